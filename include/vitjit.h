@@ -1,0 +1,132 @@
+/* vitjit.h - run vision transformers (ONNX) as native code.
+ *
+ *     vj_options opt;
+ *     vj_options_init(&opt);
+ *     vj_model *m;
+ *     if (vj_compile_file("vit.onnx", &opt, &m) != VJ_OK) { puts(vj_error_message()); ... }
+ *     vj_session *x;
+ *     vj_session_create(m, &x);
+ *     vj_bind_input(x, "image", pixels, sizeof pixels, VJ_F32, (int64_t[]){1, 3, 224, 224}, 4);
+ *     vj_bind_output(x, 0, logits, sizeof logits);
+ *     vj_run(x);
+ *
+ * No function exits or aborts. Every function that can fail returns a status; vj_error_message() has the text. A model
+ * is immutable and may be shared between threads; a session belongs to one thread at a time. Every object has one
+ * owner, who frees it with the function of the same family.
+ */
+#ifndef VITJIT_H
+#define VITJIT_H
+
+#include "vitjit_model.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The values are the exit statuses of the command line. */
+typedef enum vj_status {
+    VJ_OK = 0,
+    VJ_USAGE = 1,       /* the caller asked for something that makes no sense */
+    VJ_BAD_INPUT = 2,   /* the model or an input is bad */
+    VJ_UNSUPPORTED = 3, /* the model is valid, but vitjit cannot compile it */
+    VJ_DIFFERS = 4,     /* a compared result differs */
+    VJ_SYSTEM = 5       /* the machine failed us: no memory, no disk, a missing library */
+} vj_status;
+
+typedef struct vj_session vj_session;
+
+/* A size for an input whose dims the model leaves open: `NAME=1x3x224x224` on the command line. */
+typedef struct vj_shape {
+    const char *name;
+    int32_t rank;
+    int64_t dims[VJ_MODEL_MAX_RANK];
+} vj_shape;
+
+typedef enum vj_log_level { VJ_LOG_ERROR, VJ_LOG_WARNING, VJ_LOG_INFO } vj_log_level;
+
+/* Options of compilation and of running. Set by vj_options_init, then change what you need. Strings and arrays are
+ * borrowed for the call only. */
+typedef struct vj_options {
+    size_t size;         /* sizeof(vj_options), set by vj_options_init: lets older callers meet newer libraries */
+    int32_t threads;     /* of a run; 0: as many as the process may use (affinity mask and cgroup quota) */
+    const vj_threads *scheduler; /* NULL: the library's own pool; else borrowed for the life of the model */
+    const char *cpu;     /* NULL: the host's CPU; else a name that `vitjit targets` lists */
+    const char *cache;   /* NULL: the default folder; "": no cache; else a folder */
+    const vj_shape *shapes;
+    int32_t shape_count;
+    const char *const *also_outputs; /* names of further values of the graph that become outputs */
+    int32_t also_output_count;
+    int32_t use_orc; /* nonzero: load code through LLVM's ORC instead of the library's own loader */
+    void (*log)(void *self, vj_log_level level, const char *text); /* NULL: silent */
+    void *log_self;
+    int32_t (*cancel)(void *self); /* NULL, or asked between steps of compilation: nonzero stops it with VJ_SYSTEM */
+    void *cancel_self;
+} vj_options;
+
+void vj_options_init(vj_options *options);
+
+/* Compiles a model, or finds it in the cache. The model is the caller's: vj_model_free. */
+vj_status vj_compile_file(const char *path, const vj_options *options, vj_model **model);
+/* The same from memory; external data is refused. `bytes` is borrowed for the call. */
+vj_status vj_compile_memory(const void *bytes, size_t size, const vj_options *options, vj_model **model);
+void vj_model_free(vj_model *model);
+
+/* Inputs and outputs; i from 0 to count - 1. A dim that grows with the batch is given for a batch of `n`. Names are
+ * the model's, borrowed from it. vj_input_find returns -1 when there is no such input. */
+int32_t vj_input_count(const vj_model *model);
+int32_t vj_output_count(const vj_model *model);
+const char *vj_input_name(const vj_model *model, int32_t i);
+const char *vj_output_name(const vj_model *model, int32_t i);
+int32_t vj_input_find(const vj_model *model, const char *name);
+vj_dtype vj_input_dtype(const vj_model *model, int32_t i);
+vj_dtype vj_output_dtype(const vj_model *model, int32_t i);
+int32_t vj_input_shape(const vj_model *model, int32_t i, int64_t n, int64_t dims[VJ_MODEL_MAX_RANK]);  /* the rank */
+int32_t vj_output_shape_of(const vj_model *model, int32_t i, int64_t n, int64_t dims[VJ_MODEL_MAX_RANK]);
+
+/* Memory, known before the first run: bytes of packed weights (shared by all sessions and processes) and of the arena
+ * that one session needs for a batch of n. */
+vj_status vj_plan_bytes(const vj_model *model, int64_t n, int64_t *weights, int64_t *arena);
+
+/* Facts about a compiled model, for tools. */
+typedef struct vj_model_stats {
+    size_t size; /* sizeof(vj_model_stats), set by the caller */
+    double flops_per_image;
+    int64_t weights_bytes;
+    int64_t arena_bytes; /* per image */
+    int64_t arena_lower_bound_bytes;
+    int32_t kernels;
+    int32_t distinct_kernels;
+    double compile_ms; /* 0 on a cache hit */
+    int32_t cache_hit;
+    const char *cpu; /* borrowed from the model */
+} vj_model_stats;
+vj_status vj_model_get_stats(const vj_model *model, vj_model_stats *stats);
+
+/* A session owns the scratch memory of one caller. */
+vj_status vj_session_create(vj_model *model, vj_session **session);
+void vj_session_free(vj_session *session);
+
+/* Binds the caller's memory; nothing is copied, it must stay until the run is over. Every input must agree on the
+ * batch. Data must be aligned to its element. */
+vj_status vj_bind_input(vj_session *session, const char *name, const void *data, size_t bytes, vj_dtype dtype,
+                        const int64_t *dims, int32_t rank);
+/* The bytes output i needs for the batch that the bound inputs have. */
+size_t vj_output_bound(const vj_session *session, int32_t i);
+vj_status vj_bind_output(vj_session *session, int32_t i, void *data, size_t bytes);
+/* Runs once. No allocation, no lock and no system call but the pool's own waiting. */
+vj_status vj_run(vj_session *session);
+/* Dims of output i after the last run; returns the rank. */
+int32_t vj_output_shape(const vj_session *session, int32_t i, int64_t dims[VJ_MODEL_MAX_RANK]);
+
+/* The text of this thread's last failure; never NULL. */
+const char *vj_error_message(void);
+/* "0.1.0" */
+const char *vj_version(void);
+/* Bytes of one element; 0 for VJ_NO_DTYPE. "f32" and so on. */
+size_t vj_dtype_bytes(vj_dtype dtype);
+const char *vj_dtype_name(vj_dtype dtype);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,80 @@
+/* vitjit_compiler.h - the door to the compiler: model file and options in, image and packed weights out. Behind it is compiler/, the only folder that knows all the
+ * others; built as a library of its own (libvitjit_compiler) that the runtime opens on a cache miss only.
+ */
+#ifndef VITJIT_COMPILER_H
+#define VITJIT_COMPILER_H
+
+#include "vitjit.h"
+#include "vitjit_image.h"
+
+/* A compilation asked for. Strings are borrowed for the call. */
+typedef struct vj_compile_request {
+    const char *path;          /* the model file; with bytes: the name for messages */
+    const void *bytes;         /* NULL, or the model in memory */
+    size_t bytes_size;
+    const vj_options *options;
+    int64_t fixed_batch;       /* 0: generic in the batch */
+    /* for tools */
+    const char *print_after, *stop_after; /* as in passes.h; dumps go to stderr */
+    const char *const *disabled_passes;
+    int32_t disabled_pass_count;
+    int32_t pass_limit;        /* -1: none */
+} vj_compile_request;
+
+/* Where packed weights go. `find` is asked first: it returns an open descriptor of a file with this digest that has been
+ * checked, or -1; then `create` gives a new descriptor to write header and data to, and `commit` is told the outcome. */
+typedef struct vj_weights_store {
+    void *self;
+    int (*find)(void *self, const uint64_t digest[2], int64_t bytes);
+    int (*create)(void *self, const uint64_t digest[2], int64_t bytes);
+    void (*commit)(void *self, const uint64_t digest[2], int descriptor, int32_t whole);
+    /* Asked once the graph key is known: an image in the cache that can serve (malloc'ed copy), or NULL. */
+    void *(*find_image)(void *self, const uint64_t graph_key[2], size_t *bytes);
+} vj_weights_store;
+
+typedef struct vj_compiled {
+    void *image;           /* malloc'ed */
+    size_t image_bytes;
+    int weights_fd;        /* open, owned by the receiver */
+    uint64_t graph_key[2];
+    int32_t from_cache;    /* find_image answered */
+    double compile_ms;
+    const char **external; /* malloc'ed array of malloc'ed names of external data files in use */
+    int32_t external_count;
+    void *orc;             /* with use_orc: keeps the code alive; freed by free_orc */
+    vj_phase_fn orc_phase;
+} vj_compiled;
+
+typedef enum vj_emit { VJ_EMIT_OBJ, VJ_EMIT_ASM, VJ_EMIT_LL, VJ_EMIT_IR } vj_emit;
+typedef struct vj_emit_request {
+    vj_emit what;
+    const char *output;   /* -o: a file or a folder; NULL: the current folder, STEM.o */
+    const char *prefix;   /* NULL: made from the model's file name */
+    int32_t weights_file; /* 1: beside the object; 0: inside; -1: beside it above 64 MiB */
+} vj_emit_request;
+
+/* The library's one exported symbol: `const vj_compiler_api *vj_compiler_get(void)`. Texts of failures go to `error`
+ * (at least 4096 bytes), the hint behind a newline and two blanks ("\n  hint: ..."). Strings returned are malloc'ed. */
+#define VJ_COMPILER_API 1
+typedef struct vj_compiler_api {
+    int32_t version; /* VJ_COMPILER_API */
+    const char *build_id, *llvm_version;
+    vj_status (*compile)(const vj_compile_request *request, const vj_weights_store *store, vj_compiled *out, char *error,
+                         size_t error_bytes);
+    void (*free_orc)(void *orc);
+    /* --emit-*: writes whole files or none; *summary is the line to print ("cc main.c vit.o -lm"). */
+    vj_status (*emit)(const vj_compile_request *request, const vj_emit_request *emit, char **summary, char *error,
+                      size_t error_bytes);
+    /* --inspect and the introduction: a text; works on unsupported models too. */
+    vj_status (*inspect)(const vj_compile_request *request, char **text, char *error, size_t error_bytes);
+    /* --report: the text of what was fused. */
+    vj_status (*report)(const vj_compile_request *request, char **text, char *error, size_t error_bytes);
+    /* --check: compiles, runs each kernel on seeded inputs beside the evaluator; names the first that differs. */
+    vj_status (*check)(const vj_compile_request *request, char **text, char *error, size_t error_bytes);
+    /* An ONNX TensorProto file for --test: data malloc'ed. */
+    vj_status (*read_tensor)(const char *path, char **name, int32_t *dtype, int32_t *rank, int64_t dims[VJ_MODEL_MAX_RANK],
+                             void **data, size_t *bytes, char *error, size_t error_bytes);
+} vj_compiler_api;
+const vj_compiler_api *vj_compiler_get(void);
+
+#endif

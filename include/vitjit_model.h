@@ -1,0 +1,113 @@
+/* vitjit_model.h - the small ABI between compiled model code and whoever calls it.
+ *
+ * The same text is embedded in every header that `vitjit --emit-obj` writes, so a program that links an emitted
+ * object needs no other file. Everything here is plain data: no allocation, no globals, no library.
+ */
+#ifndef VITJIT_MODEL_H
+#define VITJIT_MODEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define VJ_MODEL_ABI 1
+#define VJ_MODEL_MAX_RANK 8
+
+/* Element types. Sizes in bytes: 4 8 2 2 1 1 2 2 4 4 8 8 1. */
+typedef enum vj_dtype {
+    VJ_NO_DTYPE = 0,
+    VJ_F32,
+    VJ_F64,
+    VJ_F16,
+    VJ_BF16,
+    VJ_I8,
+    VJ_U8,
+    VJ_I16,
+    VJ_U16,
+    VJ_I32,
+    VJ_U32,
+    VJ_I64,
+    VJ_U64,
+    VJ_BOOL,
+    VJ_DTYPE_COUNT
+} vj_dtype;
+
+/* One input or output: dense, row-major. A dim that grows with the batch is negative: -c stands for c * N. */
+typedef struct vj_tensor_info {
+    const char *name;
+    int32_t dtype; /* vj_dtype */
+    int32_t rank;
+    int64_t dims[VJ_MODEL_MAX_RANK];
+    int64_t bytes_per_image; /* of one image; of the whole tensor when no dim grows with the batch */
+} vj_tensor_info;
+
+/* What a compiled model is. Immutable; lives as long as its code. */
+typedef struct vj_model {
+    uint32_t abi;         /* VJ_MODEL_ABI */
+    uint32_t header_size; /* sizeof(vj_model) of the writer */
+    const char *name;
+    const char *compiler; /* vitjit's version */
+    const char *cpu;      /* the CPU the code was made for */
+    uint64_t hash[2];     /* of the graph with its weights, XXH3-128 */
+    int32_t input_count;
+    int32_t output_count;
+    const vj_tensor_info *inputs;
+    const vj_tensor_info *outputs;
+    int64_t weights_bytes;     /* the packed weights */
+    int64_t weights_alignment; /* bytes; also of scratch */
+    int64_t scratch_fixed;     /* scratch(n, in_flight) = fixed + min(n, in_flight) * per_image, bytes */
+    int64_t scratch_per_image;
+    int64_t max_batch; /* 1 when the batch is baked into the graph */
+    int32_t phase_count;
+    int32_t cpu_feature_bits; /* VJ_CPU_*, what init demands */
+} vj_model;
+
+/* CPU features that an object can demand. */
+enum {
+    VJ_CPU_AVX2_FMA = 1 << 0, /* AVX2 and FMA3, with the operating system saving ymm */
+    VJ_CPU_AVX512 = 1 << 1    /* AVX-512 F, BW, CD, DQ, VL, with the operating system saving zmm */
+};
+
+/* The caller's threads. `run` calls task(arg, part) once for every part in [0, parts) and returns when all have
+ * returned. Without a barrier it may use as many threads as it likes, in any order, even one after another: the model
+ * then makes one call a phase, and tasks of one call never wait for one another. With a barrier, `run` must run all
+ * parts at the same time, each on a thread of its own; the model then makes one call a run, and every part calls
+ * barrier(self, part) between phases. */
+typedef struct vj_threads {
+    void *self;
+    int32_t parts; /* >= 1: into how many parts to cut the work */
+    void (*run)(void *self, void (*task)(void *arg, int32_t part), void *arg, int32_t parts);
+    void (*barrier)(void *self, int32_t part); /* or NULL */
+} vj_threads;
+
+/* What one run's phases read. Filled by run and run_on; a caller with a scheduler of its own may fill it too. */
+typedef struct vj_args {
+    const void *const *inputs; /* input_count pointers, each to n images */
+    void *const *outputs;
+    const void *weights;
+    void *scratch;
+    int64_t n; /* images */
+} vj_args;
+
+/* A model bound to its weights. The caller owns it; init fills it; it is read-only afterwards. */
+typedef struct vj_context {
+    const vj_model *model;
+    const void *weights;
+    int64_t reserved[2];
+} vj_context;
+
+/* Status of init and run of an emitted object. */
+enum {
+    VJ_RUN_OK = 0,
+    VJ_RUN_BAD_ARGUMENT = 1, /* a null pointer, n < 1 or n > max_batch, a misaligned pointer */
+    VJ_RUN_BAD_WEIGHTS = 2,  /* not this model's packed weights, or truncated */
+    VJ_RUN_BAD_CPU = 3       /* the CPU lacks what the code needs */
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif

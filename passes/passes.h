@@ -1,0 +1,86 @@
+/* passes.h - what happens to a function between the frontend and the backend. pipeline.c has the whole order on a page.
+ *
+ * tensor level   fold, canonicalise, recognise (layernorm, gelu, softmax, attention, qkv), weights algebra
+ * kernel level   lower: movement ops become access maps, elementwise ops become epilogues or nests
+ * planned level  schedule, partition into phases, plan memory
+ *
+ * Every pass is idempotent, counts what it did, and is verified after (always in debug builds and tests).
+ */
+#ifndef VITJIT_PASSES_PASSES_H
+#define VITJIT_PASSES_PASSES_H
+
+#include "ir/kernel.h"
+#include "target/schedule.h"
+
+/* What recognition found: counts, and for what was not fused the first reason why. */
+typedef struct vj_report_row {
+    const char *what;    /* attention, qkv, layernorm, gelu, patch_embedding, residual, softmax */
+    int32_t fused, seen;
+    const char **reasons; /* one for each that was not: "node 'x': why" */
+    int32_t reason_count, reason_capacity;
+} vj_report_row;
+#define VJ_REPORT_ROWS 12
+typedef struct vj_report {
+    vj_arena *arena;
+    vj_report_row rows[VJ_REPORT_ROWS];
+    int32_t row_count;
+} vj_report;
+vj_report_row *vj_report_row_of(vj_report *report, const char *what); /* made when it is new */
+void vj_report_seen(vj_report *report, const char *what);
+void vj_report_fused(vj_report *report, const char *what);
+void vj_report_reason(vj_report *report, const char *what, const char *format, ...) VJ_PRINTF(3, 4);
+
+typedef struct vj_pipeline_options {
+    const vj_target *target;
+    const char *print_after;   /* a pass name, "all", or NULL */
+    const char *stop_after;
+    const char *const *disabled;
+    int32_t disabled_count;
+    int32_t pass_limit;        /* rewrites in all; -1: no limit */
+    FILE *dump;                /* where print_after goes; NULL: stderr */
+    bool verify;               /* after every pass, in release builds too */
+    int32_t (*cancel)(void *self);
+    void *cancel_self;
+} vj_pipeline_options;
+
+/* What a pass works on. */
+typedef struct vj_pass_context {
+    vj_arena *arena;
+    vj_func *f;
+    vj_program *p; /* from `lower` on */
+    const vj_pipeline_options *options;
+    vj_report *report;
+    vj_error *error;
+    int64_t rewrites;      /* what the running pass did */
+    int32_t rewrites_left; /* of pass_limit; -1: no limit */
+} vj_pass_context;
+/* A pass asks before each rewrite and notes it; false: the limit is reached. */
+bool vj_may_rewrite(vj_pass_context *c);
+
+typedef enum vj_level { VJ_LEVEL_TENSOR, VJ_LEVEL_KERNEL, VJ_LEVEL_PLANNED } vj_level;
+typedef struct vj_pass {
+    const char *name;
+    const char *about; /* one line for --help and docs */
+    vj_level before, after;
+    vj_status (*run)(vj_pass_context *c);
+} vj_pass;
+int32_t vj_pass_count(void);
+const vj_pass *vj_pass_at(int32_t i);
+const vj_pass *vj_pass_by_name(const char *name);
+
+/* pipeline.c: runs all passes in order. On success p is the planned program (NULL when stopped before lowering). */
+vj_status vj_run_passes(vj_arena *arena, vj_func *f, const vj_pipeline_options *options, vj_report *report,
+                        vj_program **p, vj_error *error);
+/* One pass alone, for tests. */
+vj_status vj_run_pass(const vj_pass *pass, vj_pass_context *c);
+
+/* weight_read.c - weight expressions. Constant-only sub-graphs whose result is large are not folded: their elements are
+ * computed in blocks when the weights are packed. vj_is_weight: v is a constant, or made of constants by ops that can be
+ * read so (elementwise, cast, reshape, transpose, slice, concat, broadcast). */
+bool vj_is_weight(const vj_func *f, vj_value v);
+typedef struct vj_weight_reader vj_weight_reader;
+vj_weight_reader *vj_weight_reader_new(vj_arena *arena, const vj_func *f);
+/* Elements [first, first + count) of v in row-major order, as float. */
+bool vj_weight_read(vj_weight_reader *r, vj_value v, int64_t first, int64_t count, float *out, vj_error *error) VJ_MUST_USE;
+
+#endif

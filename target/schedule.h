@@ -1,0 +1,54 @@
+/* schedule.h - decisions: how a kernel is cut into tiles and units on a target. A schedule is a small struct that can be
+ * printed, tested and overridden; the generators only carry it out.
+ *
+ * gemm rows: the last row axis (the inner rows) is cut into tiles: `tiles[i].count` times `tiles[i].height` rows, whose
+ * sum is its extent; the other row axes are loops. Columns: tiles of `width` vectors; the rest of N narrower.
+ * Every variant of a tile adds k in the same order, so results do not depend on the cut.
+ */
+#ifndef VITJIT_TARGET_SCHEDULE_H
+#define VITJIT_TARGET_SCHEDULE_H
+
+#include "target.h"
+
+#define VJ_MAX_TILE_KINDS 3
+typedef struct vj_tile_rows {
+    int32_t height;
+    int32_t count;
+} vj_tile_rows;
+
+typedef struct vj_gemm_schedule {
+    int32_t width;          /* vectors of columns in a full tile */
+    int32_t tile_kinds;
+    vj_tile_rows tiles[VJ_MAX_TILE_KINDS];
+    int32_t k_unroll;
+    int32_t unit_col_tiles; /* column tiles a unit */
+    int32_t unit_row_blocks; /* into how many pieces the outer row space is cut for units; 1: not at all */
+    int32_t prefetch;       /* bytes of the next panel fetched a step of k; 0: none */
+} vj_gemm_schedule;
+
+typedef struct vj_attention_schedule {
+    int32_t query_block;      /* rows of scores at a time */
+    int32_t width;            /* vectors of keys (or of value dims) in a tile */
+    int32_t units_per_head;   /* query blocks are dealt to so many units of each head */
+} vj_attention_schedule;
+
+typedef struct vj_nest_schedule {
+    int32_t vector_axis;  /* the axis that lanes run along; -1: scalar code */
+    bool vector_is_row;   /* it is a row axis: reductions end with a horizontal step */
+    int64_t unit_points;  /* outer points a unit */
+} vj_nest_schedule;
+
+struct vj_schedule {
+    vj_gemm_schedule gemm;
+    vj_attention_schedule attention;
+    vj_nest_schedule nest;
+};
+
+/* schedule.c: decides, and sets the kernel's schedule, units and unit_cost. */
+void vj_schedule_kernel(vj_arena *arena, const vj_target *target, const vj_program *p, vj_kernel *k);
+/* The mix of tile heights for `rows` rows when at most `max_height` fit the registers: the fewest tiles, then the most
+ * even heights, so that 197 rows cost 197. At most VJ_MAX_TILE_KINDS kinds. */
+void vj_tile_mix(int64_t rows, int32_t max_height, vj_gemm_schedule *schedule);
+char *vj_schedule_text(vj_arena *arena, const vj_kernel *k); /* tile 14x32, row mix 13x14 + 1x15, ... */
+
+#endif

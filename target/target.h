@@ -1,0 +1,34 @@
+/* target.h - facts about CPUs, and the decisions made from them. Pure C: LLVM is not known here.
+ *
+ * A target is a row of facts (targets.def). Generators and schedules ask the row; nothing tests for an architecture by
+ * name. A new CPU is one row.
+ */
+#ifndef VITJIT_TARGET_TARGET_H
+#define VITJIT_TARGET_TARGET_H
+
+#include "ir/kernel.h"
+
+typedef enum vj_muladd { VJ_MULADD_FMA, VJ_MULADD_SEPARATE } vj_muladd;
+
+typedef struct vj_target {
+    const char *name;     /* x86-64, x86-64-v3, x86-64-v4, aarch64 */
+    const char *triple;   /* x86_64-unknown-linux-gnu */
+    const char *llvm_cpu; /* for tuning and features */
+    const char *llvm_features;
+    int32_t vector_bytes; /* of one register */
+    int32_t registers;    /* vector registers */
+    vj_muladd muladd;
+    bool masked_stores;   /* cheap masked loads and stores */
+    bool broadcast_operand; /* a multiply-add can take a scalar broadcast from memory */
+    int32_t l1_bytes, l2_bytes;
+    uint32_t cpu_feature_bits; /* VJ_CPU_*: what init must find */
+} vj_target;
+
+/* target.c */
+int32_t vj_target_count(void);
+const vj_target *vj_target_at(int32_t i);
+const vj_target *vj_target_by_name(const char *name); /* NULL: unknown */
+/* The best row for the CPU that this runs on (cpuid and xgetbv; the baseline row of the architecture otherwise). */
+const vj_target *vj_target_host(void);
+
+#endif
