@@ -11,7 +11,7 @@
  *     attention  softmax over keys of a score, times V, a block of query rows at a time
  *     nest       stages of reductions over a row, then results: elementwise, softmax, layernorm, pooling, copies
  *
- * docs/ir.md has the textual form. Sizes: bytes where the name says so, else elements.
+ * docs/kernel-ir.md has the textual form. Sizes: bytes where the name says so, else elements.
  */
 #ifndef VITJIT_IR_KERNEL_H
 #define VITJIT_IR_KERNEL_H
@@ -179,6 +179,7 @@ vj_program *vj_program_new(vj_arena *arena, const vj_func *f);
 int32_t vj_add_buffer(vj_program *p, vj_buffer_kind kind, vj_dtype dtype, int64_t elements, const char *name);
 vj_kernel *vj_add_kernel(vj_program *p, vj_kernel_kind kind, const char *name);
 int32_t vj_add_access(vj_kernel *k, const vj_access *access); /* -1: no room */
+/* Entries a, b, c beyond the op's arguments are ignored; of STAGE and AXIS `a` is the index. */
 int32_t vj_x(vj_arena *arena, vj_kernel *k, vj_xop op, vj_dtype dtype, int32_t a, int32_t b, int32_t c);
 int32_t vj_x_const(vj_arena *arena, vj_kernel *k, vj_dtype dtype, double imm);
 int32_t vj_x_load(vj_arena *arena, vj_kernel *k, vj_dtype dtype, int32_t access);

@@ -1,0 +1,86 @@
+/* kernel.c - making programs, buffers, kernels and expressions: the verbs that lowering and the parser use. */
+#include "kernel.h"
+
+#include <assert.h>
+
+static const struct {
+    const char *name;
+    int32_t args;
+} xops[VJ_X_COUNT] = {
+#define XOP(id, text, count) {text, count},
+#include "xops.def"
+#undef XOP
+};
+
+const char *vj_xop_name(vj_xop op) {
+    assert(op >= 0 && op < VJ_X_COUNT);
+    return xops[op].name;
+}
+
+int32_t vj_xop_args(vj_xop op) {
+    assert(op >= 0 && op < VJ_X_COUNT);
+    return xops[op].args;
+}
+
+vj_program *vj_program_new(vj_arena *arena, const vj_func *f) {
+    vj_program *p = VJ_NEW(arena, vj_program);
+    p->arena = arena;
+    p->f = f;
+    p->name = f ? f->name : NULL;
+    return p;
+}
+
+int32_t vj_add_buffer(vj_program *p, vj_buffer_kind kind, vj_dtype dtype, int64_t elements, const char *name) {
+    vj_buffer *buffer = VJ_PUSH(p->arena, p->buffers, p->buffer_count, p->buffer_capacity);
+    *buffer = (vj_buffer){.kind = kind, .dtype = dtype, .elements = elements, .index = -1};
+    buffer->name = name ? vj_strdup(p->arena, name) : NULL;
+    return p->buffer_count - 1;
+}
+
+vj_kernel *vj_add_kernel(vj_program *p, vj_kernel_kind kind, const char *name) {
+    vj_kernel *k = VJ_NEW(p->arena, vj_kernel);
+    k->kind = kind;
+    k->name = vj_strdup(p->arena, name);
+    k->a = k->b = k->q = k->k = k->v = k->score_expr = -1;
+    *VJ_PUSH(p->arena, p->kernels, p->kernel_count, p->kernel_capacity) = k;
+    return k;
+}
+
+int32_t vj_add_access(vj_kernel *k, const vj_access *access) {
+    if (k->access_count == VJ_MAX_ACCESSES) return -1;
+    k->access[k->access_count] = *access;
+    return k->access_count++;
+}
+
+static int32_t add_entry(vj_arena *arena, vj_kernel *k, const vj_expr *entry) {
+    *VJ_PUSH(arena, k->expr, k->expr_count, k->expr_capacity) = *entry;
+    return k->expr_count - 1;
+}
+
+int32_t vj_x(vj_arena *arena, vj_kernel *k, vj_xop op, vj_dtype dtype, int32_t a, int32_t b, int32_t c) {
+    vj_expr entry = {.op = op, .dtype = dtype, .arg = {-1, -1, -1}, .index = -1};
+    const int32_t given[3] = {a, b, c};
+    if (op == VJ_X_LOAD || op == VJ_X_STAGE || op == VJ_X_AXIS) entry.index = a;
+    for (int32_t i = 0; i < vj_xop_args(op); i++) {
+        assert(given[i] >= 0 && given[i] < k->expr_count);
+        entry.arg[i] = given[i];
+    }
+    return add_entry(arena, k, &entry);
+}
+
+int32_t vj_x_const(vj_arena *arena, vj_kernel *k, vj_dtype dtype, double imm) {
+    const vj_expr entry = {.op = VJ_X_CONST, .dtype = dtype, .arg = {-1, -1, -1}, .index = -1, .imm = imm};
+    return add_entry(arena, k, &entry);
+}
+
+int32_t vj_x_load(vj_arena *arena, vj_kernel *k, vj_dtype dtype, int32_t access) {
+    const vj_expr entry = {.op = VJ_X_LOAD, .dtype = dtype, .arg = {-1, -1, -1}, .index = access};
+    return add_entry(arena, k, &entry);
+}
+
+int64_t vj_extent_product(const vj_kernel *k, int32_t first, int32_t count) {
+    int64_t product = 1;
+    for (int32_t a = first; a < first + count; a++)
+        product *= k->extent[a];
+    return product;
+}
