@@ -1,0 +1,77 @@
+/* gen_kernel.c - one kernel becomes one function: its signature and attributes; the kind's generator writes the body.
+ */
+#include "gen.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void add_text_attribute(const vj_gen *g, const char *key, const char *value) {
+    LLVMAttributeRef attribute =
+        LLVMCreateStringAttribute(g->context, key, (unsigned)strlen(key), value, (unsigned)strlen(value));
+    LLVMAddAttributeAtIndex(g->function, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, attribute);
+}
+
+static void add_attribute(const vj_gen *g, const char *name) {
+    unsigned kind = LLVMGetEnumAttributeKindForName(name, strlen(name));
+    LLVMAddAttributeAtIndex(g->function, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
+                            LLVMCreateEnumAttribute(g->context, kind, 0));
+}
+
+/* Without the widths, LLVM splits 64-byte vectors in two on CPUs that are tuned for 32 bytes. */
+static void set_attributes(const vj_gen *g) {
+    char bits[16];
+    snprintf(bits, sizeof bits, "%d", (int)(g->target->vector_bytes * 8));
+    add_text_attribute(g, "prefer-vector-width", bits);
+    add_text_attribute(g, "min-legal-vector-width", bits);
+    if (g->target->llvm_cpu) add_text_attribute(g, "target-cpu", g->target->llvm_cpu);
+    if (g->target->llvm_features) add_text_attribute(g, "target-features", g->target->llvm_features);
+    add_attribute(g, "nounwind");
+}
+
+static void set_types(vj_gen *g) {
+    g->i1 = LLVMInt1TypeInContext(g->context);
+    g->i8 = LLVMInt8TypeInContext(g->context);
+    g->i32 = LLVMInt32TypeInContext(g->context);
+    g->i64 = LLVMInt64TypeInContext(g->context);
+    g->f32 = LLVMFloatTypeInContext(g->context);
+    g->f64 = LLVMDoubleTypeInContext(g->context);
+    g->ptr = LLVMPointerTypeInContext(g->context, 0);
+}
+
+LLVMValueRef vj_gen_kernel(LLVMModuleRef module, const vj_target *target, const vj_program *p, const vj_kernel *k,
+                           const char *name, vj_error *error) {
+    vj_gen gen = {.context = LLVMGetModuleContext(module),
+                  .module = module,
+                  .target = target,
+                  .p = p,
+                  .k = k,
+                  .lanes = target->vector_bytes / 4,
+                  .error = error};
+    vj_gen *g = &gen;
+    set_types(g);
+    LLVMTypeRef parameters[VJ_MAX_ACCESSES + 2];
+    for (int32_t i = 0; i < k->access_count; i++)
+        parameters[i] = g->ptr;
+    parameters[k->access_count] = parameters[k->access_count + 1] = g->i64;
+    LLVMTypeRef type =
+        LLVMFunctionType(LLVMVoidTypeInContext(g->context), parameters, (unsigned)k->access_count + 2, false);
+    g->function = LLVMAddFunction(module, name, type);
+    LLVMSetVisibility(g->function, LLVMHiddenVisibility);
+    set_attributes(g);
+    g->b = LLVMCreateBuilderInContext(g->context);
+    LLVMPositionBuilderAtEnd(g->b, LLVMAppendBasicBlockInContext(g->context, g->function, "entry"));
+    switch (k->kind) {
+    case VJ_KERNEL_GEMM:
+        vj_gen_gemm(g);
+        break;
+    case VJ_KERNEL_ATTENTION:
+        vj_gen_attention(g);
+        break;
+    case VJ_KERNEL_NEST:
+        vj_gen_nest(g);
+        break;
+    }
+    LLVMBuildRetVoid(g->b);
+    LLVMDisposeBuilder(g->b);
+    return g->function;
+}
