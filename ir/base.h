@@ -1,8 +1,8 @@
 /* base.h - what every folder of the compiler stands on: memory, checked arithmetic, errors.
  *
- * arena.c    everything of a function lives in one arena and goes with it
- * checked.h  every size that comes from a model passes here before it is used
- * error.c    the first failure, with its status, text and hint
+ * arena.c   everything of a function lives in one arena and goes with it
+ * error.c   the first failure, with its status, text and hint
+ * Every size that comes from a model passes through the checked arithmetic below before it is used.
  */
 #ifndef VITJIT_IR_BASE_H
 #define VITJIT_IR_BASE_H
@@ -25,8 +25,8 @@
 
 /* arena.c */
 
-/* A bump allocator. Memory is zeroed and aligned to 16 bytes (64 for vj_arena_aligned). When the machine has no more,
- * or the budget is used up, it jumps to `on_oom` if that was set, else ends the process with status 5. */
+/* A bump allocator. Memory is zeroed and aligned to 16 bytes. When the machine has no more, or the budget is used up,
+ * it jumps to `on_oom` if that was set, else ends the process with status 5. */
 typedef struct vj_arena vj_arena;
 
 vj_arena *vj_arena_new(void);
@@ -39,6 +39,16 @@ void *vj_alloc_array(vj_arena *arena, size_t count, size_t size); /* checks coun
 char *vj_strdup(vj_arena *arena, const char *text);
 char *vj_strndup(vj_arena *arena, const char *text, size_t length);
 char *vj_sprintf(vj_arena *arena, const char *format, ...) VJ_PRINTF(2, 3);
+
+/* Calls back when the arena is freed, last come first served: for what memory alone does not give back (files). */
+void vj_arena_at_free(vj_arena *arena, void (*call)(void *self), void *self);
+/* Gives back everything allocated since the mark; callbacks must not have been added since. For scratch memory. */
+typedef struct vj_arena_mark {
+    void *block;
+    size_t used, total;
+} vj_arena_mark;
+vj_arena_mark vj_arena_save(vj_arena *arena);
+void vj_arena_release(vj_arena *arena, vj_arena_mark mark);
 
 #define VJ_NEW(arena, type) ((type *)vj_alloc((arena), sizeof(type)))
 #define VJ_NEW_ARRAY(arena, type, count) ((type *)vj_alloc_array((arena), (size_t)(count), sizeof(type)))
@@ -73,6 +83,20 @@ static inline int64_t vj_round_up(int64_t x, int64_t multiple) { return (x + mul
 static inline int64_t vj_ceil_div(int64_t x, int64_t y) { return (x + y - 1) / y; }
 static inline int64_t vj_min64(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t vj_max64(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* Element types. The public vj_dtype_bytes and vj_dtype_name are the runtime's; the compiler does not link it. */
+
+/* Bytes of one element; 0 for VJ_NO_DTYPE. */
+static inline int64_t vj_element_bytes(vj_dtype dtype) {
+    static const int8_t bytes[VJ_DTYPE_COUNT] = {0, 4, 8, 2, 2, 1, 1, 2, 2, 4, 4, 8, 8, 1};
+    return (unsigned)dtype < VJ_DTYPE_COUNT ? bytes[dtype] : 0;
+}
+
+static inline const char *vj_element_name(vj_dtype dtype) {
+    static const char names[VJ_DTYPE_COUNT][5] = {"none", "f32", "f64", "f16", "bf16", "i8",  "u8",
+                                                  "i16",  "u16", "i32", "u32", "i64",  "u64", "bool"};
+    return names[(unsigned)dtype < VJ_DTYPE_COUNT ? dtype : VJ_NO_DTYPE];
+}
 
 /* error.c */
 
