@@ -19,9 +19,10 @@ find_path(XXHASH_INCLUDE xxhash.h REQUIRED)
 target_compile_definitions(vj_xxhash INTERFACE XXH_INLINE_ALL)
 
 pkg_check_modules(JPEG REQUIRED IMPORTED_TARGET libjpeg)
+pkg_check_modules(EXIF REQUIRED IMPORTED_TARGET libexif)
 pkg_check_modules(SPNG REQUIRED IMPORTED_TARGET spng)
 add_library(vj_images INTERFACE)
-target_link_libraries(vj_images INTERFACE PkgConfig::JPEG PkgConfig::SPNG)
+target_link_libraries(vj_images INTERFACE PkgConfig::JPEG PkgConfig::EXIF PkgConfig::SPNG)
 
 pkg_check_modules(CJSON REQUIRED IMPORTED_TARGET libcjson)
 add_library(vj_json INTERFACE)
