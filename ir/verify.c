@@ -1,0 +1,110 @@
+/* verify.c - what must hold of every function, whoever made or changed it. A failure is a bug of the one before. */
+#include "ir.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct verifier {
+    const vj_func *f;
+    vj_error *error;
+    int32_t node;
+} verifier;
+
+static bool wrong(verifier *v, const char *format, ...) VJ_PRINTF(2, 3);
+static bool wrong(verifier *v, const char *format, ...) {
+    char text[1200];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    const vj_node *node = v->node >= 0 ? &v->f->nodes[v->node] : NULL;
+    const char *origin = node && node->origin && node->origin->node ? node->origin->node : NULL;
+    const char *op = node && node->op < VJ_OP_COUNT ? vj_op_table(node->op)->name : "?";
+    if (!node)
+        vj_fail(v->error, VJ_BAD_INPUT, "func @%s: %s", v->f->name, text);
+    else
+        vj_fail(v->error, VJ_BAD_INPUT, "func @%s: node %d (%s%s%s): %s", v->f->name, v->node, op,
+                origin ? ", from " : "", origin ? origin : "", text);
+    return false;
+}
+
+static bool operands_are_defined(verifier *v, const vj_node *node) {
+    for (int32_t i = 0; i < node->arg_count; i++) {
+        vj_value arg = node->args[i];
+        if (arg == VJ_NONE) continue;
+        if (arg < 0 || arg >= v->f->value_count) return wrong(v, "operand %d is no value (%d)", i, arg);
+        int32_t producer = v->f->values[arg].node;
+        if (producer < 0 || producer >= v->f->node_count) return wrong(v, "operand %d has no producer", i);
+        if (producer >= v->node) return wrong(v, "operand %d is used before node %d makes it", i, producer);
+        if (v->f->nodes[producer].dead) return wrong(v, "operand %d is the result of a killed node", i);
+    }
+    return true;
+}
+
+static bool results_are_linked(verifier *v, const vj_node *node) {
+    int32_t expected = vj_op_table(node->op)->results;
+    if (node->result_count != expected) return wrong(v, "%d results, not %d", node->result_count, expected);
+    if (node->first_result < 0 || node->first_result > v->f->value_count - expected)
+        return wrong(v, "its results are no values");
+    for (int32_t r = 0; r < expected; r++)
+        if (v->f->values[node->first_result + r].node != v->node)
+            return wrong(v, "result %d names node %d as its producer", r, v->f->values[node->first_result + r].node);
+    return true;
+}
+
+static bool types_are_inferred(verifier *v, const vj_node *node) {
+    enum { MAX_RESULTS = 8 };
+    vj_type types[MAX_RESULTS];
+    vj_error why = {0};
+    if (node->result_count > MAX_RESULTS) return wrong(v, "too many results");
+    if (!vj_infer(v->f, node, types, &why)) return wrong(v, "%s", why.text);
+    for (int32_t r = 0; r < node->result_count; r++)
+        if (!vj_type_equal(&types[r], vj_type_at(v->f, node->first_result + r)))
+            return wrong(v, "result %d does not have the type that inference gives", r);
+    return true;
+}
+
+static bool node_is_sound(verifier *v) {
+    const vj_node *node = &v->f->nodes[v->node];
+    if (node->op < 0 || node->op >= VJ_OP_COUNT) return wrong(v, "unknown op %d", (int)node->op);
+    if (node->arg_count < 0 || node->attr_count < 0) return wrong(v, "a negative count");
+    return operands_are_defined(v, node) && results_are_linked(v, node) && types_are_inferred(v, node);
+}
+
+/* Each input is the result of a param, each param an input, once. */
+static bool inputs_are_params(verifier *v) {
+    int32_t params = 0;
+    for (int32_t n = 0; n < v->f->node_count; n++)
+        params += v->f->nodes[n].op == VJ_OP_param && !v->f->nodes[n].dead;
+    if (params != v->f->input_count) return wrong(v, "%d params, but %d inputs", params, v->f->input_count);
+    for (int32_t i = 0; i < v->f->input_count; i++) {
+        vj_value input = v->f->inputs[i];
+        if (input < 0 || input >= v->f->value_count) return wrong(v, "input %d is no value", i);
+        const vj_node *node = vj_producer(v->f, input);
+        if (node->op != VJ_OP_param || node->dead) return wrong(v, "input %d is no param", i);
+        for (int32_t k = 0; k < i; k++)
+            if (v->f->inputs[k] == input) return wrong(v, "input %d is input %d again", i, k);
+    }
+    return true;
+}
+
+static bool outputs_are_values(verifier *v) {
+    for (int32_t i = 0; i < v->f->output_count; i++) {
+        vj_value output = v->f->outputs[i];
+        if (output < 0 || output >= v->f->value_count) return wrong(v, "output %d is no value", i);
+        if (vj_producer(v->f, output)->dead) return wrong(v, "output %d is the result of a killed node", i);
+        if (!v->f->output_names[i]) return wrong(v, "output %d has no name", i);
+    }
+    return true;
+}
+
+bool vj_verify(const vj_func *f, vj_error *error) {
+    verifier v = {.f = f, .error = error, .node = -1};
+    for (int32_t i = 0; i < f->value_count; i++)
+        if (f->values[i].node < 0 || f->values[i].node >= f->node_count)
+            return wrong(&v, "value %d has no producer", i);
+    for (v.node = 0; v.node < f->node_count; v.node++)
+        if (!f->nodes[v.node].dead && !node_is_sound(&v)) return false;
+    v.node = -1;
+    return inputs_are_params(&v) && outputs_are_values(&v);
+}
