@@ -1,0 +1,180 @@
+/* eval_products.c - matmul, linear, convolution, attention, for floats; matmul for integers too. Inner loops run along
+ * rows of the right operand, so that whole models evaluate in seconds. */
+#include "eval.h"
+
+#include <string.h>
+
+/* y [m, n] += a [m, k] b [k, n] */
+static void multiply(const double *a, const double *b, double *y, int64_t m, int64_t k, int64_t n) {
+    for (int64_t i = 0; i < m; i++)
+        for (int64_t l = 0; l < k; l++) {
+            const double factor = a[i * k + l];
+            const double *row = b + l * n;
+            double *to = y + i * n;
+            for (int64_t j = 0; j < n; j++)
+                to[j] += factor * row[j];
+        }
+}
+
+static void multiply_int(const int64_t *a, const int64_t *b, int64_t *y, int64_t m, int64_t k, int64_t n) {
+    for (int64_t i = 0; i < m; i++)
+        for (int64_t l = 0; l < k; l++)
+            for (int64_t j = 0; j < n; j++)
+                y[i * n + j] = (int64_t)((uint64_t)y[i * n + j] + (uint64_t)a[i * k + l] * (uint64_t)b[l * n + j]);
+}
+
+/* The matrix number of operand t for batch index `batch` of the result's leading dims, broadcast as numpy does. */
+static int64_t matrix_of(const vj_tensor *t, const int64_t *batch, int32_t batch_rank) {
+    const int32_t leading = t->type.rank - 2;
+    int64_t at = 0;
+    for (int32_t i = 0; i < leading; i++) {
+        const int64_t dim = t->type.dims[i].c;
+        at = at * dim + (dim == 1 ? 0 : batch[batch_rank - leading + i]);
+    }
+    return at;
+}
+
+static bool next_batch(int64_t *batch, const int64_t *dims, int32_t rank) {
+    for (int32_t i = rank - 1; i >= 0; i--) {
+        if (++batch[i] < dims[i]) return true;
+        batch[i] = 0;
+    }
+    return false;
+}
+
+/* A vector becomes a matrix of one row (left) or one column (right); the result lacks that dim. */
+static vj_tensor as_matrix(const vj_tensor *t, bool left) {
+    vj_tensor m = *t;
+    if (t->type.rank != 1) return m;
+    m.type.rank = 2;
+    m.type.dims[left ? 0 : 1] = vj_dim_const(1);
+    m.type.dims[left ? 1 : 0] = t->type.dims[0];
+    return m;
+}
+
+bool vj_eval_matmul(vj_eval_context *c) {
+    const vj_tensor a = as_matrix(c->args[0], true), b = as_matrix(c->args[1], false);
+    vj_tensor *y = c->results[0];
+    const int64_t m = vj_tensor_dim(&a, a.type.rank - 2), k = vj_tensor_dim(&a, a.type.rank - 1);
+    const int64_t n = vj_tensor_dim(&b, b.type.rank - 1);
+    const int32_t batch_rank = (a.type.rank > b.type.rank ? a.type.rank : b.type.rank) - 2;
+    int64_t batch[VJ_MAX_RANK] = {0}, dims[VJ_MAX_RANK];
+    for (int32_t i = 0; i < batch_rank; i++)
+        dims[i] = vj_tensor_dim(y, i);
+    if (y->count == 0) return true;
+    int64_t at = 0;
+    do {
+        const int64_t a_at = matrix_of(&a, batch, batch_rank) * m * k, b_at = matrix_of(&b, batch, batch_rank) * k * n;
+        if (y->f)
+            multiply(a.f + a_at, b.f + b_at, y->f + at, m, k, n);
+        else
+            multiply_int(a.i + a_at, b.i + b_at, y->i + at, m, k, n);
+        at += m * n;
+    } while (next_batch(batch, dims, batch_rank));
+    for (int64_t i = 0; y->i && i < y->count; i++)
+        y->i[i] = vj_wrap(y->type.dtype, y->i[i]);
+    return true;
+}
+
+bool vj_eval_linear(vj_eval_context *c) {
+    const vj_tensor *x = c->args[0], *w = c->args[1], *bias = vj_arg(c, 2);
+    vj_tensor *y = c->results[0];
+    const int64_t k = vj_tensor_dim(w, 0), n = vj_tensor_dim(w, 1), m = vj_tensor_extent(x, 0, x->type.rank - 1);
+    for (int64_t i = 0; bias && i < m; i++)
+        memcpy(y->f + i * n, bias->f, (size_t)n * sizeof *y->f);
+    multiply(x->f, w->f, y->f, m, k, n);
+    return true;
+}
+
+/* Convolution with one or two spatial dims; index 0 is the height, 1 the width. */
+
+typedef struct geometry {
+    int64_t stride[2], dilation[2], low[2], in[2], kernel[2], out[2];
+} geometry;
+
+static geometry geometry_of(const vj_eval_context *c) {
+    const vj_tensor *x = c->args[0], *w = c->args[1], *y = c->results[0];
+    const int32_t spatial = x->type.rank - 2;
+    geometry g = {{1, 1}, {1, 1}, {0, 0}, {1, 1}, {1, 1}, {1, 1}};
+    for (int32_t i = 0; i < spatial; i++) {
+        const int32_t to = 2 - spatial + i;
+        g.stride[to] = vj_attr_find(c->node, VJ_ATTR_STRIDE)->as.ints[i];
+        g.dilation[to] = vj_attr_find(c->node, VJ_ATTR_DILATION)->as.ints[i];
+        g.low[to] = vj_attr_find(c->node, VJ_ATTR_LOW)->as.ints[i];
+        g.in[to] = vj_tensor_dim(x, 2 + i);
+        g.kernel[to] = vj_tensor_dim(w, 2 + i);
+        g.out[to] = vj_tensor_dim(y, 2 + i);
+    }
+    return g;
+}
+
+/* One input plane, one tap of the kernel, added to the whole output plane. */
+static void add_tap(const geometry *g, const double *x, double factor, int64_t r, int64_t s, double *y) {
+    for (int64_t i = 0; i < g->out[0]; i++) {
+        const int64_t row = i * g->stride[0] - g->low[0] + r * g->dilation[0];
+        if (row < 0 || row >= g->in[0]) continue;
+        for (int64_t j = 0; j < g->out[1]; j++) {
+            const int64_t column = j * g->stride[1] - g->low[1] + s * g->dilation[1];
+            if (column >= 0 && column < g->in[1]) y[i * g->out[1] + j] += factor * x[row * g->in[1] + column];
+        }
+    }
+}
+
+bool vj_eval_conv(vj_eval_context *c) {
+    const vj_tensor *x = c->args[0], *w = c->args[1], *bias = vj_arg(c, 2);
+    vj_tensor *y = c->results[0];
+    const geometry g = geometry_of(c);
+    const int64_t groups = vj_attr_int(c->node, VJ_ATTR_GROUPS, 1);
+    const int64_t images = vj_tensor_dim(x, 0), outputs = vj_tensor_dim(w, 0), inputs = vj_tensor_dim(w, 1);
+    const int64_t in_plane = g.in[0] * g.in[1], out_plane = g.out[0] * g.out[1], taps = g.kernel[0] * g.kernel[1];
+    for (int64_t n = 0; n < images; n++)
+        for (int64_t o = 0; o < outputs; o++) {
+            double *to = y->f + (n * outputs + o) * out_plane;
+            const int64_t first = o / (outputs / groups) * inputs;
+            for (int64_t i = 0; bias && i < out_plane; i++)
+                to[i] = bias->f[o];
+            for (int64_t ci = 0; ci < inputs; ci++)
+                for (int64_t t = 0; t < taps; t++)
+                    add_tap(&g, x->f + (n * vj_tensor_dim(x, 1) + first + ci) * in_plane,
+                            w->f[(o * inputs + ci) * taps + t], t / g.kernel[1], t % g.kernel[1], to);
+        }
+    return true;
+}
+
+/* One query row: scores, weights, and the weighted sum of v's rows. */
+static void attend(const double *q, const double *k, const double *v, double *scores, double *y, double scale,
+                   int64_t keys, int64_t d, int64_t e) {
+    for (int64_t j = 0; j < keys; j++) {
+        double dot = 0;
+        for (int64_t l = 0; l < d; l++)
+            dot += q[l] * k[j * d + l];
+        scores[j] += dot * scale;
+    }
+    vj_softmax_row(scores, keys, 1);
+    multiply(scores, v, y, 1, keys, e);
+}
+
+bool vj_eval_attention(vj_eval_context *c) {
+    const vj_tensor *q = c->args[0], *k = c->args[1], *v = c->args[2], *bias = vj_arg(c, 3);
+    vj_tensor *y = c->results[0];
+    const int32_t rank = y->type.rank;
+    const int64_t queries = vj_tensor_dim(y, rank - 2), e = vj_tensor_dim(y, rank - 1);
+    const int64_t keys = vj_tensor_dim(k, k->type.rank - 2), d = vj_tensor_dim(k, k->type.rank - 1);
+    const double scale = vj_attr_float(c->node, VJ_ATTR_SCALE, 1);
+    double *scores = VJ_NEW_ARRAY(c->arena, double, keys + 1);
+    vj_tensor space = *y; /* [.., I, J], what the bias is broadcast to */
+    space.type.dims[rank - 1] = vj_dim_const(keys);
+    space.count = vj_tensor_extent(&space, 0, rank);
+    if (y->count == 0 || keys == 0) return true;
+    vj_walk w = vj_walk_over(&space);
+    if (bias) vj_walk_broadcast(&w, bias);
+    for (double *to = y->f; !w.done; vj_walk_next(&w), to += e) {
+        const int64_t i = w.index[rank - 2];
+        for (int64_t j = 0; j < keys; j++)
+            scores[j] = bias ? bias->f[w.at[0] + j * w.step[0]] : 0;
+        attend(q->f + (matrix_of(q, w.index, rank - 2) * queries + i) * d,
+               k->f + matrix_of(k, w.index, rank - 2) * keys * d, v->f + matrix_of(v, w.index, rank - 2) * keys * e,
+               scores, to, scale, keys, d, e);
+    }
+    return true;
+}
