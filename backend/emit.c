@@ -146,6 +146,13 @@ LLVMValueRef vj_mask_first(const vj_gen *g, LLVMValueRef count, int32_t lanes) {
     return LLVMBuildICmp(g->b, LLVMIntSGT, vj_splat(g, some, lanes), LLVMConstVector(lane, (unsigned)lanes), "");
 }
 
+void vj_prefetch(const vj_gen *g, LLVMValueRef pointer) {
+    const unsigned read = 0, second_level = 2, data = 1;
+    LLVMValueRef args[4] = {pointer, LLVMConstInt(g->i32, read, false), LLVMConstInt(g->i32, second_level, false),
+                            LLVMConstInt(g->i32, data, false)};
+    call_intrinsic(g, "llvm.prefetch", (LLVMTypeRef *)&g->ptr, 1, args, 4);
+}
+
 static unsigned element_bytes(const vj_gen *g, LLVMTypeRef type) {
     switch (LLVMGetTypeKind(type)) {
     case LLVMFloatTypeKind:

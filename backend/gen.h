@@ -69,6 +69,7 @@ LLVMValueRef vj_mask_first(const vj_gen *g, LLVMValueRef count, int32_t lanes);
 LLVMValueRef vj_load_vector(const vj_gen *g, LLVMValueRef pointer, vj_dtype dtype, int32_t lanes, LLVMValueRef mask,
                             LLVMValueRef otherwise); /* mask NULL: all lanes */
 void vj_store_vector(const vj_gen *g, LLVMValueRef pointer, LLVMValueRef value, LLVMValueRef mask);
+void vj_prefetch(const vj_gen *g, LLVMValueRef pointer); /* the line at pointer into the second level; may be nowhere */
 LLVMValueRef vj_reduce_lanes(const vj_gen *g, LLVMValueRef vector, vj_reduce_kind kind); /* fixed order: a tree */
 
 /* expr.c: scalar expressions at a point of the iteration space, for one element or for `lanes` along one axis */

@@ -17,12 +17,13 @@ typedef struct vj_tile_rows {
 } vj_tile_rows;
 
 typedef struct vj_gemm_schedule {
+    int32_t lanes;          /* of a vector of columns: fewer than a register's where vectors would straddle column axes */
     int32_t width;          /* vectors of columns in a full tile */
     int32_t tile_kinds;
     vj_tile_rows tiles[VJ_MAX_TILE_KINDS];
     int32_t k_unroll;
     int32_t unit_col_tiles; /* column tiles a unit */
-    int32_t unit_row_blocks; /* into how many pieces the outer row space is cut for units; 1: not at all */
+    int32_t unit_row_blocks; /* into how many pieces the row tiles are cut for units; 1: not at all */
     int32_t prefetch;       /* bytes of the next panel fetched a step of k; 0: none */
 } vj_gemm_schedule;
 

@@ -1,0 +1,273 @@
+/* schedule.c - how a kernel is cut into tiles and units on a target, from counts of instructions.
+ *
+ * The model of a core: two multiply-adds and two loads a cycle, and a multiply-add's result after four. It only has to
+ * rank shapes; measurements stand in docs.
+ */
+#include "schedule.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+/* Cycles. A unit is worth handing to a thread from 2 us on (about 6000 cycles); finer units than 20000 cycles are only
+ * made until there are enough for sixteen threads to balance. */
+#define UNIT_LEAST       6000.0
+#define UNIT_GOOD        20000.0
+#define UNITS_ENOUGH     16
+#define UNITS_PLENTY     64
+#define TILE_OVERHEAD    40.0
+#define MAX_ACCUMULATORS 30
+#define MULADD_LATENCY   4.0
+
+void vj_tile_mix(int64_t rows, int32_t max_height, vj_gemm_schedule *schedule) {
+    assert(rows > 0 && max_height > 0);
+    const int64_t tiles = vj_ceil_div(rows, max_height), low = rows / tiles, higher = rows % tiles;
+    schedule->tile_kinds = 0;
+    if (higher) schedule->tiles[schedule->tile_kinds++] = (vj_tile_rows){(int32_t)low + 1, (int32_t)higher};
+    schedule->tiles[schedule->tile_kinds++] = (vj_tile_rows){(int32_t)low, (int32_t)(tiles - higher)};
+}
+
+/* Of a step of k on a tile of height x width vectors. */
+static double step_cycles(int32_t height, int32_t width) {
+    const double products = height * width / 2.0, loads = (height + width) / 2.0;
+    double cycles = products > loads ? products : loads;
+    return cycles > MULADD_LATENCY ? cycles : MULADD_LATENCY;
+}
+
+/* Rows of accumulators beside `width` vectors of B, a broadcast and, where multiplying and adding are two instructions,
+ * a product. */
+static int32_t max_height(const vj_target *target, int32_t width) {
+    const int32_t others = target->muladd == VJ_MULADD_FMA ? 1 : 2;
+    int32_t height = (target->registers - others - width) / width;
+    if (height * width > MAX_ACCUMULATORS) height = MAX_ACCUMULATORS / width;
+    return height;
+}
+
+static int64_t tile_count(const vj_gemm_schedule *s) {
+    int64_t count = 0;
+    for (int32_t i = 0; i < s->tile_kinds; i++)
+        count += s->tiles[i].count;
+    return count;
+}
+
+/* Of one column tile of `width` vectors, over all tiles of the inner row axis. */
+static double column_cycles(const vj_gemm_schedule *s, int32_t width, int64_t depth) {
+    double cycles = 0;
+    for (int32_t i = 0; i < s->tile_kinds; i++)
+        cycles += s->tiles[i].count * (TILE_OVERHEAD + (double)depth * step_cycles(s->tiles[i].height, width));
+    return cycles;
+}
+
+/* Vectors never straddle column axes: as many lanes as divide the last axis, unless it is the only one (its end is
+ * masked). */
+static int32_t column_lanes(const vj_target *target, const vj_kernel *k, int64_t n) {
+    int32_t lanes = target->vector_bytes / 4;
+    const int64_t last = k->extent[k->batch_axes + k->row_axes + k->col_axes - 1];
+    bool segments = false;
+    for (int32_t i = 0; i < k->out_count; i++)
+        segments |= k->out[i].segment >= 0;
+    if (k->col_axes == 1) {
+        if (segments) return 1;
+        while (lanes / 2 >= n)
+            lanes /= 2;
+        return lanes;
+    }
+    while (last % lanes != 0)
+        lanes /= 2;
+    return lanes;
+}
+
+static bool reads_panels(const vj_program *p, const vj_kernel *k) {
+    const vj_buffer *b = &p->buffers[k->access[k->b].buffer];
+    return b->kind == VJ_BUFFER_WEIGHT && p->weights[b->index].kind == VJ_PACK_PANELS;
+}
+
+/* Cuts `total` cycles in `pieces` natural pieces: how many of the finest pieces a unit should have, at least 1. */
+static int64_t pieces_per_unit(double total, int64_t pieces) {
+    const double each = total / (double)pieces;
+    if (each >= UNIT_LEAST || pieces <= 1) return 1;
+    int64_t group = (int64_t)(UNIT_LEAST / each) + 1;
+    return group < pieces ? group : pieces;
+}
+
+/* How many units are worth having. */
+static int64_t wanted_units(double total) {
+    const double good = total / UNIT_GOOD, least = total / UNIT_LEAST;
+    double units = good > UNITS_PLENTY ? UNITS_PLENTY : good;
+    if (units < UNITS_ENOUGH) units = least > UNITS_ENOUGH ? UNITS_ENOUGH : least;
+    return units < 1 ? 1 : (int64_t)units;
+}
+
+static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kernel *k, vj_gemm_schedule *best) {
+    const int32_t first_row = k->batch_axes, first_col = first_row + k->row_axes;
+    const int64_t rows = k->row_axes ? k->extent[first_col - 1] : 1;
+    const int64_t outer = k->row_axes ? vj_extent_product(k, first_row, k->row_axes - 1) : 1;
+    const int64_t n = vj_extent_product(k, first_col, k->col_axes);
+    const int64_t depth = vj_extent_product(k, first_col + k->col_axes, k->depth_axes);
+    const int64_t batch = vj_extent_product(k, 0, k->batch_axes);
+    const int32_t lanes = column_lanes(target, k, n);
+    double least = 0;
+    for (int32_t width = 1; width <= 8; width++) {
+        const int64_t columns = (int64_t)width * lanes, full = n / columns, rest = vj_ceil_div(n % columns, lanes);
+        if (columns % VJ_PANEL != 0 && VJ_PANEL % columns != 0) continue;
+        if ((width > 1 && columns - lanes >= n) || max_height(target, width) < 1) continue;
+        vj_gemm_schedule s = {.lanes = lanes, .width = width, .k_unroll = 4};
+        vj_tile_mix(rows, max_height(target, width), &s);
+        double cycles = (double)full * column_cycles(&s, width, depth);
+        if (rest) cycles += column_cycles(&s, (int32_t)rest, depth);
+        if (least == 0 || cycles < least * 0.98) {
+            least = cycles;
+            *best = s;
+        }
+    }
+    const double total = least * (double)outer * (double)batch;
+    const int64_t tiles = vj_ceil_div(n, (int64_t)best->width * lanes), row_tiles = outer * tile_count(best);
+    const int64_t wanted = wanted_units(total), columns = tiles * batch;
+    best->unit_row_blocks = (int32_t)(columns >= wanted ? 1 : vj_min64(vj_ceil_div(wanted, columns), row_tiles));
+    best->unit_col_tiles = (int32_t)vj_min64(tiles, pieces_per_unit(total, columns));
+    /* The next panel comes in while the row tiles pass by this one, if there are enough of them to spread it. */
+    if (reads_panels(p, k) && outer == 1 && row_tiles >= 4)
+        best->prefetch = (int32_t)vj_ceil_div((int64_t)best->width * lanes * 4, row_tiles);
+    k->units = batch * vj_ceil_div(tiles, best->unit_col_tiles) * best->unit_row_blocks;
+    k->unit_cost = total / (double)k->units;
+}
+
+/* Bytes of a block of scores: half of the first level where that gives tiles of good height, never above this. */
+#define SCORE_BYTES 65536
+
+static void schedule_attention(const vj_target *target, vj_kernel *k, vj_attention_schedule *s) {
+    const int32_t axis = k->batch_axes, lanes = target->vector_bytes / 4;
+    const int64_t i = k->extent[axis], j = k->extent[axis + 1], d = k->extent[axis + 2], e = k->extent[axis + 3];
+    const int64_t row_bytes = vj_round_up(j, lanes) * 4;
+    s->width = 2;
+    const int64_t height = max_height(target, s->width);
+    int64_t rows = target->l1_bytes / row_bytes / height * height;
+    if (rows > 4 * height) rows = 4 * height;
+    if (rows == 0) rows = vj_min64(height, SCORE_BYTES / row_bytes);
+    if (rows == 0) rows = 1;
+    s->query_block = (int32_t)vj_min64(rows, i);
+    const int64_t blocks = vj_ceil_div(i, s->query_block), batch = vj_extent_product(k, 0, k->batch_axes);
+    const double products = (double)i * (double)j * (double)(d + e) / lanes / 2;
+    const double softmax = (double)i * (double)j * 16 / lanes;
+    const double total = (double)batch * (products * 1.2 + softmax);
+    const int64_t wanted = wanted_units(total);
+    s->units_per_head = (int32_t)(batch >= wanted ? 1 : vj_min64(vj_ceil_div(wanted, batch), blocks));
+    k->units = batch * s->units_per_head;
+    k->unit_cost = total / (double)k->units;
+}
+
+static double entry_cycles(const vj_expr *entry) {
+    switch (entry->op) {
+    case VJ_X_CONST:
+    case VJ_X_ACC:
+    case VJ_X_STAGE:
+        return 0;
+    case VJ_X_EXP:
+    case VJ_X_SIGMOID:
+    case VJ_X_TANH:
+    case VJ_X_LOG:
+    case VJ_X_SIN:
+    case VJ_X_COS:
+        return 12;
+    case VJ_X_ERF:
+    case VJ_X_GELU_ERF:
+    case VJ_X_GELU_TANH:
+    case VJ_X_POW:
+        return 20;
+    case VJ_X_DIV:
+    case VJ_X_SQRT:
+    case VJ_X_RSQRT:
+    case VJ_X_RECIPROCAL:
+    case VJ_X_MOD:
+        return 8;
+    default:
+        return 1;
+    }
+}
+
+/* How well lanes along `axis` read and write: adjacent elements are best, one element for all lanes costs nothing,
+ * anything else is element by element. */
+static int64_t axis_score(const vj_kernel *k, int32_t axis) {
+    int64_t score = 0;
+    for (int32_t i = 0; i < k->access_count; i++) {
+        const vj_access *access = &k->access[i];
+        bool scattered = access->stride[axis] != 0 && access->stride[axis] != 1;
+        for (int32_t t = 0; t < access->term_count; t++)
+            scattered |= access->terms[t].coef[axis] != 0;
+        score += scattered ? -4 : access->stride[axis] == 1 ? 4 : 1;
+    }
+    return score;
+}
+
+static void schedule_nest(const vj_target *target, vj_kernel *k, vj_nest_schedule *s) {
+    const int32_t lanes = target->vector_bytes / 4, outer_axes = k->rank - k->row_axes;
+    int64_t best = 0;
+    s->vector_axis = -1;
+    for (int32_t axis = k->rank - 1; axis >= 0; axis--) {
+        if (k->extent[axis] < 2) continue;
+        /* A short axis leaves lanes empty. */
+        int64_t score = axis_score(k, axis);
+        if (score > 0) score = score * vj_min64(k->extent[axis], lanes) / lanes;
+        if (score > best) {
+            best = score;
+            s->vector_axis = axis;
+        }
+    }
+    s->vector_is_row = s->vector_axis >= outer_axes;
+    const int64_t outer = vj_extent_product(k, 0, outer_axes), row = vj_extent_product(k, outer_axes, k->row_axes);
+    double point = 2;
+    for (int32_t i = 0; i < k->expr_count; i++)
+        point += entry_cycles(&k->expr[i]);
+    if (s->vector_axis >= 0) point /= lanes;
+    const double total = (double)outer * (double)row * point;
+    const int64_t points = vj_ceil_div(outer, wanted_units(total));
+    /* Lanes along an outer axis: units begin at whole vectors. */
+    const bool whole = s->vector_axis >= 0 && !s->vector_is_row;
+    s->unit_points = vj_max64(1, whole ? vj_round_up(points, lanes) : points);
+    k->units = vj_max64(1, vj_ceil_div(outer, s->unit_points));
+    k->unit_cost = total / (double)k->units;
+}
+
+void vj_schedule_kernel(vj_arena *arena, const vj_target *target, const vj_program *p, vj_kernel *k) {
+    vj_schedule *s = VJ_NEW(arena, vj_schedule);
+    switch (k->kind) {
+    case VJ_KERNEL_GEMM:
+        schedule_gemm(target, p, k, &s->gemm);
+        break;
+    case VJ_KERNEL_ATTENTION:
+        schedule_attention(target, k, &s->attention);
+        break;
+    case VJ_KERNEL_NEST:
+        schedule_nest(target, k, &s->nest);
+        break;
+    }
+    k->schedule = s;
+}
+
+static void gemm_text(vj_text *text, const vj_gemm_schedule *s) {
+    vj_text_add(text, "tile %dx%d, row mix ", (int)s->tiles[0].height, (int)(s->width * s->lanes));
+    for (int32_t i = 0; i < s->tile_kinds; i++)
+        vj_text_add(text, "%s%dx%d", i ? " + " : "", (int)s->tiles[i].count, (int)s->tiles[i].height);
+    vj_text_add(text, ", units of %d column tiles", (int)s->unit_col_tiles);
+    if (s->unit_row_blocks > 1) vj_text_add(text, " and 1/%d of the rows", (int)s->unit_row_blocks);
+    if (s->prefetch) vj_text_add(text, ", prefetch %d", (int)s->prefetch);
+}
+
+char *vj_schedule_text(vj_arena *arena, const vj_kernel *k) {
+    vj_text text = {.arena = arena};
+    const vj_schedule *s = k->schedule;
+    switch (k->kind) {
+    case VJ_KERNEL_GEMM:
+        gemm_text(&text, &s->gemm);
+        break;
+    case VJ_KERNEL_ATTENTION:
+        vj_text_add(&text, "query block %d, width %d, %d units a head", (int)s->attention.query_block,
+                    (int)s->attention.width, (int)s->attention.units_per_head);
+        break;
+    case VJ_KERNEL_NEST:
+        vj_text_add(&text, "lanes along axis %d%s, units of %lld points", (int)s->nest.vector_axis,
+                    s->nest.vector_is_row ? " (row)" : "", (long long)s->nest.unit_points);
+        break;
+    }
+    vj_text_add(&text, "; %lld units of %.0f cycles", (long long)k->units, k->unit_cost);
+    return text.at;
+}
