@@ -1,0 +1,20 @@
+# cmake --install: programs, libraries, public headers, vitjit.pc and the CMake package.
+include(CMakePackageConfigHelpers)
+
+set_target_properties(vitjit_cli PROPERTIES INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
+install(TARGETS vitjit_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(TARGETS vitjit EXPORT vitjit-targets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS vitjit_rt EXPORT vitjit-targets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS vitjit_compiler LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(FILES include/vitjit.h include/vitjit_model.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+
+install(EXPORT vitjit-targets NAMESPACE vitjit:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/vitjit)
+configure_package_config_file(cmake/vitjit-config.cmake.in ${PROJECT_BINARY_DIR}/vitjit-config.cmake
+                              INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/vitjit)
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/vitjit-config-version.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/vitjit-config.cmake ${PROJECT_BINARY_DIR}/vitjit-config-version.cmake
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/vitjit)
+
+file(RELATIVE_PATH VJ_PC_UP /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+configure_file(cmake/vitjit.pc.in ${PROJECT_BINARY_DIR}/vitjit.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/vitjit.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

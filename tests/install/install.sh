@@ -1,0 +1,31 @@
+#!/bin/sh
+# install.sh BUILD_DIR CONSUMER_DIR DIGITS_DIR SANITIZERS
+set -eu
+build=$1 consumer=$2 digits=$3 sanitizers=$4
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+flags=${sanitizers:+-fsanitize=$sanitizers}
+
+cmake --install "$build" --prefix "$work/prefix" >/dev/null
+libdir=$(dirname "$(find "$work/prefix" -name 'libvitjit.so')")
+PKG_CONFIG_PATH=$libdir/pkgconfig
+export PKG_CONFIG_PATH
+
+echo "== pkg-config"
+# shellcheck disable=SC2046
+cc $flags "$consumer/main.c" $(pkg-config --cflags --libs vitjit) -Wl,-rpath,"$libdir" -o "$work/by_pkg_config"
+version=$("$work/by_pkg_config" "$digits/digits.onnx")
+[ "$version" = "$(pkg-config --modversion vitjit)" ]
+
+echo "== find_package"
+cmake -S "$consumer" -B "$work/build" -DCMAKE_PREFIX_PATH="$work/prefix" -DCMAKE_C_FLAGS="$flags" >/dev/null
+cmake --build "$work/build" >/dev/null
+"$work/build/consumer" "$digits/digits.onnx"
+
+echo "== the installed command"
+"$work/prefix/bin/vitjit" --version
+"$work/prefix/bin/vitjit" "$digits/digits.onnx" "$digits/pictures/three.png" --no-cache --topk 1 | grep -q three
+
+echo "== libvitjit needs libc alone"
+readelf -d "$libdir/libvitjit.so" | sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p' | grep -vE '^(libc|libm|ld-linux.*|libasan|libubsan|libtsan)\.so' && exit 1
+! nm -u "$libdir/libvitjit_rt.a" | grep -iE 'llvm|protobuf'
