@@ -249,21 +249,32 @@ bool vj_is_splat(const vj_func *f, vj_value v, double *number) {
     return true;
 }
 
+void vj_const_from_host(vj_arena *arena, vj_dtype dtype, int64_t count, const double *floats, const int64_t *ints,
+                        vj_const *constant) {
+    int64_t bytes = 0;
+    bool fits = vj_mul(count, vj_element_bytes(dtype), &bytes);
+    assert(fits && "the data stood in memory");
+    (void)fits;
+    uint8_t *data = vj_alloc(arena, (size_t)bytes);
+    for (int64_t i = 0; i < count; i++) {
+        double x = floats ? floats[i] : (double)ints[i];
+        encode(dtype, x, floats ? int_of(x) : ints[i], data + i * vj_element_bytes(dtype));
+    }
+    vj_source *source = VJ_NEW(arena, vj_source);
+    *source = (vj_source){.path = "a computed constant", .fd = -1, .at = data, .size = bytes};
+    *constant = (vj_const){.kind = VJ_CONST_BYTES, .source = source, .length = bytes};
+}
+
 static vj_value add_host_const(vj_func *f, vj_dtype dtype, int32_t rank, const int64_t *dims, const double *floats,
                                const int64_t *ints) {
     vj_type type = vj_type_of(dtype, rank, dims);
-    int64_t count = 0, bytes = 0;
-    bool fits = vj_type_elements(f, &type, &count) && vj_mul(count, vj_element_bytes(dtype), &bytes);
+    vj_const constant;
+    int64_t count = 0;
+    bool fits = vj_type_elements(f, &type, &count);
     assert(fits && "the data stood in memory");
     (void)fits;
-    uint8_t *data = vj_alloc(f->arena, (size_t)bytes);
-    for (int64_t i = 0; i < count; i++) {
-        double x = floats ? floats[i] : (double)ints[i];
-        encode(dtype, x, ints ? ints[i] : int_of(x), data + i * vj_element_bytes(dtype));
-    }
-    vj_source *source = VJ_NEW(f->arena, vj_source);
-    *source = (vj_source){.path = "a computed constant", .fd = -1, .at = data, .size = bytes};
-    return vj_add_const(f, NULL, &type, &(vj_const){.kind = VJ_CONST_BYTES, .source = source, .length = bytes});
+    vj_const_from_host(f->arena, dtype, count, floats, ints, &constant);
+    return vj_add_const(f, NULL, &type, &constant);
 }
 
 vj_value vj_add_const_f64(vj_func *f, vj_dtype dtype, int32_t rank, const int64_t *dims, const double *data) {

@@ -204,6 +204,9 @@ bool vj_const_read_f64(const vj_func *f, vj_value v, int64_t first, int64_t coun
 bool vj_const_read_i64(const vj_func *f, vj_value v, int64_t first, int64_t count, int64_t *out, vj_error *error) VJ_MUST_USE;
 /* The raw bytes of the constant, as stored. */
 bool vj_const_read_bytes(const vj_func *f, vj_value v, int64_t offset, int64_t length, void *out, vj_error *error) VJ_MUST_USE;
+/* A constant of bytes in the arena, from host data: doubles, or (when floats is NULL) integers. */
+void vj_const_from_host(vj_arena *arena, vj_dtype dtype, int64_t count, const double *floats, const int64_t *ints,
+                        vj_const *constant);
 bool vj_is_const(const vj_func *f, vj_value v);
 /* Is v a constant, every element of which equals one number? (Reads it when it is small: at most 64 elements.) */
 bool vj_is_splat(const vj_func *f, vj_value v, double *number);
