@@ -3,6 +3,7 @@
  * eval.c              the driver: order, lifetimes, rounding
  * eval_walk.c         stepping through several tensors at once, by strides
  * eval_elementwise.c, eval_movement.c, eval_products.c, eval_reduce.c   one function vj_eval_<id> an op of ops.def
+ * kernel_eval.c       the same for kernels, with some of the arithmetic shared
  */
 #ifndef VITJIT_IR_EVAL_H
 #define VITJIT_IR_EVAL_H
@@ -34,8 +35,8 @@ void vj_dense_strides(const vj_tensor *t, int64_t stride[VJ_MAX_RANK]);
 /* The product of dims [first, last). */
 int64_t vj_tensor_extent(const vj_tensor *t, int32_t first, int32_t last);
 
-/* An odometer over all dims but the last. The caller loops over the last one, `inner` elements, in which operand o steps
- * by step[o] from at[o]. */
+/* An odometer over all dims but the last. The caller loops over the last one, `inner` elements, in which operand o
+ * steps by step[o] from at[o]. */
 #define VJ_WALK_OPERANDS 4
 typedef struct vj_walk {
     int32_t rank, operands;
@@ -55,6 +56,11 @@ void vj_walk_next(vj_walk *w);
 
 /* An integer kept in the width of its dtype. */
 int64_t vj_wrap(vj_dtype dtype, int64_t x);
+/* Truncates and saturates; NaN becomes 0. To bool: is it not zero? */
+int64_t vj_float_to_int(vj_dtype to, double x);
+
+double vj_gelu_erf(double x);
+double vj_gelu_tanh(double x);
 
 /* attention and softmax: turns `count` scores into weights, in place. */
 void vj_softmax_row(double *x, int64_t count, int64_t step);

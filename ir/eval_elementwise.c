@@ -87,8 +87,8 @@ bool vj_eval_sign(vj_eval_context *c) { return map(c, sign, is_unsigned(c->args[
 bool vj_eval_not(vj_eval_context *c) { return map(c, NULL, c->args[0]->type.dtype == VJ_BOOL ? is_zero : complement); }
 
 /* 1 + erf cancels for negative x; erfc does not. */
-static double gelu_erf(double x) { return 0.5 * x * erfc(-x * 0.70710678118654752440); }
-static double gelu_tanh(double x) {
+double vj_gelu_erf(double x) { return 0.5 * x * erfc(-x * 0.70710678118654752440); }
+double vj_gelu_tanh(double x) {
     const double root_2_over_pi = 0.79788456080286535588;
     return 0.5 * x * (1 + tanh(root_2_over_pi * (x + 0.044715 * x * x * x)));
 }
@@ -96,12 +96,12 @@ static double gelu_quick(double x) { return x * sigmoid(1.702 * x); }
 
 bool vj_eval_gelu(vj_eval_context *c) {
     const char *form = vj_attr_name(c->node, VJ_ATTR_FORM, "erf");
-    return map(c, form[0] == 't' ? gelu_tanh : form[0] == 'q' ? gelu_quick : gelu_erf, NULL);
+    return map(c, form[0] == 't' ? vj_gelu_tanh : form[0] == 'q' ? gelu_quick : vj_gelu_erf, NULL);
 }
 
 /* Casts: float to integer truncates and saturates, NaN becomes 0; integers wrap; to bool: is it not zero? */
 
-static int64_t float_to_int(vj_dtype to, double x) {
+int64_t vj_float_to_int(vj_dtype to, double x) {
     static const struct {
         double low, high; /* high: the first number too large */
     } range[VJ_DTYPE_COUNT] = {
@@ -124,7 +124,7 @@ bool vj_eval_cast(vj_eval_context *c) {
         if (x->f && y->f)
             y->f[i] = x->f[i];
         else if (x->f)
-            y->i[i] = float_to_int(to, x->f[i]);
+            y->i[i] = vj_float_to_int(to, x->f[i]);
         else if (y->f)
             y->f[i] = from == VJ_U64 ? (double)(uint64_t)x->i[i] : (double)x->i[i];
         else
