@@ -90,6 +90,15 @@ void vj_emit_store(vj_gen *g, int32_t access, const vj_point *point, LLVMValueRe
 /* Sum of stride * index over the axes, i64 elements. */
 LLVMValueRef vj_emit_offset(vj_gen *g, const vj_access *access, const vj_point *point);
 
+/* lanes.c */
+
+/* Result `out` at `count` lanes of `vector` (its ACC) along `axis` from the point on: whole, masked where masks are cheap,
+ * else in pieces of 8, 4, 2, 1. */
+void vj_store_lanes(vj_gen *g, const vj_out *out, const vj_point *start, int32_t axis, LLVMValueRef vector,
+                    int32_t count);
+/* Transposes `lanes` vectors of as many lanes in place. */
+void vj_transpose(const vj_gen *g, LLVMValueRef *rows, int32_t lanes);
+
 /* vmath.c: on f32 scalars or vectors; bounds are stated and tested there */
 LLVMValueRef vj_math(vj_gen *g, vj_xop op, LLVMValueRef x);
 /* 2^x, and e^x for x <= 0 as softmax needs it; -inf gives 0 */

@@ -36,7 +36,7 @@ static double step_cycles(int32_t height, int32_t width) {
 /* Rows of accumulators beside `width` vectors of B, a broadcast and, where multiplying and adding are two instructions,
  * a product. */
 static int32_t max_height(const vj_target *target, int32_t width) {
-    const int32_t others = target->muladd == VJ_MULADD_FMA ? 1 : 2;
+    const int32_t others = target->muladd == VJ_MULADD_FMA ? 1 : 3;
     int32_t height = (target->registers - others - width) / width;
     if (height * width > MAX_ACCUMULATORS) height = MAX_ACCUMULATORS / width;
     return height;
