@@ -1,0 +1,313 @@
+/* gen_attention_product.c - the two products of attention, tile by tile: scores[i, j] = q[i, d] . k[j, d] with lanes
+ * along keys, results[i, e] = scores[i, j] . v[j, e] with lanes along value dims.
+ *
+ * Keys with a unit stride over j are read as they are; keys with a unit stride over d are turned, a tile at a time,
+ * into a piece of stack. Any other access goes through vj_emit_load. Lanes beyond the last key or dim are never read.
+ */
+#include "gen_attention.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define MAX_TILE 32
+#define K_UNROLL 4
+/* Bytes of a tile of turned keys. */
+#define KEYS_BYTES 65536
+
+/* acc[height][width] += a[height] * b[width] over `depth` steps. A pointer of NULL: the access, by vj_emit_load. */
+typedef struct product {
+    const vj_attention *m;
+    int32_t height, width;
+    int32_t last_lanes; /* of the last vector */
+    int64_t depth;
+    int32_t depth_axis, row_axis, lane_axis;
+    int32_t a_access, b_access;
+    LLVMValueRef a;
+    int64_t a_row, a_step;
+    LLVMValueRef b;
+    int64_t b_step;
+    vj_point point; /* of row 0 and vector 0 */
+} product;
+
+static bool is_plain(const vj_access *access) { return access->term_count == 0; }
+
+static LLVMValueRef plus(const vj_gen *g, LLVMValueRef x, int64_t n) {
+    return n == 0 ? x : LLVMBuildNSWAdd(g->b, x, vj_i64(g, n), "");
+}
+
+static int32_t vector_lanes(const product *t, int32_t v) { return v == t->width - 1 ? t->last_lanes : t->m->lanes; }
+
+static LLVMValueRef lane_mask(const vj_gen *g, int32_t count, int32_t lanes) {
+    return count < lanes ? vj_mask_first(g, vj_i64(g, count), lanes) : NULL;
+}
+
+/* The point of row r, vector v. */
+static vj_point point_of(const product *t, int32_t r, int32_t v) {
+    const vj_gen *g = t->m->g;
+    vj_point point = t->point;
+    point.index[t->row_axis] = plus(g, point.index[t->row_axis], r);
+    point.index[t->lane_axis] = plus(g, point.index[t->lane_axis], (int64_t)v * t->m->lanes);
+    point.lanes = t->m->lanes;
+    point.vector_axis = t->lane_axis;
+    point.mask = lane_mask(g, vector_lanes(t, v), point.lanes);
+    return point;
+}
+
+static LLVMValueRef load_a(const product *t, LLVMValueRef at, LLVMValueRef i, int64_t step, int32_t r) {
+    vj_gen *g = t->m->g;
+    if (t->a) {
+        LLVMValueRef offset = vj_i64(g, r * t->a_row + step * t->a_step);
+        return vj_load_vector(g, vj_element(g, at, VJ_F32, offset), VJ_F32, 1, NULL, NULL);
+    }
+    vj_point point = point_of(t, r, 0);
+    point.lanes = 1;
+    point.vector_axis = -1;
+    point.mask = NULL;
+    point.index[t->depth_axis] = plus(g, i, step);
+    return vj_emit_load(g, t->a_access, &point);
+}
+
+static LLVMValueRef load_b(const product *t, LLVMValueRef at, LLVMValueRef i, int64_t step, int32_t v) {
+    vj_gen *g = t->m->g;
+    vj_point point = point_of(t, 0, v);
+    if (t->b) {
+        LLVMValueRef offset = vj_i64(g, step * t->b_step + (int64_t)v * t->m->lanes);
+        return vj_load_vector(g, vj_element(g, at, VJ_F32, offset), VJ_F32, t->m->lanes, point.mask, NULL);
+    }
+    point.index[t->depth_axis] = plus(g, i, step);
+    return vj_emit_load(g, t->b_access, &point);
+}
+
+static void multiply(const product *t, LLVMValueRef i, int32_t steps, LLVMValueRef *acc) {
+    vj_gen *g = t->m->g;
+    LLVMValueRef a = NULL, b = NULL;
+    if (t->a) a = vj_element(g, t->a, VJ_F32, LLVMBuildNSWMul(g->b, i, vj_i64(g, t->a_step), ""));
+    if (t->b) b = vj_element(g, t->b, VJ_F32, LLVMBuildNSWMul(g->b, i, vj_i64(g, t->b_step), ""));
+    for (int32_t step = 0; step < steps; step++) {
+        LLVMValueRef vectors[MAX_TILE];
+        for (int32_t v = 0; v < t->width; v++)
+            vectors[v] = load_b(t, b, i, step, v);
+        for (int32_t r = 0; r < t->height; r++) {
+            LLVMValueRef x = vj_splat(g, load_a(t, a, i, step, r), t->m->lanes);
+            for (int32_t v = 0; v < t->width; v++)
+                acc[r * t->width + v] = vj_fma(g, x, vectors[v], acc[r * t->width + v]);
+        }
+    }
+}
+
+static void accumulate(const product *t, LLVMValueRef *acc) {
+    vj_gen *g = t->m->g;
+    const int32_t count = t->height * t->width;
+    assert(count <= MAX_TILE);
+    for (int32_t i = 0; i < count; i++)
+        acc[i] = LLVMConstNull(vj_vector_type(g, VJ_F32, t->m->lanes));
+    const int64_t whole = t->depth / K_UNROLL * K_UNROLL;
+    if (whole > 0) {
+        vj_loop loop;
+        vj_loop_begin(g, &loop, vj_i64(g, 0), vj_i64(g, whole), K_UNROLL, true, acc, count);
+        LLVMValueRef next[MAX_TILE];
+        memcpy(next, loop.carried, sizeof *next * (size_t)count);
+        multiply(t, loop.index, K_UNROLL, next);
+        vj_loop_end(g, &loop, next);
+        memcpy(acc, loop.carried, sizeof *acc * (size_t)count);
+    }
+    if (t->depth > whole) multiply(t, vj_i64(g, whole), (int32_t)(t->depth - whole), acc);
+}
+
+/* Indices: the batch's, `row` and `lane` on their axes, zero elsewhere. */
+static void set_point(product *t, LLVMValueRef row, LLVMValueRef lane) {
+    const vj_attention *m = t->m;
+    for (int32_t axis = 0; axis < m->k->rank; axis++)
+        t->point.index[axis] = axis < m->i ? m->batch[axis] : vj_i64(m->g, 0);
+    t->point.index[t->row_axis] = row;
+    t->point.index[t->lane_axis] = lane;
+}
+
+static LLVMValueRef access_at(const vj_attention *m, int32_t access, const vj_point *point) {
+    vj_gen *g = m->g;
+    return vj_element(g, LLVMGetParam(g->function, (unsigned)access), VJ_F32,
+                      vj_emit_offset(g, &m->k->access[access], point));
+}
+
+/* Row `row` of the block of scores, from column `column` on. */
+static LLVMValueRef score_at(const vj_attention *m, LLVMValueRef row, LLVMValueRef column) {
+    const vj_gen *g = m->g;
+    LLVMValueRef offset = LLVMBuildNSWMul(g->b, row, vj_i64(g, m->row), "");
+    return vj_element(g, m->scores, VJ_F32, LLVMBuildNSWAdd(g->b, offset, column, ""));
+}
+
+void vj_attention_plan(vj_attention *m) {
+    const vj_access *keys = &m->k->access[m->k->k];
+    const int64_t tile = (int64_t)m->s->width * m->lanes * m->k->extent[m->d];
+    const bool turned = is_plain(keys) && keys->stride[m->j] != 1 && keys->stride[m->d] == 1;
+    if (turned && tile * 4 <= KEYS_BYTES) m->keys = vj_stack(m->g, VJ_F32, tile);
+}
+
+/* One square of keys from [lane][d] to [d][lane]: `dims` of d from `d` on, `count` keys. */
+static void turn_square(const product *t, LLVMValueRef d, int32_t dims, int32_t v, int32_t count) {
+    const vj_attention *m = t->m;
+    vj_gen *g = m->g;
+    LLVMValueRef rows[64];
+    for (int32_t lane = 0; lane < m->lanes; lane++) {
+        rows[lane] = LLVMGetPoison(vj_vector_type(g, VJ_F32, m->lanes));
+        if (lane >= count) continue;
+        vj_point point = t->point;
+        point.index[m->j] = plus(g, point.index[m->j], (int64_t)v * m->lanes + lane);
+        point.index[m->d] = d;
+        rows[lane] =
+            vj_load_vector(g, access_at(m, m->k->k, &point), VJ_F32, m->lanes, lane_mask(g, dims, m->lanes), NULL);
+    }
+    vj_transpose(g, rows, m->lanes);
+    for (int32_t i = 0; i < dims; i++) {
+        LLVMValueRef row = LLVMBuildNSWMul(g->b, plus(g, d, i), vj_i64(g, t->b_step), "");
+        vj_store_vector(g, vj_element(g, m->keys, VJ_F32, plus(g, row, (int64_t)v * m->lanes)), rows[i], NULL);
+    }
+}
+
+static void turn_keys(const product *t) {
+    const vj_attention *m = t->m;
+    vj_gen *g = m->g;
+    const int64_t dims = m->k->extent[m->d], whole = dims / m->lanes * m->lanes;
+    for (int32_t v = 0; v < t->width; v++) {
+        const int32_t count = vector_lanes(t, v);
+        if (whole > 0) {
+            vj_loop loop;
+            vj_loop_begin(g, &loop, vj_i64(g, 0), vj_i64(g, whole), m->lanes, true, NULL, 0);
+            turn_square(t, loop.index, m->lanes, v, count);
+            vj_loop_end(g, &loop, NULL);
+        }
+        if (dims > whole) turn_square(t, vj_i64(g, whole), (int32_t)(dims - whole), v, count);
+    }
+}
+
+/* Scores of one tile: the score expression, -inf in lanes without a key. */
+static void store_scores(const product *t, LLVMValueRef row, LLVMValueRef key, const LLVMValueRef *acc) {
+    const vj_attention *m = t->m;
+    vj_gen *g = m->g;
+    LLVMValueRef nothing = vj_splat(g, vj_f32(g, -__builtin_inf()), m->lanes);
+    for (int32_t r = 0; r < t->height; r++) {
+        for (int32_t v = 0; v < t->width; v++) {
+            vj_point point = point_of(t, r, v);
+            point.acc = acc[r * t->width + v];
+            LLVMValueRef score = vj_emit_expr(g, m->k->score_expr, &point);
+            if (point.mask) score = LLVMBuildSelect(g->b, point.mask, score, nothing, "");
+            vj_store_vector(g, score_at(m, plus(g, row, r), plus(g, key, (int64_t)v * m->lanes)), score, NULL);
+        }
+    }
+}
+
+static void score_rows(product *t, const vj_gemm_schedule *mix, LLVMValueRef key) {
+    const vj_attention *m = t->m;
+    vj_gen *g = m->g;
+    const vj_access *q = &m->k->access[m->k->q], *keys = &m->k->access[m->k->k];
+    set_point(t, m->query, key);
+    t->b = NULL;
+    t->b_step = m->keys ? (int64_t)t->width * m->lanes : keys->stride[m->d];
+    if (m->keys) {
+        turn_keys(t);
+        t->b = m->keys;
+    } else if (is_plain(keys) && keys->stride[m->j] == 1) {
+        t->b = access_at(m, m->k->k, &t->point);
+    }
+    int64_t first = 0;
+    for (int32_t i = 0; i < mix->tile_kinds; i++) {
+        const vj_tile_rows *kind = &mix->tiles[i];
+        vj_loop loop;
+        const int64_t last = first + (int64_t)kind->count * kind->height;
+        vj_loop_begin(g, &loop, vj_i64(g, first), vj_i64(g, last), kind->height, true, NULL, 0);
+        t->height = kind->height;
+        set_point(t, LLVMBuildNSWAdd(g->b, m->query, loop.index, ""), key);
+        t->a = is_plain(q) ? access_at(m, m->k->q, &t->point) : NULL;
+        t->a_row = q->stride[m->i];
+        t->a_step = q->stride[m->d];
+        LLVMValueRef acc[MAX_TILE];
+        accumulate(t, acc);
+        store_scores(t, loop.index, key, acc);
+        vj_loop_end(g, &loop, NULL);
+        first = last;
+    }
+}
+
+void vj_attention_scores(const vj_attention *m, const vj_gemm_schedule *mix) {
+    vj_gen *g = m->g;
+    const int64_t tile = (int64_t)m->s->width * m->lanes, keys = m->k->extent[m->j], whole = keys / tile * tile;
+    product t = {.m = m, .width = m->s->width, .last_lanes = m->lanes, .depth = m->k->extent[m->d]};
+    t.depth_axis = m->d;
+    t.row_axis = m->i;
+    t.lane_axis = m->j;
+    t.a_access = m->k->q;
+    t.b_access = m->k->k;
+    if (whole > 0) {
+        vj_loop loop;
+        vj_loop_begin(g, &loop, vj_i64(g, 0), vj_i64(g, whole), tile, true, NULL, 0);
+        score_rows(&t, mix, loop.index);
+        vj_loop_end(g, &loop, NULL);
+    }
+    if (keys > whole) {
+        t.width = (int32_t)vj_ceil_div(keys - whole, m->lanes);
+        t.last_lanes = (int32_t)(keys - whole - (int64_t)(t.width - 1) * m->lanes);
+        score_rows(&t, mix, vj_i64(g, whole));
+    }
+}
+
+static void store_results(const product *t, LLVMValueRef row, const LLVMValueRef *acc) {
+    const vj_attention *m = t->m;
+    vj_gen *g = m->g;
+    for (int32_t r = 0; r < t->height; r++) {
+        LLVMValueRef scale = vj_load_vector(g, vj_element(g, m->scale, VJ_F32, plus(g, row, r)), VJ_F32, 1, NULL, NULL);
+        scale = vj_splat(g, scale, m->lanes);
+        for (int32_t v = 0; v < t->width; v++) {
+            LLVMValueRef result = LLVMBuildFMul(g->b, acc[r * t->width + v], scale, "");
+            const vj_point point = point_of(t, r, v);
+            for (int32_t o = 0; o < m->k->out_count; o++)
+                vj_store_lanes(g, &m->k->out[o], &point, m->e, result, vector_lanes(t, v));
+        }
+    }
+}
+
+static void result_rows(product *t, const vj_gemm_schedule *mix, LLVMValueRef dim) {
+    const vj_attention *m = t->m;
+    vj_gen *g = m->g;
+    const vj_access *values = &m->k->access[m->k->v];
+    set_point(t, m->query, dim);
+    t->b = is_plain(values) && values->stride[m->e] == 1 ? access_at(m, m->k->v, &t->point) : NULL;
+    t->b_step = values->stride[m->j];
+    int64_t first = 0;
+    for (int32_t i = 0; i < mix->tile_kinds; i++) {
+        const vj_tile_rows *kind = &mix->tiles[i];
+        vj_loop loop;
+        const int64_t last = first + (int64_t)kind->count * kind->height;
+        vj_loop_begin(g, &loop, vj_i64(g, first), vj_i64(g, last), kind->height, true, NULL, 0);
+        t->height = kind->height;
+        set_point(t, LLVMBuildNSWAdd(g->b, m->query, loop.index, ""), dim);
+        t->a = score_at(m, loop.index, vj_i64(g, 0));
+        t->a_row = m->row;
+        t->a_step = 1;
+        LLVMValueRef acc[MAX_TILE];
+        accumulate(t, acc);
+        store_results(t, loop.index, acc);
+        vj_loop_end(g, &loop, NULL);
+        first = last;
+    }
+}
+
+void vj_attention_results(const vj_attention *m, const vj_gemm_schedule *mix) {
+    vj_gen *g = m->g;
+    const int64_t tile = (int64_t)m->s->width * m->lanes, dims = m->k->extent[m->e], whole = dims / tile * tile;
+    product t = {.m = m, .width = m->s->width, .last_lanes = m->lanes, .depth = m->k->extent[m->j]};
+    t.depth_axis = m->j;
+    t.row_axis = m->i;
+    t.lane_axis = m->e;
+    t.b_access = m->k->v;
+    if (whole > 0) {
+        vj_loop loop;
+        vj_loop_begin(g, &loop, vj_i64(g, 0), vj_i64(g, whole), tile, true, NULL, 0);
+        result_rows(&t, mix, loop.index);
+        vj_loop_end(g, &loop, NULL);
+    }
+    if (dims > whole) {
+        t.width = (int32_t)vj_ceil_div(dims - whole, m->lanes);
+        t.last_lanes = (int32_t)(dims - whole - (int64_t)(t.width - 1) * m->lanes);
+        result_rows(&t, mix, vj_i64(g, whole));
+    }
+}
