@@ -1,0 +1,250 @@
+/* kernel_verify.c - is a program sound? Whatever this accepts, generated code runs without leaving its buffers.
+ * Failures are the compiler's own mistakes: the text says which kernel and what. */
+#include "kernel_verify.h"
+
+#include <string.h>
+
+static bool fail(const vj_verify_at *at, const char *what) {
+    vj_fail(at->error, VJ_UNSUPPORTED, "kernel %d '%s': %s", (int)at->number, at->k->name ? at->k->name : "?", what);
+    return false;
+}
+
+/* Axes */
+
+static bool check_axes(const vj_verify_at *at) {
+    const vj_kernel *k = at->k;
+    if (k->rank < 0 || k->rank > VJ_MAX_AXES) return fail(at, "its rank is out of range");
+    if (k->row_axes < 0 || k->col_axes < 0 || k->depth_axes < 0 || k->batch_axes < 0)
+        return fail(at, "an axis group is negative");
+    int64_t points = 1;
+    for (int32_t a = 0; a < k->rank; a++)
+        if (k->extent[a] <= 0 || !vj_mul(points, k->extent[a], &points)) return fail(at, "an extent is not positive");
+    switch (k->kind) {
+    case VJ_KERNEL_GEMM:
+        if (k->row_axes < 1 || k->col_axes < 1 || k->depth_axes < 1) return fail(at, "an axis group is empty");
+        return k->row_axes + k->col_axes + k->depth_axes == k->rank || fail(at, "groups do not sum up to the rank");
+    case VJ_KERNEL_ATTENTION:
+        return k->batch_axes + 4 == k->rank || fail(at, "groups do not sum up to the rank");
+    case VJ_KERNEL_NEST:
+        return k->row_axes <= k->rank || fail(at, "the row has more axes than the kernel");
+    }
+    return fail(at, "unknown kind");
+}
+
+/* Accesses: interval arithmetic. An affine map takes its extreme values at corners, so the intervals are exact but for
+ * sums of terms, where they are safe. */
+
+typedef struct interval {
+    int64_t low, high;
+} interval;
+
+static bool add_scaled(interval *to, int64_t factor, interval x) {
+    int64_t a, b;
+    if (!vj_mul(factor, x.low, &a) || !vj_mul(factor, x.high, &b)) return false;
+    return vj_add(to->low, vj_min64(a, b), &to->low) && vj_add(to->high, vj_max64(a, b), &to->high);
+}
+
+static bool affine_interval(const vj_kernel *k, const int64_t *coef, int64_t constant, interval *out) {
+    *out = (interval){constant, constant};
+    for (int32_t a = 0; a < k->rank; a++)
+        if (!add_scaled(out, coef[a], (interval){0, k->extent[a] - 1})) return false;
+    return true;
+}
+
+static bool check_term(const vj_verify_at *at, const vj_term *term, interval *sum) {
+    interval index;
+    if (term->kind != VJ_TERM_GUARD && term->kind != VJ_TERM_MOD) return fail(at, "a term has an unknown kind");
+    if (term->extent <= 0) return fail(at, "a term's extent is not positive");
+    if (!affine_interval(at->k, term->coef, term->constant, &index)) return fail(at, "a term overflows");
+    if (term->kind == VJ_TERM_MOD) {
+        if (index.low < -term->extent) return fail(at, "a mod term's index goes below -extent");
+        if (index.low < 0 || index.high >= term->extent) index = (interval){0, term->extent - 1};
+    } else {
+        index.low = vj_max64(index.low, 0);
+        index.high = vj_min64(index.high, term->extent - 1);
+        if (index.low > index.high) index = (interval){0, 0}; /* never inside: nothing is read */
+    }
+    return add_scaled(sum, term->stride, index) || fail(at, "a term overflows");
+}
+
+static bool check_access(const vj_verify_at *at, int32_t number) {
+    const vj_access *access = &at->k->access[number];
+    if (access->buffer < 0 || access->buffer >= at->p->buffer_count) return fail(at, "an access names no buffer");
+    if (access->term_count < 0 || access->term_count > VJ_MAX_TERMS) return fail(at, "an access has too many terms");
+    if (number == at->k->b && vj_is_packed(at->p, access->buffer)) return true; /* its strides are ignored */
+    interval sum;
+    if (!affine_interval(at->k, access->stride, access->offset, &sum)) return fail(at, "an access overflows");
+    for (int32_t t = 0; t < access->term_count; t++)
+        if (!check_term(at, &access->terms[t], &sum)) return false;
+    const vj_buffer *buffer = &at->p->buffers[access->buffer];
+    if (sum.low >= 0 && sum.high < buffer->elements) return true;
+    vj_fail(at->error, VJ_UNSUPPORTED,
+            "kernel %d '%s': access %d reaches elements %lld..%lld of buffer %d, which has %lld", (int)at->number,
+            at->k->name ? at->k->name : "?", (int)number, (long long)sum.low, (long long)sum.high, (int)access->buffer,
+            (long long)buffer->elements);
+    return false;
+}
+
+/* Operands of products */
+
+static bool has_access(const vj_kernel *k, int32_t access) { return access >= 0 && access < k->access_count; }
+
+/* Does any of axes [first, first + count) with more than one point move the access? */
+static bool moved_by(const vj_kernel *k, const vj_access *access, int32_t first, int32_t count) {
+    for (int32_t a = first; a < first + count; a++) {
+        if (k->extent[a] == 1) continue;
+        if (access->stride[a] != 0) return true;
+        for (int32_t t = 0; t < access->term_count; t++)
+            if (access->terms[t].coef[a] != 0) return true;
+    }
+    return false;
+}
+
+/* The stride of an axis, when the axis is in no term. One point: any stride will do. */
+static bool has_unit_stride(const vj_kernel *k, const vj_access *access, int32_t axis) {
+    if (k->extent[axis] == 1) return true;
+    for (int32_t t = 0; t < access->term_count; t++)
+        if (access->terms[t].coef[axis] != 0) return false;
+    return access->stride[axis] == 1;
+}
+
+static bool check_b(const vj_verify_at *at) {
+    const vj_kernel *k = at->k;
+    const vj_access *b = &k->access[k->b];
+    const int32_t depth = k->row_axes + k->col_axes;
+    if (vj_is_packed(at->p, b->buffer)) {
+        const vj_weight *w = &at->p->weights[at->p->buffers[b->buffer].index];
+        if (w->k != vj_extent_product(k, depth, k->depth_axes) ||
+            w->n != vj_extent_product(k, k->row_axes, k->col_axes))
+            return fail(at, "the packed B has another K or N than the axes");
+        return true;
+    }
+    if (b->term_count != 0) return fail(at, "B has terms");
+    if (moved_by(k, b, 0, k->row_axes)) return fail(at, "B moves with the rows");
+    return has_unit_stride(k, b, depth - 1) || fail(at, "B has no unit stride over the last column axis");
+}
+
+static bool check_gemm(const vj_verify_at *at) {
+    const vj_kernel *k = at->k;
+    if (!has_access(k, k->a) || !has_access(k, k->b)) return fail(at, "A or B is missing");
+    if (moved_by(k, &k->access[k->a], k->row_axes, k->col_axes)) return fail(at, "A moves with the columns");
+    return check_b(at);
+}
+
+static bool check_attention(const vj_verify_at *at) {
+    const vj_kernel *k = at->k;
+    const int32_t i = k->batch_axes, j = i + 1, d = i + 2, e = i + 3;
+    if (!has_access(k, k->q) || !has_access(k, k->k) || !has_access(k, k->v)) return fail(at, "q, k or v is missing");
+    const vj_access *key = &k->access[k->k];
+    if (moved_by(k, &k->access[k->q], j, 1) || moved_by(k, &k->access[k->q], e, 1))
+        return fail(at, "q moves with keys or values");
+    if (moved_by(k, key, i, 1) || moved_by(k, key, e, 1)) return fail(at, "k moves with queries or values");
+    if (moved_by(k, &k->access[k->v], i, 1) || moved_by(k, &k->access[k->v], d, 1))
+        return fail(at, "v moves with queries or the head dim");
+    return has_unit_stride(k, key, j) || has_unit_stride(k, key, d) ||
+           fail(at, "k has a unit stride neither over the keys nor over the head dim");
+}
+
+/* Results */
+
+static bool check_out(const vj_verify_at *at, const vj_out *out) {
+    const vj_kernel *k = at->k;
+    if (!has_access(k, out->access)) return fail(at, "a result has no access");
+    const vj_access *access = &k->access[out->access];
+    const vj_buffer *buffer = &at->p->buffers[access->buffer];
+    if (access->term_count != 0) return fail(at, "a result's access has terms");
+    if (buffer->kind != VJ_BUFFER_ARENA && buffer->kind != VJ_BUFFER_OUTPUT)
+        return fail(at, "a result goes to a buffer that is not to be written");
+    if (out->expr < 0 || out->expr >= k->expr_count) return fail(at, "a result has no expression");
+    if (k->expr[out->expr].dtype != buffer->dtype) return fail(at, "a result's type is not its buffer's");
+    if (out->segment < -1) return fail(at, "a segment is negative");
+    if (out->segment >= 0 && (k->kind != VJ_KERNEL_GEMM || out->segment >= k->extent[k->row_axes]))
+        return fail(at, "a segment is outside of the first column axis");
+    if (k->kind == VJ_KERNEL_GEMM && moved_by(k, access, k->row_axes + k->col_axes, k->depth_axes))
+        return fail(at, "a result moves with the depth");
+    if (k->kind == VJ_KERNEL_ATTENTION && moved_by(k, access, k->batch_axes + 1, 2))
+        return fail(at, "a result moves with keys or the head dim");
+    return true;
+}
+
+static bool check_kernel(const vj_verify_at *at) {
+    const vj_kernel *k = at->k;
+    if (!check_axes(at)) return false;
+    if (k->access_count < 0 || k->access_count > VJ_MAX_ACCESSES) return fail(at, "it has too many accesses");
+    if (k->out_count < 1 || k->out_count > VJ_MAX_OUTS) return fail(at, "it has no results or too many");
+    if (k->stage_count < 0 || k->stage_count > VJ_MAX_STAGES || (k->stage_count > 0 && k->kind != VJ_KERNEL_NEST))
+        return fail(at, "it has too many stages");
+    for (int32_t a = 0; a < k->access_count; a++)
+        if (!check_access(at, a)) return false;
+    if (k->kind == VJ_KERNEL_GEMM && !check_gemm(at)) return false;
+    if (k->kind == VJ_KERNEL_ATTENTION && !check_attention(at)) return false;
+    if (!vj_verify_exprs(at)) return false;
+    for (int32_t o = 0; o < k->out_count; o++)
+        if (!check_out(at, &k->out[o])) return false;
+    return true;
+}
+
+/* Buffers and weights */
+
+static bool check_weight(const vj_program *p, const vj_weight *w, int32_t number, vj_error *error) {
+    int64_t k = 1, n = 1, elements;
+    const char *what = NULL;
+    interval sum = {w->source_offset, w->source_offset};
+    if (!p->f || w->source < 0 || w->source >= p->f->value_count) {
+        what = "its source is no value";
+    } else if (w->k_rank < 0 || w->k_rank > VJ_MAX_AXES || w->n_rank < 0 || w->n_rank > VJ_MAX_AXES) {
+        what = "it has too many digits";
+    } else if (!vj_type_is_static(vj_type_at(p->f, w->source)) ||
+               !vj_type_elements(p->f, vj_type_at(p->f, w->source), &elements)) {
+        what = "its source has no fixed size";
+    } else {
+        bool fits = true;
+        for (int32_t i = 0; i < w->k_rank && fits; i++)
+            fits = w->k_extent[i] > 0 && vj_mul(k, w->k_extent[i], &k) &&
+                   add_scaled(&sum, w->k_stride[i], (interval){0, w->k_extent[i] - 1});
+        for (int32_t i = 0; i < w->n_rank && fits; i++)
+            fits = w->n_extent[i] > 0 && vj_mul(n, w->n_extent[i], &n) &&
+                   add_scaled(&sum, w->n_stride[i], (interval){0, w->n_extent[i] - 1});
+        if (!fits || k != w->k || n != w->n)
+            what = "its digits do not multiply to K and N";
+        else if (sum.low < 0 || sum.high >= elements)
+            what = "it reaches outside of its source";
+    }
+    if (!what) return true;
+    vj_fail(error, VJ_UNSUPPORTED, "weight %d: %s", (int)number, what);
+    return false;
+}
+
+static bool check_buffer(const vj_program *p, int32_t number, vj_error *error) {
+    const vj_buffer *b = &p->buffers[number];
+    const char *what = NULL;
+    int64_t bytes;
+    if (b->elements <= 0 || vj_dtype_bytes(b->dtype) == 0 ||
+        !vj_mul(b->elements, (int64_t)vj_dtype_bytes(b->dtype), &bytes)) {
+        what = "its size makes no sense";
+    } else if (b->kind == VJ_BUFFER_WEIGHT) {
+        if (b->index < 0 || b->index >= p->weight_count) {
+            what = "it names no weight";
+        } else {
+            const vj_weight *w = &p->weights[b->index];
+            const int64_t wide = w->kind == VJ_PACK_PANELS ? vj_round_up(w->n, VJ_PANEL) : w->n;
+            if (w->k <= 0 || w->n <= 0 || !vj_mul(w->k, wide, &bytes) || bytes != b->elements)
+                what = "its size is not its weight's";
+        }
+    }
+    if (!what) return true;
+    vj_fail(error, VJ_UNSUPPORTED, "buffer %d '%s': %s", (int)number, b->name ? b->name : "", what);
+    return false;
+}
+
+bool vj_verify_program(const vj_program *p, vj_error *error) {
+    for (int32_t i = 0; i < p->weight_count; i++)
+        if (!check_weight(p, &p->weights[i], i, error)) return false;
+    for (int32_t i = 0; i < p->buffer_count; i++)
+        if (!check_buffer(p, i, error)) return false;
+    for (int32_t i = 0; i < p->kernel_count; i++) {
+        const vj_verify_at at = {.p = p, .k = p->kernels[i], .number = i, .error = error};
+        if (!check_kernel(&at)) return false;
+    }
+    return p->phase_count == 0 || vj_verify_plan(p, error);
+}

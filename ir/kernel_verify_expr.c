@@ -1,0 +1,136 @@
+/* kernel_verify_expr.c - the scalar expressions of a kernel: entries name earlier ones, types agree, and a root refers
+ * only to what exists where it stands. */
+#include "kernel_verify.h"
+
+static bool fail(const vj_verify_at *at, int32_t entry, const char *what) {
+    vj_fail(at->error, VJ_UNSUPPORTED, "kernel %d '%s': expression entry %d (%s): %s", (int)at->number,
+            at->k->name ? at->k->name : "?", (int)entry, vj_xop_name(at->k->expr[entry].op), what);
+    return false;
+}
+
+static bool check_leaf(const vj_verify_at *at, int32_t number) {
+    const vj_kernel *k = at->k;
+    const vj_expr *e = &k->expr[number];
+    switch (e->op) {
+    case VJ_X_LOAD:
+        if (e->index < 0 || e->index >= k->access_count) return fail(at, number, "it names no access");
+        if (vj_is_packed(at->p, k->access[e->index].buffer)) return fail(at, number, "it reads packed panels");
+        return at->p->buffers[k->access[e->index].buffer].dtype == e->dtype ||
+               fail(at, number, "its type is not its buffer's");
+    case VJ_X_ACC:
+        return k->kind != VJ_KERNEL_NEST || fail(at, number, "a nest has no accumulator");
+    case VJ_X_STAGE:
+        if (e->index < 0 || e->index >= k->stage_count) return fail(at, number, "it names no stage");
+        return k->expr[k->stage[e->index].expr].dtype == e->dtype || fail(at, number, "its type is not its stage's");
+    case VJ_X_AXIS:
+        return (e->index >= 0 && e->index < k->rank && e->dtype == VJ_I64) || fail(at, number, "it names no axis");
+    default:
+        return true;
+    }
+}
+
+static bool is_comparison(vj_xop op) { return op == VJ_X_EQ || op == VJ_X_LT || op == VJ_X_LE; }
+
+static bool float_only(vj_xop op) {
+    return op == VJ_X_EXP || op == VJ_X_LOG || op == VJ_X_SQRT || op == VJ_X_RSQRT || op == VJ_X_RECIPROCAL ||
+           op == VJ_X_ERF || op == VJ_X_TANH || op == VJ_X_SIGMOID || op == VJ_X_GELU_ERF || op == VJ_X_GELU_TANH ||
+           op == VJ_X_SIN || op == VJ_X_COS;
+}
+
+static bool check_types(const vj_verify_at *at, int32_t number) {
+    const vj_expr *e = &at->k->expr[number];
+    const int32_t args = vj_xop_args(e->op);
+    vj_dtype arg[3] = {VJ_NO_DTYPE, VJ_NO_DTYPE, VJ_NO_DTYPE};
+    for (int32_t i = 0; i < args; i++)
+        arg[i] = at->k->expr[e->arg[i]].dtype;
+    if (args == 0 || e->op == VJ_X_CAST) return true;
+    if (e->op == VJ_X_SELECT)
+        return (arg[0] == VJ_BOOL && arg[1] == arg[2] && arg[1] == e->dtype) ||
+               fail(at, number, "it wants a bool and two of its own type");
+    if (args == 2 && arg[0] != arg[1]) return fail(at, number, "its arguments have two types");
+    if (is_comparison(e->op)) return e->dtype == VJ_BOOL || fail(at, number, "a comparison gives bool");
+    if (arg[0] != e->dtype) return fail(at, number, "its type is not its arguments'");
+    return !float_only(e->op) || vj_dtype_is_float(e->dtype) || fail(at, number, "it wants floats");
+}
+
+static bool check_entry(const vj_verify_at *at, int32_t number) {
+    const vj_expr *e = &at->k->expr[number];
+    if (e->dtype <= VJ_NO_DTYPE || e->dtype >= VJ_DTYPE_COUNT) return fail(at, number, "it has no type");
+    for (int32_t i = 0; i < vj_xop_args(e->op); i++)
+        if (e->arg[i] < 0 || e->arg[i] >= number) return fail(at, number, "an argument is not an earlier entry");
+    return check_leaf(at, number) && check_types(at, number);
+}
+
+/* What a root may not reach: stages from `stages` on, axes of the mask. */
+static bool reaches_only(const vj_verify_at *at, int32_t root, int32_t stages, uint32_t barred_axes) {
+    const vj_kernel *k = at->k;
+    vj_arena *arena = vj_arena_new();
+    bool *needed = VJ_NEW_ARRAY(arena, bool, root + 1), fine = true;
+    needed[root] = true;
+    for (int32_t at_entry = root; at_entry >= 0 && fine; at_entry--) {
+        const vj_expr *e = &k->expr[at_entry];
+        if (!needed[at_entry]) continue;
+        for (int32_t i = 0; i < vj_xop_args(e->op); i++)
+            needed[e->arg[i]] = true;
+        if (e->op == VJ_X_STAGE && e->index >= stages) fine = fail(at, at_entry, "the stage comes later");
+        if (e->op == VJ_X_AXIS && barred_axes >> e->index & 1) fine = fail(at, at_entry, "the axis is summed over");
+        if (e->op != VJ_X_LOAD) continue;
+        const vj_access *access = &k->access[e->index];
+        for (int32_t a = 0; a < k->rank && fine; a++) {
+            if (!(barred_axes >> a & 1) || k->extent[a] == 1) continue;
+            bool moves = access->stride[a] != 0;
+            for (int32_t t = 0; t < access->term_count; t++)
+                moves |= access->terms[t].coef[a] != 0;
+            if (moves) fine = fail(at, at_entry, "it moves with an axis that has no place here");
+        }
+    }
+    vj_arena_free(arena);
+    return fine;
+}
+
+static uint32_t axes_from(int32_t first, int32_t count) { return ((1u << count) - 1) << first; }
+
+/* The row axes, when a nest's result does not move with the row: it is one value a row. */
+static uint32_t barred_in_nest(const vj_kernel *k, const vj_access *access) {
+    const int32_t outer = k->rank - k->row_axes;
+    for (int32_t a = outer; a < k->rank; a++)
+        if (access->stride[a] != 0 && k->extent[a] > 1) return 0;
+    return axes_from(outer, k->row_axes);
+}
+
+static uint32_t barred_in_result(const vj_kernel *k, const vj_out *out) {
+    switch (k->kind) {
+    case VJ_KERNEL_GEMM:
+        return axes_from(k->row_axes + k->col_axes, k->depth_axes);
+    case VJ_KERNEL_ATTENTION:
+        return axes_from(k->batch_axes + 1, 2);
+    default:
+        return barred_in_nest(k, &k->access[out->access]);
+    }
+}
+
+bool vj_verify_exprs(const vj_verify_at *at) {
+    const vj_kernel *k = at->k;
+    for (int32_t s = 0; s < k->stage_count; s++)
+        if (k->stage[s].expr < 0 || k->stage[s].expr >= k->expr_count) {
+            vj_fail(at->error, VJ_UNSUPPORTED, "kernel %d '%s': a stage has no expression", (int)at->number, k->name);
+            return false;
+        }
+    for (int32_t i = 0; i < k->expr_count; i++)
+        if (!check_entry(at, i)) return false;
+    for (int32_t s = 0; s < k->stage_count; s++)
+        if (!reaches_only(at, k->stage[s].expr, s, 0)) return false;
+    if (k->kind == VJ_KERNEL_ATTENTION) {
+        if (k->score_expr < 0 || k->score_expr >= k->expr_count) {
+            vj_fail(at->error, VJ_UNSUPPORTED, "kernel %d '%s': it has no score", (int)at->number, k->name);
+            return false;
+        }
+        if (!reaches_only(at, k->score_expr, 0, axes_from(k->batch_axes + 2, 2))) return false;
+    }
+    for (int32_t o = 0; o < k->out_count; o++) {
+        const vj_out *out = &k->out[o];
+        if (out->expr < 0 || out->expr >= k->expr_count || out->access < 0 || out->access >= k->access_count) continue;
+        if (!reaches_only(at, out->expr, k->stage_count, barred_in_result(k, out))) return false;
+    }
+    return true;
+}
