@@ -39,7 +39,7 @@ static void number(vj_text *text, double x) {
 static char *plain(vj_arena *arena, const char *name) {
     char *copy = vj_strdup(arena, name);
     for (char *c = copy; *c; c++)
-        if (!isalnum((unsigned char)*c) && !strchr("._/:-", *c)) *c = '_';
+        if (!isalnum((unsigned char)*c) && !strchr("._/-", *c)) *c = '_';
     return copy;
 }
 
@@ -180,23 +180,29 @@ static void let_lines(printer *w, int32_t root) {
     }
 }
 
+static void add_root(printer *w, bool *reached, int32_t root) {
+    reached[root] = true;
+    w->uses[root]++;
+}
+
+/* Uses by entries that some root reaches: what nothing reaches is not printed. */
 static void count_uses(printer *w) {
     const vj_kernel *k = w->k;
     w->uses = VJ_NEW_ARRAY(w->text.arena, int32_t, k->expr_count + 1);
     w->let = VJ_NEW_ARRAY(w->text.arena, int32_t, k->expr_count + 1);
     w->lets = 0;
-    bool loaded[VJ_MAX_ACCESSES] = {false};
-    for (int32_t at = 0; at < k->expr_count; at++) {
-        w->let[at] = -1;
-        if (k->expr[at].op == VJ_X_LOAD) loaded[k->expr[at].index] = true;
-        for (int32_t i = 0; i < vj_xop_args(k->expr[at].op); i++)
-            w->uses[k->expr[at].arg[i]]++;
-    }
+    bool *reached = VJ_NEW_ARRAY(w->text.arena, bool, k->expr_count + 1), loaded[VJ_MAX_ACCESSES] = {false};
     for (int32_t s = 0; s < k->stage_count; s++)
-        w->uses[k->stage[s].expr]++;
+        add_root(w, reached, k->stage[s].expr);
     for (int32_t o = 0; o < k->out_count; o++)
-        w->uses[k->out[o].expr]++;
-    if (k->kind == VJ_KERNEL_ATTENTION) w->uses[k->score_expr]++;
+        add_root(w, reached, k->out[o].expr);
+    if (k->kind == VJ_KERNEL_ATTENTION) add_root(w, reached, k->score_expr);
+    for (int32_t at = k->expr_count - 1; at >= 0; at--) {
+        w->let[at] = -1;
+        if (reached[at] && k->expr[at].op == VJ_X_LOAD) loaded[k->expr[at].index] = true;
+        for (int32_t i = 0; reached[at] && i < vj_xop_args(k->expr[at].op); i++)
+            add_root(w, reached, k->expr[at].arg[i]);
+    }
     int32_t inputs = 0;
     for (int32_t a = 0; a < k->access_count; a++)
         w->input[a] = loaded[a] ? inputs++ : -1;
