@@ -116,7 +116,8 @@ typedef struct vj_kernel {
     int64_t extent[VJ_MAX_AXES];
 
     /* Axis groups, consecutive in this order.
-     * gemm:      rows | cols | depth      row_axes, col_axes, depth_axes
+     * gemm:      batch | rows | cols | depth    batch_axes (0 but for a product of two activations with batch dims: A, an
+     *                                     unpacked B and results may move along them), row_axes, col_axes, depth_axes
      * attention: batch | i | j | d | e    batch_axes, then exactly one axis each: queries, keys, head dim, value dim
      * nest:      outer | row              row_axes of them at the end belong to the row */
     int32_t row_axes, col_axes, depth_axes, batch_axes;

@@ -32,7 +32,7 @@ static void store_point(vj_kernel_run *r, const results *all) {
     bool stored[VJ_MAX_OUTS];
     for (int32_t o = 0; o < all->count; o++) {
         const int32_t segment = r->k->out[o].segment;
-        stored[o] = segment < 0 || r->index[r->k->row_axes] == segment;
+        stored[o] = segment < 0 || r->index[r->k->batch_axes + r->k->row_axes] == segment;
         if (stored[o]) value[o] = vj_eval_expr(r, &all->plan[o]);
     }
     for (int32_t o = 0; o < all->count; o++) {
@@ -66,12 +66,12 @@ static b_steps steps_of_b(vj_kernel_run *r) {
     const vj_kernel *k = r->k;
     const vj_access *b = &k->access[k->b];
     const vj_buffer *buffer = &r->p->buffers[b->buffer];
-    const int32_t depth = k->row_axes + k->col_axes;
+    const int32_t cols = k->batch_axes + k->row_axes, depth = cols + k->col_axes;
     if (buffer->kind != VJ_BUFFER_WEIGHT || r->p->weights[buffer->index].kind != VJ_PACK_PANELS)
         return (b_steps){r->buffers[b->buffer] + b->offset, steps_of(r, b, depth, k->depth_axes),
-                         steps_of(r, b, k->row_axes, k->col_axes)};
+                         steps_of(r, b, cols, k->col_axes)};
     const int64_t deep = vj_extent_product(k, depth, k->depth_axes);
-    const int64_t wide = vj_extent_product(k, k->row_axes, k->col_axes);
+    const int64_t wide = vj_extent_product(k, cols, k->col_axes);
     int64_t *k_step = VJ_NEW_ARRAY(r->arena, int64_t, deep), *n_step = VJ_NEW_ARRAY(r->arena, int64_t, wide);
     for (int64_t i = 0; i < deep; i++)
         k_step[i] = i * VJ_PANEL;
@@ -80,10 +80,18 @@ static b_steps steps_of_b(vj_kernel_run *r) {
     return (b_steps){r->buffers[b->buffer], k_step, n_step};
 }
 
+/* How far the batch axes move an unpacked B. */
+static int64_t batch_step(const vj_kernel_run *r) {
+    int64_t step = 0;
+    for (int32_t a = 0; a < r->k->batch_axes; a++)
+        step += r->k->access[r->k->b].stride[a] * r->index[a];
+    return step;
+}
+
 static void run_gemm(vj_kernel_run *r) {
     const vj_kernel *k = r->k;
-    const int32_t depth = k->row_axes + k->col_axes;
-    const int64_t wide = vj_extent_product(k, k->row_axes, k->col_axes);
+    const int32_t cols = k->batch_axes + k->row_axes, depth = cols + k->col_axes;
+    const int64_t wide = vj_extent_product(k, cols, k->col_axes);
     const b_steps b = steps_of_b(r);
     const results all = plan_results(r);
     double *acc = VJ_NEW_ARRAY(r->arena, double, wide);
@@ -92,7 +100,7 @@ static void run_gemm(vj_kernel_run *r) {
         int64_t at = 0;
         do {
             const double a = vj_access_value(r, k->a);
-            const double *row = b.base + b.k[at++];
+            const double *row = b.base + b.k[at++] + batch_step(r);
             for (int64_t n = 0; n < wide; n++)
                 acc[n] += a * row[b.n[n]];
         } while (next_point(r, depth, k->depth_axes));
@@ -100,8 +108,8 @@ static void run_gemm(vj_kernel_run *r) {
         do {
             r->acc = acc[n++];
             store_point(r, &all);
-        } while (next_point(r, k->row_axes, k->col_axes));
-    } while (next_point(r, 0, k->row_axes));
+        } while (next_point(r, cols, k->col_axes));
+    } while (next_point(r, 0, cols));
 }
 
 /* attention */

@@ -230,7 +230,7 @@ static void take_stage(vj_kernel_parser *r) {
 static void take_out(vj_kernel_parser *r) {
     vj_out out = {.segment = -1};
     if (comes_axis(r)) {
-        if (take_axis(r) != r->k->row_axes) vj_parse_fail(r, "the first column axis");
+        if (take_axis(r) != r->k->batch_axes + r->k->row_axes) vj_parse_fail(r, "the first column axis");
         vj_expect(r, "=");
         out.segment = (int32_t)vj_take_int(r);
         vj_expect(r, ":");

@@ -228,9 +228,10 @@ static void head(printer *w) {
     const vj_kernel *k = w->k;
     switch (k->kind) {
     case VJ_KERNEL_GEMM:
-        axes(w, "rows", 0, k->row_axes);
-        axes(w, "cols", k->row_axes, k->col_axes);
-        axes(w, "depth", k->row_axes + k->col_axes, k->depth_axes);
+        if (k->batch_axes > 0) axes(w, "batch", 0, k->batch_axes);
+        axes(w, "rows", k->batch_axes, k->row_axes);
+        axes(w, "cols", k->batch_axes + k->row_axes, k->col_axes);
+        axes(w, "depth", k->rank - k->depth_axes, k->depth_axes);
         operand(w, "A", k->a);
         operand(w, "B", k->b);
         break;
@@ -275,7 +276,8 @@ static void body(printer *w) {
     for (int32_t o = 0; o < k->out_count; o++) {
         let_lines(w, k->out[o].expr);
         vj_text_add(&w->text, "    out ");
-        if (k->out[o].segment >= 0) vj_text_add(&w->text, "i%" PRId32 "=%" PRId32 ": ", k->row_axes, k->out[o].segment);
+        if (k->out[o].segment >= 0)
+            vj_text_add(&w->text, "i%" PRId32 "=%" PRId32 ": ", k->batch_axes + k->row_axes, k->out[o].segment);
         access_map(w, &k->access[k->out[o].access]);
         vj_text_add(&w->text, " = ");
         expression(w, k->out[o].expr, 0, false);

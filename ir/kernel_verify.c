@@ -22,7 +22,8 @@ static bool check_axes(const vj_verify_at *at) {
     switch (k->kind) {
     case VJ_KERNEL_GEMM:
         if (k->row_axes < 1 || k->col_axes < 1 || k->depth_axes < 1) return fail(at, "an axis group is empty");
-        return k->row_axes + k->col_axes + k->depth_axes == k->rank || fail(at, "groups do not sum up to the rank");
+        return k->batch_axes + k->row_axes + k->col_axes + k->depth_axes == k->rank ||
+               fail(at, "groups do not sum up to the rank");
     case VJ_KERNEL_ATTENTION:
         return k->batch_axes + 4 == k->rank || fail(at, "groups do not sum up to the rank");
     case VJ_KERNEL_NEST:
@@ -111,23 +112,23 @@ static bool has_unit_stride(const vj_kernel *k, const vj_access *access, int32_t
 static bool check_b(const vj_verify_at *at) {
     const vj_kernel *k = at->k;
     const vj_access *b = &k->access[k->b];
-    const int32_t depth = k->row_axes + k->col_axes;
+    const int32_t cols = k->batch_axes + k->row_axes, depth = cols + k->col_axes;
     if (vj_is_packed(at->p, b->buffer)) {
         const vj_weight *w = &at->p->weights[at->p->buffers[b->buffer].index];
-        if (w->k != vj_extent_product(k, depth, k->depth_axes) ||
-            w->n != vj_extent_product(k, k->row_axes, k->col_axes))
+        if (w->k != vj_extent_product(k, depth, k->depth_axes) || w->n != vj_extent_product(k, cols, k->col_axes))
             return fail(at, "the packed B has another K or N than the axes");
         return true;
     }
     if (b->term_count != 0) return fail(at, "B has terms");
-    if (moved_by(k, b, 0, k->row_axes)) return fail(at, "B moves with the rows");
+    if (moved_by(k, b, k->batch_axes, k->row_axes)) return fail(at, "B moves with the rows");
     return has_unit_stride(k, b, depth - 1) || fail(at, "B has no unit stride over the last column axis");
 }
 
 static bool check_gemm(const vj_verify_at *at) {
     const vj_kernel *k = at->k;
     if (!has_access(k, k->a) || !has_access(k, k->b)) return fail(at, "A or B is missing");
-    if (moved_by(k, &k->access[k->a], k->row_axes, k->col_axes)) return fail(at, "A moves with the columns");
+    if (moved_by(k, &k->access[k->a], k->batch_axes + k->row_axes, k->col_axes))
+        return fail(at, "A moves with the columns");
     return check_b(at);
 }
 
@@ -158,9 +159,9 @@ static bool check_out(const vj_verify_at *at, const vj_out *out) {
     if (out->expr < 0 || out->expr >= k->expr_count) return fail(at, "a result has no expression");
     if (k->expr[out->expr].dtype != buffer->dtype) return fail(at, "a result's type is not its buffer's");
     if (out->segment < -1) return fail(at, "a segment is negative");
-    if (out->segment >= 0 && (k->kind != VJ_KERNEL_GEMM || out->segment >= k->extent[k->row_axes]))
+    if (out->segment >= 0 && (k->kind != VJ_KERNEL_GEMM || out->segment >= k->extent[k->batch_axes + k->row_axes]))
         return fail(at, "a segment is outside of the first column axis");
-    if (k->kind == VJ_KERNEL_GEMM && moved_by(k, access, k->row_axes + k->col_axes, k->depth_axes))
+    if (k->kind == VJ_KERNEL_GEMM && moved_by(k, access, k->rank - k->depth_axes, k->depth_axes))
         return fail(at, "a result moves with the depth");
     if (k->kind == VJ_KERNEL_ATTENTION && moved_by(k, access, k->batch_axes + 1, 2))
         return fail(at, "a result moves with keys or the head dim");

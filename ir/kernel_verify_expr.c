@@ -101,7 +101,7 @@ static uint32_t barred_in_nest(const vj_kernel *k, const vj_access *access) {
 static uint32_t barred_in_result(const vj_kernel *k, const vj_out *out) {
     switch (k->kind) {
     case VJ_KERNEL_GEMM:
-        return axes_from(k->row_axes + k->col_axes, k->depth_axes);
+        return axes_from(k->rank - k->depth_axes, k->depth_axes);
     case VJ_KERNEL_ATTENTION:
         return axes_from(k->batch_axes + 1, 2);
     default:
