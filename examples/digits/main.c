@@ -30,7 +30,9 @@ int main(int argc, char **argv) {
     float *logits = malloc(DIGITS_OUTPUT_0_BYTES(N));
     void *scratch = aligned_alloc(DIGITS_ALIGNMENT, DIGITS_SCRATCH_BYTES(N, 1));
     digits_context context;
-    if (digits_init(&context, NULL, 0) || digits_run(&context, N, (const void *[]){images}, (void *[]){logits}, scratch)) return 2;
+    if (digits_init(&context, NULL, 0) ||
+        digits_run(&context, N, (const void *[]){images}, (void *[]){logits}, scratch))
+        return 2;
     int right = 0;
     for (int i = 0; i < N; i++) {
         int best = 0;
