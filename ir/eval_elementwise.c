@@ -37,7 +37,7 @@ typedef int64_t (*int_map)(int64_t);
 
 static bool unsupported(vj_eval_context *c) {
     vj_fail(c->error, VJ_UNSUPPORTED, "%s: no meaning for %s", vj_op_table(c->node->op)->name,
-            vj_dtype_name(c->args[0]->type.dtype));
+            vj_element_name(c->args[0]->type.dtype));
     return false;
 }
 

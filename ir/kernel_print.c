@@ -109,14 +109,14 @@ static const struct {
              {VJ_X_SUB, "-", 2}, {VJ_X_MUL, "*", 3}, {VJ_X_DIV, "/", 3}};
 
 static void suffix(printer *w, const vj_expr *e) {
-    if (e->dtype != VJ_F32) vj_text_add(&w->text, ":%s", vj_dtype_name(e->dtype));
+    if (e->dtype != VJ_F32) vj_text_add(&w->text, ":%s", vj_element_name(e->dtype));
 }
 
 static void expression(printer *w, int32_t at, int level, bool whole);
 
 static void call(printer *w, const vj_expr *e) {
     vj_text_add(&w->text, "%s", vj_xop_name(e->op));
-    if (e->op == VJ_X_CAST) vj_text_add(&w->text, ":%s", vj_dtype_name(e->dtype));
+    if (e->op == VJ_X_CAST) vj_text_add(&w->text, ":%s", vj_element_name(e->dtype));
     for (int32_t i = 0; i < vj_xop_args(e->op); i++) {
         vj_text_add(&w->text, i == 0 ? "(" : ", ");
         expression(w, e->arg[i], 0, false);
@@ -348,11 +348,11 @@ static void buffer(printer *w, int32_t i) {
     const vj_buffer *b = &w->p->buffers[i];
     vj_text_add(&w->text, "  %%%s: %s", w->label[i], kinds[b->kind]);
     if (b->kind == VJ_BUFFER_INPUT || b->kind == VJ_BUFFER_OUTPUT) vj_text_add(&w->text, " %" PRId32, b->index);
-    vj_text_add(&w->text, " %s[%" PRId64 "]", vj_dtype_name(b->dtype), b->elements);
+    vj_text_add(&w->text, " %s[%" PRId64 "]", vj_element_name(b->dtype), b->elements);
     if (w->p->phase_count != 0 && (b->kind == VJ_BUFFER_ARENA || b->kind == VJ_BUFFER_WEIGHT))
         vj_text_add(&w->text, " at %" PRId64, b->offset);
     if (b->kind == VJ_BUFFER_WEIGHT) weight(w, &w->p->weights[b->index]);
-    vj_text_add(&w->text, "  # %" PRId64 " B\n", b->elements * (int64_t)vj_dtype_bytes(b->dtype));
+    vj_text_add(&w->text, "  # %" PRId64 " B\n", b->elements * vj_element_bytes(b->dtype));
 }
 
 void vj_print_program_with(const vj_program *p, FILE *out, vj_schedule_printer schedule) {

@@ -12,7 +12,7 @@ static bool fail(vj_error *error, const char *what, const vj_buffer *a, const vj
     return false;
 }
 
-static int64_t bytes_of(const vj_buffer *b) { return b->elements * (int64_t)vj_dtype_bytes(b->dtype); }
+static int64_t bytes_of(const vj_buffer *b) { return b->elements * vj_element_bytes(b->dtype); }
 
 static bool writes(const vj_program *p, const vj_kernel *k, int32_t buffer) {
     (void)p;
