@@ -32,6 +32,9 @@ typedef struct vj_gen {
 /* gen_kernel.c: makes the function for kernel k of p in the module, `name` its symbol; dispatches on the kind. */
 LLVMValueRef vj_gen_kernel(LLVMModuleRef module, const vj_target *target, const vj_program *p, const vj_kernel *k,
                            const char *name, vj_error *error);
+/* The passes of a kernel's module: its code is final but for repeated addresses and invariants. Never default<On>, which
+ * unrolls and vectorizes once more. instcombine stops the process when it needs a second round, unless told not to check. */
+#define VJ_KERNEL_PASSES "function(instcombine<no-verify-fixpoint>,simplifycfg,early-cse,loop-mssa(licm))"
 void vj_gen_gemm(vj_gen *g);
 void vj_gen_attention(vj_gen *g);
 void vj_gen_nest(vj_gen *g);
@@ -101,7 +104,10 @@ void vj_transpose(const vj_gen *g, LLVMValueRef *rows, int32_t lanes);
 
 /* vmath.c: on f32 scalars or vectors; bounds are stated and tested there */
 LLVMValueRef vj_math(vj_gen *g, vj_xop op, LLVMValueRef x);
+LLVMValueRef vj_math_pow(vj_gen *g, LLVMValueRef x, LLVMValueRef y);
 /* 2^x, and e^x for x <= 0 as softmax needs it; -inf gives 0 */
 LLVMValueRef vj_exp2(vj_gen *g, LLVMValueRef x);
+/* e^x for x <= 0 or NaN: shorter, results below 2^-126 are 0 */
+LLVMValueRef vj_exp_negative(vj_gen *g, LLVMValueRef x);
 
 #endif
