@@ -1,0 +1,113 @@
+/* import.c - the graph, node by node, through the table of builders. */
+#include "import.h"
+
+#include <string.h>
+
+static bool check_versions(vj_importer *im) {
+    const vj_onnx *onnx = im->onnx;
+    if (!onnx->opset) return vj_stop(im, VJ_BAD_INPUT, "names no opset of the default domain");
+    if (onnx->opset < VJ_OPSET_OLDEST) {
+        vj_stop(im, onnx->opset < 1 ? VJ_BAD_INPUT : VJ_UNSUPPORTED, "opset %lld is older than %d", (long long)onnx->opset,
+                VJ_OPSET_OLDEST);
+        vj_hint(im->error, "export the model again with a newer opset, 17 for example");
+        return false;
+    }
+    if (im->options && im->options->warn && onnx->opset > VJ_OPSET_NEWEST)
+        im->options->warn(im->options->warn_self,
+                          vj_sprintf(im->arena, "%s: opset %lld is newer than %d, the newest known: its ops are taken as they "
+                                                "were then",
+                                     onnx->path, (long long)onnx->opset, VJ_OPSET_NEWEST));
+    return true;
+}
+
+static bool is_listed(const char *names, const char *name) {
+    size_t length = strlen(name);
+    for (const char *at = names; length && *at;) {
+        size_t word = strcspn(at, " ");
+        if (word == length && memcmp(at, name, length) == 0) return true;
+        at += word + (at[word] == ' ');
+    }
+    return false;
+}
+
+static bool check_node(vj_importer *im) {
+    const Onnx__NodeProto *n = im->node;
+    const vj_import_row *row = im->row;
+    if ((row->max_operands >= 0 && n->n_input > (size_t)row->max_operands) || n->n_input > INT16_MAX)
+        return vj_stop(im, VJ_BAD_INPUT, "has %zu operands; at most %d are allowed", n->n_input,
+                       row->max_operands < 0 ? INT16_MAX : row->max_operands);
+    for (int32_t i = 0; i < row->min_operands; i++)
+        if (!vj_has_operand(im, i)) return vj_stop(im, VJ_BAD_INPUT, "operand %d is missing", i);
+    if (n->n_output == 0) return vj_stop(im, VJ_BAD_INPUT, "has no result");
+    for (size_t i = 0; i < n->n_attribute; i++) {
+        const char *name = vj_text_of(n->attribute[i]->name);
+        if (!is_listed(row->attributes, name)) return vj_stop(im, VJ_UNSUPPORTED, "attribute '%.60s' is unknown", name);
+        if (n->attribute[i]->ref_attr_name && *n->attribute[i]->ref_attr_name)
+            return vj_stop(im, VJ_BAD_INPUT, "attribute '%.60s' refers to a function's", name);
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(vj_text_of(n->attribute[j]->name), name) == 0)
+                return vj_stop(im, VJ_BAD_INPUT, "attribute '%.60s' stands twice", name);
+    }
+    return true;
+}
+
+static bool import_node(vj_importer *im, const Onnx__NodeProto *node) {
+    vj_origin *origin = VJ_NEW(im->arena, vj_origin);
+    im->node = node;
+    im->row = vj_find_row(im->onnx, node);
+    im->origin = origin;
+    origin->node = vj_strdup(im->arena, vj_onnx_node_name(node));
+    origin->op = vj_strdup(im->arena, vj_text_of(node->op_type));
+    origin->opset = (int32_t)im->onnx->opset;
+    if (!check_node(im)) return false;
+    bool done = vj_solve(im) || im->row->build(im);
+    if (!done && vj_going(im)) vj_stop(im, VJ_UNSUPPORTED, "has a form that is not supported");
+    if (!vj_going(im)) return false;
+    for (size_t i = 0; i < node->n_output; i++)
+        if (*node->output[i] && !vj_bindings_find(im->names, node->output[i]))
+            return vj_stop(im, VJ_UNSUPPORTED, "its result '%.100s' is not supported", node->output[i]);
+    return true;
+}
+
+static bool add_output(vj_importer *im, const char *name, const Onnx__ValueInfoProto *info) {
+    for (int32_t i = 0; i < im->f->output_count; i++)
+        if (strcmp(im->f->output_names[i], name) == 0)
+            return info ? vj_stop(im, VJ_BAD_INPUT, "'%.100s' is an output twice", name) : true;
+    vj_binding *b = vj_bindings_find(im->names, name);
+    if (!b)
+        return vj_stop(im, info ? VJ_BAD_INPUT : VJ_USAGE,
+                       info ? "no node defines the output '%.100s'" : "there is no value '%.100s' to be an output", name);
+    vj_value value = vj_materialise(im, b);
+    if (!vj_going(im) || (info && !vj_check_output_type(im, info, value))) return false;
+    vj_add_output(im->f, name, value);
+    return true;
+}
+
+static bool add_outputs(vj_importer *im) {
+    const Onnx__GraphProto *g = im->onnx->graph;
+    im->origin = NULL;
+    if (!g->n_output) return vj_stop(im, VJ_BAD_INPUT, "the graph has no outputs");
+    for (size_t i = 0; i < g->n_output; i++)
+        if (!add_output(im, vj_text_of(g->output[i]->name), g->output[i])) return false;
+    for (int32_t i = 0; im->options && i < im->options->also_output_count; i++)
+        if (!add_output(im, im->options->also_outputs[i], NULL)) return false;
+    return true;
+}
+
+static bool import_graph(vj_importer *im) {
+    const Onnx__GraphProto *g = im->onnx->graph;
+    if (!check_versions(im) || !vj_check_support(im) || !vj_bind_inputs(im)) return false;
+    for (size_t i = 0; i < g->n_node; i++)
+        if (!import_node(im, g->node[i])) return false;
+    return add_outputs(im);
+}
+
+vj_func *vj_import(vj_arena *arena, vj_onnx *onnx, const vj_import_options *options, vj_error *error) {
+    const Onnx__GraphProto *g = onnx->graph;
+    vj_importer im = {.arena = arena, .onnx = onnx, .options = options, .error = error};
+    im.f = vj_func_new(arena, "main");
+    im.names = vj_bindings_new(arena, g->n_node + g->n_initializer + g->n_input);
+    if (!import_graph(&im)) return NULL;
+    vj_compact(im.f);
+    return vj_verify(im.f, error) ? im.f : NULL;
+}

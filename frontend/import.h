@@ -1,0 +1,147 @@
+/* import.h - what the builders of ONNX ops share. Private to frontend/.
+ *
+ * A builder reads the operands and attributes of the current node, emits IR nodes and binds the results. Errors are
+ * sticky: after the first one every function below returns VJ_NONE, false or a default at once, so a builder need not
+ * check each step; it must check before it looks at a value's type.
+ */
+#ifndef VITJIT_FRONTEND_IMPORT_H
+#define VITJIT_FRONTEND_IMPORT_H
+
+#include "model.h"
+
+/* A small value whose elements are known: integers and booleans a * N + b (N the open batch), floats f. */
+typedef struct vj_lin {
+    int64_t a, b;
+    double f;
+} vj_lin;
+typedef struct vj_known {
+    vj_dtype dtype;
+    int32_t rank;
+    int64_t dims[VJ_MAX_RANK];
+    int64_t count;
+    vj_lin *at;
+} vj_known;
+
+/* An ONNX value: an IR value, or known elements that have no IR value yet, or both. */
+typedef struct vj_binding {
+    const char *name;
+    vj_value value;
+    const vj_known *known;
+    bool asked; /* for known */
+} vj_binding;
+
+typedef struct vj_bindings vj_bindings; /* bindings.c */
+vj_bindings *vj_bindings_new(vj_arena *arena, size_t expected);
+vj_binding *vj_bindings_find(const vj_bindings *names, const char *name);
+/* NULL when the name is there already. The name is borrowed. */
+vj_binding *vj_bindings_add(vj_bindings *names, const char *name);
+
+typedef struct vj_importer vj_importer;
+
+/* A row of import_table.def: an ONNX op from an opset on. */
+typedef struct vj_import_row {
+    const char *op;
+    int32_t since;
+    bool (*build)(vj_importer *im);
+    int32_t min_operands, max_operands; /* -1: any number */
+    const char *attributes;             /* the names it may have */
+    int32_t ir_op;                      /* for builders of several ops */
+} vj_import_row;
+
+/* A dim that the model names: its size, once something has bound it. */
+typedef struct vj_dim_name {
+    const char *name;
+    vj_dim dim;
+} vj_dim_name;
+
+struct vj_importer {
+    vj_arena *arena;
+    vj_onnx *onnx;
+    const vj_import_options *options;
+    vj_func *f;
+    vj_error *error;
+    vj_bindings *names;
+    vj_dim_name *dims;
+    int32_t dim_count, dim_capacity;
+    /* the current node */
+    const Onnx__NodeProto *node;
+    const vj_import_row *row;
+    const vj_origin *origin;
+};
+
+/* support.c */
+const vj_import_row *vj_find_row(const vj_onnx *onnx, const Onnx__NodeProto *node); /* NULL: not supported */
+const char *vj_why_unsupported(const vj_onnx *onnx, const Onnx__NodeProto *node);   /* NULL: supported */
+const char *vj_onnx_op_name(vj_arena *arena, const Onnx__NodeProto *node);          /* "Add", "com.x::Add" */
+const char *vj_onnx_node_name(const Onnx__NodeProto *node);                         /* or its first output's */
+bool vj_check_support(vj_importer *im);
+
+/* inputs.c */
+bool vj_bind_inputs(vj_importer *im);
+bool vj_check_output_type(vj_importer *im, const Onnx__ValueInfoProto *info, vj_value value);
+
+/* operands.c - the current node's operands, attributes and results */
+
+/* Notes an error of the current node; always false. */
+bool vj_stop(vj_importer *im, vj_status status, const char *format, ...) VJ_PRINTF(3, 4);
+static inline bool vj_going(const vj_importer *im) { return im->error->status == VJ_OK; }
+bool vj_has_operand(const vj_importer *im, int32_t i);
+vj_value vj_operand(vj_importer *im, int32_t i);
+/* The operand's elements, when they are few and known; NULL otherwise (no error). */
+const vj_known *vj_known_operand(vj_importer *im, int32_t i);
+const vj_known *vj_known_of(vj_importer *im, vj_binding *binding);
+/* The operand as a list of known integers, of rank 0 or 1; NULL and an error that names `what` otherwise. */
+const vj_known *vj_known_list(vj_importer *im, int32_t i, const char *what);
+/* The same when all are constants. */
+const int64_t *vj_constant_list(vj_importer *im, int32_t i, const char *what, int32_t *count);
+/* The IR value of a binding; an error when it depends on the batch. */
+vj_value vj_materialise(vj_importer *im, vj_binding *binding);
+bool vj_bind(vj_importer *im, int32_t result, vj_value value);
+bool vj_bind_known(vj_importer *im, int32_t result, const vj_known *known);
+bool vj_result_is_used(const vj_importer *im, int32_t result); /* it has a name */
+
+const Onnx__AttributeProto *vj_find_attribute(vj_importer *im, const char *name);
+int64_t vj_int_attribute(vj_importer *im, const char *name, int64_t otherwise);
+double vj_float_attribute(vj_importer *im, const char *name, double otherwise);
+const char *vj_text_attribute(vj_importer *im, const char *name, const char *otherwise);
+/* NULL and count 0 when it is absent. */
+const int64_t *vj_ints_attribute(vj_importer *im, const char *name, int32_t *count);
+/* An axis in [-rank, rank) counted from the front; -1 and an error otherwise. */
+int32_t vj_axis_of(vj_importer *im, int64_t axis, int32_t rank);
+/* Axes from operand i where there is one, else from the attribute; count -1: neither is there. Sorted, distinct. */
+bool vj_axes_of(vj_importer *im, int32_t operand, int32_t rank, int32_t *axes, int32_t *count);
+
+/* emit.c - IR nodes with the current node's origin */
+
+vj_value vj_emit(vj_importer *im, vj_op op, const vj_value *args, int32_t arg_count, const vj_attr *attrs,
+                 int32_t attr_count);
+vj_value vj_emit1(vj_importer *im, vj_op op, vj_value a);
+vj_value vj_emit2(vj_importer *im, vj_op op, vj_value a, vj_value b);
+vj_value vj_emit3(vj_importer *im, vj_op op, vj_value a, vj_value b, vj_value c);
+vj_value vj_emit_number(vj_importer *im, vj_dtype dtype, double number); /* a constant of rank 0 */
+vj_value vj_emit_cast(vj_importer *im, vj_value x, vj_dtype to);
+/* Those below return x itself when there is nothing to do. */
+vj_value vj_emit_reshape(vj_importer *im, vj_value x, const vj_dim *dims, int32_t rank);
+vj_value vj_emit_transpose(vj_importer *im, vj_value x, const int32_t *perm);
+vj_value vj_emit_broadcast(vj_importer *im, vj_value x, const vj_dim *dims, int32_t rank);
+vj_value vj_emit_slice(vj_importer *im, vj_value x, int32_t axis, int64_t start, vj_dim size, int64_t step);
+vj_value vj_emit_reduce(vj_importer *im, const char *kind, vj_value x, const int32_t *axes, int32_t count, bool keep);
+vj_value vj_emit_concat(vj_importer *im, const vj_value *parts, int32_t count, int32_t axis);
+/* x [C] as [C, 1, 1, ...]: `rank` dims, C at `axis` */
+vj_value vj_emit_column(vj_importer *im, vj_value x, int32_t axis, int32_t rank);
+/* The product of dims; false and an error when it overflows or has N more than once. */
+bool vj_dim_product(vj_importer *im, const vj_dim *dims, int32_t count, vj_dim *product);
+
+/* shapes.c - solves the current node when all its operands are known; false: a builder must do it. */
+bool vj_solve(vj_importer *im);
+vj_known *vj_known_new(vj_importer *im, vj_dtype dtype, int32_t rank, const int64_t *dims);
+enum { VJ_KNOWN_LIMIT = 1024, VJ_KNOWN_FLOATS = 16 }; /* elements */
+/* a * N + b as a dim: a or b is 0, and it is not negative. */
+bool vj_dim_of_lin(vj_importer *im, vj_lin lin, const char *what, vj_dim *dim);
+
+/* The builders. */
+#define ROW(op, since, builder, min, max, attributes, ir_op) bool vj_build_##builder(vj_importer *im);
+#include "import_table.def"
+#undef ROW
+
+#endif

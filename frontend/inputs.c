@@ -1,0 +1,148 @@
+/* inputs.c - initializers and inputs, and the sizes of open dims.
+ *
+ * The first dim of an input, when the model leaves it open, is the batch: N, or options->fixed_batch. A name of a dim
+ * means one size throughout the model. Other open dims take their size from options->shapes.
+ */
+#include "import.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static vj_dim batch_dim(const vj_importer *im) {
+    int64_t fixed = im->options ? im->options->fixed_batch : 0;
+    return fixed > 0 ? vj_dim_const(fixed) : (vj_dim){1, VJ_SYM_BATCH};
+}
+
+static vj_dim_name *find_dim(vj_importer *im, const char *name) {
+    for (int32_t i = 0; name && *name && i < im->dim_count; i++)
+        if (strcmp(im->dims[i].name, name) == 0) return &im->dims[i];
+    return NULL;
+}
+
+static bool name_dim(vj_importer *im, const char *name, vj_dim dim) {
+    if (!name || !*name) return true;
+    vj_dim_name *known = find_dim(im, name);
+    if (known && !vj_dim_equal(known->dim, dim))
+        return vj_stop(im, VJ_USAGE, "the dim '%.60s' is given two sizes", name);
+    if (!known) *VJ_PUSH(im->arena, im->dims, im->dim_count, im->dim_capacity) = (vj_dim_name){name, dim};
+    return true;
+}
+
+static const vj_shape *given_shape(const vj_importer *im, const char *name) {
+    for (int32_t i = 0; im->options && i < im->options->shape_count; i++)
+        if (strcmp(im->options->shapes[i].name, name) == 0) return &im->options->shapes[i];
+    return NULL;
+}
+
+static bool is_open(const Onnx__Dimension *d) { return (d->dim_param && *d->dim_param) || !d->has_dim_value || d->dim_value < 1; }
+
+/* One dim of an input. The batch stays N even when a shape gives its size: code is generic in it. */
+static bool input_dim(vj_importer *im, const char *input, const Onnx__Dimension *d, int32_t axis, const vj_shape *given,
+                      vj_dim *dim) {
+    int64_t size = given ? given->dims[axis] : 0;
+    if (!is_open(d)) {
+        if (given && size != d->dim_value)
+            return vj_stop(im, VJ_USAGE, "input '%.100s' has %" PRId64 " as dim %d, not %" PRId64, input, d->dim_value, axis,
+                           size);
+        *dim = vj_dim_const(d->dim_value);
+        return true;
+    }
+    if (axis == 0) {
+        *dim = batch_dim(im);
+        return name_dim(im, d->dim_param, *dim);
+    }
+    vj_dim_name *known = find_dim(im, d->dim_param);
+    if (known && (!given || known->dim.sym == VJ_SYM_BATCH || known->dim.c == size)) {
+        *dim = known->dim;
+        return true;
+    }
+    if (!given || size < 1) {
+        const char *name = d->dim_param && *d->dim_param ? d->dim_param : "?";
+        vj_stop(im, VJ_USAGE, "input '%.100s' leaves dim %d ('%.60s') open", input, axis, name);
+        vj_hint(im->error, "give its size: --shape %.60s=1x3x224x224 (with the sizes that the model needs)", input);
+        return false;
+    }
+    *dim = vj_dim_const(size);
+    return name_dim(im, d->dim_param, *dim);
+}
+
+static bool bind_input(vj_importer *im, const Onnx__ValueInfoProto *info) {
+    const char *name = vj_text_of(info->name);
+    const Onnx__TensorTypeProto *t = info->type ? info->type->tensor_type : NULL;
+    if (!*name) return vj_stop(im, VJ_BAD_INPUT, "an input has no name");
+    if (!t) return vj_stop(im, VJ_UNSUPPORTED, "input '%.100s' is not a tensor", name);
+    vj_type type = {.dtype = vj_dtype_of_onnx(t->elem_type)};
+    if (type.dtype == VJ_NO_DTYPE)
+        return vj_stop(im, VJ_UNSUPPORTED, "input '%.100s' has element type %s, which is not supported", name,
+                       vj_onnx_dtype_name(t->elem_type));
+    const vj_shape *given = given_shape(im, name);
+    size_t rank = t->shape ? t->shape->n_dim : given ? (size_t)given->rank : 0;
+    if (!t->shape && !given) {
+        vj_stop(im, VJ_USAGE, "input '%.100s' leaves its shape open", name);
+        vj_hint(im->error, "give it: --shape %.60s=1x3x224x224 (with the sizes that the model needs)", name);
+        return false;
+    }
+    if (rank > VJ_MAX_RANK) return vj_stop(im, VJ_UNSUPPORTED, "input '%.100s' has %zu dims", name, rank);
+    if (given && (size_t)given->rank != rank)
+        return vj_stop(im, VJ_USAGE, "input '%.100s' has %zu dims, but the shape given has %d", name, rank, given->rank);
+    type.rank = (int32_t)rank;
+    static const Onnx__Dimension open = ONNX__DIMENSION__INIT;
+    for (int32_t i = 0; i < type.rank; i++)
+        if (!input_dim(im, name, t->shape ? t->shape->dim[i] : &open, i, given, &type.dims[i])) return false;
+    int64_t elements, bytes;
+    if (!vj_type_elements(im->f, &type, &elements) || !vj_mul(elements, 8, &bytes))
+        return vj_stop(im, VJ_BAD_INPUT, "input '%.100s' has dims whose product is too large", name);
+    vj_binding *b = vj_bindings_add(im->names, name);
+    if (!b) return vj_stop(im, VJ_BAD_INPUT, "'%.100s' is an input twice", name);
+    b->value = vj_add_param(im->f, name, &type);
+    return true;
+}
+
+static bool bind_initializer(vj_importer *im, const Onnx__TensorProto *t) {
+    const char *name = vj_text_of(t->name);
+    const char *what = vj_sprintf(im->arena, "%s: initializer '%.100s'", im->onnx->path, name);
+    vj_type type;
+    vj_const constant;
+    if (!*name) return vj_stop(im, VJ_BAD_INPUT, "an initializer has no name");
+    if (!vj_tensor_constant(im->onnx, t, what, &type, &constant, im->error)) return false;
+    vj_binding *b = vj_bindings_add(im->names, name);
+    if (!b) return vj_stop(im, VJ_BAD_INPUT, "'%.100s' is an initializer twice", name);
+    b->value = vj_add_const(im->f, name, &type, &constant);
+    return true;
+}
+
+bool vj_bind_inputs(vj_importer *im) {
+    const Onnx__GraphProto *g = im->onnx->graph;
+    if (g->has_dropped) return vj_stop(im, VJ_UNSUPPORTED, "sparse initializers are not supported");
+    for (size_t i = 0; i < g->n_initializer; i++)
+        if (!bind_initializer(im, g->initializer[i])) return false;
+    for (int32_t i = 0; im->options && i < im->options->shape_count; i++) {
+        bool found = false;
+        for (size_t j = 0; j < g->n_input && !found; j++)
+            found = strcmp(vj_text_of(g->input[j]->name), im->options->shapes[i].name) == 0;
+        if (!found) return vj_stop(im, VJ_USAGE, "there is no input '%.100s'", im->options->shapes[i].name);
+    }
+    for (size_t i = 0; i < g->n_input; i++) {
+        /* Old models list initializers as inputs too; their data is the default, and vitjit takes it. */
+        const vj_binding *known = vj_bindings_find(im->names, vj_text_of(g->input[i]->name));
+        if (known && vj_is_const(im->f, known->value)) continue;
+        if (!bind_input(im, g->input[i])) return false;
+    }
+    return true;
+}
+
+/* An output's declared type must not contradict what its operands give. */
+bool vj_check_output_type(vj_importer *im, const Onnx__ValueInfoProto *info, vj_value value) {
+    const Onnx__TensorTypeProto *t = info->type ? info->type->tensor_type : NULL;
+    const vj_type *type = vj_type_at(im->f, value);
+    if (!t) return true;
+    bool agrees = t->elem_type == 0 || vj_dtype_of_onnx(t->elem_type) == type->dtype;
+    agrees = agrees && (!t->shape || t->shape->n_dim == (size_t)type->rank);
+    for (int32_t i = 0; agrees && t->shape && i < type->rank; i++) {
+        const Onnx__Dimension *d = t->shape->dim[i];
+        agrees = is_open(d) || type->dims[i].sym != VJ_SYM_NONE || d->dim_value == type->dims[i].c;
+    }
+    if (agrees) return true;
+    return vj_stop(im, VJ_BAD_INPUT, "output '%.100s' is %s, which contradicts the type that the model declares",
+                   vj_text_of(info->name), vj_type_text(im->arena, type));
+}

@@ -1,0 +1,244 @@
+/* operands.c - the current node's operands, attributes and results. */
+#include "import.h"
+
+#include <stdio.h>
+#include <string.h>
+
+bool vj_stop(vj_importer *im, vj_status status, const char *format, ...) {
+    char what[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(what, sizeof what, format, args);
+    va_end(args);
+    if (im->origin)
+        vj_fail(im->error, status, "%s: node '%.200s' (%s, opset %d): %s", im->onnx->path, im->origin->node, im->origin->op,
+                im->origin->opset, what);
+    else
+        vj_fail(im->error, status, "%s: %s", im->onnx->path, what);
+    return false;
+}
+
+bool vj_has_operand(const vj_importer *im, int32_t i) {
+    return i >= 0 && (size_t)i < im->node->n_input && *im->node->input[i];
+}
+
+/* Why a name has no value: some node defines it, but later, or nothing does. */
+static void explain_undefined(vj_importer *im, const char *name) {
+    const Onnx__GraphProto *g = im->onnx->graph;
+    for (size_t i = 0; i < g->n_node; i++)
+        for (size_t j = 0; j < g->node[i]->n_output; j++)
+            if (strcmp(g->node[i]->output[j], name) == 0) {
+                vj_stop(im, VJ_BAD_INPUT, "uses '%s' before node '%s' defines it: the nodes are out of order or form a cycle",
+                        name, vj_onnx_node_name(g->node[i]));
+                return;
+            }
+    vj_stop(im, VJ_BAD_INPUT, "uses '%s', which nothing defines", name);
+}
+
+static vj_binding *binding_at(vj_importer *im, int32_t i) {
+    if (!vj_going(im)) return NULL;
+    if (!vj_has_operand(im, i)) {
+        vj_stop(im, VJ_BAD_INPUT, "operand %d is missing", i);
+        return NULL;
+    }
+    vj_binding *b = vj_bindings_find(im->names, im->node->input[i]);
+    if (!b) explain_undefined(im, im->node->input[i]);
+    return b;
+}
+
+vj_value vj_operand(vj_importer *im, int32_t i) {
+    vj_binding *b = binding_at(im, i);
+    return b ? vj_materialise(im, b) : VJ_NONE;
+}
+
+vj_value vj_materialise(vj_importer *im, vj_binding *b) {
+    if (b->value >= 0 || !vj_going(im)) return b->value;
+    const vj_known *k = b->known;
+    double *f = VJ_NEW_ARRAY(im->arena, double, k->count + 1);
+    int64_t *n = VJ_NEW_ARRAY(im->arena, int64_t, k->count + 1);
+    for (int64_t i = 0; i < k->count; i++) {
+        if (k->at[i].a) {
+            vj_stop(im, VJ_UNSUPPORTED, "'%s' depends on the batch and is used as data", b->name);
+            vj_hint(im->error, "fix the batch: --batch 1");
+            return VJ_NONE;
+        }
+        f[i] = k->at[i].f;
+        n[i] = k->at[i].b;
+    }
+    b->value = vj_dtype_is_float(k->dtype) ? vj_add_const_f64(im->f, k->dtype, k->rank, k->dims, f)
+                                           : vj_add_const_i64(im->f, k->dtype, k->rank, k->dims, n);
+    im->f->values[b->value].name = vj_strdup(im->arena, b->name);
+    return b->value;
+}
+
+const vj_known *vj_known_of(vj_importer *im, vj_binding *b) {
+    if (b->known || b->asked || !vj_going(im)) return b->known;
+    b->asked = true;
+    if (!vj_is_const(im->f, b->value)) return NULL;
+    const vj_type *type = vj_type_at(im->f, b->value);
+    bool is_float = type->dtype == VJ_F32 || type->dtype == VJ_F64;
+    if (!is_float && type->dtype != VJ_I64 && type->dtype != VJ_I32 && type->dtype != VJ_BOOL) return NULL;
+    int64_t dims[VJ_MAX_RANK], count = 1;
+    for (int32_t i = 0; i < type->rank; i++) {
+        dims[i] = type->dims[i].c;
+        if (dims[i] > VJ_KNOWN_LIMIT) return NULL;
+        count *= dims[i];
+        if (count > (is_float ? VJ_KNOWN_FLOATS : VJ_KNOWN_LIMIT)) return NULL;
+    }
+    vj_known *k = vj_known_new(im, type->dtype, type->rank, dims);
+    double *f = VJ_NEW_ARRAY(im->arena, double, count + 1);
+    int64_t *n = VJ_NEW_ARRAY(im->arena, int64_t, count + 1);
+    bool ok = is_float ? vj_const_read_f64(im->f, b->value, 0, count, f, im->error)
+                       : vj_const_read_i64(im->f, b->value, 0, count, n, im->error);
+    if (!ok) return NULL;
+    for (int64_t i = 0; i < count; i++) k->at[i] = (vj_lin){0, n[i], f[i]};
+    b->known = k;
+    return k;
+}
+
+const vj_known *vj_known_operand(vj_importer *im, int32_t i) {
+    if (!vj_has_operand(im, i)) return NULL;
+    vj_binding *b = binding_at(im, i);
+    return b ? vj_known_of(im, b) : NULL;
+}
+
+const vj_known *vj_known_list(vj_importer *im, int32_t i, const char *what) {
+    if (!vj_going(im)) return NULL;
+    const vj_known *k = vj_known_operand(im, i);
+    if (!vj_going(im)) return NULL;
+    if (!k) {
+        vj_stop(im, VJ_UNSUPPORTED, "its %s are known only while it runs", what);
+        return NULL;
+    }
+    if (k->rank > 1 || vj_dtype_is_float(k->dtype)) {
+        vj_stop(im, VJ_BAD_INPUT, "its %s must be a list of integers", what);
+        return NULL;
+    }
+    return k;
+}
+
+const int64_t *vj_constant_list(vj_importer *im, int32_t i, const char *what, int32_t *count) {
+    *count = 0;
+    const vj_known *k = vj_known_list(im, i, what);
+    if (!k) return NULL;
+    int64_t *list = VJ_NEW_ARRAY(im->arena, int64_t, k->count + 1);
+    for (int64_t j = 0; j < k->count; j++) {
+        if (k->at[j].a) {
+            vj_stop(im, VJ_UNSUPPORTED, "its %s depend on the batch", what);
+            vj_hint(im->error, "fix the batch: --batch 1");
+            return NULL;
+        }
+        list[j] = k->at[j].b;
+    }
+    *count = (int32_t)k->count;
+    return list;
+}
+
+bool vj_result_is_used(const vj_importer *im, int32_t result) {
+    return (size_t)result < im->node->n_output && *im->node->output[result];
+}
+
+static vj_binding *new_binding(vj_importer *im, int32_t result) {
+    vj_binding *b = vj_bindings_add(im->names, im->node->output[result]);
+    if (!b) vj_stop(im, VJ_BAD_INPUT, "defines '%s', which is defined already", im->node->output[result]);
+    return b;
+}
+
+bool vj_bind(vj_importer *im, int32_t result, vj_value value) {
+    if (!vj_going(im)) return false;
+    if (!vj_result_is_used(im, result)) return true;
+    vj_binding *b = new_binding(im, result);
+    if (!b) return false;
+    b->value = value;
+    const char **name = &im->f->values[value].name;
+    if (!*name) *name = vj_strdup(im->arena, b->name);
+    return true;
+}
+
+bool vj_bind_known(vj_importer *im, int32_t result, const vj_known *known) {
+    if (!vj_going(im)) return false;
+    if (!vj_result_is_used(im, result)) return true;
+    vj_binding *b = new_binding(im, result);
+    if (b) b->known = known;
+    return b != NULL;
+}
+
+/* Attributes. A kind of 0 comes from old exporters that did not write it. */
+
+enum { KIND_FLOAT = 1, KIND_INT = 2, KIND_TEXT = 3, KIND_TENSOR = 4, KIND_INTS = 7 };
+
+const Onnx__AttributeProto *vj_find_attribute(vj_importer *im, const char *name) {
+    for (size_t i = 0; i < im->node->n_attribute; i++)
+        if (strcmp(vj_text_of(im->node->attribute[i]->name), name) == 0) return im->node->attribute[i];
+    return NULL;
+}
+
+static const Onnx__AttributeProto *attribute_of_kind(vj_importer *im, const char *name, int32_t kind) {
+    if (!vj_going(im)) return NULL;
+    const Onnx__AttributeProto *a = vj_find_attribute(im, name);
+    if (a && a->type != kind && a->type != 0) {
+        vj_stop(im, VJ_BAD_INPUT, "attribute '%s' is of the wrong kind", name);
+        return NULL;
+    }
+    return a;
+}
+
+int64_t vj_int_attribute(vj_importer *im, const char *name, int64_t otherwise) {
+    const Onnx__AttributeProto *a = attribute_of_kind(im, name, KIND_INT);
+    return a ? a->i : otherwise;
+}
+
+double vj_float_attribute(vj_importer *im, const char *name, double otherwise) {
+    const Onnx__AttributeProto *a = attribute_of_kind(im, name, KIND_FLOAT);
+    return a ? (double)a->f : otherwise;
+}
+
+const char *vj_text_attribute(vj_importer *im, const char *name, const char *otherwise) {
+    const Onnx__AttributeProto *a = attribute_of_kind(im, name, KIND_TEXT);
+    return a ? vj_strndup(im->arena, (const char *)a->s.data, a->s.len) : otherwise;
+}
+
+const int64_t *vj_ints_attribute(vj_importer *im, const char *name, int32_t *count) {
+    const Onnx__AttributeProto *a = attribute_of_kind(im, name, KIND_INTS);
+    *count = 0;
+    if (!a) return NULL;
+    if (a->n_ints > VJ_KNOWN_LIMIT) {
+        vj_stop(im, VJ_BAD_INPUT, "attribute '%s' is too long", name);
+        return NULL;
+    }
+    *count = (int32_t)a->n_ints;
+    static const int64_t none[1];
+    return a->n_ints ? a->ints : none;
+}
+
+int32_t vj_axis_of(vj_importer *im, int64_t axis, int32_t rank) {
+    if (!vj_going(im)) return -1;
+    if (axis < -rank || axis >= rank) {
+        vj_stop(im, VJ_BAD_INPUT, "axis %lld is outside a tensor of rank %d", (long long)axis, rank);
+        return -1;
+    }
+    return (int32_t)(axis < 0 ? axis + rank : axis);
+}
+
+bool vj_axes_of(vj_importer *im, int32_t operand, int32_t rank, int32_t *axes, int32_t *count) {
+    int32_t n = 0;
+    const int64_t *list = NULL;
+    if (vj_has_operand(im, operand))
+        list = vj_constant_list(im, operand, "axes", &n);
+    else
+        list = vj_ints_attribute(im, "axes", &n);
+    if (!vj_going(im)) return false;
+    *count = -1;
+    if (!list) return true;
+    bool taken[VJ_MAX_RANK] = {false};
+    for (int32_t i = 0; i < n; i++) {
+        int32_t axis = vj_axis_of(im, list[i], rank);
+        if (axis < 0) return false;
+        if (taken[axis]) return vj_stop(im, VJ_BAD_INPUT, "axis %d is named twice", axis);
+        taken[axis] = true;
+    }
+    *count = 0;
+    for (int32_t axis = 0; axis < rank; axis++)
+        if (taken[axis]) axes[(*count)++] = axis;
+    return true;
+}

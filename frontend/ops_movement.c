@@ -1,0 +1,354 @@
+/* ops_movement.c - builders of the ops that move elements: Transpose, Slice, Split, Concat, Gather, Pad, Trilu, ... */
+#include "import.h"
+
+#include <string.h>
+
+enum { CONSTANT_LIMIT = 1 << 22 }; /* elements of index and mask constants that are read or made */
+
+static const vj_type *type_of(vj_importer *im, vj_value v) { return vj_type_at(im->f, v); }
+
+bool vj_build_transpose(vj_importer *im) {
+    vj_value x = vj_operand(im, 0);
+    int32_t count, perm[VJ_MAX_RANK];
+    const int64_t *given = vj_ints_attribute(im, "perm", &count);
+    if (!vj_going(im)) return false;
+    int32_t rank = type_of(im, x)->rank;
+    if (given && count != rank) return vj_stop(im, VJ_BAD_INPUT, "perm has %d axes for a tensor of rank %d", count, rank);
+    uint32_t seen = 0;
+    for (int32_t i = 0; i < rank; i++) {
+        int32_t axis = given ? vj_axis_of(im, given[i], rank) : rank - 1 - i;
+        if (axis < 0) return false;
+        perm[i] = axis;
+        seen |= 1u << axis;
+    }
+    if (seen != (1u << rank) - 1) return vj_stop(im, VJ_BAD_INPUT, "perm is no permutation");
+    return vj_bind(im, 0, vj_emit_transpose(im, x, perm));
+}
+
+/* An axis of c * N: all of it, or a constant number from the front that every batch has. */
+static vj_value slice_open(vj_importer *im, vj_value x, int32_t axis, vj_lin start, vj_lin end, int64_t step) {
+    vj_dim dim = type_of(im, x)->dims[axis];
+    bool from_front = start.a == 0 && start.b == 0 && step == 1;
+    bool whole = end.a >= dim.c ? end.b >= 0 : end.a == 0 && end.b >= INT32_MAX;
+    if (from_front && whole) return x;
+    if (from_front && end.a == 0 && end.b >= 0 && end.b <= dim.c)
+        return vj_emit_slice(im, x, axis, 0, vj_dim_const(end.b), 1);
+    vj_stop(im, VJ_UNSUPPORTED, "cuts the batch apart (axis %d)", axis);
+    vj_hint(im->error, "fix the batch: --batch 1");
+    return VJ_NONE;
+}
+
+static vj_value slice_axis(vj_importer *im, vj_value x, int32_t axis, vj_lin from, vj_lin to, int64_t step) {
+    vj_dim dim = type_of(im, x)->dims[axis];
+    if (step == 0 || step == INT64_MIN) {
+        vj_stop(im, VJ_BAD_INPUT, "has step %lld", (long long)step);
+        return VJ_NONE;
+    }
+    if (dim.sym) return slice_open(im, x, axis, from, to, step);
+    if (from.a || to.a) {
+        vj_stop(im, VJ_UNSUPPORTED, "cuts axis %d at a place that depends on the batch", axis);
+        return VJ_NONE;
+    }
+    int64_t n = dim.c, low = step < 0 ? -1 : 0, high = step < 0 ? n - 1 : n, start = from.b, end = to.b;
+    if (start < 0) start = start < -n ? low : start + n;
+    if (end < 0) end = end < -n ? low : end + n;
+    start = vj_max64(low, vj_min64(start, high));
+    end = vj_max64(low, vj_min64(end, high));
+    int64_t span = step > 0 ? end - start : start - end, stride = step > 0 ? step : -step;
+    int64_t size = span > 0 ? (span - 1) / stride + 1 : 0;
+    return vj_emit_slice(im, x, axis, vj_max64(start, 0), vj_dim_const(size), size == 1 ? 1 : step);
+}
+
+bool vj_build_slice(vj_importer *im) {
+    vj_value x = vj_operand(im, 0);
+    const vj_known *starts = vj_known_list(im, 1, "starts"), *ends = vj_known_list(im, 2, "ends");
+    int32_t axis_count = 0, step_count = 0;
+    const int64_t *axes = vj_has_operand(im, 3) ? vj_constant_list(im, 3, "axes", &axis_count) : NULL;
+    const int64_t *steps = vj_has_operand(im, 4) ? vj_constant_list(im, 4, "steps", &step_count) : NULL;
+    if (!vj_going(im)) return false;
+    int32_t rank = type_of(im, x)->rank;
+    if (starts->count > rank || ends->count != starts->count || (axes && axis_count != starts->count) ||
+        (steps && step_count != starts->count))
+        return vj_stop(im, VJ_BAD_INPUT, "its starts, ends, axes and steps differ in length");
+    uint32_t seen = 0;
+    for (int32_t i = 0; i < starts->count && vj_going(im); i++) {
+        int32_t axis = vj_axis_of(im, axes ? axes[i] : i, rank);
+        if (axis < 0) return false;
+        if (seen >> axis & 1) return vj_stop(im, VJ_BAD_INPUT, "axis %d is named twice", axis);
+        seen |= 1u << axis;
+        x = slice_axis(im, x, axis, starts->at[i], ends->at[i], steps ? steps[i] : 1);
+    }
+    return vj_bind(im, 0, x);
+}
+
+static const int64_t *split_sizes(vj_importer *im, int64_t total, int32_t parts) {
+    int32_t count = 0;
+    const int64_t *given = vj_has_operand(im, 1) ? vj_constant_list(im, 1, "sizes", &count)
+                                                 : vj_ints_attribute(im, "split", &count);
+    if (!vj_going(im)) return NULL;
+    if (given) {
+        int64_t sum = 0;
+        bool fits = count == parts;
+        for (int32_t i = 0; fits && i < count; i++) fits = given[i] >= 0 && vj_add(sum, given[i], &sum);
+        if (!fits || sum != total) vj_stop(im, VJ_BAD_INPUT, "its sizes do not add up to %lld", (long long)total);
+        return given;
+    }
+    if (vj_int_attribute(im, "num_outputs", parts) != parts) vj_stop(im, VJ_BAD_INPUT, "has %d results", parts);
+    int64_t *sizes = VJ_NEW_ARRAY(im->arena, int64_t, parts + 1), each = vj_ceil_div(total, parts), left = total;
+    if (total % parts && im->onnx->opset < 18) vj_stop(im, VJ_BAD_INPUT, "%lld does not divide by %d", (long long)total, parts);
+    for (int32_t i = 0; i < parts; i++) {
+        sizes[i] = vj_min64(each, left);
+        left -= sizes[i];
+    }
+    return sizes;
+}
+
+bool vj_build_split(vj_importer *im) {
+    vj_value x = vj_operand(im, 0);
+    int64_t given = vj_int_attribute(im, "axis", 0);
+    if (!vj_going(im)) return false;
+    int32_t axis = vj_axis_of(im, given, type_of(im, x)->rank);
+    if (axis < 0) return false;
+    vj_dim dim = type_of(im, x)->dims[axis];
+    if (im->node->n_output > 4096) return vj_stop(im, VJ_UNSUPPORTED, "has %zu results", im->node->n_output);
+    int32_t parts = (int32_t)im->node->n_output;
+    if (dim.sym && parts == 1) return vj_bind(im, 0, x);
+    if (dim.sym) {
+        vj_stop(im, VJ_UNSUPPORTED, "cuts the batch apart (axis %d)", axis);
+        vj_hint(im->error, "fix the batch: --batch %d", parts);
+        return false;
+    }
+    const int64_t *sizes = split_sizes(im, dim.c, parts);
+    int64_t start = 0;
+    for (int32_t i = 0; i < parts && vj_going(im); i++) {
+        vj_bind(im, i, vj_emit_slice(im, x, axis, start, vj_dim_const(sizes[i]), 1));
+        start += sizes[i];
+    }
+    return vj_going(im);
+}
+
+bool vj_build_concat(vj_importer *im) {
+    int32_t count = (int32_t)im->node->n_input;
+    vj_value *parts = VJ_NEW_ARRAY(im->arena, vj_value, count + 1);
+    for (int32_t i = 0; i < count; i++) parts[i] = vj_operand(im, i);
+    if (!vj_find_attribute(im, "axis")) return vj_stop(im, VJ_BAD_INPUT, "names no axis");
+    int64_t given = vj_int_attribute(im, "axis", 0);
+    if (!vj_going(im)) return false;
+    int32_t axis = vj_axis_of(im, given, type_of(im, parts[0])->rank);
+    return axis >= 0 && vj_bind(im, 0, vj_emit_concat(im, parts, count, axis));
+}
+
+/* Gather */
+
+/* Constant indices counted from the front; NULL: not constant. */
+static int64_t *read_indices(vj_importer *im, vj_value v, int64_t bound, int64_t *count, bool *changed) {
+    *count = 0;
+    *changed = false;
+    if (!vj_is_const(im->f, v) || !vj_type_elements(im->f, type_of(im, v), count) || *count > CONSTANT_LIMIT) return NULL;
+    int64_t *list = VJ_NEW_ARRAY(im->arena, int64_t, *count + 1);
+    if (!vj_const_read_i64(im->f, v, 0, *count, list, im->error)) return NULL;
+    for (int64_t i = 0; i < *count; i++) {
+        if (list[i] < 0) {
+            list[i] += bound;
+            *changed = true;
+        }
+        if (list[i] < 0 || list[i] >= bound) {
+            vj_stop(im, VJ_BAD_INPUT, "an index is outside [0, %lld)", (long long)bound);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+/* Indices that only the run knows: counted from the front and held inside, as memory safety asks. */
+static vj_value tame_indices(vj_importer *im, vj_value v, int64_t bound) {
+    vj_dtype dtype = type_of(im, v)->dtype;
+    vj_value zero = vj_emit_number(im, dtype, 0);
+    vj_value wrapped = vj_emit2(im, VJ_OP_add, v, vj_emit_number(im, dtype, (double)bound));
+    v = vj_emit3(im, VJ_OP_select, vj_emit2(im, VJ_OP_lt, v, zero), wrapped, v);
+    v = vj_emit2(im, VJ_OP_min, v, vj_emit_number(im, dtype, (double)(bound - 1)));
+    return vj_emit2(im, VJ_OP_max, v, zero);
+}
+
+/* Evenly spaced indices of rank 0 or 1 are a slice. */
+static bool is_progression(const int64_t *list, int64_t count, int64_t *step) {
+    *step = count > 1 ? list[1] - list[0] : 1;
+    for (int64_t i = 1; i < count; i++)
+        if (list[i] - list[i - 1] != *step) return false;
+    return count > 0 && *step > 0;
+}
+
+static vj_value gather(vj_importer *im, vj_value data, vj_value indices, int32_t axis) {
+    const vj_type type = *type_of(im, data), index_type = *type_of(im, indices);
+    int64_t count, step;
+    bool changed;
+    if (!vj_dtype_is_int(index_type.dtype)) {
+        vj_stop(im, VJ_BAD_INPUT, "its indices are not integers");
+        return VJ_NONE;
+    }
+    int64_t *list = read_indices(im, indices, type.dims[axis].c, &count, &changed);
+    if (!vj_going(im)) return VJ_NONE;
+    if (type.dims[axis].sym && (!list || changed)) {
+        vj_stop(im, VJ_UNSUPPORTED, "indexes the batch");
+        vj_hint(im->error, "fix the batch: --batch 1");
+        return VJ_NONE;
+    }
+    if (list && index_type.rank <= 1 && is_progression(list, count, &step)) {
+        vj_value part = vj_emit_slice(im, data, axis, list[0], vj_dim_const(count), step);
+        vj_dim dims[VJ_MAX_RANK];
+        int32_t rank = 0;
+        for (int32_t i = 0; i < type.rank; i++)
+            if (i != axis || index_type.rank) dims[rank++] = i == axis ? vj_dim_const(count) : type.dims[i];
+        return vj_emit_reshape(im, part, dims, rank);
+    }
+    if (list && changed) {
+        int64_t dims[VJ_MAX_RANK];
+        for (int32_t i = 0; i < index_type.rank; i++) dims[i] = index_type.dims[i].c;
+        indices = vj_add_const_i64(im->f, VJ_I64, index_type.rank, dims, list);
+    } else if (!list) {
+        indices = tame_indices(im, indices, type.dims[axis].c);
+    }
+    vj_attr attr = vj_int(VJ_ATTR_AXIS, axis);
+    return vj_emit(im, VJ_OP_gather, (vj_value[]){data, indices}, 2, &attr, 1);
+}
+
+bool vj_build_gather(vj_importer *im) {
+    vj_value data = vj_operand(im, 0), indices = vj_operand(im, 1);
+    int64_t given = vj_int_attribute(im, "axis", 0);
+    if (!vj_going(im)) return false;
+    int32_t axis = vj_axis_of(im, given, type_of(im, data)->rank);
+    return axis >= 0 && vj_bind(im, 0, gather(im, data, indices, axis));
+}
+
+/* Index tuples of one element are a Gather over the first axis. */
+bool vj_build_gather_nd(vj_importer *im) {
+    vj_value data = vj_operand(im, 0), indices = vj_operand(im, 1);
+    int64_t batch_dims = vj_int_attribute(im, "batch_dims", 0);
+    if (!vj_going(im)) return false;
+    const vj_type type = *type_of(im, indices);
+    if (batch_dims != 0 || type.rank < 1 || !vj_dim_equal(type.dims[type.rank - 1], vj_dim_const(1)))
+        return vj_stop(im, VJ_UNSUPPORTED, "only index tuples of one element, without batch dims, are supported");
+    if (type_of(im, data)->rank < 1) return vj_stop(im, VJ_BAD_INPUT, "indexes a scalar");
+    if (vj_is_const(im->f, indices)) { /* the same constant in a smaller shape, so that it stays a constant */
+        vj_type shorter = type;
+        shorter.rank--;
+        const vj_attr *c = vj_attr_find(vj_producer(im->f, indices), VJ_ATTR_CONSTANT);
+        indices = vj_add_const(im->f, im->f->values[indices].name, &shorter, c->as.constant);
+    } else { /* exporters unsqueeze constant indices just before: take them as they were */
+        const vj_node *from = vj_producer(im->f, indices);
+        bool added = from->op == VJ_OP_reshape && vj_is_const(im->f, from->args[0]) &&
+                     type_of(im, from->args[0])->rank == type.rank - 1;
+        for (int32_t i = 0; added && i < type.rank - 1; i++)
+            added = vj_dim_equal(type_of(im, from->args[0])->dims[i], type.dims[i]);
+        indices = added ? from->args[0] : vj_emit_reshape(im, indices, type.dims, type.rank - 1);
+    }
+    return vj_going(im) && vj_bind(im, 0, gather(im, data, indices, 0));
+}
+
+/* Pad */
+
+static bool scalar_constant(vj_importer *im, int32_t i, double *number) {
+    if (!vj_has_operand(im, i)) return true;
+    vj_value v = vj_operand(im, i);
+    int64_t count;
+    if (!vj_going(im)) return false;
+    if (!vj_is_const(im->f, v) || !vj_type_elements(im->f, type_of(im, v), &count) || count != 1)
+        return vj_stop(im, VJ_UNSUPPORTED, "its value is not one constant");
+    return vj_const_read_f64(im->f, v, 0, 1, number, im->error);
+}
+
+bool vj_build_pad(vj_importer *im) {
+    vj_value x = vj_operand(im, 0);
+    int32_t pad_count, axis_count = 0;
+    const int64_t *pads = vj_constant_list(im, 1, "pads", &pad_count);
+    const int64_t *axes = vj_has_operand(im, 3) ? vj_constant_list(im, 3, "axes", &axis_count) : NULL;
+    const char *mode = vj_text_attribute(im, "mode", "constant");
+    double value = 0;
+    if (!scalar_constant(im, 2, &value) || !vj_going(im)) return false;
+    int32_t rank = type_of(im, x)->rank, n = axes ? axis_count : rank;
+    if (n > rank || pad_count != 2 * n) return vj_stop(im, VJ_BAD_INPUT, "has %d pads for %d axes", pad_count, n);
+    int64_t low[VJ_MAX_RANK] = {0}, high[VJ_MAX_RANK] = {0};
+    bool any = false;
+    for (int32_t i = 0; i < n; i++) {
+        int32_t axis = vj_axis_of(im, axes ? axes[i] : i, rank);
+        if (axis < 0) return false;
+        vj_dim dim = type_of(im, x)->dims[axis];
+        int64_t cut_low = pads[i] < 0 ? pads[i] : 0, cut_high = pads[n + i] < 0 ? pads[n + i] : 0, size;
+        if (cut_low || cut_high) {
+            if (dim.sym || !vj_add(cut_low, cut_high, &size) || !vj_add(size, dim.c, &size) || size < 0)
+                return vj_stop(im, VJ_BAD_INPUT, "cuts away more than axis %d has", axis);
+            x = vj_emit_slice(im, x, axis, -cut_low, vj_dim_const(size), 1);
+        }
+        low[axis] = pads[i] - cut_low;
+        high[axis] = pads[n + i] - cut_high;
+        any = any || low[axis] || high[axis];
+    }
+    if (!any) return vj_bind(im, 0, x);
+    vj_attr attrs[] = {vj_ints(VJ_ATTR_LOW, low, rank), vj_ints(VJ_ATTR_HIGH, high, rank), vj_name(VJ_ATTR_MODE, mode),
+                       vj_float(VJ_ATTR_VALUE, value)};
+    return vj_bind(im, 0, vj_emit(im, VJ_OP_pad, &x, 1, attrs, 4));
+}
+
+/* Blocks of pixels and channels */
+
+static bool block_of(vj_importer *im, vj_value x, int64_t *block) {
+    *block = vj_int_attribute(im, "blocksize", 0);
+    if (!vj_going(im)) return false;
+    const vj_type *type = type_of(im, x);
+    if (type->rank != 4 || *block < 1 || *block > INT16_MAX || type->dims[1].sym || type->dims[2].sym || type->dims[3].sym)
+        return vj_stop(im, VJ_BAD_INPUT, "needs [N, C, H, W] and a block size");
+    return true;
+}
+
+bool vj_build_depth_to_space(vj_importer *im) {
+    vj_value x = vj_operand(im, 0);
+    const char *mode = vj_text_attribute(im, "mode", "DCR");
+    int64_t b;
+    if (!vj_going(im) || !block_of(im, x, &b)) return false;
+    const vj_type t = *type_of(im, x);
+    if (t.dims[1].c % (b * b)) return vj_stop(im, VJ_BAD_INPUT, "channels do not divide by the block");
+    vj_dim block = vj_dim_const(b), c = vj_dim_const(t.dims[1].c / (b * b));
+    bool depth_first = strcmp(mode, "CRD") != 0;
+    vj_dim apart[6] = {t.dims[0], depth_first ? block : c, block, depth_first ? c : block, t.dims[2], t.dims[3]};
+    static const int32_t dcr[6] = {0, 3, 4, 1, 5, 2}, crd[6] = {0, 1, 4, 2, 5, 3};
+    vj_value moved = vj_emit_transpose(im, vj_emit_reshape(im, x, apart, 6), depth_first ? dcr : crd);
+    vj_dim out[4] = {t.dims[0], c, vj_dim_const(t.dims[2].c * b), vj_dim_const(t.dims[3].c * b)};
+    return vj_bind(im, 0, vj_emit_reshape(im, moved, out, 4));
+}
+
+bool vj_build_space_to_depth(vj_importer *im) {
+    vj_value x = vj_operand(im, 0);
+    int64_t b;
+    if (!vj_going(im) || !block_of(im, x, &b)) return false;
+    const vj_type t = *type_of(im, x);
+    if (t.dims[2].c % b || t.dims[3].c % b) return vj_stop(im, VJ_BAD_INPUT, "height or width does not divide by the block");
+    vj_dim block = vj_dim_const(b), h = vj_dim_const(t.dims[2].c / b), w = vj_dim_const(t.dims[3].c / b);
+    vj_dim apart[6] = {t.dims[0], t.dims[1], h, block, w, block};
+    static const int32_t perm[6] = {0, 3, 5, 1, 2, 4};
+    vj_value moved = vj_emit_transpose(im, vj_emit_reshape(im, x, apart, 6), perm);
+    vj_dim out[4] = {t.dims[0], vj_dim_const(t.dims[1].c * b * b), h, w};
+    return vj_bind(im, 0, vj_emit_reshape(im, moved, out, 4));
+}
+
+/* A triangle of x, the rest 0: a constant mask and a select. */
+bool vj_build_trilu(vj_importer *im) {
+    vj_value x = vj_operand(im, 0);
+    bool upper = vj_int_attribute(im, "upper", 1) != 0;
+    int32_t count = 1;
+    const int64_t *k = vj_has_operand(im, 1) ? vj_constant_list(im, 1, "k", &count) : NULL;
+    if (!vj_going(im)) return false;
+    const vj_type *type = type_of(im, x);
+    if (type->rank < 2 || count != 1) return vj_stop(im, VJ_BAD_INPUT, "needs matrices and one k");
+    vj_dim rows = type->dims[type->rank - 2], cols = type->dims[type->rank - 1];
+    int64_t diagonal = k ? vj_max64(-CONSTANT_LIMIT, vj_min64(k[0], CONSTANT_LIMIT)) : 0, elements;
+    if (rows.sym || cols.sym || !vj_mul(rows.c, cols.c, &elements) || elements > CONSTANT_LIMIT)
+        return vj_stop(im, VJ_UNSUPPORTED, "its matrices are too large or depend on the batch");
+    int64_t *mask = VJ_NEW_ARRAY(im->arena, int64_t, elements + 1);
+    for (int64_t i = 0; i < elements; i++) {
+        int64_t right = i % cols.c - i / cols.c; /* of the main diagonal */
+        mask[i] = upper ? right >= diagonal : right <= diagonal;
+    }
+    vj_value inside = vj_add_const_i64(im->f, VJ_BOOL, 2, (int64_t[]){rows.c, cols.c}, mask);
+    vj_value zero = vj_emit_number(im, type->dtype, 0);
+    return vj_bind(im, 0, vj_emit3(im, VJ_OP_select, inside, x, zero));
+}

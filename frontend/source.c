@@ -1,0 +1,120 @@
+/* source.c - regular files as sources of constants.
+ *
+ * External data is opened component by component from the model's folder without following links, and only a regular
+ * file is taken: a model cannot make vitjit read what lies elsewhere, or wait on a pipe.
+ */
+#include "model.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static vj_source *new_source(vj_arena *arena, const char *path, int fd, const uint8_t *at, int64_t size) {
+    vj_source *s = VJ_NEW(arena, vj_source);
+    *s = (vj_source){.path = vj_strdup(arena, path), .fd = fd, .at = at, .size = size};
+    return s;
+}
+
+/* Takes over the descriptor: it is the source's, or closed. */
+static vj_source *from_descriptor(vj_arena *arena, const char *path, int fd, vj_error *error) {
+    struct stat st;
+    if (fstat(fd, &st) != 0) {
+        vj_fail(error, VJ_SYSTEM, "%s: %s", path, strerror(errno));
+    } else if (S_ISDIR(st.st_mode)) {
+        vj_fail(error, VJ_BAD_INPUT, "%s: is a folder, not a file", path);
+    } else if (!S_ISREG(st.st_mode)) {
+        vj_fail(error, VJ_BAD_INPUT, "%s: not a regular file", path);
+    } else {
+        return new_source(arena, path, fd, NULL, (int64_t)st.st_size);
+    }
+    close(fd);
+    return NULL;
+}
+
+vj_source *vj_source_open(vj_arena *arena, const char *path, vj_error *error) {
+    /* O_NONBLOCK: opening a pipe must not wait; it means nothing for a regular file. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) {
+        vj_fail(error, errno == EMFILE || errno == ENFILE || errno == ENOMEM ? VJ_SYSTEM : VJ_BAD_INPUT, "%s: %s", path,
+                strerror(errno));
+        return NULL;
+    }
+    return from_descriptor(arena, path, fd, error);
+}
+
+vj_source *vj_source_memory(vj_arena *arena, const char *path, const void *bytes, int64_t size) {
+    return new_source(arena, path, -1, bytes, size);
+}
+
+void vj_source_close(vj_source *source) {
+    if (source && source->fd >= 0) close(source->fd);
+    if (source) source->fd = -1;
+}
+
+static int open_folder_of(vj_arena *arena, const char *model_path) {
+    const char *slash = strrchr(model_path, '/');
+    const char *folder = ".";
+    if (slash) folder = slash == model_path ? "/" : vj_strndup(arena, model_path, (size_t)(slash - model_path));
+    return open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static bool is(const char *part, size_t length, const char *word) {
+    return strlen(word) == length && memcmp(part, word, length) == 0;
+}
+
+static int open_inside(int folder, vj_arena *arena, const char *name) {
+    int at = folder;
+    for (const char *part = name;;) {
+        size_t length = strcspn(part, "/");
+        bool last = !part[length];
+        int next = openat(at, vj_strndup(arena, part, length),
+                          O_RDONLY | O_NOFOLLOW | O_CLOEXEC | (last ? O_NONBLOCK : O_DIRECTORY));
+        int why = errno;
+        if (at != folder) close(at);
+        errno = why;
+        if (last || next < 0) return next;
+        at = next;
+        part += length + 1;
+    }
+}
+
+/* Relative, without empty, "." or ".." parts. */
+static bool name_stays_inside(const char *name) {
+    for (const char *part = name;;) {
+        size_t length = strcspn(part, "/");
+        if (length == 0 || is(part, length, "..") || is(part, length, ".")) return false;
+        if (!part[length]) return true;
+        part += length + 1;
+    }
+}
+
+vj_source *vj_source_open_external(vj_arena *arena, const char *model_path, const char *name, vj_error *error) {
+    while (strncmp(name, "./", 2) == 0) name += 2;
+    if (!name_stays_inside(name)) {
+        vj_fail(error, VJ_BAD_INPUT, "%s: external data '%s' does not lie in the model's folder", model_path, name);
+        vj_hint(error, "save the model again with its data in one file beside it");
+        return NULL;
+    }
+    int folder = open_folder_of(arena, model_path);
+    if (folder < 0) {
+        vj_fail(error, VJ_BAD_INPUT, "%s: its folder cannot be opened: %s", model_path, strerror(errno));
+        return NULL;
+    }
+    int fd = open_inside(folder, arena, name);
+    int why = errno;
+    close(folder);
+    if (fd >= 0) return from_descriptor(arena, vj_sprintf(arena, "%s: external data '%s'", model_path, name), fd, error);
+    if (why == ENOENT) {
+        vj_fail(error, VJ_BAD_INPUT, "%s: external data '%s' is missing", model_path, name);
+        vj_hint(error, "copy '%s' into the model's folder", name);
+    } else if (why == ELOOP || why == ENOTDIR) {
+        vj_fail(error, VJ_BAD_INPUT, "%s: external data '%s' is behind a symbolic link or not a file", model_path, name);
+        vj_hint(error, "put the file itself into the model's folder");
+    } else {
+        vj_fail(error, why == EMFILE || why == ENFILE ? VJ_SYSTEM : VJ_BAD_INPUT, "%s: external data '%s': %s", model_path,
+                name, strerror(why));
+    }
+    return NULL;
+}

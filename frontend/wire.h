@@ -1,0 +1,21 @@
+/* wire.h - the walk over the protobuf wire format that comes before protobuf-c. Private to frontend/. */
+#ifndef VITJIT_FRONTEND_WIRE_H
+#define VITJIT_FRONTEND_WIRE_H
+
+#include "ir/ir.h"
+
+/* Payloads up to this many bytes stay in the message; longer ones are left in the file. */
+enum { VJ_WIRE_INLINE = 256 };
+/* The largest slim message, in bytes: a graph without its weights. */
+#define VJ_WIRE_SLIM_LIMIT ((int64_t)128 << 20)
+
+typedef enum vj_wire_root { VJ_WIRE_MODEL, VJ_WIRE_TENSOR } vj_wire_root;
+
+/* Checks `source` as a message of the given kind and makes the slim copy: only the fields of onnx.proto, every payload
+ * above VJ_WIRE_INLINE replaced by its place in the source. The bytes are malloc'ed; NULL and an error otherwise. */
+uint8_t *vj_wire_slim(const vj_source *source, vj_wire_root root, size_t *size, vj_error *error);
+
+/* Reads [offset, offset + length) of a source; false and an error when the file fails or has become shorter. */
+bool vj_source_read(const vj_source *source, int64_t offset, int64_t length, void *out, vj_error *error) VJ_MUST_USE;
+
+#endif
