@@ -194,15 +194,20 @@ void vj_text_name(vj_text *text, const char *name) {
     vj_text_add(text, "\"");
 }
 
-void vj_text_float(vj_text *text, double value) {
+void vj_text_float(vj_text *text, vj_dtype dtype, double value) {
+    char digits[40];
     if (isnan(value)) {
         vj_text_add(text, "nan");
         return;
     }
-    char digits[40];
-    int precision = 1;
-    do
+    if (value == trunc(value) && fabs(value) < 1e9) {
+        vj_text_add(text, "%.0f", value);
+        return;
+    }
+    for (int precision = 1; precision <= 17; precision++) {
         snprintf(digits, sizeof digits, "%.*g", precision, value);
-    while (strtod(digits, NULL) != value && ++precision <= 17);
+        double back = strtod(digits, NULL);
+        if (back == value || (dtype == VJ_F32 && (float)back == (float)value)) break;
+    }
     vj_text_add(text, "%s", digits);
 }

@@ -39,6 +39,7 @@ bool vj_lex_int(vj_lexer *l, int64_t *value);
 /* The other direction. */
 bool vj_is_word(const char *name);
 void vj_text_name(vj_text *text, const char *name); /* a word as it is, else in quotes */
-void vj_text_float(vj_text *text, double value);    /* the fewest digits that read back the same */
+/* The fewest digits that read back the same: of an f32 as f32, of all else as double. */
+void vj_text_float(vj_text *text, vj_dtype dtype, double value);
 
 #endif

@@ -73,7 +73,7 @@ static void print_attr(printer *p, const vj_attr *attr) {
         print_int(p, attr->key, attr->as.i);
         break;
     case VJ_KIND_FLOAT:
-        vj_text_float(&p->text, attr->as.f);
+        vj_text_float(&p->text, VJ_F64, attr->as.f);
         break;
     case VJ_KIND_NAME:
         vj_text_name(&p->text, attr->as.name);
@@ -105,7 +105,7 @@ static bool print_elements(printer *p, vj_value v, int64_t count) {
     for (int64_t i = 0; i < count; i++) {
         if (i) vj_text_add(&p->text, ",");
         if (is_float)
-            vj_text_float(&p->text, floats[i]);
+            vj_text_float(&p->text, dtype, floats[i]);
         else if (dtype == VJ_BOOL)
             vj_text_add(&p->text, "%s", ints[i] ? "true" : "false");
         else if (dtype == VJ_U64)
@@ -123,7 +123,7 @@ static void print_const(printer *p, vj_value v) {
     vj_text_add(&p->text, "  %s = const ", p->names[v]);
     if (c->kind == VJ_CONST_SPLAT) {
         vj_text_add(&p->text, "splat(");
-        vj_text_float(&p->text, c->splat);
+        vj_text_float(&p->text, VJ_F64, c->splat);
         vj_text_add(&p->text, ")");
     } else if (c->kind == VJ_CONST_IOTA) {
         vj_text_add(&p->text, "iota");
