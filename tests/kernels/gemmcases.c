@@ -1,0 +1,266 @@
+/* gemmcases.c - products of every form that lowering makes: packed and plain B, tails, several axes, segments, results
+ * written transposed, epilogues, windows with padding, rolls. */
+#include <math.h>
+#include <string.h>
+
+#include "kernelcheck.h"
+
+static void axes(vj_kernel *k, int32_t batch, int32_t rows, int32_t cols, int32_t depth, const int64_t *extent) {
+    k->batch_axes = batch;
+    k->row_axes = rows;
+    k->col_axes = cols;
+    k->depth_axes = depth;
+    k->rank = batch + rows + cols + depth;
+    memcpy(k->extent, extent, sizeof *extent * (size_t)k->rank);
+}
+
+static int32_t acc(kernel_case *c) { return vj_x(c->arena, c->k, VJ_X_ACC, VJ_F32, 0, 0, 0); }
+
+static int32_t load(kernel_case *c, const vj_access *access) {
+    return vj_x_load(c->arena, c->k, VJ_F32, vj_add_access(c->k, access));
+}
+
+static int32_t binary(kernel_case *c, vj_xop op, int32_t a, int32_t b) {
+    return vj_x(c->arena, c->k, op, VJ_F32, a, b, 0);
+}
+
+static void result(kernel_case *c, const vj_access *access, int32_t expr, int32_t segment) {
+    c->k->out[c->k->out_count++] = (vj_out){vj_add_access(c->k, access), expr, segment};
+}
+
+/* C[m, n] = A[m, k] B[k, n]; A's and C's rows end in NaN that must not be read or written. */
+static void plain(int64_t m, int64_t n, int64_t k, bool packed, bool transposed, uint64_t seed) {
+    char name[96];
+    snprintf(name, sizeof name, "gemm %dx%dx%d%s%s", (int)m, (int)n, (int)k, packed ? " packed" : "",
+             transposed ? " transposed" : "");
+    kernel_case c = case_new(name, VJ_KERNEL_GEMM, seed);
+    const int64_t lda = k + 3, ldb = n + 2, ldc = n + 1, ldt = m + 2;
+    axes(c.k, 0, 1, 1, 1, (int64_t[]){m, n, k});
+    const int32_t a = case_buffer(&c, m * lda - 3);
+    for (int64_t r = 0; r < m; r++)
+        for (int64_t i = 0; i < k; i++)
+            c.values[a][r * lda + i] = rng_float(&c.random, -1, 1);
+    c.k->a = vj_add_access(c.k, &(vj_access){.buffer = a, .stride = {lda, 0, 1}});
+    int32_t b;
+    if (packed) {
+        b = case_panels(&c, k, n);
+        c.k->b = vj_add_access(c.k, &(vj_access){.buffer = b});
+    } else {
+        b = case_buffer(&c, k * ldb - 2);
+        case_fill(&c, b, k, n, ldb, -1, 1);
+        c.k->b = vj_add_access(c.k, &(vj_access){.buffer = b, .stride = {0, 1, ldb}});
+    }
+    const int32_t out = case_buffer(&c, transposed ? n * ldt - 2 : m * ldc - 1);
+    const vj_access straight = {.buffer = out, .stride = {ldc, 1, 0}}, turned = {.buffer = out, .stride = {1, ldt, 0}};
+    result(&c, transposed ? &turned : &straight, acc(&c), -1);
+    case_check(&c);
+}
+
+static void odd_sizes(void) {
+    rng random = {7};
+    for (int32_t i = 1; i <= 17; i++) {
+        plain(i, 1 + (int64_t)(rng_next(&random) % 40), 1 + (int64_t)(rng_next(&random) % 20), i & 1, i & 2,
+              (uint64_t)i);
+        plain(1 + (int64_t)(rng_next(&random) % 30), i, 1 + (int64_t)(rng_next(&random) % 9), !(i & 1), i & 4,
+              (uint64_t)i);
+        plain(1 + (int64_t)(rng_next(&random) % 30), 1 + (int64_t)(rng_next(&random) % 70), i, i & 1, !(i & 2),
+              (uint64_t)i);
+    }
+    plain(197, 192, 64, true, false, 1);
+    plain(197, 64, 48, true, true, 2);
+    plain(1, 1000, 768, true, false, 3);
+    plain(50, 48, 300, false, false, 4);
+    plain(1, 1, 1, true, false, 5);
+}
+
+/* qkv: columns (s, h, d); keys written transposed, each third to a buffer of its own, a bias everywhere */
+static void qkv(int64_t tokens, int64_t heads, int64_t dim, int64_t depth) {
+    char name[64];
+    snprintf(name, sizeof name, "qkv %d tokens %d heads of %d", (int)tokens, (int)heads, (int)dim);
+    kernel_case c = case_new(name, VJ_KERNEL_GEMM, 11);
+    const int64_t pitch = vj_round_up(tokens, 16);
+    axes(c.k, 0, 1, 3, 1, (int64_t[]){tokens, 3, heads, dim, depth});
+    const int32_t a = case_buffer(&c, tokens * depth), bias = case_buffer(&c, 3 * heads * dim);
+    case_fill(&c, a, 1, tokens * depth, 0, -1, 1);
+    case_fill(&c, bias, 1, 3 * heads * dim, 0, -1, 1);
+    const int32_t b = case_panels(&c, depth, 3 * heads * dim);
+    const int32_t q = case_buffer(&c, heads * tokens * dim), k = case_buffer(&c, heads * dim * pitch),
+                  v = case_buffer(&c, heads * tokens * dim);
+    c.k->a = vj_add_access(c.k, &(vj_access){.buffer = a, .stride = {depth, 0, 0, 0, 1}});
+    c.k->b = vj_add_access(c.k, &(vj_access){.buffer = b});
+    const int32_t sum =
+        binary(&c, VJ_X_ADD, acc(&c), load(&c, &(vj_access){.buffer = bias, .stride = {0, heads * dim, dim, 1, 0}}));
+    result(&c, &(vj_access){.buffer = q, .stride = {dim, 0, tokens * dim, 1, 0}}, sum, 0);
+    result(&c, &(vj_access){.buffer = k, .stride = {1, 0, dim * pitch, pitch, 0}}, sum, 1);
+    result(&c, &(vj_access){.buffer = v, .stride = {dim, 0, tokens * dim, 1, 0}}, sum, 2);
+    case_check(&c);
+}
+
+/* acc + bias, then GELU or a residual, in place of the residual */
+static void epilogue(bool gelu) {
+    kernel_case c = case_new(gelu ? "gelu" : "residual", VJ_KERNEL_GEMM, 21);
+    const int64_t m = 29, n = 50, k = 40;
+    axes(c.k, 0, 1, 1, 1, (int64_t[]){m, n, k});
+    const int32_t a = case_buffer(&c, m * k), bias = case_buffer(&c, n);
+    case_fill(&c, a, 1, m * k, 0, -1, 1);
+    case_fill(&c, bias, 1, n, 0, -1, 1);
+    const int32_t b = case_panels(&c, k, n), out = case_buffer(&c, m * n);
+    case_fill(&c, out, 1, m * n, 0, -1, 1);
+    c.k->a = vj_add_access(c.k, &(vj_access){.buffer = a, .stride = {k, 0, 1}});
+    c.k->b = vj_add_access(c.k, &(vj_access){.buffer = b});
+    int32_t x = binary(&c, VJ_X_ADD, acc(&c), load(&c, &(vj_access){.buffer = bias, .stride = {0, 1, 0}}));
+    if (gelu) {
+        x = vj_x(c.arena, c.k, VJ_X_GELU_ERF, VJ_F32, x, 0, 0);
+        c.stretch = 1.13; /* the largest slope of GELU */
+        c.own = 8 * EPS;
+    } else {
+        x = binary(&c, VJ_X_ADD, x, load(&c, &(vj_access){.buffer = out, .stride = {n, 1, 0}}));
+    }
+    result(&c, &(vj_access){.buffer = out, .stride = {n, 1, 0}}, x, -1);
+    case_check(&c);
+}
+
+/* Patches of an image in NCHW; result rows from the second on, as after a class token. */
+static void patches(int64_t grid, int64_t patch, int64_t columns) {
+    kernel_case c = case_new("patches", VJ_KERNEL_GEMM, 31);
+    const int64_t side = grid * patch, depth = 3 * patch * patch;
+    axes(c.k, 0, 2, 1, 3, (int64_t[]){grid, grid, columns, 3, patch, patch});
+    const int32_t image = case_buffer(&c, 3 * side * side), b = case_panels(&c, depth, columns);
+    case_fill(&c, image, 1, 3 * side * side, 0, -1, 1);
+    const int32_t out = case_buffer(&c, (1 + grid * grid) * columns);
+    c.k->a =
+        vj_add_access(c.k, &(vj_access){.buffer = image, .stride = {patch * side, patch, 0, side * side, side, 1}});
+    c.k->b = vj_add_access(c.k, &(vj_access){.buffer = b});
+    result(&c, &(vj_access){.buffer = out, .offset = columns, .stride = {grid * columns, columns, 1, 0, 0, 0}}, acc(&c),
+           -1);
+    case_check(&c);
+}
+
+/* A 3x3 convolution with padding; channels innermost (NHWC) or pixels (NCHW). */
+static void convolution(bool nhwc, int64_t stride, double otherwise) {
+    kernel_case c = case_new(nhwc ? "conv nhwc" : "conv nchw", VJ_KERNEL_GEMM, 41);
+    const int64_t side = 9, channels = 5, columns = 20, out_side = (side - 1) / stride + 1;
+    const int64_t extent_nhwc[] = {out_side, out_side, columns, 3, 3, channels};
+    const int64_t extent_nchw[] = {out_side, out_side, columns, channels, 3, 3};
+    axes(c.k, 0, 2, 1, 3, nhwc ? extent_nhwc : extent_nchw);
+    const int32_t image = case_buffer(&c, side * side * channels), b = case_panels(&c, 9 * channels, columns);
+    case_fill(&c, image, 1, side * side * channels, 0, -1, 1);
+    const int32_t out = case_buffer(&c, out_side * out_side * columns);
+    vj_access a = {.buffer = image, .term_count = 2, .otherwise = otherwise};
+    a.stride[nhwc ? 5 : 3] = nhwc ? 1 : side * side;
+    const int64_t pixel = nhwc ? channels : 1;
+    a.terms[0] = (vj_term){.kind = VJ_TERM_GUARD, .stride = side * pixel, .extent = side, .constant = -1};
+    a.terms[0].coef[0] = stride;
+    a.terms[0].coef[nhwc ? 3 : 4] = 1;
+    a.terms[1] = (vj_term){.kind = VJ_TERM_GUARD, .stride = pixel, .extent = side, .constant = -1};
+    a.terms[1].coef[1] = stride;
+    a.terms[1].coef[nhwc ? 4 : 5] = 1;
+    c.k->a = vj_add_access(c.k, &a);
+    c.k->b = vj_add_access(c.k, &(vj_access){.buffer = b});
+    const vj_access to = {.buffer = out, .stride = {out_side * columns, columns, 1}};
+    const vj_access turned = {.buffer = out, .stride = {out_side, 1, out_side * out_side}};
+    result(&c, nhwc ? &to : &turned, acc(&c), -1);
+    case_check(&c);
+}
+
+/* Windows of a rolled image: rows (wy, wx, y, x) */
+static void roll(void) {
+    kernel_case c = case_new("rolled windows", VJ_KERNEL_GEMM, 51);
+    const int64_t windows = 2, side = 7, whole = windows * side, channels = 24, columns = 32;
+    axes(c.k, 0, 4, 1, 1, (int64_t[]){windows, windows, side, side, columns, channels});
+    const int32_t x = case_buffer(&c, whole * whole * channels), b = case_panels(&c, channels, columns);
+    case_fill(&c, x, 1, whole * whole * channels, 0, -1, 1);
+    const int32_t out = case_buffer(&c, whole * whole * columns);
+    vj_access a = {.buffer = x, .term_count = 2, .stride = {0, 0, 0, 0, 0, 1}};
+    a.terms[0] = (vj_term){.kind = VJ_TERM_MOD, .stride = whole * channels, .extent = whole, .constant = 3};
+    a.terms[1] = (vj_term){.kind = VJ_TERM_MOD, .stride = channels, .extent = whole, .constant = -3};
+    for (int32_t i = 0; i < 2; i++) {
+        a.terms[i].coef[i] = side;
+        a.terms[i].coef[i + 2] = 1;
+    }
+    c.k->a = vj_add_access(c.k, &a);
+    c.k->b = vj_add_access(c.k, &(vj_access){.buffer = b});
+    const int64_t window = side * side * columns;
+    result(&c, &(vj_access){.buffer = out, .stride = {windows * window, window, side * columns, columns, 1, 0}},
+           acc(&c), -1);
+    case_check(&c);
+}
+
+/* Columns (h, d) with a last extent that no vector divides, packed and plain */
+static void ragged_columns(int64_t heads, int64_t dim, bool packed) {
+    kernel_case c = case_new("ragged columns", VJ_KERNEL_GEMM, 61);
+    const int64_t m = 9, k = 21, n = heads * dim;
+    axes(c.k, 0, 1, 2, 1, (int64_t[]){m, heads, dim, k});
+    const int32_t a = case_buffer(&c, m * k);
+    case_fill(&c, a, 1, m * k, 0, -1, 1);
+    c.k->a = vj_add_access(c.k, &(vj_access){.buffer = a, .stride = {k, 0, 0, 1}});
+    if (packed) {
+        c.k->b = vj_add_access(c.k, &(vj_access){.buffer = case_panels(&c, k, n)});
+    } else {
+        const int32_t b = case_buffer(&c, k * n);
+        case_fill(&c, b, 1, k * n, 0, -1, 1);
+        c.k->b = vj_add_access(c.k, &(vj_access){.buffer = b, .stride = {0, dim * k, 1, dim}});
+    }
+    const int32_t out = case_buffer(&c, m * n);
+    result(&c, &(vj_access){.buffer = out, .stride = {dim, m * dim, 1, 0}}, acc(&c), -1);
+    case_check(&c);
+}
+
+/* B of each point of a batch axis, as in the product of two activations; rows (g, r) */
+static void batched(void) {
+    kernel_case c = case_new("batched", VJ_KERNEL_GEMM, 65);
+    const int64_t batch = 5, g = 2, r = 11, n = 37, k = 10, m = g * r;
+    axes(c.k, 1, 2, 1, 1, (int64_t[]){batch, g, r, n, k});
+    const int32_t a = case_buffer(&c, batch * m * k), b = case_buffer(&c, batch * k * n);
+    case_fill(&c, a, 1, batch * m * k, 0, -1, 1);
+    case_fill(&c, b, 1, batch * k * n, 0, -1, 1);
+    const int32_t out = case_buffer(&c, batch * m * n);
+    c.k->a = vj_add_access(c.k, &(vj_access){.buffer = a, .stride = {m * k, r * k, k, 0, 1}});
+    c.k->b = vj_add_access(c.k, &(vj_access){.buffer = b, .stride = {k * n, 0, 0, 1, n}});
+    result(&c, &(vj_access){.buffer = out, .stride = {m * n, r * n, n, 1, 0}}, acc(&c), -1);
+    case_check(&c);
+}
+
+/* Infinities and NaN of A stay in their rows; denormals and zeros of both signs are numbers like others. */
+static void adversarial(void) {
+    kernel_case c = case_new("adversarial", VJ_KERNEL_GEMM, 71);
+    const int64_t m = 30, n = 40, k = 12;
+    axes(c.k, 0, 1, 1, 1, (int64_t[]){m, n, k});
+    const int32_t a = case_buffer(&c, m * k), b = case_panels(&c, k, n), out = case_buffer(&c, m * n);
+    case_fill(&c, a, 1, m * k, 0, -1, 1);
+    c.values[a][3 * k + 5] = INFINITY;
+    c.values[a][4 * k + 11] = NAN;
+    c.values[a][29 * k] = -INFINITY;
+    for (int64_t i = 0; i < k; i++) {
+        c.values[a][7 * k + i] = 0x1p-140F;
+        c.values[a][8 * k + i] = i & 1 ? -0.0F : 0.0F;
+        c.values[a][9 * k + i] = 1e30F;
+    }
+    c.k->a = vj_add_access(c.k, &(vj_access){.buffer = a, .stride = {k, 0, 1}});
+    c.k->b = vj_add_access(c.k, &(vj_access){.buffer = b});
+    result(&c, &(vj_access){.buffer = out, .stride = {n, 1, 0}}, acc(&c), -1);
+    c.own = 0x1p-100; /* denormal sums: half the smallest denormal is far below the bound's floor */
+    case_check(&c);
+}
+
+void gemm_cases(void **state) {
+    (void)state;
+    odd_sizes();
+    qkv(17, 3, 16, 24);
+    qkv(13, 2, 20, 8);
+    qkv(197, 3, 64, 32);
+    epilogue(false);
+    epilogue(true);
+    patches(5, 4, 33);
+    patches(14, 16, 64);
+    convolution(true, 1, 0);
+    convolution(true, 2, -3);
+    convolution(false, 1, 0);
+    convolution(false, 2, 0.5);
+    roll();
+    ragged_columns(3, 20, true);
+    ragged_columns(2, 7, false);
+    ragged_columns(4, 36, true);
+    batched();
+    adversarial();
+}

@@ -1,0 +1,165 @@
+/* harness.c - see harness.h. A kernel's function takes a pointer an access; an adapter in the same module takes them as
+ * an array, so that C can call any. */
+#include "harness.h"
+
+#include <llvm-c/Analysis.h>
+#include <llvm-c/LLJIT.h>
+#include <llvm-c/Target.h>
+#include <llvm-c/TargetMachine.h>
+#include <llvm-c/Transforms/PassBuilder.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "backend/gen.h"
+
+typedef void (*kernel_entry)(void *const *accesses, int64_t first, int64_t last);
+
+struct code {
+    const vj_program *p;
+    const vj_kernel *k;
+    LLVMOrcLLJITRef jit;
+    kernel_entry entry;
+};
+
+static void die(const char *what) {
+    fprintf(stderr, "harness: %s\n", what);
+    abort();
+}
+
+static LLVMTargetMachineRef machine_of(const vj_target *target) {
+    LLVMInitializeX86TargetInfo();
+    LLVMInitializeX86Target();
+    LLVMInitializeX86TargetMC();
+    LLVMInitializeX86AsmPrinter();
+    LLVMInitializeAArch64TargetInfo();
+    LLVMInitializeAArch64Target();
+    LLVMInitializeAArch64TargetMC();
+    LLVMInitializeAArch64AsmPrinter();
+    LLVMTargetRef t;
+    char *message = NULL;
+    if (LLVMGetTargetFromTriple(target->triple, &t, &message)) die(message);
+    return LLVMCreateTargetMachine(t, target->triple, target->llvm_cpu, target->llvm_features,
+                                   LLVMCodeGenLevelAggressive, LLVMRelocPIC, LLVMCodeModelSmall);
+}
+
+/* void entry(ptr accesses, i64 first, i64 last) */
+static void add_adapter(LLVMModuleRef module, const vj_kernel *k, LLVMValueRef kernel) {
+    LLVMContextRef context = LLVMGetModuleContext(module);
+    LLVMTypeRef ptr = LLVMPointerTypeInContext(context, 0), i64 = LLVMInt64TypeInContext(context);
+    LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(context), (LLVMTypeRef[]){ptr, i64, i64}, 3, false);
+    LLVMValueRef entry = LLVMAddFunction(module, "entry", type), args[VJ_MAX_ACCESSES + 2];
+    LLVMBuilderRef b = LLVMCreateBuilderInContext(context);
+    LLVMPositionBuilderAtEnd(b, LLVMAppendBasicBlockInContext(context, entry, ""));
+    for (int32_t i = 0; i < k->access_count; i++) {
+        LLVMValueRef index = LLVMConstInt(i64, (unsigned long long)i, false);
+        args[i] = LLVMBuildLoad2(b, ptr, LLVMBuildGEP2(b, ptr, LLVMGetParam(entry, 0), &index, 1, ""), "");
+    }
+    args[k->access_count] = LLVMGetParam(entry, 1);
+    args[k->access_count + 1] = LLVMGetParam(entry, 2);
+    LLVMBuildCall2(b, LLVMGlobalGetValueType(kernel), kernel, args, (unsigned)k->access_count + 2, "");
+    LLVMBuildRetVoid(b);
+    LLVMDisposeBuilder(b);
+}
+
+static LLVMMemoryBufferRef emit(const vj_target *target, const vj_program *p, const vj_kernel *k,
+                                LLVMCodeGenFileType what) {
+    LLVMContextRef context = LLVMContextCreate();
+    LLVMModuleRef module = LLVMModuleCreateWithNameInContext("kernel", context);
+    LLVMTargetMachineRef machine = machine_of(target);
+    LLVMSetTarget(module, target->triple);
+    LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(machine);
+    LLVMSetModuleDataLayout(module, layout);
+    LLVMDisposeTargetData(layout);
+    vj_error error = {0};
+    LLVMValueRef kernel = vj_gen_kernel(module, target, p, k, "kernel", &error);
+    if (error.status != VJ_OK) die(error.text);
+    add_adapter(module, k, kernel);
+    char *message = NULL;
+    if (LLVMVerifyModule(module, LLVMReturnStatusAction, &message)) die(message);
+    LLVMDisposeMessage(message);
+    LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
+    LLVMErrorRef failure = LLVMRunPasses(module, VJ_KERNEL_PASSES, machine, options);
+    if (failure) die(LLVMGetErrorMessage(failure));
+    LLVMDisposePassBuilderOptions(options);
+    LLVMMemoryBufferRef out = NULL;
+    if (LLVMTargetMachineEmitToMemoryBuffer(machine, module, what, &message, &out)) die(message);
+    LLVMDisposeTargetMachine(machine);
+    LLVMDisposeModule(module);
+    LLVMContextDispose(context);
+    return out;
+}
+
+char *code_assembly(const vj_target *target, const vj_program *p, const vj_kernel *k) {
+    LLVMMemoryBufferRef text = emit(target, p, k, LLVMAssemblyFile);
+    char *copy = strndup(LLVMGetBufferStart(text), LLVMGetBufferSize(text));
+    LLVMDisposeMemoryBuffer(text);
+    return copy;
+}
+
+code *code_make(const vj_target *target, const vj_program *p, const vj_kernel *k) {
+    LLVMMemoryBufferRef object = emit(target, p, k, LLVMObjectFile);
+    code *c = calloc(1, sizeof *c);
+    c->p = p;
+    c->k = k;
+    LLVMErrorRef error = LLVMOrcCreateLLJIT(&c->jit, NULL);
+    if (!error) error = LLVMOrcLLJITAddObjectFile(c->jit, LLVMOrcLLJITGetMainJITDylib(c->jit), object);
+    LLVMOrcExecutorAddress address = 0;
+    if (!error) error = LLVMOrcLLJITLookup(c->jit, &address, "entry");
+    if (error) die(LLVMGetErrorMessage(error));
+    c->entry = (kernel_entry)(uintptr_t)address; /* NOLINT: code from an address */
+    return c;
+}
+
+void code_free(code *c) {
+    LLVMErrorRef error = LLVMOrcDisposeLLJIT(c->jit);
+    if (error) die(LLVMGetErrorMessage(error));
+    free(c);
+}
+
+static size_t dtype_bytes(vj_dtype dtype) {
+    static const uint8_t bytes[VJ_DTYPE_COUNT] = {
+        [VJ_F32] = 4, [VJ_F64] = 8, [VJ_F16] = 2, [VJ_BF16] = 2, [VJ_I8] = 1,  [VJ_U8] = 1,  [VJ_I16] = 2,
+        [VJ_U16] = 2, [VJ_I32] = 4, [VJ_U32] = 4, [VJ_I64] = 8,  [VJ_U64] = 8, [VJ_BOOL] = 1};
+    return bytes[dtype];
+}
+
+void code_run(const code *c, void *const *buffers, int64_t first, int64_t last) {
+    void *accesses[VJ_MAX_ACCESSES];
+    for (int32_t i = 0; i < c->k->access_count; i++) {
+        const vj_access *access = &c->k->access[i];
+        const size_t size = dtype_bytes(c->p->buffers[access->buffer].dtype);
+        accesses[i] = (void *)((uintptr_t)buffers[access->buffer] + (uintptr_t)(access->offset * (int64_t)size));
+    }
+    c->entry(accesses, first, last);
+}
+
+guarded guarded_new(size_t bytes, int at_end) {
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE), body = (bytes + page - 1) / page * page;
+    guarded g = {.map_bytes = body + 2 * page};
+    g.map = mmap(NULL, g.map_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (g.map == MAP_FAILED) die("no memory");
+    uint8_t *start = (uint8_t *)g.map + page;
+    if (body && mprotect(start, body, PROT_READ | PROT_WRITE)) die("mprotect");
+    g.at = at_end ? start + (body - bytes) : start;
+    return g;
+}
+
+void guarded_free(guarded *g) { munmap(g->map, g->map_bytes); }
+
+int target_runs_here(const vj_target *target) {
+    const vj_target *host = vj_target_host();
+    return strcmp(host->triple, target->triple) == 0 && (target->cpu_feature_bits & ~host->cpu_feature_bits) == 0;
+}
+
+uint32_t rng_next(rng *r) {
+    /* PCG-XSH-RR, O'Neill 2014 */
+    const uint64_t old = r->state;
+    r->state = old * 6364136223846793005ULL + 1442695040888963407ULL;
+    const uint32_t word = (uint32_t)(((old >> 18) ^ old) >> 27), turn = (uint32_t)(old >> 59);
+    return word >> turn | word << (-turn & 31);
+}
+
+float rng_float(rng *r, float low, float high) { return low + (high - low) * ((float)(rng_next(r) >> 8) * 0x1p-24f); }

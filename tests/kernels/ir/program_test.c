@@ -1,0 +1,381 @@
+/* program_test.c - programs as text, the kernel evaluator against the tensor evaluator, and what the verifier refuses.
+ */
+#include <inttypes.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "ir/kernel.h"
+
+/* A convolution of 3x3, stride 2, padding 1 as a product with window terms, bias and residual in its epilogue, planned.
+ */
+static const char conv[] =
+    "program conv {\n"
+    "  arena 192 lower 192 weights 1472\n"
+    "  %x: input 0 f32[60]  # 240 B\n"
+    "  %w: weight f32[288] at 0 panels k=18 n=5 from f32[5,2,3,3] seed(7) k(2*9, 3*3, 3*1) n(5*18)  # 1152 B\n"
+    "  %bias: weight f32[5] at 1152 dense k=1 n=5 from f32[5] @b.bias k() n(5*1)  # 20 B\n"
+    "  %y: arena f32[45] at 0  # 180 B\n"
+    "  %out: output 0 f32[45]  # 180 B\n"
+    "  phase 0\n"
+    "  kernel gemm patches {\n"
+    "    rows i0:3, i1:3\n"
+    "    cols i2:5\n"
+    "    depth i3:2, i4:3, i5:3\n"
+    "    A %x[30*i3 + 6*guard(2*i0 + i4 - 1, 5) + 1*guard(2*i1 + i5 - 1, 6)]\n"
+    "    B %w packed\n"
+    "    in x0 = %bias[i2]\n"
+    "    out %y[3*i0 + i1 + 9*i2] = acc + x0\n"
+    "    flops 1620\n"
+    "    units 1 cost 12.5\n"
+    "  }\n"
+    "  phase 1\n"
+    "  kernel nest gelu {\n"
+    "    outer i0:45\n"
+    "    row\n"
+    "    in x0 = %y[i0]\n"
+    "    let t0 = x0 * 2\n"
+    "    out %out[i0] = select(t0 < -0.5, -inf, (t0 - (x0 + 1)) / gelu_erf(t0)) - cast:f32(i0 / 7:i64)\n"
+    "    units 3 cost 100\n"
+    "  }\n"
+    "}\n";
+
+static const char attention[] = "program attention {\n"
+                                "  %q: input 0 f32[40]  # 160 B\n"
+                                "  %k: input 1 f32[60]  # 240 B\n"
+                                "  %v: input 2 f32[36]  # 144 B\n"
+                                "  %mask: input 3 f32[24]  # 96 B\n"
+                                "  %y: output 0 f32[24]  # 96 B\n"
+                                "  kernel attention mha {\n"
+                                "    batch i0:2\n"
+                                "    queries i1:4\n"
+                                "    keys i2:6\n"
+                                "    dim i3:5\n"
+                                "    value i4:3\n"
+                                "    Q %q[20*i0 + 5*i1 + i3]\n"
+                                "    K %k[30*i0 + 5*i2 + i3]\n"
+                                "    V %v[18*i0 + 3*i2 + i4]\n"
+                                "    in x0 = %mask[6*i1 + i2]\n"
+                                "    score = acc * 0.25 + x0\n"
+                                "    out %y[12*i0 + 3*i1 + i4] = acc\n"
+                                "  }\n"
+                                "}\n";
+
+static const char norm[] = "program norm {\n"
+                           "  %x: input 0 f32[21]  # 84 B\n"
+                           "  %y: output 0 f32[21]  # 84 B\n"
+                           "  kernel nest ln {\n"
+                           "    outer i0:3\n"
+                           "    row i1:7\n"
+                           "    in x0 = %x[7*i0 + i1]\n"
+                           "    stage s0 = sum(x0 / 7)\n"
+                           "    let t0 = x0 - s0\n"
+                           "    stage s1 = sum(t0 * t0 / 7)\n"
+                           "    out %y[7*i0 + i1] = t0 * rsqrt(s1 + 0.001)\n"
+                           "  }\n"
+                           "}\n";
+
+/* Slices of three results by the value of the first column axis, B read in place, a roll of A's rows. */
+static const char segments[] = "program segments {\n"
+                               "  %x: input 0 f32[20]  # 80 B\n"
+                               "  %b: input 1 f32[24]  # 96 B\n"
+                               "  %s: output 0 f32[15]  # 60 B\n"
+                               "  %t: output 1 f32[15]  # 60 B\n"
+                               "  kernel gemm qk {\n"
+                               "    rows i0:5\n"
+                               "    cols i1:2, i2:3\n"
+                               "    depth i3:4\n"
+                               "    A %x[i3 + 4*mod(i0 - 2, 5)]\n"
+                               "    B %b[3*i1 + i2 + 6*i3]\n"
+                               "    out i1=0: %s[3*i0 + i2] = acc\n"
+                               "    out i1=1: %t[i0 + 5*i2] = -1 * acc\n"
+                               "  }\n"
+                               "}\n";
+
+static char *text_of(const vj_program *p) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    vj_print_program(p, out);
+    fclose(out);
+    return text;
+}
+
+static vj_program *parse(vj_arena *arena, const char *text) {
+    vj_error error = {0};
+    vj_program *p = vj_parse_program(arena, text, &error);
+    if (!p) print_error("%s\n", error.text);
+    assert_non_null(p);
+    return p;
+}
+
+static void text_round_trips(void **state) {
+    (void)state;
+    static const char *const all[] = {conv, attention, norm, segments};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        vj_arena *arena = vj_arena_new();
+        vj_program *p = parse(arena, all[i]);
+        vj_error error = {0};
+        if (!vj_verify_program(p, &error)) print_error("%s\n", error.text);
+        assert_int_equal(error.status, VJ_OK);
+        char *text = text_of(p);
+        assert_string_equal(text, all[i]);
+        free(text);
+        vj_arena_free(arena);
+    }
+}
+
+/* Evaluators against each other */
+
+static double noise(uint64_t *state) {
+    *state = *state * 6364136223846793005u + 1442695040888963407u;
+    return (double)(*state >> 40) / 0x1p23 - 1;
+}
+
+static void fill(vj_tensor *t, uint64_t seed) {
+    for (int64_t i = 0; i < t->count; i++)
+        t->f[i] = noise(&seed);
+}
+
+/* The tensor-level function on inputs of noise; inputs[i] and the outputs are the arena's. */
+static void evaluate(vj_arena *arena, const char *text, vj_tensor **inputs, vj_tensor **outputs) {
+    vj_error error = {0};
+    const char *rest;
+    vj_func *f = vj_parse(arena, text, NULL, &rest, &error);
+    if (!f) print_error("%s\n", error.text);
+    assert_non_null(f);
+    for (int32_t i = 0; i < f->input_count; i++) {
+        inputs[i] = vj_tensor_new(arena, vj_type_at(f, f->inputs[i]), &error);
+        fill(inputs[i], 17 + (uint64_t)i);
+    }
+    assert_true(vj_eval(arena, f, 1, inputs, outputs, false, &error));
+}
+
+static double *room(vj_arena *arena, const vj_program *p, int32_t buffer) {
+    double *at = VJ_NEW_ARRAY(arena, double, p->buffers[buffer].elements);
+    for (int64_t i = 0; i < p->buffers[buffer].elements; i++)
+        at[i] = NAN; /* what is not written shows */
+    return at;
+}
+
+static void run_kernel(const vj_program *p, int32_t kernel, double **buffers) {
+    vj_error error = {0};
+    if (!vj_eval_kernel(p, p->kernels[kernel], buffers, &error)) print_error("%s\n", error.text);
+    assert_int_equal(error.status, VJ_OK);
+}
+
+static void assert_close(const double *expected, const double *got, int64_t count) {
+    for (int64_t i = 0; i < count; i++)
+        if (!(fabs(expected[i] - got[i]) <= 1e-13 * (1 + fabs(expected[i])))) {
+            print_error("[%" PRId64 "] is %.17g, not %.17g\n", i, got[i], expected[i]);
+            fail();
+        }
+}
+
+/* The panels as kernel.h defines them: element (k, n) at ((n / 16) * K + k) * 16 + n % 16. */
+static double *packed(vj_arena *arena, const vj_weight *w, const double *source) {
+    double *panels = VJ_NEW_ARRAY(arena, double, w->k *vj_round_up(w->n, VJ_PANEL));
+    for (int64_t n = 0; n < w->n; n++)
+        for (int64_t k = 0; k < w->k; k++)
+            panels[(n / 16 * w->k + k) * 16 + n % 16] = source[n * w->k + k];
+    return panels;
+}
+
+static void gemm_is_a_convolution(void **state) {
+    (void)state;
+    vj_arena *arena = vj_arena_new();
+    vj_tensor *in[3], *y;
+    evaluate(arena,
+             "func @main(%x: f32[1,2,5,6], %w: f32[5,2,3,3], %b: f32[5]) -> f32[1,5,3,3] {\n  %y = conv %x, %w, %b "
+             "stride=[2,2] dilation=[1,1] low=[1,1] high=[1,1] groups=1 : f32[1,5,3,3]\n  return %y\n}\n",
+             in, &y);
+    vj_program *p = parse(arena, conv);
+    double *buffers[] = {in[0]->f, packed(arena, &p->weights[0], in[1]->f), in[2]->f, room(arena, p, 3),
+                         room(arena, p, 4)};
+    run_kernel(p, 0, buffers);
+    assert_close(y->f, buffers[3], y->count);
+    run_kernel(p, 1, buffers);
+    for (int i = 0; i < 45; i++) {
+        const double t = 2 * y->f[i], gelu = 0.5 * t * (1 + erf(t / sqrt(2)));
+        const double expected = (t < -0.5 ? -INFINITY : (t - (y->f[i] + 1)) / gelu) - (double)(i / 7);
+        if (isinf(expected))
+            assert_true(buffers[4][i] == expected);
+        else
+            assert_close(&expected, &buffers[4][i], 1);
+    }
+    vj_arena_free(arena);
+}
+
+static void attention_is_attention(void **state) {
+    (void)state;
+    vj_arena *arena = vj_arena_new();
+    vj_tensor *in[4], *y;
+    evaluate(arena,
+             "func @main(%q: f32[2,4,5], %k: f32[2,6,5], %v: f32[2,6,3], %m: f32[4,6]) -> f32[2,4,3] {\n"
+             "  %y = attention %q, %k, %v, %m scale=0.25 : f32[2,4,3]\n  return %y\n}\n",
+             in, &y);
+    vj_program *p = parse(arena, attention);
+    double *buffers[] = {in[0]->f, in[1]->f, in[2]->f, in[3]->f, room(arena, p, 4)};
+    run_kernel(p, 0, buffers);
+    assert_close(y->f, buffers[4], y->count);
+    for (int j = 0; j < 6; j++)
+        in[3]->f[6 + j] = -INFINITY; /* all of query 1 */
+    run_kernel(p, 0, buffers);
+    assert_true(isnan(buffers[4][3]) && !isnan(buffers[4][6]));
+    vj_arena_free(arena);
+}
+
+static void nest_is_a_layernorm(void **state) {
+    (void)state;
+    vj_arena *arena = vj_arena_new();
+    vj_tensor *in[1], *y;
+    evaluate(arena,
+             "func @main(%x: f32[3,7]) -> f32[3,7] {\n  %y = layernorm %x axis=1 eps=0.001 : f32[3,7]\n"
+             "  return %y\n}\n",
+             in, &y);
+    vj_program *p = parse(arena, norm);
+    double *buffers[] = {in[0]->f, room(arena, p, 1)};
+    run_kernel(p, 0, buffers);
+    assert_close(y->f, buffers[1], y->count);
+    run_kernel(p, 0, (double *[]){in[0]->f, in[0]->f}); /* in place: rows are read before they are written */
+    assert_close(y->f, in[0]->f, y->count);
+    vj_arena_free(arena);
+}
+
+static void segments_go_their_ways(void **state) {
+    (void)state;
+    vj_arena *arena = vj_arena_new();
+    vj_tensor *in[2], *y;
+    evaluate(arena,
+             "func @main(%x: f32[5,4], %w: f32[4,6]) -> f32[5,6] {\n  %y = matmul %x, %w : f32[5,6]\n  return %y\n}\n",
+             in, &y);
+    vj_program *p = parse(arena, segments);
+    double *buffers[] = {in[0]->f, in[1]->f, room(arena, p, 2), room(arena, p, 3)};
+    run_kernel(p, 0, buffers);
+    for (int i = 0; i < 5; i++)
+        for (int c = 0; c < 3; c++) {
+            const double *row = y->f + (i + 3) % 5 * 6, minus = -row[3 + c]; /* rolled by two */
+            assert_close(&row[c], &buffers[2][3 * i + c], 1);
+            assert_close(&minus, &buffers[3][i + 5 * c], 1);
+        }
+    vj_arena_free(arena);
+}
+
+/* The verifier: a sound program with one thing changed. */
+
+static char *changed(const char *text, const char *from, const char *to) {
+    const char *at = strstr(text, from);
+    if (!at) print_error("'%s' is not in the text\n", from);
+    assert_non_null(at);
+    char *copy = malloc(strlen(text) + strlen(to) + 1);
+    assert_non_null(copy);
+    sprintf(copy, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
+    return copy;
+}
+
+static void refuses(const char *text, const char *from, const char *to, const char *words) {
+    vj_arena *arena = vj_arena_new();
+    vj_error error = {0};
+    char *copy = changed(text, from, to);
+    vj_program *p = parse(arena, copy);
+    assert_false(vj_verify_program(p, &error));
+    if (!strstr(error.text, words)) print_error("'%s' -> '%s': %s\n", from, to, error.text);
+    assert_non_null(strstr(error.text, words));
+    free(copy);
+    vj_arena_free(arena);
+}
+
+static void verifier_refuses(void **state) {
+    (void)state;
+    refuses(conv, "rows i0:3,", "rows i0:0,", "extent");
+    refuses(conv, "f32[60]", "f32[59]", "reaches elements 0..59");
+    refuses(conv, "guard(2*i0 + i4 - 1, 5)", "guard(2*i0 + i4 - 1, 6)", "reaches elements");
+    refuses(conv, "30*i3 + 6*guard", "30*i3 + i2 + 6*guard", "A moves with the columns");
+    refuses(conv, "depth i3:2, i4:3, i5:3", "depth i3:2, i4:3, i5:2", "another K or N");
+    refuses(conv, "%y[3*i0 + i1 + 9*i2]", "%y[3*i0 + i1 + 9*i2 + 1]", "reaches elements 1..45");
+    refuses(conv, "%y[3*i0 + i1 + 9*i2]", "%y[3*i0 + i1 + 9*guard(i2, 5)]", "has terms");
+    refuses(conv, "out %y[3", "out %x[3", "not to be written");
+    refuses(conv, "k(2*9, 3*3, 3*1)", "k(2*9, 3*3, 3*2)", "outside of its source");
+    refuses(conv, "k(2*9, 3*3, 3*1)", "k(2*9, 2*3, 3*1)", "do not multiply");
+    refuses(conv, "f32[288]", "f32[272]", "not its weight's");
+    refuses(conv, "acc + x0", "acc == x0", "not its buffer's");
+    refuses(conv, "acc + x0", "acc + 1:i64", "two types");
+    refuses(conv, "cast:f32(i0 / 7:i64)", "cast:f32(exp(i0))", "wants floats");
+    refuses(conv, "in x0 = %bias[i2]", "in x0 = %bias[i3]", "no place here");
+    refuses(conv, "gelu_erf(t0)", "gelu_erf(acc)", "no accumulator");
+    refuses(conv, "at 0  # 180", "at 4  # 180", "not aligned");
+    refuses(conv, "at 0  # 180", "at 64  # 180", "no room");
+    refuses(conv, "at 1152", "at 1088", "share bytes");
+    refuses(conv, "  phase 1\n", "", "reads what its own phase writes");
+    refuses(attention, "K %k[30*i0 + 5*i2 + i3]", "K %k[10*i0 + 2*i2 + 2*i3]", "unit stride");
+    refuses(attention, "Q %q[20*i0 + 5*i1 + i3]", "Q %q[5*i2]", "q moves");
+    refuses(attention, "%mask[6*i1 + i2]", "%mask[6*i1 + i3]", "no place here");
+    refuses(attention, "value i4:3", "value i4:3, i5:2", "sum up");
+    refuses(norm, "sum(x0 / 7)", "sum(x0 / s0)", "stage");
+    refuses(norm, "out %y[7*i0 + i1]", "out %y[7*i0]", "no place here");
+    refuses(segments, "B %b[3*i1 + i2 + 6*i3]", "B %b[i1 + 2*i2 + 6*i3]", "unit stride");
+    refuses(segments, "i1=1", "i1=2", "segment");
+    refuses(segments, "mod(i0 - 2, 5)", "mod(i0 - 6, 5)", "below -extent");
+}
+
+/* Two arena buffers at one place: wrong while both live, right when one is dead or is overwritten element by element.
+ */
+static void plan_of_three(const char *map, int64_t offset, const char *words) {
+    vj_arena *arena = vj_arena_new();
+    vj_error error = {0};
+    char *text =
+        vj_sprintf(arena,
+                   "program p {\n  arena 128 lower 128 weights 0\n  %%x: input 0 f32[16]\n  %%a: arena f32[16] at 0\n"
+                   "  %%b: arena f32[16] at %" PRId64 "\n  %%y: output 0 f32[16]\n"
+                   "  phase 0\n  kernel nest p { outer i0:16\n row\n in x0 = %%x[i0]\n out %%a[i0] = x0 }\n"
+                   "  phase 1\n  kernel nest q { outer i0:16\n row\n in x0 = %%a[%s]\n out %%b[i0] = x0 }\n"
+                   "  phase 2\n  kernel nest r { outer i0:16\n row\n in x0 = %%b[i0]\n out %%y[i0] = x0 }\n}\n",
+                   offset, map);
+    const bool sound = vj_verify_program(parse(arena, text), &error);
+    assert_int_equal(sound, words == NULL);
+    if (words) assert_non_null(strstr(error.text, words));
+    vj_arena_free(arena);
+}
+
+static void plans_share_bytes_only_when_they_may(void **state) {
+    (void)state;
+    plan_of_three("i0", 64, NULL);
+    plan_of_three("i0", 0, NULL);
+    plan_of_three("-i0 + 15", 0, "share bytes");
+}
+
+static void reader_refuses(void **state) {
+    (void)state;
+    static const char *const bad[][2] = {
+        {"program p {", "a buffer, a phase or a kernel"},
+        {"program p { %x: heap f32[1] }", "arena, input"},
+        {"program p { kernel nest a { out %x[0] = 1 } }", "declared"},
+        {"program p { kernel nest a { outer i1:3 } }", "an axis of the kernel"},
+        {"program p { %x: arena f32[1]\nkernel nest a { out %x[i0] = 1 } }", "line 2"},
+        {"program p { %x: arena f32[1] kernel nest a { out %x[0] = foo(1) } }", "expression"},
+        {"program p { %x: arena f32[1] kernel nest a { out %x[0] = t0 } }", "defined"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        vj_arena *arena = vj_arena_new();
+        vj_error error = {0};
+        assert_null(vj_parse_program(arena, bad[i][0], &error));
+        assert_int_equal(error.status, VJ_BAD_INPUT);
+        if (!strstr(error.text, bad[i][1])) print_error("%s\n", error.text);
+        assert_non_null(strstr(error.text, bad[i][1]));
+        vj_arena_free(arena);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(text_round_trips),       cmocka_unit_test(gemm_is_a_convolution),
+        cmocka_unit_test(attention_is_attention), cmocka_unit_test(nest_is_a_layernorm),
+        cmocka_unit_test(segments_go_their_ways), cmocka_unit_test(verifier_refuses),
+        cmocka_unit_test(reader_refuses),         cmocka_unit_test(plans_share_bytes_only_when_they_may),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,34 @@
+/* kernelcheck.h - one kernel, run on every instruction set of this CPU between guard pages and compared with the
+ * evaluator in double precision. */
+#ifndef VITJIT_TESTS_KERNELS_KERNELCHECK_H
+#define VITJIT_TESTS_KERNELS_KERNELCHECK_H
+
+#include "harness.h"
+
+#define EPS 0x1p-24 /* half a unit in the last place of 1: a rounding's relative error */
+
+
+typedef struct kernel_case {
+    const char *name;
+    vj_arena *arena;
+    vj_program *p;
+    vj_kernel *k;
+    float *values[16]; /* a buffer each; NaN where nothing may be read */
+    rng random;
+    /* how much an epilogue stretches an error of the sum, and what it adds of its own, relative to the result */
+    double stretch, own;
+} kernel_case;
+
+kernel_case case_new(const char *name, vj_kernel_kind kind, uint64_t seed);
+/* A buffer of NaN, then `count` rows of `length` numbers in [low, high] at `pitch`. */
+int32_t case_buffer(kernel_case *c, int64_t elements);
+void case_fill(kernel_case *c, int32_t buffer, int64_t rows, int64_t length, int64_t pitch, float low, float high);
+/* B as packed panels, filled; padding columns are zero. */
+int32_t case_panels(kernel_case *c, int64_t depth, int64_t columns);
+/* Runs, compares, frees. */
+void case_check(kernel_case *c);
+
+void gemm_cases(void **state);
+void attention_cases(void **state);
+
+#endif

@@ -1,0 +1,155 @@
+/* schedulecheck.c - decisions: tile mixes cover the rows exactly, units cover the work, known shapes get known tiles.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "target/schedule.h"
+
+static void mixes_cover_the_rows(void **state) {
+    (void)state;
+    for (int64_t rows = 1; rows <= 600; rows++) {
+        for (int32_t most = 1; most <= 30; most++) {
+            vj_gemm_schedule s = {0};
+            vj_tile_mix(rows, most, &s);
+            int64_t covered = 0, tiles = 0;
+            int32_t low = 1 << 30, high = 0;
+            assert_in_range(s.tile_kinds, 1, VJ_MAX_TILE_KINDS);
+            for (int32_t i = 0; i < s.tile_kinds; i++) {
+                assert_in_range(s.tiles[i].height, 1, most);
+                assert_true(s.tiles[i].count > 0);
+                covered += (int64_t)s.tiles[i].count * s.tiles[i].height;
+                tiles += s.tiles[i].count;
+                if (s.tiles[i].height < low) low = s.tiles[i].height;
+                if (s.tiles[i].height > high) high = s.tiles[i].height;
+            }
+            assert_int_equal(covered, rows);
+            assert_int_equal(tiles, (rows + most - 1) / most);
+            assert_true(high - low <= 1);
+        }
+    }
+}
+
+static vj_kernel *gemm(vj_program *p, int64_t rows, int64_t columns, int64_t depth) {
+    vj_kernel *k = vj_add_kernel(p, VJ_KERNEL_GEMM, "gemm");
+    k->rank = 3;
+    k->extent[0] = rows;
+    k->extent[1] = columns;
+    k->extent[2] = depth;
+    k->row_axes = k->col_axes = k->depth_axes = 1;
+    const int32_t a = vj_add_buffer(p, VJ_BUFFER_ARENA, VJ_F32, rows * depth, "a");
+    const int32_t b = vj_add_buffer(p, VJ_BUFFER_ARENA, VJ_F32, columns * depth, "b");
+    k->a = vj_add_access(k, &(vj_access){.buffer = a, .stride = {depth, 0, 1}});
+    k->b = vj_add_access(k, &(vj_access){.buffer = b, .stride = {0, 1, columns}});
+    return k;
+}
+
+static void text_is(const char *target, int64_t rows, int64_t columns, int64_t depth, const char *start) {
+    vj_arena *arena = vj_arena_new();
+    vj_program *p = vj_program_new(arena, NULL);
+    vj_kernel *k = gemm(p, rows, columns, depth);
+    vj_schedule_kernel(arena, vj_target_by_name(target), p, k);
+    char *text = vj_schedule_text(arena, k);
+    text[strlen(start)] = 0;
+    assert_string_equal(text, start);
+    vj_arena_free(arena);
+}
+
+static void known_shapes(void **state) {
+    (void)state;
+    text_is("x86-64-v4", 197, 768, 768, "tile 14x32, row mix 2x14 + 13x13, ");
+    text_is("x86-64-v4", 196, 768, 768, "tile 14x32, row mix 14x14, ");
+    text_is("x86-64-v3", 197, 768, 768, "tile 6x16, row mix 32x6 + 1x5, ");
+    text_is("x86-64", 197, 768, 768, "tile 5x8, row mix 37x5 + 3x4, ");
+}
+
+/* One row is wide, so that a multiply-add's latency is hidden. */
+static void one_row_is_wide(void **state) {
+    (void)state;
+    vj_arena *arena = vj_arena_new();
+    for (int32_t i = 0; i < vj_target_count(); i++) {
+        vj_program *p = vj_program_new(arena, NULL);
+        vj_kernel *k = gemm(p, 1, 1000, 768);
+        vj_schedule_kernel(arena, vj_target_at(i), p, k);
+        assert_in_range(k->schedule->gemm.width, 4, 8);
+        assert_int_equal(k->schedule->gemm.tiles[0].height, 1);
+    }
+    vj_arena_free(arena);
+}
+
+/* Enough units for sixteen threads where the work allows it, and none below two microseconds where it does not. */
+static void units_fit_the_work(void **state) {
+    (void)state;
+    static const int64_t shapes[][3] = {{197, 768, 768}, {197, 192, 768},  {3136, 96, 96},  {1, 1000, 768},
+                                        {16, 16, 16},    {197, 2304, 768}, {49, 3072, 768}, {12544, 64, 147}};
+    vj_arena *arena = vj_arena_new();
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        vj_program *p = vj_program_new(arena, NULL);
+        vj_kernel *k = gemm(p, shapes[i][0], shapes[i][1], shapes[i][2]);
+        vj_schedule_kernel(arena, vj_target_by_name("x86-64-v4"), p, k);
+        const double total = k->unit_cost * (double)k->units;
+        assert_true(k->units >= 1);
+        if (total > 16 * 20000.0) assert_true(k->units >= 16);
+        assert_true(k->units == 1 || k->unit_cost >= 2000.0);
+    }
+    vj_arena_free(arena);
+}
+
+static void attention_blocks_fit_the_stack(void **state) {
+    (void)state;
+    static const int64_t tokens[] = {1, 49, 197, 577, 1370, 4096, 20000};
+    vj_arena *arena = vj_arena_new();
+    for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++) {
+        vj_program *p = vj_program_new(arena, NULL);
+        vj_kernel *k = vj_add_kernel(p, VJ_KERNEL_ATTENTION, "mha");
+        const int64_t extent[] = {12, tokens[i], tokens[i], 64, 64};
+        k->rank = 5;
+        k->batch_axes = 1;
+        memcpy(k->extent, extent, sizeof extent);
+        for (int32_t t = 0; t < vj_target_count(); t++) {
+            vj_schedule_kernel(arena, vj_target_at(t), p, k);
+            const vj_attention_schedule *s = &k->schedule->attention;
+            assert_in_range(s->query_block, 1, tokens[i]);
+            assert_true(s->query_block == 1 || s->query_block * tokens[i] * 4 <= 70000);
+            assert_int_equal(k->units, 12 * s->units_per_head);
+        }
+    }
+    vj_arena_free(arena);
+}
+
+static void nests_run_along_adjacent_elements(void **state) {
+    (void)state;
+    vj_arena *arena = vj_arena_new();
+    vj_program *p = vj_program_new(arena, NULL);
+    const int32_t buffer = vj_add_buffer(p, VJ_BUFFER_ARENA, VJ_F32, 197 * 768, "x");
+    vj_kernel *k = vj_add_kernel(p, VJ_KERNEL_NEST, "ln");
+    k->rank = 2;
+    k->extent[0] = 197;
+    k->extent[1] = 768;
+    k->row_axes = 1;
+    vj_add_access(k, &(vj_access){.buffer = buffer, .stride = {768, 1}});
+    vj_schedule_kernel(arena, vj_target_by_name("x86-64-v4"), p, k);
+    assert_int_equal(k->schedule->nest.vector_axis, 1);
+    assert_true(k->schedule->nest.vector_is_row);
+    k->access[0] = (vj_access){.buffer = buffer, .stride = {1, 197}};
+    vj_schedule_kernel(arena, vj_target_by_name("x86-64-v4"), p, k);
+    assert_int_equal(k->schedule->nest.vector_axis, 0);
+    assert_false(k->schedule->nest.vector_is_row);
+    assert_int_equal(k->schedule->nest.unit_points % 16, 0);
+    vj_arena_free(arena);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(mixes_cover_the_rows),
+        cmocka_unit_test(known_shapes),
+        cmocka_unit_test(one_row_is_wide),
+        cmocka_unit_test(units_fit_the_work),
+        cmocka_unit_test(attention_blocks_fit_the_stack),
+        cmocka_unit_test(nests_run_along_adjacent_elements),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
