@@ -66,7 +66,7 @@ static double minus(double x) { return -x; }
 static double inverse(double x) { return 1 / x; }
 static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 static double relu(double x) { return x < 0 ? 0 : x; }
-static double sign(double x) { return x > 0 ? 1 : x < 0 ? -1 : x; }
+static double sign(double x) { return isnan(x) ? x : (x > 0) - (x < 0); }
 
 bool vj_eval_neg(vj_eval_context *c) { return map(c, minus, negate); }
 bool vj_eval_abs(vj_eval_context *c) { return map(c, fabs, is_unsigned(c->args[0]->type.dtype) ? same : magnitude); }

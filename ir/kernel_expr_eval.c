@@ -52,7 +52,7 @@ static double unary(const vj_expr *e, const vj_expr *from, double a) {
     case VJ_X_ROUND:
         return nearbyint(a); /* half to even: the default mode */
     case VJ_X_SIGN:
-        return a > 0 ? 1 : a < 0 ? -1 : a;
+        return isnan(a) ? a : (a > 0) - (a < 0);
     case VJ_X_NOT:
         return e->dtype == VJ_BOOL ? a == 0 : (double)~(int64_t)a;
     case VJ_X_CAST:

@@ -198,7 +198,8 @@ static void take_declaration(vj_kernel_parser *r) {
     if (r->failed) return;
     if (all_digits(name)) name = NULL;
     if (kind == VJ_BUFFER_INPUT) vj_add_param(r->f, name ? name : "input", &type);
-    vj_buffer *b = &r->p->buffers[vj_add_buffer(r->p, (vj_buffer_kind)kind, type.dtype, type.dims[0].c, name)];
+    const int32_t number = vj_add_buffer(r->p, (vj_buffer_kind)kind, type.dtype, type.dims[0].c, name);
+    vj_buffer *b = &r->p->buffers[number];
     b->index = index;
     b->offset = offset;
 }
