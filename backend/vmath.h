@@ -1,0 +1,28 @@
+/* vmath.h - private to the vector maths: constants, and the steps that its functions share.
+ *
+ * vmath.c        exp, log, erf, tanh, sigmoid, gelu: in f32
+ * vmath_wide.c   sin, cos, pow: through f64, where f32 does not hold the argument
+ */
+#ifndef VITJIT_BACKEND_VMATH_H
+#define VITJIT_BACKEND_VMATH_H
+
+#include "gen.h"
+
+/* A type of `element` with as many lanes as `like`. */
+LLVMTypeRef vj_like(LLVMTypeRef element, LLVMValueRef like);
+/* Constants with the shape of `like`: floats of its own type, and i32 or i64. */
+LLVMValueRef vj_real(const vj_gen *g, LLVMValueRef like, double x);
+LLVMValueRef vj_whole(const vj_gen *g, LLVMTypeRef element, LLVMValueRef like, int64_t x);
+/* c[0] + x (c[1] + x (c[2] + ...)) */
+LLVMValueRef vj_polynomial(const vj_gen *g, LLVMValueRef x, const double *c, int32_t count);
+/* |x|, and x with the sign of s */
+LLVMValueRef vj_size(const vj_gen *g, LLVMValueRef x);
+LLVMValueRef vj_with_sign(const vj_gen *g, LLVMValueRef x, LLVMValueRef s);
+/* x but no larger or smaller than the limit; NaN stays */
+LLVMValueRef vj_at_most(const vj_gen *g, LLVMValueRef x, double limit);
+LLVMValueRef vj_at_least(const vj_gen *g, LLVMValueRef x, double limit);
+
+/* vmath_wide.c */
+LLVMValueRef vj_sin_cos(vj_gen *g, LLVMValueRef x, bool cosine);
+
+#endif
