@@ -91,7 +91,7 @@ static void add_block(vj_arena *arena, size_t bytes) {
 }
 
 void *vj_alloc(vj_arena *arena, size_t bytes) {
-    if (bytes > SIZE_MAX - ALIGNMENT) out_of_memory(arena, bytes);
+    if (bytes > (size_t)PTRDIFF_MAX / 2) out_of_memory(arena, bytes); /* no machine has as much */
     size_t rounded = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     if (rounded > arena->limit || arena->total > arena->limit - rounded) out_of_memory(arena, bytes);
     if (!arena->last || rounded > arena->last->size - arena->last->used) add_block(arena, rounded);

@@ -123,11 +123,9 @@ static bool mode_infer(test_case *c) {
 static bool read_values(test_case *c, const char *comments, const char *name, vj_tensor *t) {
     const char *at = comments;
     size_t length = strlen(name);
-    while (at && !(strncmp(at, name, length) == 0 && strncmp(at + length, " = [", 4) == 0)) {
-        at = strchr(at, '\n');
-        at += at != NULL;
-        while (at && (*at == ';' || *at == ' '))
-            at++;
+    for (; at; at = strchr(at, '\n'), at += at != NULL) {
+        at += strspn(at, "; ");
+        if (strncmp(at, name, length) == 0 && strncmp(at + length, " = [", 4) == 0) break;
     }
     if (!at) return case_fails(c, 1, "no values are given for %s", name);
     vj_error error = {0};
