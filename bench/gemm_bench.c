@@ -1,6 +1,6 @@
 /* gemm_bench.c - GFLOP/s of the gemm kernels of Vision Transformers beside the peak that this core reaches, one thread.
  *
- *     gemm_bench [TARGET] [SECONDS-PER-SHAPE]
+ *     gemm_bench [TARGET] [SECONDS-PER-SHAPE] [tiles]
  *
  * The peak is measured by a loop of multiply-adds without memory (a gemm of a tile's size cannot exceed it). Every
  * shape runs with its weights warm and, when `cold` is given, with weights that are new each time, as in a model.
@@ -53,24 +53,26 @@ static vj_kernel *make(vj_program *p, const vj_target *target, const shape *s) {
     return k;
 }
 
+/* The schedule with another tile: whole columns, one tile a unit. */
+static const vj_schedule * override(vj_arena *arena, vj_kernel *k, const shape *s, const vj_gemm_schedule *use) {
+    vj_schedule *own = VJ_NEW(arena, vj_schedule);
+    *own = *k->schedule;
+    own->gemm.width = use->width;
+    own->gemm.unit_col_tiles = own->gemm.unit_row_blocks = 1;
+    own->gemm.k_unroll = use->k_unroll;
+    own->gemm.prefetch = use->prefetch;
+    vj_tile_mix(s->rows, use->tiles[0].height, &own->gemm);
+    k->units = vj_ceil_div(s->columns, (int64_t)use->width * own->gemm.lanes);
+    return own;
+}
+
 /* Median GFLOP/s of one call. `copies` of B are walked through, so that more than the cache holds is read. */
 static double measure(const vj_target *target, const shape *s, double seconds, int64_t copies, char **schedule,
                       vj_gemm_schedule *use) {
     vj_arena *arena = vj_arena_new();
     vj_program *p = vj_program_new(arena, NULL);
     vj_kernel *k = make(p, target, s);
-    if (use) {
-        vj_schedule *own = VJ_NEW(arena, vj_schedule);
-        *own = *k->schedule;
-        own->gemm.width = use->width;
-        own->gemm.unit_col_tiles = 1;
-        own->gemm.unit_row_blocks = 1;
-        if (use->k_unroll) own->gemm.k_unroll = use->k_unroll;
-        own->gemm.prefetch = use->prefetch;
-        vj_tile_mix(s->rows, use->tiles[0].height, &own->gemm);
-        k->schedule = own;
-        k->units = vj_ceil_div(s->columns, use->width * own->gemm.lanes);
-    }
+    if (use) k->schedule = override(arena, k, s, use);
     char *text = vj_schedule_text(arena, k);
     *schedule = strdup(text);
     const char *dump = getenv("GEMM_BENCH_ASM");
@@ -115,24 +117,117 @@ static double measure(const vj_target *target, const shape *s, double seconds, i
     return flops / median * 1e-9;
 }
 
-/* A product whose operands stay in the first level: one panel group and one tile of rows, a long depth. */
+/* The peak: a gemm whose operands do not move with k (strides of 0), so that its loop is multiply-adds alone. */
 static double peak(const vj_target *target, double seconds) {
-    const shape small = {"peak", 14, 32, 256, 256};
-    double best = 0;
-    for (int32_t i = 0; i < 3; i++) {
-        char *text;
-        const double g = measure(target, &small, seconds, 1, &text, NULL);
-        free(text);
-        if (g > best) best = g;
+    vj_arena *arena = vj_arena_new();
+    vj_program *p = vj_program_new(arena, NULL);
+    vj_kernel *k = vj_add_kernel(p, VJ_KERNEL_GEMM, "peak");
+    const int32_t height = target->registers > 16 ? 4 : 3, width = 4, lanes = target->vector_bytes / 4;
+    const int64_t extent[] = {height, (int64_t)width * lanes, 4096};
+    k->rank = 3;
+    memcpy(k->extent, extent, sizeof extent);
+    k->row_axes = k->col_axes = k->depth_axes = 1;
+    const int32_t a = vj_add_buffer(p, VJ_BUFFER_ARENA, VJ_F32, extent[0], "a");
+    const int32_t b = vj_add_buffer(p, VJ_BUFFER_ARENA, VJ_F32, extent[1], "b");
+    const int32_t c = vj_add_buffer(p, VJ_BUFFER_ARENA, VJ_F32, extent[0] * extent[1], "c");
+    k->a = vj_add_access(k, &(vj_access){.buffer = a, .stride = {1, 0, 0}});
+    k->b = vj_add_access(k, &(vj_access){.buffer = b, .stride = {0, 1, 0}});
+    const int32_t to = vj_add_access(k, &(vj_access){.buffer = c, .stride = {extent[1], 1, 0}});
+    k->out[k->out_count++] = (vj_out){to, vj_x(arena, k, VJ_X_ACC, VJ_F32, 0, 0, 0), -1};
+    vj_schedule schedule = {
+        .gemm = {.lanes = lanes, .width = width, .k_unroll = 8, .unit_col_tiles = 1, .unit_row_blocks = 1}};
+    vj_tile_mix(height, height, &schedule.gemm);
+    k->schedule = &schedule;
+    code *peak_code = code_make(target, p, k);
+    static float values[3][4096] __attribute__((aligned(64)));
+    double best = 1e30;
+    for (const double start = now(); now() - start < seconds;) {
+        const double begin = now();
+        for (int32_t i = 0; i < 16; i++)
+            code_run(peak_code, (void *const[]){values[0], values[1], values[2]}, 0, 1);
+        const double time = (now() - begin) / 16;
+        if (time < best) best = time;
     }
-    return best;
+    code_free(peak_code);
+    vj_arena_free(arena);
+    return 2.0 * (double)(extent[0] * extent[1] * extent[2]) / best * 1e-9;
+}
+
+/* Attention of one image, for its share of a block: GFLOP/s of the two products, softmax's time included. */
+static double attention(const vj_target *target, int64_t heads, int64_t tokens, int64_t dim, double seconds,
+                        char **schedule) {
+    vj_arena *arena = vj_arena_new();
+    vj_program *p = vj_program_new(arena, NULL);
+    vj_kernel *k = vj_add_kernel(p, VJ_KERNEL_ATTENTION, "mha");
+    const int64_t extent[] = {heads, tokens, tokens, dim, dim}, pitch = vj_round_up(tokens, 16);
+    k->rank = 5;
+    k->batch_axes = 1;
+    memcpy(k->extent, extent, sizeof extent);
+    float *buffers[4];
+    for (int32_t i = 0; i < 4; i++) {
+        const int64_t elements = heads * pitch * dim;
+        vj_add_buffer(p, VJ_BUFFER_ARENA, VJ_F32, elements, NULL);
+        buffers[i] = aligned_alloc(4096, ((size_t)elements * 4 + 4095) / 4096 * 4096);
+        if (!buffers[i]) abort();
+        for (int64_t e = 0; e < elements; e++)
+            buffers[i][e] = (float)(e % 7) * 0.25F - 0.5F;
+    }
+    k->q = vj_add_access(k, &(vj_access){.buffer = 0, .stride = {tokens * dim, dim, 0, 1, 0}});
+    k->k = vj_add_access(k, &(vj_access){.buffer = 1, .stride = {dim * pitch, 0, 1, pitch, 0}});
+    k->v = vj_add_access(k, &(vj_access){.buffer = 2, .stride = {tokens * dim, 0, dim, 0, 1}});
+    const int32_t to = vj_add_access(k, &(vj_access){.buffer = 3, .stride = {dim, heads * dim, 0, 0, 1}});
+    k->score_expr = vj_x(arena, k, VJ_X_ACC, VJ_F32, 0, 0, 0);
+    k->out[k->out_count++] = (vj_out){to, k->score_expr, -1};
+    vj_schedule_kernel(arena, target, p, k);
+    *schedule = strdup(vj_schedule_text(arena, k));
+    code *c = code_make(target, p, k);
+    double best = 1e30;
+    for (const double start = now(); now() - start < seconds;) {
+        const double begin = now();
+        code_run(c, (void *const *)buffers, 0, k->units);
+        if (now() - begin < best) best = now() - begin;
+    }
+    code_free(c);
+    for (int32_t i = 0; i < 4; i++)
+        free(buffers[i]);
+    vj_arena_free(arena);
+    return 4.0 * (double)(heads * tokens * tokens * dim) / best * 1e-9;
+}
+
+/* Other tiles, unrolling and prefetch on one shape: what the schedule's choice is judged by. */
+static void try_tiles(const vj_target *target, double seconds, double most) {
+    static const int32_t tiles[][2] = {{14, 2}, {13, 2}, {12, 2}, {9, 3}, {6, 4}, {6, 2}, {5, 2}, {4, 2}};
+    for (size_t i = 0; i < sizeof tiles / sizeof *tiles; i++) {
+        if (tiles[i][0] * tiles[i][1] + tiles[i][1] >= target->registers) continue;
+        if (tiles[i][1] * target->vector_bytes / 4 % VJ_PANEL && VJ_PANEL % (tiles[i][1] * target->vector_bytes / 4))
+            continue;
+        for (int32_t unroll = 1; unroll <= 4; unroll *= 4) {
+            for (int32_t fetch = 0; fetch < 2; fetch++) {
+                const int64_t rows = vj_ceil_div(197, tiles[i][0]);
+                vj_gemm_schedule use = {.width = tiles[i][1], .tiles = {{.height = tiles[i][0]}}, .k_unroll = unroll};
+                use.prefetch = fetch ? (int32_t)vj_ceil_div((int64_t)use.width * target->vector_bytes, rows) : 0;
+                char *text;
+                const double warm = measure(target, &shapes[0], seconds, 1, &text, &use);
+                free(text);
+                const double cold = measure(target, &shapes[0], seconds, 40, &text, &use);
+                free(text);
+                printf("tile %dx%d unroll %d prefetch %d: warm %3.0f %% cold %3.0f %%\n", (int)tiles[i][0],
+                       (int)use.width, (int)unroll, (int)use.prefetch, 100 * warm / most, 100 * cold / most);
+            }
+        }
+    }
 }
 
 int main(int argc, char **argv) {
     const vj_target *target = argc > 1 ? vj_target_by_name(argv[1]) : vj_target_host();
     const double seconds = argc > 2 ? atof(argv[2]) : 0.3;
     if (!target || !target_runs_here(target)) return fprintf(stderr, "no such target here\n"), 1;
-    printf("%s: small product %.1f GFLOP/s\n", target->name, peak(target, seconds));
+    const double most = peak(target, seconds);
+    printf("%s: peak %.1f GFLOP/s\n", target->name, most);
+    if (argc > 3 && strcmp(argv[3], "tiles") == 0) {
+        try_tiles(target, seconds, most);
+        return 0;
+    }
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         const shape *s = &shapes[i];
         char *text;
@@ -140,8 +235,16 @@ int main(int argc, char **argv) {
         const double warm = measure(target, s, seconds, 1, &text, NULL);
         free(text);
         const double cold = measure(target, s, seconds, copies, &text, NULL);
-        printf("%-15s %4lldx%4lldx%4lld warm %6.1f cold %6.1f   %s\n", s->name, (long long)s->rows,
-               (long long)s->columns, (long long)s->depth, warm, cold, text);
+        printf("%-15s %4lldx%4lldx%4lld warm %6.1f (%3.0f %%) cold %6.1f (%3.0f %%)  %s\n", s->name, (long long)s->rows,
+               (long long)s->columns, (long long)s->depth, warm, 100 * warm / most, cold, 100 * cold / most, text);
+        free(text);
+    }
+    static const int64_t heads[][3] = {{12, 197, 64}, {3, 197, 64}, {64, 49, 32}, {12, 1370, 64}};
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+        char *text;
+        const double g = attention(target, heads[i][0], heads[i][1], heads[i][2], seconds, &text);
+        printf("attention %lldx%lldx%lld %6.1f (%3.0f %%)  %s\n", (long long)heads[i][0], (long long)heads[i][1],
+               (long long)heads[i][2], g, 100 * g / most, text);
         free(text);
     }
     return 0;

@@ -17,6 +17,8 @@
 #define TILE_OVERHEAD    40.0
 #define MAX_ACCUMULATORS 30
 #define MULADD_LATENCY   4.0
+/* Accumulators from which a step of k is long enough to hide the loop's own instructions. */
+#define LARGE_TILE 20
 
 void vj_tile_mix(int64_t rows, int32_t max_height, vj_gemm_schedule *schedule) {
     assert(rows > 0 && max_height > 0);
@@ -26,11 +28,15 @@ void vj_tile_mix(int64_t rows, int32_t max_height, vj_gemm_schedule *schedule) {
     schedule->tiles[schedule->tile_kinds++] = (vj_tile_rows){(int32_t)low, (int32_t)(tiles - higher)};
 }
 
+/* Bytes a cycle that one core reads from memory. */
+#define STREAM_BYTES 12.0
+
+static double larger(double a, double b) { return a > b ? a : b; }
+
 /* Of a step of k on a tile of height x width vectors. */
 static double step_cycles(int32_t height, int32_t width) {
     const double products = height * width / 2.0, loads = (height + width) / 2.0;
-    double cycles = products > loads ? products : loads;
-    return cycles > MULADD_LATENCY ? cycles : MULADD_LATENCY;
+    return larger(larger(products, loads), MULADD_LATENCY);
 }
 
 /* Rows of accumulators beside `width` vectors of B, a broadcast and, where multiplying and adding are two instructions,
@@ -110,8 +116,9 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
         const int64_t columns = (int64_t)width * lanes, full = n / columns, rest = vj_ceil_div(n % columns, lanes);
         if (columns % VJ_PANEL != 0 && VJ_PANEL % columns != 0) continue;
         if ((width > 1 && columns - lanes >= n) || max_height(target, width) < 1) continue;
-        vj_gemm_schedule s = {.lanes = lanes, .width = width, .k_unroll = 4};
+        vj_gemm_schedule s = {.lanes = lanes, .width = width};
         vj_tile_mix(rows, max_height(target, width), &s);
+        s.k_unroll = s.tiles[0].height * width >= LARGE_TILE ? 2 : 4;
         double cycles = (double)full * column_cycles(&s, width, depth);
         if (rest) cycles += column_cycles(&s, (int32_t)rest, depth);
         if (least == 0 || cycles < least * 0.98) {
@@ -119,9 +126,16 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
             *best = s;
         }
     }
-    const double total = least * (double)outer * (double)batch;
-    const int64_t tiles = vj_ceil_div(n, (int64_t)best->width * lanes), row_tiles = outer * tile_count(best);
-    const int64_t wanted = wanted_units(total), columns = tiles * batch;
+    /* A few rows take less time than B takes to come. */
+    const double stream = (double)n * (double)depth * 4 / STREAM_BYTES;
+    const double total = larger(least * (double)outer, stream) * (double)batch;
+    const int64_t row_tiles = outer * tile_count(best), wanted = wanted_units(total);
+    int64_t tiles = vj_ceil_div(n, (int64_t)best->width * lanes);
+    if (row_tiles == 1 && tiles * batch < wanted && best->width > 4 && rows <= max_height(target, 4)) {
+        best->width = 4; /* more units, still wide enough */
+        tiles = vj_ceil_div(n, (int64_t)best->width * lanes);
+    }
+    const int64_t columns = tiles * batch;
     best->unit_row_blocks = (int32_t)(columns >= wanted ? 1 : vj_min64(vj_ceil_div(wanted, columns), row_tiles));
     best->unit_col_tiles = (int32_t)vj_min64(tiles, pieces_per_unit(total, columns));
     /* The next panel comes in while the row tiles pass by this one, if there are enough of them to spread it. */

@@ -134,7 +134,8 @@ static void compare(const kernel_case *c, const vj_target *target, const char *h
             if (!is_out(k, b))
                 fail_msg("%s (%s, %s): operand %d changed at %lld", c->name, target->name, how, b, (long long)i);
             const double sum = magnitude ? magnitude[b][i] : 0;
-            const double bound = c->stretch * terms * EPS * sum + uniform + c->own * (fabs(want) + sum);
+            const double underflow = (2 * terms + 2) * 0x1p-150; /* a product or sum below the normal range */
+            const double bound = c->stretch * terms * EPS * sum + uniform + c->own * (fabs(want) + sum) + underflow;
             if (!(fabs((double)is[i] - want) <= bound))
                 fail_msg("%s (%s, %s): buffer %d element %lld is %.9g, not %.9g (bound %.3g, was %.9g)", c->name,
                          target->name, how, b, (long long)i, (double)is[i], want, bound, (double)was[i]);
