@@ -1,0 +1,35 @@
+/* pack.h - reads the files that make_data.py writes; their layout is described there. */
+#ifndef VITJIT_TESTS_FRONTEND_PACK_H
+#define VITJIT_TESTS_FRONTEND_PACK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct vj_pack {
+    uint8_t *bytes;
+    size_t size, at;
+} vj_pack;
+
+typedef struct vj_pack_tensor {
+    bool is_integer;
+    uint32_t rank, dims[8];
+    int64_t count;
+    const double *f; /* malloc'ed by the pack and kept */
+    const int64_t *i;
+} vj_pack_tensor;
+
+enum { VJ_PACK_TENSORS = 16 };
+
+/* Opens VJ_TEST_DIR/data/NAME; the test stops when it is not there. */
+vj_pack vj_pack_open(const char *name);
+void vj_pack_close(vj_pack *pack);
+bool vj_pack_more(const vj_pack *pack);
+uint32_t vj_pack_u32(vj_pack *pack);
+/* The bytes stay the pack's. */
+const uint8_t *vj_pack_bytes(vj_pack *pack, size_t *size);
+void vj_pack_text(vj_pack *pack, char *out, size_t room);
+uint32_t vj_pack_tensors(vj_pack *pack, vj_pack_tensor *tensors);
+void vj_pack_free_tensors(vj_pack_tensor *tensors, uint32_t count);
+
+#endif
