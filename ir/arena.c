@@ -132,7 +132,7 @@ void *vj_grow(vj_arena *arena, void *array, int32_t count, int32_t *capacity, si
     if (*capacity > INT32_MAX / 2) out_of_memory(arena, SIZE_MAX);
     int32_t larger = *capacity ? *capacity * 2 : 8;
     void *moved = vj_alloc_array(arena, (size_t)larger, size);
-    if (count) memcpy(moved, array, (size_t)count * size);
+    if (count > 0) memcpy(moved, array, (size_t)count * size);
     *capacity = larger;
     return moved;
 }

@@ -81,8 +81,8 @@ static void renumber(compaction *c, vj_arena *scratch) {
         for (int32_t i = 0; i < nodes[n].arg_count; i++)
             if (nodes[n].args[i] >= 0) nodes[n].args[i] = renamed[nodes[n].args[i]];
     }
-    if (c->placed) memcpy(f->nodes, nodes, (size_t)c->placed * sizeof *nodes);
-    if (value_count) memcpy(f->values, values, (size_t)value_count * sizeof *values);
+    if (c->placed > 0) memcpy(f->nodes, nodes, (size_t)c->placed * sizeof *nodes);
+    if (value_count > 0) memcpy(f->values, values, (size_t)value_count * sizeof *values);
     f->node_count = c->placed;
     f->value_count = value_count;
     for (int32_t i = 0; i < f->input_count; i++)

@@ -63,7 +63,7 @@ static int by_number(const void *a, const void *b) {
 static void copy_attrs(vj_func *f, vj_node *node, const vj_attr *attrs, int32_t count) {
     node->attrs = VJ_NEW_ARRAY(f->arena, vj_attr, count);
     node->attr_count = count;
-    if (count) memcpy(node->attrs, attrs, (size_t)count * sizeof *attrs);
+    if (count > 0) memcpy(node->attrs, attrs, (size_t)count * sizeof *attrs);
     qsort(node->attrs, (size_t)count, sizeof *attrs, by_key);
     int64_t rank = node->arg_count && node->args[0] >= 0 ? f->values[node->args[0]].type.rank : 0;
     for (int32_t i = 0; i < count; i++) {
