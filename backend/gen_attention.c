@@ -78,14 +78,6 @@ static void softmax(const vj_attention *m, int64_t rows) {
     vj_loop_end(g, &loop, NULL);
 }
 
-/* The tallest tile that leaves room for `width` vectors and a broadcast. */
-static int32_t tile_height(const vj_attention *m) {
-    const int32_t others = m->g->target->muladd == VJ_MULADD_FMA ? 1 : 3;
-    const int32_t height = (m->g->target->registers - others - m->s->width) / m->s->width;
-    const int32_t most = 30 / m->s->width;
-    return height < most ? height : most;
-}
-
 static LLVMValueRef clamp(const vj_gen *g, LLVMValueRef x, int64_t low, int64_t high) {
     LLVMValueRef l = vj_i64(g, low), h = vj_i64(g, high);
     x = LLVMBuildSelect(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, x, l, ""), l, x, "");
@@ -100,7 +92,7 @@ static void emit_blocks(vj_attention *m, const vj_gemm_schedule *blocks, LLVMVal
         const vj_tile_rows *kind = &blocks->tiles[i];
         const int64_t end = number + kind->count;
         vj_gemm_schedule mix;
-        vj_tile_mix(kind->height, tile_height(m), &mix);
+        vj_tile_mix(kind->height, m->s->height, &mix);
         vj_loop loop;
         vj_loop_begin(g, &loop, clamp(g, first, number, end), clamp(g, last, number, end), 1, false, NULL, 0);
         LLVMValueRef nth = LLVMBuildSub(g->b, loop.index, vj_i64(g, number), "");

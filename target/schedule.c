@@ -10,11 +10,13 @@
 
 /* Cycles. A unit is worth handing to a thread from 2 us on (about 6000 cycles); finer units than 20000 cycles are only
  * made until there are enough for sixteen threads to balance. */
-#define UNIT_LEAST       6000.0
-#define UNIT_GOOD        20000.0
-#define UNITS_ENOUGH     16
-#define UNITS_PLENTY     64
-#define TILE_OVERHEAD    40.0
+#define UNIT_LEAST    6000.0
+#define UNIT_GOOD     20000.0
+#define UNITS_ENOUGH  16
+#define UNITS_PLENTY  64
+#define TILE_OVERHEAD 40.0
+/* Without broadcasts from memory, A's elements take registers too. */
+#define FEW_ACCUMULATORS 24
 #define MAX_ACCUMULATORS 30
 #define MULADD_LATENCY   4.0
 /* Accumulators from which a step of k is long enough to hide the loop's own instructions. */
@@ -34,9 +36,11 @@ void vj_tile_mix(int64_t rows, int32_t max_height, vj_gemm_schedule *schedule) {
 static double larger(double a, double b) { return a > b ? a : b; }
 
 /* Of a step of k on a tile of height x width vectors. */
-static double step_cycles(int32_t height, int32_t width) {
+static double step_cycles(const vj_target *target, int32_t height, int32_t width) {
     const double products = height * width / 2.0, loads = (height + width) / 2.0;
-    return larger(larger(products, loads), MULADD_LATENCY);
+    /* Narrow vectors: loads and moves of lanes take issue slots from the products. */
+    const double moves = target->broadcast_operand ? 0 : 0.2 * loads;
+    return larger(larger(products, loads) + moves, MULADD_LATENCY);
 }
 
 /* Rows of accumulators beside `width` vectors of B, a broadcast and, where multiplying and adding are two instructions,
@@ -44,7 +48,8 @@ static double step_cycles(int32_t height, int32_t width) {
 static int32_t max_height(const vj_target *target, int32_t width) {
     const int32_t others = target->muladd == VJ_MULADD_FMA ? 1 : 3;
     int32_t height = (target->registers - others - width) / width;
-    if (height * width > MAX_ACCUMULATORS) height = MAX_ACCUMULATORS / width;
+    const int32_t most = target->broadcast_operand ? MAX_ACCUMULATORS : FEW_ACCUMULATORS;
+    if (height * width > most) height = most / width;
     return height;
 }
 
@@ -56,10 +61,10 @@ static int64_t tile_count(const vj_gemm_schedule *s) {
 }
 
 /* Of one column tile of `width` vectors, over all tiles of the inner row axis. */
-static double column_cycles(const vj_gemm_schedule *s, int32_t width, int64_t depth) {
+static double column_cycles(const vj_target *target, const vj_gemm_schedule *s, int32_t width, int64_t depth) {
     double cycles = 0;
     for (int32_t i = 0; i < s->tile_kinds; i++)
-        cycles += s->tiles[i].count * (TILE_OVERHEAD + (double)depth * step_cycles(s->tiles[i].height, width));
+        cycles += s->tiles[i].count * (TILE_OVERHEAD + (double)depth * step_cycles(target, s->tiles[i].height, width));
     return cycles;
 }
 
@@ -119,8 +124,8 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
         vj_gemm_schedule s = {.lanes = lanes, .width = width};
         vj_tile_mix(rows, max_height(target, width), &s);
         s.k_unroll = s.tiles[0].height * width >= LARGE_TILE ? 2 : 4;
-        double cycles = (double)full * column_cycles(&s, width, depth);
-        if (rest) cycles += column_cycles(&s, (int32_t)rest, depth);
+        double cycles = (double)full * column_cycles(target, &s, width, depth);
+        if (rest) cycles += column_cycles(target, &s, (int32_t)rest, depth);
         if (least == 0 || cycles < least * 0.98) {
             least = cycles;
             *best = s;
@@ -145,6 +150,12 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
     k->unit_cost = total / (double)k->units;
 }
 
+/* Of the largest tile of `width` vectors, a product. */
+static double tile_cost(const vj_target *target, int32_t width) {
+    const int32_t height = max_height(target, width);
+    return step_cycles(target, height, width) / (height * width);
+}
+
 /* Bytes of a block of scores: half of the first level where that gives tiles of good height, never above this. */
 #define SCORE_BYTES 65536
 
@@ -153,7 +164,9 @@ static void schedule_attention(const vj_target *target, vj_kernel *k, vj_attenti
     const int64_t i = k->extent[axis], j = k->extent[axis + 1], d = k->extent[axis + 2], e = k->extent[axis + 3];
     const int64_t row_bytes = vj_round_up(j, lanes) * 4;
     s->width = 2;
-    const int64_t height = max_height(target, s->width);
+    if (tile_cost(target, 4) < 0.98 * tile_cost(target, 2)) s->width = 4;
+    s->height = max_height(target, s->width);
+    const int64_t height = s->height;
     int64_t rows = target->l1_bytes / row_bytes / height * height;
     if (rows > 4 * height) rows = 4 * height;
     if (rows == 0) rows = vj_min64(height, SCORE_BYTES / row_bytes);
