@@ -11,13 +11,15 @@ struct vj_bindings {
 
 static size_t hash(const char *name) {
     uint64_t h = 14695981039346656037u;
-    for (; *name; name++) h = (h ^ (uint8_t)*name) * 1099511628211u;
+    for (; *name; name++)
+        h = (h ^ (uint8_t)*name) * 1099511628211u;
     return (size_t)(h ^ h >> 32);
 }
 
 static vj_binding **slot_of(const vj_bindings *names, const char *name) {
     size_t at = hash(name) & (names->capacity - 1);
-    while (names->slots[at] && strcmp(names->slots[at]->name, name) != 0) at = (at + 1) & (names->capacity - 1);
+    while (names->slots[at] && strcmp(names->slots[at]->name, name) != 0)
+        at = (at + 1) & (names->capacity - 1);
     return &names->slots[at];
 }
 
@@ -25,7 +27,8 @@ vj_bindings *vj_bindings_new(vj_arena *arena, size_t expected) {
     vj_bindings *names = VJ_NEW(arena, vj_bindings);
     names->arena = arena;
     names->capacity = 64;
-    while (names->capacity < 2 * expected) names->capacity *= 2;
+    while (names->capacity < 2 * expected)
+        names->capacity *= 2;
     names->slots = VJ_NEW_ARRAY(arena, vj_binding *, names->capacity);
     return names;
 }

@@ -53,7 +53,8 @@ static vj_value emit_to_dims(vj_importer *im, vj_op op, vj_value x, const vj_dim
         return VJ_NONE;
     }
     int64_t list[VJ_MAX_RANK];
-    for (int32_t i = 0; i < rank; i++) list[i] = coded(dims[i]);
+    for (int32_t i = 0; i < rank; i++)
+        list[i] = coded(dims[i]);
     vj_attr attr = vj_ints(VJ_ATTR_DIMS, list, rank);
     return vj_emit(im, op, &x, 1, &attr, 1);
 }
@@ -98,7 +99,8 @@ vj_value vj_emit_slice(vj_importer *im, vj_value x, int32_t axis, int64_t start,
 
 vj_value vj_emit_reduce(vj_importer *im, const char *kind, vj_value x, const int32_t *axes, int32_t count, bool keep) {
     int64_t list[VJ_MAX_RANK];
-    for (int32_t i = 0; i < count; i++) list[i] = axes[i];
+    for (int32_t i = 0; i < count; i++)
+        list[i] = axes[i];
     vj_attr attrs[] = {vj_name(VJ_ATTR_KIND, kind), vj_ints(VJ_ATTR_AXES, list, count), vj_int(VJ_ATTR_KEEP, keep)};
     return count ? vj_emit(im, VJ_OP_reduce, &x, 1, attrs, 3) : x;
 }
@@ -116,7 +118,8 @@ vj_value vj_emit_column(vj_importer *im, vj_value x, int32_t axis, int32_t rank)
         return VJ_NONE;
     }
     vj_dim dims[VJ_MAX_RANK];
-    for (int32_t i = 0; i < rank; i++) dims[i] = i == axis ? type->dims[0] : vj_dim_const(1);
+    for (int32_t i = 0; i < rank; i++)
+        dims[i] = i == axis ? type->dims[0] : vj_dim_const(1);
     return vj_emit_reshape(im, x, dims, rank);
 }
 

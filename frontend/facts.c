@@ -71,7 +71,8 @@ static void count_ops(vj_arena *arena, const vj_onnx *onnx, vj_model_facts *fact
         const Onnx__NodeProto *node = onnx->graph->node[i];
         const char *op = vj_onnx_op_name(arena, node);
         int32_t at = 0;
-        while (at < facts->op_count && strcmp(facts->ops[at].op, op) != 0) at++;
+        while (at < facts->op_count && strcmp(facts->ops[at].op, op) != 0)
+            at++;
         if (at == facts->op_count) {
             struct vj_op_count *row = VJ_PUSH(arena, facts->ops, facts->op_count, capacity);
             *row = (struct vj_op_count){op, 0, true};
@@ -90,7 +91,8 @@ static void list_external(vj_arena *arena, const vj_onnx *onnx, vj_model_facts *
             if (strcmp(vj_text_of(t->external_data[j]->key), "location") != 0) continue;
             const char *name = vj_text_of(t->external_data[j]->value);
             int32_t at = 0;
-            while (at < facts->external_count && strcmp(facts->external[at].name, name) != 0) at++;
+            while (at < facts->external_count && strcmp(facts->external[at].name, name) != 0)
+                at++;
             if (at < facts->external_count) continue;
             struct vj_external_file *file = VJ_PUSH(arena, facts->external, facts->external_count, capacity);
             file->name = vj_strdup(arena, name);

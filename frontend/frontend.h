@@ -1,9 +1,8 @@
 /* frontend.h - ONNX bytes become a function of the tensor level. Only this folder knows protobuf.
  *
- * wire.c      walks the wire format first, with limits: checks nesting and lengths, and cuts large payloads out, so that
- *             protobuf-c unpacks a slim message and a weight is (file, offset, length)
- * model.c     the slim message, external data, opsets, limits
- * import.c    nodes to IR through the table in import_table.def: ONNX op x first opset -> builder
+ * wire.c      walks the wire format first, with limits: checks nesting and lengths, and cuts large payloads out, so
+ * that protobuf-c unpacks a slim message and a weight is (file, offset, length) model.c     the slim message, external
+ * data, opsets, limits import.c    nodes to IR through the table in import_table.def: ONNX op x first opset -> builder
  * ops_*.c     the builders, one group of ops a file
  * shapes.c    what is known of small integer values: shape sub-graphs are solved here, elements are a * N + b
  */
@@ -13,9 +12,9 @@
 #include "ir/ir.h"
 
 typedef struct vj_import_options {
-    const vj_shape *shapes;  /* sizes for dims that the model leaves open */
+    const vj_shape *shapes; /* sizes for dims that the model leaves open */
     int32_t shape_count;
-    int64_t fixed_batch;     /* 0: an open batch stays N; else it becomes this constant */
+    int64_t fixed_batch;             /* 0: an open batch stays N; else it becomes this constant */
     const char *const *also_outputs; /* value names that become outputs too */
     int32_t also_output_count;
     void (*warn)(void *self, const char *text); /* may be NULL */
@@ -24,11 +23,11 @@ typedef struct vj_import_options {
 
 /* What --inspect tells; filled as far as reading got, for unsupported models too. Strings are the arena's. */
 typedef struct vj_model_facts {
-    const char *producer;   /* "pytorch 2.13.0" */
+    const char *producer; /* "pytorch 2.13.0" */
     const char *graph_name;
     int64_t ir_version, opset;
     int32_t node_count;
-    int64_t parameters;     /* elements of initializers */
+    int64_t parameters; /* elements of initializers */
     int64_t parameter_bytes;
     struct vj_io_fact {
         const char *name, *type; /* "f32[batch,3,224,224]", with the model's names of dims */
@@ -58,7 +57,8 @@ vj_onnx *vj_onnx_open(vj_arena *arena, const char *path, vj_model_facts *facts, 
 vj_onnx *vj_onnx_open_memory(vj_arena *arena, const void *bytes, size_t size, const char *name, vj_model_facts *facts,
                              vj_error *error);
 void vj_onnx_close(vj_onnx *onnx);
-/* Imports the graph; verified. NULL and an error otherwise; an unsupported model lists every unsupported op with nodes. */
+/* Imports the graph; verified. NULL and an error otherwise; an unsupported model lists every unsupported op with nodes.
+ */
 vj_func *vj_import(vj_arena *arena, vj_onnx *onnx, const vj_import_options *options, vj_error *error);
 
 /* A TensorProto file of ONNX test data (input_0.pb). */

@@ -7,15 +7,16 @@ static bool check_versions(vj_importer *im) {
     const vj_onnx *onnx = im->onnx;
     if (!onnx->opset) return vj_stop(im, VJ_BAD_INPUT, "names no opset of the default domain");
     if (onnx->opset < VJ_OPSET_OLDEST) {
-        vj_stop(im, onnx->opset < 1 ? VJ_BAD_INPUT : VJ_UNSUPPORTED, "opset %lld is older than %d", (long long)onnx->opset,
-                VJ_OPSET_OLDEST);
+        vj_stop(im, onnx->opset < 1 ? VJ_BAD_INPUT : VJ_UNSUPPORTED, "opset %lld is older than %d",
+                (long long)onnx->opset, VJ_OPSET_OLDEST);
         vj_hint(im->error, "export the model again with a newer opset, 17 for example");
         return false;
     }
     if (im->options && im->options->warn && onnx->opset > VJ_OPSET_NEWEST)
         im->options->warn(im->options->warn_self,
-                          vj_sprintf(im->arena, "%s: opset %lld is newer than %d, the newest known: its ops are taken as they "
-                                                "were then",
+                          vj_sprintf(im->arena,
+                                     "%s: opset %lld is newer than %d, the newest known: its ops are taken as they "
+                                     "were then",
                                      onnx->path, (long long)onnx->opset, VJ_OPSET_NEWEST));
     return true;
 }
@@ -76,7 +77,8 @@ static bool add_output(vj_importer *im, const char *name, const Onnx__ValueInfoP
     vj_binding *b = vj_bindings_find(im->names, name);
     if (!b)
         return vj_stop(im, info ? VJ_BAD_INPUT : VJ_USAGE,
-                       info ? "no node defines the output '%.100s'" : "there is no value '%.100s' to be an output", name);
+                       info ? "no node defines the output '%.100s'" : "there is no value '%.100s' to be an output",
+                       name);
     vj_value value = vj_materialise(im, b);
     if (!vj_going(im) || (info && !vj_check_output_type(im, info, value))) return false;
     vj_add_output(im->f, name, value);

@@ -34,7 +34,9 @@ static const vj_shape *given_shape(const vj_importer *im, const char *name) {
     return NULL;
 }
 
-static bool is_open(const Onnx__Dimension *d) { return (d->dim_param && *d->dim_param) || !d->has_dim_value || d->dim_value < 1; }
+static bool is_open(const Onnx__Dimension *d) {
+    return (d->dim_param && *d->dim_param) || !d->has_dim_value || d->dim_value < 1;
+}
 
 /* One dim of an input. The batch stays N even when a shape gives its size: code is generic in it. */
 static bool input_dim(vj_importer *im, const char *input, const Onnx__Dimension *d, int32_t axis, const vj_shape *given,
@@ -42,8 +44,8 @@ static bool input_dim(vj_importer *im, const char *input, const Onnx__Dimension 
     int64_t size = given ? given->dims[axis] : 0;
     if (!is_open(d)) {
         if (given && size != d->dim_value)
-            return vj_stop(im, VJ_USAGE, "input '%.100s' has %" PRId64 " as dim %d, not %" PRId64, input, d->dim_value, axis,
-                           size);
+            return vj_stop(im, VJ_USAGE, "input '%.100s' has %" PRId64 " as dim %d, not %" PRId64, input, d->dim_value,
+                           axis, size);
         *dim = vj_dim_const(d->dim_value);
         return true;
     }
@@ -84,7 +86,8 @@ static bool bind_input(vj_importer *im, const Onnx__ValueInfoProto *info) {
     }
     if (rank > VJ_MAX_RANK) return vj_stop(im, VJ_UNSUPPORTED, "input '%.100s' has %zu dims", name, rank);
     if (given && (size_t)given->rank != rank)
-        return vj_stop(im, VJ_USAGE, "input '%.100s' has %zu dims, but the shape given has %d", name, rank, given->rank);
+        return vj_stop(im, VJ_USAGE, "input '%.100s' has %zu dims, but the shape given has %d", name, rank,
+                       given->rank);
     type.rank = (int32_t)rank;
     static const Onnx__Dimension open = ONNX__DIMENSION__INIT;
     for (int32_t i = 0; i < type.rank; i++)

@@ -40,7 +40,8 @@ static bool check_model(vj_onnx *onnx, vj_error *error) {
     return true;
 }
 
-static vj_onnx *open_source(vj_arena *arena, vj_source *source, bool in_memory, vj_model_facts *facts, vj_error *error) {
+static vj_onnx *open_source(vj_arena *arena, vj_source *source, bool in_memory, vj_model_facts *facts,
+                            vj_error *error) {
     if (!source) return NULL;
     vj_onnx *onnx = VJ_NEW(arena, vj_onnx);
     onnx->arena = arena;
@@ -77,7 +78,8 @@ void vj_onnx_close(vj_onnx *onnx) {
     vj_unpacked_free(onnx->unpacked);
     onnx->unpacked = NULL;
     vj_source_close(onnx->source);
-    for (int32_t i = 0; i < onnx->external_count; i++) vj_source_close(onnx->externals[i].source);
+    for (int32_t i = 0; i < onnx->external_count; i++)
+        vj_source_close(onnx->externals[i].source);
     onnx->external_count = 0;
 }
 
@@ -102,7 +104,8 @@ vj_tensor *vj_read_tensor_pb(vj_arena *arena, const char *path, const char **nam
         const Onnx__TensorProto *t = (const Onnx__TensorProto *)vj_unpacked_message(file.unpacked);
         vj_type type;
         vj_const constant;
-        if (vj_tensor_constant(&file, t, path, &type, &constant, error)) tensor = tensor_of(arena, &type, &constant, error);
+        if (vj_tensor_constant(&file, t, path, &type, &constant, error))
+            tensor = tensor_of(arena, &type, &constant, error);
         if (tensor && name) *name = vj_strdup(arena, vj_text_of(t->name));
     }
     vj_onnx_close(&file);

@@ -16,12 +16,12 @@ typedef struct vj_external {
 
 struct vj_onnx {
     vj_arena *arena;
-    const char *path;   /* for messages */
-    vj_source *source;  /* of the model file itself */
+    const char *path;  /* for messages */
+    vj_source *source; /* of the model file itself */
     vj_unpacked *unpacked;
     const Onnx__ModelProto *model;
     const Onnx__GraphProto *graph;
-    int64_t opset;      /* of the default domain; 0: the model names none */
+    int64_t opset; /* of the default domain; 0: the model names none */
     bool in_memory;
     vj_external *externals;
     int32_t external_count, external_capacity;

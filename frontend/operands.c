@@ -11,8 +11,8 @@ bool vj_stop(vj_importer *im, vj_status status, const char *format, ...) {
     vsnprintf(what, sizeof what, format, args);
     va_end(args);
     if (im->origin)
-        vj_fail(im->error, status, "%s: node '%.200s' (%s, opset %d): %s", im->onnx->path, im->origin->node, im->origin->op,
-                im->origin->opset, what);
+        vj_fail(im->error, status, "%s: node '%.200s' (%s, opset %d): %s", im->onnx->path, im->origin->node,
+                im->origin->op, im->origin->opset, what);
     else
         vj_fail(im->error, status, "%s: %s", im->onnx->path, what);
     return false;
@@ -28,8 +28,9 @@ static void explain_undefined(vj_importer *im, const char *name) {
     for (size_t i = 0; i < g->n_node; i++)
         for (size_t j = 0; j < g->node[i]->n_output; j++)
             if (strcmp(g->node[i]->output[j], name) == 0) {
-                vj_stop(im, VJ_BAD_INPUT, "uses '%s' before node '%s' defines it: the nodes are out of order or form a cycle",
-                        name, vj_onnx_node_name(g->node[i]));
+                vj_stop(im, VJ_BAD_INPUT,
+                        "uses '%s' before node '%s' defines it: the nodes are out of order or form a cycle", name,
+                        vj_onnx_node_name(g->node[i]));
                 return;
             }
     vj_stop(im, VJ_BAD_INPUT, "uses '%s', which nothing defines", name);
@@ -91,7 +92,8 @@ const vj_known *vj_known_of(vj_importer *im, vj_binding *b) {
     bool ok = is_float ? vj_const_read_f64(im->f, b->value, 0, count, f, im->error)
                        : vj_const_read_i64(im->f, b->value, 0, count, n, im->error);
     if (!ok) return NULL;
-    for (int64_t i = 0; i < count; i++) k->at[i] = (vj_lin){0, n[i], f[i]};
+    for (int64_t i = 0; i < count; i++)
+        k->at[i] = (vj_lin){0, n[i], f[i]};
     b->known = k;
     return k;
 }

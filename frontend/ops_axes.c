@@ -35,10 +35,12 @@ bool vj_build_softmax_2d(vj_importer *im) {
     int32_t axis = vj_axis_of(im, given, t.rank);
     if (axis < 0) return false;
     bool alone = true;
-    for (int32_t i = axis + 1; i < t.rank; i++) alone = alone && vj_dim_equal(t.dims[i], vj_dim_const(1));
+    for (int32_t i = axis + 1; i < t.rank; i++)
+        alone = alone && vj_dim_equal(t.dims[i], vj_dim_const(1));
     if (alone) return vj_bind(im, 0, softmax_along(im, x, axis, log));
     vj_dim flat[2];
-    if (!vj_dim_product(im, t.dims, axis, &flat[0]) || !vj_dim_product(im, t.dims + axis, t.rank - axis, &flat[1])) return false;
+    if (!vj_dim_product(im, t.dims, axis, &flat[0]) || !vj_dim_product(im, t.dims + axis, t.rank - axis, &flat[1]))
+        return false;
     vj_value y = softmax_along(im, vj_emit_reshape(im, x, flat, 2), 1, log);
     return vj_bind(im, 0, vj_emit_reshape(im, y, t.dims, t.rank));
 }
@@ -55,8 +57,11 @@ static vj_value log_sum_exp(vj_importer *im, vj_value x, const int32_t *axes, in
 static vj_value square(vj_importer *im, vj_value x) { return vj_emit2(im, VJ_OP_mul, x, x); }
 
 static vj_value reduce_as(vj_importer *im, const char *op, vj_value x, const int32_t *axes, int32_t count, bool keep) {
-    static const char *const plain[][2] = {
-        {"ReduceSum", "sum"}, {"ReduceMean", "mean"}, {"ReduceMax", "max"}, {"ReduceMin", "min"}, {"ReduceProd", "prod"}};
+    static const char *const plain[][2] = {{"ReduceSum", "sum"},
+                                           {"ReduceMean", "mean"},
+                                           {"ReduceMax", "max"},
+                                           {"ReduceMin", "min"},
+                                           {"ReduceProd", "prod"}};
     for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++)
         if (strcmp(op, plain[i][0]) == 0) return vj_emit_reduce(im, plain[i][1], x, axes, count, keep);
     if (strcmp(op, "ReduceL1") == 0) return vj_emit_reduce(im, "sum", vj_emit1(im, VJ_OP_abs, x), axes, count, keep);
@@ -76,7 +81,8 @@ bool vj_build_reduce(vj_importer *im) {
     if (!vj_axes_of(im, 1, rank, axes, &count)) return false;
     if (count <= 0) {
         count = noop ? 0 : rank;
-        for (int32_t i = 0; i < count; i++) axes[i] = i;
+        for (int32_t i = 0; i < count; i++)
+            axes[i] = i;
     }
     for (int32_t i = 0; i < count; i++)
         if (type_of(im, x)->dims[axes[i]].sym) {

@@ -16,7 +16,8 @@ static bool tensor_constant(vj_importer *im, const Onnx__TensorProto *t) {
 static bool float_list(vj_importer *im, const Onnx__AttributeProto *a) {
     int64_t dims[1] = {(int64_t)a->n_floats};
     double *data = VJ_NEW_ARRAY(im->arena, double, a->n_floats + 1);
-    for (size_t i = 0; i < a->n_floats; i++) data[i] = a->floats[i];
+    for (size_t i = 0; i < a->n_floats; i++)
+        data[i] = a->floats[i];
     return vj_bind(im, 0, vj_add_const_f64(im->f, VJ_F32, 1, dims, data));
 }
 
@@ -25,7 +26,8 @@ bool vj_build_constant(vj_importer *im) {
     const Onnx__AttributeProto *a = im->node->attribute[0];
     const char *name = vj_text_of(a->name);
     if (strcmp(name, "value") == 0) return a->t ? tensor_constant(im, a->t) : vj_stop(im, VJ_BAD_INPUT, "has no value");
-    if (strcmp(name, "value_float") == 0) return vj_bind(im, 0, vj_emit_number(im, VJ_F32, vj_float_attribute(im, name, 0)));
+    if (strcmp(name, "value_float") == 0)
+        return vj_bind(im, 0, vj_emit_number(im, VJ_F32, vj_float_attribute(im, name, 0)));
     if (strcmp(name, "value_floats") == 0) return float_list(im, a);
     if (strcmp(name, "value_int") == 0) {
         int64_t value = vj_int_attribute(im, name, 0);
@@ -67,7 +69,8 @@ bool vj_build_constant_of_shape(vj_importer *im) {
     const vj_known *one = vj_known_of(im, &solo);
     if (one && count <= (vj_dtype_is_float(one->dtype) ? VJ_KNOWN_FLOATS : VJ_KNOWN_LIMIT)) {
         vj_known *k = vj_known_new(im, type.dtype, (int32_t)shape->count, sizes);
-        for (int64_t i = 0; i < k->count; i++) k->at[i] = one->at[0];
+        for (int64_t i = 0; i < k->count; i++)
+            k->at[i] = one->at[0];
         return vj_bind_known(im, 0, k);
     }
     return vj_bind(im, 0, vj_emit_broadcast(im, scalar, dims, (int32_t)shape->count));
@@ -96,8 +99,9 @@ bool vj_build_range(vj_importer *im) {
         reals[i] = f[0] + (double)i * f[2];
         list[i] = (int64_t)((uint64_t)at[0] + (uint64_t)i * (uint64_t)at[2]);
     }
-    return vj_bind(im, 0, vj_dtype_is_float(dtype) ? vj_add_const_f64(im->f, dtype, 1, &count, reals)
-                                                   : vj_add_const_i64(im->f, dtype, 1, &count, list));
+    return vj_bind(im, 0,
+                   vj_dtype_is_float(dtype) ? vj_add_const_f64(im->f, dtype, 1, &count, reals)
+                                            : vj_add_const_i64(im->f, dtype, 1, &count, list));
 }
 
 bool vj_build_size(vj_importer *im) {

@@ -41,12 +41,14 @@ static bool push(einsum *e, term *t, int32_t letter) {
 static bool read_term(einsum *e, const char **at, int32_t rank, int32_t *ellipsis, term *t) {
     const char *p = *at;
     int32_t letters = 0;
-    for (const char *q = p; *q && *q != ',' && *q != '-'; q++) letters += *q != '.' && *q != ' ';
+    for (const char *q = p; *q && *q != ',' && *q != '-'; q++)
+        letters += *q != '.' && *q != ' ';
     for (; *p && *p != ',' && *p != '-'; p++) {
         if (*p == ' ') continue;
         if (strncmp(p, "...", 3) == 0) {
             if (rank >= 0) *ellipsis = rank - letters;
-            if (*ellipsis < 0 || *ellipsis > VJ_MAX_RANK) return vj_stop(e->im, VJ_BAD_INPUT, "its equation does not fit its operands");
+            if (*ellipsis < 0 || *ellipsis > VJ_MAX_RANK)
+                return vj_stop(e->im, VJ_BAD_INPUT, "its equation does not fit its operands");
             for (int32_t i = 0; i < *ellipsis; i++)
                 if (!push(e, t, ELLIPSIS + VJ_MAX_RANK - *ellipsis + i)) return false;
             p += 2;
@@ -90,7 +92,8 @@ static bool read_equation(einsum *e, const char *equation) {
     int32_t ellipsis = 0, widest = 0;
     for (int32_t i = 0; i < e->operands; i++) {
         if (i && *at++ != ',') return vj_stop(e->im, VJ_BAD_INPUT, "its equation has too few terms");
-        if (!read_term(e, &at, vj_type_at(e->im->f, e->x[i])->rank, &ellipsis, &e->in[i]) || !bind_letters(e, i)) return false;
+        if (!read_term(e, &at, vj_type_at(e->im->f, e->x[i])->rank, &ellipsis, &e->in[i]) || !bind_letters(e, i))
+            return false;
         widest = ellipsis > widest ? ellipsis : widest;
     }
     if (!*at) return implied_result(e);
@@ -99,7 +102,8 @@ static bool read_equation(einsum *e, const char *equation) {
     if (!read_term(e, &at, -1, &widest, &e->out)) return false;
     if (*at) return vj_stop(e->im, VJ_BAD_INPUT, "its equation cannot be read");
     for (int32_t i = 0; i < e->out.rank; i++)
-        if (!e->seen[e->out.letters[i]]) return vj_stop(e->im, VJ_BAD_INPUT, "its result has a letter that no operand has");
+        if (!e->seen[e->out.letters[i]])
+            return vj_stop(e->im, VJ_BAD_INPUT, "its result has a letter that no operand has");
     return true;
 }
 
@@ -108,12 +112,16 @@ static void sum_alone(einsum *e, int32_t operand) {
     term *t = &e->in[operand], left = {.rank = 0};
     int32_t axes[VJ_MAX_RANK], count = 0;
     for (int32_t i = 0; i < t->rank; i++) {
-        bool used = contains(&e->out, t->letters[i]) || (e->operands > 1 && contains(&e->in[1 - operand], t->letters[i]));
-        if (used) left.letters[left.rank++] = t->letters[i];
-        else axes[count++] = i;
+        bool used =
+            contains(&e->out, t->letters[i]) || (e->operands > 1 && contains(&e->in[1 - operand], t->letters[i]));
+        if (used)
+            left.letters[left.rank++] = t->letters[i];
+        else
+            axes[count++] = i;
     }
     for (int32_t i = 0; i < count; i++)
-        if (vj_type_at(e->im->f, e->x[operand])->dims[axes[i]].sym) vj_stop(e->im, VJ_UNSUPPORTED, "sums over the batch");
+        if (vj_type_at(e->im->f, e->x[operand])->dims[axes[i]].sym)
+            vj_stop(e->im, VJ_UNSUPPORTED, "sums over the batch");
     e->x[operand] = vj_emit_reduce(e->im, "sum", e->x[operand], axes, count, false);
     *t = left;
 }
@@ -129,12 +137,14 @@ static vj_value in_order(einsum *e, vj_value x, const term *have, const term *wa
 
 static bool letters_product(einsum *e, const term *t, vj_dim *product) {
     vj_dim dims[VJ_MAX_RANK];
-    for (int32_t i = 0; i < t->rank; i++) dims[i] = e->dims[t->letters[i]];
+    for (int32_t i = 0; i < t->rank; i++)
+        dims[i] = e->dims[t->letters[i]];
     return vj_dim_product(e->im, dims, t->rank, product);
 }
 
 static void append(term *to, const term *from) {
-    for (int32_t i = 0; i < from->rank && to->rank < VJ_MAX_RANK; i++) to->letters[to->rank++] = from->letters[i];
+    for (int32_t i = 0; i < from->rank && to->rank < VJ_MAX_RANK; i++)
+        to->letters[to->rank++] = from->letters[i];
 }
 
 /* [batch, left, summed] times [batch, summed, right]. */
@@ -161,25 +171,30 @@ static vj_value product(einsum *e, term *have) {
     append(&b, &summed);
     append(&b, &right);
     vj_dim l, r, s, dims_a[VJ_MAX_RANK], dims_b[VJ_MAX_RANK], out[VJ_MAX_RANK];
-    if (!letters_product(e, &left, &l) || !letters_product(e, &right, &r) || !letters_product(e, &summed, &s)) return VJ_NONE;
+    if (!letters_product(e, &left, &l) || !letters_product(e, &right, &r) || !letters_product(e, &summed, &s))
+        return VJ_NONE;
     int32_t n = batch.rank;
-    for (int32_t i = 0; i < n; i++) dims_a[i] = dims_b[i] = e->dims[batch.letters[i]];
+    for (int32_t i = 0; i < n; i++)
+        dims_a[i] = dims_b[i] = e->dims[batch.letters[i]];
     dims_a[n] = l;
     dims_a[n + 1] = dims_b[n] = s;
     dims_b[n + 1] = r;
     vj_value x = vj_emit_reshape(e->im, in_order(e, e->x[0], &e->in[0], &a), dims_a, n + 2);
     vj_value y = vj_emit_reshape(e->im, in_order(e, e->x[1], &e->in[1], &b), dims_b, n + 2);
     vj_value z = vj_emit2(e->im, summed.rank ? VJ_OP_matmul : VJ_OP_mul, x, y);
-    for (int32_t i = 0; i < have->rank; i++) out[i] = e->dims[have->letters[i]];
+    for (int32_t i = 0; i < have->rank; i++)
+        out[i] = e->dims[have->letters[i]];
     return vj_emit_reshape(e->im, z, out, have->rank);
 }
 
 bool vj_build_einsum(vj_importer *im) {
     einsum e = {.im = im, .operands = (int32_t)im->node->n_input};
-    for (int32_t i = 0; i < e.operands; i++) e.x[i] = vj_operand(im, i);
+    for (int32_t i = 0; i < e.operands; i++)
+        e.x[i] = vj_operand(im, i);
     const char *equation = vj_text_attribute(im, "equation", "");
     if (!vj_going(im) || !read_equation(&e, equation)) return false;
-    for (int32_t i = 0; i < e.operands; i++) sum_alone(&e, i);
+    for (int32_t i = 0; i < e.operands; i++)
+        sum_alone(&e, i);
     term have = e.in[0];
     vj_value y = e.operands == 1 ? e.x[0] : product(&e, &have);
     return vj_going(im) && vj_bind(im, 0, in_order(&e, y, &have, &e.out));

@@ -7,9 +7,7 @@ static vj_dtype dtype_of(vj_importer *im, vj_value v) { return v < 0 ? VJ_NO_DTY
 
 bool vj_build_refused(vj_importer *im) { return vj_stop(im, VJ_UNSUPPORTED, "has a form that is not supported"); }
 
-bool vj_build_identity(vj_importer *im) {
-    return vj_bind(im, 0, vj_operand(im, 0));
-}
+bool vj_build_identity(vj_importer *im) { return vj_bind(im, 0, vj_operand(im, 0)); }
 
 bool vj_build_dropout(vj_importer *im) {
     const vj_known *training = vj_known_operand(im, 2);
@@ -26,9 +24,7 @@ bool vj_build_dropout(vj_importer *im) {
     return vj_bind(im, 0, vj_operand(im, 0));
 }
 
-bool vj_build_unary(vj_importer *im) {
-    return vj_bind(im, 0, vj_emit1(im, (vj_op)im->row->ir_op, vj_operand(im, 0)));
-}
+bool vj_build_unary(vj_importer *im) { return vj_bind(im, 0, vj_emit1(im, (vj_op)im->row->ir_op, vj_operand(im, 0))); }
 
 bool vj_build_binary(vj_importer *im) {
     vj_value a = vj_operand(im, 0), b = vj_operand(im, 1);
@@ -62,7 +58,8 @@ bool vj_build_mod(vj_importer *im) {
 
 static vj_value chain(vj_importer *im, vj_op op) {
     vj_value v = vj_operand(im, 0);
-    for (int32_t i = 1; vj_going(im) && (size_t)i < im->node->n_input; i++) v = vj_emit2(im, op, v, vj_operand(im, i));
+    for (int32_t i = 1; vj_going(im) && (size_t)i < im->node->n_input; i++)
+        v = vj_emit2(im, op, v, vj_operand(im, i));
     return v;
 }
 
@@ -108,7 +105,9 @@ bool vj_build_is_nan(vj_importer *im) {
 /* Activations. `number` is a constant of x's type. */
 
 static vj_value number(vj_importer *im, vj_value x, double n) { return vj_emit_number(im, dtype_of(im, x), n); }
-static vj_value scaled(vj_importer *im, vj_value x, double n) { return n == 1 ? x : vj_emit2(im, VJ_OP_mul, x, number(im, x, n)); }
+static vj_value scaled(vj_importer *im, vj_value x, double n) {
+    return n == 1 ? x : vj_emit2(im, VJ_OP_mul, x, number(im, x, n));
+}
 static vj_value is_negative(vj_importer *im, vj_value x) { return vj_emit2(im, VJ_OP_lt, x, number(im, x, 0)); }
 
 bool vj_build_gelu(vj_importer *im) {

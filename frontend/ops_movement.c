@@ -13,7 +13,8 @@ bool vj_build_transpose(vj_importer *im) {
     const int64_t *given = vj_ints_attribute(im, "perm", &count);
     if (!vj_going(im)) return false;
     int32_t rank = type_of(im, x)->rank;
-    if (given && count != rank) return vj_stop(im, VJ_BAD_INPUT, "perm has %d axes for a tensor of rank %d", count, rank);
+    if (given && count != rank)
+        return vj_stop(im, VJ_BAD_INPUT, "perm has %d axes for a tensor of rank %d", count, rank);
     uint32_t seen = 0;
     for (int32_t i = 0; i < rank; i++) {
         int32_t axis = given ? vj_axis_of(im, given[i], rank) : rank - 1 - i;
@@ -83,19 +84,21 @@ bool vj_build_slice(vj_importer *im) {
 
 static const int64_t *split_sizes(vj_importer *im, int64_t total, int32_t parts) {
     int32_t count = 0;
-    const int64_t *given = vj_has_operand(im, 1) ? vj_constant_list(im, 1, "sizes", &count)
-                                                 : vj_ints_attribute(im, "split", &count);
+    const int64_t *given =
+        vj_has_operand(im, 1) ? vj_constant_list(im, 1, "sizes", &count) : vj_ints_attribute(im, "split", &count);
     if (!vj_going(im)) return NULL;
     if (given) {
         int64_t sum = 0;
         bool fits = count == parts;
-        for (int32_t i = 0; fits && i < count; i++) fits = given[i] >= 0 && vj_add(sum, given[i], &sum);
+        for (int32_t i = 0; fits && i < count; i++)
+            fits = given[i] >= 0 && vj_add(sum, given[i], &sum);
         if (!fits || sum != total) vj_stop(im, VJ_BAD_INPUT, "its sizes do not add up to %lld", (long long)total);
         return given;
     }
     if (vj_int_attribute(im, "num_outputs", parts) != parts) vj_stop(im, VJ_BAD_INPUT, "has %d results", parts);
     int64_t *sizes = VJ_NEW_ARRAY(im->arena, int64_t, parts + 1), each = vj_ceil_div(total, parts), left = total;
-    if (total % parts && im->onnx->opset < 18) vj_stop(im, VJ_BAD_INPUT, "%lld does not divide by %d", (long long)total, parts);
+    if (total % parts && im->onnx->opset < 18)
+        vj_stop(im, VJ_BAD_INPUT, "%lld does not divide by %d", (long long)total, parts);
     for (int32_t i = 0; i < parts; i++) {
         sizes[i] = vj_min64(each, left);
         left -= sizes[i];
@@ -130,7 +133,8 @@ bool vj_build_split(vj_importer *im) {
 bool vj_build_concat(vj_importer *im) {
     int32_t count = (int32_t)im->node->n_input;
     vj_value *parts = VJ_NEW_ARRAY(im->arena, vj_value, count + 1);
-    for (int32_t i = 0; i < count; i++) parts[i] = vj_operand(im, i);
+    for (int32_t i = 0; i < count; i++)
+        parts[i] = vj_operand(im, i);
     if (!vj_find_attribute(im, "axis")) return vj_stop(im, VJ_BAD_INPUT, "names no axis");
     int64_t given = vj_int_attribute(im, "axis", 0);
     if (!vj_going(im)) return false;
@@ -144,7 +148,8 @@ bool vj_build_concat(vj_importer *im) {
 static int64_t *read_indices(vj_importer *im, vj_value v, int64_t bound, int64_t *count, bool *changed) {
     *count = 0;
     *changed = false;
-    if (!vj_is_const(im->f, v) || !vj_type_elements(im->f, type_of(im, v), count) || *count > CONSTANT_LIMIT) return NULL;
+    if (!vj_is_const(im->f, v) || !vj_type_elements(im->f, type_of(im, v), count) || *count > CONSTANT_LIMIT)
+        return NULL;
     int64_t *list = VJ_NEW_ARRAY(im->arena, int64_t, *count + 1);
     if (!vj_const_read_i64(im->f, v, 0, *count, list, im->error)) return NULL;
     for (int64_t i = 0; i < *count; i++) {
@@ -203,7 +208,8 @@ static vj_value gather(vj_importer *im, vj_value data, vj_value indices, int32_t
     }
     if (list && changed) {
         int64_t dims[VJ_MAX_RANK];
-        for (int32_t i = 0; i < index_type.rank; i++) dims[i] = index_type.dims[i].c;
+        for (int32_t i = 0; i < index_type.rank; i++)
+            dims[i] = index_type.dims[i].c;
         indices = vj_add_const_i64(im->f, VJ_I64, index_type.rank, dims, list);
     } else if (!list) {
         indices = tame_indices(im, indices, type.dims[axis].c);
@@ -295,7 +301,8 @@ static bool block_of(vj_importer *im, vj_value x, int64_t *block) {
     *block = vj_int_attribute(im, "blocksize", 0);
     if (!vj_going(im)) return false;
     const vj_type *type = type_of(im, x);
-    if (type->rank != 4 || *block < 1 || *block > INT16_MAX || type->dims[1].sym || type->dims[2].sym || type->dims[3].sym)
+    if (type->rank != 4 || *block < 1 || *block > INT16_MAX || type->dims[1].sym || type->dims[2].sym ||
+        type->dims[3].sym)
         return vj_stop(im, VJ_BAD_INPUT, "needs [N, C, H, W] and a block size");
     return true;
 }
@@ -321,7 +328,8 @@ bool vj_build_space_to_depth(vj_importer *im) {
     int64_t b;
     if (!vj_going(im) || !block_of(im, x, &b)) return false;
     const vj_type t = *type_of(im, x);
-    if (t.dims[2].c % b || t.dims[3].c % b) return vj_stop(im, VJ_BAD_INPUT, "height or width does not divide by the block");
+    if (t.dims[2].c % b || t.dims[3].c % b)
+        return vj_stop(im, VJ_BAD_INPUT, "height or width does not divide by the block");
     vj_dim block = vj_dim_const(b), h = vj_dim_const(t.dims[2].c / b), w = vj_dim_const(t.dims[3].c / b);
     vj_dim apart[6] = {t.dims[0], t.dims[1], h, block, w, block};
     static const int32_t perm[6] = {0, 3, 5, 1, 2, 4};

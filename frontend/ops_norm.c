@@ -47,7 +47,8 @@ bool vj_build_rms_norm(vj_importer *im) {
     if (!vj_going(im)) return false;
     int32_t rank = type_of(im, x)->rank, axis = vj_axis_of(im, given, rank), axes[VJ_MAX_RANK];
     if (axis < 0) return false;
-    for (int32_t i = axis; i < rank; i++) axes[i - axis] = i;
+    for (int32_t i = axis; i < rank; i++)
+        axes[i - axis] = i;
     vj_value mean = vj_emit_reduce(im, "mean", vj_emit2(im, VJ_OP_mul, x, x), axes, rank - axis, true);
     vj_value root = vj_emit1(im, VJ_OP_sqrt, vj_emit2(im, VJ_OP_add, mean, number_like(im, x, eps)));
     return vj_bind(im, 0, vj_emit2(im, VJ_OP_mul, vj_emit2(im, VJ_OP_div, x, root), gain));
@@ -56,7 +57,8 @@ bool vj_build_rms_norm(vj_importer *im) {
 /* x * g + (offset - mean * g) with g = scale / sqrt(var + eps): both are expressions of constants. */
 bool vj_build_batch_norm(vj_importer *im) {
     vj_value at[5];
-    for (int32_t i = 0; i < 5; i++) at[i] = vj_operand(im, i);
+    for (int32_t i = 0; i < 5; i++)
+        at[i] = vj_operand(im, i);
     double eps = vj_float_attribute(im, "epsilon", 1e-5f);
     if (vj_int_attribute(im, "training_mode", 0)) return vj_stop(im, VJ_UNSUPPORTED, "is in training mode");
     for (int32_t i = 1; i < 5; i++)
@@ -77,7 +79,8 @@ static vj_value normalised_groups(vj_importer *im, vj_value x, int64_t groups, d
     const vj_type t = *type_of(im, x);
     vj_dim flat[3], channels = t.rank < 3 ? vj_dim_const(-1) : t.dims[1];
     if (channels.c < 0 || channels.sym || groups < 1 || channels.c % groups) {
-        vj_stop(im, VJ_BAD_INPUT, "%s does not divide into %lld groups of channels", vj_type_text(im->arena, &t), (long long)groups);
+        vj_stop(im, VJ_BAD_INPUT, "%s does not divide into %lld groups of channels", vj_type_text(im->arena, &t),
+                (long long)groups);
         return VJ_NONE;
     }
     if (!vj_dim_product(im, t.dims + 1, t.rank - 1, &flat[2])) return VJ_NONE;
@@ -105,7 +108,8 @@ bool vj_build_instance_norm(vj_importer *im) {
 /* One number a group, given to each of its channels. */
 static vj_value by_channel(vj_importer *im, vj_value v, int64_t groups, int64_t channels) {
     if (!vj_going(im) || groups < 1) return v;
-    vj_dim one[2] = {vj_dim_const(groups), vj_dim_const(1)}, all[2] = {vj_dim_const(groups), vj_dim_const(channels / groups)};
+    vj_dim one[2] = {vj_dim_const(groups), vj_dim_const(1)},
+           all[2] = {vj_dim_const(groups), vj_dim_const(channels / groups)};
     vj_dim out = vj_dim_const(channels);
     return vj_emit_reshape(im, vj_emit_broadcast(im, vj_emit_reshape(im, v, one, 2), all, 2), &out, 1);
 }

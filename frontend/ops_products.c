@@ -30,7 +30,8 @@ bool vj_build_gemm(vj_importer *im) {
     double alpha = vj_float_attribute(im, "alpha", 1), beta = vj_float_attribute(im, "beta", 1);
     bool trans_a = vj_int_attribute(im, "transA", 0) != 0, trans_b = vj_int_attribute(im, "transB", 0) != 0;
     if (!vj_going(im)) return false;
-    if (type_of(im, a)->rank != 2 || type_of(im, b)->rank != 2) return vj_stop(im, VJ_BAD_INPUT, "its operands are not matrices");
+    if (type_of(im, a)->rank != 2 || type_of(im, b)->rank != 2)
+        return vj_stop(im, VJ_BAD_INPUT, "its operands are not matrices");
     a = transposed(im, a, trans_a);
     b = transposed(im, b, trans_b);
     if (!vj_going(im)) return false;
@@ -59,11 +60,13 @@ bool vj_build_conv(vj_importer *im) {
     const vj_type *w = type_of(im, args[1]);
     vj_windows win;
     int64_t kernel[2] = {1, 1};
-    for (int32_t i = 2; i < w->rank && i < 4; i++) kernel[i - 2] = w->dims[i].c;
-    if (!vj_read_windows(im, type_of(im, args[0]), w->rank == type_of(im, args[0])->rank ? kernel : NULL, &win)) return false;
-    vj_attr attrs[] = {vj_ints(VJ_ATTR_STRIDE, win.stride, win.spatial), vj_ints(VJ_ATTR_DILATION, win.dilation, win.spatial),
-                       vj_ints(VJ_ATTR_LOW, win.low, win.spatial), vj_ints(VJ_ATTR_HIGH, win.high, win.spatial),
-                       vj_int(VJ_ATTR_GROUPS, groups)};
+    for (int32_t i = 2; i < w->rank && i < 4; i++)
+        kernel[i - 2] = w->dims[i].c;
+    if (!vj_read_windows(im, type_of(im, args[0]), w->rank == type_of(im, args[0])->rank ? kernel : NULL, &win))
+        return false;
+    vj_attr attrs[] = {vj_ints(VJ_ATTR_STRIDE, win.stride, win.spatial),
+                       vj_ints(VJ_ATTR_DILATION, win.dilation, win.spatial), vj_ints(VJ_ATTR_LOW, win.low, win.spatial),
+                       vj_ints(VJ_ATTR_HIGH, win.high, win.spatial), vj_int(VJ_ATTR_GROUPS, groups)};
     return vj_bind(im, 0, vj_emit(im, VJ_OP_conv, args, args[2] < 0 ? 2 : 3, attrs, 5));
 }
 
@@ -89,7 +92,8 @@ static vj_value share_heads(vj_importer *im, vj_value x, vj_dim q_heads) {
     vj_dim heads = t.dims[1];
     if (vj_dim_equal(heads, q_heads)) return x;
     if (heads.sym || q_heads.sym || heads.c < 1 || q_heads.c % heads.c) {
-        vj_stop(im, VJ_BAD_INPUT, "%lld heads of queries do not divide among %lld", (long long)q_heads.c, (long long)heads.c);
+        vj_stop(im, VJ_BAD_INPUT, "%lld heads of queries do not divide among %lld", (long long)q_heads.c,
+                (long long)heads.c);
         return VJ_NONE;
     }
     vj_dim one[5] = {t.dims[0], heads, vj_dim_const(1), t.dims[2], t.dims[3]};
@@ -106,7 +110,8 @@ static vj_value causal_bias(vj_importer *im, vj_dtype dtype, vj_dim queries, vj_
         return VJ_NONE;
     }
     double *bias = VJ_NEW_ARRAY(im->arena, double, count + 1);
-    for (int64_t i = 0; i < count; i++) bias[i] = i % keys.c > i / keys.c ? -(double)INFINITY : 0;
+    for (int64_t i = 0; i < count; i++)
+        bias[i] = i % keys.c > i / keys.c ? -(double)INFINITY : 0;
     return vj_add_const_f64(im->f, dtype, 2, (int64_t[]){queries.c, keys.c}, bias);
 }
 

@@ -29,7 +29,8 @@ bool vj_build_reshape(vj_importer *im) {
     bool zero_is_zero = vj_int_attribute(im, "allowzero", 0) != 0;
     if (!vj_going(im)) return false;
     const vj_type *type = type_of(im, x);
-    if (target->count > VJ_MAX_RANK) return vj_stop(im, VJ_UNSUPPORTED, "makes a tensor of rank %d", (int)target->count);
+    if (target->count > VJ_MAX_RANK)
+        return vj_stop(im, VJ_UNSUPPORTED, "makes a tensor of rank %d", (int)target->count);
     vj_dim dims[VJ_MAX_RANK], total, others;
     int32_t rank = (int32_t)target->count, open = -1;
     for (int32_t i = 0; i < rank; i++) {
@@ -39,7 +40,8 @@ bool vj_build_reshape(vj_importer *im) {
             open = i;
             dims[i] = vj_dim_const(1);
         } else if (t.a == 0 && t.b == 0 && !zero_is_zero) {
-            if (i >= type->rank) return vj_stop(im, VJ_BAD_INPUT, "copies dim %d of a tensor of rank %d", i, type->rank);
+            if (i >= type->rank)
+                return vj_stop(im, VJ_BAD_INPUT, "copies dim %d of a tensor of rank %d", i, type->rank);
             dims[i] = type->dims[i];
         } else if (!vj_dim_of_lin(im, t, "target", &dims[i])) {
             return false;
@@ -56,10 +58,12 @@ bool vj_build_flatten(vj_importer *im) {
     int64_t axis = vj_int_attribute(im, "axis", 1);
     if (!vj_going(im)) return false;
     const vj_type *type = type_of(im, x);
-    if (axis < -type->rank || axis > type->rank) return vj_stop(im, VJ_BAD_INPUT, "axis %lld is outside", (long long)axis);
+    if (axis < -type->rank || axis > type->rank)
+        return vj_stop(im, VJ_BAD_INPUT, "axis %lld is outside", (long long)axis);
     int32_t at = (int32_t)(axis < 0 ? axis + type->rank : axis);
     vj_dim dims[2];
-    if (!vj_dim_product(im, type->dims, at, &dims[0]) || !vj_dim_product(im, type->dims + at, type->rank - at, &dims[1]))
+    if (!vj_dim_product(im, type->dims, at, &dims[0]) ||
+        !vj_dim_product(im, type->dims + at, type->rank - at, &dims[1]))
         return false;
     return vj_bind(im, 0, vj_emit_reshape(im, x, dims, 2));
 }
@@ -107,7 +111,8 @@ bool vj_build_expand(vj_importer *im) {
     vj_value x = vj_operand(im, 0);
     const vj_known *target = vj_known_list(im, 1, "target dims");
     if (!vj_going(im)) return false;
-    if (target->count > VJ_MAX_RANK) return vj_stop(im, VJ_UNSUPPORTED, "makes a tensor of rank %d", (int)target->count);
+    if (target->count > VJ_MAX_RANK)
+        return vj_stop(im, VJ_UNSUPPORTED, "makes a tensor of rank %d", (int)target->count);
     vj_type wanted = {.dtype = type_of(im, x)->dtype, .rank = (int32_t)target->count}, both;
     for (int32_t i = 0; i < wanted.rank; i++)
         if (!vj_dim_of_lin(im, target->at[i], "target", &wanted.dims[i])) return false;

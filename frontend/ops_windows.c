@@ -3,14 +3,16 @@
 
 #include <string.h>
 
-static bool read_list(vj_importer *im, const char *name, int32_t count, int64_t least, int64_t otherwise, int64_t *out) {
+static bool read_list(vj_importer *im, const char *name, int32_t count, int64_t least, int64_t otherwise,
+                      int64_t *out) {
     int32_t given;
     const int64_t *list = vj_ints_attribute(im, name, &given);
     if (!vj_going(im)) return false;
     if (list && given != count) return vj_stop(im, VJ_BAD_INPUT, "%s has %d numbers, not %d", name, given, count);
     for (int32_t i = 0; i < count; i++) {
         out[i] = list ? list[i] : otherwise;
-        if (out[i] < least || out[i] > INT32_MAX) return vj_stop(im, VJ_BAD_INPUT, "%s has %lld", name, (long long)out[i]);
+        if (out[i] < least || out[i] > INT32_MAX)
+            return vj_stop(im, VJ_BAD_INPUT, "%s has %lld", name, (long long)out[i]);
     }
     return true;
 }
@@ -46,10 +48,12 @@ bool vj_read_windows(vj_importer *im, const vj_type *x, const int64_t *kernel, v
     for (int32_t i = 0; kernel && i < w->spatial; i++) {
         if (vj_find_attribute(im, "kernel_shape") && w->kernel[i] != kernel[i])
             return vj_stop(im, VJ_BAD_INPUT, "kernel_shape contradicts the weight");
-        if (kernel[i] < 1 || kernel[i] > INT32_MAX) return vj_stop(im, VJ_BAD_INPUT, "the kernel has a dim of %lld", (long long)kernel[i]);
+        if (kernel[i] < 1 || kernel[i] > INT32_MAX)
+            return vj_stop(im, VJ_BAD_INPUT, "the kernel has a dim of %lld", (long long)kernel[i]);
         w->kernel[i] = kernel[i];
     }
-    if (!read_list(im, "strides", w->spatial, 1, 1, w->stride) || !read_list(im, "dilations", w->spatial, 1, 1, w->dilation))
+    if (!read_list(im, "strides", w->spatial, 1, 1, w->stride) ||
+        !read_list(im, "dilations", w->spatial, 1, 1, w->dilation))
         return false;
     int64_t pads[4];
     if (!read_list(im, "pads", 2 * w->spatial, 0, 0, pads)) return false;
@@ -87,9 +91,12 @@ bool vj_build_pool(vj_importer *im) {
     if (vj_result_is_used(im, 1)) return vj_stop(im, VJ_UNSUPPORTED, "the indices of the maxima are not supported");
     if (ceil_mode) widen(vj_type_at(im->f, x), &w);
     if (w.widened && count_pad) return vj_stop(im, VJ_UNSUPPORTED, "ceil_mode with count_include_pad is not supported");
-    vj_attr attrs[] = {vj_name(VJ_ATTR_KIND, is_max ? "max" : "mean"), vj_ints(VJ_ATTR_KERNEL, w.kernel, w.spatial),
-                       vj_ints(VJ_ATTR_STRIDE, w.stride, w.spatial), vj_ints(VJ_ATTR_DILATION, w.dilation, w.spatial),
-                       vj_ints(VJ_ATTR_LOW, w.low, w.spatial), vj_ints(VJ_ATTR_HIGH, w.high, w.spatial),
+    vj_attr attrs[] = {vj_name(VJ_ATTR_KIND, is_max ? "max" : "mean"),
+                       vj_ints(VJ_ATTR_KERNEL, w.kernel, w.spatial),
+                       vj_ints(VJ_ATTR_STRIDE, w.stride, w.spatial),
+                       vj_ints(VJ_ATTR_DILATION, w.dilation, w.spatial),
+                       vj_ints(VJ_ATTR_LOW, w.low, w.spatial),
+                       vj_ints(VJ_ATTR_HIGH, w.high, w.spatial),
                        vj_int(VJ_ATTR_COUNT_PAD, count_pad)};
     return vj_bind(im, 0, vj_emit(im, VJ_OP_pool, &x, 1, attrs, is_max ? 6 : 7));
 }
@@ -99,6 +106,7 @@ bool vj_build_global_pool(vj_importer *im) {
     if (!vj_going(im)) return false;
     int32_t rank = vj_type_at(im->f, x)->rank, axes[VJ_MAX_RANK];
     if (rank < 3) return vj_stop(im, VJ_BAD_INPUT, "has no spatial axes");
-    for (int32_t i = 2; i < rank; i++) axes[i - 2] = i;
+    for (int32_t i = 2; i < rank; i++)
+        axes[i - 2] = i;
     return vj_bind(im, 0, vj_emit_reduce(im, im->row->ir_op ? "max" : "mean", x, axes, rank - 2, true));
 }

@@ -33,10 +33,10 @@ vj_known *vj_known_new(vj_importer *im, vj_dtype dtype, int32_t rank, const int6
 }
 
 bool vj_dim_of_lin(vj_importer *im, vj_lin lin, const char *what, vj_dim *dim) {
-    if (lin.a < 0 || (lin.a == 0 && lin.b < 0))
-        return vj_stop(im, VJ_BAD_INPUT, "its %s has a negative dim", what);
+    if (lin.a < 0 || (lin.a == 0 && lin.b < 0)) return vj_stop(im, VJ_BAD_INPUT, "its %s has a negative dim", what);
     if (lin.a != 0 && lin.b != 0)
-        return vj_stop(im, VJ_UNSUPPORTED, "its %s has the dim %lld * N + %lld", what, (long long)lin.a, (long long)lin.b);
+        return vj_stop(im, VJ_UNSUPPORTED, "its %s has the dim %lld * N + %lld", what, (long long)lin.a,
+                       (long long)lin.b);
     *dim = lin.a ? (vj_dim){lin.a, VJ_SYM_BATCH} : vj_dim_const(lin.b);
     return true;
 }
@@ -66,7 +66,8 @@ static bool fits(vj_dtype dtype, const vj_lin *x) {
 static int sign_of_difference(vj_lin x, vj_lin y, bool *decided, bool *at_least, bool *at_most) {
     int64_t a, b, at_one;
     *decided = *at_least = *at_most = false;
-    if (__builtin_sub_overflow(x.a, y.a, &a) || __builtin_sub_overflow(x.b, y.b, &b) || !vj_add(a, b, &at_one)) return 0;
+    if (__builtin_sub_overflow(x.a, y.a, &a) || __builtin_sub_overflow(x.b, y.b, &b) || !vj_add(a, b, &at_one))
+        return 0;
     int here = at_one > 0 ? 1 : at_one < 0 ? -1 : 0;
     *at_least = a >= 0 && here >= 0;
     *at_most = a <= 0 && here <= 0;
@@ -114,38 +115,66 @@ static bool on_integers(binary op, vj_lin x, vj_lin y, vj_lin *z) {
     bool decided, at_least, at_most;
     int64_t left, right;
     switch (op) {
-    case ADD: return vj_add(x.a, y.a, &z->a) && vj_add(x.b, y.b, &z->b);
-    case SUB: return !__builtin_sub_overflow(x.a, y.a, &z->a) && !__builtin_sub_overflow(x.b, y.b, &z->b);
+    case ADD:
+        return vj_add(x.a, y.a, &z->a) && vj_add(x.b, y.b, &z->b);
+    case SUB:
+        return !__builtin_sub_overflow(x.a, y.a, &z->a) && !__builtin_sub_overflow(x.b, y.b, &z->b);
     case MUL:
         if (x.a && y.a) return false;
         return vj_mul(x.a, y.b, &left) && vj_mul(x.b, y.a, &right) && vj_add(left, right, &z->a) &&
                vj_mul(x.b, y.b, &z->b);
-    case DIV: return divide(x, y, z);
-    case MOD: return modulo(x, y, z);
+    case DIV:
+        return divide(x, y, z);
+    case MOD:
+        return modulo(x, y, z);
     case MIN:
     case MAX:
         sign_of_difference(x, y, &decided, &at_least, &at_most);
         if (!at_least && !at_most) return false;
         *z = at_least == (op == MAX) ? x : y;
         return true;
-    case AND: *z = integer(x.b & y.b); return true;
-    case OR: *z = integer(x.b | y.b); return true;
-    default: return compare(op, x, y, z);
+    case AND:
+        *z = integer(x.b & y.b);
+        return true;
+    case OR:
+        *z = integer(x.b | y.b);
+        return true;
+    default:
+        return compare(op, x, y, z);
     }
 }
 
 static bool on_floats(binary op, double x, double y, vj_lin *z) {
     switch (op) {
-    case ADD: z->f = x + y; return true;
-    case SUB: z->f = x - y; return true;
-    case MUL: z->f = x * y; return true;
-    case DIV: z->f = x / y; return true;
-    case EQ: z->b = x == y; return true;
-    case LT: z->b = x < y; return true;
-    case LE: z->b = x <= y; return true;
-    case GT: z->b = x > y; return true;
-    case GE: z->b = x >= y; return true;
-    default: return false;
+    case ADD:
+        z->f = x + y;
+        return true;
+    case SUB:
+        z->f = x - y;
+        return true;
+    case MUL:
+        z->f = x * y;
+        return true;
+    case DIV:
+        z->f = x / y;
+        return true;
+    case EQ:
+        z->b = x == y;
+        return true;
+    case LT:
+        z->b = x < y;
+        return true;
+    case LE:
+        z->b = x <= y;
+        return true;
+    case GT:
+        z->b = x > y;
+        return true;
+    case GE:
+        z->b = x >= y;
+        return true;
+    default:
+        return false;
     }
 }
 
@@ -192,8 +221,10 @@ static bool solve_binary(solver *s, binary op) {
         const vj_lin *x = element(s->in[0], rank, dims, i), *y = element(s->in[1], rank, dims, i);
         vj_lin *z = &s->out->at[i];
         if (is_float ? !on_floats(op, x->f, y->f, z) : !on_integers(op, *x, *y, z)) return false;
-        if (is_float) z->f = rounded(dtype, z->f);
-        else if (!logic && !fits(dtype, z)) return false;
+        if (is_float)
+            z->f = rounded(dtype, z->f);
+        else if (!logic && !fits(dtype, z))
+            return false;
     }
     return true;
 }
@@ -281,7 +312,8 @@ static bool solve_neg(solver *s) {
 
 static bool solve_not(solver *s) {
     if (s->count != 1 || s->in[0]->dtype != VJ_BOOL || !solve_identity(s)) return false;
-    for (int64_t i = 0; i < s->out->count; i++) s->out->at[i].b ^= 1;
+    for (int64_t i = 0; i < s->out->count; i++)
+        s->out->at[i].b ^= 1;
     return true;
 }
 
@@ -315,8 +347,10 @@ static bool solve_squeeze(solver *s) {
     for (int32_t i = 0, next = 0; i < x->rank; i++) {
         bool named = count < 0 ? x->dims[i] == 1 : next < count && axes[next] == i;
         if (named && count >= 0) next++;
-        if (!named) dims[rank++] = x->dims[i];
-        else if (x->dims[i] != 1) return false;
+        if (!named)
+            dims[rank++] = x->dims[i];
+        else if (x->dims[i] != 1)
+            return false;
     }
     return copy_as(s, rank, dims);
 }
@@ -343,8 +377,10 @@ static bool solve_reshape(solver *s) {
     for (int32_t i = 0; i < rank; i++) {
         if (!constant_at(s, 1, i, &dims[i])) return false;
         if (dims[i] == 0 && i < x->rank && !vj_int_attribute(s->im, "allowzero", 0)) dims[i] = x->dims[i];
-        if (dims[i] == -1 && open < 0) open = i;
-        else if (dims[i] <= 0 || !vj_mul(rest, dims[i], &rest)) return false;
+        if (dims[i] == -1 && open < 0)
+            open = i;
+        else if (dims[i] <= 0 || !vj_mul(rest, dims[i], &rest))
+            return false;
     }
     if (open >= 0) dims[open] = x->count / rest;
     return copy_as(s, rank, dims);
@@ -396,7 +432,8 @@ static bool solve_slice(solver *s) {
     int64_t span = step > 0 ? end - start : start - end, stride = step > 0 ? step : -step;
     int64_t count = span > 0 ? (span - 1) / stride + 1 : 0;
     if (!make(s, x->dtype, 1, &count)) return false;
-    for (int64_t i = 0; i < count; i++) s->out->at[i] = x->at[start + i * step];
+    for (int64_t i = 0; i < count; i++)
+        s->out->at[i] = x->at[start + i * step];
     return true;
 }
 
@@ -415,7 +452,8 @@ static bool solve_expand(solver *s) {
     int32_t rank;
     int64_t dims[VJ_MAX_RANK];
     if (!broadcast_dims(s->in[0], &target, &rank, dims) || !make(s, s->in[0]->dtype, rank, dims)) return false;
-    for (int64_t i = 0; i < s->out->count; i++) s->out->at[i] = *element(s->in[0], rank, dims, i);
+    for (int64_t i = 0; i < s->out->count; i++)
+        s->out->at[i] = *element(s->in[0], rank, dims, i);
     return true;
 }
 
@@ -424,12 +462,14 @@ static bool solve_range(solver *s) {
     if (s->count != 3 || s->in[0]->dtype != s->in[1]->dtype || s->in[0]->dtype != s->in[2]->dtype) return false;
     if (!constant_at(s, 0, 0, &start) || !constant_at(s, 1, 0, &limit) || !constant_at(s, 2, 0, &delta)) return false;
     int64_t span;
-    if (delta == 0 || delta == INT64_MIN || __builtin_sub_overflow(limit, start, &span) || span == INT64_MIN) return false;
+    if (delta == 0 || delta == INT64_MIN || __builtin_sub_overflow(limit, start, &span) || span == INT64_MIN)
+        return false;
     int64_t step = delta > 0 ? delta : -delta;
     if (delta < 0) span = -span;
     int64_t count = span > 0 ? (span - 1) / step + 1 : 0;
     if (!make(s, s->in[0]->dtype, 1, &count)) return false;
-    for (int64_t i = 0; i < count; i++) s->out->at[i] = integer(start + i * delta);
+    for (int64_t i = 0; i < count; i++)
+        s->out->at[i] = integer(start + i * delta);
     return true;
 }
 
@@ -441,7 +481,8 @@ static bool solve_shape(vj_importer *im) {
     vj_dim dims[VJ_MAX_RANK];
     if (k) { /* also of values that have no IR value because they depend on the batch */
         rank = k->rank;
-        for (int32_t i = 0; i < rank; i++) dims[i] = vj_dim_const(k->dims[i]);
+        for (int32_t i = 0; i < rank; i++)
+            dims[i] = vj_dim_const(k->dims[i]);
     } else {
         vj_value x = vj_operand(im, 0);
         if (!vj_going(im)) return true;
@@ -455,7 +496,8 @@ static bool solve_shape(vj_importer *im) {
     end = vj_max64(start, vj_min64(end, rank));
     vj_known *out = vj_known_new(im, VJ_I64, 1, (int64_t[]){end - start});
     for (int64_t i = start; i < end; i++) {
-        if (dims[i].sym > VJ_SYM_BATCH) return vj_stop(im, VJ_UNSUPPORTED, "asks for a size that the data decides"), true;
+        if (dims[i].sym > VJ_SYM_BATCH)
+            return vj_stop(im, VJ_UNSUPPORTED, "asks for a size that the data decides"), true;
         out->at[i - start] = dims[i].sym ? (vj_lin){.a = dims[i].c} : integer(dims[i].c);
     }
     vj_bind_known(im, 0, out);

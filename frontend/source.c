@@ -91,7 +91,8 @@ static bool name_stays_inside(const char *name) {
 }
 
 vj_source *vj_source_open_external(vj_arena *arena, const char *model_path, const char *name, vj_error *error) {
-    while (strncmp(name, "./", 2) == 0) name += 2;
+    while (strncmp(name, "./", 2) == 0)
+        name += 2;
     if (!name_stays_inside(name)) {
         vj_fail(error, VJ_BAD_INPUT, "%s: external data '%s' does not lie in the model's folder", model_path, name);
         vj_hint(error, "save the model again with its data in one file beside it");
@@ -105,16 +106,18 @@ vj_source *vj_source_open_external(vj_arena *arena, const char *model_path, cons
     int fd = open_inside(folder, arena, name);
     int why = errno;
     close(folder);
-    if (fd >= 0) return from_descriptor(arena, vj_sprintf(arena, "%s: external data '%s'", model_path, name), fd, error);
+    if (fd >= 0)
+        return from_descriptor(arena, vj_sprintf(arena, "%s: external data '%s'", model_path, name), fd, error);
     if (why == ENOENT) {
         vj_fail(error, VJ_BAD_INPUT, "%s: external data '%s' is missing", model_path, name);
         vj_hint(error, "copy '%s' into the model's folder", name);
     } else if (why == ELOOP || why == ENOTDIR) {
-        vj_fail(error, VJ_BAD_INPUT, "%s: external data '%s' is behind a symbolic link or not a file", model_path, name);
+        vj_fail(error, VJ_BAD_INPUT, "%s: external data '%s' is behind a symbolic link or not a file", model_path,
+                name);
         vj_hint(error, "put the file itself into the model's folder");
     } else {
-        vj_fail(error, why == EMFILE || why == ENFILE ? VJ_SYSTEM : VJ_BAD_INPUT, "%s: external data '%s': %s", model_path,
-                name, strerror(why));
+        vj_fail(error, why == EMFILE || why == ENFILE ? VJ_SYSTEM : VJ_BAD_INPUT, "%s: external data '%s': %s",
+                model_path, name, strerror(why));
     }
     return NULL;
 }

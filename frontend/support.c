@@ -5,7 +5,8 @@
 #include <string.h>
 
 static const vj_import_row table[] = {
-#define ROW(op, since, builder, min, max, attributes, ir_op) {op, since, vj_build_##builder, min, max, attributes, ir_op},
+#define ROW(op, since, builder, min, max, attributes, ir_op)                                                           \
+    {op, since, vj_build_##builder, min, max, attributes, ir_op},
 #include "import_table.def"
 #undef ROW
 };
@@ -33,7 +34,8 @@ const vj_import_row *vj_find_row(const vj_onnx *onnx, const Onnx__NodeProto *nod
     if (!in_default_domain(node)) return NULL;
     const vj_import_row *best = NULL;
     for (const vj_import_row *r = table; r < table + TABLE_ROWS; r++)
-        if (r->since <= onnx->opset && strcmp(r->op, vj_text_of(node->op_type)) == 0 && (!best || r->since > best->since))
+        if (r->since <= onnx->opset && strcmp(r->op, vj_text_of(node->op_type)) == 0 &&
+            (!best || r->since > best->since))
             best = r;
     return best;
 }

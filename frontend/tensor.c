@@ -13,14 +13,30 @@ static const struct {
     const char *name;
     vj_dtype dtype;
 } onnx_dtypes[] = {
-    [0] = {"undefined", VJ_NO_DTYPE}, [1] = {"float", VJ_F32},           [2] = {"uint8", VJ_U8},
-    [3] = {"int8", VJ_I8},            [4] = {"uint16", VJ_U16},          [5] = {"int16", VJ_I16},
-    [6] = {"int32", VJ_I32},          [7] = {"int64", VJ_I64},           [8] = {"string", VJ_NO_DTYPE},
-    [9] = {"bool", VJ_BOOL},          [10] = {"float16", VJ_F16},        [11] = {"double", VJ_F64},
-    [12] = {"uint32", VJ_U32},        [13] = {"uint64", VJ_U64},         [14] = {"complex64", VJ_NO_DTYPE},
-    [15] = {"complex128", VJ_NO_DTYPE}, [16] = {"bfloat16", VJ_BF16},    [17] = {"float8e4m3fn", VJ_NO_DTYPE},
-    [18] = {"float8e4m3fnuz", VJ_NO_DTYPE}, [19] = {"float8e5m2", VJ_NO_DTYPE}, [20] = {"float8e5m2fnuz", VJ_NO_DTYPE},
-    [21] = {"uint4", VJ_NO_DTYPE},    [22] = {"int4", VJ_NO_DTYPE},      [23] = {"float4e2m1", VJ_NO_DTYPE},
+    [0] = {"undefined", VJ_NO_DTYPE},
+    [1] = {"float", VJ_F32},
+    [2] = {"uint8", VJ_U8},
+    [3] = {"int8", VJ_I8},
+    [4] = {"uint16", VJ_U16},
+    [5] = {"int16", VJ_I16},
+    [6] = {"int32", VJ_I32},
+    [7] = {"int64", VJ_I64},
+    [8] = {"string", VJ_NO_DTYPE},
+    [9] = {"bool", VJ_BOOL},
+    [10] = {"float16", VJ_F16},
+    [11] = {"double", VJ_F64},
+    [12] = {"uint32", VJ_U32},
+    [13] = {"uint64", VJ_U64},
+    [14] = {"complex64", VJ_NO_DTYPE},
+    [15] = {"complex128", VJ_NO_DTYPE},
+    [16] = {"bfloat16", VJ_BF16},
+    [17] = {"float8e4m3fn", VJ_NO_DTYPE},
+    [18] = {"float8e4m3fnuz", VJ_NO_DTYPE},
+    [19] = {"float8e5m2", VJ_NO_DTYPE},
+    [20] = {"float8e5m2fnuz", VJ_NO_DTYPE},
+    [21] = {"uint4", VJ_NO_DTYPE},
+    [22] = {"int4", VJ_NO_DTYPE},
+    [23] = {"float4e2m1", VJ_NO_DTYPE},
 };
 enum { ONNX_DTYPES = sizeof onnx_dtypes / sizeof onnx_dtypes[0] };
 
@@ -39,8 +55,8 @@ bool vj_tensor_shape(const Onnx__TensorProto *t, const char *what, vj_type *type
     vj_dtype dtype = vj_dtype_of_onnx(t->data_type);
     if (dtype == VJ_NO_DTYPE) {
         bool known = t->data_type > 0 && t->data_type < ONNX_DTYPES;
-        vj_fail(error, known ? VJ_UNSUPPORTED : VJ_BAD_INPUT, "%s has element type %s (%d), which is not supported", what,
-                vj_onnx_dtype_name(t->data_type), (int)t->data_type);
+        vj_fail(error, known ? VJ_UNSUPPORTED : VJ_BAD_INPUT, "%s has element type %s (%d), which is not supported",
+                what, vj_onnx_dtype_name(t->data_type), (int)t->data_type);
         return false;
     }
     if (t->n_dims > VJ_MAX_RANK) {
@@ -122,12 +138,17 @@ static bool external_constant(vj_onnx *onnx, const Onnx__TensorProto *t, const c
 
 static uint32_t typed_field(vj_dtype dtype) {
     switch (dtype) {
-    case VJ_F32: return FIELD_FLOAT;
-    case VJ_F64: return FIELD_DOUBLE;
-    case VJ_I64: return FIELD_INT64;
+    case VJ_F32:
+        return FIELD_FLOAT;
+    case VJ_F64:
+        return FIELD_DOUBLE;
+    case VJ_I64:
+        return FIELD_INT64;
     case VJ_U32:
-    case VJ_U64: return FIELD_UINT64;
-    default: return FIELD_INT32; /* narrow integers, booleans, and the bits of float16 and bfloat16 */
+    case VJ_U64:
+        return FIELD_UINT64;
+    default:
+        return FIELD_INT32; /* narrow integers, booleans, and the bits of float16 and bfloat16 */
     }
 }
 
@@ -142,7 +163,8 @@ static bool store_integer(vj_dtype dtype, uint64_t value, uint8_t *to) {
         if (dtype == VJ_BOOL) high = 1;
         if (v < low || v > high) return false;
     }
-    for (size_t i = 0; i < bytes; i++) to[i] = (uint8_t)(value >> (8 * i));
+    for (size_t i = 0; i < bytes; i++)
+        to[i] = (uint8_t)(value >> (8 * i));
     return true;
 }
 
@@ -168,7 +190,8 @@ static bool decode_varints(const vj_source *source, const Onnx__Payload *p, vj_d
             shift += 7;
             if (block[i] & 0x80) continue;
             if (done == elements) return wrong_size(what, "or more elements", done + 1, elements, error);
-            if (!store_integer(dtype, value, to + done * (int64_t)vj_element_bytes(dtype))) return out_of_range(what, error);
+            if (!store_integer(dtype, value, to + done * (int64_t)vj_element_bytes(dtype)))
+                return out_of_range(what, error);
             done++;
             value = 0;
             shift = 0;
@@ -188,8 +211,8 @@ static bool payload_constant(vj_onnx *onnx, const Onnx__TensorProto *t, const ch
     }
     if (p->field == FIELD_RAW || p->field == FIELD_FLOAT || p->field == FIELD_DOUBLE) {
         if (length != bytes) return wrong_size(what, "bytes", length, bytes, error);
-        *constant = (vj_const){
-            .kind = VJ_CONST_BYTES, .source = onnx->source, .offset = (int64_t)p->offset, .length = length};
+        *constant =
+            (vj_const){.kind = VJ_CONST_BYTES, .source = onnx->source, .offset = (int64_t)p->offset, .length = length};
         return true;
     }
     if (elements > length) return wrong_size(what, "or fewer elements", length, elements, error);
@@ -204,9 +227,15 @@ static bool store_typed(const Onnx__TensorProto *t, vj_dtype dtype, int64_t elem
     size_t size = (size_t)vj_element_bytes(dtype);
     for (int64_t i = 0; i < elements; i++, to += size) {
         switch (typed_field(dtype)) {
-        case FIELD_FLOAT: memcpy(to, &t->float_data[i], size); break;
-        case FIELD_DOUBLE: memcpy(to, &t->double_data[i], size); break;
-        case FIELD_INT64: memcpy(to, &t->int64_data[i], size); break;
+        case FIELD_FLOAT:
+            memcpy(to, &t->float_data[i], size);
+            break;
+        case FIELD_DOUBLE:
+            memcpy(to, &t->double_data[i], size);
+            break;
+        case FIELD_INT64:
+            memcpy(to, &t->int64_data[i], size);
+            break;
         case FIELD_UINT64:
             if (!store_integer(dtype, t->uint64_data[i], to)) return false;
             break;
@@ -258,14 +287,15 @@ bool vj_tensor_constant(vj_onnx *onnx, const Onnx__TensorProto *t, const char *w
                         vj_error *error) {
     int64_t elements;
     if (!vj_tensor_shape(t, what, type, &elements, error)) return false;
-    size_t lists = (size_t)(t->n_float_data > 0) + (t->n_int32_data > 0) + (t->n_int64_data > 0) + (t->n_double_data > 0) +
-                   (t->n_uint64_data > 0) + (t->has_raw_data != 0) + t->n_payload;
+    size_t lists = (size_t)(t->n_float_data > 0) + (t->n_int32_data > 0) + (t->n_int64_data > 0) +
+                   (t->n_double_data > 0) + (t->n_uint64_data > 0) + (t->has_raw_data != 0) + t->n_payload;
     bool external = t->data_location == LOCATION_EXTERNAL;
     if (lists > 1 || (external && lists)) {
         vj_fail(error, VJ_BAD_INPUT, "%s has its data in more than one place", what);
         return false;
     }
-    bool ok = external       ? external_constant(onnx, t, what, elements * (int64_t)vj_element_bytes(type->dtype), constant, error)
+    bool ok = external
+                  ? external_constant(onnx, t, what, elements * (int64_t)vj_element_bytes(type->dtype), constant, error)
               : t->n_payload ? payload_constant(onnx, t, what, type, elements, constant, error)
                              : inline_constant(onnx, t, what, type, elements, constant, error);
     return ok && (type->dtype != VJ_BOOL || check_booleans(constant, what, error));

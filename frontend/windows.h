@@ -10,7 +10,8 @@ typedef struct vj_windows {
     bool widened; /* ceil_mode added padding that is not counted */
 } vj_windows;
 
-/* Reads the current node's attributes for an input of this type; `kernel` is the weight's, or NULL to read the attribute. */
+/* Reads the current node's attributes for an input of this type; `kernel` is the weight's, or NULL to read the
+ * attribute. */
 bool vj_read_windows(vj_importer *im, const vj_type *x, const int64_t *kernel, vj_windows *w);
 
 #endif

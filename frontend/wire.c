@@ -109,7 +109,7 @@ enum { WINDOW = 1 << 16 };
 typedef struct walk {
     const vj_source *source;
     vj_error *error;
-    int64_t at;                      /* the next byte */
+    int64_t at;                       /* the next byte */
     int64_t window_start, window_end; /* what `window` holds */
     uint8_t *window;
     uint8_t *out;
@@ -181,7 +181,8 @@ static uint8_t *room(walk *w, size_t bytes) {
     }
     if (w->out_size + bytes > w->out_capacity) {
         size_t capacity = w->out_capacity ? w->out_capacity : 4096;
-        while (capacity < w->out_size + bytes) capacity *= 2;
+        while (capacity < w->out_size + bytes)
+            capacity *= 2;
         uint8_t *grown = realloc(w->out, capacity);
         if (!grown) {
             w->failed = true;
@@ -221,13 +222,15 @@ static size_t put_open_length(walk *w) {
 static void close_length(walk *w, size_t at) {
     if (w->failed) return;
     size_t length = w->out_size - at - 5;
-    for (int i = 0; i < 5; i++) w->out[at + (size_t)i] = (uint8_t)((length >> (7 * i) & 0x7f) | (i < 4 ? 0x80 : 0));
+    for (int i = 0; i < 5; i++)
+        w->out[at + (size_t)i] = (uint8_t)((length >> (7 * i) & 0x7f) | (i < 4 ? 0x80 : 0));
 }
 
 static bool take_byte(walk *w, int64_t end, uint8_t *byte) {
     int64_t have = 0;
     const uint8_t *at = w->at < end ? peek(w, 1, &have) : NULL;
-    if (!at) return broken(w, w->at < w->source->size ? "a field runs past its message" : "the file ends inside a field");
+    if (!at)
+        return broken(w, w->at < w->source->size ? "a field runs past its message" : "the file ends inside a field");
     *byte = *at;
     w->at++;
     return true;
@@ -293,7 +296,8 @@ static bool walk_bytes(walk *w, const rule *r, int64_t end) {
     uint64_t length;
     if (!take_varint(w, end, &length)) return false;
     if (length > (uint64_t)(end - w->at))
-        return broken(w, end < w->source->size ? "a field runs past its message" : "a field runs past the end of the file");
+        return broken(w, end < w->source->size ? "a field runs past its message"
+                                               : "a field runs past the end of the file");
     int64_t size = (int64_t)length;
     if (!r) {
         w->at += size;
@@ -337,7 +341,8 @@ static bool walk_field(walk *w, message kind, int64_t end) {
     const rule *r = find_rule(kind, number);
     if (wire == WIRE_BYTES) return walk_bytes(w, r, end);
     if (wire != WIRE_VARINT && wire != WIRE_64 && wire != WIRE_32) return broken(w, "a field has an unknown wire type");
-    if (r && (r->action == ACTION_TEXT || r->action == ACTION_CHILD)) return broken(w, "a field has the wrong wire type");
+    if (r && (r->action == ACTION_TEXT || r->action == ACTION_CHILD))
+        return broken(w, "a field has the wrong wire type");
     uint64_t value = 0;
     if (wire == WIRE_VARINT) {
         if (!take_varint(w, end, &value)) return false;

@@ -54,7 +54,8 @@ static void over_models(void (*each)(const uint8_t *model, size_t size, int inde
         const uint8_t *model = vj_pack_bytes(&pack, &size);
         vj_pack_u32(&pack);
         vj_pack_tensor tensors[VJ_PACK_TENSORS];
-        for (int i = 0; i < 2; i++) vj_pack_free_tensors(tensors, vj_pack_tensors(&pack, tensors));
+        for (int i = 0; i < 2; i++)
+            vj_pack_free_tensors(tensors, vj_pack_tensors(&pack, tensors));
         each(model, size, index);
     }
     vj_pack_close(&pack);
@@ -91,7 +92,8 @@ static void flip(const uint8_t *model, size_t size, int index) {
     uint64_t seed = (uint64_t)index + 1;
     for (int round = 0; round < 60; round++) {
         memcpy(copy, model, size);
-        for (uint64_t n = 1 + next_random(&seed) % 4; n > 0; n--) copy[next_random(&seed) % size] = (uint8_t)next_random(&seed);
+        for (uint64_t n = 1 + next_random(&seed) % 4; n > 0; n--)
+            copy[next_random(&seed) % size] = (uint8_t)next_random(&seed);
         vj_error error = {0};
         import_bytes(copy, size, &error);
     }
@@ -104,7 +106,8 @@ static void flipped_bytes_do_no_harm(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(each_failure_is_told), cmocka_unit_test(cut_models_fail_cleanly),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(each_failure_is_told),
+                                       cmocka_unit_test(cut_models_fail_cleanly),
                                        cmocka_unit_test(flipped_bytes_do_no_harm)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* model_eval.c - a tool for developers and tests/frontend/zoo.py: imports a model and runs it in the reference evaluator.
+/* model_eval.c - a tool for developers and tests/frontend/zoo.py: imports a model and runs it in the reference
+ * evaluator.
  *
  *     model_eval MODEL.onnx BATCH INPUT.raw... > OUTPUTS.f64      (BATCH 0: print the function instead)
  *     model_eval -f K MODEL.onnx BATCH INPUT.raw... > OUTPUTS.f64 (compiled for the fixed batch K)
@@ -21,7 +22,8 @@ static void warn(void *self, const char *text) {
 }
 
 /* Inputs are float32 in these files. */
-static vj_tensor *read_input(vj_arena *arena, const vj_func *f, int32_t i, int64_t n, const char *path, vj_error *error) {
+static vj_tensor *read_input(vj_arena *arena, const vj_func *f, int32_t i, int64_t n, const char *path,
+                             vj_error *error) {
     vj_type type = *vj_type_at(f, f->inputs[i]);
     for (int32_t d = 0; d < type.rank; d++)
         if (type.dims[d].sym) type.dims[d] = vj_dim_const(type.dims[d].c * n);
@@ -29,7 +31,8 @@ static vj_tensor *read_input(vj_arena *arena, const vj_func *f, int32_t i, int64
     FILE *file = t && t->f ? fopen(path, "rb") : NULL;
     float x;
     int64_t count = 0;
-    while (file && count < t->count && fread(&x, sizeof x, 1, file) == 1) t->f[count++] = (double)x;
+    while (file && count < t->count && fread(&x, sizeof x, 1, file) == 1)
+        t->f[count++] = (double)x;
     if (file) fclose(file);
     if (t && count != t->count) vj_fail(error, VJ_BAD_INPUT, "%s: not %lld float32 numbers", path, (long long)t->count);
     return t;

@@ -18,7 +18,8 @@ static const double tolerance = 4e-6;
 
 static vj_tensor *tensor_of(vj_arena *arena, const vj_func *f, int32_t i, const vj_pack_tensor *from, vj_error *error) {
     vj_type type = {.dtype = vj_type_at(f, f->inputs[i])->dtype, .rank = (int32_t)from->rank};
-    for (uint32_t d = 0; d < from->rank; d++) type.dims[d] = vj_dim_const(from->dims[d]);
+    for (uint32_t d = 0; d < from->rank; d++)
+        type.dims[d] = vj_dim_const(from->dims[d]);
     vj_tensor *t = vj_tensor_new(arena, &type, error);
     if (!t || t->count != from->count || (t->f != NULL) == from->is_integer) return NULL;
     if (t->f)
@@ -30,7 +31,8 @@ static vj_tensor *tensor_of(vj_arena *arena, const vj_func *f, int32_t i, const 
 
 static bool same_dims(const vj_tensor *got, const vj_pack_tensor *want) {
     bool same = got->type.rank == (int32_t)want->rank && (got->f == NULL) == want->is_integer;
-    for (uint32_t d = 0; same && d < want->rank; d++) same = got->type.dims[d].c == want->dims[d];
+    for (uint32_t d = 0; same && d < want->rank; d++)
+        same = got->type.dims[d].c == want->dims[d];
     return same;
 }
 
@@ -63,11 +65,14 @@ static bool run_case(const uint8_t *model, size_t size, int64_t batch, const vj_
         ok = false;
         vj_fail(&error, VJ_DIFFERS, "the batch is %s", batch ? "not open" : "open");
     }
-    for (uint32_t i = 0; ok && i < in_count; i++) ok = (inputs[i] = tensor_of(arena, f, (int32_t)i, &in[i], &error)) != NULL;
+    for (uint32_t i = 0; ok && i < in_count; i++)
+        ok = (inputs[i] = tensor_of(arena, f, (int32_t)i, &in[i], &error)) != NULL;
     ok = ok && vj_eval(arena, f, batch ? batch : 1, inputs, outputs, true, &error);
     for (uint32_t i = 0; ok && i < want_count; i++) {
-        if (!same_dims(outputs[i], &want[i])) ok = vj_fail(&error, VJ_DIFFERS, "result %u differs in shape", i) == VJ_OK;
-        else if (!same_numbers(outputs[i], &want[i])) ok = vj_fail(&error, VJ_DIFFERS, "result %u differs", i) == VJ_OK;
+        if (!same_dims(outputs[i], &want[i]))
+            ok = vj_fail(&error, VJ_DIFFERS, "result %u differs in shape", i) == VJ_OK;
+        else if (!same_numbers(outputs[i], &want[i]))
+            ok = vj_fail(&error, VJ_DIFFERS, "result %u differs", i) == VJ_OK;
     }
     snprintf(why, room, "%s", error.text);
     vj_onnx_close(onnx);
