@@ -181,6 +181,35 @@ static void takes_a_batch(void **state) {
     vj_arena_free(arena);
 }
 
+/* u64 is kept as the bits of an int64: 2^64 - 1 is -1 there. */
+static void keeps_unsigned_64(void **state) {
+    (void)state;
+    static const struct {
+        const char *op, *result;
+        int64_t expected;
+    } cases[] = {
+        {"div", "u64", INT64_MAX}, {"mod", "u64", 1}, {"max", "u64", -1}, {"min", "u64", 2}, {"lt", "bool", 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        vj_arena *arena = vj_arena_new();
+        vj_error error = {0};
+        vj_tensor *y;
+        const char *text = vj_sprintf(arena,
+                                      "func @main(%%x: u64[1]) -> %s[1] {\n  @t = const splat(2.0) : u64[1]\n"
+                                      "  %%y = %s %%x, @t : %s[1]\n  return %%y\n}\n",
+                                      cases[i].result, cases[i].op, cases[i].result);
+        assert_true(evaluate(arena, text, 1, (double[]){-1}, false, &y, &error));
+        assert_int_equal(y->i[0], cases[i].expected);
+        vj_arena_free(arena);
+    }
+    vj_arena *arena = vj_arena_new();
+    vj_error error = {0};
+    vj_tensor *y;
+    assert_true(evaluate(arena, "func @main(%x: u64[1]) -> f64[1] {\n  %y = cast %x to=f64 : f64[1]\n  return %y\n}\n",
+                         1, (double[]){-1}, false, &y, &error));
+    assert_true(y->f[0] == 0x1p64);
+    vj_arena_free(arena);
+}
+
 static void refuses(const char *text, double x, const char *words) {
     vj_arena *arena = vj_arena_new();
     vj_error error = {0};
@@ -221,6 +250,7 @@ int main(void) {
         cmocka_unit_test(cases_agree),        cmocka_unit_test(rounds_when_told),
         cmocka_unit_test(rounds_halves),      cmocka_unit_test(takes_a_batch),
         cmocka_unit_test(refuses_bad_values), cmocka_unit_test(leaves_out_what_no_output_needs),
+        cmocka_unit_test(keeps_unsigned_64),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
