@@ -1,0 +1,309 @@
+/* vmath.c - every vector function over the whole range of floats, against the C library in double precision.
+ *
+ * Samples: every 997th bit pattern (4.3 million, NaNs among them), and all patterns around powers of two, zero, the
+ * infinities, and the places where the implementations change their way. Bounds are those that backend/vmath.c states.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <float.h>
+#include <llvm-c/Analysis.h>
+#include <llvm-c/LLJIT.h>
+#include <llvm-c/Target.h>
+#include <llvm-c/TargetMachine.h>
+#include <llvm-c/Transforms/PassBuilder.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/gen.h"
+#include "ir/eval.h"
+
+#define BLOCK 4096
+
+typedef void (*map_fn)(const float *x, const float *y, float *out);
+
+enum { EXP2 = VJ_X_COUNT, EXP_NEGATIVE };
+
+typedef struct code {
+    LLVMOrcLLJITRef jit;
+    map_fn map;
+} code;
+
+static LLVMTargetMachineRef machine_of(const vj_target *target) {
+    LLVMInitializeX86TargetInfo();
+    LLVMInitializeX86Target();
+    LLVMInitializeX86TargetMC();
+    LLVMInitializeX86AsmPrinter();
+    LLVMTargetRef t;
+    char *message = NULL;
+    assert_false(LLVMGetTargetFromTriple(target->triple, &t, &message));
+    return LLVMCreateTargetMachine(t, target->triple, target->llvm_cpu, target->llvm_features,
+                                   LLVMCodeGenLevelAggressive, LLVMRelocPIC, LLVMCodeModelSmall);
+}
+
+static LLVMValueRef apply(vj_gen *g, int op, LLVMValueRef x, LLVMValueRef y) {
+    switch (op) {
+    case EXP2:
+        return vj_exp2(g, x);
+    case EXP_NEGATIVE:
+        return vj_exp_negative(g, x);
+    case VJ_X_POW:
+        return vj_math_pow(g, x, y);
+    default:
+        return vj_math(g, (vj_xop)op, x);
+    }
+}
+
+/* void map(x, y, out): BLOCK elements, `lanes` at a time. A symbol that the code would need fails the lookup. */
+static code make(const vj_target *target, int op, int32_t lanes) {
+    LLVMContextRef context = LLVMContextCreate();
+    vj_error error = {0};
+    vj_gen gen = {.context = context,
+                  .module = LLVMModuleCreateWithNameInContext("vmath", context),
+                  .target = target,
+                  .lanes = lanes,
+                  .error = &error,
+                  .i1 = LLVMInt1TypeInContext(context),
+                  .i8 = LLVMInt8TypeInContext(context),
+                  .i32 = LLVMInt32TypeInContext(context),
+                  .i64 = LLVMInt64TypeInContext(context),
+                  .f32 = LLVMFloatTypeInContext(context),
+                  .f64 = LLVMDoubleTypeInContext(context),
+                  .ptr = LLVMPointerTypeInContext(context, 0)};
+    vj_gen *g = &gen;
+    LLVMTypeRef parameters[3] = {g->ptr, g->ptr, g->ptr};
+    g->function =
+        LLVMAddFunction(g->module, "map", LLVMFunctionType(LLVMVoidTypeInContext(context), parameters, 3, false));
+    g->b = LLVMCreateBuilderInContext(context);
+    LLVMPositionBuilderAtEnd(g->b, LLVMAppendBasicBlockInContext(context, g->function, ""));
+    vj_loop loop;
+    vj_loop_begin(g, &loop, vj_i64(g, 0), vj_i64(g, BLOCK), lanes, true, NULL, 0);
+    LLVMValueRef x = vj_element(g, LLVMGetParam(g->function, 0), VJ_F32, loop.index);
+    LLVMValueRef y = vj_element(g, LLVMGetParam(g->function, 1), VJ_F32, loop.index);
+    LLVMValueRef to = vj_element(g, LLVMGetParam(g->function, 2), VJ_F32, loop.index);
+    LLVMValueRef result =
+        apply(g, op, vj_load_vector(g, x, VJ_F32, lanes, NULL, NULL), vj_load_vector(g, y, VJ_F32, lanes, NULL, NULL));
+    vj_store_vector(g, to, result, NULL);
+    vj_loop_end(g, &loop, NULL);
+    LLVMBuildRetVoid(g->b);
+    LLVMDisposeBuilder(g->b);
+    assert_int_equal(error.status, VJ_OK);
+
+    LLVMTargetMachineRef machine = machine_of(target);
+    LLVMSetTarget(g->module, target->triple);
+    char *message = NULL;
+    assert_false(LLVMVerifyModule(g->module, LLVMReturnStatusAction, &message));
+    LLVMDisposeMessage(message);
+    LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
+    assert_null(LLVMRunPasses(g->module, "function(instcombine,early-cse,loop-mssa(licm))", machine, options));
+    LLVMDisposePassBuilderOptions(options);
+    LLVMMemoryBufferRef object = NULL;
+    assert_false(LLVMTargetMachineEmitToMemoryBuffer(machine, g->module, LLVMObjectFile, &message, &object));
+    LLVMDisposeTargetMachine(machine);
+    LLVMDisposeModule(g->module);
+    LLVMContextDispose(context);
+    code c = {0};
+    LLVMOrcExecutorAddress address = 0;
+    assert_null(LLVMOrcCreateLLJIT(&c.jit, NULL));
+    assert_null(LLVMOrcLLJITAddObjectFile(c.jit, LLVMOrcLLJITGetMainJITDylib(c.jit), object));
+    assert_null(LLVMOrcLLJITLookup(c.jit, &address, "map"));
+    c.map = (map_fn)(uintptr_t)address;
+    return c;
+}
+
+static float from_bits(uint32_t bits) {
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* Distance between neighbouring floats at y. */
+static double ulp_at(double y) {
+    const double size = fabs(y);
+    if (size < 0x1p-126) return 0x1p-149;
+    int exponent;
+    frexp(size > FLT_MAX ? FLT_MAX : size, &exponent);
+    return ldexp(1, exponent - 24);
+}
+
+typedef struct function {
+    const char *name;
+    int op;
+    double (*truth)(double x);
+    double ulps;     /* 0: absolute */
+    double absolute; /* times max(|truth|, 1) */
+    double limit;    /* only for |x| up to this; 0: all */
+    double top;      /* only for x up to this; 0: all */
+} function;
+
+static double sigmoid(double x) { return x < 0 ? exp(x) / (1 + exp(x)) : 1 / (1 + exp(-x)); }
+static double gelu_erf(double x) { return isinf(x) ? (x > 0 ? x : 0) : vj_gelu_erf(x); }
+static double gelu_tanh(double x) { return x * sigmoid(1.5957691216057307117 * (x + 0.044715 * x * x * x)); }
+static double gelu_tanh_limit(double x) { return isinf(x) ? (x > 0 ? x : 0) : gelu_tanh(x); }
+
+static const function functions[] = {
+    {"exp", VJ_X_EXP, exp, 2, 0, 0, 0},
+    {"exp2", EXP2, exp2, 2, 0, 0, 0},
+    {"exp_negative", EXP_NEGATIVE, exp, 2, 0x1p-126, 0, -1e-30},
+    {"log", VJ_X_LOG, log, 2, 0, 0, 0},
+    {"erf", VJ_X_ERF, erf, 3, 0, 0, 0},
+    {"tanh", VJ_X_TANH, tanh, 3, 0, 0, 0},
+    {"sigmoid", VJ_X_SIGMOID, sigmoid, 4, 0, 0, 0},
+    {"gelu_erf", VJ_X_GELU_ERF, gelu_erf, 0, 1.5e-7, 0, 0},
+    {"gelu_tanh", VJ_X_GELU_TANH, gelu_tanh_limit, 0, 4e-7, 0, 0},
+    {"sin", VJ_X_SIN, sin, 2, 1e-7, 1.6e6, 0},
+    {"cos", VJ_X_COS, cos, 2, 1e-7, 1.6e6, 0},
+};
+
+typedef struct worst {
+    double error; /* as a part of the bound */
+    float x, y, got;
+    double want;
+} worst;
+
+static void judge(worst *w, float x, float y, float got, double want, double ulps, double absolute) {
+    double error;
+    const float rounded = (float)want;
+    if (isnan(want) || isnan(got))
+        error = isnan(want) && isnan(got) ? 0 : INFINITY;
+    else if (isinf(rounded) || isinf(got))
+        error =
+            got == rounded || (ulps > 0 && fabs(want) > FLT_MAX * 0.9999999 && fabs((double)got) > FLT_MAX * 0.9999999)
+                ? 0
+                : INFINITY;
+    else {
+        double bound = ulps * ulp_at(want);
+        const double floor = absolute * fmax(fabs(want), 1);
+        if (floor > bound) bound = floor;
+        error = fabs((double)got - want) / bound;
+    }
+    if (error > w->error) *w = (worst){error, x, y, got, want};
+}
+
+static void run(const code *c, const function *f, const float *x, int32_t count, worst *w) {
+    static float in[BLOCK], out[BLOCK];
+    memset(in, 0, sizeof in);
+    memcpy(in, x, (size_t)count * sizeof *in);
+    c->map(in, in, out);
+    for (int32_t i = 0; i < count; i++) {
+        if (f->limit != 0 && fabs((double)in[i]) > f->limit) continue;
+        if (f->top != 0 && !isnan(in[i]) && in[i] > f->top) continue;
+        judge(w, in[i], 0, out[i], f->truth((double)in[i]), f->ulps, f->absolute);
+    }
+}
+
+static void sweep(const code *c, const function *f, uint64_t step, worst *w) {
+    static float block[BLOCK];
+    int32_t count = 0;
+    for (uint64_t bits = 0; bits <= UINT32_MAX; bits += step) {
+        block[count++] = from_bits((uint32_t)bits);
+        if (count == BLOCK) {
+            run(c, f, block, count, w);
+            count = 0;
+        }
+    }
+    run(c, f, block, count, w);
+}
+
+/* The 64 floats on both sides of each edge. */
+static void edges(const code *c, const function *f, worst *w) {
+    static const float at[] = {0,     0x1p-126f,  1,       0.92f,     0.625f,      0.9277f,     4,          6.5f,
+                               10,    15,         16.64f,  87.33654f, 88.7f,       89,          88.722839f, 103.97208f,
+                               105,   104,        126,     127,       128,         129,         149,        150,
+                               151,   0.7853982f, 0.5f,    2.0f,      1.41421356f, 0.70710678f, 1e6f,       1e20f,
+                               1e30f, 1e38f,      FLT_MAX, INFINITY,  1e-20f,      1e-30f,      3.1415927f, 1.5707964f};
+    float block[256];
+    for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
+        uint32_t bits;
+        memcpy(&bits, &at[i], sizeof bits);
+        for (int32_t j = 0; j < 128; j++) {
+            block[2 * j] = from_bits(bits + (uint32_t)j - 64);
+            block[2 * j + 1] = -block[2 * j];
+        }
+        run(c, f, block, 256, w);
+    }
+    for (uint32_t exponent = 0; exponent < 256; exponent++) {
+        for (uint32_t j = 0; j < 128; j++) {
+            block[2 * j] = from_bits((exponent << 23) + j - 64);
+            block[2 * j + 1] = -block[2 * j];
+        }
+        run(c, f, block, 256, w);
+    }
+}
+
+static bool runs_here(const vj_target *target) {
+    const vj_target *host = vj_target_host();
+    return strcmp(host->triple, target->triple) == 0 && (target->cpu_feature_bits & ~host->cpu_feature_bits) == 0;
+}
+
+static void test_function(void **state) {
+    const function *f = *state;
+    for (int32_t t = 0; t < vj_target_count(); t++) {
+        const vj_target *target = vj_target_at(t);
+        if (!runs_here(target)) continue;
+        for (int32_t lanes = 1; lanes <= 16; lanes = lanes == 1 ? target->vector_bytes / 4 : lanes * 16) {
+            code c = make(target, f->op, lanes);
+            worst w = {0};
+            edges(&c, f, &w);
+            sweep(&c, f, lanes == 1 ? 99991 : 997, &w);
+            print_message("%-13s %-10s %2d lanes: %.3f of the bound at %a: %a, truly %a\n", f->name, target->name,
+                          (int)lanes, w.error, (double)w.x, (double)w.got, w.want);
+            assert_true(w.error <= 1);
+            LLVMErrorRef error = LLVMOrcDisposeLLJIT(c.jit);
+            assert_null(error);
+        }
+    }
+}
+
+static void test_pow(void **state) {
+    (void)state;
+    static const float special[] = {0,   1,        2,        3,     0.5f,  1.5f,     0x1p-149f,   0x1p-126f, 7,
+                                    100, 16777216, 16777218, 1e10f, 3e38f, INFINITY, 0.99999994f, 1.0000001f};
+    enum { COUNT = sizeof special / sizeof *special };
+    for (int32_t t = 0; t < vj_target_count(); t++) {
+        const vj_target *target = vj_target_at(t);
+        if (!runs_here(target)) continue;
+        code c = make(target, VJ_X_POW, target->vector_bytes / 4);
+        worst w = {0};
+        static float x[BLOCK], y[BLOCK], out[BLOCK];
+        int32_t at = 0;
+        for (int32_t i = 0; i < 2 * COUNT + 1; i++)
+            for (int32_t j = 0; j < 2 * COUNT + 1; j++, at++) {
+                x[at] = i == 2 * COUNT ? NAN : i < COUNT ? special[i] : -special[i - COUNT];
+                y[at] = j == 2 * COUNT ? NAN : j < COUNT ? special[j] : -special[j - COUNT];
+            }
+        c.map(x, y, out);
+        for (int32_t i = 0; i < at; i++)
+            judge(&w, x[i], y[i], out[i], pow((double)x[i], (double)y[i]), 1, 0);
+        uint64_t seed = 1;
+        for (int32_t block = 0; block < 500; block++) {
+            for (int32_t i = 0; i < BLOCK; i++) {
+                seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+                x[i] = from_bits((uint32_t)(seed >> 33) & (i % 7 ? 0x7fffffffu : 0xffffffffu));
+                y[i] = ldexpf((float)(int32_t)(seed >> 32), (int)(seed >> 20 & 15) - 38);
+            }
+            c.map(x, y, out);
+            for (int32_t i = 0; i < BLOCK; i++)
+                judge(&w, x[i], y[i], out[i], pow((double)x[i], (double)y[i]), 1, 0);
+        }
+        print_message("pow           %-10s %.3f of the bound at %a, %a: %a, truly %a\n", target->name, w.error,
+                      (double)w.x, (double)w.y, (double)w.got, w.want);
+        assert_true(w.error <= 1);
+        LLVMErrorRef error = LLVMOrcDisposeLLJIT(c.jit);
+        assert_null(error);
+    }
+}
+
+int main(void) {
+    enum { COUNT = sizeof functions / sizeof *functions };
+    struct CMUnitTest tests[COUNT + 1];
+    for (size_t i = 0; i < COUNT; i++)
+        tests[i] = (struct CMUnitTest){functions[i].name, test_function, NULL, NULL, (void *)(uintptr_t)&functions[i]};
+    tests[COUNT] = (struct CMUnitTest)cmocka_unit_test(test_pow);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
