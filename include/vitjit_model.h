@@ -63,6 +63,7 @@ typedef struct vj_model {
     int64_t max_batch; /* 1 when the batch is baked into the graph */
     int32_t phase_count;
     int32_t cpu_feature_bits; /* VJ_CPU_*, what init demands */
+    uint64_t weights_digest[2]; /* stands in the header of the packed weights' file; init compares */
 } vj_model;
 
 /* CPU features that an object can demand. */
