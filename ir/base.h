@@ -112,6 +112,10 @@ typedef struct vj_error {
 vj_status vj_fail(vj_error *error, vj_status status, const char *format, ...) VJ_PRINTF(3, 4);
 void vj_hint(vj_error *error, const char *format, ...) VJ_PRINTF(2, 3);
 
+/* number.c: as strtod and snprintf("%.*g"), but always with a point, whatever locale the host program has set. */
+double vj_strtod(const char *text, char **end);
+void vj_print_double(char out[40], int precision, double value);
+
 /* A growing text, in an arena. */
 typedef struct vj_text {
     vj_arena *arena;

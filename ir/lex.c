@@ -169,7 +169,7 @@ bool vj_lex_to_uint(vj_lexer *l, vj_span number, uint64_t *value) {
 bool vj_lex_to_float(vj_lexer *l, vj_span number, double *value) {
     char copy[64], *end;
     if (!copy_number(l, number, copy)) return false;
-    *value = strtod(copy, &end);
+    *value = vj_strtod(copy, &end);
     return (end != copy && !*end) || vj_lex_fail(l, number.at, "'%s' is no number", copy);
 }
 
@@ -205,8 +205,8 @@ void vj_text_float(vj_text *text, vj_dtype dtype, double value) {
         return;
     }
     for (int precision = 1; precision <= 17; precision++) {
-        snprintf(digits, sizeof digits, "%.*g", precision, value);
-        double back = strtod(digits, NULL);
+        vj_print_double(digits, precision, value);
+        double back = vj_strtod(digits, NULL);
         if (back == value || (dtype == VJ_F32 && (float)back == (float)value)) break;
     }
     vj_text_add(text, "%s", digits);

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <locale.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -195,6 +196,28 @@ static void several_functions_stand_in_one_text(void **state) {
     vj_arena_free(arena);
 }
 
+/* A large constant that lives in memory alone has no text to be read back from. */
+static void large_computed_constants_are_elided(void **state) {
+    (void)state;
+    vj_arena *arena = vj_arena_new();
+    vj_func *f = parse(arena, "func @f() { }");
+    double numbers[100] = {0};
+    vj_add_output(f, "y", vj_add_const_f64(f, VJ_F32, 1, (int64_t[]){100}, numbers));
+    expect(f, "func @f() -> f32[100] {\n  @0 = const bytes(400) : f32[100]\n  return @0 as y\n}\n");
+    vj_arena_free(arena);
+}
+
+/* The host program may have set a locale with a decimal comma (only where one is installed). */
+static void numbers_have_points_in_every_locale(void **state) {
+    (void)state;
+    if (!setlocale(LC_ALL, "de_DE.UTF-8") && !setlocale(LC_ALL, "fr_FR.UTF-8")) skip();
+    vj_arena *arena = vj_arena_new();
+    const char *text = "func @f() -> f32[2] {\n  @0 = const [0.5,1.5] : f32[2]\n  return @0\n}\n";
+    expect(parse(arena, text), text);
+    setlocale(LC_ALL, "C");
+    vj_arena_free(arena);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(uses_are_replaced_and_order_restored),
@@ -207,6 +230,8 @@ int main(void) {
         cmocka_unit_test(a_refused_node_leaves_no_trace),
         cmocka_unit_test(the_batch_is_noticed),
         cmocka_unit_test(several_functions_stand_in_one_text),
+        cmocka_unit_test(large_computed_constants_are_elided),
+        cmocka_unit_test(numbers_have_points_in_every_locale),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
