@@ -148,6 +148,27 @@ static bool check_attention(const vj_verify_at *at) {
 
 /* Results */
 
+/* Does every axis of [first, first + count) with more than one point move the access? Else points share an element. */
+static bool moved_by_each(const vj_kernel *k, const vj_access *access, int32_t first, int32_t count) {
+    for (int32_t a = first; a < first + count; a++)
+        if (k->extent[a] > 1 && access->stride[a] == 0) return false;
+    return true;
+}
+
+static bool has_own_elements(const vj_kernel *k, const vj_access *access, int32_t segment) {
+    const int32_t outer = k->rank - k->row_axes, first = segment >= 0 ? 1 : 0;
+    switch (k->kind) {
+    case VJ_KERNEL_GEMM:
+        return moved_by_each(k, access, 0, k->row_axes) &&
+               moved_by_each(k, access, k->row_axes + first, k->col_axes - first);
+    case VJ_KERNEL_ATTENTION:
+        return moved_by_each(k, access, 0, k->batch_axes + 1) && moved_by_each(k, access, k->batch_axes + 3, 1);
+    default:
+        return moved_by_each(k, access, 0, outer) &&
+               (moved_by_each(k, access, outer, k->row_axes) || !moved_by(k, access, outer, k->row_axes));
+    }
+}
+
 static bool check_out(const vj_verify_at *at, const vj_out *out) {
     const vj_kernel *k = at->k;
     if (!has_access(k, out->access)) return fail(at, "a result has no access");
@@ -165,7 +186,7 @@ static bool check_out(const vj_verify_at *at, const vj_out *out) {
         return fail(at, "a result moves with the depth");
     if (k->kind == VJ_KERNEL_ATTENTION && moved_by(k, access, k->batch_axes + 1, 2))
         return fail(at, "a result moves with keys or the head dim");
-    return true;
+    return has_own_elements(k, access, out->segment) || fail(at, "points store a result to one element");
 }
 
 static bool check_kernel(const vj_verify_at *at) {

@@ -317,6 +317,9 @@ static void verifier_refuses(void **state) {
     refuses(attention, "value i4:3", "value i4:3, i5:2", "sum up");
     refuses(norm, "out %y[7*i0 + i1]", "out %y[7*i0]", "no place here");
     refuses(segments, "B %b[3*i1 + i2 + 6*i3]", "B %b[i1 + 2*i2 + 6*i3]", "unit stride");
+    refuses(segments, "%t[i0 + 5*i2]", "%t[5*i2]", "one element");
+    refuses(norm, "out %y[7*i0 + i1]", "out %y[i1]", "one element");
+    refuses(attention, "out %y[12*i0 + 3*i1 + i4]", "out %y[3*i1 + i4]", "one element");
     refuses(segments, "i1=1", "i1=2", "segment");
     refuses(segments, "mod(i0 - 2, 5)", "mod(i0 - 6, 5)", "below -extent");
 }
