@@ -87,13 +87,20 @@ static uint64_t next_random(uint64_t *seed) {
     return *seed >> 33;
 }
 
+/* One or two places: a bit turned, a byte one up or down, or another byte. */
 static void flip(const uint8_t *model, size_t size, int index) {
     uint8_t *copy = malloc(size);
     uint64_t seed = (uint64_t)index + 1;
-    for (int round = 0; round < 60; round++) {
+    for (int round = 0; round < 400; round++) {
         memcpy(copy, model, size);
-        for (uint64_t n = 1 + next_random(&seed) % 4; n > 0; n--)
-            copy[next_random(&seed) % size] = (uint8_t)next_random(&seed);
+        for (uint64_t n = 1 + next_random(&seed) % 2; n > 0; n--) {
+            uint8_t *at = &copy[next_random(&seed) % size];
+            uint64_t how = next_random(&seed) % 4, value = next_random(&seed);
+            if (how == 0) *at ^= (uint8_t)(1u << value % 8);
+            if (how == 1) *at = (uint8_t)(*at + 1);
+            if (how == 2) *at = (uint8_t)(*at - 1);
+            if (how == 3) *at = (uint8_t)value;
+        }
         vj_error error = {0};
         import_bytes(copy, size, &error);
     }

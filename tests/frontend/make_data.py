@@ -422,6 +422,8 @@ def broken():
     m = base()
     m.graph.sparse_initializer.add().dims.append(3)
     fails("sparse initializer", m, 3, "sparse")
+    fails("huge result", model_of([n("Expand", ["x", "s"], ["y"], name="e")], x, ["y"], consts={"s": i64(2**30, 2**30, 1, 1)}), 2,
+          "does not fit")
     m = base()
     m.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 2**62
     fails("huge input", m, 2, "too large")
