@@ -21,8 +21,7 @@ void vj_gemm_point(const vj_gemm *m, const vj_gemm_tile *t, int32_t r, int32_t j
     point->mask = lanes < m->lanes ? vj_mask_first(g, vj_i64(g, lanes), m->lanes) : NULL;
 }
 
-/* The digits of `number` over axes [first, first + count), the last fastest. */
-static void digits(const vj_gemm *m, LLVMValueRef number, int32_t first, int32_t count, LLVMValueRef *index) {
+void vj_gemm_digits(const vj_gemm *m, LLVMValueRef number, int32_t first, int32_t count, LLVMValueRef *index) {
     const vj_gen *g = m->g;
     for (int32_t axis = first + count - 1; axis >= first; axis--) {
         if (axis == first) {
@@ -90,7 +89,7 @@ static void emit_rows(const vj_gemm *m, vj_gemm_tile *t, LLVMValueRef block, LLV
     LLVMValueRef end = LLVMBuildMul(g->b, LLVMBuildAdd(g->b, block, vj_i64(g, 1), ""), total, "");
     LLVMValueRef last = LLVMBuildUDiv(g->b, end, vj_i64(g, blocks), "");
     if (outer == 1) {
-        if (m->inner_row >= 0) digits(m, vj_i64(g, 0), m->first_row, (int32_t)outer_axes, t->index);
+        if (m->inner_row >= 0) vj_gemm_digits(m, vj_i64(g, 0), m->first_row, (int32_t)outer_axes, t->index);
         emit_inner_rows(m, t, first, last, panel, all);
         return;
     }
@@ -99,7 +98,7 @@ static void emit_rows(const vj_gemm *m, vj_gemm_tile *t, LLVMValueRef block, LLV
     if (!all) to = LLVMBuildUDiv(g->b, LLVMBuildAdd(g->b, last, vj_i64(g, tiles - 1), ""), count, "");
     vj_loop loop;
     vj_loop_begin(g, &loop, from, to, 1, all, NULL, 0);
-    digits(m, loop.index, m->first_row, (int32_t)outer_axes, t->index);
+    vj_gemm_digits(m, loop.index, m->first_row, (int32_t)outer_axes, t->index);
     LLVMValueRef start = LLVMBuildMul(g->b, loop.index, count, "");
     emit_inner_rows(m, t, LLVMBuildSub(g->b, first, start, ""), LLVMBuildSub(g->b, last, start, ""), NULL, all);
     vj_loop_end(g, &loop, NULL);
@@ -114,7 +113,7 @@ static void emit_columns(const vj_gemm *m, vj_gemm_tile *t, LLVMValueRef tile, i
     t->first_col = LLVMBuildMul(g->b, tile, vj_i64(g, full), "");
     for (int32_t j = 0; j < t->width; j++) {
         LLVMValueRef number = LLVMBuildAdd(g->b, t->first_col, vj_i64(g, (int64_t)j * m->lanes), "");
-        digits(m, number, m->first_col, m->k->col_axes, t->col_index[j]);
+        vj_gemm_digits(m, number, m->first_col, m->k->col_axes, t->col_index[j]);
     }
     LLVMValueRef panel = NULL;
     if (m->s->prefetch && m->b_mode == VJ_B_PANELS) {
@@ -161,7 +160,13 @@ void vj_gen_gemm(vj_gen *g) {
     m->a = LLVMGetParam(g->function, (unsigned)k->a);
     m->b = LLVMGetParam(g->function, (unsigned)k->b);
     assert(k->col_axes > 0);
+    if (g->p->buffers[k->access[k->a].buffer].dtype != VJ_F32 ||
+        g->p->buffers[k->access[k->b].buffer].dtype != VJ_F32) {
+        vj_fail(g->error, VJ_UNSUPPORTED, "kernel '%s': products are made of f32 only", k->name);
+        return;
+    }
     vj_gemm_plan_depth(m);
+    vj_gemm_plan_store(m);
     const int64_t tiles = vj_ceil_div(m->n, (int64_t)s->width * m->lanes);
     const int64_t groups = vj_ceil_div(tiles, s->unit_col_tiles);
     vj_loop loop;
@@ -172,7 +177,7 @@ void vj_gen_gemm(vj_gen *g) {
     vj_gemm_tile tile = {0};
     if (k->batch_axes > 0) {
         group = LLVMBuildURem(g->b, rest, vj_i64(g, groups), "");
-        digits(m, LLVMBuildUDiv(g->b, rest, vj_i64(g, groups), ""), 0, k->batch_axes, tile.index);
+        vj_gemm_digits(m, LLVMBuildUDiv(g->b, rest, vj_i64(g, groups), ""), 0, k->batch_axes, tile.index);
     }
     emit_column_tiles(m, &tile, group, block);
     vj_loop_end(g, &loop, NULL);

@@ -42,6 +42,8 @@ typedef struct vj_gemm {
     int32_t depth_count;
     vj_depth depths[VJ_MAX_AXES];
     LLVMValueRef a, b;    /* parameters */
+    bool ragged;          /* vectors straddle the last column axis: results go through `tile` */
+    LLVMValueRef tile;    /* of sums, on the stack */
     LLVMValueRef outside; /* VJ_A_POINTERS with guards: a row of A's value outside */
 } vj_gemm;
 
@@ -62,7 +64,11 @@ static inline int32_t vj_tile_lanes(const vj_gemm *m, const vj_gemm_tile *t, int
 /* The point of row r and vector j: indices of rows and columns. */
 void vj_gemm_point(const vj_gemm *m, const vj_gemm_tile *t, int32_t r, int32_t j, vj_point *point);
 
+/* The digits of `number` over axes [first, first + count), the last fastest. */
+void vj_gemm_digits(const vj_gemm *m, LLVMValueRef number, int32_t first, int32_t count, LLVMValueRef *index);
+
 void vj_gemm_plan_depth(vj_gemm *m);
+void vj_gemm_plan_store(vj_gemm *m);
 /* acc[r * width + j]: the sums of the whole depth. */
 void vj_gemm_accumulate(const vj_gemm *m, const vj_gemm_tile *t, LLVMValueRef *acc);
 void vj_gemm_store(const vj_gemm *m, const vj_gemm_tile *t, const LLVMValueRef *acc);

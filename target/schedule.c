@@ -68,9 +68,13 @@ static double column_cycles(const vj_target *target, const vj_gemm_schedule *s, 
     return cycles;
 }
 
-/* Vectors never straddle column axes: as many lanes as divide the last axis, unless it is the only one (its end is
- * masked). */
-static int32_t column_lanes(const vj_target *target, const vj_kernel *k, int64_t n) {
+static bool reads_panels(const vj_program *p, const vj_kernel *k) {
+    const vj_buffer *b = &p->buffers[k->access[k->b].buffer];
+    return b->kind == VJ_BUFFER_WEIGHT && p->weights[b->index].kind == VJ_PACK_PANELS;
+}
+
+/* Lanes of a vector of columns: those of a register; of a single axis the end is masked. */
+static int32_t column_lanes(const vj_target *target, const vj_kernel *k, int64_t n, bool panels) {
     int32_t lanes = target->vector_bytes / 4;
     const int64_t last = k->extent[k->batch_axes + k->row_axes + k->col_axes - 1];
     bool segments = false;
@@ -82,14 +86,10 @@ static int32_t column_lanes(const vj_target *target, const vj_kernel *k, int64_t
             lanes /= 2;
         return lanes;
     }
-    while (last % lanes != 0)
+    /* Panels hold columns without regard to axes, results go through the stack; a plain B is read by its axes. */
+    while (!panels && last % lanes != 0)
         lanes /= 2;
     return lanes;
-}
-
-static bool reads_panels(const vj_program *p, const vj_kernel *k) {
-    const vj_buffer *b = &p->buffers[k->access[k->b].buffer];
-    return b->kind == VJ_BUFFER_WEIGHT && p->weights[b->index].kind == VJ_PACK_PANELS;
 }
 
 /* Cuts `total` cycles in `pieces` natural pieces: how many of the finest pieces a unit should have, at least 1. */
@@ -115,7 +115,7 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
     const int64_t n = vj_extent_product(k, first_col, k->col_axes);
     const int64_t depth = vj_extent_product(k, first_col + k->col_axes, k->depth_axes);
     const int64_t batch = vj_extent_product(k, 0, k->batch_axes);
-    const int32_t lanes = column_lanes(target, k, n);
+    const int32_t lanes = column_lanes(target, k, n, reads_panels(p, k));
     double least = 0;
     for (int32_t width = 1; width <= 8; width++) {
         const int64_t columns = (int64_t)width * lanes, full = n / columns, rest = vj_ceil_div(n % columns, lanes);

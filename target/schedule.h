@@ -17,7 +17,7 @@ typedef struct vj_tile_rows {
 } vj_tile_rows;
 
 typedef struct vj_gemm_schedule {
-    int32_t lanes;          /* of a vector of columns: fewer than a register's where vectors would straddle column axes */
+    int32_t lanes;          /* of a vector of columns: fewer than a register's where a plain B is read by several axes */
     int32_t width;          /* vectors of columns in a full tile */
     int32_t tile_kinds;
     vj_tile_rows tiles[VJ_MAX_TILE_KINDS];

@@ -248,6 +248,8 @@ void gemm_cases(void **state) {
     qkv(17, 3, 16, 24);
     qkv(13, 2, 20, 8);
     qkv(197, 3, 64, 32);
+    qkv(37, 4, 36, 24);
+    qkv(1, 2, 10, 5);
     epilogue(false);
     epilogue(true);
     patches(5, 4, 33);
