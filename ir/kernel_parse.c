@@ -77,7 +77,7 @@ double vj_take_number(vj_kernel_parser *r) {
     if (vj_accept(r, "-inf")) return -INFINITY;
     if (vj_accept(r, "nan")) return NAN;
     char *end;
-    const double x = strtod(r->at, &end);
+    const double x = vj_strtod(r->at, &end);
     if (end == r->at) vj_parse_fail(r, "a number");
     if (!r->failed) r->at = end;
     return r->failed ? 0 : x;

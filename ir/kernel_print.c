@@ -4,7 +4,6 @@
 #include <ctype.h>
 #include <inttypes.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 typedef struct printer {
@@ -29,8 +28,8 @@ static void number(vj_text *text, double x) {
         return;
     }
     for (int precision = 6; precision <= 17; precision++) {
-        snprintf(digits, sizeof digits, "%.*g", precision, x);
-        if (strtod(digits, NULL) == x) break;
+        vj_print_double(digits, precision, x);
+        if (vj_strtod(digits, NULL) == x) break;
     }
     vj_text_add(text, "%s", digits);
 }
