@@ -153,7 +153,7 @@ void vj_prefetch(const vj_gen *g, LLVMValueRef pointer) {
     call_intrinsic(g, "llvm.prefetch", (LLVMTypeRef *)&g->ptr, 1, args, 4);
 }
 
-static unsigned element_bytes(const vj_gen *g, LLVMTypeRef type) {
+static unsigned element_bytes(LLVMTypeRef type) {
     switch (LLVMGetTypeKind(type)) {
     case LLVMFloatTypeKind:
         return 4;
@@ -163,7 +163,7 @@ static unsigned element_bytes(const vj_gen *g, LLVMTypeRef type) {
     case LLVMBFloatTypeKind:
         return 2;
     default:
-        assert(LLVMGetTypeKind(type) == LLVMIntegerTypeKind && type != g->i1);
+        assert(LLVMGetTypeKind(type) == LLVMIntegerTypeKind && LLVMGetIntTypeWidth(type) % 8 == 0);
         return LLVMGetIntTypeWidth(type) / 8;
     }
 }
@@ -177,7 +177,7 @@ LLVMValueRef vj_load_vector(const vj_gen *g, LLVMValueRef pointer, vj_dtype dtyp
                             LLVMValueRef otherwise) {
     LLVMTypeRef element = vj_llvm_type(g, dtype);
     LLVMTypeRef type = lanes == 1 ? element : LLVMVectorType(element, (unsigned)lanes);
-    unsigned align = element_bytes(g, element);
+    unsigned align = element_bytes(element);
     LLVMValueRef value;
     if (!mask) {
         value = LLVMBuildLoad2(g->b, type, pointer, "");
@@ -200,7 +200,7 @@ void vj_store_vector(const vj_gen *g, LLVMValueRef pointer, LLVMValueRef value, 
         type = vector ? LLVMVectorType(g->i8, LLVMGetVectorSize(type)) : g->i8;
         value = LLVMBuildZExt(g->b, value, type, "");
     }
-    unsigned align = element_bytes(g, vector ? LLVMGetElementType(type) : type);
+    unsigned align = element_bytes(vector ? LLVMGetElementType(type) : type);
     if (!mask) {
         LLVMSetAlignment(LLVMBuildStore(g->b, value, pointer), align);
         return;
