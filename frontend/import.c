@@ -65,7 +65,7 @@ static bool import_node(vj_importer *im, const Onnx__NodeProto *node) {
     if (!done && vj_going(im)) vj_stop(im, VJ_UNSUPPORTED, "has a form that is not supported");
     if (!vj_going(im)) return false;
     for (size_t i = 0; i < node->n_output; i++)
-        if (*node->output[i] && !vj_bindings_find(im->names, node->output[i]))
+        if (*node->output[i] && !vj_bindings_find(im->names, node->output[i]) && vj_result_is_used(im, (int32_t)i))
             return vj_stop(im, VJ_UNSUPPORTED, "its result '%.100s' is not supported", node->output[i]);
     return true;
 }

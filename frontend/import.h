@@ -98,7 +98,7 @@ const int64_t *vj_constant_list(vj_importer *im, int32_t i, const char *what, in
 vj_value vj_materialise(vj_importer *im, vj_binding *binding);
 bool vj_bind(vj_importer *im, int32_t result, vj_value value);
 bool vj_bind_known(vj_importer *im, int32_t result, const vj_known *known);
-bool vj_result_is_used(const vj_importer *im, int32_t result); /* it has a name */
+bool vj_result_is_used(const vj_importer *im, int32_t result); /* by a node or as an output */
 
 const Onnx__AttributeProto *vj_find_attribute(vj_importer *im, const char *name);
 int64_t vj_int_attribute(vj_importer *im, const char *name, int64_t otherwise);

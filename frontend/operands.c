@@ -136,8 +136,22 @@ const int64_t *vj_constant_list(vj_importer *im, int32_t i, const char *what, in
     return list;
 }
 
-bool vj_result_is_used(const vj_importer *im, int32_t result) {
+static bool has_name(const vj_importer *im, int32_t result) {
     return (size_t)result < im->node->n_output && *im->node->output[result];
+}
+
+bool vj_result_is_used(const vj_importer *im, int32_t result) {
+    if (!has_name(im, result)) return false;
+    const char *name = im->node->output[result];
+    const Onnx__GraphProto *g = im->onnx->graph;
+    for (size_t i = 0; i < g->n_node; i++)
+        for (size_t j = 0; j < g->node[i]->n_input; j++)
+            if (strcmp(g->node[i]->input[j], name) == 0) return true;
+    for (size_t i = 0; i < g->n_output; i++)
+        if (strcmp(vj_text_of(g->output[i]->name), name) == 0) return true;
+    for (int32_t i = 0; im->options && i < im->options->also_output_count; i++)
+        if (strcmp(im->options->also_outputs[i], name) == 0) return true;
+    return false;
 }
 
 static vj_binding *new_binding(vj_importer *im, int32_t result) {
@@ -148,7 +162,7 @@ static vj_binding *new_binding(vj_importer *im, int32_t result) {
 
 bool vj_bind(vj_importer *im, int32_t result, vj_value value) {
     if (!vj_going(im)) return false;
-    if (!vj_result_is_used(im, result)) return true;
+    if (!has_name(im, result)) return true;
     vj_binding *b = new_binding(im, result);
     if (!b) return false;
     b->value = value;
@@ -159,7 +173,7 @@ bool vj_bind(vj_importer *im, int32_t result, vj_value value) {
 
 bool vj_bind_known(vj_importer *im, int32_t result, const vj_known *known) {
     if (!vj_going(im)) return false;
-    if (!vj_result_is_used(im, result)) return true;
+    if (!has_name(im, result)) return true;
     vj_binding *b = new_binding(im, result);
     if (b) b->known = known;
     return b != NULL;

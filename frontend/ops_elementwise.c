@@ -13,15 +13,13 @@ bool vj_build_dropout(vj_importer *im) {
     const vj_known *training = vj_known_operand(im, 2);
     if (vj_has_operand(im, 2) && (!training || training->count != 1 || training->at[0].b))
         return vj_stop(im, VJ_UNSUPPORTED, "is in training mode");
-    if (vj_result_is_used(im, 1)) {
-        const Onnx__GraphProto *g = im->onnx->graph;
-        for (size_t i = 0; i < g->n_node; i++)
-            for (size_t j = 0; j < g->node[i]->n_input; j++)
-                if (strcmp(g->node[i]->input[j], im->node->output[1]) == 0)
-                    return vj_stop(im, VJ_UNSUPPORTED, "its mask is used");
-        vj_bind(im, 1, vj_emit_number(im, VJ_BOOL, 1));
+    vj_value x = vj_operand(im, 0);
+    if (!vj_going(im)) return false;
+    if (vj_result_is_used(im, 1)) { /* nothing is dropped */
+        const vj_type *type = vj_type_at(im->f, x);
+        vj_bind(im, 1, vj_emit_broadcast(im, vj_emit_number(im, VJ_BOOL, 1), type->dims, type->rank));
     }
-    return vj_bind(im, 0, vj_operand(im, 0));
+    return vj_bind(im, 0, x);
 }
 
 bool vj_build_unary(vj_importer *im) { return vj_bind(im, 0, vj_emit1(im, (vj_op)im->row->ir_op, vj_operand(im, 0))); }

@@ -138,5 +138,9 @@ bool vj_build_lp_norm(vj_importer *im) {
     if (axis < 0) return false;
     vj_value size = p == 1 ? vj_emit1(im, VJ_OP_abs, x) : vj_emit2(im, VJ_OP_mul, x, x);
     vj_value norm = vj_emit_reduce(im, "sum", size, &axis, 1, true);
-    return vj_bind(im, 0, vj_emit2(im, VJ_OP_div, x, p == 1 ? norm : vj_emit1(im, VJ_OP_sqrt, norm)));
+    if (p == 2) norm = vj_emit1(im, VJ_OP_sqrt, norm);
+    /* where the norm is 0, so is x, and stays so */
+    vj_value is_zero = vj_emit2(im, VJ_OP_eq, norm, number_like(im, x, 0));
+    norm = vj_emit3(im, VJ_OP_select, is_zero, number_like(im, x, 1), norm);
+    return vj_bind(im, 0, vj_emit2(im, VJ_OP_div, x, norm));
 }
