@@ -2,6 +2,7 @@
  * an array, so that C can call any. */
 #include "harness.h"
 
+#include <elf.h>
 #include <llvm-c/Analysis.h>
 #include <llvm-c/LLJIT.h>
 #include <llvm-c/Target.h>
@@ -92,6 +93,33 @@ static LLVMMemoryBufferRef emit(const vj_target *target, const vj_program *p, co
     return out;
 }
 
+/* A kernel's object must need nothing: every symbol is defined in it. */
+static void refuse_undefined(const vj_target *target, LLVMMemoryBufferRef object) {
+    const char *base = LLVMGetBufferStart(object);
+    Elf64_Ehdr header;
+    memcpy(&header, base, sizeof header);
+    for (int i = 0; i < header.e_shnum; i++) {
+        Elf64_Shdr table, names;
+        memcpy(&table, base + header.e_shoff + (size_t)i * sizeof table, sizeof table);
+        if (table.sh_type != SHT_SYMTAB) continue;
+        memcpy(&names, base + header.e_shoff + table.sh_link * sizeof names, sizeof names);
+        for (size_t at = sizeof(Elf64_Sym); at < table.sh_size; at += sizeof(Elf64_Sym)) {
+            Elf64_Sym symbol;
+            memcpy(&symbol, base + table.sh_offset + at, sizeof symbol);
+            if (symbol.st_shndx != SHN_UNDEF) continue;
+            fprintf(stderr, "harness: %s: undefined symbol '%s'\n", target->name,
+                    base + names.sh_offset + symbol.st_name);
+            abort();
+        }
+    }
+}
+
+void code_check(const vj_target *target, const vj_program *p, const vj_kernel *k) {
+    LLVMMemoryBufferRef object = emit(target, p, k, LLVMObjectFile);
+    refuse_undefined(target, object);
+    LLVMDisposeMemoryBuffer(object);
+}
+
 char *code_assembly(const vj_target *target, const vj_program *p, const vj_kernel *k) {
     LLVMMemoryBufferRef text = emit(target, p, k, LLVMAssemblyFile);
     char *copy = strndup(LLVMGetBufferStart(text), LLVMGetBufferSize(text));
@@ -101,6 +129,7 @@ char *code_assembly(const vj_target *target, const vj_program *p, const vj_kerne
 
 code *code_make(const vj_target *target, const vj_program *p, const vj_kernel *k) {
     LLVMMemoryBufferRef object = emit(target, p, k, LLVMObjectFile);
+    refuse_undefined(target, object);
     code *c = calloc(1, sizeof *c);
     c->p = p;
     c->k = k;

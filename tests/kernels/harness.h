@@ -8,6 +8,8 @@
 /* A kernel's code. Pointers to accesses are passed as an array. */
 typedef struct code code;
 code *code_make(const vj_target *target, const vj_program *p, const vj_kernel *k);
+/* Generates code for a target that this CPU may not be; it must need no other symbol (code_make checks that too). */
+void code_check(const vj_target *target, const vj_program *p, const vj_kernel *k);
 void code_free(code *c);
 /* Units [first, last) on `buffers`, which hold the elements of each buffer of the program. */
 void code_run(const code *c, void *const *buffers, int64_t first, int64_t last);

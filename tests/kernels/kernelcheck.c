@@ -183,8 +183,15 @@ void case_check(kernel_case *c) {
     if (!vj_verify_program(c->p, &error)) fail_msg("%s: %s", c->name, error.text);
     double **expected = evaluate(c, false);
     double **magnitude = c->k->kind == VJ_KERNEL_GEMM ? evaluate(c, true) : NULL;
-    for (int32_t i = 0; i < vj_target_count(); i++)
-        if (target_runs_here(vj_target_at(i))) check_target(c, vj_target_at(i), expected, magnitude);
+    for (int32_t i = 0; i < vj_target_count(); i++) {
+        const vj_target *target = vj_target_at(i);
+        if (target_runs_here(target)) {
+            check_target(c, target, expected, magnitude);
+        } else {
+            vj_schedule_kernel(c->arena, target, c->p, c->k);
+            code_check(target, c->p, c->k);
+        }
+    }
     vj_arena_free(c->arena);
 }
 

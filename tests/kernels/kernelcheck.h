@@ -7,7 +7,6 @@
 
 #define EPS 0x1p-24 /* half a unit in the last place of 1: a rounding's relative error */
 
-
 typedef struct kernel_case {
     const char *name;
     vj_arena *arena;
