@@ -22,6 +22,7 @@ vj_status vj_pass_softmax(vj_pass_context *c);
 vj_status vj_pass_attention(vj_pass_context *c);
 vj_status vj_pass_qkv(vj_pass_context *c);
 vj_status vj_pass_weights(vj_pass_context *c);
+vj_status vj_pass_tidy(vj_pass_context *c);
 vj_status vj_pass_census(vj_pass_context *c);
 vj_status vj_pass_lower(vj_pass_context *c);
 vj_status vj_pass_layout(vj_pass_context *c);
@@ -52,6 +53,18 @@ static inline vj_value vj_operand(const vj_func *f, vj_value v, int32_t i) {
 }
 static inline vj_dim vj_last_dim(const vj_type *type) { return type->dims[type->rank - 1]; }
 
+/* cse.c: true when something was merged */
+bool vj_merge_equal_nodes(vj_pass_context *c);
+
+/* attention.c: why a softmax is not part of an attention; may add unused nodes */
+const char *vj_why_no_attention(vj_func *f, vj_value softmax);
+
+/* qkv.c: where an operand of an attention comes from, in front of the movement ops */
+vj_value vj_source_of_head(const vj_func *f, vj_value v);
+
+/* weights_scale.c */
+void vj_fold_attention_scales(vj_pass_context *c);
+
 /* rules.c */
 
 enum { VJ_RULE_CAPTURES = 12 };
@@ -68,6 +81,7 @@ typedef struct vj_match {
 /* What the pattern calls `name`; VJ_NONE when it has none. */
 vj_value vj_captured(const vj_match *m, const char *name);
 void vj_set_attr(vj_match *m, vj_attr attr);
+bool vj_has_one_use(const vj_func *f, vj_value v);
 
 /* `pattern => replacement`; docs/passes.md has the grammar. The condition may refuse, and sets what `$` and `#` stand
  * for. A replacement of another type than the root's is never taken. */

@@ -12,7 +12,7 @@ static const vj_pass passes[] = {
     {"attention", "recognises attention", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_attention},
     {"qkv", "merges the products of query, key and value", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_qkv},
     {"weights", "scales and gains go into weights", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_weights},
-    {"tidy", "canonicalises what the passes before made", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_canonicalise},
+    {"tidy", "folds and canonicalises once more", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_tidy},
     {"census", "counts what the report tells", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_census},
     {"lower", "nodes become kernels", VJ_LEVEL_TENSOR, VJ_LEVEL_KERNEL, vj_pass_lower},
     {"layout", "layouts of buffers and packed weights", VJ_LEVEL_KERNEL, VJ_LEVEL_KERNEL, vj_pass_layout},

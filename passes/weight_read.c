@@ -1,6 +1,6 @@
-/* weight_read.c - reading weight expressions in blocks. A range of a result is a few ranges of its operands: movement ops
- * split it into runs that stay contiguous; a transpose is turned in slabs of bounded size, kept while neighbours are
- * read; vectors that are broadcast over a matrix are small and are kept whole. */
+/* weight_read.c - reading weight expressions in blocks. A range of a result is a few ranges of its operands: movement
+ * ops split it into runs that stay contiguous; a transpose is turned in slabs of bounded size, kept while neighbours
+ * are read; vectors that are broadcast over a matrix are small and are kept whole. */
 #include "internal.h"
 
 #include <math.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 
 enum { CHUNK = 2048, SLOTS = 8 };
-#define SLAB_ELEMENTS ((int64_t)4 << 20)  /* of a transpose at once: 16 MiB */
+#define SLAB_ELEMENTS  ((int64_t)4 << 20) /* of a transpose at once: 16 MiB */
 #define SMALL_ELEMENTS ((int64_t)1 << 20) /* a broadcast operand that is kept whole */
 
 /* Elements [first, first + count) of a value, kept. */

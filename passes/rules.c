@@ -1,0 +1,205 @@
+/* rules.c - matching rules over the producers of a value and building what replaces it. Every order of the operands of
+ * commutative ops is tried. */
+#include "rules.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+enum { MAX_SWEEPS = 64 };
+
+vj_value vj_captured(const vj_match *m, const char *name) {
+    for (int32_t i = 0; i < m->count; i++)
+        if (strcmp(m->names[i], name) == 0) return m->values[i];
+    return VJ_NONE;
+}
+
+void vj_set_attr(vj_match *m, vj_attr attr) {
+    assert(m->attr_count < 4);
+    m->attrs[m->attr_count++] = attr;
+}
+
+bool vj_has_one_use(const vj_func *f, vj_value v) {
+    int32_t uses = 0;
+    for (int32_t n = 0; n < f->node_count; n++) {
+        if (f->nodes[n].dead) continue;
+        for (int32_t i = 0; i < f->nodes[n].arg_count; i++)
+            uses += f->nodes[n].args[i] == v;
+    }
+    for (int32_t i = 0; i < f->output_count; i++)
+        uses += f->outputs[i] == v;
+    return uses == 1;
+}
+
+static bool is_used(const vj_func *f, vj_value v) {
+    for (int32_t n = 0; n < f->node_count; n++) {
+        if (f->nodes[n].dead) continue;
+        for (int32_t i = 0; i < f->nodes[n].arg_count; i++)
+            if (f->nodes[n].args[i] == v) return true;
+    }
+    for (int32_t i = 0; i < f->output_count; i++)
+        if (f->outputs[i] == v) return true;
+    return false;
+}
+
+static bool capture(vj_match *m, const char *name, vj_value v) {
+    if (!name) return true;
+    for (int32_t i = 0; i < m->count; i++)
+        if (strcmp(m->names[i], name) == 0) return m->values[i] == v;
+    assert(m->count < VJ_RULE_CAPTURES);
+    m->names[m->count] = name;
+    m->values[m->count++] = v;
+    return true;
+}
+
+/* Whole numbers are meant exactly, others as far as a rule's digits and float precision go. */
+static bool is_number(double x, double wanted) {
+    return wanted == rint(wanted) ? x == wanted : fabs(x - wanted) <= 1e-5 * fabs(wanted);
+}
+
+static bool attr_fits(const vj_func *f, const vj_node *node, const vj_pattern_attr *p) {
+    const vj_attr *attr = vj_attr_find(node, p->key);
+    if (!attr) return false;
+    int64_t last = vj_type_at(f, node->args[0])->rank - 1;
+    switch (p->kind) {
+    case VJ_IS_INT:
+        return attr->as.i == p->i;
+    case VJ_IS_FLOAT:
+        return is_number(attr->as.f, p->f);
+    case VJ_IS_WORD:
+        return strcmp(attr->as.name, p->word) == 0;
+    case VJ_IS_LAST:
+        if (vj_attr_key_kind(p->key) == VJ_KIND_INT) return attr->as.i == last;
+        return attr->count == 1 && attr->as.ints[0] == last;
+    default:
+        return true;
+    }
+}
+
+static bool class_fits(const vj_func *f, vj_value v, vj_pattern_class class_) {
+    double number;
+    switch (class_) {
+    case VJ_CLASS_CONST:
+        return vj_is_const(f, v);
+    case VJ_CLASS_WEIGHT:
+        return vj_is_weight(f, v);
+    case VJ_CLASS_UNIFORM:
+        return vj_is_uniform(f, v, &number);
+    default:
+        return true;
+    }
+}
+
+static bool matches(vj_match *m, const vj_pattern *p, vj_value v, uint32_t swaps) {
+    double x;
+    if (p->kind == VJ_PATTERN_ABSENT) return v < 0;
+    if (v < 0) return false;
+    if (p->kind == VJ_PATTERN_NUMBER) return vj_is_uniform(m->f, v, &x) && is_number(x, p->number);
+    if (p->kind == VJ_PATTERN_ANY) return class_fits(m->f, v, p->class_) && capture(m, p->name, v);
+    const vj_node *node = vj_producer(m->f, v);
+    if (node->op != p->op || node->arg_count != p->arg_count) return false;
+    for (int32_t i = 0; i < p->attr_count; i++)
+        if (!attr_fits(m->f, node, &p->attrs[i])) return false;
+    bool is_swapped = p->swap >= 0 && (swaps >> p->swap & 1);
+    for (int32_t i = 0; i < p->arg_count; i++)
+        if (!matches(m, p->args[i], node->args[is_swapped ? 1 - i : i], swaps)) return false;
+    return capture(m, p->name, v);
+}
+
+static vj_value add_number(vj_func *f, vj_dtype dtype, double number) {
+    int64_t integer = (int64_t)number;
+    return vj_dtype_is_float(dtype) ? vj_add_const_f64(f, dtype, 0, NULL, &number)
+                                    : vj_add_const_i64(f, dtype, 0, NULL, &integer);
+}
+
+static vj_attr made_attr(const vj_match *m, const vj_pattern_attr *p, const vj_type *first) {
+    if (p->kind == VJ_IS_GIVEN) {
+        for (int32_t i = 0; i < m->attr_count; i++)
+            if (m->attrs[i].key == p->key) return m->attrs[i];
+        assert(!"a rule's condition does not give an attribute");
+    }
+    if (p->kind == VJ_IS_FLOAT) return vj_float(p->key, p->f);
+    if (p->kind == VJ_IS_WORD) return vj_name(p->key, p->word);
+    return vj_int(p->key, p->kind == VJ_IS_LAST ? first->rank - 1 : p->i);
+}
+
+/* VJ_NONE when operands do not fit together: then the rule does not hold here. */
+static vj_value build(const vj_match *m, const vj_pattern *p, const vj_origin *origin) {
+    vj_func *f = m->f;
+    if (p->kind == VJ_PATTERN_ANY) return vj_captured(m, p->name);
+    if (p->kind == VJ_PATTERN_NUMBER)
+        return add_number(f, vj_type_at(f, m->root)->dtype, p->is_given ? m->number : p->number);
+    vj_value args[6];
+    vj_attr attrs[4];
+    for (int32_t i = 0; i < p->arg_count; i++) {
+        args[i] = p->args[i]->kind == VJ_PATTERN_ABSENT ? VJ_NONE : build(m, p->args[i], origin);
+        if (args[i] < 0 && p->args[i]->kind != VJ_PATTERN_ABSENT) return VJ_NONE;
+    }
+    for (int32_t i = 0; i < p->attr_count; i++)
+        attrs[i] = made_attr(m, &p->attrs[i], vj_type_at(f, args[0]));
+    vj_error ignored = {0};
+    return vj_add_node(f, p->op, args, p->arg_count, attrs, p->attr_count, origin, &ignored);
+}
+
+static vj_value rewritten(vj_pass_context *c, const vj_compiled_rule *r, int32_t n) {
+    vj_func *f = c->f;
+    const vj_node *node = &f->nodes[n];
+    const vj_origin *origin = node->origin;
+    vj_value root = node->first_result;
+    for (uint32_t swaps = 0; swaps < 1u << r->swaps; swaps++) {
+        vj_match m = {.f = f, .root = root};
+        if (!matches(&m, r->pattern, root, swaps) || (r->rule->condition && !r->rule->condition(&m))) continue;
+        vj_value v = build(&m, r->replacement, origin);
+        if (v >= 0 && v != root && vj_type_equal(vj_type_at(f, v), vj_type_at(f, root))) return v;
+    }
+    return VJ_NONE;
+}
+
+/* The model's name stays with the value that takes the place. */
+static bool replace(vj_pass_context *c, vj_value old, vj_value by) {
+    vj_func *f = c->f;
+    if (!vj_may_rewrite(c)) return false;
+    assert(vj_type_equal(vj_type_at(f, old), vj_type_at(f, by)));
+    vj_op op = vj_op_of(f, by);
+    if (!f->values[by].name && op != VJ_OP_const) f->values[by].name = f->values[old].name;
+    vj_replace_uses(f, old, by);
+    vj_kill(f, f->values[old].node);
+    return true;
+}
+
+static vj_value first_that_fires(vj_pass_context *c, const vj_compiled_rule *rules, int32_t count, vj_rewriter also,
+                                 int32_t n) {
+    for (int32_t i = 0; i < count; i++) {
+        if (rules[i].pattern->op != c->f->nodes[n].op) continue;
+        vj_value v = rewritten(c, &rules[i], n);
+        if (v >= 0) return v;
+    }
+    return also ? also(c, n) : VJ_NONE;
+}
+
+/* True when something changed. */
+static bool sweep(vj_pass_context *c, const vj_compiled_rule *rules, int32_t count, vj_rewriter also) {
+    vj_func *f = c->f;
+    bool changed = false;
+    vj_compact(f);
+    int32_t end = f->node_count; /* what is built waits for the next sweep, so that a sweep ends */
+    for (int32_t n = 0; n < end && !c->error->status; n++) {
+        vj_op op = f->nodes[n].op;
+        if (f->nodes[n].dead || op == VJ_OP_param || op == VJ_OP_const) continue;
+        vj_value old = f->nodes[n].first_result;
+        vj_value v = first_that_fires(c, rules, count, also, n);
+        if (v < 0 || !is_used(f, old)) continue;
+        if (!replace(c, old, v)) break;
+        changed = true;
+    }
+    vj_compact(f);
+    return changed;
+}
+
+void vj_apply_rules(vj_pass_context *c, const vj_rule *rules, int32_t count, vj_rewriter also) {
+    vj_compiled_rule *compiled = VJ_NEW_ARRAY(c->arena, vj_compiled_rule, count);
+    for (int32_t i = 0; i < count; i++)
+        compiled[i] = vj_compile_rule(c->arena, &rules[i]);
+    for (int32_t i = 0; i < MAX_SWEEPS && sweep(c, compiled, count, also) && c->rewrites_left != 0; i++)
+        continue;
+}
