@@ -6,6 +6,8 @@
 
 #include "windows.h"
 
+enum { MASK_LIMIT = 1 << 24 };
+
 static const vj_type *type_of(vj_importer *im, vj_value v) { return vj_type_at(im->f, v); }
 
 static vj_value scaled(vj_importer *im, vj_value x, double factor) {
@@ -102,24 +104,67 @@ static vj_value share_heads(vj_importer *im, vj_value x, vj_dim q_heads) {
     return vj_emit_reshape(im, vj_emit_broadcast(im, vj_emit_reshape(im, x, one, 5), all, 5), out, 4);
 }
 
-/* 0 where a query may look, -infinity elsewhere. */
-static vj_value causal_bias(vj_importer *im, vj_dtype dtype, vj_dim queries, vj_dim keys) {
+/* The constant [queries, keys]: may query i look at key j <= i? As a boolean, or as 0 and -infinity. */
+static vj_value causal_mask(vj_importer *im, vj_dtype dtype, vj_dim queries, vj_dim keys) {
     int64_t count;
-    if (queries.sym || keys.sym || !vj_mul(queries.c, keys.c, &count) || count > 1 << 24) {
+    if (queries.sym || keys.sym || !vj_mul(queries.c, keys.c, &count) || count > MASK_LIMIT) {
         vj_stop(im, VJ_UNSUPPORTED, "a causal mask of that size");
         return VJ_NONE;
     }
     double *bias = VJ_NEW_ARRAY(im->arena, double, count + 1);
-    for (int64_t i = 0; i < count; i++)
-        bias[i] = i % keys.c > i / keys.c ? -(double)INFINITY : 0;
-    return vj_add_const_f64(im->f, dtype, 2, (int64_t[]){queries.c, keys.c}, bias);
+    int64_t *may = VJ_NEW_ARRAY(im->arena, int64_t, count + 1);
+    for (int64_t i = 0; i < count; i++) {
+        may[i] = i % keys.c <= i / keys.c;
+        bias[i] = may[i] ? 0 : -(double)INFINITY;
+    }
+    const int64_t dims[2] = {queries.c, keys.c};
+    return dtype == VJ_BOOL ? vj_add_const_i64(im->f, VJ_BOOL, 2, dims, may)
+                            : vj_add_const_f64(im->f, dtype, 2, dims, bias);
 }
 
-static vj_value mask_bias(vj_importer *im, vj_dtype dtype) {
-    vj_value mask = vj_operand(im, 3);
-    if (!vj_going(im) || type_of(im, mask)->dtype != VJ_BOOL) return mask;
+/* Does every row of a constant mask have a key to look at? */
+static bool every_row_looks(vj_importer *im, vj_value mask) {
+    const vj_type *type = type_of(im, mask);
+    int64_t count, keys = type->rank ? type->dims[type->rank - 1].c : 1, row = 0;
+    if (!vj_is_const(im->f, mask) || !vj_type_elements(im->f, type, &count) || count > MASK_LIMIT) return false;
+    int64_t *may = VJ_NEW_ARRAY(im->arena, int64_t, count + 1);
+    if (!vj_const_read_i64(im->f, mask, 0, count, may, im->error)) return false;
+    for (int64_t i = 0; i < count; i++) {
+        row += may[i];
+        if ((i + 1) % keys) continue;
+        if (!row) return false;
+        row = 0;
+    }
+    return true;
+}
+
+/* The operand that says where queries may look. */
+typedef struct attention_mask {
+    vj_value bias;  /* added to the scores; VJ_NONE: nothing is */
+    vj_value looks; /* boolean [.., queries, 1]: has the row a key to look at? VJ_NONE: all have */
+} attention_mask;
+
+static attention_mask read_mask(vj_importer *im, vj_dtype dtype, vj_dim queries, vj_dim keys) {
+    bool causal = vj_int_attribute(im, "is_causal", 0) != 0;
+    attention_mask m = {VJ_NONE, VJ_NONE};
+    vj_value mask = vj_has_operand(im, 3) ? vj_operand(im, 3) : VJ_NONE;
+    if (!vj_going(im)) return m;
+    if (mask < 0 || type_of(im, mask)->dtype != VJ_BOOL) {
+        m.bias = mask;
+        if (!causal) return m;
+        vj_value triangle = causal_mask(im, dtype, queries, keys);
+        m.bias = mask < 0 ? triangle : vj_emit2(im, VJ_OP_add, mask, triangle);
+        return m;
+    }
+    if (causal) mask = vj_emit2(im, VJ_OP_and, mask, causal_mask(im, VJ_BOOL, queries, keys));
     vj_value zero = vj_emit_number(im, dtype, 0), never = vj_emit_number(im, dtype, -(double)INFINITY);
-    return vj_emit3(im, VJ_OP_select, mask, zero, never);
+    m.bias = vj_emit3(im, VJ_OP_select, mask, zero, never);
+    if (!vj_going(im) || every_row_looks(im, mask)) return m;
+    const int32_t last = type_of(im, mask)->rank - 1;
+    if (last < 0) return m;
+    vj_value most = vj_emit_reduce(im, "max", vj_emit_cast(im, mask, dtype), &last, 1, true);
+    m.looks = vj_emit2(im, VJ_OP_lt, zero, most);
+    return m;
 }
 
 static bool plain_attention(vj_importer *im) {
@@ -135,7 +180,6 @@ bool vj_build_attention(vj_importer *im) {
     if (!plain_attention(im)) return false;
     vj_value q = vj_operand(im, 0), k = vj_operand(im, 1), v = vj_operand(im, 2);
     int64_t q_heads = vj_int_attribute(im, "q_num_heads", 0), kv_heads = vj_int_attribute(im, "kv_num_heads", 0);
-    bool causal = vj_int_attribute(im, "is_causal", 0) != 0;
     if (!vj_going(im)) return false;
     bool flat = type_of(im, q)->rank == 3;
     q = by_heads(im, q, q_heads);
@@ -147,15 +191,13 @@ bool vj_build_attention(vj_importer *im) {
         return vj_stop(im, VJ_BAD_INPUT, "queries, keys and values differ in rank");
     k = share_heads(im, k, qt.dims[1]);
     v = share_heads(im, v, qt.dims[1]);
-    vj_value bias = vj_has_operand(im, 3) ? mask_bias(im, qt.dtype) : VJ_NONE;
-    if (causal) {
-        vj_value triangle = causal_bias(im, qt.dtype, qt.dims[2], kt.dims[2]);
-        bias = bias < 0 ? triangle : vj_emit2(im, VJ_OP_add, bias, triangle);
-    }
+    attention_mask mask = read_mask(im, qt.dtype, qt.dims[2], kt.dims[2]);
     double scale = vj_float_attribute(im, "scale", 0);
     if (scale == 0) scale = 1 / sqrt((double)qt.dims[3].c);
     vj_attr attr = vj_float(VJ_ATTR_SCALE, scale);
-    vj_value y = vj_emit(im, VJ_OP_attention, (vj_value[]){q, k, v, bias}, bias < 0 ? 3 : 4, &attr, 1);
+    vj_value y = vj_emit(im, VJ_OP_attention, (vj_value[]){q, k, v, mask.bias}, mask.bias < 0 ? 3 : 4, &attr, 1);
+    /* A row without a key to look at is 0, where a softmax of nothing would be NaN. */
+    if (mask.looks >= 0) y = vj_emit3(im, VJ_OP_select, mask.looks, y, vj_emit_number(im, qt.dtype, 0));
     if (!vj_going(im) || !flat) return vj_bind(im, 0, y);
     const vj_type yt = *type_of(im, y);
     vj_dim dims[3] = {yt.dims[0], yt.dims[2]};

@@ -260,6 +260,10 @@ def attention():
     op("Attention", q, k, v, opset=23, scale=0.3)
     op("Attention", q, k, v, f32(4, 6), opset=23)
     op("Attention", q, k, v, np.array(rng.random((4, 6)) > 0.4) | (np.arange(6) == 0), opset=23)
+    blind = np.arange(4)[:, None] >= np.maximum(np.arange(6)[None], 1)  # row 0 may look nowhere
+    n, operands = h.make_node, {"q": q, "k": k, "v": v, "m": blind}
+    model = model_of([n("Attention", ["q", "k", "v", "m"], ["y"])], operands, ["y"], opset=24)
+    cases.append(("Attention, a blind row", model, 0, list(operands.values()), ReferenceEvaluator(model).run(None, operands)))
     op("Attention", q, f32(2, 3, 4, 8), f32(2, 3, 4, 8), opset=23, is_causal=1)
     op("Attention", f32(2, 6, 4, 8), k, v, opset=23)
     op("Attention", f32(2, 4, 24), f32(2, 6, 24), f32(2, 6, 30), opset=23, q_num_heads=3, kv_num_heads=3)
