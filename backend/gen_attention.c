@@ -10,41 +10,28 @@
 
 #include <math.h>
 
-#define PARTIAL_MAX 4
+/* Rows that are done side by side: one row's sums wait for each other. */
+#define ROWS_MAX 4
 
-/* Folds f over the row's vectors in `PARTIAL_MAX` independent chains, joined in a fixed order. */
+/* Folds f over the vectors of `rows` rows, each one after another in its row; then over the lanes, by halves. */
 typedef LLVMValueRef (*fold)(const vj_attention *m, LLVMValueRef place, LLVMValueRef so_far, LLVMValueRef other);
 
-static LLVMValueRef fold_row(const vj_attention *m, LLVMValueRef row, LLVMValueRef start, LLVMValueRef other, fold f,
-                             vj_reduce_kind kind) {
+static void fold_rows(const vj_attention *m, LLVMValueRef first, int32_t rows, double start, const LLVMValueRef *other,
+                      fold f, vj_reduce_kind kind, LLVMValueRef *result) {
     vj_gen *g = m->g;
-    const int64_t vectors = vj_ceil_div(m->k->extent[m->j], m->lanes), whole = vectors / PARTIAL_MAX * PARTIAL_MAX;
-    LLVMValueRef part[PARTIAL_MAX];
-    for (int32_t c = 0; c < PARTIAL_MAX; c++)
-        part[c] = vj_splat(g, start, m->lanes);
-    if (whole > 0) {
-        vj_loop loop;
-        vj_loop_begin(g, &loop, vj_i64(g, 0), vj_i64(g, whole * m->lanes), (int64_t)PARTIAL_MAX * m->lanes, true, part,
-                      PARTIAL_MAX);
-        LLVMValueRef place = vj_element(g, row, VJ_F32, loop.index);
-        for (int32_t c = 0; c < PARTIAL_MAX; c++)
-            part[c] = f(m, vj_element(g, place, VJ_F32, vj_i64(g, (int64_t)c * m->lanes)), loop.carried[c], other);
-        vj_loop_end(g, &loop, part);
-        for (int32_t c = 0; c < PARTIAL_MAX; c++)
-            part[c] = loop.carried[c];
+    const int64_t keys = vj_round_up(m->k->extent[m->j], m->lanes);
+    for (int32_t r = 0; r < rows; r++)
+        result[r] = vj_splat(g, vj_f32(g, start), m->lanes);
+    vj_loop loop;
+    vj_loop_begin(g, &loop, vj_i64(g, 0), vj_i64(g, keys), m->lanes, true, result, rows);
+    LLVMValueRef column = vj_element(g, first, VJ_F32, loop.index);
+    for (int32_t r = 0; r < rows; r++) {
+        LLVMValueRef place = vj_element(g, column, VJ_F32, vj_i64(g, r * m->row));
+        result[r] = f(m, place, loop.carried[r], other ? other[r] : NULL);
     }
-    for (int64_t v = whole; v < vectors; v++)
-        part[v - whole] = f(m, vj_element(g, row, VJ_F32, vj_i64(g, v * m->lanes)), part[v - whole], other);
-    LLVMValueRef lanes[2];
-    for (int32_t c = 0; c < 2; c++) {
-        LLVMValueRef a = part[c], b = part[c + 2];
-        LLVMValueRef more = kind == VJ_REDUCE_MAX ? LLVMBuildFCmp(g->b, LLVMRealOGT, a, b, "") : NULL;
-        lanes[c] = more ? LLVMBuildSelect(g->b, more, a, b, "") : LLVMBuildFAdd(g->b, a, b, "");
-    }
-    LLVMValueRef more = kind == VJ_REDUCE_MAX ? LLVMBuildFCmp(g->b, LLVMRealOGT, lanes[0], lanes[1], "") : NULL;
-    LLVMValueRef one =
-        more ? LLVMBuildSelect(g->b, more, lanes[0], lanes[1], "") : LLVMBuildFAdd(g->b, lanes[0], lanes[1], "");
-    return vj_reduce_lanes(g, one, kind);
+    vj_loop_end(g, &loop, result);
+    for (int32_t r = 0; r < rows; r++)
+        result[r] = vj_reduce_lanes(g, loop.carried[r], kind);
 }
 
 /* A NaN may be lost here: it comes back in the exponential of its own lane, and so in the sum. */
@@ -66,16 +53,31 @@ static LLVMValueRef fold_weight(const vj_attention *m, LLVMValueRef place, LLVMV
     return LLVMBuildFAdd(g->b, so_far, weight, "");
 }
 
+/* Rows [row, row + rows) of the block. */
+static void softmax_rows(const vj_attention *m, LLVMValueRef row, int32_t rows) {
+    vj_gen *g = m->g;
+    LLVMValueRef first = vj_element(g, m->scores, VJ_F32, LLVMBuildNSWMul(g->b, row, vj_i64(g, m->row), ""));
+    LLVMValueRef largest[ROWS_MAX], sum[ROWS_MAX];
+    fold_rows(m, first, rows, -(double)INFINITY, NULL, fold_max, VJ_REDUCE_MAX, largest);
+    for (int32_t r = 0; r < rows; r++)
+        largest[r] = vj_splat(g, largest[r], m->lanes);
+    fold_rows(m, first, rows, 0, largest, fold_weight, VJ_REDUCE_SUM, sum);
+    for (int32_t r = 0; r < rows; r++) {
+        LLVMValueRef at = vj_element(g, m->scale, VJ_F32, LLVMBuildNSWAdd(g->b, row, vj_i64(g, r), ""));
+        vj_store_vector(g, at, LLVMBuildFDiv(g->b, vj_f32(g, 1), sum[r], ""), NULL);
+    }
+}
+
 static void softmax(const vj_attention *m, int64_t rows) {
     vj_gen *g = m->g;
-    vj_loop loop;
-    vj_loop_begin(g, &loop, vj_i64(g, 0), vj_i64(g, rows), 1, true, NULL, 0);
-    LLVMValueRef row = vj_element(g, m->scores, VJ_F32, LLVMBuildNSWMul(g->b, loop.index, vj_i64(g, m->row), ""));
-    LLVMValueRef largest = fold_row(m, row, vj_f32(g, -(double)INFINITY), NULL, fold_max, VJ_REDUCE_MAX);
-    LLVMValueRef sum = fold_row(m, row, vj_f32(g, 0), vj_splat(g, largest, m->lanes), fold_weight, VJ_REDUCE_SUM);
-    LLVMValueRef scale = LLVMBuildFDiv(g->b, vj_f32(g, 1), sum, "");
-    vj_store_vector(g, vj_element(g, m->scale, VJ_F32, loop.index), scale, NULL);
-    vj_loop_end(g, &loop, NULL);
+    const int64_t whole = rows / ROWS_MAX * ROWS_MAX;
+    if (whole > 0) {
+        vj_loop loop;
+        vj_loop_begin(g, &loop, vj_i64(g, 0), vj_i64(g, whole), ROWS_MAX, true, NULL, 0);
+        softmax_rows(m, loop.index, ROWS_MAX);
+        vj_loop_end(g, &loop, NULL);
+    }
+    if (rows > whole) softmax_rows(m, vj_i64(g, whole), (int32_t)(rows - whole));
 }
 
 static LLVMValueRef clamp(const vj_gen *g, LLVMValueRef x, int64_t low, int64_t high) {
