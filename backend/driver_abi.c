@@ -1,0 +1,464 @@
+/* driver_abi.c - what an emitted object adds to its phase function: the descriptor, init, run and run_on.
+ *
+ * They are written as LLVM's text with a few words to fill in, compiled for the architecture's baseline CPU, and know
+ * vitjit_model.h's structs by their offsets, which the assertions below pin. Checks come before any vector code: init
+ * looks at the CPU, and run accepts no context that init did not fill.
+ */
+#include <assert.h>
+#include <llvm-c/IRReader.h>
+#include <llvm-c/Linker.h>
+#include <string.h>
+
+#include "driver.h"
+#include "vitjit_image.h"
+
+static_assert(sizeof(vj_tensor_info) == 88 && offsetof(vj_tensor_info, bytes_per_image) == 80, "tensor info");
+static_assert(sizeof(vj_model) == 136 && offsetof(vj_model, inputs) == 56 && offsetof(vj_model, weights_digest) == 120,
+              "model");
+static_assert(sizeof(vj_context) == 32 && offsetof(vj_context, weights) == 8, "context");
+static_assert(sizeof(vj_args) == 40 && offsetof(vj_args, n) == 32, "args");
+static_assert(sizeof(vj_threads) == 32 && offsetof(vj_threads, run) == 16 && offsetof(vj_threads, barrier) == 24,
+              "threads");
+static_assert(offsetof(vj_weights_header, digest) == 8 && offsetof(vj_weights_header, bytes) == 24, "weights header");
+
+/* Words in the text: $ is the prefix, {name} a value of the table. */
+typedef struct word {
+    const char *name, *value;
+} word;
+
+static void fill(vj_text *out, const char *template, const char *prefix, const word *words, int32_t count) {
+    for (const char *at = template; *at; at++) {
+        if (*at == '$') {
+            vj_text_add(out, "%s", prefix);
+            continue;
+        }
+        int32_t i = 0;
+        const char *end = *at == '{' ? strchr(at, '}') : NULL;
+        const size_t length = end ? (size_t)(end - at - 1) : 0;
+        while (end && i < count && (strlen(words[i].name) != length || memcmp(words[i].name, at + 1, length) != 0))
+            i++;
+        if (!end || i == count) {
+            vj_text_add(out, "%c", *at);
+        } else {
+            vj_text_add(out, "%s", words[i].value);
+            at = end;
+        }
+    }
+}
+
+/* Descriptor */
+
+/* A string constant @name. */
+static void add_string(vj_text *out, const char *name, const char *value) {
+    vj_text_add(out, "@%s = private unnamed_addr constant [%zu x i8] c\"", name, strlen(value) + 1);
+    for (const char *at = value; *at; at++)
+        vj_text_add(out, "\\%02X", (unsigned)(unsigned char)*at);
+    vj_text_add(out, "\\00\"\n");
+}
+
+static void add_tensors(vj_text *out, const char *name, const vj_tensor_info *tensors, int32_t count) {
+    for (int32_t i = 0; i < count; i++)
+        add_string(out, vj_sprintf(out->arena, "%s_name_%d", name, (int)i), tensors[i].name ? tensors[i].name : "");
+    vj_text_add(out, "@%s = internal constant [%d x %%tensor] [", name, (int)count);
+    for (int32_t i = 0; i < count; i++) {
+        const vj_tensor_info *t = &tensors[i];
+        vj_text_add(out, "%s%%tensor { ptr @%s_name_%d, i32 %d, i32 %d, [8 x i64] [", i ? ", " : "", name, (int)i,
+                    (int)t->dtype, (int)t->rank);
+        for (int32_t d = 0; d < VJ_MODEL_MAX_RANK; d++)
+            vj_text_add(out, "%si64 %lld", d ? ", " : "", (long long)(d < t->rank ? t->dims[d] : 0));
+        vj_text_add(out, "], i64 %lld }", (long long)t->bytes_per_image);
+    }
+    vj_text_add(out, "]\n");
+    /* An address that a tensor's may share no bit with. */
+    vj_text_add(out, "@%s_low = internal constant [%d x i64] [", name, (int)count);
+    for (int32_t i = 0; i < count; i++)
+        vj_text_add(out, "%si64 %lld", i ? ", " : "", (long long)vj_element_bytes((vj_dtype)tensors[i].dtype) - 1);
+    vj_text_add(out, "]\n");
+}
+
+static void add_descriptor(vj_text *out, const vj_target *target, const vj_model *m) {
+    vj_text_add(out,
+                "%%tensor = type { ptr, i32, i32, [8 x i64], i64 }\n"
+                "%%model = type { i32, i32, ptr, ptr, ptr, [2 x i64], i32, i32, ptr, ptr, i64, i64, i64, i64, i64, "
+                "i32, i32, [2 x i64] }\n");
+    add_string(out, "name", m->name ? m->name : "");
+    add_string(out, "compiler", m->compiler ? m->compiler : "");
+    add_string(out, "cpu", m->cpu ? m->cpu : target->name);
+    add_tensors(out, "inputs", m->inputs, m->input_count);
+    add_tensors(out, "outputs", m->outputs, m->output_count);
+    vj_text_add(out,
+                "@model = internal constant %%model { i32 %u, i32 %zu, ptr @name, ptr @compiler, ptr @cpu, "
+                "[2 x i64] [i64 %llu, i64 %llu], i32 %d, i32 %d, ptr @inputs, ptr @outputs, i64 %lld, i64 %lld, "
+                "i64 %lld, i64 %lld, i64 %lld, i32 %d, i32 %u, [2 x i64] [i64 %llu, i64 %llu] }\n",
+                (unsigned)VJ_MODEL_ABI, sizeof(vj_model), (unsigned long long)m->hash[0],
+                (unsigned long long)m->hash[1], (int)m->input_count, (int)m->output_count, (long long)m->weights_bytes,
+                (long long)m->weights_alignment, (long long)m->scratch_fixed, (long long)m->scratch_per_image,
+                (long long)m->max_batch, (int)m->phase_count, (unsigned)target->cpu_feature_bits,
+                (unsigned long long)m->weights_digest[0], (unsigned long long)m->weights_digest[1]);
+}
+
+/* The CPU check: the features that target.c asks of the machine it compiles on, by cpuid and xgetbv. */
+
+static const char no_cpu_check[] = "define internal i1 @cpu_is_good() #0 {\n"
+                                   "  ret i1 true\n"
+                                   "}\n";
+
+/* Leaf 1 ecx, leaf 0x80000001 ecx and leaf 7 ebx must have all bits of the masks, XCR0 those of `saved`. */
+static const char x86_cpu_check[] = "define internal i1 @cpu_is_good() #0 {\n"
+                                    "  %t = call { i32, i32, i32, i32 } asm sideeffect \"cpuid\", "
+                                    "\"={ax},={bx},={cx},={dx},{ax},{cx}\"(i32 0, i32 0)\n"
+                                    "  %top = extractvalue { i32, i32, i32, i32 } %t, 0\n"
+                                    "  %new = icmp uge i32 %top, 7\n"
+                                    "  br i1 %new, label %one, label %bad\n"
+                                    "one:\n"
+                                    "  %a = call { i32, i32, i32, i32 } asm sideeffect \"cpuid\", "
+                                    "\"={ax},={bx},={cx},={dx},{ax},{cx}\"(i32 1, i32 0)\n"
+                                    "  %ac = extractvalue { i32, i32, i32, i32 } %a, 2\n"
+                                    "  %am = and i32 %ac, {leaf1}\n"
+                                    "  %ag = icmp eq i32 %am, {leaf1}\n"
+                                    "  br i1 %ag, label %two, label %bad\n"
+                                    "two:\n"
+                                    "  %x = call { i32, i32 } asm sideeffect \"xgetbv\", \"={ax},={dx},{cx}\"(i32 0)\n"
+                                    "  %xl = extractvalue { i32, i32 } %x, 0\n"
+                                    "  %xm = and i32 %xl, {saved}\n"
+                                    "  %xg = icmp eq i32 %xm, {saved}\n"
+                                    "  %b = call { i32, i32, i32, i32 } asm sideeffect \"cpuid\", "
+                                    "\"={ax},={bx},={cx},={dx},{ax},{cx}\"(i32 7, i32 0)\n"
+                                    "  %bb = extractvalue { i32, i32, i32, i32 } %b, 1\n"
+                                    "  %bm = and i32 %bb, {leaf7}\n"
+                                    "  %bg = icmp eq i32 %bm, {leaf7}\n"
+                                    "  %c = call { i32, i32, i32, i32 } asm sideeffect \"cpuid\", "
+                                    "\"={ax},={bx},={cx},={dx},{ax},{cx}\"(i32 -2147483647, i32 0)\n"
+                                    "  %cc = extractvalue { i32, i32, i32, i32 } %c, 2\n"
+                                    "  %cm = and i32 %cc, 32\n"
+                                    "  %cg = icmp ne i32 %cm, 0\n"
+                                    "  %xb = and i1 %xg, %bg\n"
+                                    "  %all = and i1 %xb, %cg\n"
+                                    "  ret i1 %all\n"
+                                    "bad:\n"
+                                    "  ret i1 false\n"
+                                    "}\n";
+
+/* FMA, SSE4.2, MOVBE, POPCNT, OSXSAVE, AVX, F16C */
+#define LEAF1_V3 ((1 << 12) | (1 << 20) | (1 << 22) | (1 << 23) | (1 << 27) | (1 << 28) | (1 << 29))
+/* BMI1, AVX2, BMI2; AVX-512 F, DQ, CD, BW, VL */
+#define LEAF7_V3 ((1u << 3) | (1u << 5) | (1u << 8))
+#define LEAF7_V4 (LEAF7_V3 | (1u << 16) | (1u << 17) | (1u << 28) | (1u << 30) | (1u << 31))
+#define SAVED_V3 0x6
+#define SAVED_V4 0xe6
+
+/* init, run, run_on */
+
+static const char run_text[] =
+    "declare void @$_phase(ptr, i32, i32, i32)\n"
+    "define ptr @$_model() #0 {\n"
+    "  ret ptr @model\n"
+    "}\n"
+    /* Are the pointers of list all there, and aligned to their elements? */
+    "define internal i1 @list_is_good(ptr %list, ptr %low, i32 %count) #0 {\n"
+    "  %none = icmp eq i32 %count, 0\n"
+    "  br i1 %none, label %good, label %look\n"
+    "look:\n"
+    "  %null = icmp eq ptr %list, null\n"
+    "  br i1 %null, label %bad, label %next\n"
+    "next:\n"
+    "  %i = phi i32 [ 0, %look ], [ %j, %step ]\n"
+    "  %pp = getelementptr ptr, ptr %list, i32 %i\n"
+    "  %p = load ptr, ptr %pp\n"
+    "  %lp = getelementptr i64, ptr %low, i32 %i\n"
+    "  %l = load i64, ptr %lp\n"
+    "  %a = ptrtoint ptr %p to i64\n"
+    "  %m = and i64 %a, %l\n"
+    "  %zero = icmp eq i64 %a, 0\n"
+    "  %off = icmp ne i64 %m, 0\n"
+    "  %wrong = or i1 %zero, %off\n"
+    "  br i1 %wrong, label %bad, label %step\n"
+    "step:\n"
+    "  %j = add i32 %i, 1\n"
+    "  %more = icmp slt i32 %j, %count\n"
+    "  br i1 %more, label %next, label %good\n"
+    "good:\n"
+    "  ret i1 true\n"
+    "bad:\n"
+    "  ret i1 false\n"
+    "}\n"
+    /* Fills the arguments of a run, if they are sound. */
+    "define internal i1 @args_are_good(ptr %context, i64 %n, ptr %inputs, ptr %outputs, ptr %scratch, ptr %args) #0 {\n"
+    "  %null = icmp eq ptr %context, null\n"
+    "  br i1 %null, label %bad, label %one\n"
+    "one:\n"
+    "  %m = load ptr, ptr %context\n"
+    "  %mine = icmp eq ptr %m, @model\n"
+    "  %low = icmp sge i64 %n, 1\n"
+    "  %high = icmp sle i64 %n, {max_batch}\n"
+    "  %range = and i1 %low, %high\n"
+    "  %ok = and i1 %mine, %range\n"
+    "  br i1 %ok, label %two, label %bad\n"
+    "two:\n"
+    "  %i = call i1 @list_is_good(ptr %inputs, ptr @inputs_low, i32 {input_count})\n"
+    "  %o = call i1 @list_is_good(ptr %outputs, ptr @outputs_low, i32 {output_count})\n"
+    "  %s = ptrtoint ptr %scratch to i64\n"
+    "  %sl = and i64 %s, 63\n"
+    "  %aligned = icmp eq i64 %sl, 0\n"
+    "  %there = icmp ne i64 %s, 0\n"
+    "  %enough = or i1 %there, {no_scratch}\n"
+    "  %io = and i1 %i, %o\n"
+    "  %sa = and i1 %aligned, %enough\n"
+    "  %fine = and i1 %io, %sa\n"
+    "  br i1 %fine, label %three, label %bad\n"
+    "three:\n"
+    "  %wp = getelementptr i8, ptr %context, i64 8\n"
+    "  %w = load ptr, ptr %wp\n"
+    "  store ptr %inputs, ptr %args\n"
+    "  %a1 = getelementptr i8, ptr %args, i64 8\n"
+    "  store ptr %outputs, ptr %a1\n"
+    "  %a2 = getelementptr i8, ptr %args, i64 16\n"
+    "  store ptr %w, ptr %a2\n"
+    "  %a3 = getelementptr i8, ptr %args, i64 24\n"
+    "  store ptr %scratch, ptr %a3\n"
+    "  %a4 = getelementptr i8, ptr %args, i64 32\n"
+    "  store i64 %n, ptr %a4\n"
+    "  ret i1 true\n"
+    "bad:\n"
+    "  ret i1 false\n"
+    "}\n"
+    "define i32 @$_run(ptr %context, i64 %n, ptr %inputs, ptr %outputs, ptr %scratch) #0 {\n"
+    "  %args = alloca [5 x i64], align 8\n"
+    "  %ok = call i1 @args_are_good(ptr %context, i64 %n, ptr %inputs, ptr %outputs, ptr %scratch, ptr %args)\n"
+    "  br i1 %ok, label %go, label %bad\n"
+    "go:\n"
+    "  call void @$_phase(ptr %args, i32 0, i32 0, i32 1)\n"
+    "  ret i32 0\n"
+    "bad:\n"
+    "  ret i32 1\n"
+    "}\n";
+
+/* A job of threads: arguments, the phase or (with a barrier) the first one, the caller's threads. */
+static const char threads_text[] =
+    "%job = type { [5 x i64], i32, i32, ptr }\n"
+    "define internal void @one_phase(ptr %job, i32 %part) #0 {\n"
+    "  %pp = getelementptr %job, ptr %job, i32 0, i32 1\n"
+    "  %phase = load i32, ptr %pp\n"
+    "  %np = getelementptr %job, ptr %job, i32 0, i32 2\n"
+    "  %parts = load i32, ptr %np\n"
+    "  call void @$_phase(ptr %job, i32 %phase, i32 %part, i32 %parts)\n"
+    "  ret void\n"
+    "}\n"
+    "define internal void @all_phases(ptr %job, i32 %part) #0 {\n"
+    "  %np = getelementptr %job, ptr %job, i32 0, i32 2\n"
+    "  %parts = load i32, ptr %np\n"
+    "  %fp = getelementptr %job, ptr %job, i32 0, i32 1\n"
+    "  %first = load i32, ptr %fp\n"
+    "  %tp = getelementptr %job, ptr %job, i32 0, i32 3\n"
+    "  %threads = load ptr, ptr %tp\n"
+    "  %self = load ptr, ptr %threads\n"
+    "  %bp = getelementptr i8, ptr %threads, i64 24\n"
+    "  %barrier = load ptr, ptr %bp\n"
+    "  %n4 = getelementptr i64, ptr %job, i64 4\n"
+    "  %n = load i64, ptr %n4\n"
+    "  %parts64 = sext i32 %parts to i64\n"
+    "  %left = urem i64 %n, %parts64\n"
+    "  %whole = icmp eq i64 %left, 0\n"
+    "  %last = select i1 %whole, i32 0, i32 {phases}\n"
+    "  br label %next\n"
+    "next:\n"
+    "  %phase = phi i32 [ %first, %0 ], [ %up, %wait ]\n"
+    "  call void @$_phase(ptr %job, i32 %phase, i32 %part, i32 %parts)\n"
+    "  %more = icmp slt i32 %phase, %last\n"
+    "  br i1 %more, label %wait, label %end\n"
+    "wait:\n"
+    "  call void %barrier(ptr %self, i32 %part)\n"
+    "  %up = add i32 %phase, 1\n"
+    "  br label %next\n"
+    "end:\n"
+    "  ret void\n"
+    "}\n"
+    "define i32 @$_run_on(ptr %context, i64 %n, ptr %inputs, ptr %outputs, ptr %scratch, ptr %threads) #0 {\n"
+    "  %job = alloca %job, align 8\n"
+    "  %null = icmp eq ptr %threads, null\n"
+    "  br i1 %null, label %bad, label %look\n"
+    "look:\n"
+    "  %self = load ptr, ptr %threads\n"
+    "  %np = getelementptr i8, ptr %threads, i64 8\n"
+    "  %parts = load i32, ptr %np\n"
+    "  %rp = getelementptr i8, ptr %threads, i64 16\n"
+    "  %run = load ptr, ptr %rp\n"
+    "  %bp = getelementptr i8, ptr %threads, i64 24\n"
+    "  %barrier = load ptr, ptr %bp\n"
+    "  %there = icmp ne ptr %run, null\n"
+    "  %some = icmp sge i32 %parts, 1\n"
+    "  %sound = and i1 %there, %some\n"
+    "  br i1 %sound, label %check, label %bad\n"
+    "check:\n"
+    "  %ok = call i1 @args_are_good(ptr %context, i64 %n, ptr %inputs, ptr %outputs, ptr %scratch, ptr %job)\n"
+    "  br i1 %ok, label %go, label %bad\n"
+    "go:\n"
+    "  %pp = getelementptr %job, ptr %job, i32 0, i32 1\n"
+    "  %qp = getelementptr %job, ptr %job, i32 0, i32 2\n"
+    "  %tp = getelementptr %job, ptr %job, i32 0, i32 3\n"
+    "  store i32 %parts, ptr %qp\n"
+    "  store ptr %threads, ptr %tp\n"
+    "  %parts64 = sext i32 %parts to i64\n"
+    "  %few = icmp slt i64 %n, %parts64\n"
+    "  %first = zext i1 %few to i32\n"
+    "  %left = urem i64 %n, %parts64\n"
+    "  %whole = icmp eq i64 %left, 0\n"
+    "  %last = select i1 %whole, i32 0, i32 {phases}\n"
+    "  store i32 %first, ptr %pp\n"
+    "  %has = icmp ne ptr %barrier, null\n"
+    "  br i1 %has, label %together, label %next\n"
+    "together:\n"
+    "  call void %run(ptr %self, ptr @all_phases, ptr %job, i32 %parts)\n"
+    "  ret i32 0\n"
+    "next:\n"
+    "  %phase = phi i32 [ %first, %go ], [ %up, %next ]\n"
+    "  store i32 %phase, ptr %pp\n"
+    "  call void %run(ptr %self, ptr @one_phase, ptr %job, i32 %parts)\n"
+    "  %up = add i32 %phase, 1\n"
+    "  %more = icmp sle i32 %up, %last\n"
+    "  br i1 %more, label %next, label %done\n"
+    "done:\n"
+    "  ret i32 0\n"
+    "bad:\n"
+    "  ret i32 1\n"
+    "}\n";
+
+static const char init_text[] = "define i32 @$_init(ptr %context, ptr %weights, i64 %bytes) #0 {\n"
+                                "  %null = icmp eq ptr %context, null\n"
+                                "  br i1 %null, label %bad, label %cpu\n"
+                                "cpu:\n"
+                                "  %able = call i1 @cpu_is_good()\n"
+                                "  br i1 %able, label %load, label %bad_cpu\n"
+                                "load:\n"
+                                "  %w = call ptr @weights_at(ptr %weights, i64 %bytes)\n"
+                                "  %code = ptrtoint ptr %w to i64\n"
+                                "  %refused = icmp ule i64 %code, 2\n"
+                                "  %wanted = icmp ne i64 %code, 0\n"
+                                "  %wrong = and i1 %refused, %wanted\n"
+                                "  %status = trunc i64 %code to i32\n"
+                                "  br i1 %wrong, label %bad_weights, label %good\n"
+                                "good:\n"
+                                "  store ptr @model, ptr %context\n"
+                                "  %c1 = getelementptr i8, ptr %context, i64 8\n"
+                                "  store ptr %w, ptr %c1\n"
+                                "  %c2 = getelementptr i8, ptr %context, i64 16\n"
+                                "  store i64 0, ptr %c2\n"
+                                "  %c3 = getelementptr i8, ptr %context, i64 24\n"
+                                "  store i64 0, ptr %c3\n"
+                                "  ret i32 0\n"
+                                "bad:\n"
+                                "  ret i32 1\n"
+                                "bad_weights:\n"
+                                "  ret i32 %status\n"
+                                "bad_cpu:\n"
+                                "  ret i32 3\n"
+                                "}\n"
+                                "attributes #0 = { nounwind \"target-cpu\"=\"{base}\" }\n";
+
+/* The address of the weights' data; 1 and 2 are the statuses of init. Weights of the object's own: none are taken. */
+static const char own_weights[] = "define internal ptr @weights_at(ptr %weights, i64 %bytes) #0 {\n"
+                                  "  %null = icmp eq ptr %weights, null\n"
+                                  "  %none = icmp eq i64 %bytes, 0\n"
+                                  "  %ok = and i1 %null, %none\n"
+                                  "  %at = select i1 %ok, ptr {data}, ptr inttoptr (i64 1 to ptr)\n"
+                                  "  ret ptr %at\n"
+                                  "}\n";
+
+static const char given_weights[] = "define internal ptr @weights_at(ptr %weights, i64 %bytes) #0 {\n"
+                                    "  %a = ptrtoint ptr %weights to i64\n"
+                                    "  %low = and i64 %a, 63\n"
+                                    "  %null = icmp eq i64 %a, 0\n"
+                                    "  %off = icmp ne i64 %low, 0\n"
+                                    "  %bad = or i1 %null, %off\n"
+                                    "  br i1 %bad, label %argument, label %size\n"
+                                    "size:\n"
+                                    "  %enough = icmp uge i64 %bytes, {file_bytes}\n"
+                                    "  br i1 %enough, label %header, label %wrong\n"
+                                    "header:\n"
+                                    "  %p1 = getelementptr i64, ptr %weights, i64 1\n"
+                                    "  %p2 = getelementptr i64, ptr %weights, i64 2\n"
+                                    "  %p3 = getelementptr i64, ptr %weights, i64 3\n"
+                                    "  %w0 = load i64, ptr %weights\n"
+                                    "  %w1 = load i64, ptr %p1\n"
+                                    "  %w2 = load i64, ptr %p2\n"
+                                    "  %w3 = load i64, ptr %p3\n"
+                                    "  %e0 = icmp eq i64 %w0, {magic}\n"
+                                    "  %e1 = icmp eq i64 %w1, {digest0}\n"
+                                    "  %e2 = icmp eq i64 %w2, {digest1}\n"
+                                    "  %e3 = icmp eq i64 %w3, {weights_bytes}\n"
+                                    "  %e01 = and i1 %e0, %e1\n"
+                                    "  %e23 = and i1 %e2, %e3\n"
+                                    "  %mine = and i1 %e01, %e23\n"
+                                    "  br i1 %mine, label %good, label %wrong\n"
+                                    "good:\n"
+                                    "  %data = getelementptr i8, ptr %weights, i64 {header_bytes}\n"
+                                    "  ret ptr %data\n"
+                                    "argument:\n"
+                                    "  ret ptr inttoptr (i64 1 to ptr)\n"
+                                    "wrong:\n"
+                                    "  ret ptr inttoptr (i64 2 to ptr)\n"
+                                    "}\n";
+
+static void parse_and_link(LLVMModuleRef module, const vj_text *text, vj_error *error) {
+    /* The reader takes the buffer; LLVM wants it to end with a zero, which vj_text has. */
+    LLVMMemoryBufferRef buffer = LLVMCreateMemoryBufferWithMemoryRangeCopy(text->at, text->length, "abi");
+    LLVMModuleRef part = NULL;
+    char *message = NULL;
+    if (LLVMParseIRInContext(LLVMGetModuleContext(module), buffer, &part, &message)) {
+        vj_fail(error, VJ_SYSTEM, "the driver's text: %s", message);
+        LLVMDisposeMessage(message);
+        return;
+    }
+    LLVMSetTarget(part, LLVMGetTarget(module));
+    LLVMSetDataLayout(part, LLVMGetDataLayoutStr(module));
+    if (LLVMLinkModules2(module, part)) vj_fail(error, VJ_SYSTEM, "the driver's text does not link");
+}
+
+/* The packed weights as a constant of the object. */
+static void add_weights(LLVMModuleRef module, const void *weights, int64_t bytes) {
+    LLVMContextRef context = LLVMGetModuleContext(module);
+    LLVMValueRef data = LLVMConstStringInContext2(context, weights, (size_t)bytes, true);
+    LLVMValueRef global = LLVMAddGlobal(module, LLVMTypeOf(data), "weights");
+    LLVMSetInitializer(global, data);
+    LLVMSetGlobalConstant(global, true);
+    LLVMSetAlignment(global, VJ_ALIGN);
+}
+
+void vj_gen_abi(LLVMModuleRef module, const vj_target *target, const vj_object_abi *abi, vj_error *error) {
+    const vj_model *m = abi->model;
+    vj_arena *arena = vj_arena_new();
+    vj_text text = {.arena = arena};
+    const bool v4 = (target->cpu_feature_bits & VJ_CPU_AVX512) != 0, inside = abi->weights || m->weights_bytes == 0;
+    const bool x86 = strncmp(target->triple, "x86_64", 6) == 0;
+#define NUMBER(x) vj_sprintf(arena, "%lld", (long long)(x))
+    const word words[] = {{"leaf1", NUMBER(LEAF1_V3)},
+                          {"leaf7", NUMBER((int32_t)(v4 ? LEAF7_V4 : LEAF7_V3))},
+                          {"saved", NUMBER(v4 ? SAVED_V4 : SAVED_V3)},
+                          {"max_batch", NUMBER(m->max_batch)},
+                          {"input_count", NUMBER(m->input_count)},
+                          {"output_count", NUMBER(m->output_count)},
+                          {"no_scratch", m->scratch_fixed + m->scratch_per_image == 0 ? "true" : "false"},
+                          {"phases", NUMBER(m->phase_count)},
+                          {"base", x86 ? "x86-64" : "generic"},
+                          {"data", abi->weights ? "@weights" : "null"},
+                          {"file_bytes", NUMBER(m->weights_bytes + VJ_WEIGHTS_HEADER)},
+                          {"header_bytes", NUMBER(VJ_WEIGHTS_HEADER)},
+                          {"magic", NUMBER(VJ_WEIGHTS_MAGIC)},
+                          {"digest0", NUMBER(m->weights_digest[0])},
+                          {"digest1", NUMBER(m->weights_digest[1])},
+                          {"weights_bytes", NUMBER(m->weights_bytes)}};
+#undef NUMBER
+    const int32_t count = sizeof words / sizeof *words;
+    add_descriptor(&text, target, m);
+    if (abi->weights) vj_text_add(&text, "@weights = external constant [%lld x i8]\n", (long long)m->weights_bytes);
+    fill(&text, x86 && target->cpu_feature_bits ? x86_cpu_check : no_cpu_check, abi->prefix, words, count);
+    fill(&text, inside ? own_weights : given_weights, abi->prefix, words, count);
+    fill(&text, run_text, abi->prefix, words, count);
+    fill(&text, threads_text, abi->prefix, words, count);
+    fill(&text, init_text, abi->prefix, words, count);
+    if (abi->weights) add_weights(module, abi->weights, m->weights_bytes);
+    parse_and_link(module, &text, error);
+    LLVMValueRef weights = LLVMGetNamedGlobal(module, "weights");
+    if (weights) LLVMSetLinkage(weights, LLVMInternalLinkage);
+    vj_arena_free(arena);
+}
