@@ -1,6 +1,7 @@
 /* internal.h - what the files of compiler/ share.
  *
  * compile.c   the way from a model file to an image, and the request's options
+ * describe.c  the descriptor of vitjit_model.h
  * hash.c      the graph key and the packed weights' digest
  * pack.c      packed weights, written in blocks to a descriptor
  * image.c     the image's bytes
@@ -45,7 +46,11 @@ vj_status vj_with_unit(const vj_compile_request *request, vj_stop stop, vj_statu
                        void *self, char *error, size_t error_bytes);
 vj_status vj_take_unit(vj_unit *u, vj_stop stop);
 void vj_warn(const vj_compile_request *request, const char *text);
-/* The model as the ABI describes it; in the unit's arena. Needs a planned unit. */
+
+vj_status vj_compile(const vj_compile_request *request, const vj_weights_store *store, vj_compiled *out, char *error,
+                     size_t error_bytes);
+
+/* describe.c: the model as the ABI describes it; in the unit's arena. Needs a planned unit. */
 const vj_model *vj_describe(vj_unit *u, const char *name);
 
 /* hash.c */

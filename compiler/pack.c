@@ -21,8 +21,8 @@
 
 typedef struct packer {
     vj_unit *u;
-    uint8_t *base;     /* of the packed weights */
-    int32_t *order;    /* buffers, the largest first */
+    uint8_t *base;  /* of the packed weights */
+    int32_t *order; /* buffers, the largest first */
     int32_t count;
     atomic_int next;
     atomic_bool failed;
@@ -66,19 +66,24 @@ static int64_t run_of(const int64_t *offset, int64_t first, int64_t count, int64
 }
 
 /* The source is compact along n: a row of k is one run of `span` elements. */
-static bool pack_rows_of_k(worker *w, const vj_weight *x, const int64_t *koff, const int64_t *noff, int64_t span, float *to) {
+static bool pack_rows_of_k(worker *w, const vj_weight *x, const int64_t *koff, const int64_t *noff, int64_t span,
+                           float *to) {
     float *block = VJ_NEW_ARRAY(w->arena, float, vj_max64(span, BLOCK_ELEMENTS));
     const bool dense = span == x->n;
     for (int64_t k = 0; k < x->k;) {
         const int64_t run = run_of(koff, k, x->k, span);
-        if (!vj_weight_read(w->reader, x->source, x->source_offset + koff[k], run * span, block, &w->error)) return false;
+        if (!vj_weight_read(w->reader, x->source, x->source_offset + koff[k], run * span, block, &w->error))
+            return false;
         for (int64_t r = 0; r < run; r++, k++) {
             const float *row = block + r * span;
             for (int64_t n = 0; n < x->n; n += VJ_PANEL) {
                 float *out = panel_at(to, x->k, k, n);
                 const int64_t lanes = vj_min64(VJ_PANEL, x->n - n);
-                if (dense) memcpy(out, row + n, (size_t)lanes * sizeof *out);
-                else for (int64_t i = 0; i < lanes; i++) out[i] = row[noff[n + i]];
+                if (dense)
+                    memcpy(out, row + n, (size_t)lanes * sizeof *out);
+                else
+                    for (int64_t i = 0; i < lanes; i++)
+                        out[i] = row[noff[n + i]];
             }
         }
     }
@@ -86,11 +91,13 @@ static bool pack_rows_of_k(worker *w, const vj_weight *x, const int64_t *koff, c
 }
 
 /* The source is compact along k: a column is one run of `span` elements. */
-static bool pack_rows_of_n(worker *w, const vj_weight *x, const int64_t *koff, const int64_t *noff, int64_t span, float *to) {
+static bool pack_rows_of_n(worker *w, const vj_weight *x, const int64_t *koff, const int64_t *noff, int64_t span,
+                           float *to) {
     float *block = VJ_NEW_ARRAY(w->arena, float, vj_max64(span, BLOCK_ELEMENTS));
     for (int64_t n = 0; n < x->n;) {
         const int64_t run = vj_min64(run_of(noff, n, x->n, span), VJ_PANEL - n % VJ_PANEL);
-        if (!vj_weight_read(w->reader, x->source, x->source_offset + noff[n], run * span, block, &w->error)) return false;
+        if (!vj_weight_read(w->reader, x->source, x->source_offset + noff[n], run * span, block, &w->error))
+            return false;
         for (int64_t k = 0; k < x->k; k++) {
             float *out = panel_at(to, x->k, k, n);
             for (int64_t r = 0; r < run; r++)
@@ -102,7 +109,8 @@ static bool pack_rows_of_n(worker *w, const vj_weight *x, const int64_t *koff, c
 }
 
 /* Neither side is compact: element by element from the whole source. */
-static bool pack_scattered(worker *w, const vj_weight *x, const int64_t *koff, const int64_t *noff, int64_t span, float *to) {
+static bool pack_scattered(worker *w, const vj_weight *x, const int64_t *koff, const int64_t *noff, int64_t span,
+                           float *to) {
     float *whole = VJ_NEW_ARRAY(w->arena, float, span);
     if (!vj_weight_read(w->reader, x->source, x->source_offset, span, whole, &w->error)) return false;
     for (int64_t k = 0; k < x->k; k++)
@@ -122,10 +130,18 @@ static bool pack_panels(worker *w, const vj_weight *x, float *to) {
 
 static void store_dense(uint8_t *to, vj_dtype dtype, int64_t at, float value) {
     switch (dtype) {
-    case VJ_F32: ((float *)(void *)to)[at] = value; break;
-    case VJ_I64: ((int64_t *)(void *)to)[at] = (int64_t)value; break;
-    case VJ_I32: ((int32_t *)(void *)to)[at] = (int32_t)value; break;
-    default: to[at] = (uint8_t)(value != 0); break;
+    case VJ_F32:
+        ((float *)(void *)to)[at] = value;
+        break;
+    case VJ_I64:
+        ((int64_t *)(void *)to)[at] = (int64_t)value;
+        break;
+    case VJ_I32:
+        ((int32_t *)(void *)to)[at] = (int32_t)value;
+        break;
+    default:
+        to[at] = (uint8_t)(value != 0);
+        break;
     }
 }
 
@@ -212,7 +228,8 @@ vj_status vj_pack_weights(vj_unit *u, int descriptor, int32_t threads) {
     const size_t whole = (size_t)(VJ_WEIGHTS_HEADER + bytes);
     /* posix_fallocate, not ftruncate: a full disk must fail here, not as a signal when a page is written. */
     const int no_room = posix_fallocate(descriptor, 0, (off_t)whole);
-    if (no_room) return vj_fail(&u->error, VJ_SYSTEM, "no room for %zu bytes of packed weights: %s", whole, strerror(no_room));
+    if (no_room)
+        return vj_fail(&u->error, VJ_SYSTEM, "no room for %zu bytes of packed weights: %s", whole, strerror(no_room));
     uint8_t *map = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
     if (map == MAP_FAILED) return vj_fail(&u->error, VJ_SYSTEM, "packed weights: %s", strerror(errno));
     const vj_status status = pack_all(u, map + VJ_WEIGHTS_HEADER, threads);

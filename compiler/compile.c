@@ -1,0 +1,250 @@
+/* compile.c - the way from a model file to an image: open, import, passes, then packing and code generation side by
+ * side. */
+#include "internal.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+static double now_ms(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+}
+
+void vj_warn(const vj_compile_request *request, const char *text) {
+    if (request->options->log) request->options->log(request->options->log_self, VJ_LOG_WARNING, text);
+}
+
+static void warn(void *self, const char *text) { vj_warn(self, text); }
+
+static int32_t asked_to_stop(void *self) {
+    const vj_options *o = ((const vj_compile_request *)self)->options;
+    return o->cancel ? o->cancel(o->cancel_self) : 0;
+}
+
+static vj_status open_model(vj_unit *u) {
+    const vj_compile_request *r = u->request;
+    u->target = r->options->cpu ? vj_target_by_name(r->options->cpu) : vj_target_host();
+    if (!u->target) {
+        vj_fail(&u->error, VJ_USAGE, "no CPU or target is called '%s'", r->options->cpu);
+        vj_hint(&u->error, "`vitjit targets` lists them");
+        return VJ_USAGE;
+    }
+    u->onnx = r->bytes ? vj_onnx_open_memory(u->arena, r->bytes, r->bytes_size, r->path, &u->facts, &u->error)
+                       : vj_onnx_open(u->arena, r->path, &u->facts, &u->error);
+    return u->onnx ? VJ_OK : u->error.status;
+}
+
+static vj_status import(vj_unit *u) {
+    const vj_options *o = u->request->options;
+    const vj_import_options options = {.shapes = o->shapes,
+                                       .shape_count = o->shape_count,
+                                       .fixed_batch = u->fixed_batch,
+                                       .also_outputs = o->also_outputs,
+                                       .also_output_count = o->also_output_count,
+                                       .warn = warn,
+                                       .warn_self = (void *)(uintptr_t)u->request};
+    u->f = vj_import(u->arena, u->onnx, &options, &u->error);
+    return u->f ? vj_graph_key(u) : u->error.status;
+}
+
+static vj_status run_passes(vj_unit *u) {
+    const vj_compile_request *r = u->request;
+    const vj_pipeline_options options = {.target = u->target,
+                                         .print_after = r->print_after,
+                                         .stop_after = r->stop_after,
+                                         .disabled = r->disabled_passes,
+                                         .disabled_count = r->disabled_pass_count,
+                                         .pass_limit = r->pass_limit,
+                                         .cancel = asked_to_stop,
+                                         .cancel_self = (void *)(uintptr_t)r};
+    u->report = (vj_report){.arena = u->arena};
+    return vj_run_passes(u->arena, u->f, &options, &u->report, &u->program, &u->error);
+}
+
+/* A graph that mixes the images of a batch cannot stay generic in it: it is compiled for the batch asked for. */
+static vj_status plan(vj_unit *u) {
+    vj_status status = run_passes(u);
+    if (status == VJ_UNSUPPORTED && u->f->batch_is_open && u->fixed_batch == 0) {
+        const vj_error first = u->error;
+        u->error = (vj_error){0};
+        u->fixed_batch = u->request->fixed_batch > 0 ? u->request->fixed_batch : 1;
+        status = import(u);
+        if (status == VJ_OK) status = run_passes(u);
+        if (status != VJ_OK) {
+            u->error = first;
+            status = first.status;
+        }
+    }
+    return status;
+}
+
+vj_status vj_take_unit(vj_unit *u, vj_stop stop) {
+    vj_status status = open_model(u);
+    if (status == VJ_OK && stop >= VJ_STOP_IMPORTED) status = import(u);
+    if (status == VJ_OK && stop >= VJ_STOP_PLANNED) status = plan(u);
+    return status;
+}
+
+static void report_error(const vj_unit *u, char *error, size_t error_bytes) {
+    if (error_bytes == 0) return;
+    snprintf(error, error_bytes, "%s%s%s", u->error.text, u->error.hint[0] ? "\n  hint: " : "", u->error.hint);
+}
+
+vj_status vj_with_unit(const vj_compile_request *request, vj_stop stop, vj_status (*work)(vj_unit *u, void *self),
+                       void *self, char *error, size_t error_bytes) {
+    vj_unit *u = calloc(1, sizeof *u);
+    vj_arena *arena = u ? vj_arena_new() : NULL;
+    volatile vj_status status = VJ_SYSTEM;
+    jmp_buf oom;
+    if (!arena) {
+        free(u);
+        snprintf(error, error_bytes, "no memory");
+        return VJ_SYSTEM;
+    }
+    u->request = request;
+    u->arena = arena;
+    if (setjmp(oom)) {
+        u->error = (vj_error){.status = VJ_SYSTEM};
+        snprintf(u->error.text, sizeof u->error.text, "no memory for this model");
+        status = VJ_SYSTEM;
+    } else {
+        vj_arena_on_oom(arena, &oom);
+        status = vj_take_unit(u, stop);
+        if (status == VJ_OK) status = work(u, self);
+    }
+    if (status != VJ_OK) report_error(u, error, error_bytes);
+    if (u->onnx) vj_onnx_close(u->onnx);
+    vj_arena_free(arena);
+    free(u);
+    return status;
+}
+
+/* Code generation, in a thread of its own while the weights are packed. */
+typedef struct generation {
+    vj_unit *u;
+    vj_bytes object;
+    vj_codegen_stats stats;
+    vj_error error;
+    vj_status status;
+} generation;
+
+static void *generate(void *self) {
+    generation *g = self;
+    const vj_codegen_options options = {.target = g->u->target, .kind = VJ_EMIT_OBJECT, .threads = 1};
+    g->status = vj_generate(g->u->program, &options, &g->object, &g->stats, &g->error);
+    return NULL;
+}
+
+static vj_status pack_into_store(vj_unit *u, const vj_weights_store *store, int *descriptor) {
+    const int64_t bytes = u->program->weights_bytes;
+    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    *descriptor = store->find(store->self, u->weights_digest, bytes);
+    if (*descriptor >= 0) return VJ_OK;
+    *descriptor = store->create(store->self, u->weights_digest, bytes);
+    if (*descriptor < 0) return vj_fail(&u->error, VJ_SYSTEM, "no place for packed weights: %s", strerror(errno));
+    const vj_status status = vj_pack_weights(u, *descriptor, (int32_t)cores);
+    store->commit(store->self, u->weights_digest, *descriptor, status == VJ_OK);
+    return status;
+}
+
+typedef struct compilation {
+    const vj_weights_store *store;
+    vj_compiled *out;
+} compilation;
+
+static vj_status link_and_write(vj_unit *u, generation *g, vj_compiled *out) {
+    vj_bytes code = {0};
+    uint64_t entry = 0;
+    vj_status status = g->status;
+    if (status != VJ_OK) return vj_fail(&u->error, status, "%s", g->error.text);
+    if (u->request->options->use_orc) {
+        void *phase = NULL;
+        out->orc = vj_orc_load(&g->object, "vj_phase", &phase, &u->error);
+        if (!out->orc) return u->error.status;
+        memcpy(&out->orc_phase, &phase, sizeof phase);
+    }
+    status = vj_link_code(&g->object, "vj_phase", &code, &entry, &u->error);
+    if (status == VJ_OK) status = vj_write_image(u, &code, entry, &g->stats, &out->image, &out->image_bytes);
+    vj_bytes_free(&code);
+    return status;
+}
+
+static vj_status generate_and_pack(vj_unit *u, const compilation *c) {
+    generation g = {.u = u};
+    pthread_t thread;
+    const bool apart = pthread_create(&thread, NULL, generate, &g) == 0;
+    vj_status status = pack_into_store(u, c->store, &c->out->weights_fd);
+    if (apart)
+        pthread_join(thread, NULL);
+    else
+        generate(&g);
+    if (status == VJ_OK) status = link_and_write(u, &g, c->out);
+    vj_bytes_free(&g.object);
+    return status;
+}
+
+/* The names of external data, for the cache's file key. */
+static vj_status list_external(vj_unit *u, vj_compiled *out) {
+    const int32_t count = u->facts.external_count;
+    out->external = calloc((size_t)count + 1, sizeof *out->external);
+    for (int32_t i = 0; out->external && i < count; i++, out->external_count++)
+        if (!(out->external[i] = strdup(u->facts.external[i].name))) break;
+    return out->external_count == count && out->external ? VJ_OK : vj_fail(&u->error, VJ_SYSTEM, "no memory");
+}
+
+/* An image for the same graph, and its packed weights; false: there is none. */
+static bool take_from_cache(vj_unit *u, const compilation *c) {
+    const vj_weights_store *store = c->store;
+    if (!store->find_image || u->request->options->use_orc) return false;
+    size_t bytes = 0;
+    void *image = store->find_image(store->self, u->graph_key, &bytes);
+    if (!image) return false;
+    const vj_image_header *header = image;
+    const int fd = store->find(store->self, header->weights_digest, header->weights_bytes);
+    if (fd < 0) {
+        free(image);
+        return false;
+    }
+    c->out->image = image;
+    c->out->image_bytes = bytes;
+    c->out->weights_fd = fd;
+    c->out->from_cache = 1;
+    return true;
+}
+
+static vj_status compile_unit(vj_unit *u, void *self) {
+    const compilation *c = self;
+    vj_status status = list_external(u, c->out);
+    if (status == VJ_OK && !take_from_cache(u, c)) {
+        status = plan(u);
+        if (status == VJ_OK && !u->program) status = vj_fail(&u->error, VJ_USAGE, "stopped before there is code");
+        if (status == VJ_OK) status = vj_weights_digest(u);
+        if (status == VJ_OK) status = generate_and_pack(u, c);
+    }
+    memcpy(c->out->graph_key, u->graph_key, sizeof u->graph_key);
+    return status;
+}
+
+vj_status vj_compile(const vj_compile_request *request, const vj_weights_store *store, vj_compiled *out, char *error,
+                     size_t error_bytes) {
+    const double start = now_ms();
+    *out = (vj_compiled){.weights_fd = -1};
+    compilation c = {store, out};
+    const vj_status status = vj_with_unit(request, VJ_STOP_IMPORTED, compile_unit, &c, error, error_bytes);
+    out->compile_ms = now_ms() - start;
+    if (status == VJ_OK) return VJ_OK;
+    free(out->image);
+    if (out->weights_fd >= 0) close(out->weights_fd);
+    if (out->orc) vj_orc_free(out->orc);
+    for (int32_t i = 0; i < out->external_count; i++)
+        free((void *)(uintptr_t)out->external[i]);
+    free(out->external);
+    *out = (vj_compiled){.weights_fd = -1};
+    return status;
+}
