@@ -15,13 +15,16 @@
 typedef struct shape {
     const char *name;
     int64_t rows, columns, depth, lda;
+    int gelu;
 } shape;
 
 static const shape shapes[] = {
-    {"ViT-B proj", 197, 768, 768, 784},     {"ViT-B qkv", 197, 2304, 768, 784},  {"ViT-B fc1", 197, 3072, 768, 784},
-    {"ViT-B fc2", 197, 768, 3072, 3088},    {"ViT-B patch", 196, 768, 768, 784}, {"ViT-Ti qkv", 197, 576, 192, 208},
-    {"ViT-Ti fc1", 197, 768, 192, 208},     {"ViT-Ti fc2", 197, 192, 768, 784},  {"ViT-B head", 1, 1000, 768, 784},
-    {"ViT-B proj 768", 197, 768, 768, 768},
+    {"ViT-B proj", 197, 768, 768, 784},         {"ViT-B qkv", 197, 2304, 768, 784},
+    {"ViT-B fc1", 197, 3072, 768, 784},         {"ViT-B fc2", 197, 768, 3072, 3088},
+    {"ViT-B patch", 196, 768, 768, 784},        {"ViT-Ti qkv", 197, 576, 192, 208},
+    {"ViT-Ti fc1", 197, 768, 192, 208},         {"ViT-Ti fc2", 197, 192, 768, 784},
+    {"ViT-B head", 1, 1000, 768, 784},          {"ViT-B proj 768", 197, 768, 768, 768},
+    {"ViT-B fc1 gelu", 197, 3072, 768, 784, 1},
 };
 
 static double now(void) {
@@ -48,7 +51,9 @@ static vj_kernel *make(vj_program *p, const vj_target *target, const shape *s) {
     k->a = vj_add_access(k, &(vj_access){.buffer = a, .stride = {s->lda, 0, 1}});
     k->b = vj_add_access(k, &(vj_access){.buffer = b});
     const int32_t to = vj_add_access(k, &(vj_access){.buffer = c, .stride = {s->columns, 1, 0}});
-    k->out[k->out_count++] = (vj_out){to, vj_x(p->arena, k, VJ_X_ACC, VJ_F32, 0, 0, 0), -1};
+    int32_t x = vj_x(p->arena, k, VJ_X_ACC, VJ_F32, 0, 0, 0);
+    if (s->gelu) x = vj_x(p->arena, k, VJ_X_GELU_ERF, VJ_F32, x, 0, 0);
+    k->out[k->out_count++] = (vj_out){to, x, -1};
     vj_schedule_kernel(p->arena, target, p, k);
     return k;
 }
@@ -85,7 +90,9 @@ static double measure(const vj_target *target, const shape *s, double seconds, i
         }
         free(assembly);
     }
+    const double compile = now();
     code *c = code_make(target, p, k);
+    if (getenv("GEMM_BENCH_ASM")) fprintf(stderr, "%s: code in %.1f ms\n", s->name, (now() - compile) * 1e3);
     float *buffers[3] = {0};
     for (int32_t i = 0; i < 3; i++) {
         const size_t count = (size_t)p->buffers[i].elements * (size_t)(i == 1 ? copies : 1);
