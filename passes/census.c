@@ -53,16 +53,17 @@ static bool is_patch_embedding(const vj_func *f, const vj_node *node) {
            has_ints(node, VJ_ATTR_LOW, 0) && has_ints(node, VJ_ATTR_HIGH, 0);
 }
 
+/* The result of a block on top of what went in. */
 static bool is_residual(const vj_func *f, const vj_node *node) {
-    bool has_product = false;
+    int32_t products = 0;
     for (int32_t i = 0; i < 2; i++) {
         if (vj_is_weight(f, node->args[i]) ||
             !vj_type_equal(vj_type_at(f, node->args[i]), vj_type_at(f, node->first_result)))
             return false;
         vj_op op = vj_op_of(f, vj_source_of_head(f, node->args[i]));
-        has_product = has_product || op == VJ_OP_linear || op == VJ_OP_conv;
+        products += op == VJ_OP_linear || op == VJ_OP_conv;
     }
-    return has_product;
+    return products == 1;
 }
 
 static void count_node(vj_pass_context *c, int32_t n) {
