@@ -22,6 +22,9 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#if defined(__GNUC__)
+#pragma GCC visibility push(default)
+#endif
 
 /* The values are the exit statuses of the command line. */
 typedef enum vj_status {
@@ -126,6 +129,9 @@ const char *vj_version(void);
 size_t vj_dtype_bytes(vj_dtype dtype);
 const char *vj_dtype_name(vj_dtype dtype);
 
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
 #ifdef __cplusplus
 }
 #endif

@@ -13,7 +13,7 @@ typedef struct vj_compile_request {
     const void *bytes;         /* NULL, or the model in memory */
     size_t bytes_size;
     const vj_options *options;
-    int64_t fixed_batch;       /* 0: generic in the batch */
+    int64_t fixed_batch;       /* the batch to bake in when the graph cannot stay generic in it; 0: 1 */
     /* for tools */
     const char *print_after, *stop_after; /* as in passes.h; dumps go to stderr */
     const char *const *disabled_passes;
@@ -75,6 +75,6 @@ typedef struct vj_compiler_api {
     vj_status (*read_tensor)(const char *path, char **name, int32_t *dtype, int32_t *rank, int64_t dims[VJ_MODEL_MAX_RANK],
                              void **data, size_t *bytes, char *error, size_t error_bytes);
 } vj_compiler_api;
-const vj_compiler_api *vj_compiler_get(void);
+__attribute__((visibility("default"))) const vj_compiler_api *vj_compiler_get(void);
 
 #endif

@@ -42,7 +42,7 @@ typedef struct vj_image_header {
     uint32_t model_name, compiler, cpu; /* strings */
     uint32_t input_count, output_count;
     uint64_t inputs, outputs;  /* offsets of vj_image_tensor arrays */
-    uint64_t notes, notes_bytes; /* text for people (introduction, report), and metadata as JSON: see compiler/README section of docs */
+    uint64_t notes, notes_bytes; /* the introduction, 0, the model's metadata as a JSON object, 0 */
     uint64_t strings, strings_bytes; /* the last byte is 0 */
     uint64_t code, code_bytes;
     uint64_t phase_entry;      /* offset in the code of: void phase(const vj_args *, int32_t phase, int32_t part, int32_t parts) */

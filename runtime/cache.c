@@ -1,0 +1,355 @@
+/* cache.c - files of earlier compilations.
+ *
+ * FILEKEY.entry     a text: the graph key, and the external files with their hashes; kept small
+ * GRAPHKEY.image    an image
+ * DIGEST.weights    packed weights, shared by images
+ * All are written under a temporary name and renamed. The folder must be the user's own and closed to others. What is
+ * damaged counts as missing and is written anew. The least recently used files go when the folder grows too large.
+ */
+#include "runtime.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#define CACHE_BYTES (INT64_C(8) << 30)
+
+struct vj_cache {
+    char folder[4096];
+    vj_log_fn log;
+    void *log_self;
+};
+
+static void warn(const vj_cache *c, const char *format, ...) {
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (c->log) c->log(c->log_self, VJ_LOG_WARNING, text);
+}
+
+/* False when caching is switched off. */
+static bool folder_of(const char *asked, char *folder, size_t room) {
+    const char *home;
+    if (asked)
+        snprintf(folder, room, "%s", asked);
+    else if ((home = getenv("VITJIT_CACHE")))
+        snprintf(folder, room, "%s", home);
+    else if ((home = getenv("XDG_CACHE_HOME")) && *home == '/')
+        snprintf(folder, room, "%s/vitjit", home);
+    else if ((home = getenv("HOME")) && *home == '/')
+        snprintf(folder, room, "%s/.cache/vitjit", home);
+    else
+        folder[0] = 0;
+    return folder[0] != 0;
+}
+
+static bool make_folder(char *path) {
+    for (char *at = path + 1; *at; at++) {
+        if (*at != '/') continue;
+        *at = 0;
+        int made = mkdir(path, 0700);
+        int why = errno;
+        *at = '/';
+        if (made != 0 && why != EEXIST) return false;
+    }
+    return mkdir(path, 0700) == 0 || errno == EEXIST;
+}
+
+vj_cache *vj_cache_open(const char *asked, vj_log_fn log, void *log_self) {
+    vj_cache *c = calloc(1, sizeof *c);
+    if (!c) return NULL;
+    c->log = log;
+    c->log_self = log_self;
+    struct stat st;
+    if (!folder_of(asked, c->folder, sizeof c->folder - 128)) {
+        free(c);
+        return NULL;
+    }
+    if (!make_folder(c->folder) || stat(c->folder, &st) != 0 || !S_ISDIR(st.st_mode))
+        warn(c, "no cache: %s cannot be made: %s", c->folder, strerror(errno));
+    else if (st.st_uid != geteuid() || (st.st_mode & 077))
+        warn(c, "no cache: %s must belong to you alone (chmod 700)", c->folder);
+    else
+        return c;
+    free(c);
+    return NULL;
+}
+
+void vj_cache_close(vj_cache *c) { free(c); }
+
+static void path_of(const vj_cache *c, const uint64_t key[2], const char *kind, char *path, size_t room) {
+    char text[VJ_KEY_TEXT];
+    vj_key_text(key, text);
+    snprintf(path, room, "%s/%s.%s", c->folder, text, kind);
+}
+
+static int open_own(const char *path) {
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0) return -1;
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid()) {
+        futimens(fd, NULL); /* used just now */
+        return fd;
+    }
+    close(fd);
+    return -1;
+}
+
+/* Whole files of bounded size; one byte more than the file has, 0. */
+static char *read_own(const char *path, size_t most, size_t *bytes) {
+    int fd = open_own(path);
+    if (fd < 0) return NULL;
+    struct stat st;
+    char *at = NULL;
+    if (fstat(fd, &st) == 0 && st.st_size > 0 && (size_t)st.st_size <= most) at = malloc((size_t)st.st_size + 1);
+    size_t done = 0;
+    while (at && done < (size_t)st.st_size) {
+        ssize_t n = read(fd, at + done, (size_t)st.st_size - done);
+        if (n <= 0) {
+            free(at);
+            at = NULL;
+            break;
+        }
+        done += (size_t)n;
+    }
+    close(fd);
+    if (at) at[done] = 0;
+    *bytes = done;
+    return at;
+}
+
+static void temporary_name(const char *path, char *name, size_t room) {
+    snprintf(name, room, "%s.%ld.tmp", path, (long)getpid());
+}
+
+static bool write_own(const vj_cache *c, const char *path, const void *bytes, size_t size) {
+    char name[4400];
+    temporary_name(path, name, sizeof name);
+    int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    size_t done = 0;
+    while (fd >= 0 && done < size) {
+        ssize_t n = write(fd, (const char *)bytes + done, size - done);
+        if (n <= 0) break;
+        done += (size_t)n;
+    }
+    bool good = fd >= 0 && done == size;
+    if (fd >= 0 && close(fd) != 0) good = false;
+    if (good) good = rename(name, path) == 0;
+    if (!good) {
+        warn(c, "cannot write to the cache: %s: %s", path, strerror(errno));
+        unlink(name);
+    }
+    return good;
+}
+
+static int find_weights(void *self, const uint64_t digest[2], int64_t bytes) {
+    const vj_cache *c = self;
+    if (!c) return -1;
+    char path[4300];
+    path_of(c, digest, "weights", path, sizeof path);
+    int fd = open_own(path);
+    vj_weights_map map;
+    if (fd < 0) return -1;
+    if (vj_weights_map_fd(fd, digest, bytes, &map) == VJ_OK) {
+        vj_weights_unmap(&map);
+        return fd;
+    }
+    close(fd);
+    unlink(path);
+    return -1;
+}
+
+static int create_weights(void *self, const uint64_t digest[2], int64_t bytes) {
+    const vj_cache *c = self;
+    if (c) {
+        char path[4300], name[4400];
+        path_of(c, digest, "weights", path, sizeof path);
+        temporary_name(path, name, sizeof name);
+        unlink(name);
+        int fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (fd >= 0 && posix_fallocate(fd, 0, bytes + VJ_WEIGHTS_HEADER) == 0) return fd;
+        warn(c, "cannot write %lld bytes of weights to the cache", (long long)bytes);
+        if (fd >= 0) {
+            close(fd);
+            unlink(name);
+        }
+    }
+    int fd = memfd_create("vitjit-weights", MFD_CLOEXEC);
+    if (fd >= 0 && ftruncate(fd, bytes + VJ_WEIGHTS_HEADER) == 0) return fd;
+    if (fd >= 0) close(fd);
+    return -1;
+}
+
+static void commit_weights(void *self, const uint64_t digest[2], int descriptor, int32_t whole) {
+    const vj_cache *c = self;
+    if (!c) return;
+    char path[4300], name[4400];
+    struct stat here, there;
+    path_of(c, digest, "weights", path, sizeof path);
+    temporary_name(path, name, sizeof name);
+    bool ours = fstat(descriptor, &here) == 0 && stat(name, &there) == 0 && here.st_ino == there.st_ino &&
+                here.st_dev == there.st_dev;
+    if (!ours) return; /* a memfd */
+    if (!whole || rename(name, path) != 0) unlink(name);
+}
+
+static void *find_image(void *self, const uint64_t graph_key[2], size_t *bytes) {
+    const vj_cache *c = self;
+    if (!c) return NULL;
+    char path[4300];
+    path_of(c, graph_key, "image", path, sizeof path);
+    void *image = read_own(path, (size_t)1 << 31, bytes);
+    if (image && vj_image_check(image, *bytes) == VJ_OK) return image;
+    if (image) unlink(path);
+    free(image);
+    return NULL;
+}
+
+vj_weights_store vj_cache_store(vj_cache *cache) {
+    return (vj_weights_store){cache, find_weights, create_weights, commit_weights, find_image};
+}
+
+static void beside(const char *model_path, const char *name, char *path, size_t room) {
+    const char *slash = model_path ? strrchr(model_path, '/') : NULL;
+    snprintf(path, room, "%.*s%s", slash ? (int)(slash - model_path + 1) : 0, slash ? model_path : "", name);
+}
+
+/* "vitjit-entry 1", then the graph key, then "HASH NAME" a line for each external file. */
+bool vj_cache_find(vj_cache *c, const vj_key *file_key, const char *model_path, vj_compiled *found) {
+    char path[4300], *line, *rest;
+    size_t bytes;
+    path_of(c, file_key->half, "entry", path, sizeof path);
+    char *entry = read_own(path, 1 << 20, &bytes);
+    if (!entry) return false;
+    bool good = false;
+    uint64_t graph[2];
+    line = strtok_r(entry, "\n", &rest);
+    if (line && strcmp(line, "vitjit-entry 1") == 0 && (line = strtok_r(NULL, "\n", &rest)) && strlen(line) == 32) {
+        graph[0] = strtoull(line + 16, NULL, 16);
+        line[16] = 0;
+        graph[1] = strtoull(line, NULL, 16);
+        good = true;
+    }
+    while (good && (line = strtok_r(NULL, "\n", &rest))) {
+        char file[4400], text[VJ_KEY_TEXT];
+        vj_key key;
+        good = strlen(line) > 33 && model_path;
+        if (!good) break;
+        beside(model_path, line + 33, file, sizeof file);
+        good = vj_key_of_file(file, &key) == VJ_OK;
+        if (good) {
+            vj_key_text(key.half, text);
+            good = strncmp(text, line, 32) == 0;
+        }
+    }
+    free(entry);
+    if (!good) return false;
+    size_t image_bytes;
+    void *image = find_image(c, graph, &image_bytes);
+    if (!image) return false;
+    const vj_image_header *h = image;
+    int fd = find_weights(c, h->weights_digest, h->weights_bytes);
+    if (fd < 0) {
+        free(image);
+        return false;
+    }
+    *found = (vj_compiled){.image = image, .image_bytes = image_bytes, .weights_fd = fd, .from_cache = 1};
+    return true;
+}
+
+void vj_cache_put(vj_cache *c, const vj_key *file_key, const char *model_path, const vj_compiled *compiled) {
+    char path[4300], key[VJ_KEY_TEXT], *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    if (!out) return;
+    vj_key_text(compiled->graph_key, key);
+    fprintf(out, "vitjit-entry 1\n%s\n", key);
+    bool good = true;
+    for (int32_t i = 0; i < compiled->external_count; i++) {
+        char file[4400];
+        vj_key content;
+        beside(model_path, compiled->external[i], file, sizeof file);
+        if (strchr(compiled->external[i], '\n') || vj_key_of_file(file, &content) != VJ_OK) good = false;
+        if (!good) break;
+        vj_key_text(content.half, key);
+        fprintf(out, "%s %s\n", key, compiled->external[i]);
+    }
+    if (fclose(out) != 0) good = false;
+    path_of(c, compiled->graph_key, "image", path, sizeof path);
+    if (good && !compiled->from_cache) good = write_own(c, path, compiled->image, compiled->image_bytes);
+    path_of(c, file_key->half, "entry", path, sizeof path);
+    if (good) write_own(c, path, text, size);
+    free(text);
+    vj_cache_bound(c, CACHE_BYTES);
+}
+
+typedef struct cached_file {
+    char name[256];
+    int64_t bytes, used;
+} cached_file;
+
+static int by_use(const void *a, const void *b) {
+    const cached_file *x = a, *y = b;
+    return x->used < y->used ? -1 : x->used > y->used;
+}
+
+static cached_file *list_files(const char *folder, size_t *count) {
+    DIR *dir = opendir(folder);
+    cached_file *files = NULL;
+    size_t room = 0;
+    *count = 0;
+    for (struct dirent *e; dir && (e = readdir(dir));) {
+        struct stat st;
+        if (fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode)) continue;
+        if (*count == room) {
+            void *more = realloc(files, (room = room * 2 + 64) * sizeof *files);
+            if (!more) break;
+            files = more;
+        }
+        cached_file *f = &files[(*count)++];
+        snprintf(f->name, sizeof f->name, "%s", e->d_name);
+        f->bytes = st.st_blocks * 512;
+        f->used = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+    }
+    if (dir) closedir(dir);
+    if (files) qsort(files, *count, sizeof *files, by_use);
+    return files;
+}
+
+void vj_cache_bound(vj_cache *c, int64_t bytes) {
+    size_t count;
+    int64_t total = 0;
+    cached_file *files = list_files(c->folder, &count);
+    for (size_t i = 0; i < count; i++)
+        total += files[i].bytes;
+    for (size_t i = 0; i < count && total > bytes; i++) {
+        char path[4400];
+        snprintf(path, sizeof path, "%s/%s", c->folder, files[i].name);
+        if (unlink(path) == 0) total -= files[i].bytes;
+    }
+    free(files);
+}
+
+vj_status vj_cache_list(const char *asked, FILE *out) {
+    char folder[4096];
+    size_t count;
+    if (!folder_of(asked, folder, sizeof folder)) return vj_error_set(VJ_USAGE, "there is no cache folder");
+    cached_file *files = list_files(folder, &count);
+    int64_t total = 0;
+    for (size_t i = 0; i < count; i++) {
+        fprintf(out, "%12lld  %s\n", (long long)files[i].bytes, files[i].name);
+        total += files[i].bytes;
+    }
+    fprintf(out, "%12lld  %s: %zu files\n", (long long)total, folder, count);
+    free(files);
+    return VJ_OK;
+}

@@ -1,0 +1,104 @@
+/* compiler_door.c - opens libvitjit_compiler on a cache miss, and compiles. */
+#include "runtime.h"
+
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LIBRARY "libvitjit_compiler.so"
+
+/* Beside the library (or program) that holds this code: build tree and installation alike. */
+static void library_path(char *path, size_t room) {
+    Dl_info info;
+    snprintf(path, room, "%s", LIBRARY);
+    if (!dladdr((void *)(uintptr_t)vj_version, &info) || !info.dli_fname) return;
+    const char *slash = strrchr(info.dli_fname, '/');
+    if (slash) snprintf(path, room, "%.*s/%s", (int)(slash - info.dli_fname), info.dli_fname, LIBRARY);
+}
+
+void vj_compiler_build(char text[256]) {
+    char path[4096];
+    struct stat st = {0};
+    library_path(path, sizeof path);
+    if (stat(path, &st) != 0) memset(&st, 0, sizeof st);
+    snprintf(text, 256, "%s %lld %lld.%09ld", VITJIT_VERSION, (long long)st.st_size, (long long)st.st_mtim.tv_sec,
+             st.st_mtim.tv_nsec);
+}
+
+vj_status vj_compiler_open(const vj_compiler_api **api) {
+    char path[4096];
+    library_path(path, sizeof path);
+    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL); /* stays for the life of the process */
+    if (!library)
+        return vj_error_set(VJ_SYSTEM,
+                            "the compiler library cannot be opened: %s\n  hint: install %s beside libvitjit.so",
+                            dlerror(), LIBRARY);
+    const vj_compiler_api *(*get)(void);
+    void *symbol = dlsym(library, "vj_compiler_get");
+    memcpy(&get, &symbol, sizeof get);
+    const vj_compiler_api *found = get ? get() : NULL;
+    if (!found || found->version != VJ_COMPILER_API)
+        return vj_error_set(VJ_SYSTEM, "%s is of another version of vitjit", path);
+    *api = found;
+    return VJ_OK;
+}
+
+void vj_options_init(vj_options *options) { *options = (vj_options){.size = sizeof *options}; }
+
+static vj_status compile(const vj_compile_request *request, vj_cache *cache, vj_compiled *compiled,
+                         void (**free_orc)(void *)) {
+    const vj_compiler_api *api;
+    vj_status status = vj_compiler_open(&api);
+    if (status) return status;
+    char error[4096] = "";
+    vj_weights_store store = vj_cache_store(cache);
+    *compiled = (vj_compiled){.weights_fd = -1};
+    status = api->compile(request, &store, compiled, error, sizeof error);
+    *free_orc = api->free_orc;
+    return status ? vj_error_set(status, "%s", error) : VJ_OK;
+}
+
+static void free_names(vj_compiled *compiled) {
+    for (int32_t i = 0; i < compiled->external_count; i++)
+        free((void *)(uintptr_t)compiled->external[i]);
+    free((void *)(uintptr_t)compiled->external);
+}
+
+vj_status vj_compile_with(const vj_compile_request *request, vj_model **model) {
+    const vj_options *o = request->options;
+    *model = NULL;
+    vj_key key;
+    vj_status status = vj_file_key(request, &key);
+    if (status) return status;
+    vj_cache *cache = o->use_orc || request->print_after ? NULL : vj_cache_open(o->cache, o->log, o->log_self);
+    const char *path = request->bytes ? NULL : request->path;
+    vj_compiled compiled = {.weights_fd = -1};
+    void (*free_orc)(void *) = NULL;
+    bool found = cache && vj_cache_find(cache, &key, path, &compiled);
+    if (found) status = vj_model_new(&compiled, o, model);
+    if (!found || status) {
+        status = compile(request, cache, &compiled, &free_orc);
+        if (!status) {
+            if (cache) vj_cache_put(cache, &key, path, &compiled);
+            status = vj_model_new(&compiled, o, model);
+            free_names(&compiled);
+            if (!status) ((vj_model_state *)*model)->free_orc = free_orc;
+        }
+    }
+    vj_cache_close(cache);
+    return status;
+}
+
+vj_status vj_compile_file(const char *path, const vj_options *options, vj_model **model) {
+    if (options->size != sizeof *options) return vj_error_set(VJ_USAGE, "vj_options of another version");
+    return vj_compile_with(&(vj_compile_request){.path = path, .options = options, .pass_limit = -1}, model);
+}
+
+vj_status vj_compile_memory(const void *bytes, size_t size, const vj_options *options, vj_model **model) {
+    if (options->size != sizeof *options) return vj_error_set(VJ_USAGE, "vj_options of another version");
+    vj_compile_request request = {
+        .path = "model", .bytes = bytes, .bytes_size = size, .options = options, .pass_limit = -1};
+    return vj_compile_with(&request, model);
+}

@@ -1,0 +1,89 @@
+/* image.c - checks an image, offset by offset, and maps its code. */
+#include "runtime.h"
+
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+static bool inside(uint64_t offset, uint64_t length, uint64_t size) {
+    return offset <= size && length <= size - offset;
+}
+
+static bool tensors_are_sound(const vj_image_header *h, uint64_t at, uint32_t count) {
+    if (count > 4096 || at % 8 != 0 || !inside(at, (uint64_t)count * sizeof(vj_image_tensor), h->bytes)) return false;
+    const vj_image_tensor *t = (const vj_image_tensor *)(const void *)((const char *)h + at);
+    for (uint32_t i = 0; i < count; i++, t++) {
+        if (t->name >= h->strings_bytes || t->dtype <= VJ_NO_DTYPE || t->dtype >= VJ_DTYPE_COUNT || t->rank < 0 ||
+            t->rank > VJ_MODEL_MAX_RANK || t->bytes_per_image < 0)
+            return false;
+        int64_t bytes = (int64_t)vj_dtype_bytes((vj_dtype)t->dtype);
+        for (int32_t d = 0; d < t->rank; d++) {
+            if (t->dims[d] == INT64_MIN) return false;
+            int64_t dim = t->dims[d] < 0 ? -t->dims[d] : t->dims[d];
+            if (__builtin_mul_overflow(bytes, dim, &bytes)) return false;
+        }
+        int64_t whole;
+        if (bytes != t->bytes_per_image || __builtin_mul_overflow(bytes, h->max_batch, &whole)) return false;
+    }
+    return true;
+}
+
+static bool layout_is_sound(const vj_image_header *h, size_t bytes) {
+    if (h->header_size != sizeof *h || h->bytes != bytes) return false;
+    if (h->weights_bytes < 0 || h->weights_bytes > INT64_MAX / 2 || h->scratch_fixed < 0 ||
+        h->scratch_fixed > INT64_MAX / 4 || h->scratch_per_image < 0 || h->scratch_per_image > INT64_MAX / 4 ||
+        h->max_batch < 1 || h->phase_count < 0)
+        return false;
+    if (h->strings_bytes == 0 || !inside(h->strings, h->strings_bytes, bytes) ||
+        ((const char *)h)[h->strings + h->strings_bytes - 1] != 0)
+        return false;
+    if (h->model_name >= h->strings_bytes || h->compiler >= h->strings_bytes || h->cpu >= h->strings_bytes)
+        return false;
+    if (!inside(h->notes, h->notes_bytes, bytes)) return false;
+    if (h->notes_bytes && ((const char *)h)[h->notes + h->notes_bytes - 1] != 0) return false;
+    if (h->code % VJ_IMAGE_CODE_ALIGN != 0 || h->code_bytes == 0 || !inside(h->code, h->code_bytes, bytes))
+        return false;
+    if (h->phase_entry >= h->code_bytes) return false;
+    return tensors_are_sound(h, h->inputs, h->input_count) && tensors_are_sound(h, h->outputs, h->output_count);
+}
+
+vj_status vj_image_check_layout(const void *image, size_t bytes) {
+    const vj_image_header *h = image;
+    if (bytes < sizeof *h || h->magic != VJ_IMAGE_MAGIC) return vj_error_set(VJ_BAD_INPUT, "not a compiled image");
+    if (h->version != VJ_IMAGE_VERSION) return vj_error_set(VJ_BAD_INPUT, "an image of another version of vitjit");
+    if (!layout_is_sound(h, bytes)) return vj_error_set(VJ_BAD_INPUT, "the image is damaged");
+    return VJ_OK;
+}
+
+vj_status vj_image_check(const void *image, size_t bytes) {
+    vj_status status = vj_image_check_layout(image, bytes);
+    if (status) return status;
+    const vj_image_header *h = image;
+    size_t from = offsetof(vj_image_header, check) + sizeof h->check;
+    XXH128_hash_t hash = XXH3_128bits((const char *)image + from, bytes - from);
+    if (hash.low64 != h->check[0] || hash.high64 != h->check[1])
+        return vj_error_set(VJ_BAD_INPUT, "the image is damaged: its checksum differs");
+    return VJ_OK;
+}
+
+vj_status vj_image_map_code(const void *image, void **code, size_t *bytes) {
+    const vj_image_header *h = image;
+    int fd = memfd_create("vitjit-code", MFD_CLOEXEC);
+    if (fd < 0) return vj_error_set(VJ_SYSTEM, "no memory for code (memfd_create)");
+    const char *from = (const char *)image + h->code;
+    for (uint64_t done = 0; done < h->code_bytes;) {
+        ssize_t n = write(fd, from + done, h->code_bytes - done);
+        if (n <= 0) {
+            close(fd);
+            return vj_error_set(VJ_SYSTEM, "no memory for %llu bytes of code", (unsigned long long)h->code_bytes);
+        }
+        done += (uint64_t)n;
+    }
+    void *at = mmap(NULL, h->code_bytes, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+    close(fd);
+    if (at == MAP_FAILED) return vj_error_set(VJ_SYSTEM, "the system does not let code be mapped for execution");
+    *code = at;
+    *bytes = h->code_bytes;
+    return VJ_OK;
+}

@@ -1,0 +1,177 @@
+/* model.c - the public model: an image checked and mapped, its weights, and what it says of itself. */
+#include "runtime.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static const vj_image_header *header_of(const vj_model *model) { return vj_state(model)->image; }
+
+static void fill_tensors(const vj_image_header *h, uint64_t at, uint32_t count, vj_tensor_info *out) {
+    const char *base = (const char *)h;
+    const vj_image_tensor *t = (const vj_image_tensor *)(const void *)(base + at);
+    for (uint32_t i = 0; i < count; i++, t++) {
+        out[i] = (vj_tensor_info){base + h->strings + t->name, t->dtype, t->rank, {0}, t->bytes_per_image};
+        memcpy(out[i].dims, t->dims, sizeof out[i].dims);
+    }
+}
+
+static vj_status fill(vj_model_state *s) {
+    const vj_image_header *h = s->image;
+    s->tensors = calloc((size_t)h->input_count + h->output_count + 1, sizeof *s->tensors);
+    if (!s->tensors) return vj_error_set(VJ_SYSTEM, "out of memory");
+    fill_tensors(h, h->inputs, h->input_count, s->tensors);
+    fill_tensors(h, h->outputs, h->output_count, s->tensors + h->input_count);
+    const char *strings = (const char *)h + h->strings;
+    s->model = (vj_model){.abi = VJ_MODEL_ABI,
+                          .header_size = sizeof(vj_model),
+                          .name = strings + h->model_name,
+                          .compiler = strings + h->compiler,
+                          .cpu = strings + h->cpu,
+                          .hash = {h->model_hash[0], h->model_hash[1]},
+                          .input_count = (int32_t)h->input_count,
+                          .output_count = (int32_t)h->output_count,
+                          .inputs = s->tensors,
+                          .outputs = s->tensors + h->input_count,
+                          .weights_bytes = h->weights_bytes,
+                          .weights_alignment = 64,
+                          .scratch_fixed = h->scratch_fixed,
+                          .scratch_per_image = h->scratch_per_image,
+                          .weights_digest = {h->weights_digest[0], h->weights_digest[1]},
+                          .max_batch = h->max_batch,
+                          .phase_count = h->phase_count,
+                          .cpu_feature_bits = (int32_t)h->cpu_feature_bits};
+    if (h->cpu_feature_bits & ~vj_cpu_features())
+        return vj_error_set(VJ_USAGE, "the code is for %s, which this CPU cannot run", s->model.cpu);
+    return VJ_OK;
+}
+
+static void choose_threads(vj_model_state *s, const vj_options *options) {
+    s->own_threads = !options->scheduler;
+    if (options->scheduler) {
+        s->scheduler = *options->scheduler;
+        s->parts = s->scheduler.parts < 1 ? 1 : s->scheduler.parts;
+    } else {
+        s->parts = options->threads > 0 ? options->threads : vj_cpu_available();
+        if (s->parts > 1024) s->parts = 1024;
+    }
+}
+
+vj_status vj_model_new(vj_compiled *compiled, const vj_options *options, vj_model **model) {
+    vj_model_state *s = calloc(1, sizeof *s);
+    if (!s) {
+        free(compiled->image);
+        close(compiled->weights_fd);
+        return vj_error_set(VJ_SYSTEM, "out of memory");
+    }
+    s->image = compiled->image;
+    s->image_bytes = compiled->image_bytes;
+    s->orc = compiled->orc;
+    s->phase = compiled->orc_phase;
+    s->compile_ms = compiled->compile_ms;
+    s->cache_hit = compiled->from_cache;
+    vj_status status = vj_image_check(s->image, s->image_bytes);
+    const vj_image_header *h = s->image;
+    if (!status) status = fill(s);
+    if (!status) status = vj_weights_map_fd(compiled->weights_fd, h->weights_digest, h->weights_bytes, &s->weights);
+    if (!status && !s->phase) {
+        status = vj_image_map_code(s->image, &s->code, &s->code_bytes);
+        if (!status) {
+            void *entry = (char *)s->code + h->phase_entry;
+            memcpy(&s->phase, &entry, sizeof entry);
+        }
+    }
+    close(compiled->weights_fd);
+    choose_threads(s, options);
+    if (status) {
+        vj_model_free(&s->model);
+        return status;
+    }
+    *model = &s->model;
+    return VJ_OK;
+}
+
+void vj_model_free(vj_model *model) {
+    if (!model) return;
+    vj_model_state *s = (vj_model_state *)model;
+    vj_pool_free(s->pool);
+    if (s->code) munmap(s->code, s->code_bytes);
+    if (s->orc && s->free_orc) s->free_orc(s->orc);
+    vj_weights_unmap(&s->weights);
+    free(s->tensors);
+    free(s->image);
+    free(s);
+}
+
+int32_t vj_input_count(const vj_model *model) { return model->input_count; }
+int32_t vj_output_count(const vj_model *model) { return model->output_count; }
+const char *vj_input_name(const vj_model *model, int32_t i) { return model->inputs[i].name; }
+const char *vj_output_name(const vj_model *model, int32_t i) { return model->outputs[i].name; }
+vj_dtype vj_input_dtype(const vj_model *model, int32_t i) { return (vj_dtype)model->inputs[i].dtype; }
+vj_dtype vj_output_dtype(const vj_model *model, int32_t i) { return (vj_dtype)model->outputs[i].dtype; }
+
+int32_t vj_input_find(const vj_model *model, const char *name) {
+    for (int32_t i = 0; i < model->input_count; i++)
+        if (strcmp(model->inputs[i].name, name) == 0) return i;
+    return -1;
+}
+
+static int32_t shape_for(const vj_tensor_info *t, int64_t n, int64_t dims[VJ_MODEL_MAX_RANK]) {
+    for (int32_t d = 0; d < t->rank; d++)
+        dims[d] = t->dims[d] < 0 ? -t->dims[d] * n : t->dims[d];
+    return t->rank;
+}
+
+int32_t vj_input_shape(const vj_model *model, int32_t i, int64_t n, int64_t dims[VJ_MODEL_MAX_RANK]) {
+    return shape_for(&model->inputs[i], n, dims);
+}
+
+int32_t vj_output_shape_of(const vj_model *model, int32_t i, int64_t n, int64_t dims[VJ_MODEL_MAX_RANK]) {
+    return shape_for(&model->outputs[i], n, dims);
+}
+
+vj_status vj_plan_bytes(const vj_model *model, int64_t n, int64_t *weights, int64_t *arena) {
+    if (n < 1 || n > model->max_batch)
+        return vj_error_set(VJ_USAGE, "a batch of %lld, where 1 to %lld fit", (long long)n,
+                            (long long)model->max_batch);
+    int64_t in_flight = n < vj_state(model)->parts ? n : vj_state(model)->parts, bytes;
+    if (__builtin_mul_overflow(in_flight, model->scratch_per_image, &bytes) ||
+        __builtin_add_overflow(bytes, model->scratch_fixed, &bytes))
+        return vj_error_set(VJ_SYSTEM, "a batch of %lld needs more memory than can be addressed", (long long)n);
+    *weights = model->weights_bytes;
+    *arena = bytes;
+    return VJ_OK;
+}
+
+vj_status vj_model_get_stats(const vj_model *model, vj_model_stats *stats) {
+    const vj_image_header *h = header_of(model);
+    const vj_model_state *s = vj_state(model);
+    vj_model_stats all = {.size = stats->size,
+                          .flops_per_image = h->flops_per_image,
+                          .weights_bytes = h->weights_bytes,
+                          .arena_bytes = h->scratch_per_image,
+                          .arena_lower_bound_bytes = h->lower_bound_bytes,
+                          .kernels = h->kernels,
+                          .distinct_kernels = h->distinct_kernels,
+                          .compile_ms = s->compile_ms,
+                          .cache_hit = s->cache_hit,
+                          .cpu = s->model.cpu};
+    if (stats->size > sizeof all || stats->size < sizeof stats->size)
+        return vj_error_set(VJ_USAGE, "vj_model_stats of another version");
+    memcpy(stats, &all, stats->size);
+    return VJ_OK;
+}
+
+const char *vj_model_introduction(const vj_model *model) {
+    const vj_image_header *h = header_of(model);
+    return h->notes_bytes ? (const char *)h + h->notes : "";
+}
+
+const char *vj_model_metadata(const vj_model *model) {
+    const vj_image_header *h = header_of(model);
+    size_t first = strlen(vj_model_introduction(model)) + 1;
+    return first < h->notes_bytes ? (const char *)h + h->notes + first : "{}";
+}
+
+int32_t vj_model_parts(const vj_model *model) { return vj_state(model)->parts; }

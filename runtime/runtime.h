@@ -1,0 +1,117 @@
+/* runtime.h - images, weights, threads, cache and the C API. libc and inline XXH3 only.
+ *
+ * image.c          checks an image and maps its code
+ * weights.c        maps packed weights
+ * cpu.c            what this CPU has, and how many of them we may use
+ * pool.c           threads that run a model's phases
+ * model.c          the public model: from image and weights, from the cache or the compiler
+ * session.c        binding and running
+ * cache.c, key.c   files of earlier compilations
+ * compiler_door.c  opens libvitjit_compiler on a miss
+ */
+#ifndef VITJIT_RUNTIME_RUNTIME_H
+#define VITJIT_RUNTIME_RUNTIME_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "vitjit_compiler.h"
+
+/* error.c: this thread's failure */
+vj_status vj_error_set(vj_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* image.c */
+
+/* Is it a whole image? Validates every offset and size and the checksum; the reason goes to the error text. */
+vj_status vj_image_check(const void *image, size_t bytes);
+/* The same without the checksum of the content. */
+vj_status vj_image_check_layout(const void *image, size_t bytes);
+/* The code, readable and executable, never writable. Unmapped by munmap(*code, *bytes). */
+vj_status vj_image_map_code(const void *image, void **code, size_t *bytes);
+
+/* weights.c */
+typedef struct vj_weights_map {
+    void *base; /* the header */
+    size_t bytes;
+    const void *data;
+} vj_weights_map;
+vj_status vj_weights_map_fd(int fd, const uint64_t digest[2], int64_t bytes, vj_weights_map *map);
+void vj_weights_unmap(vj_weights_map *map);
+
+/* cpu.c */
+uint32_t vj_cpu_features(void);    /* VJ_CPU_* */
+uint64_t vj_cpu_fingerprint(void); /* differs when the host target may differ */
+int32_t vj_cpu_available(void);    /* affinity mask and cgroup quota */
+
+/* pool.c */
+typedef struct vj_pool vj_pool;
+/* Threads beyond the caller's are made here: `parts` - 1 of them, or fewer when the system gives no more. */
+vj_pool *vj_pool_new(int32_t parts);
+void vj_pool_free(vj_pool *pool);
+int32_t vj_pool_parts(const vj_pool *pool);
+/* step(arg, i, part, parts) for i in [first, last), by all parts, with a barrier after each step; false: the workers
+ * are busy with another run and nothing was done. */
+typedef void (*vj_step)(void *arg, int32_t i, int32_t part, int32_t parts);
+bool vj_pool_try(vj_pool *pool, vj_step step, void *arg, int32_t first, int32_t last);
+
+/* model.c: the public vj_model comes first, so the handle is the descriptor. */
+typedef struct vj_model_state {
+    vj_model model;
+    void *image; /* malloc'ed; names and tables point into it */
+    size_t image_bytes;
+    vj_tensor_info *tensors; /* inputs, then outputs */
+    void *code;
+    size_t code_bytes;
+    vj_phase_fn phase;
+    vj_weights_map weights;
+    vj_threads scheduler;
+    bool own_threads; /* the pool, not the caller's scheduler */
+    vj_pool *pool;    /* made with the first session when parts > 1 */
+    int32_t pool_lock;
+    int32_t parts;
+    double compile_ms;
+    int32_t cache_hit;
+    void *orc;
+    void (*free_orc)(void *orc);
+} vj_model_state;
+static inline const vj_model_state *vj_state(const vj_model *model) { return (const vj_model_state *)model; }
+/* Takes the image and the descriptor, on failure too. */
+vj_status vj_model_new(vj_compiled *compiled, const vj_options *options, vj_model **model);
+
+/* key.c */
+typedef struct vj_key {
+    uint64_t half[2];
+} vj_key;
+vj_key vj_key_of(const void *bytes, size_t size);
+vj_status vj_key_of_file(const char *path, vj_key *key);
+/* The file key: model, options, CPU, the compiler's build. */
+vj_status vj_file_key(const vj_compile_request *request, vj_key *key);
+#define VJ_KEY_TEXT 33
+void vj_key_text(const uint64_t half[2], char text[VJ_KEY_TEXT]);
+
+/* cache.c */
+typedef struct vj_cache vj_cache;
+typedef void (*vj_log_fn)(void *self, vj_log_level level, const char *text);
+/* NULL when there is no usable folder (logged) or none is wanted. */
+vj_cache *vj_cache_open(const char *folder, vj_log_fn log, void *log_self);
+void vj_cache_close(vj_cache *cache);
+bool vj_cache_find(vj_cache *cache, const vj_key *file_key, const char *model_path, vj_compiled *found);
+void vj_cache_put(vj_cache *cache, const vj_key *file_key, const char *model_path, const vj_compiled *compiled);
+/* The store to hand to the compiler; a NULL cache keeps weights in a memfd. Lives as long as the cache. */
+vj_weights_store vj_cache_store(vj_cache *cache);
+void vj_cache_bound(vj_cache *cache, int64_t bytes);
+
+#pragma GCC visibility push(default)
+/* For the command line. */
+vj_status vj_compile_with(const vj_compile_request *request, vj_model **model);
+vj_status vj_compiler_open(const vj_compiler_api **api);
+const char *vj_model_introduction(const vj_model *model);
+const char *vj_model_metadata(const vj_model *model); /* a JSON object */
+vj_status vj_cache_list(const char *folder, FILE *out);
+int32_t vj_model_parts(const vj_model *model);
+#pragma GCC visibility pop
+
+/* compiler_door.c: says which compiler would be opened: version, size and time of the library */
+void vj_compiler_build(char text[256]);
+
+#endif

@@ -1,0 +1,232 @@
+/* session.c - one caller's bindings and scratch memory; the run. */
+#include "runtime.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+struct vj_session {
+    vj_model_state *s;
+    int64_t n;      /* the batch that the bound inputs agree on; 0: none yet */
+    int64_t *batch; /* of each input: 0 when it is not bound, -1 when none of its dims has the batch */
+    const void **inputs;
+    void **outputs;
+    void *scratch;
+    size_t scratch_bytes;
+};
+
+static vj_status grow_scratch(vj_session *x, int64_t n) {
+    int64_t weights, arena;
+    vj_status status = vj_plan_bytes(&x->s->model, n, &weights, &arena);
+    if (status || (size_t)arena <= x->scratch_bytes) return status;
+    size_t bytes = ((size_t)arena + 4095) & ~(size_t)4095;
+    void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (at == MAP_FAILED) return vj_error_set(VJ_SYSTEM, "no memory for %zu bytes of scratch", bytes);
+    madvise(at, bytes, MADV_HUGEPAGE);
+    if (x->scratch) munmap(x->scratch, x->scratch_bytes);
+    x->scratch = at;
+    x->scratch_bytes = bytes;
+    return VJ_OK;
+}
+
+static void make_pool(vj_model_state *s) {
+    while (__atomic_exchange_n(&s->pool_lock, 1, __ATOMIC_ACQUIRE)) {
+    }
+    if (s->own_threads && s->parts > 1 && !s->pool) s->pool = vj_pool_new(s->parts);
+    __atomic_store_n(&s->pool_lock, 0, __ATOMIC_RELEASE);
+}
+
+vj_status vj_session_create(vj_model *model, vj_session **session) {
+    vj_session *x = calloc(1, sizeof *x);
+    if (!x) return vj_error_set(VJ_SYSTEM, "out of memory");
+    x->s = (vj_model_state *)model;
+    x->batch = calloc((size_t)model->input_count + 1, sizeof *x->batch);
+    x->inputs = calloc((size_t)model->input_count + 1, sizeof *x->inputs);
+    x->outputs = calloc((size_t)model->output_count + 1, sizeof *x->outputs);
+    vj_status status =
+        x->batch && x->inputs && x->outputs ? grow_scratch(x, 1) : vj_error_set(VJ_SYSTEM, "out of memory");
+    if (status) {
+        vj_session_free(x);
+        return status;
+    }
+    make_pool(x->s);
+    *session = x;
+    return VJ_OK;
+}
+
+void vj_session_free(vj_session *x) {
+    if (!x) return;
+    if (x->scratch) munmap(x->scratch, x->scratch_bytes);
+    free(x->batch);
+    free(x->inputs);
+    free(x->outputs);
+    free(x);
+}
+
+static const char *shape_text(char *text, size_t room, const int64_t *dims, int32_t rank) {
+    size_t used = (size_t)snprintf(text, room, "[");
+    for (int32_t d = 0; d < rank && used < room; d++) {
+        if (dims[d] == -1)
+            used += (size_t)snprintf(text + used, room - used, "%sN", d ? "," : "");
+        else if (dims[d] < 0)
+            used += (size_t)snprintf(text + used, room - used, "%s%lldN", d ? "," : "", -(long long)dims[d]);
+        else
+            used += (size_t)snprintf(text + used, room - used, "%s%lld", d ? "," : "", (long long)dims[d]);
+    }
+    if (used < room) snprintf(text + used, room - used, "]");
+    return text;
+}
+
+static vj_status wrong_shape(const vj_tensor_info *t, const int64_t *dims, int32_t rank) {
+    char got[256], want[256];
+    return vj_error_set(VJ_BAD_INPUT, "input '%s' has the shape %s, the model wants %s", t->name,
+                        shape_text(got, sizeof got, dims, rank), shape_text(want, sizeof want, t->dims, t->rank));
+}
+
+/* The batch that these dims mean, -1 when no dim has it. */
+static vj_status batch_of(const vj_tensor_info *t, const int64_t *dims, int32_t rank, int64_t *batch) {
+    int64_t n = -1;
+    if (rank != t->rank)
+        return wrong_shape(t, dims, rank < 0 ? 0 : rank > VJ_MODEL_MAX_RANK ? VJ_MODEL_MAX_RANK : rank);
+    for (int32_t d = 0; d < rank; d++) {
+        if (t->dims[d] >= 0) {
+            if (dims[d] != t->dims[d]) return wrong_shape(t, dims, rank);
+            continue;
+        }
+        if (dims[d] < 1 || dims[d] % -t->dims[d] != 0) return wrong_shape(t, dims, rank);
+        int64_t this_n = dims[d] / -t->dims[d];
+        if (n >= 0 && n != this_n) return wrong_shape(t, dims, rank);
+        n = this_n;
+    }
+    *batch = n;
+    return VJ_OK;
+}
+
+vj_status vj_bind_input(vj_session *x, const char *name, const void *data, size_t bytes, vj_dtype dtype,
+                        const int64_t *dims, int32_t rank) {
+    const vj_model *model = &x->s->model;
+    int32_t i = vj_input_find(model, name);
+    if (i < 0) return vj_error_set(VJ_USAGE, "the model has no input '%s'", name);
+    const vj_tensor_info *t = &model->inputs[i];
+    if ((int32_t)dtype != t->dtype)
+        return vj_error_set(VJ_BAD_INPUT, "input '%s' is %s, the model wants %s", name, vj_dtype_name(dtype),
+                            vj_dtype_name((vj_dtype)t->dtype));
+    int64_t n = -1;
+    vj_status status = batch_of(t, dims, rank, &n);
+    if (status) return status;
+    if (n > model->max_batch)
+        return vj_error_set(VJ_BAD_INPUT, "input '%s' has a batch of %lld, at most %lld fit", name, (long long)n,
+                            (long long)model->max_batch);
+    if (bytes != (size_t)t->bytes_per_image * (size_t)(n < 0 ? 1 : n))
+        return vj_error_set(VJ_BAD_INPUT, "input '%s' has %zu bytes, its shape wants %zu", name, bytes,
+                            (size_t)t->bytes_per_image * (size_t)(n < 0 ? 1 : n));
+    if (!data && bytes) return vj_error_set(VJ_USAGE, "input '%s' has no data", name);
+    if ((uintptr_t)data % vj_dtype_bytes(dtype)) return vj_error_set(VJ_USAGE, "input '%s' is not aligned", name);
+    if (n > 0 && (status = grow_scratch(x, n))) return status;
+    x->inputs[i] = data;
+    x->batch[i] = n;
+    if (n > 0 && n != x->n) { /* outputs were checked for another batch */
+        memset(x->outputs, 0, (size_t)model->output_count * sizeof *x->outputs);
+        x->n = n;
+    }
+    return VJ_OK;
+}
+
+static int64_t batch_now(const vj_session *x) { return x->n > 0 ? x->n : 1; }
+
+static size_t output_bytes(const vj_session *x, int32_t i) {
+    const vj_tensor_info *t = &x->s->model.outputs[i];
+    bool grows = false;
+    for (int32_t d = 0; d < t->rank; d++)
+        grows |= t->dims[d] < 0;
+    return (size_t)t->bytes_per_image * (size_t)(grows ? batch_now(x) : 1);
+}
+
+size_t vj_output_bound(const vj_session *x, int32_t i) { return output_bytes(x, i); }
+
+vj_status vj_bind_output(vj_session *x, int32_t i, void *data, size_t bytes) {
+    const vj_model *model = &x->s->model;
+    if (i < 0 || i >= model->output_count) return vj_error_set(VJ_USAGE, "the model has no output %d", i);
+    const vj_tensor_info *t = &model->outputs[i];
+    if (bytes < output_bytes(x, i))
+        return vj_error_set(VJ_USAGE, "output '%s' needs %zu bytes, %zu were given", t->name, output_bytes(x, i),
+                            bytes);
+    if (!data) return vj_error_set(VJ_USAGE, "output '%s' has no memory", t->name);
+    if ((uintptr_t)data % vj_dtype_bytes((vj_dtype)t->dtype))
+        return vj_error_set(VJ_USAGE, "output '%s' is not aligned", t->name);
+    x->outputs[i] = data;
+    return VJ_OK;
+}
+
+typedef struct job {
+    const vj_args *args;
+    vj_phase_fn phase;
+    const vj_threads *threads;
+    int32_t first, last, i;
+} job;
+
+static void pool_step(void *self, int32_t i, int32_t part, int32_t parts) {
+    const job *j = self;
+    j->phase(j->args, i, part, parts);
+}
+
+static void all_phases(void *self, int32_t part) {
+    const job *j = self;
+    for (int32_t i = j->first; i < j->last; i++) {
+        j->phase(j->args, i, part, j->threads->parts);
+        j->threads->barrier(j->threads->self, part);
+    }
+}
+
+static void one_phase(void *self, int32_t part) {
+    const job *j = self;
+    j->phase(j->args, j->i, part, j->threads->parts);
+}
+
+/* Phase 0 runs whole images, the others what is left of them: either may have nothing to do. */
+static void steps_of(const vj_model *model, int64_t n, int32_t parts, int32_t *first, int32_t *last) {
+    *first = n < parts ? 1 : 0;
+    *last = n % parts ? model->phase_count + 1 : 1;
+}
+
+static void run_serially(job *j, const vj_model *model, int64_t n) {
+    steps_of(model, n, 1, &j->first, &j->last);
+    for (int32_t i = j->first; i < j->last; i++)
+        j->phase(j->args, i, 0, 1);
+}
+
+vj_status vj_run(vj_session *x) {
+    vj_model_state *s = x->s;
+    const vj_model *model = &s->model;
+    for (int32_t i = 0; i < model->input_count; i++) {
+        if (!x->batch[i]) return vj_error_set(VJ_USAGE, "input '%s' is not bound", model->inputs[i].name);
+        if (x->batch[i] > 0 && x->batch[i] != x->n)
+            return vj_error_set(VJ_BAD_INPUT, "input '%s' has a batch of %lld, another has %lld", model->inputs[i].name,
+                                (long long)x->batch[i], (long long)x->n);
+    }
+    for (int32_t i = 0; i < model->output_count; i++)
+        if (!x->outputs[i]) return vj_error_set(VJ_USAGE, "output '%s' is not bound", model->outputs[i].name);
+    int64_t n = batch_now(x);
+    vj_args args = {x->inputs, x->outputs, s->weights.data, x->scratch, n};
+    job j = {.args = &args, .phase = s->phase, .threads = &s->scheduler};
+    if (s->own_threads) {
+        if (s->pool) {
+            steps_of(model, n, vj_pool_parts(s->pool), &j.first, &j.last);
+            if (vj_pool_try(s->pool, pool_step, &j, j.first, j.last)) return VJ_OK;
+        }
+        run_serially(&j, model, n);
+        return VJ_OK;
+    }
+    steps_of(model, n, s->scheduler.parts, &j.first, &j.last);
+    if (s->scheduler.barrier) {
+        s->scheduler.run(s->scheduler.self, all_phases, &j, s->scheduler.parts);
+    } else {
+        for (j.i = j.first; j.i < j.last; j.i++)
+            s->scheduler.run(s->scheduler.self, one_phase, &j, s->scheduler.parts);
+    }
+    return VJ_OK;
+}
+
+int32_t vj_output_shape(const vj_session *x, int32_t i, int64_t dims[VJ_MODEL_MAX_RANK]) {
+    return vj_output_shape_of(&x->s->model, i, batch_now(x), dims);
+}

@@ -1,0 +1,30 @@
+/* weights.c - packed weights, mapped read-only and shared between processes. Their header and size are checked here;
+ * their content, which costs a pass over all bytes, by `vitjit cache verify`. */
+#include "runtime.h"
+
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+vj_status vj_weights_map_fd(int fd, const uint64_t digest[2], int64_t bytes, vj_weights_map *map) {
+    struct stat st;
+    if (fstat(fd, &st) != 0) return vj_error_set(VJ_SYSTEM, "cannot read the packed weights");
+    if (st.st_size != bytes + VJ_WEIGHTS_HEADER)
+        return vj_error_set(VJ_BAD_INPUT, "the packed weights have %lld bytes, not %lld", (long long)st.st_size,
+                            (long long)bytes + VJ_WEIGHTS_HEADER);
+    size_t size = (size_t)st.st_size;
+    void *at = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+    if (at == MAP_FAILED) return vj_error_set(VJ_SYSTEM, "cannot map %zu bytes of packed weights", size);
+    const vj_weights_header *h = at;
+    if (h->magic != VJ_WEIGHTS_MAGIC || h->bytes != bytes || h->digest[0] != digest[0] || h->digest[1] != digest[1]) {
+        munmap(at, size);
+        return vj_error_set(VJ_BAD_INPUT, "the packed weights are not this model's");
+    }
+    *map = (vj_weights_map){at, size, (const char *)at + VJ_WEIGHTS_HEADER};
+    return VJ_OK;
+}
+
+void vj_weights_unmap(vj_weights_map *map) {
+    if (map->base) munmap(map->base, map->bytes);
+    *map = (vj_weights_map){0};
+}
