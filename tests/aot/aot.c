@@ -1,0 +1,267 @@
+/* aot.c - objects and images of small programs: right against the evaluator, the same bits whoever runs them and
+ * however they are cut; what init and run refuse; the linker on damaged objects. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <dlfcn.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "backend/backend.h"
+#include "programs.h"
+#include "vitjit_image.h"
+
+#define IMAGE  (ROWS * COLS)
+#define DIGEST {0x1234567890abcdef, 0xfedcba0987654321}
+
+typedef struct job {
+    vj_arena *arena;
+    vj_program *p;
+    const vj_target *target;
+    uint8_t *file;    /* header and packed weights, page-aligned */
+    uint8_t *weights; /* the data */
+    float in[MAX_BATCH * IMAGE];
+    double out[MAX_BATCH * IMAGE], mean[MAX_BATCH * ROWS];
+} job;
+
+static void *aligned(size_t bytes) {
+    void *at = NULL;
+    assert_int_equal(posix_memalign(&at, 4096, bytes), 0);
+    return at;
+}
+
+static job *job_new(const vj_target *target) {
+    job *j = calloc(1, sizeof *j);
+    j->arena = vj_arena_new();
+    j->target = target;
+    j->p = small_program(j->arena, target);
+    const size_t bytes = (size_t)j->p->weights_bytes;
+    j->file = aligned(VJ_WEIGHTS_HEADER + bytes);
+    memset(j->file, 0, VJ_WEIGHTS_HEADER);
+    const vj_weights_header header = {VJ_WEIGHTS_MAGIC, DIGEST, j->p->weights_bytes, {0, 0}};
+    memcpy(j->file, &header, sizeof header);
+    j->weights = j->file + VJ_WEIGHTS_HEADER;
+    small_weights(j->p, j->weights);
+    small_input(MAX_BATCH, j->in);
+    small_answers(j->p, j->weights, MAX_BATCH, j->in, j->out, j->mean);
+    return j;
+}
+
+static void job_free(job *j) {
+    vj_arena_free(j->arena);
+    free(j->file);
+    free(j);
+}
+
+static vj_bytes generate(const job *j, const vj_object_abi *abi) {
+    const vj_codegen_options options = {.target = j->target, .kind = VJ_EMIT_OBJECT, .abi = abi};
+    vj_bytes object;
+    vj_codegen_stats stats;
+    vj_error error = {0};
+    if (vj_generate(j->p, &options, &object, &stats, &error) != VJ_OK) fail_msg("%s", error.text);
+    assert_int_equal(stats.kernels, 3);
+    assert_int_equal(stats.distinct_kernels, 3);
+    return object;
+}
+
+static bool runs_here(const vj_target *target) {
+    const vj_target *host = vj_target_host();
+    return strcmp(host->triple, target->triple) == 0 && (target->cpu_feature_bits & ~host->cpu_feature_bits) == 0;
+}
+
+/* Runs n images in `parts` parts, backwards: no part may need another. */
+static void run_phases(const job *j, vj_phase_fn phase, int64_t n, int32_t parts, float *out, float *mean) {
+    const void *inputs[1] = {j->in};
+    void *outputs[2] = {out, mean};
+    void *scratch = aligned((size_t)((n < parts ? n : parts) * j->p->per_image_bytes));
+    const vj_args args = {inputs, outputs, j->weights, scratch, n};
+    memset(out, 0xff, (size_t)n * IMAGE * sizeof *out);
+    memset(mean, 0xff, (size_t)n * ROWS * sizeof *mean);
+    for (int32_t i = 0; i <= j->p->phase_count; i++)
+        for (int32_t part = parts; part-- > 0;)
+            phase(&args, i, part, parts);
+    free(scratch);
+}
+
+static void compare(const job *j, int64_t n, const float *out, const float *mean) {
+    for (int64_t i = 0; i < n * IMAGE; i++)
+        if (!(fabs((double)out[i] - j->out[i]) <= 1e-5 * (1 + fabs(j->out[i]))))
+            fail_msg("element %lld: %g, truly %g", (long long)i, (double)out[i], j->out[i]);
+    for (int64_t i = 0; i < n * ROWS; i++)
+        if (!(fabs((double)mean[i] - j->mean[i]) <= 1e-6)) fail_msg("mean %lld", (long long)i);
+}
+
+/* An image's code in executable memory. */
+static void *map_code(const vj_bytes *code) {
+    void *at = mmap(NULL, code->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(at != MAP_FAILED);
+    memcpy(at, code->at, code->size);
+    assert_int_equal(mprotect(at, code->size, PROT_READ | PROT_EXEC), 0);
+    return at;
+}
+
+static void test_images(void **state) {
+    (void)state;
+    static const int64_t batches[] = {1, 2, 3, 7};
+    for (int32_t t = 0; t < vj_target_count(); t++) {
+        if (!runs_here(vj_target_at(t))) continue;
+        job *j = job_new(vj_target_at(t));
+        vj_bytes object = generate(j, NULL), code;
+        uint64_t entry;
+        vj_error error = {0};
+        if (vj_link_code(&object, "vj_phase", &code, &entry, &error) != VJ_OK) fail_msg("%s", error.text);
+        uint8_t *at = map_code(&code);
+        void *function = NULL;
+        vj_orc *orc = vj_orc_load(&object, "vj_phase", &function, &error);
+        if (!orc) fail_msg("%s", error.text);
+        const vj_phase_fn image = (vj_phase_fn)(uintptr_t)(at + entry), other = (vj_phase_fn)(uintptr_t)function;
+        static float first[MAX_BATCH * IMAGE], first_mean[MAX_BATCH * ROWS];
+        static float out[MAX_BATCH * IMAGE], mean[MAX_BATCH * ROWS];
+        run_phases(j, image, 7, 1, first, first_mean);
+        compare(j, 7, first, first_mean);
+        for (size_t b = 0; b < sizeof batches / sizeof *batches; b++)
+            for (int32_t parts = 1; parts <= 3; parts++)
+                for (int32_t way = 0; way < 2; way++) {
+                    const int64_t n = batches[b];
+                    run_phases(j, way ? other : image, n, parts, out, mean);
+                    assert_memory_equal(out, first, (size_t)n * IMAGE * sizeof *out);
+                    assert_memory_equal(mean, first_mean, (size_t)n * ROWS * sizeof *mean);
+                }
+        vj_orc_free(orc);
+        munmap(at, code.size);
+        vj_bytes_free(&code);
+        vj_bytes_free(&object);
+        job_free(j);
+    }
+}
+
+/* The linker: cut short everywhere, and with bytes changed. It may accept a change that does not matter, never crash.
+ */
+static void test_damaged_objects(void **state) {
+    (void)state;
+    job *j = job_new(vj_target_host());
+    vj_bytes object = generate(j, NULL), code;
+    uint64_t entry, seed = 1;
+    for (size_t size = 0; size < object.size; size += size < 512 ? 1 : 61) {
+        vj_error error = {0};
+        vj_bytes part = {aligned(size ? size : 1), size};
+        memcpy(part.at, object.at, size);
+        assert_int_not_equal(vj_link_code(&part, "vj_phase", &code, &entry, &error), VJ_OK);
+        assert_null(code.at);
+        free(part.at);
+    }
+    int32_t refused = 0;
+    for (int32_t i = 0; i < 20000; i++) {
+        vj_bytes copy = {aligned(object.size), object.size};
+        memcpy(copy.at, object.at, object.size);
+        for (int32_t change = 0; change < 1 + i % 3; change++) {
+            seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+            /* Headers and tables are at both ends. */
+            const size_t window = i % 2 ? object.size : object.size < 4096 ? object.size : 4096;
+            copy.at[object.size - 1 - (size_t)(seed >> 33) % window] = (uint8_t)(seed >> 24);
+        }
+        if (i % 5 == 0) copy.at[(size_t)(seed >> 40) % 64] ^= (uint8_t)(1u << (i / 5 % 8));
+        vj_error error = {0};
+        if (vj_link_code(&copy, "vj_phase", &code, &entry, &error) == VJ_OK) {
+            assert_true(entry < code.size);
+            vj_bytes_free(&code);
+        } else {
+            assert_true(error.text[0] != 0);
+            refused++;
+        }
+        free(copy.at);
+    }
+    assert_true(refused > 1000);
+    vj_error error = {0};
+    assert_int_not_equal(vj_link_code(&object, "no_such", &code, &entry, &error), VJ_OK);
+    vj_bytes_free(&object);
+    job_free(j);
+}
+
+/* Objects */
+
+static vj_model descriptor(const job *j, const vj_tensor_info *in, const vj_tensor_info *outs) {
+    return (vj_model){.name = "small \"one\"",
+                      .compiler = "test",
+                      .cpu = j->target->name,
+                      .hash = {1, UINT64_MAX},
+                      .input_count = 1,
+                      .output_count = 2,
+                      .inputs = in,
+                      .outputs = outs,
+                      .weights_bytes = j->p->weights_bytes,
+                      .weights_alignment = 64,
+                      .scratch_per_image = j->p->per_image_bytes,
+                      .max_batch = MAX_BATCH,
+                      .phase_count = j->p->phase_count,
+                      .weights_digest = DIGEST};
+}
+
+static void write_file(const char *path, const void *data, size_t size) {
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    assert_int_equal(fwrite(data, 1, size, f), size);
+    assert_int_equal(fclose(f), 0);
+}
+
+static void shell(const char *format, const char *a, const char *b) {
+    char command[1024];
+    snprintf(command, sizeof command, format, a, b);
+    if (system(command) != 0) fail_msg("failed: %s", command);
+}
+
+/* The C program that links the object writes what it got to a file; it is compiled by the plain compiler. */
+static void test_objects(void **state) {
+    (void)state;
+    char folder[] = "/tmp/vitjit-aot-XXXXXX", path[256];
+    assert_non_null(mkdtemp(folder));
+    for (int32_t t = 0; t < vj_target_count(); t++)
+        for (int32_t inside = 0; inside < 2; inside++) {
+            if (!runs_here(vj_target_at(t))) continue;
+            job *j = job_new(vj_target_at(t));
+            const vj_tensor_info in = {"image", VJ_F32, 3, {-1, ROWS, COLS}, IMAGE * 4};
+            const vj_tensor_info outs[2] = {{"y", VJ_F32, 3, {-1, ROWS, COLS}, IMAGE * 4},
+                                            {"mean", VJ_F32, 2, {-1, ROWS}, ROWS * 4}};
+            const vj_model model = descriptor(j, &in, outs);
+            const vj_object_abi abi = {"small", &model, inside ? j->weights : NULL};
+            vj_bytes object = generate(j, &abi);
+            snprintf(path, sizeof path, "%s/small.o", folder);
+            write_file(path, object.at, object.size);
+            snprintf(path, sizeof path, "%s/small.weights", folder);
+            write_file(path, j->file, inside ? 0 : VJ_WEIGHTS_HEADER + (size_t)j->p->weights_bytes);
+            snprintf(path, sizeof path, "%s/in", folder);
+            write_file(path, j->in, sizeof j->in);
+            shell("test -z \"$(nm -u %s/small.o | grep -v -w -e memcpy -e memset)\"%s", folder, "");
+            shell("test -z \"$(nm -g --defined-only %s/small.o | grep -v ' small_')\"%s", folder, "");
+            shell(
+                "test -z \"$(nm --defined-only %s/small.o | grep -i ' [bdc] ' | grep -v -e ' d model' -e ' d inputs$' "
+                "-e ' d outputs$')\"%s",
+                folder, "");
+            shell(VJ_CC " -Wall -Werror -I " VJ_INCLUDE_DIR " -o %s/main " VJ_TEST_DIR "/main.c %s/small.o -lm", folder,
+                  folder);
+            shell("%s/main %s", folder, folder);
+            snprintf(path, sizeof path, "%s/out", folder);
+            static float out[7 * (IMAGE + ROWS)];
+            FILE *f = fopen(path, "rb");
+            assert_non_null(f);
+            assert_int_equal(fread(out, sizeof(float), 7 * (IMAGE + ROWS), f), 7 * (IMAGE + ROWS));
+            fclose(f);
+            compare(j, 7, out, out + 7 * IMAGE);
+            vj_bytes_free(&object);
+            job_free(j);
+        }
+    shell("rm -r %s%s", folder, "");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_images), cmocka_unit_test(test_objects),
+                                       cmocka_unit_test(test_damaged_objects)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
