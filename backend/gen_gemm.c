@@ -49,9 +49,9 @@ static int64_t row_tiles(const vj_gemm *m) {
     return count;
 }
 
-/* Row tiles [first, last) at one point of the outer row axes: a loop a kind of tile. */
+/* Row tiles [first, last) at one point of the outer row axes, `start` tiles from the first: a loop a kind of tile. */
 static void emit_inner_rows(const vj_gemm *m, vj_gemm_tile *t, LLVMValueRef first, LLVMValueRef last,
-                            LLVMValueRef panel, bool all) {
+                            LLVMValueRef panel, LLVMValueRef start, bool all) {
     vj_gen *g = m->g;
     int64_t tile = 0, row = 0;
     for (int32_t i = 0; i < m->s->tile_kinds; i++) {
@@ -67,7 +67,8 @@ static void emit_inner_rows(const vj_gemm *m, vj_gemm_tile *t, LLVMValueRef firs
         if (panel) {
             /* This tile's share of the next panel. */
             LLVMValueRef share = vj_i64(g, m->depth * m->s->prefetch);
-            t->fetch = vj_element(g, panel, VJ_I8, LLVMBuildMul(g->b, loop.index, share, ""));
+            LLVMValueRef nth = LLVMBuildAdd(g->b, start, loop.index, "");
+            t->fetch = vj_element(g, panel, VJ_I8, LLVMBuildMul(g->b, nth, share, ""));
         }
         LLVMValueRef acc[VJ_MAX_TILE];
         vj_gemm_accumulate(m, t, acc);
@@ -90,7 +91,7 @@ static void emit_rows(const vj_gemm *m, vj_gemm_tile *t, LLVMValueRef block, LLV
     LLVMValueRef last = LLVMBuildUDiv(g->b, end, vj_i64(g, blocks), "");
     if (outer == 1) {
         if (m->inner_row >= 0) vj_gemm_digits(m, vj_i64(g, 0), m->first_row, (int32_t)outer_axes, t->index);
-        emit_inner_rows(m, t, first, last, panel, all);
+        emit_inner_rows(m, t, first, last, panel, vj_i64(g, 0), all);
         return;
     }
     LLVMValueRef from = all ? vj_i64(g, 0) : LLVMBuildUDiv(g->b, first, count, "");
@@ -100,7 +101,7 @@ static void emit_rows(const vj_gemm *m, vj_gemm_tile *t, LLVMValueRef block, LLV
     vj_loop_begin(g, &loop, from, to, 1, all, NULL, 0);
     vj_gemm_digits(m, loop.index, m->first_row, (int32_t)outer_axes, t->index);
     LLVMValueRef start = LLVMBuildMul(g->b, loop.index, count, "");
-    emit_inner_rows(m, t, LLVMBuildSub(g->b, first, start, ""), LLVMBuildSub(g->b, last, start, ""), NULL, all);
+    emit_inner_rows(m, t, LLVMBuildSub(g->b, first, start, ""), LLVMBuildSub(g->b, last, start, ""), panel, start, all);
     vj_loop_end(g, &loop, NULL);
 }
 

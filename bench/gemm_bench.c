@@ -129,7 +129,7 @@ static double peak(const vj_target *target, double seconds) {
     vj_arena *arena = vj_arena_new();
     vj_program *p = vj_program_new(arena, NULL);
     vj_kernel *k = vj_add_kernel(p, VJ_KERNEL_GEMM, "peak");
-    const int32_t height = target->registers > 16 ? 4 : 3, width = 4, lanes = target->vector_bytes / 4;
+    const int32_t height = target->registers > 16 ? 4 : 3, width = height, lanes = target->vector_bytes / 4;
     const int64_t extent[] = {height, (int64_t)width * lanes, 4096};
     k->rank = 3;
     memcpy(k->extent, extent, sizeof extent);

@@ -143,8 +143,9 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
     const int64_t columns = tiles * batch;
     best->unit_row_blocks = (int32_t)(columns >= wanted ? 1 : vj_min64(vj_ceil_div(wanted, columns), row_tiles));
     best->unit_col_tiles = (int32_t)vj_min64(tiles, pieces_per_unit(total, columns));
-    /* The next panel comes in while the row tiles pass by this one, if there are enough of them to spread it. */
-    if (reads_panels(p, k) && outer == 1 && row_tiles >= 4)
+    /* The next panel comes in while the row tiles pass by this one, if there are enough of them to spread it, and not
+     * so many that its coming is nothing. */
+    if (reads_panels(p, k) && row_tiles >= 4 && row_tiles <= 64)
         best->prefetch = (int32_t)vj_ceil_div((int64_t)best->width * lanes * 4, row_tiles);
     k->units = batch * vj_ceil_div(tiles, best->unit_col_tiles) * best->unit_row_blocks;
     k->unit_cost = total / (double)k->units;
