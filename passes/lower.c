@@ -1,0 +1,208 @@
+/* lower.c - the pass: nodes become kernels. Movement ops become addresses, elementwise ops go into the kernel that
+ * makes their operand, or into the one that uses them, and the rest are kernels of their own. */
+#include "lower.h"
+
+#include <string.h>
+
+bool vj_lower_fail(const vj_lowering *l, const vj_node *node, const char *what) {
+    vj_fail(l->error, VJ_UNSUPPORTED, "node '%s' (%s): %s", vj_node_label(l->f, node),
+            node->origin && node->origin->op ? node->origin->op : vj_op_table(node->op)->name, what);
+    return false;
+}
+
+static void count_uses(vj_lowering *l) {
+    const vj_func *f = l->f;
+    l->use_first = VJ_NEW_ARRAY(l->arena, int32_t, f->value_count + 2);
+    int32_t total = 0;
+    for (int32_t n = 0; n < f->node_count; n++)
+        for (int32_t i = 0; i < f->nodes[n].arg_count; i++)
+            if (f->nodes[n].args[i] >= 0) {
+                l->use_first[f->nodes[n].args[i] + 1]++;
+                total++;
+            }
+    for (int32_t v = 0; v < f->value_count; v++)
+        l->use_first[v + 1] += l->use_first[v];
+    l->use_node = VJ_NEW_ARRAY(l->arena, int32_t, total + 1);
+    int32_t *next = VJ_NEW_ARRAY(l->arena, int32_t, f->value_count + 1);
+    memcpy(next, l->use_first, (size_t)f->value_count * sizeof *next);
+    for (int32_t n = 0; n < f->node_count; n++)
+        for (int32_t i = 0; i < f->nodes[n].arg_count; i++)
+            if (f->nodes[n].args[i] >= 0) l->use_node[next[f->nodes[n].args[i]]++] = n;
+    l->uses = vj_use_counts(f, l->arena);
+}
+
+static bool add_arguments(vj_lowering *l) {
+    const vj_func *f = l->f;
+    int64_t dims[VJ_MAX_RANK];
+    l->out = VJ_NEW_ARRAY(l->arena, int32_t, f->output_count + 1);
+    l->filled = VJ_NEW_ARRAY(l->arena, bool, f->output_count + 1);
+    for (int32_t i = 0; i < f->input_count; i++) {
+        const vj_value v = f->inputs[i];
+        const int32_t buffer =
+            vj_add_buffer(l->p, VJ_BUFFER_INPUT, vj_dtype_at(f, v), vj_image_elements(f, v), f->values[v].name);
+        l->p->buffers[buffer].index = i;
+        const int32_t rank = vj_image_dims(f, v, dims);
+        const vj_view view = vj_view_dense(buffer, rank, dims, 0, 1);
+        vj_set_done(l, v, &view);
+    }
+    for (int32_t i = 0; i < f->output_count; i++) {
+        const vj_value v = f->outputs[i];
+        l->out[i] =
+            vj_add_buffer(l->p, VJ_BUFFER_OUTPUT, vj_dtype_at(f, v), vj_image_elements(f, v), f->output_names[i]);
+        l->p->buffers[l->out[i]].index = i;
+        if (l->output[v] < 0) l->output[v] = i;
+    }
+    return true;
+}
+
+/* Every size is bounded and there is something to compute. */
+static bool sizes_fit(const vj_lowering *l) {
+    const vj_func *f = l->f;
+    for (int32_t v = 0; v < f->value_count; v++) {
+        const vj_type *type = vj_type_at(f, v);
+        int64_t count;
+        if (f->nodes[f->values[v].node].dead) continue;
+        if (!vj_type_elements(f, type, &count) || count > INT64_MAX / 64)
+            return vj_lower_fail(l, vj_producer(f, v), "its result is too large");
+        if (count == 0 && l->uses[v] > 0) return vj_lower_fail(l, vj_producer(f, v), "its result is empty");
+        for (int32_t d = 0; d < type->rank; d++)
+            if (type->dims[d].sym >= VJ_SYM_FIRST_DATA)
+                return vj_lower_fail(l, vj_producer(f, v), "sizes that the data decides are not supported");
+    }
+    return true;
+}
+
+/* Elementwise values that are computed where they are used: once, for as many elements, and from few operands. A
+ * reduction reads its operand more than once, so only cheap ones go in there. */
+
+static bool is_elementwise(const vj_node *node) { return vj_op_table(node->op)->flags & VJ_FLAG_ELEMENTWISE; }
+
+static bool is_cheap(vj_op op) {
+    switch (op) {
+    case VJ_OP_neg:
+    case VJ_OP_abs:
+    case VJ_OP_relu:
+    case VJ_OP_cast:
+    case VJ_OP_add:
+    case VJ_OP_sub:
+    case VJ_OP_mul:
+    case VJ_OP_min:
+    case VJ_OP_max:
+    case VJ_OP_select:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool goes_into_user(const vj_lowering *l, const vj_node *node, int32_t operands) {
+    enum { MOST_OPERANDS = 6, MOST_OF_A_REDUCTION = 3 };
+    const vj_func *f = l->f;
+    vj_value v = node->first_result;
+    if (operands > MOST_OPERANDS) return false;
+    for (;;) {
+        const int32_t user = vj_only_user(l, v);
+        if (user < 0) return false;
+        const vj_node *next = &f->nodes[user];
+        if (is_elementwise(next)) return vj_image_elements(f, next->first_result) == vj_image_elements(f, v);
+        if (next->op == VJ_OP_layernorm || next->op == VJ_OP_softmax)
+            return next->args[0] == v && operands <= MOST_OF_A_REDUCTION && is_cheap(node->op);
+        if (next->op == VJ_OP_reduce) return true;
+        if (next->op != VJ_OP_reshape && next->op != VJ_OP_transpose) return false;
+        v = next->first_result;
+    }
+}
+
+static void choose_inlined(vj_lowering *l) {
+    const vj_func *f = l->f;
+    int32_t *operands = VJ_NEW_ARRAY(l->arena, int32_t, f->value_count + 1);
+    for (int32_t n = 0; n < f->node_count; n++) {
+        const vj_node *node = &f->nodes[n];
+        if (node->dead || node->result_count == 0) continue;
+        const vj_value v = node->first_result;
+        operands[v] = 1;
+        if (node->op == VJ_OP_reshape || node->op == VJ_OP_transpose) operands[v] = operands[node->args[0]];
+        if (!is_elementwise(node) || vj_is_static_weight(l, v)) continue;
+        int32_t sum = 0;
+        for (int32_t i = 0; i < node->arg_count; i++)
+            sum += operands[node->args[i]];
+        l->inlined[v] = goes_into_user(l, node, sum);
+        if (l->inlined[v]) operands[v] = sum;
+    }
+}
+
+static bool lower_node(vj_lowering *l, const vj_node *node) {
+    switch (node->op) {
+    case VJ_OP_linear:
+        return vj_lower_linear(l, node);
+    case VJ_OP_matmul:
+        return vj_lower_matmul(l, node);
+    case VJ_OP_conv:
+        return vj_lower_conv(l, node);
+    case VJ_OP_attention:
+        return vj_lower_attention(l, node);
+    case VJ_OP_layernorm:
+        return vj_lower_layernorm(l, node);
+    case VJ_OP_softmax:
+        return vj_lower_softmax(l, node);
+    case VJ_OP_reduce:
+        return vj_lower_reduce(l, node);
+    case VJ_OP_pool:
+        return vj_lower_pool(l, node);
+    case VJ_OP_concat:
+        return vj_lower_concat(l, node);
+    case VJ_OP_pad:
+        return vj_lower_pad(l, node);
+    default:
+        return !is_elementwise(node) || l->inlined[node->first_result] || vj_lower_elementwise(l, node);
+    }
+}
+
+/* Outputs that no kernel has written: inputs, constants, views, values that are several outputs. */
+static bool fill_outputs(vj_lowering *l) {
+    const vj_func *f = l->f;
+    for (int32_t i = 0; i < f->output_count; i++) {
+        const vj_value v = f->outputs[i];
+        int64_t dims[VJ_MAX_RANK];
+        vj_view from;
+        const int32_t rank = vj_image_dims(f, v, dims);
+        if (!vj_view_of(l, v, &from)) return false;
+        if (from.buffer == l->out[i]) continue;
+        const vj_view to = vj_view_dense(l->out[i], rank, dims, 0, 1);
+        if (!vj_lower_copy(l, &from, &to, vj_dtype_at(f, v), "copy", vj_producer(f, v)->origin)) return false;
+    }
+    return true;
+}
+
+static bool lower_all(vj_lowering *l) {
+    for (int32_t n = 0; n < l->f->node_count; n++) {
+        const vj_node *node = &l->f->nodes[n];
+        if (node->dead || node->result_count == 0 || l->taken[n]) continue;
+        const vj_value v = node->first_result;
+        if (l->done[v] || l->uses[v] == 0 || vj_is_static_weight(l, v)) continue;
+        if (!lower_node(l, node)) return false;
+    }
+    return fill_outputs(l);
+}
+
+vj_status vj_pass_lower(vj_pass_context *c) {
+    if (!vj_images_stay_apart(c->f, c->error)) return c->error->status;
+    const int32_t values = c->f->value_count;
+    vj_lowering *l = VJ_NEW(c->arena, vj_lowering);
+    *l = (vj_lowering){.arena = c->arena, .f = c->f, .error = c->error, .p = vj_program_new(c->arena, c->f)};
+    count_uses(l);
+    l->output = VJ_NEW_ARRAY(c->arena, int32_t, values + 1);
+    l->done = VJ_NEW_ARRAY(c->arena, bool, values + 1);
+    l->placed = VJ_NEW_ARRAY(c->arena, bool, values + 1);
+    l->inlined = VJ_NEW_ARRAY(c->arena, bool, values + 1);
+    l->view = VJ_NEW_ARRAY(c->arena, vj_view *, values + 1);
+    l->taken = VJ_NEW_ARRAY(c->arena, bool, c->f->node_count + 1);
+    for (int32_t v = 0; v < values; v++)
+        l->output[v] = -1;
+    if (!sizes_fit(l) || !add_arguments(l)) return c->error->status;
+    choose_inlined(l);
+    if (!lower_all(l)) return c->error->status != VJ_OK ? c->error->status : VJ_UNSUPPORTED;
+    c->rewrites += l->p->kernel_count;
+    c->p = l->p;
+    return VJ_OK;
+}

@@ -1,0 +1,161 @@
+/* lower.h - private to lowering: nodes of the tensor level become kernels.
+ *
+ * lower.c             the pass: nodes in order, outputs at the end
+ * lower_batch.c       one image: does every node keep the images of a batch apart?
+ * lower_movement.c    movement ops on views
+ * lower_value.c       where values stand: views, places to write to, weights
+ * lower_build.c       a kernel in the making: the points, accesses to them, axes
+ * lower_expr.c        scalar expressions of values; the chain of nodes that a kernel takes in behind its own
+ * lower_gemm.c        linear, matmul; lower_conv.c: conv
+ * lower_attention.c   attention
+ * lower_nest.c        everything else, and copies
+ *
+ * A kernel's points are numbered flat, row-major over its "point dims": first the dims of its result, then those that
+ * it sums over. Whatever a kernel reads or writes is an address made of digits of that number (view.h); where the
+ * digits of all accesses end, axes begin.
+ */
+#ifndef VITJIT_PASSES_LOWER_H
+#define VITJIT_PASSES_LOWER_H
+
+#include "internal.h"
+#include "view.h"
+
+typedef struct vj_lowering {
+    vj_arena *arena;
+    vj_func *f;
+    vj_program *p;
+    vj_error *error;
+    int32_t *uses;      /* of each value, outputs included */
+    int32_t *use_first; /* into use_node: the nodes that use a value, one entry a use */
+    int32_t *use_node;
+    int32_t *output; /* the first output that a value is; -1: none */
+    bool *filled;    /* outputs */
+    bool *done;      /* values that stand in a buffer: */
+    bool *placed;    /* ... or will, there: */
+    vj_view **view;
+    bool *inlined;  /* elementwise, computed again where it is used */
+    bool *taken;    /* nodes that a kernel has taken in */
+    int32_t *input; /* buffers of the function's inputs and outputs */
+    int32_t *out;
+} vj_lowering;
+
+/* The dims of a value in one image; returns the rank. */
+int32_t vj_image_dims(const vj_func *f, vj_value v, int64_t dims[VJ_MAX_RANK]);
+int64_t vj_image_elements(const vj_func *f, vj_value v);
+/* The one node that uses v, and uses it once; -1: none or several. */
+int32_t vj_only_user(const vj_lowering *l, vj_value v);
+static inline vj_dtype vj_dtype_at(const vj_func *f, vj_value v) { return vj_type_at(f, v)->dtype; }
+
+/* lower_batch.c */
+bool vj_images_stay_apart(const vj_func *f, vj_error *error) VJ_MUST_USE;
+
+/* lower_movement.c */
+
+/* The view of the node's result from that of its first operand; false: it is no view, or none of digits. */
+bool vj_move_view(const vj_func *f, const vj_node *node, vj_view *view) VJ_MUST_USE;
+/* The view of the first operand from that of the result, of reshape and transpose. */
+bool vj_unmove_view(const vj_func *f, const vj_node *node, vj_view *view) VJ_MUST_USE;
+/* The elements that piece `i` takes of `axis`: node is a slice of one axis, or a gather of one element. */
+bool vj_piece_of(const vj_func *f, const vj_node *node, int32_t *axis, int64_t *start, int64_t *size) VJ_MUST_USE;
+
+/* lower_value.c */
+
+bool vj_is_static_weight(const vj_lowering *l, vj_value v);
+/* Can v be read when the nodes lowered so far have run? */
+bool vj_is_available(const vj_lowering *l, vj_value v);
+bool vj_view_of(vj_lowering *l, vj_value v, vj_view *view) VJ_MUST_USE;
+/* The same, dense in a buffer of its own or a weight. */
+bool vj_dense_view_of(vj_lowering *l, vj_value v, vj_view *view) VJ_MUST_USE;
+/* Where v is to be written: in an output, its part of a concat, or a buffer with the layout that its reader wants. */
+vj_view vj_place(vj_lowering *l, vj_value v);
+vj_view vj_own_place(vj_lowering *l, vj_value v); /* a buffer of its own, whoever reads it */
+void vj_set_done(vj_lowering *l, vj_value v, const vj_view *view);
+bool vj_has_weight_view(vj_lowering *l, vj_value v, vj_value *source, vj_view *view) VJ_MUST_USE;
+/* A buffer of packed panels; k and n list the digits of the source. */
+int32_t vj_packed_weight(vj_lowering *l, vj_value source, int64_t offset, const vj_digits *k, const vj_digits *n);
+
+/* lower_build.c */
+
+#define VJ_POINT_DIMS 20
+#define VJ_MAX_CUTS   64
+typedef struct vj_build {
+    vj_lowering *l;
+    vj_kernel *k; /* appended to the program when it is finished */
+    int32_t dims;
+    int64_t extent[VJ_POINT_DIMS], stride[VJ_POINT_DIMS]; /* point dims, and their place values */
+    int32_t group[VJ_POINT_DIMS];
+    int64_t total;
+    uint32_t single; /* groups that must end up as one axis */
+    int32_t cut_count;
+    int64_t cut[VJ_MAX_CUTS]; /* place values where axes begin, ascending; each divides the next */
+    vj_digits digits[VJ_MAX_ACCESSES];
+    int32_t segments;   /* 0, or the extent of the first column axis, which stays apart */
+    int32_t copy_count; /* results that could not be written where they belong */
+    struct {
+        vj_value value;
+        vj_view from, to;
+    } copies[VJ_MAX_OUTS];
+} vj_build;
+
+enum { VJ_GROUP_BATCH, VJ_GROUP_ROWS, VJ_GROUP_COLS, VJ_GROUP_DEPTH };   /* gemm */
+enum { VJ_GROUP_HEADS, VJ_GROUP_I, VJ_GROUP_J, VJ_GROUP_D, VJ_GROUP_E }; /* attention */
+enum { VJ_GROUP_OUTER, VJ_GROUP_ROW };                                   /* nest */
+#define VJ_GROUPS 5
+
+vj_build *vj_build_new(vj_lowering *l, vj_kernel_kind kind, const char *name, const vj_origin *origin);
+void vj_point_dim(vj_build *b, int64_t extent, int32_t group); /* the next more minor one */
+bool vj_points_ready(vj_build *b) VJ_MUST_USE;                 /* all are named */
+/* The map of a value whose dims are these point dims; -1: a dim of 1, or one that nothing depends on. */
+vj_view vj_point_map(const vj_build *b, int32_t rank, const int64_t *dims, const int32_t *point_dims);
+/* May axes begin where these digits do? Then they will. */
+bool vj_add_cuts(vj_build *b, const vj_digits *digits) VJ_MUST_USE;
+/* An access of these digits; -1: it does not fit. */
+int32_t vj_build_access(vj_build *b, int32_t buffer, int64_t offset, const vj_digits *digits);
+/* Reads v, whose dims follow from the points by `map`; copies it when it must. -1: an error. */
+int32_t vj_build_operand(vj_build *b, vj_value v, const vj_view *map);
+/* The same for a view; -1: it does not fit. */
+int32_t vj_build_view(vj_build *b, const vj_view *view, const vj_view *map);
+/* The digits of one dim, at the minor end. */
+void vj_push_dim(vj_digits *digits, const vj_view *view, int32_t dim);
+bool vj_build_finish(vj_build *b) VJ_MUST_USE;
+
+/* lower_expr.c */
+
+/* A value in the making: what it is at a point, and how its dims follow from the points. */
+typedef struct vj_chain {
+    vj_value value;
+    vj_view map;
+    int32_t expr;
+} vj_chain;
+int32_t vj_emit_value(vj_build *b, vj_value v, const vj_view *map); /* -1: an error */
+int32_t vj_emit_node(vj_build *b, const vj_node *node, const vj_view *map, const vj_chain *known);
+/* Takes in the nodes behind the value as far as they fit, and adds the kernel's results. */
+bool vj_finish_chain(vj_build *b, vj_chain chain) VJ_MUST_USE;
+bool vj_is_splat_value(const vj_lowering *l, vj_value v, double *number);
+
+/* The kernels of a node; false: an error. */
+bool vj_lower_linear(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
+bool vj_lower_matmul(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
+bool vj_lower_conv(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
+bool vj_lower_attention(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
+bool vj_lower_layernorm(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
+bool vj_lower_softmax(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
+bool vj_lower_reduce(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
+bool vj_lower_pool(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
+bool vj_lower_elementwise(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
+bool vj_lower_concat(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
+bool vj_lower_pad(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
+bool vj_lower_copy(vj_lowering *l, const vj_view *from, const vj_view *to, vj_dtype dtype, const char *name,
+                   const vj_origin *origin) VJ_MUST_USE;
+/* x in a frame of `value`: low[d] before and high[d] behind along each dim. */
+bool vj_lower_frame(vj_lowering *l, const vj_view *x, vj_dtype dtype, const int64_t *low, const vj_view *to,
+                    double value, const vj_origin *origin) VJ_MUST_USE;
+/* An error that names the node. */
+bool vj_lower_fail(const vj_lowering *l, const vj_node *node, const char *what);
+
+/* layout.c */
+
+/* Elements between the rows of an arena buffer, for rows of so many f32. */
+int64_t vj_padded_row(int64_t row);
+
+#endif

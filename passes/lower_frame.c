@@ -1,0 +1,48 @@
+/* lower_frame.c - padding: a nest whose read has guards, and a value outside of them. */
+#include "lower.h"
+
+#include <assert.h>
+#include <string.h>
+
+bool vj_lower_frame(vj_lowering *l, const vj_view *x, vj_dtype dtype, const int64_t *low, const vj_view *to,
+                    double value, const vj_origin *origin) {
+    assert(vj_view_is_simple(x) && vj_view_is_simple(to));
+    vj_kernel *k = vj_add_kernel(l->p, VJ_KERNEL_NEST, "pad");
+    vj_access read = {.buffer = x->buffer, .offset = x->offset, .otherwise = value};
+    vj_access written = {.buffer = to->buffer, .offset = to->offset};
+    for (int32_t d = 0; d < to->rank; d++) {
+        const int32_t axis = k->rank++;
+        k->extent[axis] = to->dim[d];
+        written.stride[axis] = vj_view_step(to, d);
+        if (low[d] == 0 && x->dim[d] == to->dim[d]) {
+            read.stride[axis] = vj_view_step(x, d);
+            continue;
+        }
+        if (read.term_count == VJ_MAX_TERMS) {
+            vj_fail(l->error, VJ_UNSUPPORTED, "padding of more than %d dims is not supported", VJ_MAX_TERMS);
+            return false;
+        }
+        vj_term *term = &read.terms[read.term_count++];
+        *term = (vj_term){VJ_TERM_GUARD, vj_view_step(x, d), x->dim[d], -low[d], {0}};
+        term->coef[axis] = 1;
+    }
+    const int32_t from = vj_add_access(k, &read), into = vj_add_access(k, &written);
+    k->out[k->out_count++] = (vj_out){into, vj_x_load(l->p->arena, k, dtype, from), -1};
+    k->origin = origin;
+    return true;
+}
+
+bool vj_lower_pad(vj_lowering *l, const vj_node *node) {
+    if (strcmp(vj_attr_name(node, VJ_ATTR_MODE, "constant"), "constant") != 0)
+        return vj_lower_fail(l, node, "only padding by a constant is supported");
+    const vj_dtype dtype = vj_dtype_at(l->f, node->first_result);
+    vj_view x, to = vj_place(l, node->first_result);
+    if (!vj_view_of(l, node->args[0], &x)) return false;
+    if (!vj_view_is_simple(&x) && !vj_dense_view_of(l, node->args[0], &x)) return false;
+    if (!vj_view_is_simple(&to)) to = vj_own_place(l, node->first_result);
+    if (!vj_lower_frame(l, &x, dtype, vj_attr_find(node, VJ_ATTR_LOW)->as.ints, &to,
+                        vj_attr_float(node, VJ_ATTR_VALUE, 0), node->origin))
+        return false;
+    vj_set_done(l, node->first_result, &to);
+    return true;
+}

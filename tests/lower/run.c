@@ -1,0 +1,129 @@
+/* run.c - see run.h. The arena is filled with NaN, so that reading what was never written shows. */
+#include "run.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+vj_program *lower_function(vj_arena *arena, vj_func *f, vj_error *error) {
+    static const char *const names[] = {"lower", "layout", "partition", "plan"};
+    const vj_pipeline_options options = {.target = vj_target_by_name("x86-64-v3"), .pass_limit = -1};
+    vj_report report = {.arena = arena};
+    vj_pass_context c = {
+        .arena = arena, .f = f, .options = &options, .report = &report, .error = error, .rewrites_left = -1};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (vj_run_pass(vj_pass_by_name(names[i]), &c) != VJ_OK || !vj_verify_program(c.p, error)) return NULL;
+    return c.p;
+}
+
+static double seeded(uint64_t *state) {
+    *state = *state * 6364136223846793005u + 1442695040888963407u;
+    return (double)(*state >> 33) / (double)(1u << 31) * 2 - 1;
+}
+
+static vj_tensor **inputs_of(vj_arena *arena, const vj_func *f, vj_error *error) {
+    vj_tensor **inputs = VJ_NEW_ARRAY(arena, vj_tensor *, f->input_count + 1);
+    uint64_t state = 7;
+    for (int32_t i = 0; i < f->input_count; i++) {
+        vj_type type = *vj_type_at(f, f->inputs[i]);
+        for (int32_t d = 0; d < type.rank; d++)
+            type.dims[d].sym = VJ_SYM_NONE;
+        inputs[i] = vj_tensor_new(arena, &type, error);
+        if (!inputs[i]) return NULL;
+        for (int64_t e = 0; e < inputs[i]->count; e++) {
+            const double x = seeded(&state);
+            if (inputs[i]->f)
+                inputs[i]->f[e] = x;
+            else
+                inputs[i]->i[e] = x > 0;
+        }
+    }
+    return inputs;
+}
+
+/* Element (k, n) of a weight stands in its source where its digits say. */
+static int64_t source_element(int64_t index, int32_t rank, const int64_t *extent, const int64_t *stride) {
+    int64_t at = 0;
+    for (int32_t d = rank - 1; d >= 0; d--) {
+        at += index % extent[d] * stride[d];
+        index /= extent[d];
+    }
+    return at;
+}
+
+static bool pack(vj_arena *arena, const vj_program *p, vj_weight_reader *reader, const vj_weight *w, double *to,
+                 vj_error *error) {
+    int64_t count;
+    if (!vj_type_elements(p->f, vj_type_at(p->f, w->source), &count)) return false;
+    float *source = VJ_NEW_ARRAY(arena, float, count);
+    if (!vj_weight_read(reader, w->source, 0, count, source, error)) return false;
+    for (int64_t k = 0; k < w->k; k++)
+        for (int64_t n = 0; n < w->n; n++) {
+            const int64_t from = w->source_offset + source_element(k, w->k_rank, w->k_extent, w->k_stride) +
+                                 source_element(n, w->n_rank, w->n_extent, w->n_stride);
+            to[w->kind == VJ_PACK_DENSE ? n : (n / VJ_PANEL * w->k + k) * VJ_PANEL + n % VJ_PANEL] = source[from];
+        }
+    return true;
+}
+
+/* Offsets count bytes of 4 to an element here: every element is a double, and no type is smaller than one byte, so that
+ * the arena has 8 doubles for each byte's place scaled alike. */
+static double **buffers_of(vj_arena *arena, const vj_program *p, vj_tensor *const *inputs, vj_error *error) {
+    double **buffers = VJ_NEW_ARRAY(arena, double *, p->buffer_count + 1);
+    double *scratch = VJ_NEW_ARRAY(arena, double, p->per_image_bytes + 1);
+    vj_weight_reader *reader = vj_weight_reader_new(arena, p->f);
+    for (int64_t i = 0; i < p->per_image_bytes; i++)
+        scratch[i] = NAN;
+    for (int32_t i = 0; i < p->buffer_count; i++) {
+        const vj_buffer *b = &p->buffers[i];
+        if (b->kind == VJ_BUFFER_ARENA) { /* f32: four places an element are one */
+            buffers[i] = scratch + (b->dtype == VJ_F32 ? b->offset / 4 : b->offset);
+            continue;
+        }
+        buffers[i] = VJ_NEW_ARRAY(arena, double, b->elements);
+        for (int64_t e = 0; e < b->elements; e++)
+            buffers[i][e] = b->kind == VJ_BUFFER_WEIGHT ? 0 : NAN;
+        if (b->kind == VJ_BUFFER_WEIGHT && !pack(arena, p, reader, &p->weights[b->index], buffers[i], error))
+            return NULL;
+        for (int64_t e = 0; b->kind == VJ_BUFFER_INPUT && e < b->elements; e++)
+            buffers[i][e] = inputs[b->index]->f ? inputs[b->index]->f[e] : (double)inputs[b->index]->i[e];
+    }
+    return buffers;
+}
+
+double difference(vj_arena *arena, const vj_program *p, vj_error *error) {
+    const vj_func *f = p->f;
+    vj_tensor **inputs = inputs_of(arena, f, error);
+    vj_tensor **outputs = VJ_NEW_ARRAY(arena, vj_tensor *, f->output_count + 1);
+    double **buffers = inputs ? buffers_of(arena, p, inputs, error) : NULL;
+    if (!buffers || !vj_eval(arena, f, 1, inputs, outputs, false, error)) return -1;
+    for (int32_t i = 0; i < p->kernel_count; i++)
+        if (!vj_eval_kernel(p, p->kernels[i], buffers, error)) return -1;
+    double largest = 1, most = 0;
+    for (int32_t i = 0; i < p->buffer_count; i++) {
+        if (p->buffers[i].kind != VJ_BUFFER_OUTPUT) continue;
+        const vj_tensor *right = outputs[p->buffers[i].index];
+        for (int64_t e = 0; e < right->count; e++) {
+            const double x = right->f ? right->f[e] : (double)right->i[e], d = fabs(x - buffers[i][e]);
+            if (fabs(x) > largest) largest = fabs(x);
+            if (!(d <= most)) most = d;
+        }
+    }
+    return most / largest;
+}
+
+vj_program *check_text(vj_arena *arena, const char *text) {
+    vj_error error = {0};
+    vj_func *f = vj_parse(arena, text, ".", &(const char *){NULL}, &error);
+    vj_program *p = f ? lower_function(arena, f, &error) : NULL;
+    const double apart = p ? difference(arena, p, &error) : -1;
+    if (apart >= 0 && apart <= 1e-12) return p;
+    fprintf(stderr, "%s\n%s\n", text, error.text);
+    if (p) vj_print_program(p, stderr);
+    fprintf(stderr, "difference %g\n", apart);
+    fail();
+    return NULL;
+}

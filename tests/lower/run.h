@@ -1,0 +1,15 @@
+/* run.h - lowers a function, runs its program kernel by kernel in one arena, and compares with the function itself. */
+#ifndef VITJIT_TESTS_LOWER_RUN_H
+#define VITJIT_TESTS_LOWER_RUN_H
+
+#include "passes/passes.h"
+
+/* Lowered, laid out, partitioned and planned, verified at each level; NULL and an error otherwise. */
+vj_program *lower_function(vj_arena *arena, vj_func *f, vj_error *error);
+/* The largest difference between the program's results and the function's, on seeded inputs, in relation to the largest
+ * magnitude; negative: an error. */
+double difference(vj_arena *arena, const vj_program *p, vj_error *error);
+/* Both for the text of a function; fails the test when they differ by more than 1e-12. */
+vj_program *check_text(vj_arena *arena, const char *text);
+
+#endif
