@@ -142,6 +142,22 @@ static void test_images(void **state) {
     }
 }
 
+/* Code for every target, also those that do not run here, is complete: the linker refuses undefined symbols. */
+static void test_every_target(void **state) {
+    (void)state;
+    for (int32_t t = 0; t < vj_target_count(); t++) {
+        job *j = job_new(vj_target_at(t));
+        vj_bytes object = generate(j, NULL), code;
+        uint64_t entry;
+        vj_error error = {0};
+        if (vj_link_code(&object, "vj_phase", &code, &entry, &error) != VJ_OK)
+            fail_msg("%s: %s", vj_target_at(t)->name, error.text);
+        vj_bytes_free(&code);
+        vj_bytes_free(&object);
+        job_free(j);
+    }
+}
+
 /* The linker: cut short everywhere, and with bytes changed. It may accept a change that does not matter, never crash.
  */
 static void test_damaged_objects(void **state) {
@@ -261,7 +277,7 @@ static void test_objects(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_images), cmocka_unit_test(test_objects),
-                                       cmocka_unit_test(test_damaged_objects)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_images), cmocka_unit_test(test_every_target),
+                                       cmocka_unit_test(test_objects), cmocka_unit_test(test_damaged_objects)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
