@@ -1,0 +1,120 @@
+/* differential.c - the cases of this folder once more: the function is evaluated in double precision on seeded inputs
+ * before and after its passes, and every weight expression that is left is read in blocks of odd sizes and compared. */
+#include "cases.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "passes/passes.h"
+
+/* Passes that round constants to float, or take a constant for the number it stands for, differ by float's rounding. */
+static double tolerance_of(const char *passes) {
+    static const char *const exact[] = {"canonicalise", "layernorm", "softmax", "qkv"};
+    for (const char *at = passes; *at;) {
+        size_t length = strcspn(at, ", ");
+        bool is_exact = false;
+        for (size_t i = 0; i < sizeof exact / sizeof *exact; i++)
+            is_exact = is_exact || (strlen(exact[i]) == length && memcmp(exact[i], at, length) == 0);
+        if (!is_exact) return 1e-6;
+        at += length + (at[length] != 0);
+    }
+    return 1e-12;
+}
+
+static vj_tensor *seeded(vj_arena *arena, const vj_type *type, int64_t n, uint32_t seed, vj_error *error) {
+    vj_type fixed = *type;
+    for (int32_t i = 0; i < fixed.rank; i++) {
+        if (fixed.dims[i].sym == VJ_SYM_BATCH) fixed.dims[i].c *= n;
+        fixed.dims[i].sym = VJ_SYM_NONE;
+    }
+    vj_tensor *t = vj_tensor_new(arena, &fixed, error);
+    for (int64_t i = 0; t && i < t->count; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        if (t->f) t->f[i] = (float)((double)(seed >> 8) * 0x1p-23 - 1);
+        if (t->i) t->i[i] = (i % 5) != 1; /* masks that leave something in each row */
+    }
+    return t;
+}
+
+static double distance(const vj_tensor *a, const vj_tensor *b) {
+    double largest = 0, scale = 1e-300;
+    for (int64_t i = 0; i < a->count; i++) {
+        double x = a->f ? a->f[i] : (double)a->i[i], y = b->f ? b->f[i] : (double)b->i[i];
+        if (isnan(x) != isnan(y)) return INFINITY;
+        if (isnan(x) || x == y) continue;
+        largest = fmax(largest, fabs(x - y));
+        scale = fmax(scale, fabs(x));
+    }
+    return largest == 0 ? 0 : largest / fmax(scale, largest);
+}
+
+static bool run_all(test_case *c, vj_pass_context *context) {
+    for (const char *at = c->mode + strlen("pass="); *at;) {
+        size_t length = strcspn(at, ", ");
+        const vj_pass *pass = vj_pass_by_name(vj_strndup(c->arena, at, length));
+        if (!pass || vj_run_pass(pass, context) != VJ_OK)
+            return case_fails(c, 1, "a pass fails: %s", context->error->text);
+        at += length + (at[length] != 0);
+    }
+    return true;
+}
+
+/* Weight expressions against the evaluator. */
+static bool weights_read_right(test_case *c, const vj_func *f, vj_tensor *const *inputs, vj_error *error) {
+    vj_func copy = *f;
+    copy.outputs = VJ_NEW_ARRAY(c->arena, vj_value, f->value_count);
+    copy.output_count = copy.output_capacity = 0;
+    for (vj_value v = 0; v < f->value_count; v++)
+        if (vj_type_at(f, v)->dtype == VJ_F32 && vj_is_weight(f, v)) copy.outputs[copy.output_count++] = v;
+    vj_tensor **truth = VJ_NEW_ARRAY(c->arena, vj_tensor *, copy.output_count);
+    if (!vj_eval(c->arena, &copy, 2, inputs, truth, true, error)) return case_fails(c, 1, "%s", error->text);
+    vj_weight_reader *reader = vj_weight_reader_new(c->arena, f);
+    for (int32_t w = 0; w < copy.output_count; w++) {
+        vj_tensor *t = truth[w];
+        float *got = VJ_NEW_ARRAY(c->arena, float, t->count);
+        for (int64_t at = 0, part = 1; at < t->count; at += part, part = part * 3 % 1009) {
+            if (part > t->count - at) part = t->count - at;
+            if (!vj_weight_read(reader, copy.outputs[w], at, part, got + at, error))
+                return case_fails(c, 1, "a weight cannot be read: %s", error->text);
+        }
+        for (int64_t i = 0; i < t->count; i++)
+            if (got[i] != (float)t->f[i] && fabs(got[i] - t->f[i]) > 1e-6 * fabs(t->f[i]))
+                return case_fails(c, 1, "element %lld of weight %d reads %g, not %g", (long long)i, w, (double)got[i],
+                                  t->f[i]);
+    }
+    return true;
+}
+
+static bool mode_pass(test_case *c) {
+    enum { BATCH = 2 };
+    vj_error error = {0};
+    vj_report report = {.arena = c->arena};
+    vj_pipeline_options options = {.pass_limit = -1, .verify = true};
+    vj_func *before = vj_parse(c->arena, c->text, c->folder, NULL, &error);
+    vj_func *after = vj_parse(c->arena, c->text, c->folder, NULL, &error);
+    if (!before || !after) return case_fails(c, atoi(error.text), "%s", error.text);
+    vj_pass_context context = {
+        .arena = c->arena, .f = after, .options = &options, .report = &report, .error = &error, .rewrites_left = -1};
+    if (!run_all(c, &context)) return false;
+    if (context.p) return true; /* kernels are compared in tests/lower */
+    vj_tensor **inputs = VJ_NEW_ARRAY(c->arena, vj_tensor *, before->input_count);
+    vj_tensor **old = VJ_NEW_ARRAY(c->arena, vj_tensor *, before->output_count);
+    vj_tensor **new = VJ_NEW_ARRAY(c->arena, vj_tensor *, before->output_count);
+    for (int32_t i = 0; i < before->input_count; i++)
+        inputs[i] = seeded(c->arena, vj_type_at(before, before->inputs[i]), BATCH, (uint32_t)i + 1, &error);
+    if (error.status || !vj_eval(c->arena, before, BATCH, inputs, old, false, &error) ||
+        !vj_eval(c->arena, after, BATCH, inputs, new, false, &error))
+        return case_fails(c, 1, "%s", error.text);
+    double tolerance = tolerance_of(c->mode + strlen("pass="));
+    for (int32_t i = 0; i < before->output_count; i++) {
+        double d = distance(old[i], new[i]);
+        if (!(d <= tolerance)) return case_fails(c, 1, "output %d moved by %g of its largest element", i, d);
+    }
+    return weights_read_right(c, after, inputs, &error);
+}
+
+int main(int argc, char **argv) {
+    static const test_mode_row modes[] = {{"pass=", mode_pass}, {NULL, NULL}};
+    return run_cases(argc > 1 ? argv[1] : VJ_TEST_DIR, modes);
+}
