@@ -1,7 +1,7 @@
 /* schedule.c - how a kernel is cut into tiles and units on a target, from counts of instructions.
  *
  * The model of a core: two multiply-adds and two loads a cycle, and a multiply-add's result after four. It only has to
- * rank shapes; measurements stand in docs.
+ * rank shapes; bench/gemm_bench.c measures them.
  */
 #include "schedule.h"
 

@@ -1,7 +1,14 @@
 /* gemmcases.c - products of every form that lowering makes: packed and plain B, tails, several axes, segments, results
  * written transposed, epilogues, windows with padding, rolls. */
 #include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <cmocka.h>
 
 #include "kernelcheck.h"
 
@@ -240,6 +247,50 @@ static void adversarial(void) {
     c.k->b = vj_add_access(c.k, &(vj_access){.buffer = b});
     result(&c, &(vj_access){.buffer = out, .stride = {n, 1, 0}}, acc(&c), -1);
     case_check(&c);
+}
+
+/* Multiply-adds and uses of the stack between two places of the assembly. */
+static void count_loop(const char *from, const char *to, int *products, int *spills) {
+    *products = *spills = 0;
+    for (const char *at = from; at < to; at++) {
+        *products += strncmp(at, "vfmadd", 6) == 0;
+        *spills += strncmp(at, "(%rsp)", 6) == 0;
+    }
+}
+
+/* The loops over k hold their accumulators in registers: a loop is a label, a block, and a jump back to the label. */
+static void check_spills(const vj_target *target) {
+    kernel_case c = case_new("spills", VJ_KERNEL_GEMM, 81);
+    axes(c.k, 0, 1, 1, 1, (int64_t[]){197, 768, 768});
+    const int32_t a = case_buffer(&c, 197 * 784), b = case_panels(&c, 768, 768), out = case_buffer(&c, 197 * 768);
+    c.k->a = vj_add_access(c.k, &(vj_access){.buffer = a, .stride = {784, 0, 1}});
+    c.k->b = vj_add_access(c.k, &(vj_access){.buffer = b});
+    result(&c, &(vj_access){.buffer = out, .stride = {768, 1, 0}}, acc(&c), -1);
+    vj_schedule_kernel(c.arena, target, c.p, c.k);
+    char *text = code_assembly(target, c.p, c.k);
+    int loops = 0;
+    for (const char *jump = strstr(text, "\tj"); jump; jump = strstr(jump + 1, "\tj")) {
+        char label[64] = "", place[80];
+        if (sscanf(jump, "\tj%*s %62[.A-Za-z0-9_]", label) != 1) continue;
+        snprintf(place, sizeof place, "\n%s:", label);
+        const char *start = strstr(text, place);
+        if (!start || start > jump) continue;
+        int products, spills;
+        count_loop(start, jump, &products, &spills);
+        const char *inside = strstr(start + 1, "\n.LBB");
+        if (products < 16 || (inside && inside < jump)) continue;
+        loops++;
+        if (spills) fail_msg("%s: %d uses of the stack in a loop of %d products", target->name, spills, products);
+    }
+    assert_int_equal(loops, c.k->schedule->gemm.tile_kinds);
+    free(text);
+    vj_arena_free(c.arena);
+}
+
+void inner_loops_do_not_spill(void **state) {
+    (void)state;
+    check_spills(vj_target_by_name("x86-64-v3"));
+    check_spills(vj_target_by_name("x86-64-v4"));
 }
 
 void gemm_cases(void **state) {
