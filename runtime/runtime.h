@@ -39,9 +39,9 @@ vj_status vj_weights_map_fd(int fd, const uint64_t digest[2], int64_t bytes, vj_
 void vj_weights_unmap(vj_weights_map *map);
 
 /* cpu.c */
-uint32_t vj_cpu_features(void);    /* VJ_CPU_* */
-uint64_t vj_cpu_fingerprint(void); /* differs when the host target may differ */
-int32_t vj_cpu_available(void);    /* affinity mask and cgroup quota */
+__attribute__((visibility("default"))) uint32_t vj_cpu_features(void); /* VJ_CPU_* */
+uint64_t vj_cpu_fingerprint(void);                                     /* differs when the host target may differ */
+__attribute__((visibility("default"))) int32_t vj_cpu_available(void); /* affinity mask and cgroup quota */
 
 /* pool.c */
 typedef struct vj_pool vj_pool;
