@@ -162,6 +162,7 @@ vj_status vj_pass_weights(vj_pass_context *c) {
     for (int32_t n = 0; n < end; n++)
         if (c->f->nodes[n].op == VJ_OP_layernorm) fold_layernorm(c, n);
     vj_apply_rules(c, rules, (int32_t)(sizeof rules / sizeof *rules), into_conv);
+    if (vj_pass_fold(c) != VJ_OK) return c->error->status; /* biases are constants again */
     vj_fold_attention_scales(c);
     vj_compact(c->f);
     return c->error->status;
