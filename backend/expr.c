@@ -395,6 +395,7 @@ static LLVMValueRef binary(vj_gen *g, const vj_expr *e, vj_dtype of, LLVMValueRe
         break;
     case VJ_X_MOD:
         if (whole) return divide(g, of, a, b, true);
+        if (of == VJ_F32) return vj_math_mod(g, a, b);
         break;
     case VJ_X_POW:
         if (of == VJ_F32) return vj_math_pow(g, a, b);

@@ -36,7 +36,8 @@ static bool inside(uint64_t offset, uint64_t length, uint64_t size) {
     return offset <= size && length <= size - offset;
 }
 
-static bool is_aligned(const linker *l, uint64_t offset) { return (uintptr_t)(l->at + offset) % 8 == 0; }
+/* The object itself is. */
+static bool is_aligned(uint64_t offset) { return offset % 8 == 0; }
 
 static bool read_header(linker *l) {
     static const uint8_t magic[] = {0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT};
@@ -45,7 +46,7 @@ static bool read_header(linker *l) {
     const Elf64_Ehdr *h = l->header;
     if (h->e_type != ET_REL) return bad(l, "not a relocatable object");
     if (h->e_machine != EM_X86_64 && h->e_machine != EM_AARCH64) return bad(l, "an object for another machine");
-    if (h->e_shentsize != sizeof(Elf64_Shdr) || !is_aligned(l, h->e_shoff) ||
+    if (h->e_shentsize != sizeof(Elf64_Shdr) || !is_aligned(h->e_shoff) ||
         !inside(h->e_shoff, (uint64_t)h->e_shnum * sizeof(Elf64_Shdr), l->size))
         return bad(l, "the section table is outside of the object");
     l->sections = (const Elf64_Shdr *)(const void *)(l->at + h->e_shoff);
@@ -62,7 +63,7 @@ static bool read_symbols(linker *l) {
         const Elf64_Shdr *s = &l->sections[i];
         if (s->sh_type != SHT_SYMTAB) continue;
         if (l->symbols) return bad(l, "two symbol tables");
-        if (s->sh_entsize != sizeof(Elf64_Sym) || !is_aligned(l, s->sh_offset) || s->sh_link >= l->header->e_shnum)
+        if (s->sh_entsize != sizeof(Elf64_Sym) || !is_aligned(s->sh_offset) || s->sh_link >= l->header->e_shnum)
             return bad(l, "a malformed symbol table");
         const Elf64_Shdr *names = &l->sections[s->sh_link];
         if (names->sh_type != SHT_STRTAB || names->sh_size == 0 || l->at[names->sh_offset + names->sh_size - 1] != 0)
@@ -205,7 +206,7 @@ static bool relocate_all(const linker *l) {
         if (s->sh_type != SHT_RELA && s->sh_type != SHT_REL) continue;
         if (s->sh_info >= l->header->e_shnum) return bad(l, "relocations of no section");
         if (l->place[s->sh_info] == UINT64_MAX) continue;
-        if (s->sh_type == SHT_REL || s->sh_entsize != sizeof(Elf64_Rela) || !is_aligned(l, s->sh_offset))
+        if (s->sh_type == SHT_REL || s->sh_entsize != sizeof(Elf64_Rela) || !is_aligned(s->sh_offset))
             return bad(l, "a malformed relocation table");
         const Elf64_Rela *table = (const Elf64_Rela *)(const void *)(l->at + s->sh_offset);
         for (uint64_t r = 0; r < s->sh_size / sizeof *table; r++)

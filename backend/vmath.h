@@ -1,7 +1,7 @@
 /* vmath.h - private to the vector maths: constants, and the steps that its functions share.
  *
  * vmath.c        exp, log, erf, tanh, sigmoid, gelu: in f32
- * vmath_wide.c   sin, cos, pow: through f64, where f32 does not hold the argument
+ * vmath_wide.c   sin, cos, pow, mod: through f64
  */
 #ifndef VITJIT_BACKEND_VMATH_H
 #define VITJIT_BACKEND_VMATH_H

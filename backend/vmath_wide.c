@@ -1,7 +1,8 @@
-/* vmath_wide.c - sin, cos and pow: through f64 vectors, as f32 does not hold their reduced argument.
+/* vmath_wide.c - sin, cos, pow and mod: through f64 vectors, as f32 does not hold their intermediate values.
  *
- *     sin, cos   2 ulp or 1e-7 absolute for |x| < 2^20 pi / 2; beyond, the argument modulo 2 pi loses a digit for each
- *                further digit of x, to 1e-7 absolute at 2^31; above that the result is some number in [-1, 1]
+ *     sin, cos   2 ulp or 1e-7 absolute for |x| < 2^20 pi / 2; beyond, 6e-7 absolute up to 2^31; above
+ *                that the argument modulo 2 pi is lost and the result some number in [-1, 1]
+ *     mod        exact, as C's fmod
  *     pow        1 ulp, with the C standard's special values
  */
 #include "vmath.h"
@@ -31,6 +32,7 @@ LLVMValueRef vj_sin_cos(vj_gen *g, LLVMValueRef x, bool cosine) {
     LLVMValueRef n = LLVMBuildFSub(g->b, rounded, rounder, ""), reduced = wide;
     for (int32_t i = 0; i < 3; i++)
         reduced = vj_fma(g, n, vj_real(g, wide, -half_pi[i]), reduced);
+    reduced = vj_at_least(g, vj_at_most(g, reduced, 0.7854), -0.7854);
     LLVMValueRef turn = LLVMBuildTrunc(g->b, as_i64(g, rounded), vj_like(g->i32, x), "");
     if (cosine) turn = LLVMBuildAdd(g->b, turn, vj_whole(g, g->i32, x, 1), "");
     LLVMValueRef r = LLVMBuildFPTrunc(g->b, reduced, LLVMTypeOf(x), ""), square = LLVMBuildFMul(g->b, r, r, "");
@@ -111,4 +113,38 @@ LLVMValueRef vj_math_pow(vj_gen *g, LLVMValueRef x, LLVMValueRef y) {
     r = LLVMBuildSelect(g->b, bad, nan, r, "");
     LLVMValueRef unit = LLVMBuildOr(g->b, real_equal(g, x, 1), real_equal(g, y, 0), "");
     return LLVMBuildSelect(g->b, unit, vj_real(g, x, 1), r, "");
+}
+
+/* fmod by f64: each step takes away the quotient's first 24 bits times |y|, which is exact; a float's quotient has at
+ * most 277 bits. A quotient that was rounded up leaves a negative rest, put right at the end. */
+LLVMValueRef vj_math_mod(vj_gen *g, LLVMValueRef x, LLVMValueRef y) {
+    const int32_t steps = 13;
+    LLVMTypeRef wide = vj_like(g->f64, x);
+    LLVMValueRef b = LLVMBuildFPExt(g->b, vj_size(g, y), wide, ""),
+                 rest = LLVMBuildFPExt(g->b, vj_size(g, x), wide, "");
+    vj_loop loop;
+    vj_loop_begin(g, &loop, vj_i64(g, 0), vj_i64(g, steps), 1, true, &rest, 1);
+    LLVMValueRef q = LLVMBuildFDiv(g->b, loop.carried[0], b, "");
+    LLVMValueRef first = LLVMBuildAnd(g->b, as_i64(g, q), vj_whole(g, g->i64, q, ~INT64_C(0x1fffffff)), "");
+    first = as_f64(g, first);
+    /* Below 2^24 the quotient's fraction goes; it stays where it is when it is larger. */
+    LLVMValueRef small = LLVMBuildFCmp(g->b, LLVMRealOLT, vj_size(g, first), vj_real(g, q, 0x1p24), "");
+    LLVMValueRef kept = LLVMBuildSelect(g->b, small, first, vj_real(g, q, 0), "");
+    LLVMValueRef digits = LLVMBuildFPToSI(g->b, kept, vj_like(g->i32, x), "");
+    LLVMValueRef whole = LLVMBuildSIToFP(g->b, digits, wide, "");
+    LLVMValueRef part = LLVMBuildSelect(g->b, small, whole, first, "");
+    LLVMValueRef next = LLVMBuildFSub(g->b, loop.carried[0], LLVMBuildFMul(g->b, part, b, ""), "");
+    vj_loop_end(g, &loop, &next);
+    rest = loop.carried[0];
+    LLVMValueRef below = LLVMBuildFCmp(g->b, LLVMRealOLT, rest, vj_real(g, rest, 0), "");
+    rest = LLVMBuildSelect(g->b, below, LLVMBuildFAdd(g->b, rest, b, ""), rest, "");
+    LLVMValueRef r = vj_with_sign(g, LLVMBuildFPTrunc(g->b, rest, LLVMTypeOf(x), ""), x);
+    /* What is finite modulo an infinity is itself; infinities, zero divisors and NaN have no remainder. */
+    LLVMValueRef infinity = vj_real(g, x, (double)__builtin_inff());
+    LLVMValueRef finite = LLVMBuildFCmp(g->b, LLVMRealOLT, vj_size(g, x), infinity, "");
+    LLVMValueRef same = LLVMBuildAnd(g->b, finite, real_equal(g, vj_size(g, y), (double)__builtin_inff()), "");
+    r = LLVMBuildSelect(g->b, same, x, r, "");
+    LLVMValueRef none = LLVMBuildOr(g->b, LLVMBuildNot(g->b, finite, ""), real_equal(g, y, 0), "");
+    none = LLVMBuildOr(g->b, none, LLVMBuildFCmp(g->b, LLVMRealUNO, x, y, ""), "");
+    return LLVMBuildSelect(g->b, none, vj_real(g, x, (double)__builtin_nanf("")), r, "");
 }

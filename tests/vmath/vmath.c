@@ -54,6 +54,8 @@ static LLVMValueRef apply(vj_gen *g, int op, LLVMValueRef x, LLVMValueRef y) {
         return vj_exp_negative(g, x);
     case VJ_X_POW:
         return vj_math_pow(g, x, y);
+    case VJ_X_MOD:
+        return vj_math_mod(g, x, y);
     default:
         return vj_math(g, (vj_xop)op, x);
     }
@@ -100,7 +102,8 @@ static code make(const vj_target *target, int op, int32_t lanes) {
     assert_false(LLVMVerifyModule(g->module, LLVMReturnStatusAction, &message));
     LLVMDisposeMessage(message);
     LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
-    assert_null(LLVMRunPasses(g->module, "function(instcombine<no-verify-fixpoint>,early-cse,loop-mssa(licm))", machine, options));
+    assert_null(LLVMRunPasses(g->module, "function(instcombine<no-verify-fixpoint>,early-cse,loop-mssa(licm))", machine,
+                              options));
     LLVMDisposePassBuilderOptions(options);
     LLVMMemoryBufferRef object = NULL;
     assert_false(LLVMTargetMachineEmitToMemoryBuffer(machine, g->module, LLVMObjectFile, &message, &object));
@@ -158,6 +161,8 @@ static const function functions[] = {
     {"gelu_tanh", VJ_X_GELU_TANH, gelu_tanh_limit, 0, 4e-7, 0, 0},
     {"sin", VJ_X_SIN, sin, 2, 1e-7, 1.6e6, 0},
     {"cos", VJ_X_COS, cos, 2, 1e-7, 1.6e6, 0},
+    {"sin, far", VJ_X_SIN, sin, 2, 6e-7, 0x1p31, 0},
+    {"cos, far", VJ_X_COS, cos, 2, 6e-7, 0x1p31, 0},
 };
 
 typedef struct worst {
@@ -260,15 +265,14 @@ static void test_function(void **state) {
     }
 }
 
-static void test_pow(void **state) {
-    (void)state;
+static void test_two(const char *name, int op, double (*truth)(double, double)) {
     static const float special[] = {0,   1,        2,        3,     0.5f,  1.5f,     0x1p-149f,   0x1p-126f, 7,
                                     100, 16777216, 16777218, 1e10f, 3e38f, INFINITY, 0.99999994f, 1.0000001f};
     enum { COUNT = sizeof special / sizeof *special };
     for (int32_t t = 0; t < vj_target_count(); t++) {
         const vj_target *target = vj_target_at(t);
         if (!runs_here(target)) continue;
-        code c = make(target, VJ_X_POW, target->vector_bytes / 4);
+        code c = make(target, op, target->vector_bytes / 4);
         worst w = {0};
         static float x[BLOCK], y[BLOCK], out[BLOCK];
         int32_t at = 0;
@@ -279,7 +283,7 @@ static void test_pow(void **state) {
             }
         c.map(x, y, out);
         for (int32_t i = 0; i < at; i++)
-            judge(&w, x[i], y[i], out[i], pow((double)x[i], (double)y[i]), 1, 0);
+            judge(&w, x[i], y[i], out[i], truth((double)x[i], (double)y[i]), op == VJ_X_MOD ? 0x1p-20 : 1, 0);
         uint64_t seed = 1;
         for (int32_t block = 0; block < 500; block++) {
             for (int32_t i = 0; i < BLOCK; i++) {
@@ -289,9 +293,9 @@ static void test_pow(void **state) {
             }
             c.map(x, y, out);
             for (int32_t i = 0; i < BLOCK; i++)
-                judge(&w, x[i], y[i], out[i], pow((double)x[i], (double)y[i]), 1, 0);
+                judge(&w, x[i], y[i], out[i], truth((double)x[i], (double)y[i]), op == VJ_X_MOD ? 0x1p-20 : 1, 0);
         }
-        print_message("pow           %-10s %.3f of the bound at %a, %a: %a, truly %a\n", target->name, w.error,
+        print_message("%-13s %-10s %.3f of the bound at %a, %a: %a, truly %a\n", name, target->name, w.error,
                       (double)w.x, (double)w.y, (double)w.got, w.want);
         assert_true(w.error <= 1);
         LLVMErrorRef error = LLVMOrcDisposeLLJIT(c.jit);
@@ -299,11 +303,22 @@ static void test_pow(void **state) {
     }
 }
 
+static void test_pow(void **state) {
+    (void)state;
+    test_two("pow", VJ_X_POW, pow);
+}
+
+static void test_mod(void **state) {
+    (void)state;
+    test_two("mod", VJ_X_MOD, fmod);
+}
+
 int main(void) {
     enum { COUNT = sizeof functions / sizeof *functions };
-    struct CMUnitTest tests[COUNT + 1];
+    struct CMUnitTest tests[COUNT + 2];
     for (size_t i = 0; i < COUNT; i++)
         tests[i] = (struct CMUnitTest){functions[i].name, test_function, NULL, NULL, (void *)(uintptr_t)&functions[i]};
     tests[COUNT] = (struct CMUnitTest)cmocka_unit_test(test_pow);
+    tests[COUNT + 1] = (struct CMUnitTest)cmocka_unit_test(test_mod);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
