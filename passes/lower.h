@@ -2,6 +2,7 @@
  *
  * lower.c             the pass: nodes in order, outputs at the end
  * lower_batch.c       one image: does every node keep the images of a batch apart?
+ * lower_concat.c      elementwise ops on a concat go to its parts
  * lower_movement.c    movement ops on views
  * lower_value.c       where values stand: views, places to write to, weights
  * lower_build.c       a kernel in the making: the points, accesses to them, axes
@@ -45,6 +46,9 @@ int64_t vj_image_elements(const vj_func *f, vj_value v);
 /* The one node that uses v, and uses it once; -1: none or several. */
 int32_t vj_only_user(const vj_lowering *l, vj_value v);
 static inline vj_dtype vj_dtype_at(const vj_func *f, vj_value v) { return vj_type_at(f, v)->dtype; }
+
+/* lower_concat.c: the one rewrite at the tensor level that only lowering wants */
+void vj_spread_over_concats(vj_pass_context *c);
 
 /* lower_batch.c */
 bool vj_images_stay_apart(const vj_func *f, vj_error *error) VJ_MUST_USE;

@@ -11,6 +11,71 @@
 
 #include "run.h"
 
+/* ViT-B/16 at 224 as recognition leaves it. */
+static char *vit_text(vj_arena *arena) {
+    vj_text t = {.arena = arena};
+    vj_text_add(&t, "func @vit(%%x: f32[N,3,224,224]) -> f32[N,1000] {\n"
+                    "@pw = const seed(1) : f32[768,3,16,16]\n@pb = const seed(2) : f32[768]\n"
+                    "@cls = const seed(3) : f32[1,1,768]\n@pos = const seed(4) : f32[1,197,768]\n"
+                    "@qw = const seed(5) : f32[768,2304]\n@qb = const seed(6) : f32[2304]\n"
+                    "@ow = const seed(7) : f32[768,768]\n@ob = const seed(8) : f32[768]\n"
+                    "@fw = const seed(9) : f32[768,3072]\n@fb = const seed(10) : f32[3072]\n"
+                    "@gw = const seed(11) : f32[3072,768]\n@hw = const seed(12) : f32[768,1000]\n"
+                    "%%p0 = conv %%x, @pw, @pb low=[0,0] high=[0,0] stride=[16,16] dilation=[1,1] groups=1 : "
+                    "f32[N,768,14,14]\n"
+                    "%%p1 = reshape %%p0 dims=[N,768,196] : f32[N,768,196]\n"
+                    "%%p2 = transpose %%p1 perm=[0,2,1] : f32[N,196,768]\n"
+                    "%%p3 = broadcast @cls dims=[N,1,768] : f32[N,1,768]\n"
+                    "%%p4 = concat %%p3, %%p2 axis=1 : f32[N,197,768]\n"
+                    "%%z0 = add %%p4, @pos : f32[N,197,768]\n");
+    for (int i = 0; i < 12; i++) {
+        vj_text_add(&t, "%%n%d = layernorm %%z%d axis=2 eps=1e-6 : f32[N,197,768]\n", i, i);
+        vj_text_add(&t, "%%q%d = linear %%n%d, @qw, @qb : f32[N,197,2304]\n", i, i);
+        vj_text_add(&t, "%%r%d = reshape %%q%d dims=[N,197,3,12,64] : f32[N,197,3,12,64]\n", i, i);
+        vj_text_add(&t, "%%s%d = transpose %%r%d perm=[2,0,3,1,4] : f32[3,N,12,197,64]\n", i, i);
+        for (int s = 0; s < 3; s++) {
+            vj_text_add(&t, "%%t%d_%d = slice %%s%d starts=[%d,0,0,0,0] sizes=[1,N,12,197,64] steps=[1,1,1,1,1] : ", i,
+                        s, i, s);
+            vj_text_add(&t, "f32[1,N,12,197,64]\n%%u%d_%d = reshape %%t%d_%d dims=[N,12,197,64] : f32[N,12,197,64]\n",
+                        i, s, i, s);
+        }
+        vj_text_add(&t, "%%a%d = attention %%u%d_0, %%u%d_1, %%u%d_2 scale=0.125 : f32[N,12,197,64]\n", i, i, i, i);
+        vj_text_add(&t, "%%b%d = transpose %%a%d perm=[0,2,1,3] : f32[N,197,12,64]\n", i, i);
+        vj_text_add(&t, "%%c%d = reshape %%b%d dims=[N,197,768] : f32[N,197,768]\n", i, i);
+        vj_text_add(&t, "%%o%d = linear %%c%d, @ow, @ob : f32[N,197,768]\n", i, i);
+        vj_text_add(&t, "%%y%d = add %%z%d, %%o%d : f32[N,197,768]\n", i, i, i);
+        vj_text_add(&t, "%%m%d = layernorm %%y%d axis=2 eps=1e-6 : f32[N,197,768]\n", i, i);
+        vj_text_add(&t, "%%f%d = linear %%m%d, @fw, @fb : f32[N,197,3072]\n", i, i);
+        vj_text_add(&t, "%%g%d = gelu %%f%d form=erf : f32[N,197,3072]\n", i, i);
+        vj_text_add(&t, "%%h%d = linear %%g%d, @gw, @ob : f32[N,197,768]\n", i, i);
+        vj_text_add(&t, "%%z%d = add %%y%d, %%h%d : f32[N,197,768]\n", i + 1, i, i);
+    }
+    vj_text_add(&t, "%%e0 = layernorm %%z12 axis=2 eps=1e-6 : f32[N,197,768]\n"
+                    "%%e1 = slice %%e0 starts=[0,0,0] sizes=[N,1,768] steps=[1,1,1] : f32[N,1,768]\n"
+                    "%%e2 = reshape %%e1 dims=[N,768] : f32[N,768]\n"
+                    "%%e3 = linear %%e2, @hw : f32[N,1000]\nreturn %%e3\n}\n");
+    return t.at;
+}
+
+/* The budget of the memory planner, from the sizes of the buffers: y and m of 197 rows of 784, f of 197 rows of 3088.
+ */
+static void vit_stays_in_its_budget(void **state) {
+    (void)state;
+    vj_arena *arena = vj_arena_new();
+    vj_error error = {0};
+    const char *rest;
+    vj_func *f = vj_parse(arena, vit_text(arena), ".", &rest, &error);
+    const vj_program *p = f ? lower_function(arena, f, &error) : NULL;
+    if (!p) fail_msg("%s", error.text);
+    print_message("ViT-B/16: %d kernels, %d phases, %lld bytes, lower bound %lld\n", (int)p->kernel_count,
+                  (int)p->phase_count, (long long)p->per_image_bytes, (long long)p->lower_bound_bytes);
+    if (getenv("VJ_DUMP")) vj_print_program(p, stdout);
+    assert_int_equal(p->kernel_count, 88);
+    assert_int_equal(p->lower_bound_bytes, 3668928);
+    assert_int_equal(p->per_image_bytes, 3668928);
+    vj_arena_free(arena);
+}
+
 typedef struct example {
     const char *name;
     int32_t kernels; /* how many are right; -1: any number */
@@ -196,6 +261,6 @@ static void run_examples(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(run_examples)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(run_examples), cmocka_unit_test(vit_stays_in_its_budget)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
