@@ -40,7 +40,7 @@ static vj_status open_model(vj_unit *u) {
     return u->onnx ? VJ_OK : u->error.status;
 }
 
-static vj_status import(vj_unit *u) {
+vj_status vj_unit_import(vj_unit *u) {
     const vj_options *o = u->request->options;
     const vj_import_options options = {.shapes = o->shapes,
                                        .shape_count = o->shape_count,
@@ -50,7 +50,8 @@ static vj_status import(vj_unit *u) {
                                        .warn = warn,
                                        .warn_self = (void *)(uintptr_t)u->request};
     u->f = vj_import(u->arena, u->onnx, &options, &u->error);
-    return u->f ? vj_graph_key(u) : u->error.status;
+    if (!u->f) return u->error.status;
+    return u->keyed ? vj_graph_key(u) : VJ_OK;
 }
 
 static vj_status run_passes(vj_unit *u) {
@@ -68,13 +69,13 @@ static vj_status run_passes(vj_unit *u) {
 }
 
 /* A graph that mixes the images of a batch cannot stay generic in it: it is compiled for the batch asked for. */
-static vj_status plan(vj_unit *u) {
+vj_status vj_unit_plan(vj_unit *u) {
     vj_status status = run_passes(u);
     if (status == VJ_UNSUPPORTED && u->f->batch_is_open && u->fixed_batch == 0) {
         const vj_error first = u->error;
         u->error = (vj_error){0};
         u->fixed_batch = u->request->fixed_batch > 0 ? u->request->fixed_batch : 1;
-        status = import(u);
+        status = vj_unit_import(u);
         if (status == VJ_OK) status = run_passes(u);
         if (status != VJ_OK) {
             u->error = first;
@@ -84,60 +85,72 @@ static vj_status plan(vj_unit *u) {
     return status;
 }
 
-vj_status vj_take_unit(vj_unit *u, vj_stop stop) {
-    vj_status status = open_model(u);
-    if (status == VJ_OK && stop >= VJ_STOP_IMPORTED) status = import(u);
-    if (status == VJ_OK && stop >= VJ_STOP_PLANNED) status = plan(u);
-    return status;
+static void report_error(const vj_error *e, char *error, size_t error_bytes) {
+    if (error_bytes > 0) snprintf(error, error_bytes, "%s%s%s", e->text, e->hint[0] ? "\n  hint: " : "", e->hint);
 }
 
-static void report_error(const vj_unit *u, char *error, size_t error_bytes) {
-    if (error_bytes == 0) return;
-    snprintf(error, error_bytes, "%s%s%s", u->error.text, u->error.hint[0] ? "\n  hint: " : "", u->error.hint);
-}
-
-vj_status vj_with_unit(const vj_compile_request *request, vj_stop stop, vj_status (*work)(vj_unit *u, void *self),
-                       void *self, char *error, size_t error_bytes) {
-    vj_unit *u = calloc(1, sizeof *u);
-    vj_arena *arena = u ? vj_arena_new() : NULL;
+vj_status vj_with_arena(vj_arena_work work, void *self, char *error, size_t error_bytes) {
+    vj_arena *arena = vj_arena_new();
+    vj_error failure = {0};
     volatile vj_status status = VJ_SYSTEM;
     jmp_buf oom;
-    if (!arena) {
-        free(u);
-        snprintf(error, error_bytes, "no memory");
-        return VJ_SYSTEM;
-    }
-    u->request = request;
-    u->arena = arena;
     if (setjmp(oom)) {
-        u->error = (vj_error){.status = VJ_SYSTEM};
-        snprintf(u->error.text, sizeof u->error.text, "no memory for this model");
-        status = VJ_SYSTEM;
+        failure = (vj_error){.status = VJ_SYSTEM, .text = "the machine has not enough memory for this model"};
     } else {
         vj_arena_on_oom(arena, &oom);
-        status = vj_take_unit(u, stop);
-        if (status == VJ_OK) status = work(u, self);
+        status = work(arena, &oom, self, &failure);
     }
-    if (status != VJ_OK) report_error(u, error, error_bytes);
-    if (u->onnx) vj_onnx_close(u->onnx);
+    if (status != VJ_OK) report_error(&failure, error, error_bytes);
     vj_arena_free(arena);
-    free(u);
     return status;
 }
 
-/* Code generation, in a thread of its own while the weights are packed. */
+typedef struct unit_call {
+    const vj_compile_request *request;
+    vj_unit_work work;
+    void *self;
+} unit_call;
+
+static void close_model(void *unit) { vj_onnx_close(((vj_unit *)unit)->onnx); }
+
+static vj_status run_unit(vj_arena *arena, jmp_buf *oom, void *self, vj_error *error) {
+    const unit_call *call = self;
+    vj_unit *u = VJ_NEW(arena, vj_unit);
+    u->request = call->request;
+    u->arena = arena;
+    u->oom = oom;
+    vj_arena_at_free(arena, close_model, u);
+    vj_status status = open_model(u);
+    if (status == VJ_OK) status = call->work(u, call->self);
+    *error = u->error;
+    return status;
+}
+
+vj_status vj_with_unit(const vj_compile_request *request, vj_unit_work work, void *self, char *error,
+                       size_t error_bytes) {
+    unit_call call = {request, work, self};
+    return vj_with_arena(run_unit, &call, error, error_bytes);
+}
+
+/* Code generation, in a thread of its own while the weights are packed. Meanwhile the unit's arena is that thread's,
+ * and its way out when memory ends. */
 typedef struct generation {
     vj_unit *u;
     vj_bytes object;
     vj_codegen_stats stats;
     vj_error error;
-    vj_status status;
 } generation;
 
 static void *generate(void *self) {
     generation *g = self;
     const vj_codegen_options options = {.target = g->u->target, .kind = VJ_EMIT_OBJECT, .threads = 1};
-    g->status = vj_generate(g->u->program, &options, &g->object, &g->stats, &g->error);
+    jmp_buf oom;
+    if (setjmp(oom)) {
+        vj_fail(&g->error, VJ_SYSTEM, "the machine has not enough memory to generate code");
+        return NULL;
+    }
+    vj_arena_on_oom(g->u->arena, &oom);
+    vj_generate(g->u->program, &options, &g->object, &g->stats, &g->error);
     return NULL;
 }
 
@@ -161,15 +174,17 @@ typedef struct compilation {
 static vj_status link_and_write(vj_unit *u, generation *g, vj_compiled *out) {
     vj_bytes code = {0};
     uint64_t entry = 0;
-    vj_status status = g->status;
-    if (status != VJ_OK) return vj_fail(&u->error, status, "%s", g->error.text);
+    if (g->error.status != VJ_OK) {
+        u->error = g->error;
+        return u->error.status;
+    }
     if (u->request->options->use_orc) {
         void *phase = NULL;
         out->orc = vj_orc_load(&g->object, "vj_phase", &phase, &u->error);
         if (!out->orc) return u->error.status;
         memcpy(&out->orc_phase, &phase, sizeof phase);
     }
-    status = vj_link_code(&g->object, "vj_phase", &code, &entry, &u->error);
+    vj_status status = vj_link_code(&g->object, "vj_phase", &code, &entry, &u->error);
     if (status == VJ_OK) status = vj_write_image(u, &code, entry, &g->stats, &out->image, &out->image_bytes);
     vj_bytes_free(&code);
     return status;
@@ -184,6 +199,7 @@ static vj_status generate_and_pack(vj_unit *u, const compilation *c) {
         pthread_join(thread, NULL);
     else
         generate(&g);
+    vj_arena_on_oom(u->arena, u->oom);
     if (status == VJ_OK) status = link_and_write(u, &g, c->out);
     vj_bytes_free(&g.object);
     return status;
@@ -220,9 +236,11 @@ static bool take_from_cache(vj_unit *u, const compilation *c) {
 
 static vj_status compile_unit(vj_unit *u, void *self) {
     const compilation *c = self;
-    vj_status status = list_external(u, c->out);
+    u->keyed = true;
+    vj_status status = vj_unit_import(u);
+    if (status == VJ_OK) status = list_external(u, c->out);
     if (status == VJ_OK && !take_from_cache(u, c)) {
-        status = plan(u);
+        status = vj_unit_plan(u);
         if (status == VJ_OK && !u->program) status = vj_fail(&u->error, VJ_USAGE, "stopped before there is code");
         if (status == VJ_OK) status = vj_weights_digest(u);
         if (status == VJ_OK) status = generate_and_pack(u, c);
@@ -236,7 +254,7 @@ vj_status vj_compile(const vj_compile_request *request, const vj_weights_store *
     const double start = now_ms();
     *out = (vj_compiled){.weights_fd = -1};
     compilation c = {store, out};
-    const vj_status status = vj_with_unit(request, VJ_STOP_IMPORTED, compile_unit, &c, error, error_bytes);
+    const vj_status status = vj_with_unit(request, compile_unit, &c, error, error_bytes);
     out->compile_ms = now_ms() - start;
     if (status == VJ_OK) return VJ_OK;
     free(out->image);

@@ -45,3 +45,10 @@ const vj_model *vj_describe(vj_unit *u, const char *name) {
                         .cpu_feature_bits = (int32_t)u->target->cpu_feature_bits};
     return model;
 }
+
+double vj_flops_per_image(const vj_program *p) {
+    double flops = 0;
+    for (int32_t i = 0; i < p->kernel_count; i++)
+        flops += p->kernels[i]->flops;
+    return flops;
+}

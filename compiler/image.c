@@ -33,17 +33,11 @@ static vj_image_tensor tensor_of(blob *strings, const vj_tensor_info *info) {
     return t;
 }
 
-static double flops_of(const vj_program *p) {
-    double flops = 0;
-    for (int32_t i = 0; i < p->kernel_count; i++)
-        flops += p->kernels[i]->flops;
-    return flops;
-}
-
 vj_status vj_write_image(vj_unit *u, const vj_bytes *code, uint64_t entry, const vj_codegen_stats *stats, void **image,
                          size_t *bytes) {
     const vj_model *model = vj_describe(u, u->program->name);
-    const char *notes = vj_notes(u);
+    size_t notes_bytes;
+    const char *notes = vj_notes(u, &notes_bytes);
     blob strings = {.arena = u->arena};
     vj_image_header h = {.magic = VJ_IMAGE_MAGIC,
                          .version = VJ_IMAGE_VERSION,
@@ -53,7 +47,7 @@ vj_status vj_write_image(vj_unit *u, const vj_bytes *code, uint64_t entry, const
                          .scratch_per_image = model->scratch_per_image,
                          .lower_bound_bytes = u->program->lower_bound_bytes,
                          .max_batch = model->max_batch,
-                         .flops_per_image = flops_of(u->program),
+                         .flops_per_image = vj_flops_per_image(u->program),
                          .kernels = stats->kernels,
                          .distinct_kernels = stats->distinct_kernels,
                          .phase_count = model->phase_count,
@@ -73,7 +67,7 @@ vj_status vj_write_image(vj_unit *u, const vj_bytes *code, uint64_t entry, const
     h.inputs = sizeof h;
     h.outputs = h.inputs + h.input_count * sizeof *table;
     h.notes = h.outputs + h.output_count * sizeof *table;
-    h.notes_bytes = strlen(notes) + 1;
+    h.notes_bytes = notes_bytes;
     h.strings = h.notes + h.notes_bytes;
     h.strings_bytes = (uint64_t)strings.count;
     h.code = (uint64_t)vj_round_up((int64_t)(h.strings + h.strings_bytes), VJ_IMAGE_CODE_ALIGN);

@@ -6,8 +6,9 @@
  * pack.c      packed weights, written in blocks to a descriptor
  * image.c     the image's bytes
  * emit.c      objects, headers, assembly, LLVM and vitjit IR as files
- * inspect.c   the introduction, --inspect, --report
- * check.c     kernels beside the evaluator
+ * notes.c     the introduction and the metadata, which an image carries
+ * inspect.c   --inspect and --report
+ * tensor.c    tensors of ONNX test data
  * api.c       the library's one exported symbol
  */
 #ifndef VITJIT_COMPILER_INTERNAL_H
@@ -33,18 +34,24 @@ typedef struct vj_unit {
     uint64_t graph_key[2];
     uint64_t weights_digest[2];
     int64_t fixed_batch; /* 0: the code is generic in the batch */
+    bool keyed;          /* the graph key is computed with every import */
+    struct vj_digests *digests;
+    jmp_buf *oom; /* where the arena goes when memory ends */
     vj_error error;
 } vj_unit;
 
 /* compile.c */
 
-/* How far a unit is taken. */
-typedef enum vj_stop { VJ_STOP_OPENED, VJ_STOP_IMPORTED, VJ_STOP_PLANNED } vj_stop;
-/* Runs `work` on a unit that was taken that far; cleans up, also when memory ends. The text of a failure goes to error.
- */
-vj_status vj_with_unit(const vj_compile_request *request, vj_stop stop, vj_status (*work)(vj_unit *u, void *self),
-                       void *self, char *error, size_t error_bytes);
-vj_status vj_take_unit(vj_unit *u, vj_stop stop);
+/* Runs `work` in an arena of its own; cleans up, also when memory ends. The text of a failure goes to error. */
+typedef vj_status (*vj_arena_work)(vj_arena *arena, jmp_buf *oom, void *self, vj_error *error);
+vj_status vj_with_arena(vj_arena_work work, void *self, char *error, size_t error_bytes);
+/* The same with a unit whose model is opened, and its target chosen. */
+typedef vj_status (*vj_unit_work)(vj_unit *u, void *self);
+vj_status vj_with_unit(const vj_compile_request *request, vj_unit_work work, void *self, char *error,
+                       size_t error_bytes);
+vj_status vj_unit_import(vj_unit *u);
+/* Needs an import; imports again when the batch has to be fixed. */
+vj_status vj_unit_plan(vj_unit *u);
 void vj_warn(const vj_compile_request *request, const char *text);
 
 vj_status vj_compile(const vj_compile_request *request, const vj_weights_store *store, vj_compiled *out, char *error,
@@ -52,6 +59,7 @@ vj_status vj_compile(const vj_compile_request *request, const vj_weights_store *
 
 /* describe.c: the model as the ABI describes it; in the unit's arena. Needs a planned unit. */
 const vj_model *vj_describe(vj_unit *u, const char *name);
+double vj_flops_per_image(const vj_program *p);
 
 /* hash.c */
 
@@ -68,7 +76,20 @@ vj_status vj_pack_weights(vj_unit *u, int descriptor, int32_t threads);
 /* image.c */
 vj_status vj_write_image(vj_unit *u, const vj_bytes *code, uint64_t entry, const vj_codegen_stats *stats, void **image,
                          size_t *bytes);
-/* The introduction's lines and the metadata, as the image's notes; in the unit's arena. */
-char *vj_notes(vj_unit *u);
+
+/* notes.c */
+
+/* What a model is, in lines. Of a unit that is not planned: what is known of the file. */
+char *vj_introduction(vj_unit *u);
+/* The introduction, 0, the metadata as a JSON object, 0. */
+char *vj_notes(vj_unit *u, size_t *bytes);
+/* `attention 12 of 12, ...` */
+char *vj_fused_text(vj_unit *u);
+
+/* inspect.c, tensor.c: see vj_compiler_api */
+vj_status vj_inspect(const vj_compile_request *request, char **text, char *error, size_t error_bytes);
+vj_status vj_report_text(const vj_compile_request *request, char **text, char *error, size_t error_bytes);
+vj_status vj_read_tensor(const char *path, char **name, int32_t *dtype, int32_t *rank, int64_t dims[VJ_MODEL_MAX_RANK],
+                         void **data, size_t *bytes, char *error, size_t error_bytes);
 
 #endif

@@ -1,0 +1,135 @@
+/* notes.c - the introduction of a model, and its metadata as JSON: what an image carries for people and for tools. */
+#include "internal.h"
+
+#include <string.h>
+
+/* 86,567,656 */
+static const char *grouped(vj_arena *arena, int64_t x) {
+    char digits[24];
+    const int length = snprintf(digits, sizeof digits, "%lld", (long long)x);
+    vj_text text = {.arena = arena};
+    for (int i = 0; i < length; i++)
+        vj_text_add(&text, "%s%c", i > 0 && digits[i - 1] != '-' && (length - i) % 3 == 0 ? "," : "", digits[i]);
+    return text.at;
+}
+
+/* A number that a person can take in, three digits of it, with a unit of powers of 1000. */
+static const char *scaled(vj_arena *arena, double x, const char *unit) {
+    static const char *const prefixes[] = {"", "k", "M", "G", "T", "P"};
+    size_t i = 0;
+    while (x >= 999.5 && i + 1 < sizeof prefixes / sizeof *prefixes) {
+        x /= 1000;
+        i++;
+    }
+    return vj_sprintf(arena, "%.*f %s%s", i == 0 || x >= 99.95 ? 0 : x >= 9.995 ? 1 : 2, x, prefixes[i], unit);
+}
+
+static const char *file_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash && slash[1] ? slash + 1 : path;
+}
+
+/* Names come from the model: what would disturb a terminal becomes a question mark. */
+static const char *shown(vj_arena *arena, const char *name) {
+    char *copy = vj_strdup(arena, name ? name : "");
+    for (char *at = copy; *at; at++)
+        if ((unsigned char)*at < 0x20 || *at == 0x7f) *at = '?';
+    return copy;
+}
+
+static void add_tensors(vj_text *out, const char *label, const struct vj_io_fact *facts, int32_t count) {
+    for (int32_t i = 0; i < count; i++)
+        vj_text_add(out, "%-11s %s  %s\n", label, shown(out->arena, facts[i].name), shown(out->arena, facts[i].type));
+}
+
+char *vj_fused_text(vj_unit *u) {
+    vj_text text = {.arena = u->arena};
+    vj_text_add(&text, "%s", "");
+    for (int32_t i = 0; i < u->report.row_count; i++) {
+        const vj_report_row *row = &u->report.rows[i];
+        vj_text_add(&text, "%s%s %d of %d", i ? ", " : "", row->what, (int)row->fused, (int)row->seen);
+    }
+    return text.at;
+}
+
+/* What only a planned program knows. */
+static void add_plan(vj_text *out, vj_unit *u) {
+    const vj_program *p = u->program;
+    vj_arena *arena = out->arena;
+    vj_text_add(out, "%-11s %s a%s image\n", "work", scaled(arena, vj_flops_per_image(p), "FLOP"),
+                u->f->batch_is_open ? "n" : " run; its batch is fixed: one");
+    const char *fused = vj_fused_text(u);
+    if (*fused) vj_text_add(out, "%-11s %s\n", "fused", fused);
+    vj_text_add(out, "%-11s %d in %d phases\n", "kernels", (int)p->kernel_count, (int)p->phase_count);
+    vj_text_add(out, "%-11s %s bytes, packed\n", "weights", grouped(arena, p->weights_bytes));
+    vj_text_add(out, "%-11s %s bytes an image (lower bound %s)\n", "arena", grouped(arena, p->per_image_bytes),
+                grouped(arena, p->lower_bound_bytes));
+    vj_text_add(out, "%-11s %s\n", "CPU", u->target->name);
+}
+
+char *vj_introduction(vj_unit *u) {
+    const vj_model_facts *facts = &u->facts;
+    vj_arena *arena = u->arena;
+    vj_text text = {.arena = arena};
+    vj_text_add(&text, "%s: %s%sopset %lld, %d nodes\n", shown(arena, file_name(u->request->path)),
+                facts->producer && *facts->producer ? shown(arena, facts->producer) : "",
+                facts->producer && *facts->producer ? ", " : "", (long long)facts->opset, (int)facts->node_count);
+    add_tensors(&text, "input", facts->inputs, facts->input_count);
+    add_tensors(&text, "output", facts->outputs, facts->output_count);
+    vj_text_add(&text, "%-11s %s (%sB)\n", "parameters", grouped(arena, facts->parameters),
+                scaled(arena, (double)facts->parameter_bytes, ""));
+    if (u->program) add_plan(&text, u);
+    return text.at;
+}
+
+/* A JSON string. Bytes that are no UTF-8 become U+FFFD, so that the text is always valid. */
+static int32_t utf8_length(const unsigned char *at) {
+    if (at[0] < 0x80) return 1;
+    const int32_t length = at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;
+    if (at[0] < 0xc2 || at[0] > 0xf4) return 0;
+    for (int32_t i = 1; i < length; i++)
+        if ((at[i] & 0xc0) != 0x80) return 0;
+    /* Overlong forms, surrogates and what is beyond U+10FFFF. */
+    if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f)) return 0;
+    return (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f) ? 0 : length;
+}
+
+static void add_json_string(vj_text *out, const char *text) {
+    vj_text_add(out, "\"");
+    for (const unsigned char *at = (const unsigned char *)(text ? text : ""); *at;) {
+        const int32_t length = utf8_length(at);
+        if (length == 0)
+            vj_text_add(out, "\\ufffd");
+        else if (*at < 0x20)
+            vj_text_add(out, "\\u%04x", *at);
+        else if (*at == '"' || *at == '\\')
+            vj_text_add(out, "\\%c", *at);
+        else
+            vj_text_add(out, "%.*s", (int)length, (const char *)at);
+        at += length ? length : 1;
+    }
+    vj_text_add(out, "\"");
+}
+
+static const char *metadata_json(vj_unit *u) {
+    vj_text text = {.arena = u->arena};
+    vj_text_add(&text, "{");
+    for (int32_t i = 0; i < u->facts.metadata_count; i++) {
+        if (i) vj_text_add(&text, ",");
+        add_json_string(&text, u->facts.metadata[i].key);
+        vj_text_add(&text, ":");
+        add_json_string(&text, u->facts.metadata[i].value);
+    }
+    vj_text_add(&text, "}");
+    return text.at;
+}
+
+char *vj_notes(vj_unit *u, size_t *bytes) {
+    const char *introduction = vj_introduction(u), *json = metadata_json(u);
+    const size_t first = strlen(introduction) + 1, second = strlen(json) + 1;
+    char *notes = vj_alloc(u->arena, first + second);
+    memcpy(notes, introduction, first);
+    memcpy(notes + first, json, second);
+    *bytes = first + second;
+    return notes;
+}

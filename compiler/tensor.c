@@ -1,0 +1,55 @@
+/* tensor.c - a tensor of ONNX test data as dense elements of its type. */
+#include "internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct reading {
+    const char *path;
+    char **name;
+    int32_t *dtype, *rank;
+    int64_t *dims;
+    void **data;
+    size_t *bytes;
+} reading;
+
+/* The elements as the type stores them. */
+static void *store(vj_arena *arena, const vj_tensor *t, size_t *bytes, vj_error *error) {
+    vj_const constant;
+    vj_const_from_host(arena, t->type.dtype, t->count, t->f, t->i, &constant);
+    *bytes = (size_t)constant.length;
+    void *data = malloc(*bytes ? *bytes : 1);
+    if (!data) {
+        vj_fail(error, VJ_SYSTEM, "no memory for a tensor of %zu bytes", *bytes);
+        return NULL;
+    }
+    return memcpy(data, constant.source->at, *bytes);
+}
+
+static vj_status read_one(vj_arena *arena, jmp_buf *oom, void *self, vj_error *error) {
+    const reading *r = self;
+    (void)oom;
+    const char *name = NULL;
+    const vj_tensor *t = vj_read_tensor_pb(arena, r->path, &name, error);
+    if (!t) return error->status;
+    *r->name = strdup(name ? name : "");
+    if (!*r->name) return vj_fail(error, VJ_SYSTEM, "no memory");
+    *r->data = store(arena, t, r->bytes, error);
+    *r->dtype = (int32_t)t->type.dtype;
+    *r->rank = t->type.rank;
+    for (int32_t i = 0; i < t->type.rank; i++)
+        r->dims[i] = t->type.dims[i].c;
+    return error->status;
+}
+
+vj_status vj_read_tensor(const char *path, char **name, int32_t *dtype, int32_t *rank, int64_t dims[VJ_MODEL_MAX_RANK],
+                         void **data, size_t *bytes, char *error, size_t error_bytes) {
+    reading r = {path, name, dtype, rank, dims, data, bytes};
+    *name = NULL;
+    *data = NULL;
+    const vj_status status = vj_with_arena(read_one, &r, error, error_bytes);
+    if (status == VJ_OK) return VJ_OK;
+    free(*name);
+    *name = NULL;
+    return status;
+}
