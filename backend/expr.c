@@ -350,6 +350,27 @@ static LLVMValueRef divide(vj_gen *g, vj_dtype dtype, LLVMValueRef a, LLVMValueR
     return LLVMBuildSelect(g->b, LLVMBuildAnd(g->b, differ, some, ""), moved, r, "");
 }
 
+/* a^b of integers, wrapping, by squaring over all bits of b; of a negative exponent what truncation leaves of 1 / a^-b:
+ * nothing, but for 1 and -1. (0 to a negative power has no integer value and gives 0.) */
+static LLVMValueRef whole_power(vj_gen *g, vj_dtype dtype, LLVMValueRef a, LLVMValueRef b) {
+    LLVMValueRef zero = number(g, b, 0), one = number(g, b, 1), carried[3] = {one, a, b};
+    vj_loop loop;
+    vj_loop_begin(g, &loop, vj_i64(g, 0), vj_i64(g, vj_element_bytes(dtype) * 8), 1, true, carried, 3);
+    LLVMValueRef low = LLVMBuildAnd(g->b, loop.carried[2], one, "");
+    LLVMValueRef set = LLVMBuildICmp(g->b, LLVMIntNE, low, zero, "");
+    LLVMValueRef product = LLVMBuildMul(g->b, loop.carried[0], loop.carried[1], "");
+    LLVMValueRef next[3] = {LLVMBuildSelect(g->b, set, product, loop.carried[0], ""),
+                            LLVMBuildMul(g->b, loop.carried[1], loop.carried[1], ""),
+                            LLVMBuildLShr(g->b, loop.carried[2], one, "")};
+    vj_loop_end(g, &loop, next);
+    if (is_unsigned(dtype)) return loop.carried[0];
+    LLVMValueRef minus = number(g, a, -1), unit = LLVMBuildICmp(g->b, LLVMIntEQ, a, one, "");
+    unit = LLVMBuildOr(g->b, unit, LLVMBuildICmp(g->b, LLVMIntEQ, a, minus, ""), "");
+    LLVMValueRef nothing =
+        LLVMBuildAnd(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, b, zero, ""), LLVMBuildNot(g->b, unit, ""), "");
+    return LLVMBuildSelect(g->b, nothing, zero, loop.carried[0], "");
+}
+
 /* NaN in either is the result. */
 static LLVMValueRef extreme(vj_gen *g, vj_dtype dtype, LLVMValueRef a, LLVMValueRef b, bool max) {
     if (!is_float(dtype)) {
@@ -399,6 +420,7 @@ static LLVMValueRef binary(vj_gen *g, const vj_expr *e, vj_dtype of, LLVMValueRe
         break;
     case VJ_X_POW:
         if (of == VJ_F32) return vj_math_pow(g, a, b);
+        if (whole) return whole_power(g, of, a, b);
         break;
     case VJ_X_MIN:
     case VJ_X_MAX:

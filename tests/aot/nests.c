@@ -140,6 +140,21 @@ static vj_program *whole_i64(vj_arena *a, const int64_t *e) { return whole(a, e,
 static vj_program *whole_i32(vj_arena *a, const int64_t *e) { return whole(a, e, VJ_I32); }
 static vj_program *whole_u8(vj_arena *a, const int64_t *e) { return whole(a, e, VJ_U8); }
 
+/* (x mod 4 - 2) ^ (x mod 7 - 1): (-1)^-1 among them, but no 0^-1 */
+static vj_program *powers(vj_arena *a, const int64_t *e) {
+    vj_program *p = program_of(a, VJ_I64, e[0] * e[1] * e[2], VJ_I64, e[0] * e[1] * e[2]);
+    vj_kernel *k = kernel_of(p, 3, 0, e);
+    const int32_t x = vj_x_load(a, k, VJ_I64, ACCESS(k, 0, e[1] * e[2], e[2], 1));
+    const int32_t four = vj_x(a, k, VJ_X_MOD, VJ_I64, x, vj_x_const(a, k, VJ_I64, 4), -1);
+    const int32_t seven = vj_x(a, k, VJ_X_MOD, VJ_I64, x, vj_x_const(a, k, VJ_I64, 7), -1);
+    const int32_t base = vj_x(a, k, VJ_X_SUB, VJ_I64, four, vj_x_const(a, k, VJ_I64, 2), -1);
+    const int32_t exponent = vj_x(a, k, VJ_X_SUB, VJ_I64, seven, vj_x_const(a, k, VJ_I64, 1), -1);
+    const int32_t none = vj_x(a, k, VJ_X_EQ, VJ_BOOL, base, vj_x_const(a, k, VJ_I64, 0), -1);
+    const int32_t safe = vj_x(a, k, VJ_X_SELECT, VJ_I64, none, vj_x_const(a, k, VJ_I64, 3), base);
+    add_out(k, ACCESS(k, 1, e[1] * e[2], e[2], 1), vj_x(a, k, VJ_X_POW, VJ_I64, safe, exponent, -1));
+    return p;
+}
+
 /* floats to booleans and to integers; f64 */
 static vj_program *above(vj_arena *a, const int64_t *e) {
     vj_program *p = program_of(a, VJ_F32, e[0] * e[1] * e[2], VJ_BOOL, e[0] * e[1] * e[2]);
@@ -189,6 +204,7 @@ static const kind kinds[] = {{"softmax_middle", softmax_middle, 1e-6},
                              {"whole_i32", whole_i32, 0},
                              {"whole_u8", whole_u8, 0},
                              {"above", above, 0},
+                             {"powers", powers, 0},
                              {"to_int", to_int, 0},
                              {"rounds", rounds, 0}};
 
