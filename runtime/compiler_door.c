@@ -72,7 +72,10 @@ vj_status vj_compile_with(const vj_compile_request *request, vj_model **model) {
     vj_key key;
     vj_status status = vj_file_key(request, &key);
     if (status) return status;
-    vj_cache *cache = o->use_orc || request->print_after ? NULL : vj_cache_open(o->cache, o->log, o->log_self);
+    /* Passes left out or cut short, and dumps, are for finding faults: nothing of them is kept or found. */
+    bool bisecting =
+        request->print_after || request->stop_after || request->disabled_pass_count || request->pass_limit >= 0;
+    vj_cache *cache = o->use_orc || bisecting ? NULL : vj_cache_open(o->cache, o->log, o->log_self);
     const char *path = request->bytes ? NULL : request->path;
     vj_compiled compiled = {.weights_fd = -1};
     void (*free_orc)(void *) = NULL;

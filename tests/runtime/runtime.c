@@ -1,0 +1,277 @@
+/* Pool, images, bindings and the cache. The image is made by hand: its code counts its calls in the first output, so
+ * the number of phases, parts and whole images that a run went through can be checked. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <xxhash.h>
+
+#include "runtime/runtime.h"
+
+#define PARTS  3
+#define PHASES 2
+
+typedef struct sums {
+    int64_t cell[PARTS];
+    int64_t total[8];
+} sums;
+
+/* Each step reads what the other parts wrote in the step before: a missing barrier gives a wrong sum. */
+static void add_up(void *self, int32_t i, int32_t part, int32_t parts) {
+    sums *s = self;
+    if (i % 2 == 0) {
+        s->cell[part] = i + part;
+    } else if (part == parts - 1) {
+        s->total[i] = 0;
+        for (int32_t p = 0; p < parts; p++)
+            s->total[i] += s->cell[p];
+    }
+}
+
+static void pool_has_barriers(void **state) {
+    (void)state;
+    for (int32_t parts = 1; parts <= PARTS; parts++) {
+        vj_pool *pool = vj_pool_new(parts);
+        assert_non_null(pool);
+        for (int32_t round = 0; round < 300; round++) {
+            sums s = {{0}, {0}};
+            assert_true(vj_pool_try(pool, add_up, &s, 0, 8));
+            const int64_t n = vj_pool_parts(pool);
+            for (int32_t i = 1; i < 8; i += 2)
+                assert_int_equal(s.total[i], n * (i - 1) + n * (n - 1) / 2);
+        }
+        vj_pool_free(pool);
+    }
+}
+
+static void nested(void *self, int32_t i, int32_t part, int32_t parts) {
+    (void)i;
+    (void)parts;
+    if (part == 0) assert_false(vj_pool_try(self, nested, self, 0, 1));
+}
+
+static void busy_pool_refuses(void **state) {
+    (void)state;
+    vj_pool *pool = vj_pool_new(2);
+    assert_true(vj_pool_try(pool, nested, pool, 0, 1));
+    vj_pool_free(pool);
+}
+
+/* mov rax,[rdi+8]; mov rax,[rax]; lock inc dword [rax]; ret */
+static const uint8_t count_calls[] = {0x48, 0x8b, 0x47, 0x08, 0x48, 0x8b, 0x00, 0xf0, 0xff, 0x00, 0xc3};
+static const char strings[] = "m\0x\0y";
+
+static void seal(uint8_t *at) {
+    vj_image_header *h = (vj_image_header *)(void *)at;
+    const size_t from = offsetof(vj_image_header, check) + sizeof h->check;
+    XXH128_hash_t hash = XXH3_128bits(at + from, h->bytes - from);
+    h->check[0] = hash.low64;
+    h->check[1] = hash.high64;
+}
+
+static void *make_image(size_t *bytes) {
+    *bytes = VJ_IMAGE_CODE_ALIGN + sizeof count_calls;
+    uint8_t *at = calloc(1, *bytes);
+    assert_non_null(at);
+    vj_image_header h = {.magic = VJ_IMAGE_MAGIC,
+                         .version = VJ_IMAGE_VERSION,
+                         .header_size = sizeof h,
+                         .bytes = *bytes,
+                         .weights_digest = {7, 9},
+                         .weights_bytes = 64,
+                         .scratch_fixed = 64,
+                         .scratch_per_image = 128,
+                         .max_batch = 100,
+                         .phase_count = PHASES,
+                         .input_count = 1,
+                         .output_count = 1,
+                         .inputs = 1024,
+                         .outputs = 2048,
+                         .strings = 3000,
+                         .strings_bytes = sizeof strings,
+                         .code = VJ_IMAGE_CODE_ALIGN,
+                         .code_bytes = sizeof count_calls};
+    vj_image_tensor x = {.name = 2, .dtype = VJ_F32, .rank = 2, .dims = {-1, 4}, .bytes_per_image = 16};
+    vj_image_tensor y = {.name = 4, .dtype = VJ_I32, .rank = 1, .dims = {-1}, .bytes_per_image = 4};
+    memcpy(at, &h, sizeof h);
+    memcpy(at + 1024, &x, sizeof x);
+    memcpy(at + 2048, &y, sizeof y);
+    memcpy(at + 3000, strings, sizeof strings);
+    memcpy(at + VJ_IMAGE_CODE_ALIGN, count_calls, sizeof count_calls);
+    seal(at);
+    return at;
+}
+
+static void fill_weights(int fd) {
+    vj_weights_header h = {VJ_WEIGHTS_MAGIC, {7, 9}, 64, {0, 0}};
+    assert_int_equal(pwrite(fd, &h, sizeof h, 0), sizeof h);
+    assert_int_equal(ftruncate(fd, VJ_WEIGHTS_HEADER + 64), 0);
+}
+
+static vj_model *make_model(int32_t threads, const vj_threads *scheduler) {
+    vj_compiled c = {.weights_fd = memfd_create("w", 0)};
+    fill_weights(c.weights_fd);
+    c.image = make_image(&c.image_bytes);
+    vj_options o;
+    vj_options_init(&o);
+    o.threads = threads;
+    o.scheduler = scheduler;
+    vj_model *m = NULL;
+    assert_int_equal(vj_model_new(&c, &o, &m), VJ_OK);
+    return m;
+}
+
+static int32_t calls_of(vj_session *x, int64_t n) {
+    static float in[64];
+    int32_t out[16] = {0};
+    assert_int_equal(vj_bind_input(x, "x", in, (size_t)n * 16, VJ_F32, (int64_t[]){n, 4}, 2), VJ_OK);
+    assert_int_equal(vj_output_bound(x, 0), (size_t)n * 4);
+    assert_int_equal(vj_bind_output(x, 0, out, sizeof out), VJ_OK);
+    assert_int_equal(vj_run(x), VJ_OK);
+    return out[0];
+}
+
+static void run_goes_through_phases(void **state) {
+    (void)state;
+    for (int32_t parts = 1; parts <= PARTS; parts++) {
+        vj_model *m = make_model(parts, NULL);
+        vj_session *x;
+        assert_int_equal(vj_session_create(m, &x), VJ_OK);
+        for (int64_t n = 1; n <= 7; n++)
+            assert_int_equal(calls_of(x, n), (n >= parts ? parts : 0) + (n % parts ? PHASES * parts : 0));
+        vj_session_free(x);
+        vj_model_free(m);
+    }
+}
+
+static void run_in_turn(void *self, void (*task)(void *arg, int32_t part), void *arg, int32_t parts) {
+    (void)self;
+    for (int32_t p = parts - 1; p >= 0; p--)
+        task(arg, p);
+}
+
+static void callers_scheduler(void **state) {
+    (void)state;
+    vj_threads threads = {NULL, 4, run_in_turn, NULL};
+    vj_model *m = make_model(0, &threads);
+    vj_session *x;
+    assert_int_equal(vj_session_create(m, &x), VJ_OK);
+    assert_int_equal(calls_of(x, 5), 4 + 4 * PHASES);
+    vj_session_free(x);
+    vj_model_free(m);
+}
+
+static void bindings_are_checked(void **state) {
+    (void)state;
+    vj_model *m = make_model(1, NULL);
+    vj_session *x;
+    float in[404];
+    assert_int_equal(vj_session_create(m, &x), VJ_OK);
+    assert_int_equal(vj_run(x), VJ_USAGE);
+    assert_int_equal(vj_bind_input(x, "z", in, 16, VJ_F32, (int64_t[]){1, 4}, 2), VJ_USAGE);
+    assert_int_equal(vj_bind_input(x, "x", in, 16, VJ_I32, (int64_t[]){1, 4}, 2), VJ_BAD_INPUT);
+    assert_int_equal(vj_bind_input(x, "x", in, 16, VJ_F32, (int64_t[]){4}, 1), VJ_BAD_INPUT);
+    assert_int_equal(vj_bind_input(x, "x", in, 16, VJ_F32, (int64_t[]){1, 5}, 2), VJ_BAD_INPUT);
+    assert_int_equal(vj_bind_input(x, "x", in, 15, VJ_F32, (int64_t[]){1, 4}, 2), VJ_BAD_INPUT);
+    assert_int_equal(vj_bind_input(x, "x", in, 0, VJ_F32, (int64_t[]){0, 4}, 2), VJ_BAD_INPUT);
+    assert_int_equal(vj_bind_input(x, "x", in, 1616, VJ_F32, (int64_t[]){101, 4}, 2), VJ_BAD_INPUT);
+    assert_non_null(strstr(vj_error_message(), "101"));
+    assert_int_equal(vj_bind_output(x, 0, in, 3), VJ_USAGE);
+    vj_session_free(x);
+    vj_model_free(m);
+}
+
+/* Every number of the header that is out of place is refused, the checksum being right. */
+static void damaged_images_are_refused(void **state) {
+    (void)state;
+    size_t bytes;
+    uint8_t *image = make_image(&bytes);
+    assert_int_equal(vj_image_check(image, bytes), VJ_OK);
+    assert_int_not_equal(vj_image_check(image, bytes - 1), VJ_OK);
+    assert_int_not_equal(vj_image_check(image, 10), VJ_OK);
+    image[bytes - 1] ^= 1;
+    assert_int_not_equal(vj_image_check(image, bytes), VJ_OK);
+    image[bytes - 1] ^= 1;
+    const size_t fields[] = {offsetof(vj_image_header, inputs),        offsetof(vj_image_header, outputs),
+                             offsetof(vj_image_header, strings),       offsetof(vj_image_header, strings_bytes),
+                             offsetof(vj_image_header, code),          offsetof(vj_image_header, code_bytes),
+                             offsetof(vj_image_header, phase_entry),   offsetof(vj_image_header, notes),
+                             offsetof(vj_image_header, scratch_fixed), offsetof(vj_image_header, max_batch)};
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        uint64_t *at = (uint64_t *)(void *)(image + fields[i]), was = *at;
+        *at = UINT64_MAX - 5;
+        seal(image);
+        assert_int_not_equal(vj_image_check(image, bytes), VJ_OK);
+        *at = was;
+    }
+    seal(image);
+    assert_int_equal(vj_image_check(image, bytes), VJ_OK);
+    free(image);
+}
+
+static void note_warning(void *self, vj_log_level level, const char *text) {
+    (void)level;
+    (void)text;
+    ++*(int *)self;
+}
+
+static void cache_finds_and_rebuilds(void **state) {
+    (void)state;
+    char folder[] = "/tmp/vitjit-test-XXXXXX", path[300];
+    int warnings = 0;
+    assert_non_null(mkdtemp(folder));
+    vj_cache *c = vj_cache_open(folder, note_warning, &warnings);
+    assert_non_null(c);
+    vj_weights_store store = vj_cache_store(c);
+    const uint64_t digest[2] = {7, 9};
+    vj_key key = {{1, 2}};
+    vj_compiled put = {.graph_key = {3, 4}}, found;
+    put.image = make_image(&put.image_bytes);
+    assert_false(vj_cache_find(c, &key, "m.onnx", &found));
+    put.weights_fd = store.create(store.self, digest, 64);
+    assert_true(put.weights_fd >= 0);
+    fill_weights(put.weights_fd);
+    store.commit(store.self, digest, put.weights_fd, 1);
+    close(put.weights_fd);
+    vj_cache_put(c, &key, "m.onnx", &put);
+    assert_true(vj_cache_find(c, &key, "m.onnx", &found));
+    assert_memory_equal(found.image, put.image, put.image_bytes);
+    close(found.weights_fd);
+    free(found.image);
+    snprintf(path, sizeof path, "%s/%016x%016x.image", folder, 4, 3);
+    assert_int_equal(truncate(path, 4000), 0);
+    assert_false(vj_cache_find(c, &key, "m.onnx", &found));
+    vj_cache_put(c, &key, "m.onnx", &put);
+    assert_true(vj_cache_find(c, &key, "m.onnx", &found));
+    close(found.weights_fd);
+    free(found.image);
+    snprintf(path, sizeof path, "%s/%016x%016x.weights", folder, 9, 7);
+    assert_int_equal(truncate(path, 4096), 0);
+    assert_false(vj_cache_find(c, &key, "m.onnx", &found));
+    vj_cache_bound(c, 0);
+    snprintf(path, sizeof path, "%s/%016x%016x.image", folder, 4, 3);
+    assert_int_not_equal(access(path, F_OK), 0);
+    vj_cache_close(c);
+    assert_int_equal(warnings, 0);
+    assert_int_equal(chmod(folder, 0755), 0);
+    assert_null(vj_cache_open(folder, note_warning, &warnings));
+    assert_int_equal(warnings, 1);
+    rmdir(folder);
+    free(put.image);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pool_has_barriers),        cmocka_unit_test(busy_pool_refuses),
+        cmocka_unit_test(run_goes_through_phases),  cmocka_unit_test(callers_scheduler),
+        cmocka_unit_test(bindings_are_checked),     cmocka_unit_test(damaged_images_are_refused),
+        cmocka_unit_test(cache_finds_and_rebuilds),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
