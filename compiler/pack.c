@@ -145,6 +145,12 @@ static void store_dense(uint8_t *to, vj_dtype dtype, int64_t at, float value) {
     }
 }
 
+static bool in_order(const int64_t *offset, int64_t count) {
+    for (int64_t i = 0; i < count; i++)
+        if (offset[i] != i) return false;
+    return true;
+}
+
 /* Integers beyond 2^24 do not pass through float: plain constants keep their bytes. */
 static bool pack_dense(worker *w, const vj_weight *x, vj_dtype dtype, uint8_t *to) {
     int64_t span;
@@ -152,7 +158,7 @@ static bool pack_dense(worker *w, const vj_weight *x, vj_dtype dtype, uint8_t *t
     const vj_func *f = w->p->u->f;
     const vj_type *type = vj_type_at(f, x->source);
     const int64_t size = vj_element_bytes(dtype);
-    if (span == x->n && type->dtype == dtype && vj_is_const(f, x->source) &&
+    if (type->dtype == dtype && in_order(noff, x->n) && vj_is_const(f, x->source) &&
         vj_attr_find(vj_producer(f, x->source), VJ_ATTR_CONSTANT)->as.constant->kind == VJ_CONST_BYTES)
         return vj_const_read_bytes(f, x->source, x->source_offset * size, x->n * size, to, &w->error);
     if (dtype != VJ_F32 && dtype != VJ_I64 && dtype != VJ_I32 && dtype != VJ_BOOL)
