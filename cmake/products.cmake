@@ -5,7 +5,7 @@ set_target_properties(vitjit PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${P
 target_include_directories(vitjit INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
                                             $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 vj_common(vitjit)
-target_link_libraries(vitjit PRIVATE Threads::Threads)
+target_link_libraries(vitjit PRIVATE Threads::Threads m)
 
 add_library(vitjit_compiler MODULE $<TARGET_OBJECTS:vj_compiler>)
 vj_common(vitjit_compiler)
