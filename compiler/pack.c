@@ -52,6 +52,12 @@ static int64_t *offsets_of(vj_arena *arena, int32_t rank, const int64_t *extent,
     return offset;
 }
 
+static bool in_order(const int64_t *offset, int64_t count) {
+    for (int64_t i = 0; i < count; i++)
+        if (offset[i] != i) return false;
+    return true;
+}
+
 static float *panel_at(float *to, int64_t k_count, int64_t k, int64_t n) {
     return to + ((n / VJ_PANEL) * k_count + k) * VJ_PANEL + n % VJ_PANEL;
 }
@@ -69,7 +75,7 @@ static int64_t run_of(const int64_t *offset, int64_t first, int64_t count, int64
 static bool pack_rows_of_k(worker *w, const vj_weight *x, const int64_t *koff, const int64_t *noff, int64_t span,
                            float *to) {
     float *block = VJ_NEW_ARRAY(w->arena, float, vj_max64(span, BLOCK_ELEMENTS));
-    const bool dense = span == x->n;
+    const bool dense = in_order(noff, x->n);
     for (int64_t k = 0; k < x->k;) {
         const int64_t run = run_of(koff, k, x->k, span);
         if (!vj_weight_read(w->reader, x->source, x->source_offset + koff[k], run * span, block, &w->error))
@@ -143,12 +149,6 @@ static void store_dense(uint8_t *to, vj_dtype dtype, int64_t at, float value) {
         to[at] = (uint8_t)(value != 0);
         break;
     }
-}
-
-static bool in_order(const int64_t *offset, int64_t count) {
-    for (int64_t i = 0; i < count; i++)
-        if (offset[i] != i) return false;
-    return true;
 }
 
 /* Integers beyond 2^24 do not pass through float: plain constants keep their bytes. */
