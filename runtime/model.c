@@ -69,7 +69,7 @@ vj_status vj_model_new(vj_compiled *compiled, const vj_options *options, vj_mode
     s->image_bytes = compiled->image_bytes;
     s->orc = compiled->orc;
     s->phase = compiled->orc_phase;
-    s->compile_ms = compiled->compile_ms;
+    s->compile_ms = compiled->from_cache ? 0 : compiled->compile_ms;
     s->cache_hit = compiled->from_cache;
     vj_status status = vj_image_check(s->image, s->image_bytes);
     const vj_image_header *h = s->image;

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -66,6 +67,7 @@ static void bell_wait(bell *b, unsigned old, int64_t spin_ns) {
                 int64_t now = now_ns();
                 if (end == 0) end = now + spin_ns;
                 if (now >= end) break;
+                if (turn >= 512) sched_yield(); /* the one waited for may be queued behind us on this CPU */
             }
         }
     }
