@@ -89,6 +89,7 @@ typedef struct vj_build {
     int64_t extent[VJ_POINT_DIMS], stride[VJ_POINT_DIMS]; /* point dims, and their place values */
     int32_t group[VJ_POINT_DIMS];
     int64_t total;
+    bool alone;      /* takes nothing in behind its own node */
     uint32_t single; /* groups that must end up as one axis */
     int32_t cut_count;
     int64_t cut[VJ_MAX_CUTS]; /* place values where axes begin, ascending; each divides the next */
@@ -113,6 +114,7 @@ bool vj_points_ready(vj_build *b) VJ_MUST_USE;                 /* all are named 
 vj_view vj_point_map(const vj_build *b, int32_t rank, const int64_t *dims, const int32_t *point_dims);
 /* May axes begin where these digits do? Then they will. */
 bool vj_add_cuts(vj_build *b, const vj_digits *digits) VJ_MUST_USE;
+bool vj_add_map_cuts(vj_build *b, const vj_view *map) VJ_MUST_USE; /* and where the digits of this map do? */
 /* An access of these digits; -1: it does not fit. */
 int32_t vj_build_access(vj_build *b, int32_t buffer, int64_t offset, const vj_digits *digits);
 /* Reads v, whose dims follow from the points by `map`; copies it when it must. -1: an error. */
@@ -147,6 +149,8 @@ bool vj_lower_softmax(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
 bool vj_lower_reduce(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
 bool vj_lower_pool(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
 bool vj_lower_elementwise(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
+/* The same without the nodes behind it: one of them waits for the value. */
+bool vj_lower_elementwise_alone(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
 bool vj_lower_concat(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
 bool vj_lower_pad(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
 bool vj_lower_copy(vj_lowering *l, const vj_view *from, const vj_view *to, vj_dtype dtype, const char *name,

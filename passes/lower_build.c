@@ -71,20 +71,37 @@ static bool splits_single(const vj_build *b, int64_t place) {
     return false;
 }
 
-bool vj_add_cuts(vj_build *b, const vj_digits *digits) {
+/* All of them or none. */
+static bool add_places(vj_build *b, const int64_t *places, int32_t count) {
     int64_t before[VJ_MAX_CUTS];
-    const int32_t count = b->cut_count;
+    const int32_t before_count = b->cut_count;
     memcpy(before, b->cut, sizeof before);
-    int64_t place = 1;
-    for (int32_t i = digits->count - 1; i >= 0; i--) {
-        place *= digits->at[i].extent;
-        if (!splits_single(b, place) && insert_cut(b, place)) continue;
+    for (int32_t i = 0; i < count; i++) {
+        if (!splits_single(b, places[i]) && insert_cut(b, places[i])) continue;
         memcpy(b->cut, before, sizeof before);
-        b->cut_count = count;
+        b->cut_count = before_count;
         return false;
     }
-    assert(place == b->total);
     return true;
+}
+
+bool vj_add_cuts(vj_build *b, const vj_digits *digits) {
+    int64_t places[VJ_FLAT_DIGITS], place = 1;
+    for (int32_t i = digits->count - 1; i >= 0; i--)
+        places[i] = place *= digits->at[i].extent;
+    assert(place == b->total);
+    return add_places(b, places, digits->count);
+}
+
+bool vj_add_map_cuts(vj_build *b, const vj_view *map) {
+    int64_t places[2 * VJ_MAX_RANK * VJ_DIM_DIGITS];
+    int32_t count = 0;
+    for (int32_t d = 0; d < map->rank; d++)
+        for (int32_t i = 0; i < map->count[d]; i++) {
+            places[count++] = map->digit[d][i].stride;
+            places[count++] = map->digit[d][i].stride * map->digit[d][i].extent;
+        }
+    return add_places(b, places, count);
 }
 
 int32_t vj_build_access(vj_build *b, int32_t buffer, int64_t offset, const vj_digits *digits) {

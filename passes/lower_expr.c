@@ -124,12 +124,6 @@ int32_t vj_emit_node(vj_build *b, const vj_node *node, const vj_view *map, const
     return emit_op(b, node, args);
 }
 
-/* May axes begin where the digits of the map do? */
-static bool map_fits(vj_build *b, const vj_view *map) {
-    vj_digits digits;
-    return vj_view_pull_back(map, map, b->total, &digits) && vj_add_cuts(b, &digits);
-}
-
 /* The value behind reshapes and transposes that is computed where it is used. */
 static bool inlined_behind(const vj_build *b, vj_value *v, vj_view *map) {
     vj_lowering *l = b->l;
@@ -148,7 +142,7 @@ int32_t vj_emit_value(vj_build *b, vj_value v, const vj_view *map) {
     if (vj_is_splat_value(b->l, v, &number)) return vj_x_const(arena, b->k, vj_dtype_at(b->l->f, v), number);
     vj_view behind = *map;
     vj_value inner = v;
-    if (inlined_behind(b, &inner, &behind) && map_fits(b, &behind))
+    if (inlined_behind(b, &inner, &behind) && vj_add_map_cuts(b, &behind))
         return vj_emit_node(b, vj_producer(b->l->f, inner), &behind, NULL);
     const int32_t access = vj_build_operand(b, v, map);
     if (access < 0) return -1;
@@ -173,7 +167,7 @@ static int32_t next_node(vj_build *b, vj_chain *chain) {
             return user;
         }
         if ((node->op != VJ_OP_reshape && node->op != VJ_OP_transpose) || !vj_move_view(l->f, node, &ahead.map) ||
-            !map_fits(b, &ahead.map))
+            !vj_add_map_cuts(b, &ahead.map))
             return -1;
         ahead.value = node->first_result;
     }
@@ -277,7 +271,7 @@ static bool find_cut(vj_build *b, vj_chain *chain, cut *found) {
             return false;
         ahead.value = node->first_result;
     }
-    if (!heads_columns(b, &ahead.map, found) || !map_fits(b, &ahead.map)) return false;
+    if (!heads_columns(b, &ahead.map, found) || !vj_add_map_cuts(b, &ahead.map)) return false;
     vj_digits digits = {0};
     const int64_t top = ahead.map.digit[found->axis][0].extent * ahead.map.digit[found->axis][0].stride;
     vj_digits_push(&digits, b->total / top, 1);
@@ -309,7 +303,7 @@ static bool finish_segments(vj_build *b, const vj_chain *whole, const cut *found
 
 bool vj_finish_chain(vj_build *b, vj_chain chain) {
     cut found;
-    if (!grow(b, &chain)) return false;
+    if (!b->alone && !grow(b, &chain)) return false;
     if (find_cut(b, &chain, &found) ? !finish_segments(b, &chain, &found) : !add_result(b, &chain, -1)) return false;
     return vj_build_finish(b);
 }

@@ -37,13 +37,18 @@ static int32_t divided(vj_build *b, int32_t x, int64_t count) {
     return binary(b, VJ_X_DIV, x, vj_x_const(b->l->p->arena, b->k, b->k->expr[x].dtype, (double)count));
 }
 
-bool vj_lower_elementwise(vj_lowering *l, const vj_node *node) {
+static bool lower_elementwise(vj_lowering *l, const vj_node *node, bool alone) {
     vj_build *b = nest(l, node, vj_op_table(node->op)->name);
+    b->alone = alone;
     vj_chain chain = {.value = node->first_result};
     if (!points_of(b, chain.value, 0, &chain.map)) return false;
     chain.expr = vj_emit_node(b, node, &chain.map, NULL);
     return chain.expr >= 0 && vj_finish_chain(b, chain);
 }
+
+bool vj_lower_elementwise(vj_lowering *l, const vj_node *node) { return lower_elementwise(l, node, false); }
+
+bool vj_lower_elementwise_alone(vj_lowering *l, const vj_node *node) { return lower_elementwise(l, node, true); }
 
 /* An operand of the node, broadcast to the dims that the map is of. */
 static int32_t operand(vj_build *b, const vj_node *node, int32_t i, const vj_view *map) {

@@ -144,7 +144,7 @@ bool vj_view_of(vj_lowering *l, vj_value v, vj_view *view) {
         else if (is_view_op(node->op)) {
             if (!moved_view_of(l, node, view)) return false;
         } else if (vj_op_table(node->op)->flags & VJ_FLAG_ELEMENTWISE)
-            return vj_lower_elementwise(l, node) && vj_view_of(l, v, view);
+            return vj_lower_elementwise_alone(l, node) && vj_view_of(l, v, view);
         else
             return vj_lower_fail(l, node, "it is used before it is computed");
         vj_set_done(l, v, view);

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "random.h"
 #include "run.h"
 
 /* ViT-B/16 at 224 as recognition leaves it. */
@@ -261,6 +262,7 @@ static void run_examples(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(run_examples), cmocka_unit_test(vit_stays_in_its_budget)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(run_examples), cmocka_unit_test(random_graphs),
+                                       cmocka_unit_test(vit_stays_in_its_budget)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

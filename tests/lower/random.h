@@ -1,0 +1,7 @@
+/* random.h - see random.c. */
+#ifndef VITJIT_TESTS_LOWER_RANDOM_H
+#define VITJIT_TESTS_LOWER_RANDOM_H
+
+void random_graphs(void **unused);
+
+#endif
