@@ -53,6 +53,12 @@ typedef struct vj_emit_request {
     int32_t weights_file; /* 1: beside the object; 0: inside; -1: beside it above 64 MiB */
 } vj_emit_request;
 
+/* A CPU that code can be made for. Strings are constants. */
+typedef struct vj_target_info {
+    const char *name, *triple;
+    int32_t is_host; /* the best row for the CPU that this runs on */
+} vj_target_info;
+
 /* The library's one exported symbol: `const vj_compiler_api *vj_compiler_get(void)`. Texts of failures go to `error`
  * (at least 4096 bytes), the hint behind a newline and two blanks ("\n  hint: ..."). Strings returned are malloc'ed. */
 #define VJ_COMPILER_API 1
@@ -74,6 +80,8 @@ typedef struct vj_compiler_api {
     /* An ONNX TensorProto file for --test: data malloc'ed. */
     vj_status (*read_tensor)(const char *path, char **name, int32_t *dtype, int32_t *rank, int64_t dims[VJ_MODEL_MAX_RANK],
                              void **data, size_t *bytes, char *error, size_t error_bytes);
+    /* `vitjit targets`: the i-th row, an architecture's baseline before its better ones; 0 when there is none. */
+    int32_t (*target)(int32_t i, vj_target_info *info);
 } vj_compiler_api;
 __attribute__((visibility("default"))) const vj_compiler_api *vj_compiler_get(void);
 
