@@ -56,6 +56,7 @@ static int look(struct dl_phdr_info *info, size_t size, void *self) {
 static vj_compiler_api the_api = {.version = VJ_COMPILER_API,
                                   .compile = vj_compile,
                                   .free_orc = free_orc,
+                                  .emit = vj_emit_files,
                                   .inspect = vj_inspect,
                                   .report = vj_report_text,
                                   .read_tensor = vj_read_tensor};

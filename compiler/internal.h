@@ -5,7 +5,7 @@
  * hash.c      the graph key and the packed weights' digest
  * pack.c      packed weights, written in blocks to a descriptor
  * image.c     the image's bytes
- * emit.c      objects, headers, assembly, LLVM and vitjit IR as files
+ * emit.c      objects, headers, assembly, LLVM and vitjit IR as files; emit.h has its parts
  * notes.c     the introduction and the metadata, which an image carries
  * inspect.c   --inspect and --report
  * tensor.c    tensors of ONNX test data
@@ -86,7 +86,9 @@ char *vj_notes(vj_unit *u, size_t *bytes);
 /* `attention 12 of 12, ...` */
 char *vj_fused_text(vj_unit *u);
 
-/* inspect.c, tensor.c: see vj_compiler_api */
+/* emit.c, inspect.c, tensor.c: see vj_compiler_api */
+vj_status vj_emit_files(const vj_compile_request *request, const vj_emit_request *emit, char **summary, char *error,
+                        size_t error_bytes);
 vj_status vj_inspect(const vj_compile_request *request, char **text, char *error, size_t error_bytes);
 vj_status vj_report_text(const vj_compile_request *request, char **text, char *error, size_t error_bytes);
 vj_status vj_read_tensor(const char *path, char **name, int32_t *dtype, int32_t *rank, int64_t dims[VJ_MODEL_MAX_RANK],

@@ -1,0 +1,258 @@
+/* emit.c - --emit-obj, --emit-asm, --emit-llvm and --emit-ir: code as files, for the host or for another target. */
+#include "emit.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Packed weights above this stand in a file of their own: an object that large is slow to link. */
+#define WEIGHTS_INSIDE_BYTES (INT64_C(64) << 20)
+
+typedef struct emission {
+    vj_unit *u;
+    const vj_emit_request *request;
+    char **summary;
+    const char *base; /* path without the extension */
+    const char *prefix;
+    vj_new_files files;
+    /* packed weights for the inside of the object */
+    void *weights;
+    size_t weights_bytes;
+    vj_bytes code;
+} emission;
+
+/* Names */
+
+static const char *after_slash(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+static char *without(vj_arena *arena, const char *path, const char *extension) {
+    const size_t length = strlen(path), end = strlen(extension);
+    return length > end && strcasecmp(path + length - end, extension) == 0 ? vj_strndup(arena, path, length - end)
+                                                                           : vj_strdup(arena, path);
+}
+
+/* The model's file name without .onnx, fit for a file of ours. */
+static const char *stem_of(vj_arena *arena, const char *model_path) {
+    char *stem = without(arena, after_slash(model_path), ".onnx");
+    for (char *at = stem; *at; at++)
+        if (!isalnum((unsigned char)*at) && !strchr("._-", *at)) *at = '_';
+    return *stem && *stem != '.' ? stem : "model";
+}
+
+static const char *prefix_of(vj_arena *arena, const char *stem) {
+    char *prefix = vj_sprintf(arena, "%s%s", isdigit((unsigned char)*stem) ? "m" : "", stem);
+    for (char *at = prefix; *at; at++)
+        if (!isalnum((unsigned char)*at)) *at = '_';
+    return prefix;
+}
+
+static bool is_identifier(const char *text) {
+    if (!isalpha((unsigned char)*text) && *text != '_') return false;
+    for (const char *at = text; *at; at++)
+        if (!isalnum((unsigned char)*at) && *at != '_') return false;
+    return true;
+}
+
+static bool is_folder(const char *path) {
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static const char *extension_of(vj_emit what) {
+    static const char *const extensions[] = {
+        [VJ_EMIT_OBJ] = ".o", [VJ_EMIT_ASM] = ".s", [VJ_EMIT_LL] = ".ll", [VJ_EMIT_IR] = ".vj"};
+    return extensions[what];
+}
+
+static vj_status choose_names(emission *e) {
+    vj_unit *u = e->u;
+    const char *output = e->request->output, *stem = stem_of(u->arena, u->request->path);
+    const size_t length = output ? strlen(output) : 0;
+    e->prefix = e->request->prefix ? e->request->prefix : prefix_of(u->arena, stem);
+    if (!is_identifier(e->prefix)) return vj_fail(&u->error, VJ_USAGE, "the prefix '%s' is no C identifier", e->prefix);
+    if (length == 0) {
+        e->base = stem;
+    } else if (is_folder(output)) {
+        e->base = vj_sprintf(u->arena, "%s%s%s", output, output[length - 1] == '/' ? "" : "/", stem);
+    } else if (output[length - 1] == '/') {
+        return vj_fail(&u->error, VJ_USAGE, "there is no folder %s", output);
+    } else {
+        e->base = without(u->arena, output, extension_of(e->request->what));
+    }
+    return VJ_OK;
+}
+
+static const char *path_of(const emission *e, const char *extension) {
+    return vj_sprintf(e->u->arena, "%s%s", e->base, extension);
+}
+
+/* The name that -o gave stands as it is, whatever its extension. */
+static const char *main_path(const emission *e) {
+    const char *output = e->request->output;
+    const bool is_file = output && *output && !is_folder(output);
+    return is_file ? output : path_of(e, extension_of(e->request->what));
+}
+
+/* Weights */
+
+static int32_t processors(void) {
+    const long count = sysconf(_SC_NPROCESSORS_ONLN);
+    return count < 1 ? 1 : (int32_t)count;
+}
+
+static vj_status pack_inside(emission *e) {
+    vj_unit *u = e->u;
+    const int memory = memfd_create("weights", MFD_CLOEXEC);
+    if (memory < 0) return vj_fail(&u->error, VJ_SYSTEM, "no memory for packed weights: %s", strerror(errno));
+    vj_status status = vj_pack_weights(u, memory, processors());
+    if (status == VJ_OK) {
+        e->weights_bytes = (size_t)(u->program->weights_bytes + VJ_WEIGHTS_HEADER);
+        e->weights = mmap(NULL, e->weights_bytes, PROT_READ, MAP_SHARED, memory, 0);
+        if (e->weights == MAP_FAILED) {
+            e->weights = NULL;
+            status = vj_fail(&u->error, VJ_SYSTEM, "no memory for packed weights: %s", strerror(errno));
+        }
+    }
+    close(memory);
+    return status;
+}
+
+static bool weights_stand_apart(const emission *e) {
+    const int64_t bytes = e->u->program->weights_bytes;
+    if (bytes == 0 || e->request->weights_file == 0) return false;
+    return e->request->weights_file > 0 || bytes > WEIGHTS_INSIDE_BYTES;
+}
+
+/* Code */
+
+static vj_status generate(emission *e, vj_emit_kind kind) {
+    vj_unit *u = e->u;
+    const vj_object_abi abi = {.prefix = e->prefix,
+                               .model = vj_describe(u, stem_of(u->arena, u->request->path)),
+                               .weights = e->weights ? (const uint8_t *)e->weights + VJ_WEIGHTS_HEADER : NULL};
+    const vj_codegen_options options = {.target = u->target, .kind = kind, .abi = &abi, .threads = 1};
+    vj_codegen_stats stats;
+    return vj_generate(u->program, &options, &e->code, &stats, &u->error);
+}
+
+static vj_status write_header(emission *e, const char *header, const char *object, const char *weights) {
+    vj_unit *u = e->u;
+    const vj_header_facts facts = {.model = vj_describe(u, stem_of(u->arena, u->request->path)),
+                                   .prefix = e->prefix,
+                                   .object = after_slash(object),
+                                   .weights_file = weights ? after_slash(weights) : NULL,
+                                   .header = after_slash(header),
+                                   .producer = u->facts.producer,
+                                   .source = after_slash(u->request->path)};
+    const char *text = vj_header_text(u->arena, &facts);
+    return vj_new_file_write(&e->files, header, text, strlen(text), &u->error);
+}
+
+static vj_status emit_object(emission *e) {
+    vj_unit *u = e->u;
+    const char *object = main_path(e), *header = path_of(e, ".h"), *weights = NULL;
+    vj_status status = vj_weights_digest(u);
+    if (status == VJ_OK && weights_stand_apart(e)) {
+        weights = path_of(e, ".weights");
+        const int descriptor = vj_new_file_open(&e->files, weights, &u->error);
+        status = descriptor < 0 ? u->error.status : vj_pack_weights(u, descriptor, processors());
+    } else if (status == VJ_OK && u->program->weights_bytes > 0) {
+        status = pack_inside(e);
+    }
+    if (status == VJ_OK) status = generate(e, VJ_EMIT_OBJECT);
+    if (status == VJ_OK) status = write_header(e, header, object, weights);
+    if (status == VJ_OK) status = vj_new_file_write(&e->files, object, e->code.at, e->code.size, &u->error);
+    if (status != VJ_OK) return status;
+    *e->summary = strdup(vj_sprintf(u->arena, "cc main.c %s -lm   # %s%s%s", object, u->target->name,
+                                    weights ? ", weights in " : "", weights ? weights : ""));
+    return VJ_OK;
+}
+
+static vj_status emit_text(emission *e, const void *text, size_t size) {
+    vj_unit *u = e->u;
+    const char *path = main_path(e);
+    const vj_status status = vj_new_file_write(&e->files, path, text, size, &u->error);
+    if (status == VJ_OK) *e->summary = strdup(vj_sprintf(u->arena, "%s   # %s", path, u->target->name));
+    return status;
+}
+
+/* The code alone, without the weights. */
+static vj_status emit_listing(emission *e, vj_emit_kind kind) {
+    vj_status status = vj_weights_digest(e->u);
+    if (status == VJ_OK) status = generate(e, kind);
+    return status == VJ_OK ? emit_text(e, e->code.at, e->code.size) : status;
+}
+
+static vj_status emit_ir(emission *e) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    if (!out) return vj_fail(&e->u->error, VJ_SYSTEM, "no memory");
+    vj_print_program_with(e->u->program, out, vj_schedule_text);
+    vj_status status = VJ_OK;
+    if (fclose(out) != 0 || !text) status = vj_fail(&e->u->error, VJ_SYSTEM, "no memory");
+    if (status == VJ_OK) status = emit_text(e, text, size);
+    free(text);
+    return status;
+}
+
+static vj_status emit_kind(emission *e) {
+    switch (e->request->what) {
+    case VJ_EMIT_ASM:
+        return emit_listing(e, VJ_EMIT_ASSEMBLY);
+    case VJ_EMIT_LL:
+        return emit_listing(e, VJ_EMIT_LLVM);
+    case VJ_EMIT_IR:
+        return emit_ir(e);
+    default:
+        return emit_object(e);
+    }
+}
+
+static vj_status plan_and_emit(emission *e) {
+    vj_unit *u = e->u;
+    u->keyed = true;
+    vj_status status = choose_names(e);
+    if (status == VJ_OK) status = vj_unit_import(u);
+    if (status == VJ_OK) status = vj_unit_plan(u);
+    if (status == VJ_OK && !u->program) status = vj_fail(&u->error, VJ_USAGE, "stopped before there is code");
+    if (status == VJ_OK) status = emit_kind(e);
+    if (status == VJ_OK && !*e->summary) status = vj_fail(&u->error, VJ_SYSTEM, "no memory");
+    return status == VJ_OK ? vj_new_files_place(&e->files, &u->error) : status;
+}
+
+/* Also when memory ends in the middle. */
+static void clean_up(void *self) {
+    emission *e = self;
+    vj_new_files_drop(&e->files);
+    if (e->weights) munmap(e->weights, e->weights_bytes);
+    vj_bytes_free(&e->code);
+}
+
+static vj_status emit_unit(vj_unit *u, void *self) {
+    emission *e = VJ_NEW(u->arena, emission);
+    *e = *(const emission *)self;
+    e->u = u;
+    e->files.arena = u->arena;
+    vj_arena_at_free(u->arena, clean_up, e);
+    return plan_and_emit(e);
+}
+
+vj_status vj_emit_files(const vj_compile_request *request, const vj_emit_request *emit, char **summary, char *error,
+                        size_t error_bytes) {
+    *summary = NULL;
+    emission e = {.request = emit, .summary = summary};
+    const vj_status status = vj_with_unit(request, emit_unit, &e, error, error_bytes);
+    if (status == VJ_OK) return VJ_OK;
+    free(*summary);
+    *summary = NULL;
+    return status;
+}

@@ -1,0 +1,40 @@
+/* emit.h - private to --emit-*: files that appear together or not at all, and the header's text. */
+#ifndef VITJIT_COMPILER_EMIT_H
+#define VITJIT_COMPILER_EMIT_H
+
+#include "internal.h"
+
+/* emit_files.c: each file is written under a temporary name beside its own. */
+typedef struct vj_new_file {
+    const char *path, *temporary;
+    int descriptor; /* -1: closed */
+    bool placed;
+} vj_new_file;
+#define VJ_MAX_NEW_FILES 3
+typedef struct vj_new_files {
+    vj_arena *arena;
+    vj_new_file file[VJ_MAX_NEW_FILES];
+    int32_t count;
+} vj_new_files;
+/* A descriptor to write to, -1 and an error; the set keeps it. */
+int vj_new_file_open(vj_new_files *files, const char *path, vj_error *error);
+vj_status vj_new_file_write(vj_new_files *files, const char *path, const void *bytes, size_t size, vj_error *error);
+/* Gives all files their names, in the order in which they were opened; on failure none is left. */
+vj_status vj_new_files_place(vj_new_files *files, vj_error *error);
+/* Removes what was not placed. */
+void vj_new_files_drop(vj_new_files *files);
+
+/* emit_header.c */
+typedef struct vj_header_facts {
+    const vj_model *model;
+    const char *prefix; /* of symbols; a C identifier */
+    const char *object; /* file names for the comment: the object, and its weights or NULL */
+    const char *weights_file;
+    const char *header;
+    const char *producer;
+    const char *source; /* the ONNX file's name */
+} vj_header_facts;
+/* The text of the header, in the arena. */
+char *vj_header_text(vj_arena *arena, const vj_header_facts *facts);
+
+#endif

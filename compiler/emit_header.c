@@ -1,0 +1,167 @@
+/* emit_header.c - the header of an emitted object. It stands alone: vitjit_model.h's text is inside, under its own
+ * guard, so that several of these headers, and vitjit.h, go together. */
+#include "emit.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "vitjit_image.h"
+
+extern const char vj_model_header[]; /* include/vitjit_model.h, by cmake/embed_text.cmake */
+
+/* Text of a model inside a comment: printable, and without what would end the comment or begin another. */
+static const char *for_comment(vj_arena *arena, const char *text) {
+    char *copy = vj_strdup(arena, text ? text : "");
+    for (char *at = copy; *at; at++)
+        if (*at < 0x20 || *at > 0x7e || *at == '*' || *at == '\\') *at = '_';
+    return copy;
+}
+
+static const char *upper(vj_arena *arena, const char *text) {
+    char *copy = vj_strdup(arena, text);
+    for (char *at = copy; *at; at++)
+        *at = (char)toupper((unsigned char)*at);
+    return copy;
+}
+
+static bool grows_with_batch(const vj_tensor_info *t) {
+    for (int32_t i = 0; i < t->rank; i++)
+        if (t->dims[i] < 0) return true;
+    return false;
+}
+
+static void add_tensor_lines(vj_text *out, const char *label, const vj_tensor_info *tensors, int32_t count) {
+    for (int32_t i = 0; i < count; i++) {
+        const vj_tensor_info *t = &tensors[i];
+        vj_text_add(out, " * %-6s %d  %s  %s[", label, (int)i, for_comment(out->arena, t->name),
+                    vj_element_name((vj_dtype)t->dtype));
+        for (int32_t d = 0; d < t->rank; d++) {
+            const long long dim = t->dims[d] < 0 ? -t->dims[d] : t->dims[d];
+            vj_text_add(out, "%s", d ? ", " : "");
+            if (t->dims[d] >= 0)
+                vj_text_add(out, "%lld", dim);
+            else if (dim == 1)
+                vj_text_add(out, "n");
+            else
+                vj_text_add(out, "%lld n", dim);
+        }
+        vj_text_add(out, "], dense, the last dim fastest\n");
+    }
+}
+
+static void add_opening(vj_text *out, const vj_header_facts *x) {
+    const vj_model *m = x->model;
+    vj_arena *arena = out->arena;
+    const char *object = for_comment(arena, x->object), *p = x->prefix;
+    vj_text_add(out, "/* %s - the interface of %s, written by vitjit %s. Link: cc main.c %s -lm\n *\n",
+                for_comment(arena, x->header), object, m->compiler, object);
+    vj_text_add(out, " * model     %s (%s)\n * hash      %016llx%016llx\n * CPU       %s\n",
+                for_comment(arena, x->source), for_comment(arena, x->producer), (unsigned long long)m->hash[1],
+                (unsigned long long)m->hash[0], for_comment(arena, m->cpu));
+    add_tensor_lines(out, "input", m->inputs, m->input_count);
+    add_tensor_lines(out, "output", m->outputs, m->output_count);
+    vj_text_add(out, " *\n * All memory is the caller's: the context, the inputs and outputs (aligned to their "
+                     "elements), the scratch "
+                     "memory\n * (aligned to the alignment below)");
+    if (x->weights_file)
+        vj_text_add(out,
+                    ", and the weights: all bytes of %s, aligned likewise, best mapped\n"
+                    " * read-only; they must stay while a context is used.\n",
+                    for_comment(arena, x->weights_file));
+    else
+        vj_text_add(out, ". The weights are in the object: %s_init takes NULL and 0.\n", p);
+    vj_text_add(
+        out,
+        " * %s_init returns a VJ_RUN_ status; so do the runs, which write nothing but outputs and scratch. One\n"
+        " * context serves any number of threads at once, each with scratch memory of its own. */\n",
+        p);
+}
+
+static void add_functions(vj_text *out, const char *p) {
+    vj_text_add(out,
+                "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n"
+                "typedef vj_context %s_context;\n\n"
+                "/* What the model is. Needs no init. */\n"
+                "const vj_model *%s_model(void);\n"
+                "/* Checks the CPU and the weights, and fills the context. */\n"
+                "int %s_init(%s_context *context, const void *weights, size_t bytes);\n",
+                p, p, p, p);
+    vj_text_add(
+        out,
+        "/* Runs n images on the caller's thread. */\n"
+        "int %s_run(const %s_context *context, int64_t n, const void *const *inputs, void *const *outputs,\n"
+        "    void *scratch);\n"
+        "/* The same on the caller's threads; the scratch memory is for min(n, threads->parts) images in flight. */\n"
+        "int %s_run_on(const %s_context *context, int64_t n, const void *const *inputs, void *const *outputs,\n"
+        "    void *scratch, const vj_threads *threads);\n",
+        p, p, p, p);
+    vj_text_add(
+        out,
+        "/* For a scheduler of one's own: phase 0 runs whole images, phases 1 to phase_count those that are left\n"
+        " * (n %% parts); all parts of a phase must be over before the next begins. Checks nothing. */\n"
+        "void %s_phase(const vj_args *args, int32_t phase, int32_t part, int32_t parts);\n\n"
+        "#ifdef __cplusplus\n}\n#endif\n\n",
+        p);
+}
+
+static void add_tensor_bytes(vj_text *out, const char *prefix, const char *label, const vj_tensor_info *tensors,
+                             int32_t count) {
+    vj_text_add(out, "#define %s_%s_COUNT %d\n", prefix, label, (int)count);
+    for (int32_t i = 0; i < count; i++)
+        vj_text_add(out, "#define %s_%s_%d_BYTES(n) (%s(size_t)%lld)\n", prefix, label, (int)i,
+                    grows_with_batch(&tensors[i]) ? "(size_t)(n) * " : "", (long long)tensors[i].bytes_per_image);
+}
+
+static void add_macros(vj_text *out, const vj_header_facts *x) {
+    const vj_model *m = x->model;
+    const char *p = upper(out->arena, x->prefix);
+    const long long file_bytes = x->weights_file ? (long long)m->weights_bytes + VJ_WEIGHTS_HEADER : 0;
+    vj_text_add(out, "/* What %s_init takes: %s. */\n", x->prefix,
+                x->weights_file ? "the whole file" : "the weights are in the object");
+    vj_text_add(out, "#define %s_WEIGHTS_BYTES ((size_t)%lld)\n", p, file_bytes);
+    vj_text_add(out, "/* Of weights and scratch memory. */\n#define %s_ALIGNMENT %lld\n", p,
+                (long long)m->weights_alignment);
+    vj_text_add(out, "#define %s_MAX_BATCH %lld\n", p, (long long)m->max_batch);
+    vj_text_add(out,
+                "/* For n images of which so many are worked on at a time: 1 for run, the parts for run_on. */\n"
+                "#define %s_SCRATCH_BYTES(n, images_in_flight) \\\n"
+                "    ((size_t)%lld + ((n) < (images_in_flight) ? (size_t)(n) : (size_t)(images_in_flight)) * "
+                "(size_t)%lld)\n",
+                p, (long long)m->scratch_fixed, (long long)m->scratch_per_image);
+    add_tensor_bytes(out, p, "INPUT", m->inputs, m->input_count);
+    add_tensor_bytes(out, p, "OUTPUT", m->outputs, m->output_count);
+}
+
+/* The object was made for exactly these structs and sizes. */
+static void add_assertions(vj_text *out, const vj_header_facts *x) {
+    const char *p = upper(out->arena, x->prefix);
+    vj_text_add(
+        out, "\n#ifdef __cplusplus\n#define %s_ASSERT static_assert\n#else\n#define %s_ASSERT _Static_assert\n#endif\n",
+        p, p);
+    vj_text_add(out, "%s_ASSERT(VJ_MODEL_ABI == %d, \"the object has another ABI\");\n", p, VJ_MODEL_ABI);
+    vj_text_add(out, "%s_ASSERT(sizeof(void *) == 8 && sizeof(size_t) == 8, \"the object is for 64 bits\");\n", p);
+    vj_text_add(out,
+                "%s_ASSERT(sizeof(vj_model) == %zu && sizeof(vj_tensor_info) == %zu, \"the descriptor's layout\");\n",
+                p, sizeof(vj_model), sizeof(vj_tensor_info));
+    vj_text_add(out,
+                "%s_ASSERT(sizeof(vj_context) == %zu && sizeof(vj_args) == %zu && sizeof(vj_threads) == %zu,\n"
+                "    \"the layout of arguments\");\n",
+                p, sizeof(vj_context), sizeof(vj_args), sizeof(vj_threads));
+    vj_text_add(out, "%s_ASSERT((%s_ALIGNMENT & (%s_ALIGNMENT - 1)) == 0, \"a power of two\");\n", p, p, p);
+    vj_text_add(out, "%s_ASSERT(%s_SCRATCH_BYTES(1, 1) == %lld, \"scratch memory of one image\");\n", p, p,
+                (long long)(x->model->scratch_fixed + x->model->scratch_per_image));
+    vj_text_add(out, "#undef %s_ASSERT\n", p);
+}
+
+char *vj_header_text(vj_arena *arena, const vj_header_facts *facts) {
+    vj_text text = {.arena = arena};
+    const char *guard = upper(arena, facts->prefix);
+    add_opening(&text, facts);
+    vj_text_add(&text, "#ifndef VITJIT_OBJECT_%s_H\n#define VITJIT_OBJECT_%s_H\n\n", guard, guard);
+    vj_text_add(&text, "%s\n", vj_model_header);
+    add_functions(&text, facts->prefix);
+    add_macros(&text, facts);
+    add_assertions(&text, facts);
+    vj_text_add(&text, "\n#endif\n");
+    return text.at;
+}
