@@ -1,31 +1,50 @@
 /* hash.c - the graph key and the packed weights' digest: XXH3-128 over a canonical walk.
  *
- * Both walk a function's nodes in order, and feed operands by index, so names never count. A constant is fed as the
- * digest of its bytes, read in blocks; digests of large constants are kept, as the weights' digest meets them again.
+ * Both walk a function's nodes in order, and feed operands by number, so names never count. A constant is fed as the
+ * digest of its bytes. Those of large constants are computed first, by all cores, and kept for the weights' digest,
+ * which meets the same constants again.
  */
 #include "internal.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <xxhash.h>
 
-#define BLOCK (1 << 20)
+#define BLOCK      (256 << 10) /* stays in the second-level cache between reading and hashing */
+#define KEPT_BYTES (16 << 10)  /* smaller constants are hashed when they are met */
 
 typedef struct digest {
     const vj_source *source;
     int64_t offset, length;
+    vj_value value; /* one that has this constant */
     XXH128_hash_t hash;
 } digest;
 
+/* A file as it was before anything was hashed. */
+typedef struct seen_file {
+    const vj_source *source;
+    struct stat was;
+} seen_file;
+
+struct vj_digests {
+    digest *known;
+    int32_t count, capacity;
+    seen_file *files;
+    int32_t file_count, file_capacity;
+};
+
 typedef struct hasher {
     vj_unit *u;
-    XXH3_state_t *state;
+    XXH3_state_t state;
     uint8_t *block;
-    digest *seen; /* of constants in files */
-    int32_t seen_count, seen_capacity;
+    const int32_t *number; /* NULL: operands are fed by their indices; else by these */
 } hasher;
 
-static void feed(hasher *h, const void *data, size_t bytes) { XXH3_128bits_update(h->state, data, bytes); }
+static void feed(hasher *h, const void *data, size_t bytes) { XXH3_128bits_update(&h->state, data, bytes); }
 static void feed_i64(hasher *h, int64_t x) { feed(h, &x, sizeof x); }
 static void feed_text(hasher *h, const char *text) {
     const size_t length = text ? strlen(text) : 0;
@@ -42,30 +61,123 @@ static void feed_type(hasher *h, const vj_type *type) {
     }
 }
 
-static bool content(hasher *h, vj_value v, const vj_const *constant, XXH128_hash_t *out) {
-    for (int32_t i = 0; i < h->seen_count; i++) {
-        const digest *d = &h->seen[i];
-        if (d->source == constant->source && d->offset == constant->offset && d->length == constant->length) {
-            *out = d->hash;
-            return true;
-        }
+/* Constants in files and in memory */
+
+static digest *find_digest(const vj_unit *u, const vj_const *constant) {
+    struct vj_digests *all = u->digests;
+    for (int32_t i = 0; i < all->count; i++) {
+        digest *d = &all->known[i];
+        if (d->source == constant->source && d->offset == constant->offset && d->length == constant->length) return d;
     }
-    XXH3_state_t *state = XXH3_createState();
-    bool good = state != NULL;
-    if (good) XXH3_128bits_reset(state);
-    for (int64_t at = 0; good && at < constant->length; at += BLOCK) {
-        const int64_t bytes = vj_min64(BLOCK, constant->length - at);
-        good = vj_const_read_bytes(h->u->f, v, at, bytes, h->block, &h->u->error);
-        if (good) XXH3_128bits_update(state, h->block, (size_t)bytes);
-    }
-    if (good) *out = XXH3_128bits_digest(state);
-    XXH3_freeState(state);
-    if (good) {
-        digest *d = VJ_PUSH(h->u->arena, h->seen, h->seen_count, h->seen_capacity);
-        *d = (digest){constant->source, constant->offset, constant->length, *out};
-    }
-    return good;
+    return NULL;
 }
+
+static bool hash_content(const vj_func *f, vj_value v, int64_t length, uint8_t *block, XXH128_hash_t *out,
+                         vj_error *error) {
+    XXH3_state_t state;
+    XXH3_128bits_reset(&state);
+    for (int64_t at = 0; at < length; at += BLOCK) {
+        const int64_t bytes = vj_min64(BLOCK, length - at);
+        if (!vj_const_read_bytes(f, v, at, bytes, block, error)) return false;
+        XXH3_128bits_update(&state, block, (size_t)bytes);
+    }
+    *out = XXH3_128bits_digest(&state);
+    return true;
+}
+
+/* Hashes known[next], known[next + 1], ... */
+typedef struct team {
+    const vj_unit *u;
+    atomic_int next;
+} team;
+typedef struct member {
+    team *of;
+    uint8_t *block;
+    vj_error error;
+} member;
+
+static void *hash_some(void *self) {
+    member *m = self;
+    const struct vj_digests *all = m->of->u->digests;
+    for (int32_t i; (i = atomic_fetch_add(&m->of->next, 1)) < all->count && m->error.status == VJ_OK;) {
+        digest *d = &all->known[i];
+        hash_content(m->of->u->f, d->value, d->length, m->block, &d->hash, &m->error);
+    }
+    return NULL;
+}
+
+#define MAX_MEMBERS 8
+
+static bool hash_from(vj_unit *u, int32_t first) {
+    team t = {.u = u};
+    member members[MAX_MEMBERS];
+    pthread_t ids[MAX_MEMBERS];
+    const int64_t wanted = vj_min64(vj_min64(sysconf(_SC_NPROCESSORS_ONLN), MAX_MEMBERS), u->digests->count - first);
+    int32_t count = 1;
+    atomic_init(&t.next, first);
+    for (int32_t i = 0; i < MAX_MEMBERS && (i == 0 || i < wanted); i++)
+        members[i] = (member){.of = &t, .block = vj_alloc(u->arena, BLOCK)};
+    while (count < wanted && pthread_create(&ids[count], NULL, hash_some, &members[count]) == 0)
+        count++;
+    hash_some(&members[0]);
+    for (int32_t i = 1; i < count; i++)
+        pthread_join(ids[i], NULL);
+    for (int32_t i = 0; i < count; i++)
+        if (members[i].error.status) vj_fail(&u->error, members[i].error.status, "%s", members[i].error.text);
+    return u->error.status == VJ_OK;
+}
+
+static void note_file(vj_unit *u, const vj_source *source) {
+    struct vj_digests *all = u->digests;
+    if (source->fd < 0) return;
+    for (int32_t i = 0; i < all->file_count; i++)
+        if (all->files[i].source == source) return;
+    seen_file *file = VJ_PUSH(u->arena, all->files, all->file_count, all->file_capacity);
+    *file = (seen_file){.source = source};
+    if (fstat(source->fd, &file->was) != 0) all->file_count--;
+}
+
+/* The digests of all large constants that have none yet. */
+static bool hash_large_constants(vj_unit *u) {
+    if (!u->digests) u->digests = VJ_NEW(u->arena, struct vj_digests);
+    struct vj_digests *all = u->digests;
+    const int32_t first = all->count;
+    for (int32_t i = 0; i < u->f->node_count; i++) {
+        const vj_node *node = &u->f->nodes[i];
+        if (node->dead || node->op != VJ_OP_const) continue;
+        const vj_const *c = vj_attr_find(node, VJ_ATTR_CONSTANT)->as.constant;
+        if (c->kind != VJ_CONST_BYTES) continue;
+        note_file(u, c->source);
+        if (c->length < KEPT_BYTES || find_digest(u, c)) continue;
+        *VJ_PUSH(u->arena, all->known, all->count, all->capacity) =
+            (digest){c->source, c->offset, c->length, node->first_result, {0}};
+    }
+    return first == all->count || hash_from(u, first);
+}
+
+vj_status vj_sources_unchanged(vj_unit *u) {
+    const struct vj_digests *all = u->digests;
+    for (int32_t i = 0; all && i < all->file_count; i++) {
+        const struct stat *was = &all->files[i].was;
+        struct stat is;
+        if (fstat(all->files[i].source->fd, &is) == 0 && is.st_size == was->st_size &&
+            is.st_mtim.tv_sec == was->st_mtim.tv_sec && is.st_mtim.tv_nsec == was->st_mtim.tv_nsec)
+            continue;
+        vj_fail(&u->error, VJ_BAD_INPUT, "%s changed while it was read", all->files[i].source->path);
+        vj_hint(&u->error, "run again when it is written");
+        return u->error.status;
+    }
+    return VJ_OK;
+}
+
+static bool content(hasher *h, vj_value v, const vj_const *constant, XXH128_hash_t *out) {
+    const digest *d = constant->length < KEPT_BYTES ? NULL : find_digest(h->u, constant);
+    if (!d) return hash_content(h->u->f, v, constant->length, h->block, out, &h->u->error);
+    *out = d->hash;
+    return true;
+}
+
+/* The walk */
 
 static bool feed_constant(hasher *h, vj_value v, const vj_const *constant) {
     feed_i64(h, constant->kind);
@@ -107,7 +219,7 @@ static bool feed_node(hasher *h, const vj_node *node) {
     feed_text(h, vj_op_table(node->op)->name);
     feed_i64(h, node->arg_count);
     for (int32_t i = 0; i < node->arg_count; i++)
-        feed_i64(h, node->args[i]);
+        feed_i64(h, h->number && node->args[i] >= 0 ? h->number[node->args[i]] : node->args[i]);
     feed_i64(h, node->result_count);
     for (int32_t i = 0; i < node->result_count; i++)
         feed_type(h, vj_type_at(h->u->f, node->first_result + i));
@@ -117,19 +229,17 @@ static bool feed_node(hasher *h, const vj_node *node) {
 }
 
 static bool start(hasher *h, vj_unit *u) {
-    *h = (hasher){.u = u, .state = XXH3_createState(), .block = vj_alloc(u->arena, BLOCK)};
-    if (!h->state) return vj_fail(&u->error, VJ_SYSTEM, "no memory") == VJ_OK;
-    XXH3_128bits_reset(h->state);
-    return true;
+    *h = (hasher){.u = u, .block = vj_alloc(u->arena, BLOCK)};
+    XXH3_128bits_reset(&h->state);
+    return hash_large_constants(u);
 }
 
 static vj_status finish(hasher *h, bool good, uint64_t out[2]) {
     if (good) {
-        const XXH128_hash_t hash = XXH3_128bits_digest(h->state);
+        const XXH128_hash_t hash = XXH3_128bits_digest(&h->state);
         out[0] = hash.low64;
         out[1] = hash.high64;
     }
-    XXH3_freeState(h->state);
     return good ? VJ_OK : h->u->error.status;
 }
 
@@ -137,9 +247,11 @@ vj_status vj_graph_key(vj_unit *u) {
     hasher h;
     const vj_func *f = u->f;
     bool good = start(&h, u);
-    if (!good) return u->error.status;
     feed_text(&h, vj_compiler_get()->build_id);
     feed_text(&h, u->target->name);
+    feed_i64(&h, u->request->pass_limit);
+    for (int32_t i = 0; i < u->request->disabled_pass_count; i++)
+        feed_text(&h, u->request->disabled_passes[i]);
     for (int32_t i = 0; i < f->symbol_count; i++)
         feed_i64(&h, f->symbols[i].bound);
     for (int32_t i = 0; i < f->node_count && good; i++)
@@ -159,20 +271,21 @@ vj_status vj_graph_key(vj_unit *u) {
     return finish(&h, good, u->graph_key);
 }
 
-/* The constants that a weight's source is made of, and how: the nodes before it that it needs, each once. */
-static bool feed_expression(hasher *h, vj_value v, uint8_t *done) {
+/* The nodes that a weight's source is made of, each once, numbered as they come: other nodes of the function do not
+ * count, so models that differ in nothing but shapes share their packed weights. */
+static bool feed_expression(hasher *h, vj_value v, int32_t *number, int32_t *next) {
     const vj_node *node = vj_producer(h->u->f, v);
-    if (done[v]) return true;
-    done[v] = 1;
+    if (number[v]) return true;
     for (int32_t i = 0; i < node->arg_count; i++)
-        if (node->args[i] >= 0 && !feed_expression(h, node->args[i], done)) return false;
-    feed_i64(h, v);
+        if (node->args[i] >= 0 && !feed_expression(h, node->args[i], number, next)) return false;
+    for (int32_t i = 0; i < node->result_count; i++)
+        number[node->first_result + i] = ++*next;
     return feed_node(h, node);
 }
 
 static void feed_recipe(hasher *h, const vj_weight *w) {
     feed_i64(h, w->kind);
-    feed_i64(h, w->source);
+    feed_i64(h, h->number[w->source]);
     feed_i64(h, w->k);
     feed_i64(h, w->n);
     feed_i64(h, w->source_offset);
@@ -187,17 +300,17 @@ static void feed_recipe(hasher *h, const vj_weight *w) {
 vj_status vj_weights_digest(vj_unit *u) {
     hasher h;
     bool good = start(&h, u);
-    if (!good) return u->error.status;
     const vj_program *p = u->program;
-    uint8_t *done = vj_alloc(u->arena, (size_t)u->f->value_count + 1);
+    int32_t *number = VJ_NEW_ARRAY(u->arena, int32_t, u->f->value_count + 1), next = 0;
+    h.number = number;
     feed_i64(&h, VJ_IMAGE_VERSION);
     for (int32_t i = 0; i < p->buffer_count && good; i++) {
         if (p->buffers[i].kind != VJ_BUFFER_WEIGHT) continue;
         const vj_weight *w = &p->weights[p->buffers[i].index];
+        good = feed_expression(&h, w->source, number, &next);
         feed_i64(&h, p->buffers[i].offset);
         feed_i64(&h, p->buffers[i].dtype);
         feed_recipe(&h, w);
-        good = feed_expression(&h, w->source, done);
     }
     return finish(&h, good, u->weights_digest);
 }

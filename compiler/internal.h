@@ -67,6 +67,8 @@ double vj_flops_per_image(const vj_program *p);
  */
 vj_status vj_graph_key(vj_unit *u);
 vj_status vj_weights_digest(vj_unit *u);
+/* Have the model's files stayed as they were when they were hashed? */
+vj_status vj_sources_unchanged(vj_unit *u);
 
 /* pack.c */
 
