@@ -36,19 +36,25 @@ typedef struct worker {
     jmp_buf oom;
 } worker;
 
-/* Offsets of all values of a group of digits; *span is the largest plus 1. */
+/* Where the values of a group of digits stand, from the lowest on: offset[i] >= 0, and the lowest is at *base. *span is
+ * the largest plus 1. */
 static int64_t *offsets_of(vj_arena *arena, int32_t rank, const int64_t *extent, const int64_t *stride, int64_t count,
-                           int64_t *span) {
+                           int64_t *base, int64_t *span) {
     int64_t *offset = VJ_NEW_ARRAY(arena, int64_t, count);
-    *span = 1;
+    int64_t low = 0, high = 0;
     for (int64_t i = 0; i < count; i++) {
         int64_t rest = i;
         for (int32_t d = rank - 1; d >= 0; d--) {
             offset[i] += rest % extent[d] * stride[d];
             rest /= extent[d];
         }
-        *span = vj_max64(*span, offset[i] + 1);
+        low = vj_min64(low, offset[i]);
+        high = vj_max64(high, offset[i]);
     }
+    for (int64_t i = 0; low < 0 && i < count; i++)
+        offset[i] -= low;
+    *base = low;
+    *span = high - low + 1;
     return offset;
 }
 
@@ -72,14 +78,13 @@ static int64_t run_of(const int64_t *offset, int64_t first, int64_t count, int64
 }
 
 /* The source is compact along n: a row of k is one run of `span` elements. */
-static bool pack_rows_of_k(worker *w, const vj_weight *x, const int64_t *koff, const int64_t *noff, int64_t span,
-                           float *to) {
+static bool pack_rows_of_k(worker *w, const vj_weight *x, const int64_t *koff, const int64_t *noff, int64_t base,
+                           int64_t span, float *to) {
     float *block = VJ_NEW_ARRAY(w->arena, float, vj_max64(span, BLOCK_ELEMENTS));
     const bool dense = in_order(noff, x->n);
     for (int64_t k = 0; k < x->k;) {
         const int64_t run = run_of(koff, k, x->k, span);
-        if (!vj_weight_read(w->reader, x->source, x->source_offset + koff[k], run * span, block, &w->error))
-            return false;
+        if (!vj_weight_read(w->reader, x->source, base + koff[k], run * span, block, &w->error)) return false;
         for (int64_t r = 0; r < run; r++, k++) {
             const float *row = block + r * span;
             for (int64_t n = 0; n < x->n; n += VJ_PANEL) {
@@ -97,13 +102,12 @@ static bool pack_rows_of_k(worker *w, const vj_weight *x, const int64_t *koff, c
 }
 
 /* The source is compact along k: a column is one run of `span` elements. */
-static bool pack_rows_of_n(worker *w, const vj_weight *x, const int64_t *koff, const int64_t *noff, int64_t span,
-                           float *to) {
+static bool pack_rows_of_n(worker *w, const vj_weight *x, const int64_t *koff, const int64_t *noff, int64_t base,
+                           int64_t span, float *to) {
     float *block = VJ_NEW_ARRAY(w->arena, float, vj_max64(span, BLOCK_ELEMENTS));
     for (int64_t n = 0; n < x->n;) {
         const int64_t run = vj_min64(run_of(noff, n, x->n, span), VJ_PANEL - n % VJ_PANEL);
-        if (!vj_weight_read(w->reader, x->source, x->source_offset + noff[n], run * span, block, &w->error))
-            return false;
+        if (!vj_weight_read(w->reader, x->source, base + noff[n], run * span, block, &w->error)) return false;
         for (int64_t k = 0; k < x->k; k++) {
             float *out = panel_at(to, x->k, k, n);
             for (int64_t r = 0; r < run; r++)
@@ -115,10 +119,10 @@ static bool pack_rows_of_n(worker *w, const vj_weight *x, const int64_t *koff, c
 }
 
 /* Neither side is compact: element by element from the whole source. */
-static bool pack_scattered(worker *w, const vj_weight *x, const int64_t *koff, const int64_t *noff, int64_t span,
-                           float *to) {
+static bool pack_scattered(worker *w, const vj_weight *x, const int64_t *koff, const int64_t *noff, int64_t base,
+                           int64_t span, float *to) {
     float *whole = VJ_NEW_ARRAY(w->arena, float, span);
-    if (!vj_weight_read(w->reader, x->source, x->source_offset, span, whole, &w->error)) return false;
+    if (!vj_weight_read(w->reader, x->source, base, span, whole, &w->error)) return false;
     for (int64_t k = 0; k < x->k; k++)
         for (int64_t n = 0; n < x->n; n++)
             *panel_at(to, x->k, k, n) = whole[koff[k] + noff[n]];
@@ -126,47 +130,42 @@ static bool pack_scattered(worker *w, const vj_weight *x, const int64_t *koff, c
 }
 
 static bool pack_panels(worker *w, const vj_weight *x, float *to) {
-    int64_t k_span, n_span;
-    const int64_t *koff = offsets_of(w->arena, x->k_rank, x->k_extent, x->k_stride, x->k, &k_span);
-    const int64_t *noff = offsets_of(w->arena, x->n_rank, x->n_extent, x->n_stride, x->n, &n_span);
-    if (n_span <= 2 * x->n) return pack_rows_of_k(w, x, koff, noff, n_span, to);
-    if (k_span <= 2 * x->k) return pack_rows_of_n(w, x, koff, noff, k_span, to);
-    return pack_scattered(w, x, koff, noff, k_span + n_span - 1, to);
+    int64_t k_base, k_span, n_base, n_span;
+    const int64_t *koff = offsets_of(w->arena, x->k_rank, x->k_extent, x->k_stride, x->k, &k_base, &k_span);
+    const int64_t *noff = offsets_of(w->arena, x->n_rank, x->n_extent, x->n_stride, x->n, &n_base, &n_span);
+    const int64_t base = x->source_offset + k_base + n_base;
+    if (n_span <= 2 * x->n) return pack_rows_of_k(w, x, koff, noff, base, n_span, to);
+    if (k_span <= 2 * x->k) return pack_rows_of_n(w, x, koff, noff, base, k_span, to);
+    return pack_scattered(w, x, koff, noff, base, k_span + n_span - 1, to);
 }
 
-static void store_dense(uint8_t *to, vj_dtype dtype, int64_t at, float value) {
-    switch (dtype) {
-    case VJ_F32:
-        ((float *)(void *)to)[at] = value;
-        break;
-    case VJ_I64:
-        ((int64_t *)(void *)to)[at] = (int64_t)value;
-        break;
-    case VJ_I32:
-        ((int32_t *)(void *)to)[at] = (int32_t)value;
-        break;
-    default:
-        to[at] = (uint8_t)(value != 0);
-        break;
-    }
-}
-
-/* Integers beyond 2^24 do not pass through float: plain constants keep their bytes. */
-static bool pack_dense(worker *w, const vj_weight *x, vj_dtype dtype, uint8_t *to) {
-    int64_t span;
-    const int64_t *noff = offsets_of(w->arena, x->n_rank, x->n_extent, x->n_stride, x->n, &span);
+/* Elements of a plain constant, in its own type: integers beyond 2^24 do not pass through float. */
+static bool pack_constant(worker *w, const vj_weight *x, int64_t size, const int64_t *noff, int64_t base, int64_t span,
+                          uint8_t *to) {
     const vj_func *f = w->p->u->f;
-    const vj_type *type = vj_type_at(f, x->source);
-    const int64_t size = vj_element_bytes(dtype);
-    if (type->dtype == dtype && in_order(noff, x->n) && vj_is_const(f, x->source) &&
-        vj_attr_find(vj_producer(f, x->source), VJ_ATTR_CONSTANT)->as.constant->kind == VJ_CONST_BYTES)
-        return vj_const_read_bytes(f, x->source, x->source_offset * size, x->n * size, to, &w->error);
-    if (dtype != VJ_F32 && dtype != VJ_I64 && dtype != VJ_I32 && dtype != VJ_BOOL)
-        return vj_fail(&w->error, VJ_UNSUPPORTED, "constants of type %s", vj_element_name(dtype)) == VJ_OK;
-    float *whole = VJ_NEW_ARRAY(w->arena, float, span);
-    if (!vj_weight_read(w->reader, x->source, x->source_offset, span, whole, &w->error)) return false;
+    if (in_order(noff, x->n)) return vj_const_read_bytes(f, x->source, base * size, x->n * size, to, &w->error);
+    uint8_t *whole = vj_alloc_array(w->arena, (size_t)span, (size_t)size);
+    if (!vj_const_read_bytes(f, x->source, base * size, span * size, whole, &w->error)) return false;
     for (int64_t i = 0; i < x->n; i++)
-        store_dense(to, dtype, i, whole[noff[i]]);
+        memcpy(to + i * size, whole + noff[i] * size, (size_t)size);
+    return true;
+}
+
+static bool pack_dense(worker *w, const vj_weight *x, vj_dtype dtype, uint8_t *to) {
+    int64_t base, span;
+    const int64_t *noff = offsets_of(w->arena, x->n_rank, x->n_extent, x->n_stride, x->n, &base, &span);
+    const vj_func *f = w->p->u->f;
+    base += x->source_offset;
+    if (vj_is_const(f, x->source) && vj_type_at(f, x->source)->dtype == dtype)
+        return pack_constant(w, x, vj_element_bytes(dtype), noff, base, span, to);
+    if (dtype != VJ_F32)
+        return vj_fail(&w->error, VJ_UNSUPPORTED, "computed constants of type %s", vj_element_name(dtype)) == VJ_OK;
+    float *out = (float *)(void *)to;
+    if (in_order(noff, x->n)) return vj_weight_read(w->reader, x->source, base, x->n, out, &w->error);
+    float *whole = VJ_NEW_ARRAY(w->arena, float, span);
+    if (!vj_weight_read(w->reader, x->source, base, span, whole, &w->error)) return false;
+    for (int64_t i = 0; i < x->n; i++)
+        out[i] = whole[noff[i]];
     return true;
 }
 
@@ -194,27 +193,29 @@ static void *work(void *self) {
     return NULL;
 }
 
-static void order_by_size(packer *p) {
+static bool order_by_size(packer *p) {
     const vj_program *program = p->u->program;
-    p->order = VJ_NEW_ARRAY(p->u->arena, int32_t, program->buffer_count + 1);
-    for (int32_t i = 0; i < program->buffer_count; i++) {
+    p->order = calloc((size_t)program->buffer_count + 1, sizeof *p->order);
+    for (int32_t i = 0; p->order && i < program->buffer_count; i++) {
         if (program->buffers[i].kind != VJ_BUFFER_WEIGHT) continue;
         int32_t at = p->count++;
         for (; at > 0 && program->buffers[p->order[at - 1]].elements < program->buffers[i].elements; at--)
             p->order[at] = p->order[at - 1];
         p->order[at] = i;
     }
+    return p->order != NULL;
 }
 
 #define MAX_WORKERS 16
 
+/* The unit's arena may be another thread's by now: each worker has one of its own. */
 static vj_status pack_all(vj_unit *u, uint8_t *base, int32_t threads) {
     packer p = {.u = u, .base = base};
-    order_by_size(&p);
-    threads = threads < 1 ? 1 : threads > MAX_WORKERS ? MAX_WORKERS : threads;
-    worker *workers = VJ_NEW_ARRAY(u->arena, worker, threads);
+    worker workers[MAX_WORKERS];
     pthread_t ids[MAX_WORKERS];
     int32_t started = 0;
+    if (!order_by_size(&p)) return vj_fail(&u->error, VJ_SYSTEM, "no memory while packing weights");
+    threads = threads < 1 ? 1 : threads > MAX_WORKERS ? MAX_WORKERS : threads;
     for (int32_t i = 0; i < threads; i++)
         workers[i] = (worker){.p = &p, .arena = vj_arena_new()};
     while (started < threads - 1 && pthread_create(&ids[started], NULL, work, &workers[started + 1]) == 0)
@@ -226,6 +227,7 @@ static vj_status pack_all(vj_unit *u, uint8_t *base, int32_t threads) {
         if (workers[i].error.status) vj_fail(&u->error, workers[i].error.status, "%s", workers[i].error.text);
         vj_arena_free(workers[i].arena);
     }
+    free(p.order);
     return u->error.status;
 }
 
@@ -238,7 +240,8 @@ vj_status vj_pack_weights(vj_unit *u, int descriptor, int32_t threads) {
         return vj_fail(&u->error, VJ_SYSTEM, "no room for %zu bytes of packed weights: %s", whole, strerror(no_room));
     uint8_t *map = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
     if (map == MAP_FAILED) return vj_fail(&u->error, VJ_SYSTEM, "packed weights: %s", strerror(errno));
-    const vj_status status = pack_all(u, map + VJ_WEIGHTS_HEADER, threads);
+    vj_status status = pack_all(u, map + VJ_WEIGHTS_HEADER, threads);
+    if (status == VJ_OK) status = vj_sources_unchanged(u);
     if (status == VJ_OK) {
         const XXH128_hash_t check = XXH3_128bits(map + VJ_WEIGHTS_HEADER, (size_t)bytes);
         vj_weights_header h = {.magic = VJ_WEIGHTS_MAGIC, .bytes = bytes, .check = {check.low64, check.high64}};
