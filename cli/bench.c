@@ -1,73 +1,64 @@
-/* bench.c - latency, and figures as JSON. */
+/* bench.c - --bench: how long a run takes. */
 #include "cli.h"
 
-#include <cjson/cJSON.h>
 #include <stdlib.h>
-#include <sys/resource.h>
-#include <time.h>
 
-static double now_ms(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
-}
+#define WARM_UP_MS 200 /* caches, frequency, the pool's threads */
+#define LEAST_RUNS 3
+#define MOST_RUNS  (INT64_C(1) << 20)
 
 static int by_value(const void *a, const void *b) {
     const double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
+    return (x > y) - (x < y);
 }
 
-#define MOST_RUNS (1 << 20)
-
-vj_status vj_bench_run(const vj_io *io, double seconds, vj_bench *bench) {
-    double *ms = malloc(MOST_RUNS * sizeof *ms);
-    if (!ms) return vj_say(VJ_SYSTEM, NULL, NULL, "no memory");
+static vj_status measure(vj_job *job, double seconds, double *ms, int64_t *runs) {
     vj_status status = VJ_OK;
-    for (int32_t i = 0; i < 3 && !status; i++)
-        status = vj_run(io->session);
-    int64_t runs = 0;
-    const double end = now_ms() + seconds * 1e3;
-    while (!status && runs < MOST_RUNS && (runs < 3 || now_ms() < end)) {
-        const double start = now_ms();
-        status = vj_run(io->session);
-        ms[runs++] = now_ms() - start;
+    const double begin = vj_now_ms(), warm = seconds * 1e3 < WARM_UP_MS ? seconds * 1e3 : WARM_UP_MS;
+    do
+        status = vj_job_run(job);
+    while (status == VJ_OK && vj_now_ms() - begin < warm);
+    const double end = vj_now_ms() + seconds * 1e3;
+    for (*runs = 0; status == VJ_OK && *runs < MOST_RUNS && (*runs < LEAST_RUNS || vj_now_ms() < end); ++*runs) {
+        const double start = vj_now_ms();
+        status = vj_job_run(job);
+        ms[*runs] = vj_now_ms() - start;
     }
-    if (!status) {
-        qsort(ms, (size_t)runs, sizeof *ms, by_value);
-        *bench = (vj_bench){ms[0], ms[runs / 2], ms[(runs - 1) * 99 / 100], runs};
+    return status;
+}
+
+static vj_timing summarise(double *ms, int64_t runs) {
+    qsort(ms, (size_t)runs, sizeof *ms, by_value);
+    const int64_t p99 = (runs * 99 + 99) / 100 - 1; /* the least that 99 % of the runs do not pass */
+    return (vj_timing){ms[0], runs % 2 ? ms[runs / 2] : (ms[runs / 2 - 1] + ms[runs / 2]) / 2, ms[p99], runs};
+}
+
+static vj_status bench(const vj_command *command, vj_job *job) {
+    double *ms = malloc((size_t)MOST_RUNS * sizeof *ms); /* touched only as far as it is used */
+    int64_t runs = 0;
+    if (!ms) return vj_say(VJ_SYSTEM, NULL, "no memory");
+    vj_status status = measure(job, command->seconds, ms, &runs);
+    if (status == VJ_OK) {
+        const vj_timing t = summarise(ms, runs);
+        vj_model_stats stats = {.size = sizeof stats};
+        vj_model_get_stats(job->model, &stats);
+        const double flops = stats.flops_per_image * (double)job->n;
+        printf("min %.3f ms, median %.3f ms, p99 %.3f ms of %lld runs; at the median %.1f GFLOP/s, %.1f images/s\n",
+               t.min_ms, t.median_ms, t.p99_ms, (long long)t.runs, flops / t.median_ms * 1e-6,
+               (double)job->images * 1e3 / t.median_ms);
+        status = vj_print_stats(command, job->model, &t);
     }
     free(ms);
-    return status ? vj_say(status, NULL, NULL, "%s", vj_error_message()) : VJ_OK;
+    return status;
 }
 
-vj_status vj_print_stats(const vj_io *io, const vj_bench *bench) {
-    vj_model_stats s = {.size = sizeof s};
-    int64_t weights, arena;
-    vj_status status = vj_model_get_stats(io->model, &s);
-    if (!status) status = vj_plan_bytes(io->model, io->n, &weights, &arena);
-    if (status) return vj_say(status, NULL, NULL, "%s", vj_error_message());
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    const double images = (double)(arena - io->model->scratch_fixed) /
-                          (double)(io->model->scratch_per_image ? io->model->scratch_per_image : 1);
-    cJSON *o = cJSON_CreateObject();
-    cJSON_AddNumberToObject(o, "flops", s.flops_per_image * (double)io->n);
-    cJSON_AddNumberToObject(o, "weights_bytes", (double)weights);
-    cJSON_AddNumberToObject(o, "arena_bytes", (double)arena);
-    cJSON_AddNumberToObject(o, "arena_lower_bound_bytes", (double)s.arena_lower_bound_bytes * images);
-    cJSON_AddNumberToObject(o, "kernels", s.kernels);
-    cJSON_AddNumberToObject(o, "compile_ms", s.compile_ms);
-    cJSON_AddBoolToObject(o, "cache_hit", s.cache_hit);
-    cJSON_AddNumberToObject(o, "peak_rss_bytes", (double)usage.ru_maxrss * 1024);
-    if (bench) {
-        cJSON_AddNumberToObject(o, "min_ms", bench->min_ms);
-        cJSON_AddNumberToObject(o, "median_ms", bench->median_ms);
-        cJSON_AddNumberToObject(o, "p99_ms", bench->p99_ms);
-        cJSON_AddNumberToObject(o, "runs", (double)bench->runs);
-    }
-    char *text = cJSON_PrintUnformatted(o);
-    if (text) puts(text);
-    cJSON_free(text);
-    cJSON_Delete(o);
-    return text ? VJ_OK : vj_say(VJ_SYSTEM, NULL, NULL, "no memory");
+vj_status vj_run_bench(const vj_command *command) {
+    vj_job job;
+    vj_array *inputs = NULL;
+    int32_t count = 0;
+    vj_status status = vj_job_prepare(command, &job, &inputs, &count);
+    if (status == VJ_OK) status = bench(command, &job);
+    vj_arrays_free(inputs, count);
+    vj_job_close(&job);
+    return status;
 }

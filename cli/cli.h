@@ -1,91 +1,238 @@
-/* cli.h - the command line, a thin user of vitjit.h.
+/* cli.h - the command line: a thin user of vitjit.h, and of the compiler's door for what compiles without running.
  *
- * options.c   the table of options, --help
- * command.c   what was asked for, step by step
- * npy.c       .npy files
- * tensors.c   a model's inputs and outputs in memory: from files, seeded, to files
- * bench.c     --bench, --stats
- * expect.c    --expect, --test
- * classify.c  pictures
+ * main.c, cli.c   dispatch: one mode a call
+ * options.c       the table of options: parsing, --help, suggestions
+ * command.c       what the options mean together: the mode, and which options it takes
+ * say.c           messages: one form for errors, warnings, progress
+ * array.c         tensors in memory: seeded values, statistics
+ * npy.c           .npy files
+ * outputs.c       DIR/NAME.npy, all whole or none
+ * order.c         what the command asks of the compiler
+ * job.c           a compiled model with inputs and outputs bound
+ * run.c           tensors in, tensors out; the introduction
+ * classify.c      pictures in, labels out; pictures.c finds the files, labels.c prints
+ * compare.c       --expect, and what --test finds
+ * test.c, bench.c, stats.c, tools.c (--inspect, --report, --check, passes, --emit-*, targets, cache)
  */
 #ifndef VITJIT_CLI_CLI_H
 #define VITJIT_CLI_CLI_H
 
-#include "runtime/runtime.h"
+#include <stdbool.h>
+#include <stdio.h>
 
-#define VJ_MAX_REPEATS 64
+#include "vitjit_compiler.h"
 
-/* NAME=VALUE of the command line. */
-typedef struct vj_pair {
-    const char *name, *value;
-} vj_pair;
+#include "picture.h"
 
-typedef struct vj_cli_options {
+/* cli.c */
+vj_status vj_cli(int argc, char **argv);
+
+/* command.c */
+
+typedef enum vj_mode {
+    VJ_MODE_INTRODUCE = 1 << 0,
+    VJ_MODE_PICTURES = 1 << 1,
+    VJ_MODE_TENSORS = 1 << 2,
+    VJ_MODE_BENCH = 1 << 3,
+    VJ_MODE_TEST = 1 << 4,
+    VJ_MODE_INSPECT = 1 << 5,
+    VJ_MODE_REPORT = 1 << 6,
+    VJ_MODE_CHECK = 1 << 7,
+    VJ_MODE_PASSES = 1 << 8, /* --print-after, --stop-after alone */
+    VJ_MODE_EMIT = 1 << 9,
+    VJ_MODE_CACHE = 1 << 10,
+    VJ_MODE_TARGETS = 1 << 11,
+    VJ_MODE_VERSION = 1 << 12,
+    VJ_MODE_HELP = 1 << 13
+} vj_mode;
+
+/* Texts given with a repeatable option, in order; borrowed from argv. */
+typedef struct vj_list {
+    const char **at;
+    int32_t count;
+} vj_list;
+
+/* The command as it was typed. Strings are argv's; 0 and NULL: not given. */
+typedef struct vj_command {
+    vj_mode mode;
     const char *model;
-    const char **pictures; /* the other arguments */
-    int32_t picture_count;
-    vj_pair inputs[VJ_MAX_REPEATS], expects[VJ_MAX_REPEATS];
-    int32_t input_count, expect_count;
-    const char *also[VJ_MAX_REPEATS], *disabled[VJ_MAX_REPEATS], *tests[VJ_MAX_REPEATS];
-    int32_t also_count, disabled_count, test_count;
-    vj_shape shapes[VJ_MAX_REPEATS];
-    int32_t shape_count;
-    const char *output, *file, *prefix, *weights, *cache, *cpu, *print_after, *stop_after, *jit, *precision;
-    const char *labels, *format, *mean, *std, *resize, *crop_pct, *interpolation;
+    vj_list words; /* words that are no options: the model first */
+    uint32_t asked_modes;
+    uint64_t given; /* a bit an option of the table */
+    vj_emit emit;
+    vj_list inputs, expects, shapes, also_outputs, disabled_passes;
+    const char *output, *emit_path, *prefix, *weights;
+    const char *cpu, *target, *precision, *jit;
+    const char *cache, *print_after, *stop_after;
+    const char *format, *labels, *mean, *std, *resize, *crop_pct, *interpolation;
     int64_t batch, threads, topk, pass_limit;
-    double bench, rtol, atol;
-    int32_t inspect, report, check, stats, quiet, version, help, no_cache;
-    int32_t emit_obj, emit_asm, emit_llvm, emit_ir;
-} vj_cli_options;
+    double seconds, rtol, atol;
+    bool no_cache, stats, quiet;
+} vj_command;
 
-int vj_cli(int argc, char **argv);
+/* Parses and judges. On failure the message has been printed. */
+vj_status vj_command_read(int argc, char **argv, vj_command *command);
+void vj_command_free(vj_command *command);
 
-/* options.c: false after saying what is wrong */
-bool vj_read_options(int argc, char **argv, vj_cli_options *o);
-void vj_print_help(FILE *out);
-/* "vitjit: FILE: what" on stderr; the hint may be NULL. Returns the status. */
-vj_status vj_say(vj_status status, const char *file, const char *hint, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+/* options.c */
 
-/* npy.c: data malloc'ed */
+vj_status vj_options_parse(int argc, char **argv, vj_command *command);
+/* The first option given that the mode does not take, or NULL. */
+const char *vj_options_misplaced(const vj_command *command);
+bool vj_option_given(const vj_command *command, const char *name);
+void vj_options_help(FILE *out);
+
+/* say.c: all of it to stderr */
+
+/* `vitjit: FILE: text`; returns the status. A text may bring its hint behind "\n  hint: ". file may be NULL. */
+vj_status vj_say(vj_status status, const char *file, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void vj_say_hint(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void vj_say_warning(const char *file, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void vj_say_notice(const char *file, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* --quiet: no warnings, no notices. */
+void vj_say_quietly(void);
+/* A line that changes in place, on a terminal, once the work has lasted: begin, then step now and then, then end. */
+void vj_progress_begin(const char *what);
+void vj_progress_step(void);
+void vj_progress_end(void);
+double vj_now_ms(void);
+
+/* array.c */
+
+/* A dense tensor in memory of its own. */
 typedef struct vj_array {
+    char *name; /* malloc'ed, or NULL */
     vj_dtype dtype;
     int32_t rank;
     int64_t dims[VJ_MODEL_MAX_RANK];
-    void *data;
     size_t bytes;
+    void *data; /* malloc'ed */
 } vj_array;
-vj_status vj_npy_read(const char *path, vj_array *array);
-/* Whole or not at all. */
-vj_status vj_npy_write(const char *path, const vj_array *array);
+void vj_array_free(vj_array *array);
+void vj_arrays_free(vj_array *arrays, int32_t count);
+/* Sets bytes from dtype and dims; false when they do not fit. */
+bool vj_array_measure(vj_array *array);
+bool vj_array_alloc(vj_array *array); /* measures, then zeroed data */
+int64_t vj_array_elements(const vj_array *array);
+double vj_array_at(const vj_array *array, int64_t i);
+/* Standard normal values (integers and booleans: 0 and 1), the same for the same seed on every machine. */
+void vj_array_fill(vj_array *array, uint64_t seed);
+typedef struct vj_summary {
+    double min, max, mean;
+    int64_t not_finite; /* left out of the other three */
+} vj_summary;
+vj_summary vj_array_summary(const vj_array *array);
+/* "f32[1,3,224,224]" */
+#define VJ_TYPE_TEXT 256
+const char *vj_type_words(vj_dtype dtype, const int64_t *dims, int32_t rank, char text[VJ_TYPE_TEXT]);
 
-/* tensors.c */
-typedef struct vj_io {
+/* npy.c: a reason in why when false */
+bool vj_npy_read(const char *path, vj_array *array, char why[512]);
+bool vj_npy_can_hold(vj_dtype dtype);
+bool vj_npy_write(FILE *file, const vj_array *array);
+
+/* outputs.c */
+
+/* Is the folder there, and can its files be named? Asked before long work. */
+vj_status vj_outputs_folder(const char *folder);
+vj_status vj_outputs_names(const char *model_path, const vj_model *model);
+/* Writes FOLDER/NAME.npy for each, all whole or none. */
+vj_status vj_outputs_write(const char *folder, const vj_array *arrays, int32_t count);
+
+/* order.c */
+
+/* The request that the command means. The parts point into it: it must not move. */
+typedef struct vj_order {
+    vj_options options;
+    vj_compile_request request;
+    vj_shape *shapes; /* malloc'ed */
+    int32_t shape_count;
+    const char *model;
+} vj_order;
+vj_status vj_order_fill(const vj_command *command, vj_order *order);
+void vj_order_free(vj_order *order);
+vj_status vj_compiler(const vj_compiler_api **api); /* says why not */
+vj_status vj_lacks(const char *what);               /* says that the compiler library is too old for it */
+
+/* job.c */
+
+typedef struct vj_job {
+    const vj_command *command;
+    vj_order order;
     vj_model *model;
     vj_session *session;
-    int64_t n;
-    vj_array *inputs, *outputs;
-} vj_io;
-/* Reads the inputs that are named, makes up the others from a seed, binds all. */
-vj_status vj_io_open(vj_model *model, const vj_cli_options *o, vj_io *io);
-void vj_io_close(vj_io *io);
-vj_status vj_io_write(const vj_io *io, const char *folder);
-void vj_io_print(const vj_io *io, FILE *out);
+    int64_t n;         /* the batch that the code runs */
+    int64_t images;    /* of one run; n, unless the graph has its batch baked in */
+    vj_array *outputs; /* as many as the model has */
+} vj_job;
+/* Compiles, for the shapes of `inputs` (in any order, named) where the model leaves dims open. */
+vj_status vj_job_open(const vj_command *command, const vj_array *inputs, int32_t count, vj_job *job);
+/* Binds one array an input, in any order by name, and memory for the outputs. */
+vj_status vj_job_bind(vj_job *job, const vj_array *inputs, int32_t count);
+/* Seeded arrays for all inputs, for the batch asked for. */
+vj_status vj_job_seed(vj_job *job, vj_array **inputs);
+vj_status vj_job_run(vj_job *job);
+void vj_job_close(vj_job *job);
+/* The batch of a model whose first input has this shape, for --batch (0: 1). */
+vj_status vj_job_batch(const vj_job *job, int64_t *n, int64_t *images);
 
-/* bench.c */
-typedef struct vj_bench {
-    double min_ms, median_ms, p99_ms;
-    int64_t runs;
-} vj_bench;
-vj_status vj_bench_run(const vj_io *io, double seconds, vj_bench *bench);
-vj_status vj_print_stats(const vj_io *io, const vj_bench *bench); /* NULL: no --bench */
+/* run.c */
+/* Reads --input's files, named. On failure too, the arrays are the caller's (as many as --input was given). */
+vj_status vj_read_inputs(const vj_command *command, vj_array **arrays);
+/* Inputs read or seeded, compiled, bound. Frees are the caller's, on failure too. */
+vj_status vj_job_prepare(const vj_command *command, vj_job *job, vj_array **inputs, int32_t *count);
+vj_status vj_run_tensors(const vj_command *command);
+vj_status vj_run_introduction(const vj_command *command);
+void vj_print_outputs(const vj_array *outputs, int32_t count);
 
-/* expect.c */
-vj_status vj_compare(const char *name, const vj_array *got, const vj_array *want, double rtol, double atol);
-vj_status vj_expect(const vj_io *io, const vj_cli_options *o);
-vj_status vj_run_tests(vj_model *model, const vj_cli_options *o);
+/* compare.c */
+typedef struct vj_tolerance {
+    double rtol, atol;
+    double atol_of_largest; /* added: this part of the largest expected magnitude */
+} vj_tolerance;
+/* Prints one line that begins with `label`; VJ_OK or VJ_DIFFERS. */
+vj_status vj_compare(const char *label, const vj_array *got, const vj_array *want, const vj_tolerance *tolerance);
+/* --expect NAME=y.npy, all of them. */
+vj_status vj_expect_all(const vj_command *command, const vj_job *job);
+
+/* pictures.c */
+typedef struct vj_paths {
+    char **at;
+    int32_t count;
+} vj_paths;
+/* What cannot be listed has been said; the rest is there all the same. */
+vj_status vj_paths_find(const vj_command *command, vj_paths *paths);
+void vj_paths_free(vj_paths *paths);
+
+/* labels.c: a picture's results on stdout */
+vj_status vj_print_labels(const vj_command *command, const char *file, const vj_recipe *recipe, const float *row,
+                          int64_t classes);
+void vj_print_summaries(const vj_command *command, const char *file, const vj_array *outputs, int32_t count);
 
 /* classify.c */
-vj_status vj_classify(vj_model *model, const vj_cli_options *o);
+vj_status vj_classify(const vj_command *command);
+/* The pre-processing as a line of the introduction; nothing for models that take no picture. */
+vj_status vj_print_recipe(const vj_command *command, const vj_model *model);
+
+/* test.c, bench.c */
+vj_status vj_run_test(const vj_command *command);
+typedef struct vj_timing {
+    double min_ms, median_ms, p99_ms;
+    int64_t runs;
+} vj_timing;
+vj_status vj_run_bench(const vj_command *command);
+
+/* stats.c: the last line of stdout, when --stats was given; timing may be NULL */
+vj_status vj_print_stats(const vj_command *command, const vj_model *model, const vj_timing *timing);
+
+/* tools.c */
+vj_status vj_run_inspect(const vj_command *command);
+vj_status vj_run_report(const vj_command *command);
+vj_status vj_run_check(const vj_command *command);
+vj_status vj_run_passes_only(const vj_command *command);
+vj_status vj_run_emit(const vj_command *command);
+vj_status vj_run_cache(const vj_command *command);
+vj_status vj_run_targets(void);
+vj_status vj_run_version(void);
 
 #endif

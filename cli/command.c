@@ -1,162 +1,100 @@
-/* command.c - carries out what the command line asks for. */
+/* command.c - what the options mean together: the mode, the words it needs, the options it takes. */
 #include "cli.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
-static double now_ms(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+static const struct {
+    vj_mode mode;
+    const char *what;
+} modes[] = {
+    {VJ_MODE_INTRODUCE, "introducing a model"},
+    {VJ_MODE_PICTURES, "classifying pictures"},
+    {VJ_MODE_TENSORS, "running tensors"},
+    {VJ_MODE_BENCH, "--bench"},
+    {VJ_MODE_TEST, "--test"},
+    {VJ_MODE_INSPECT, "--inspect"},
+    {VJ_MODE_REPORT, "--report"},
+    {VJ_MODE_CHECK, "--check"},
+    {VJ_MODE_PASSES, "running passes alone"},
+    {VJ_MODE_EMIT, "--emit"},
+    {VJ_MODE_CACHE, "vitjit cache"},
+    {VJ_MODE_TARGETS, "vitjit targets"},
+    {VJ_MODE_VERSION, "--version"},
+    {VJ_MODE_HELP, "--help"},
+};
+
+static const char *mode_name(uint32_t mode) {
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++)
+        if ((uint32_t)modes[i].mode == mode) return modes[i].what;
+    return "this";
 }
 
-static void log_line(void *self, vj_log_level level, const char *text) {
-    const vj_cli_options *o = self;
-    if (level == VJ_LOG_WARNING && !o->quiet) fprintf(stderr, "vitjit: warning: %s\n", text);
+static bool one_bit(uint32_t bits) { return (bits & (bits - 1)) == 0; }
+
+/* What a command without a mode's option is about. */
+static vj_mode implied(const vj_command *c) {
+    if (c->words.count > 1) return VJ_MODE_PICTURES;
+    if (c->inputs.count || c->output || c->expects.count) return VJ_MODE_TENSORS;
+    return c->print_after || c->stop_after ? VJ_MODE_PASSES : VJ_MODE_INTRODUCE;
 }
 
-static void set_options(const vj_cli_options *o, vj_options *options) {
-    vj_options_init(options);
-    options->threads = o->threads > 1024 ? 1024 : (int32_t)o->threads;
-    options->cpu = o->cpu;
-    options->cache = o->no_cache ? "" : o->cache;
-    options->shapes = o->shapes;
-    options->shape_count = o->shape_count;
-    options->also_outputs = o->also;
-    options->also_output_count = o->also_count;
-    options->use_orc = o->jit != NULL;
-    options->log = log_line;
-    options->log_self = (void *)(uintptr_t)o;
-}
-
-typedef vj_status (*text_call)(const vj_compile_request *request, char **text, char *error, size_t error_bytes);
-
-static vj_status print_text(text_call call, const vj_compile_request *request) {
-    char *text = NULL, error[4096] = "";
-    vj_status status = call(request, &text, error, sizeof error);
-    if (text) fputs(text, stdout);
-    free(text);
-    return status ? vj_say(status, error[0] ? NULL : request->path, NULL, "%s", error) : VJ_OK;
-}
-
-static vj_status emit(const vj_compiler_api *api, const vj_compile_request *request, const vj_cli_options *o) {
-    vj_emit_request e = {.output = o->file, .prefix = o->prefix, .weights_file = -1};
-    e.what = o->emit_obj ? VJ_EMIT_OBJ : o->emit_asm ? VJ_EMIT_ASM : o->emit_llvm ? VJ_EMIT_LL : VJ_EMIT_IR;
-    if (o->weights) e.weights_file = strcmp(o->weights, "file") == 0;
-    char *summary = NULL, error[4096] = "";
-    vj_status status = api->emit(request, &e, &summary, error, sizeof error);
-    if (status) return vj_say(status, NULL, NULL, "%s", error);
-    if (summary) puts(summary);
-    free(summary);
+static vj_status find_mode(vj_command *c) {
+    const char *first = c->words.count ? c->words.at[0] : NULL;
+    if (c->asked_modes & VJ_MODE_HELP)
+        c->mode = VJ_MODE_HELP;
+    else if (c->asked_modes & VJ_MODE_VERSION)
+        c->mode = VJ_MODE_VERSION;
+    else if (!first)
+        return vj_say(VJ_USAGE, NULL, "no model is given\n  hint: vitjit --help says how to use it");
+    else if (strcmp(first, "cache") == 0)
+        c->mode = VJ_MODE_CACHE;
+    else if (strcmp(first, "targets") == 0)
+        c->mode = VJ_MODE_TARGETS;
+    else if (!one_bit(c->asked_modes)) {
+        const uint32_t lowest = c->asked_modes & (~c->asked_modes + 1);
+        const uint32_t rest = c->asked_modes & ~lowest;
+        return vj_say(VJ_USAGE, NULL, "%s and %s: one at a time", mode_name(lowest), mode_name(rest & (~rest + 1)));
+    } else
+        c->mode = c->asked_modes ? (vj_mode)c->asked_modes : implied(c);
     return VJ_OK;
 }
 
-/* What the compiler does alone, without a run. */
-static vj_status tool(const vj_compile_request *request, const vj_cli_options *o) {
-    const vj_compiler_api *api;
-    vj_status status = vj_compiler_open(&api);
-    if (status) return vj_say(status, NULL, NULL, "%s", vj_error_message());
-    if (o->inspect) return print_text(api->inspect, request);
-    if (o->report) return print_text(api->report, request);
-    if (o->check && api->check) return print_text(api->check, request);
-    if (!o->check && api->emit) return emit(api, request, o);
-    return vj_say(VJ_USAGE, request->path, NULL, "the installed compiler library cannot do this");
-}
-
-static vj_status run(vj_model *model, const vj_cli_options *o, double compiled_ms) {
-    vj_io io;
-    vj_bench bench;
-    const bool introduce = !o->quiet && !o->output && !o->expect_count && !(o->bench > 0) && !o->stats;
-    if (introduce) fputs(vj_model_introduction(model), stdout);
-    vj_status status = vj_io_open(model, o, &io);
-    const double start = now_ms();
-    if (!status && (status = vj_run(io.session))) vj_say(status, o->model, NULL, "%s", vj_error_message());
-    if (!status && introduce) {
-        int64_t weights = 0, arena = 0;
-        vj_plan_bytes(model, io.n, &weights, &arena);
-        printf("memory: %lld bytes of weights, %lld bytes of arena for %lld images\n", (long long)weights,
-               (long long)arena, (long long)io.n);
-        printf("CPU: %s; ready after %.1f ms, first run %.2f ms on %d threads\n", model->cpu, compiled_ms,
-               now_ms() - start, vj_model_parts(model));
-        vj_io_print(&io, stdout);
+static vj_status judge_words(vj_command *c) {
+    if (c->mode == VJ_MODE_CACHE) {
+        if (c->words.count == 2 && strcmp(c->words.at[1], "ls") == 0) return VJ_OK;
+        return vj_say(VJ_USAGE, NULL, "vitjit cache wants one word: ls");
     }
-    if (!status && o->output) status = vj_io_write(&io, o->output);
-    vj_status differs = status ? VJ_OK : vj_expect(&io, o);
-    if (!status && o->bench > 0 && !(status = vj_bench_run(&io, o->bench, &bench))) {
-        vj_model_stats s = {.size = sizeof s};
-        vj_model_get_stats(model, &s);
-        printf("min %.3f ms  median %.3f ms  p99 %.3f ms  %.1f GFLOP/s  %.1f images/s  (%lld runs)\n", bench.min_ms,
-               bench.median_ms, bench.p99_ms, s.flops_per_image * (double)io.n / bench.median_ms * 1e-6,
-               (double)io.n * 1e3 / bench.median_ms, (long long)bench.runs);
-    }
-    if (!status && o->stats) status = vj_print_stats(&io, o->bench > 0 ? &bench : NULL);
-    vj_io_close(&io);
-    return status ? status : differs;
-}
-
-static vj_status with_model(const vj_cli_options *o) {
-    vj_options options;
-    set_options(o, &options);
-    vj_compile_request request = {.path = o->model,
-                                  .options = &options,
-                                  .fixed_batch = o->batch,
-                                  .print_after = o->print_after,
-                                  .stop_after = o->stop_after,
-                                  .disabled_passes = o->disabled,
-                                  .disabled_pass_count = o->disabled_count,
-                                  .pass_limit = (int32_t)o->pass_limit};
-    if (o->inspect || o->report || o->check || o->emit_obj || o->emit_asm || o->emit_llvm || o->emit_ir)
-        return tool(&request, o);
-    const double start = now_ms();
-    vj_model *model;
-    vj_status status = vj_compile_with(&request, &model);
-    if (status) return vj_say(status, NULL, NULL, "%s", vj_error_message());
-    if (o->picture_count)
-        status = vj_classify(model, o);
-    else if (o->test_count)
-        status = vj_run_tests(model, o);
-    else
-        status = run(model, o, now_ms() - start);
-    vj_model_free(model);
-    return status;
-}
-
-static vj_status version(void) {
-    const vj_compiler_api *api;
-    printf("vitjit %s\n", vj_version());
-    if (vj_compiler_open(&api) == VJ_OK) printf("LLVM %s\n", api->llvm_version);
-    const uint32_t has = vj_cpu_features();
-    printf("host CPU: %s, %d available\n",
-           has & VJ_CPU_AVX512     ? "x86-64-v4"
-           : has & VJ_CPU_AVX2_FMA ? "x86-64-v3"
-                                   : "baseline",
-           vj_cpu_available());
+    if (c->mode == VJ_MODE_HELP || c->mode == VJ_MODE_VERSION) return VJ_OK;
+    if (c->mode == VJ_MODE_TARGETS)
+        return c->words.count == 1 ? VJ_OK : vj_say(VJ_USAGE, NULL, "vitjit targets takes no more words");
+    c->model = c->words.at[0];
+    if (!*c->model) return vj_say(VJ_USAGE, NULL, "the model's name is empty");
+    if (c->mode == VJ_MODE_TEST && c->words.count < 2)
+        return vj_say(VJ_USAGE, NULL, "--test wants folders with input_0.pb, output_0.pb, ...");
+    if (c->words.count > 1 && c->mode != VJ_MODE_PICTURES && c->mode != VJ_MODE_TEST)
+        return vj_say(VJ_USAGE, NULL, "'%s': %s takes one model and no more words", c->words.at[1], mode_name(c->mode));
     return VJ_OK;
 }
 
-static vj_status dispatch(const vj_cli_options *o) {
-    if (o->help) {
-        vj_print_help(stdout);
-        return VJ_OK;
-    }
-    if (o->version) return version();
-    if (!o->model) return vj_say(VJ_USAGE, NULL, "vitjit --help", "no model is given");
-    if (strcmp(o->model, "cache") == 0 && o->picture_count == 1 && strcmp(o->pictures[0], "ls") == 0) {
-        vj_status status = vj_cache_list(o->cache, stdout);
-        return status ? vj_say(status, NULL, NULL, "%s", vj_error_message()) : VJ_OK;
-    }
-    return with_model(o);
+vj_status vj_command_read(int argc, char **argv, vj_command *c) {
+    *c = (vj_command){.seconds = 3, .rtol = 1e-3, .pass_limit = -1};
+    vj_status status = vj_options_parse(argc, argv, c);
+    if (status == VJ_OK) status = find_mode(c);
+    if (status == VJ_OK) status = judge_words(c);
+    if (status) return status;
+    const char *misplaced = vj_options_misplaced(c);
+    if (misplaced) return vj_say(VJ_USAGE, NULL, "%s means nothing with %s", misplaced, mode_name(c->mode));
+    if (c->no_cache && c->cache) return vj_say(VJ_USAGE, NULL, "--cache and --no-cache: one of them");
+    if (c->output && !*c->output) return vj_say(VJ_USAGE, NULL, "--output wants a folder's name");
+    return VJ_OK;
 }
 
-int vj_cli(int argc, char **argv) {
-    vj_cli_options o;
-    vj_status status = VJ_USAGE;
-    if (vj_read_options(argc, argv, &o)) status = dispatch(&o);
-    free(o.pictures);
-    if (fflush(stdout) != 0 || ferror(stdout)) {
-        if (!status) status = vj_say(VJ_SYSTEM, NULL, NULL, "stdout cannot be written");
-    }
-    return (int)status;
+void vj_command_free(vj_command *c) {
+    free(c->words.at);
+    free(c->inputs.at);
+    free(c->expects.at);
+    free(c->shapes.at);
+    free(c->also_outputs.at);
+    free(c->disabled_passes.at);
 }

@@ -1,254 +1,311 @@
-/* options.c - the table of options: parsing and --help come from it. */
+/* options.c - one table of options: it drives parsing, --help, the modes that take each, and suggestions. */
 #include "cli.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum kind { FLAG, TEXT, INTEGER, NUMBER, SECONDS, REPEAT, PAIRS, SHAPES, FOLDERS } kind;
+typedef enum kind {
+    FLAG,   /* a bool */
+    MODE,   /* chooses what is done; `number` is the vj_mode */
+    EMIT,   /* the same, and `number` is the vj_emit */
+    BENCH,  /* a mode with a number of seconds behind it, or not */
+    TEXT,   /* a string */
+    COUNT,  /* an integer from `number` up */
+    NUMBER, /* a finite number >= 0 */
+    CHOICE, /* one of the words in `value`, parted by '|' */
+    LIST    /* repeatable strings */
+} kind;
 
-typedef struct option_row {
-    const char *name, *value; /* NULL value: none */
+typedef struct option {
+    const char *name;
+    char letter; /* of the short form, or 0 */
     kind kind;
-    size_t at, count_at; /* in vj_cli_options */
+    int64_t number;
+    size_t field;      /* of vj_command */
+    const char *value; /* how --help names it */
+    uint32_t modes;    /* that take it */
     const char *about;
-} option_row;
+} option;
 
-#define AT(field) offsetof(vj_cli_options, field)
+#define RUNS     (VJ_MODE_INTRODUCE | VJ_MODE_PICTURES | VJ_MODE_TENSORS | VJ_MODE_BENCH | VJ_MODE_TEST)
+#define COMPILES (RUNS | VJ_MODE_REPORT | VJ_MODE_CHECK | VJ_MODE_PASSES | VJ_MODE_EMIT)
+#define MODELS   (COMPILES | VJ_MODE_INSPECT)
+#define ANY      UINT32_MAX
+#define PICTURES (VJ_MODE_PICTURES | VJ_MODE_INTRODUCE)
+#define FIELD(f) offsetof(vj_command, f)
 
-static const option_row table[] = {
-    {"--input", "NAME=X.npy", PAIRS, AT(inputs), AT(input_count), "an input from a file; inputs not given are seeded"},
-    {"--output", "DIR", TEXT, AT(output), 0, "write each output to DIR/NAME.npy"},
-    {"--inspect", NULL, FLAG, AT(inspect), 0, "say what the model is; works on unsupported models too"},
-    {"--test", "DIR...", FOLDERS, AT(tests), AT(test_count), "run ONNX test data: input_N.pb, output_N.pb"},
-    {"--bench", "[SECONDS]", SECONDS, AT(bench), 0, "latency: min, median, p99"},
-    {"--emit-obj", NULL, FLAG, AT(emit_obj), 0, "write an object file, its header, and the weights"},
-    {"--emit-asm", NULL, FLAG, AT(emit_asm), 0, "write assembly"},
-    {"--emit-llvm", NULL, FLAG, AT(emit_llvm), 0, "write LLVM IR"},
-    {"--emit-ir", NULL, FLAG, AT(emit_ir), 0, "write vitjit's own IR"},
-    {"-o", "PATH", TEXT, AT(file), 0, "where --emit-* writes"},
-    {"--prefix", "NAME", TEXT, AT(prefix), 0, "of the object's symbols; made from the file's name otherwise"},
-    {"--weights", "file|object", TEXT, AT(weights), 0, "where --emit-obj puts weights; a file above 64 MiB otherwise"},
-    {"--shape", "NAME=1x3x224x224", SHAPES, AT(shapes), AT(shape_count),
-     "sizes of an input that the model leaves open"},
-    {"--batch", "N", INTEGER, AT(batch), 0, "images a run"},
-    {"-j", "THREADS", INTEGER, AT(threads), 0, "threads of a run; all otherwise"},
-    {"--precision", "f32", TEXT, AT(precision), 0, "of the products"},
-    {"--cpu", "NAME", TEXT, AT(cpu), 0, "x86-64, x86-64-v3, x86-64-v4; the host's otherwise"},
-    {"--cache", "DIR", TEXT, AT(cache), 0, "the cache's folder; $VITJIT_CACHE otherwise"},
-    {"--no-cache", NULL, FLAG, AT(no_cache), 0, "neither read nor write a cache"},
-    {"--report", NULL, FLAG, AT(report), 0, "which blocks were fused, and why others were not"},
-    {"--check", NULL, FLAG, AT(check), 0, "run each kernel beside the evaluator; name the first that differs"},
-    {"--stats", NULL, FLAG, AT(stats), 0, "figures as one JSON object, the last line of stdout"},
-    {"--expect", "NAME=Y.npy", PAIRS, AT(expects), AT(expect_count), "compare an output; status 4 when it differs"},
-    {"--rtol", "X", NUMBER, AT(rtol), 0, "for --expect and --test: relative to the largest value; 1e-4"},
-    {"--atol", "X", NUMBER, AT(atol), 0, "for --expect and --test: absolute; 1e-6"},
-    {"--also-output", "VALUE", REPEAT, AT(also), AT(also_count), "a named value of the graph becomes an output"},
-    {"--topk", "K", INTEGER, AT(topk), 0, "classes to print"},
-    {"--labels", "FILE", TEXT, AT(labels), 0, "names of classes"},
-    {"--format", "text|jsonl", TEXT, AT(format), 0, "of classes"},
-    {"--mean", "X,Y,Z", TEXT, AT(mean), 0, "pre-processing of pictures"},
-    {"--std", "X,Y,Z", TEXT, AT(std), 0, "pre-processing of pictures"},
-    {"--resize", "N", TEXT, AT(resize), 0, "pre-processing of pictures"},
-    {"--crop-pct", "X", TEXT, AT(crop_pct), 0, "pre-processing of pictures"},
-    {"--interpolation", "NAME", TEXT, AT(interpolation), 0, "pre-processing of pictures"},
-    {"--print-after", "PASS", TEXT, AT(print_after), 0, "dump the program after a pass, or after all"},
-    {"--stop-after", "PASS", TEXT, AT(stop_after), 0, "stop there"},
-    {"--disable-pass", "PASS", REPEAT, AT(disabled), AT(disabled_count), "leave a pass out"},
-    {"--pass-limit", "N", INTEGER, AT(pass_limit), 0, "rewrites in all"},
-    {"--jit", "orc", TEXT, AT(jit), 0, "load code through LLVM's ORC"},
-    {"--quiet", NULL, FLAG, AT(quiet), 0, "no warnings, no introduction"},
-    {"--version", NULL, FLAG, AT(version), 0, "versions and the host CPU"},
-    {"--help", NULL, FLAG, AT(help), 0, "this text"},
+/* A row without a kind's name is a heading of --help. */
+// clang-format off
+static const option table[] = {
+    {.about = "What to do (without any: classify the pictures, run the tensors, or introduce the model)"},
+    {"--inspect", 0, MODE, VJ_MODE_INSPECT, 0, NULL, ANY, "introduce the model without compiling; unsupported models too"},
+    {"--test", 0, MODE, VJ_MODE_TEST, 0, NULL, ANY, "the words behind MODEL are ONNX test-data sets: run and compare"},
+    {"--bench", 0, BENCH, VJ_MODE_BENCH, FIELD(seconds), "[SECONDS]", ANY, "measure for that long (3): min, median, p99, GFLOP/s, images/s"},
+    {"--report", 0, MODE, VJ_MODE_REPORT, 0, NULL, ANY, "what was fused, and what was not and why"},
+    {"--check", 0, MODE, VJ_MODE_CHECK, 0, NULL, ANY, "run every kernel beside the evaluator; name the first that differs"},
+    {"--emit-obj", 0, EMIT, VJ_EMIT_OBJ, 0, NULL, ANY, "write STEM.o, STEM.h and, for large models, STEM.weights"},
+    {"--emit-asm", 0, EMIT, VJ_EMIT_ASM, 0, NULL, ANY, "write STEM.s"},
+    {"--emit-llvm", 0, EMIT, VJ_EMIT_LL, 0, NULL, ANY, "write STEM.ll"},
+    {"--emit-ir", 0, EMIT, VJ_EMIT_IR, 0, NULL, ANY, "write STEM.ir"},
+
+    {.about = "Running"},
+    {"--input", 0, LIST, 0, FIELD(inputs), "NAME=x.npy", VJ_MODE_TENSORS | VJ_MODE_BENCH, "an input's value (repeat); with none: seeded values"},
+    {"--output", 0, TEXT, 0, FIELD(output), "DIR", VJ_MODE_TENSORS | VJ_MODE_PICTURES, "write every output to DIR/NAME.npy"},
+    {"--expect", 0, LIST, 0, FIELD(expects), "NAME=y.npy", VJ_MODE_TENSORS, "compare an output (repeat); exit status 4 when it differs"},
+    {"--rtol", 0, NUMBER, 0, FIELD(rtol), "X", VJ_MODE_TENSORS | VJ_MODE_TEST, "relative tolerance of comparisons (1e-3)"},
+    {"--atol", 0, NUMBER, 0, FIELD(atol), "X", VJ_MODE_TENSORS | VJ_MODE_TEST, "absolute tolerance (--test: 1e-7; --expect: 1e-5 of the largest)"},
+    {"--batch", 0, COUNT, 1, FIELD(batch), "N", MODELS, "images a run (1)"},
+    {"--threads", 'j', COUNT, 1, FIELD(threads), "N", MODELS, "threads (as many CPUs as the process may use)"},
+    {"--stats", 0, FLAG, 0, FIELD(stats), NULL, RUNS | VJ_MODE_REPORT, "one JSON object as the last line of stdout"},
+    {"--quiet", 0, FLAG, 0, FIELD(quiet), NULL, ANY, "results and errors only"},
+
+    {.about = "Pictures"},
+    {"--topk", 0, COUNT, 1, FIELD(topk), "K", VJ_MODE_PICTURES, "so many labels a picture (5)"},
+    {"--format", 0, CHOICE, 0, FIELD(format), "text|jsonl", VJ_MODE_PICTURES, "a table, or a JSON object a picture"},
+    {"--labels", 0, TEXT, 0, FIELD(labels), "FILE", PICTURES, "a label a line, or JSON"},
+    {"--mean", 0, TEXT, 0, FIELD(mean), "M[,M,M]", PICTURES, "pre-processing: (pixel / 255 - mean) / std"},
+    {"--std", 0, TEXT, 0, FIELD(std), "S[,S,S]", PICTURES, NULL},
+    {"--resize", 0, TEXT, 0, FIELD(resize), "N|HxW", PICTURES, "the shorter side, or both, before the crop"},
+    {"--crop-pct", 0, TEXT, 0, FIELD(crop_pct), "X", PICTURES, "the input's side as a part of the resized shorter side"},
+    {"--interpolation", 0, TEXT, 0, FIELD(interpolation), "NAME", PICTURES, "nearest, box, bilinear, hamming, bicubic, lanczos"},
+
+    {.about = "Compiling"},
+    {"--shape", 0, LIST, 0, FIELD(shapes), "NAME=1x3x224x224", MODELS, "sizes for an input whose dims the model leaves open (repeat)"},
+    {"--also-output", 0, LIST, 0, FIELD(also_outputs), "VALUE", COMPILES, "a named value of the graph becomes an output too (repeat)"},
+    {"--precision", 0, CHOICE, 0, FIELD(precision), "f32", MODELS, "what products are computed in"},
+    {"--cpu", 0, TEXT, 0, FIELD(cpu), "NAME", MODELS, "the CPU to make code for (see `vitjit targets`)"},
+    {"--target", 0, TEXT, 0, FIELD(target), "TRIPLE", MODELS, "the machine to make code for; its baseline CPU without --cpu"},
+    {"--cache", 0, TEXT, 0, FIELD(cache), "DIR", MODELS | VJ_MODE_CACHE, "where compiled models are kept ($VITJIT_CACHE, ~/.cache/vitjit)"},
+    {"--no-cache", 0, FLAG, 0, FIELD(no_cache), NULL, MODELS, "compile anew, keep nothing"},
+    {"--output-path", 'o', TEXT, 0, FIELD(emit_path), "PATH", VJ_MODE_EMIT, "a file or a folder (the current folder)"},
+    {"--prefix", 0, TEXT, 0, FIELD(prefix), "NAME", VJ_MODE_EMIT, "of the object's symbols (the model's file name)"},
+    {"--weights", 0, CHOICE, 0, FIELD(weights), "file|inside", VJ_MODE_EMIT, "beside the object or in it (in it up to 64 MiB)"},
+
+    {.about = "For the compiler's developers"},
+    {"--jit", 0, CHOICE, 0, FIELD(jit), "image|orc", RUNS, "who loads the code: vitjit (image) or LLVM's ORC"},
+    {"--print-after", 0, TEXT, 0, FIELD(print_after), "PASS", COMPILES, "the IR after a pass, or after `all`, to stderr"},
+    {"--stop-after", 0, TEXT, 0, FIELD(stop_after), "PASS", VJ_MODE_PASSES | VJ_MODE_REPORT | VJ_MODE_EMIT, "no pass behind this one"},
+    {"--disable-pass", 0, LIST, 0, FIELD(disabled_passes), "PASS", COMPILES, "leave a pass out (repeat)"},
+    {"--pass-limit", 0, COUNT, 0, FIELD(pass_limit), "N", COMPILES, "so many rewrites in all, then no more: to bisect"},
+
+    {.about = "Help"},
+    {"--version", 0, MODE, VJ_MODE_VERSION, 0, NULL, ANY, "versions of vitjit and LLVM, and this machine's CPU"},
+    {"--help", 'h', MODE, VJ_MODE_HELP, 0, NULL, ANY, NULL},
 };
-enum { ROWS = sizeof table / sizeof *table };
+// clang-format on
+#define ROWS ((int32_t)(sizeof table / sizeof table[0]))
 
-vj_status vj_say(vj_status status, const char *file, const char *hint, const char *format, ...) {
-    va_list args;
-    va_start(args, format);
-    fputs("vitjit: ", stderr);
-    if (file) fprintf(stderr, "%s: ", file);
-    vfprintf(stderr, format, args);
-    va_end(args);
-    fputc('\n', stderr);
-    if (hint) fprintf(stderr, "  hint: %s\n", hint);
-    return status;
-}
-
-void vj_print_help(FILE *out) {
-    fputs("vitjit MODEL.onnx                                 introduce the model, one run on seeded inputs\n"
-          "vitjit MODEL.onnx IMAGE...                        classify pictures\n"
-          "vitjit MODEL.onnx --input NAME=x.npy --output DIR run on tensors\n"
-          "vitjit MODEL.onnx --emit-obj                      an object file and its header\n"
-          "vitjit cache ls\n\n",
+void vj_options_help(FILE *out) {
+    fputs("usage: vitjit MODEL.onnx IMAGE...                        classify pictures (JPEG, PNG; folders; - for a "
+          "list on stdin)\n"
+          "       vitjit MODEL.onnx --input NAME=x.npy --output DIR run on tensors\n"
+          "       vitjit MODEL.onnx                                 introduce the model, run it once on seeded inputs\n"
+          "       vitjit MODEL.onnx --inspect|--test DIR...|--bench [SECONDS]|--report|--check|--emit-...\n"
+          "       vitjit cache ls                                   what the cache holds\n"
+          "       vitjit targets                                    CPUs that code can be made for\n",
           out);
     for (int32_t i = 0; i < ROWS; i++) {
-        char left[64];
-        snprintf(left, sizeof left, "%s%s%s", table[i].name, table[i].value ? " " : "",
-                 table[i].value ? table[i].value : "");
-        fprintf(out, "  %-28s %s\n", left, table[i].about);
-    }
-    fputs("\nstatus: 0 done, 1 usage, 2 bad model or input, 3 not supported, 4 differs, 5 the machine failed\n", out);
-}
-
-/* Levenshtein's distance, for the nearest option. */
-static size_t distance(const char *a, const char *b) {
-    size_t row[64], n = strlen(b);
-    if (n > 62) return 99;
-    for (size_t j = 0; j <= n; j++)
-        row[j] = j;
-    for (size_t i = 0; a[i]; i++) {
-        size_t corner = row[0];
-        row[0] = i + 1;
-        for (size_t j = 1; j <= n; j++) {
-            size_t best = corner + (a[i] != b[j - 1]);
-            corner = row[j];
-            if (row[j] + 1 < best) best = row[j] + 1;
-            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
-            row[j] = best;
-        }
-    }
-    return row[n];
-}
-
-static bool unknown(const char *name) {
-    const option_row *best = &table[0];
-    for (int32_t i = 1; i < ROWS; i++)
-        if (distance(name, table[i].name) < distance(name, best->name)) best = &table[i];
-    char hint[128];
-    snprintf(hint, sizeof hint, "did you mean %s? --help lists all", best->name);
-    vj_say(VJ_USAGE, NULL, hint, "unknown option %s", name);
-    return false;
-}
-
-static bool number(const char *option, const char *text, double *out) {
-    char *end;
-    *out = strtod(text, &end);
-    if (end != text && *end == 0 && *out >= 0 && *out < 1e18) return true;
-    vj_say(VJ_USAGE, NULL, NULL, "%s wants a number, not '%s'", option, text);
-    return false;
-}
-
-static bool split(const char *option, const char *text, vj_pair *pair) {
-    const char *equals = strrchr(text, '=');
-    char *name =
-        equals && equals > text ? strndup(text, (size_t)(equals - text)) : NULL; /* lives as long as the program */
-    if (!name) {
-        vj_say(VJ_USAGE, NULL, NULL, "%s wants NAME=VALUE, not '%s'", option, text);
-        return false;
-    }
-    *pair = (vj_pair){name, equals + 1};
-    return true;
-}
-
-static bool shape(const char *option, const char *text, vj_shape *out) {
-    vj_pair pair;
-    if (!split(option, text, &pair)) return false;
-    *out = (vj_shape){.name = pair.name};
-    const char *at = pair.value;
-    do {
-        char *end;
-        errno = 0;
-        long long dim = strtoll(at, &end, 10);
-        if (end == at || dim < 1 || errno || out->rank == VJ_MODEL_MAX_RANK) break;
-        out->dims[out->rank++] = dim;
-        if (*end == 0) return true;
-        at = end + 1;
-        if (*end != 'x' && *end != ',') break;
-    } while (true);
-    vj_say(VJ_USAGE, NULL, NULL, "%s wants NAME=1x3x224x224, not '%s'", option, text);
-    return false;
-}
-
-static bool repeat(const option_row *row, const char *text, void *field, int32_t *count) {
-    if (*count == VJ_MAX_REPEATS) {
-        vj_say(VJ_USAGE, NULL, NULL, "%s is given more than %d times", row->name, VJ_MAX_REPEATS);
-        return false;
-    }
-    int32_t i = (*count)++;
-    if (row->kind == PAIRS) return split(row->name, text, &((vj_pair *)field)[i]);
-    if (row->kind == SHAPES) return shape(row->name, text, &((vj_shape *)field)[i]);
-    ((const char **)field)[i] = text;
-    return true;
-}
-
-/* Sets one option; *i is moved past its value. */
-static bool take(const option_row *row, const char *value, int argc, char **argv, int *i, vj_cli_options *o) {
-    void *field = (char *)o + row->at;
-    int32_t *count = (int32_t *)(void *)((char *)o + row->count_at);
-    double x;
-    if (row->kind == FLAG) {
-        *(int32_t *)field = 1;
-        return true;
-    }
-    if (row->kind == SECONDS) {
-        char *end;
-        *(double *)field = 3;
-        if (!value && *i + 1 < argc && strtod(argv[*i + 1], &end) >= 0 && end != argv[*i + 1] && *end == 0)
-            value = argv[++*i];
-        return !value || number(row->name, value, field);
-    }
-    if (!value && *i + 1 < argc) value = argv[++*i];
-    if (!value) {
-        vj_say(VJ_USAGE, NULL, NULL, "%s wants %s", row->name, row->value);
-        return false;
-    }
-    switch (row->kind) {
-    case TEXT:
-        *(const char **)field = value;
-        return true;
-    case NUMBER:
-        return number(row->name, value, field);
-    case INTEGER:
-        if (!number(row->name, value, &x)) return false;
-        *(int64_t *)field = (int64_t)x;
-        if (x == (double)*(int64_t *)field && (x >= 1 || row->at == AT(pass_limit))) return true;
-        vj_say(VJ_USAGE, NULL, NULL, "%s wants a whole number from 1 on, not '%s'", row->name, value);
-        return false;
-    case FOLDERS:
-        if (!repeat(row, value, field, count)) return false;
-        while (*i + 1 < argc && argv[*i + 1][0] != '-')
-            if (!repeat(row, argv[++*i], field, count)) return false;
-        return true;
-    default:
-        return repeat(row, value, field, count);
-    }
-}
-
-bool vj_read_options(int argc, char **argv, vj_cli_options *o) {
-    *o = (vj_cli_options){.pass_limit = -1, .rtol = 1e-4, .atol = 1e-6, .topk = 0};
-    o->pictures = calloc((size_t)argc + 1, sizeof *o->pictures);
-    for (int i = 1; i < argc && o->pictures; i++) {
-        const char *arg = argv[i];
-        if (arg[0] != '-' || arg[1] == 0) {
-            if (o->model)
-                o->pictures[o->picture_count++] = arg;
-            else
-                o->model = arg;
+        const option *o = &table[i];
+        if (!o->name) {
+            fprintf(out, "\n%s\n", o->about);
             continue;
         }
-        const char *equals = strncmp(arg, "--", 2) == 0 ? strchr(arg, '=') : NULL;
-        size_t length = equals ? (size_t)(equals - arg) : strlen(arg);
-        const char *value = equals ? equals + 1 : NULL;
-        if (strncmp(arg, "-j", 2) == 0 && arg[2]) {
-            length = 2;
-            value = arg + 2;
+        char left[64], letter[8] = "";
+        if (o->letter) snprintf(letter, sizeof letter, "-%c, ", o->letter);
+        snprintf(left, sizeof left, "%s%s%s%s", letter, o->name, o->value ? " " : "", o->value ? o->value : "");
+        fprintf(out, o->about ? "  %-28s %s\n" : "  %s\n", left, o->about);
+    }
+    fputs("\nExit status: 0 done, 1 usage, 2 the model or an input is bad, 3 not supported, 4 a result differs, 5 the "
+          "machine "
+          "failed us.\n",
+          out);
+}
+
+/* Edits that turn a into b: insertions, deletions, exchanges of a letter (Levenshtein 1966). */
+static int32_t distance(const char *a, size_t a_length, const char *b) {
+    enum { MOST = 40 };
+    int32_t row[MOST + 1];
+    const size_t b_length = strlen(b);
+    if (a_length > MOST || b_length > MOST) return MOST;
+    for (size_t j = 0; j <= b_length; j++)
+        row[j] = (int32_t)j;
+    for (size_t i = 1; i <= a_length; i++) {
+        int32_t corner = row[0];
+        row[0] = (int32_t)i;
+        for (size_t j = 1; j <= b_length; j++) {
+            int32_t least = corner + (a[i - 1] != b[j - 1]);
+            if (row[j] + 1 < least) least = row[j] + 1;
+            if (row[j - 1] + 1 < least) least = row[j - 1] + 1;
+            corner = row[j];
+            row[j] = least;
         }
-        const option_row *row = NULL;
-        for (int32_t k = 0; k < ROWS && !row; k++)
-            if (strlen(table[k].name) == length && strncmp(table[k].name, arg, length) == 0) row = &table[k];
-        if (!row) return unknown(arg);
-        if (!take(row, value, argc, argv, &i, o)) return false;
     }
-    if (o->precision && strcmp(o->precision, "f32") != 0) {
-        vj_say(VJ_USAGE, NULL, "--precision f32", "unknown precision '%s'", o->precision);
-        return false;
+    return row[b_length];
+}
+
+static vj_status unknown(const char *word, size_t length) {
+    const option *best = NULL;
+    int32_t least = 1 + (int32_t)length / 3;
+    for (int32_t i = 0; i < ROWS; i++) {
+        if (!table[i].name) continue;
+        int32_t d = distance(word, length, table[i].name);
+        if (length > 3 && strncmp(word, table[i].name, length) == 0) d = 0;
+        if (d < least) {
+            least = d;
+            best = &table[i];
+        }
     }
-    if (o->jit && strcmp(o->jit, "orc") != 0) {
-        vj_say(VJ_USAGE, NULL, "--jit orc", "unknown loader '%s'", o->jit);
-        return false;
+    vj_say(VJ_USAGE, NULL, "unknown option '%.*s'", (int)length, word);
+    if (best)
+        vj_say_hint("did you mean %s?", best->name);
+    else
+        vj_say_hint("vitjit --help lists all options");
+    return VJ_USAGE;
+}
+
+static const option *find(const char *word, size_t length) {
+    for (int32_t i = 0; i < ROWS; i++) {
+        const char *name = table[i].name;
+        if (name && strlen(name) == length && strncmp(name, word, length) == 0) return &table[i];
     }
-    return o->pictures != NULL;
+    return NULL;
+}
+
+static const option *find_letter(char letter) {
+    for (int32_t i = 0; i < ROWS; i++)
+        if (table[i].name && table[i].letter == letter) return &table[i];
+    return NULL;
+}
+
+static bool push(vj_list *list, const char *text) {
+    const char **more = realloc(list->at, (size_t)(list->count + 1) * sizeof *more);
+    if (!more) return false;
+    list->at = more;
+    more[list->count++] = text;
+    return true;
+}
+
+static bool is_number(const char *text, double *value) {
+    char *end;
+    errno = 0;
+    *value = strtod(text, &end);
+    return end != text && !*end && errno == 0 && *value >= 0 && *value <= 1e300;
+}
+
+static vj_status set_count(const option *o, const char *value, int64_t *out) {
+    char *end;
+    errno = 0;
+    const long long n = strtoll(value, &end, 10);
+    if (end == value || *end || errno || n < o->number || n > INT32_MAX)
+        return vj_say(VJ_USAGE, NULL, "%s wants a whole number from %lld up, not '%s'", o->name, (long long)o->number,
+                      value);
+    *out = n;
+    return VJ_OK;
+}
+
+static vj_status set_choice(const option *o, const char *value, const char **out) {
+    const size_t length = strlen(value);
+    for (const char *word = o->value; length > 0;) {
+        const char *end = strchr(word, '|');
+        const size_t word_length = end ? (size_t)(end - word) : strlen(word);
+        if (word_length == length && strncmp(word, value, length) == 0) {
+            *out = value;
+            return VJ_OK;
+        }
+        if (!end) break;
+        word = end + 1;
+    }
+    return vj_say(VJ_USAGE, NULL, "%s wants %s, not '%s'", o->name, o->value, value);
+}
+
+static vj_status set(const option *o, const char *value, vj_command *c) {
+    void *field = (char *)c + o->field;
+    c->given |= UINT64_C(1) << (o - table);
+    switch (o->kind) {
+    case FLAG:
+        *(bool *)field = true;
+        return VJ_OK;
+    case MODE:
+        c->asked_modes |= (uint32_t)o->number;
+        return VJ_OK;
+    case EMIT:
+        if (c->asked_modes & VJ_MODE_EMIT && c->emit != (vj_emit)o->number)
+            return vj_say(VJ_USAGE, NULL, "%s: one --emit option at a time", o->name);
+        c->asked_modes |= VJ_MODE_EMIT;
+        c->emit = (vj_emit)o->number;
+        return VJ_OK;
+    case BENCH:
+        c->asked_modes |= VJ_MODE_BENCH;
+        if (value && !is_number(value, &c->seconds))
+            return vj_say(VJ_USAGE, NULL, "%s wants seconds, not '%s'", o->name, value);
+        return VJ_OK;
+    case TEXT:
+        *(const char **)field = value;
+        return VJ_OK;
+    case COUNT:
+        return set_count(o, value, field);
+    case NUMBER:
+        if (is_number(value, field)) return VJ_OK;
+        return vj_say(VJ_USAGE, NULL, "%s wants a number, not '%s'", o->name, value);
+    case CHOICE:
+        return set_choice(o, value, field);
+    case LIST:
+        return push(field, value) ? VJ_OK : vj_say(VJ_SYSTEM, NULL, "no memory");
+    }
+    return VJ_USAGE;
+}
+
+static bool wants_value(kind k) { return k == TEXT || k == COUNT || k == NUMBER || k == CHOICE || k == LIST; }
+
+/* One option and the value behind it, in the same word or the next; *i is moved past what was used. */
+static vj_status take(int argc, char **argv, int *i, vj_command *c) {
+    const char *word = argv[*i], *value = NULL;
+    const option *o;
+    if (word[1] == '-') {
+        const char *equals = strchr(word, '=');
+        const size_t length = equals ? (size_t)(equals - word) : strlen(word);
+        value = equals ? equals + 1 : NULL;
+        if (!(o = find(word, length))) return unknown(word, length);
+    } else {
+        if (!(o = find_letter(word[1]))) return unknown(word, strlen(word));
+        if (word[2]) value = word + 2;
+    }
+    if (value && !wants_value(o->kind) && o->kind != BENCH) return vj_say(VJ_USAGE, NULL, "%s takes no value", o->name);
+    double seconds;
+    const char *next = *i + 1 < argc ? argv[*i + 1] : NULL;
+    if (!value && ((wants_value(o->kind) && next) || (o->kind == BENCH && next && is_number(next, &seconds)))) {
+        value = next;
+        ++*i;
+    }
+    if (!value && wants_value(o->kind)) return vj_say(VJ_USAGE, NULL, "%s wants a value: %s", o->name, o->value);
+    return set(o, value, c);
+}
+
+vj_status vj_options_parse(int argc, char **argv, vj_command *command) {
+    _Static_assert(ROWS <= 64, "given has a bit an option");
+    bool words_only = false;
+    for (int i = 1; i < argc; i++) {
+        vj_status status = VJ_OK;
+        if (!words_only && strcmp(argv[i], "--") == 0)
+            words_only = true;
+        else if (!words_only && argv[i][0] == '-' && argv[i][1])
+            status = take(argc, argv, &i, command);
+        else if (!push(&command->words, argv[i]))
+            status = vj_say(VJ_SYSTEM, NULL, "no memory");
+        if (status) return status;
+    }
+    return VJ_OK;
+}
+
+const char *vj_options_misplaced(const vj_command *command) {
+    for (int32_t i = 0; i < ROWS; i++)
+        if (command->given >> i & 1 && !(table[i].modes & (uint32_t)command->mode)) return table[i].name;
+    return NULL;
+}
+
+bool vj_option_given(const vj_command *command, const char *name) {
+    const option *o = find(name, strlen(name));
+    return o && (command->given >> (o - table) & 1);
 }

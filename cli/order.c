@@ -1,0 +1,150 @@
+/* order.c - what the command asks of the compiler. */
+#include "cli.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/runtime.h"
+
+static void log_line(void *self, vj_log_level level, const char *text) {
+    if (level != VJ_LOG_INFO) vj_say_warning(self, "%s", text);
+}
+
+/* Asked between steps: never cancels, but shows that work goes on. */
+static int32_t step(void *self) {
+    (void)self;
+    vj_progress_step();
+    return 0;
+}
+
+/* "1x3x224x224" */
+static bool read_dims(const char *text, vj_shape *shape) {
+    for (const char *at = text;; at++) {
+        char *end;
+        errno = 0;
+        const long long dim = strtoll(at, &end, 10);
+        if (end == at || errno || dim < 1 || shape->rank == VJ_MODEL_MAX_RANK) return false;
+        shape->dims[shape->rank++] = dim;
+        if (!*end) return true;
+        if (*end != 'x' && *end != ',') return false;
+        at = end;
+    }
+}
+
+static vj_status read_shapes(const vj_command *command, vj_order *order) {
+    order->shapes = calloc((size_t)command->shapes.count + 1, sizeof *order->shapes);
+    if (!order->shapes) return vj_say(VJ_SYSTEM, NULL, "no memory");
+    for (int32_t i = 0; i < command->shapes.count; i++) {
+        const char *text = command->shapes.at[i], *equals = strrchr(text, '=');
+        vj_shape *shape = &order->shapes[i];
+        if (!equals || equals == text || !read_dims(equals + 1, shape))
+            return vj_say(VJ_USAGE, NULL, "--shape wants NAME=1x3x224x224, not '%s'", text);
+        shape->name = strndup(text, (size_t)(equals - text));
+        if (!shape->name) return vj_say(VJ_SYSTEM, NULL, "no memory");
+        order->shape_count++;
+        for (int32_t j = 0; j < i; j++)
+            if (strcmp(order->shapes[j].name, shape->name) == 0)
+                return vj_say(VJ_USAGE, NULL, "--shape is given twice for '%s'", shape->name);
+    }
+    return VJ_OK;
+}
+
+vj_status vj_compiler(const vj_compiler_api **api) {
+    const vj_status status = vj_compiler_open(api);
+    return status ? vj_say(status, NULL, "%s", vj_error_message()) : VJ_OK;
+}
+
+/* "x86_64" of "x86_64-unknown-linux-gnu" */
+static bool same_machine(const char *triple, const char *other) {
+    const size_t length = strcspn(triple, "-");
+    return strncmp(triple, other, length) == 0 && (other[length] == '-' || !other[length]);
+}
+
+/* A triple is one of the rows' own, or its machine alone; names of rows are understood too. */
+static bool is_target(const vj_target_info *row, const char *text) {
+    return strcmp(text, row->name) == 0 || strcmp(text, row->triple) == 0 ||
+           (same_machine(row->triple, text) && (!strchr(text, '-') || strstr(text, "-linux-gnu")));
+}
+
+static vj_status no_target(const char *option, const char *text) {
+    vj_say(VJ_USAGE, NULL, "%s: nothing is called '%s'", option, text);
+    vj_say_hint("vitjit targets lists what code can be made for");
+    return VJ_USAGE;
+}
+
+/* Older compiler libraries may lack a later call of the door. */
+vj_status vj_lacks(const char *what) { return vj_say(VJ_SYSTEM, NULL, "the compiler library has no %s", what); }
+
+static bool find_row(const vj_compiler_api *api, const char *text, bool by_name, vj_target_info *row) {
+    for (int32_t i = 0; api->target(i, row); i++)
+        if (by_name ? strcmp(row->name, text) == 0 : is_target(row, text)) return true;
+    return false;
+}
+
+static bool host_row(const vj_compiler_api *api, vj_target_info *row) {
+    for (int32_t i = 0; api->target(i, row); i++)
+        if (row->is_host) return true;
+    return false;
+}
+
+/* --target and --cpu become the name of one row. */
+static vj_status choose_cpu(const vj_command *command, const char **cpu) {
+    const vj_compiler_api *api;
+    vj_target_info target, row, host;
+    if (!command->cpu && !command->target) return VJ_OK;
+    vj_status status = vj_compiler(&api);
+    if (status) return status;
+    if (!api->target) return vj_lacks("list of targets");
+    if (command->target && !find_row(api, command->target, false, &target))
+        return no_target("--target", command->target);
+    if (command->cpu && !find_row(api, command->cpu, true, &row)) return no_target("--cpu", command->cpu);
+    if (!command->cpu) row = target;
+    if (command->target && !same_machine(target.triple, row.triple))
+        return vj_say(VJ_USAGE, NULL, "--cpu %s is not a CPU of --target %s", command->cpu, command->target);
+    const bool runs = !(command->mode & (VJ_MODE_EMIT | VJ_MODE_INSPECT | VJ_MODE_REPORT | VJ_MODE_PASSES));
+    if (runs && host_row(api, &host) && !same_machine(host.triple, row.triple)) {
+        vj_say(VJ_USAGE, NULL, "code for %s does not run on this machine", row.name);
+        vj_say_hint("--emit-obj writes it to a file");
+        return VJ_USAGE;
+    }
+    *cpu = row.name;
+    return VJ_OK;
+}
+
+vj_status vj_order_fill(const vj_command *command, vj_order *order) {
+    *order = (vj_order){.model = command->model};
+    vj_options *o = &order->options;
+    vj_options_init(o);
+    vj_status status = read_shapes(command, order);
+    if (status == VJ_OK) status = choose_cpu(command, &o->cpu);
+    if (status) return status;
+    const bool bisecting =
+        command->print_after || command->stop_after || command->disabled_passes.count || command->pass_limit >= 0;
+    o->threads = (int32_t)command->threads;
+    o->cache = command->no_cache || bisecting ? "" : command->cache;
+    o->shapes = order->shapes;
+    o->shape_count = order->shape_count;
+    o->also_outputs = command->also_outputs.at;
+    o->also_output_count = command->also_outputs.count;
+    o->use_orc = command->jit && strcmp(command->jit, "orc") == 0;
+    o->log = log_line;
+    o->log_self = (void *)(uintptr_t)command->model;
+    o->cancel = step;
+    order->request = (vj_compile_request){.path = command->model,
+                                          .options = o,
+                                          .fixed_batch = command->batch,
+                                          .print_after = command->print_after,
+                                          .stop_after = command->stop_after,
+                                          .disabled_passes = command->disabled_passes.at,
+                                          .disabled_pass_count = command->disabled_passes.count,
+                                          .pass_limit = (int32_t)command->pass_limit};
+    return VJ_OK;
+}
+
+void vj_order_free(vj_order *order) {
+    for (int32_t i = 0; i < order->shape_count; i++)
+        free((void *)(uintptr_t)order->shapes[i].name);
+    free(order->shapes);
+    *order = (vj_order){0};
+}

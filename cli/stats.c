@@ -1,0 +1,42 @@
+/* stats.c - --stats: one JSON object as the last line of stdout. Per image are flops and the arena's sizes. */
+#include "cli.h"
+
+#include <sys/resource.h>
+
+#include <cjson/cJSON.h>
+
+static void add_model(cJSON *json, const vj_model_stats *s) {
+    cJSON_AddNumberToObject(json, "flops", s->flops_per_image);
+    cJSON_AddNumberToObject(json, "weights_bytes", (double)s->weights_bytes);
+    cJSON_AddNumberToObject(json, "arena_bytes", (double)s->arena_bytes);
+    cJSON_AddNumberToObject(json, "arena_lower_bound_bytes", (double)s->arena_lower_bound_bytes);
+    cJSON_AddNumberToObject(json, "kernels", s->kernels);
+    cJSON_AddNumberToObject(json, "distinct_kernels", s->distinct_kernels);
+    cJSON_AddNumberToObject(json, "compile_ms", s->compile_ms);
+    cJSON_AddBoolToObject(json, "cache_hit", s->cache_hit);
+}
+
+static void add_timing(cJSON *json, const vj_timing *t) {
+    cJSON_AddNumberToObject(json, "min_ms", t->min_ms);
+    cJSON_AddNumberToObject(json, "median_ms", t->median_ms);
+    cJSON_AddNumberToObject(json, "p99_ms", t->p99_ms);
+    cJSON_AddNumberToObject(json, "runs", (double)t->runs);
+}
+
+vj_status vj_print_stats(const vj_command *command, const vj_model *model, const vj_timing *timing) {
+    if (!command->stats) return VJ_OK;
+    vj_model_stats s = {.size = sizeof s};
+    const vj_status status = vj_model_get_stats(model, &s);
+    if (status) return vj_say(status, command->model, "%s", vj_error_message());
+    struct rusage usage = {0};
+    getrusage(RUSAGE_SELF, &usage);
+    cJSON *json = cJSON_CreateObject();
+    add_model(json, &s);
+    cJSON_AddNumberToObject(json, "peak_rss_bytes", (double)usage.ru_maxrss * 1024);
+    if (timing) add_timing(json, timing);
+    char *text = cJSON_PrintUnformatted(json);
+    if (text) puts(text);
+    cJSON_free(text);
+    cJSON_Delete(json);
+    return text ? VJ_OK : vj_say(VJ_SYSTEM, NULL, "no memory");
+}

@@ -1,0 +1,111 @@
+/* tools.c - what needs the compiler but no run (--inspect, --report, --check, passes, --emit-*), and what needs no
+ * model. */
+#include "cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/runtime.h"
+
+#define ERROR_BYTES 4096
+
+typedef vj_status (*text_call)(const vj_compile_request *request, char **text, char *error, size_t error_bytes);
+
+/* Prints the text that a call of the compiler's door gives. */
+static vj_status print_text(const vj_command *command, text_call call, bool print) {
+    vj_order order;
+    char *text = NULL, error[ERROR_BYTES] = "";
+    vj_status status = vj_order_fill(command, &order);
+    if (status == VJ_OK) {
+        vj_progress_begin("compiling");
+        status = call(&order.request, &text, error, sizeof error);
+        vj_progress_end();
+        if (text && print) fputs(text, stdout);
+        if (status) vj_say(status, command->model, "%s", error);
+    }
+    free(text);
+    vj_order_free(&order);
+    return status;
+}
+
+vj_status vj_run_inspect(const vj_command *command) {
+    const vj_compiler_api *api;
+    const vj_status status = vj_compiler(&api);
+    return status ? status : print_text(command, api->inspect, true);
+}
+
+vj_status vj_run_report(const vj_command *command) {
+    const vj_compiler_api *api;
+    vj_status status = vj_compiler(&api);
+    if (status == VJ_OK) status = print_text(command, api->report, true);
+    if (status || !command->stats) return status;
+    vj_job job;
+    status = vj_job_open(command, NULL, 0, &job);
+    if (status == VJ_OK) status = vj_print_stats(command, job.model, NULL);
+    vj_job_close(&job);
+    return status;
+}
+
+vj_status vj_run_check(const vj_command *command) {
+    const vj_compiler_api *api;
+    const vj_status status = vj_compiler(&api);
+    if (status == VJ_OK && !api->check) return vj_lacks("--check");
+    return status ? status : print_text(command, api->check, true);
+}
+
+/* The report runs all passes and generates nothing; the dumps are what was asked for. */
+vj_status vj_run_passes_only(const vj_command *command) {
+    const vj_compiler_api *api;
+    const vj_status status = vj_compiler(&api);
+    return status ? status : print_text(command, api->report, false);
+}
+
+vj_status vj_run_emit(const vj_command *command) {
+    const vj_compiler_api *api;
+    vj_order order;
+    char *summary = NULL, error[ERROR_BYTES] = "";
+    vj_status status = vj_compiler(&api);
+    if (status) return status;
+    const vj_emit_request emit = {.what = command->emit,
+                                  .output = command->emit_path,
+                                  .prefix = command->prefix,
+                                  .weights_file = command->weights ? strcmp(command->weights, "file") == 0 : -1};
+    status = vj_order_fill(command, &order);
+    if (status == VJ_OK) {
+        vj_progress_begin("compiling");
+        status = api->emit(&order.request, &emit, &summary, error, sizeof error);
+        vj_progress_end();
+        if (status) vj_say(status, command->model, "%s", error);
+        if (status == VJ_OK && summary) puts(summary);
+    }
+    free(summary);
+    vj_order_free(&order);
+    return status;
+}
+
+vj_status vj_run_cache(const vj_command *command) {
+    const vj_status status = vj_cache_list(command->cache, stdout);
+    return status ? vj_say(status, command->cache, "%s", vj_error_message()) : VJ_OK;
+}
+
+vj_status vj_run_targets(void) {
+    const vj_compiler_api *api;
+    const vj_status status = vj_compiler(&api);
+    vj_target_info row;
+    if (status == VJ_OK && !api->target) return vj_lacks("list of targets");
+    for (int32_t i = 0; status == VJ_OK && api->target(i, &row); i++)
+        printf("%-12s %-28s%s\n", row.name, row.triple, row.is_host ? " this machine" : "");
+    return status;
+}
+
+vj_status vj_run_version(void) {
+    const vj_compiler_api *api;
+    printf("vitjit %s\n", vj_version());
+    const vj_status status = vj_compiler(&api);
+    if (status) return status;
+    vj_target_info row;
+    printf("LLVM %s\n", api->llvm_version);
+    for (int32_t i = 0; api->target && api->target(i, &row); i++)
+        if (row.is_host) printf("this machine: %s\n", row.name);
+    return VJ_OK;
+}
