@@ -6,6 +6,7 @@
  * canonicalise.c   one spelling for each thing
  * layernorm.c, gelu.c, softmax.c, attention.c, qkv.c   recognition
  * weights*.c       algebra on weights
+ * narrow.c         slices move towards the inputs
  * weight_read.c    reading weight expressions
  * build.c          building nodes without fuss
  */
@@ -22,6 +23,7 @@ vj_status vj_pass_softmax(vj_pass_context *c);
 vj_status vj_pass_attention(vj_pass_context *c);
 vj_status vj_pass_qkv(vj_pass_context *c);
 vj_status vj_pass_weights(vj_pass_context *c);
+vj_status vj_pass_narrow(vj_pass_context *c);
 vj_status vj_pass_tidy(vj_pass_context *c);
 vj_status vj_pass_census(vj_pass_context *c);
 vj_status vj_pass_lower(vj_pass_context *c);

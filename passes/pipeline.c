@@ -11,6 +11,7 @@ static const vj_pass passes[] = {
     {"softmax", "recognises softmax", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_softmax},
     {"attention", "recognises attention", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_attention},
     {"qkv", "merges the products of query, key and value", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_qkv},
+    {"narrow", "what no one reads is not computed", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_narrow},
     {"weights", "scales and gains go into weights", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_weights},
     {"tidy", "folds and canonicalises once more", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_tidy},
     {"census", "counts what the report tells", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_census},
