@@ -59,6 +59,7 @@ static vj_compiler_api the_api = {.version = VJ_COMPILER_API,
                                   .emit = vj_emit_files,
                                   .inspect = vj_inspect,
                                   .report = vj_report_text,
+                                  .check = vj_check,
                                   .read_tensor = vj_read_tensor};
 
 static void complete(void) {

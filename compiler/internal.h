@@ -8,6 +8,7 @@
  * emit.c      objects, headers, assembly, LLVM and vitjit IR as files; emit.h has its parts
  * notes.c     the introduction and the metadata, which an image carries
  * inspect.c   --inspect and --report
+ * check.c     the compiled kernels beside the evaluator
  * tensor.c    tensors of ONNX test data
  * api.c       the library's one exported symbol
  */
@@ -88,11 +89,12 @@ char *vj_notes(vj_unit *u, size_t *bytes);
 /* `attention 12 of 12, ...` */
 char *vj_fused_text(vj_unit *u);
 
-/* emit.c, inspect.c, tensor.c: see vj_compiler_api */
+/* emit.c, inspect.c, check.c, tensor.c: see vj_compiler_api */
 vj_status vj_emit_files(const vj_compile_request *request, const vj_emit_request *emit, char **summary, char *error,
                         size_t error_bytes);
 vj_status vj_inspect(const vj_compile_request *request, char **text, char *error, size_t error_bytes);
 vj_status vj_report_text(const vj_compile_request *request, char **text, char *error, size_t error_bytes);
+vj_status vj_check(const vj_compile_request *request, char **text, char *error, size_t error_bytes);
 vj_status vj_read_tensor(const char *path, char **name, int32_t *dtype, int32_t *rank, int64_t dims[VJ_MODEL_MAX_RANK],
                          void **data, size_t *bytes, char *error, size_t error_bytes);
 

@@ -1,0 +1,336 @@
+/* check.c - --check: the compiled kernels beside the evaluator.
+ *
+ * The code runs phase by phase on seeded inputs, in the arena as planned and as two parts, so what the planner and the
+ * split do is checked too. Each kernel is evaluated in double precision on what the code before it wrote: the first
+ * kernel that differs is the one that is wrong.
+ */
+#include "internal.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "ir/half.h"
+
+#define PARTS 2
+
+/* An f32 kernel may be off by this share of the value and of the result's root mean square: a product of 4096 terms in
+ * any order stays a hundred times below it. */
+#define TOLERANCE 1e-4
+
+#define SENTINEL UINT64_C(0x7ff8dead0000beef) /* a NaN that no arithmetic makes */
+
+typedef struct checking {
+    vj_unit *u;
+    uint8_t **memory; /* of each buffer: arena, inputs, outputs, weights */
+    uint8_t *arena, *weights;
+    size_t arena_bytes, weights_bytes, code_bytes;
+    void *code;
+    vj_phase_fn phase;
+    vj_bytes object, blob;
+    double worst; /* as a share of what is allowed */
+    const char *worst_kernel;
+} checking;
+
+static void fill_with_sentinels(double *to, int64_t count) {
+    const uint64_t bits = SENTINEL;
+    for (int64_t i = 0; i < count; i++)
+        memcpy(&to[i], &bits, sizeof bits);
+}
+
+static bool is_sentinel(double x) {
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits == SENTINEL;
+}
+
+static double element(const uint8_t *memory, vj_dtype dtype, int64_t i) {
+    const uint8_t *at = memory + i * vj_element_bytes(dtype);
+    union {
+        float f32;
+        double f64;
+        uint16_t u16;
+        int16_t i16;
+        uint32_t u32;
+        int32_t i32;
+        uint64_t u64;
+        int64_t i64;
+    } x;
+    memcpy(&x, at, (size_t)vj_element_bytes(dtype));
+    switch (dtype) {
+    case VJ_F32:
+        return (double)x.f32;
+    case VJ_F64:
+        return x.f64;
+    case VJ_F16:
+        return (double)vj_f32_of_f16(x.u16);
+    case VJ_BF16:
+        return (double)vj_f32_of_bf16(x.u16);
+    case VJ_I8:
+        return (int8_t)*at;
+    case VJ_I16:
+        return x.i16;
+    case VJ_U16:
+        return x.u16;
+    case VJ_I32:
+        return x.i32;
+    case VJ_U32:
+        return x.u32;
+    case VJ_I64:
+        return (double)x.i64;
+    case VJ_U64:
+        return (double)x.u64;
+    default:
+        return *at;
+    }
+}
+
+/* Seeded inputs: floats in [-1, 1), integers 0 or 1, which every table has. */
+static void fill_input(uint8_t *to, vj_dtype dtype, int64_t count, uint64_t seed) {
+    for (int64_t i = 0; i < count; i++) {
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        const float x = (float)(seed >> 40) * 0x1p-23f - 1;
+        const double wide = (double)x;
+        const int64_t bit = (int64_t)(seed >> 63);
+        uint8_t *at = to + i * vj_element_bytes(dtype);
+        if (dtype == VJ_F32)
+            memcpy(at, &x, sizeof x);
+        else if (dtype == VJ_F64)
+            memcpy(at, &wide, sizeof wide);
+        else if (vj_dtype_is_float(dtype))
+            memset(at, bit ? 0x3c : 0, 2); /* f16 1.06, bf16 0.0115 */
+        else
+            memcpy(at, &bit, (size_t)vj_element_bytes(dtype));
+    }
+}
+
+/* Memory and code */
+
+static vj_status load_code(checking *c) {
+    vj_unit *u = c->u;
+    const vj_codegen_options options = {.target = u->target, .kind = VJ_EMIT_OBJECT, .threads = 1};
+    vj_codegen_stats stats;
+    uint64_t entry = 0;
+    if (vj_generate(u->program, &options, &c->object, &stats, &u->error) != VJ_OK ||
+        vj_link_code(&c->object, "vj_phase", &c->blob, &entry, &u->error) != VJ_OK)
+        return u->error.status;
+    void *at = mmap(NULL, c->blob.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (at == MAP_FAILED) return vj_fail(&u->error, VJ_SYSTEM, "no memory for code: %s", strerror(errno));
+    c->code = at;
+    c->code_bytes = c->blob.size;
+    memcpy(at, c->blob.at, c->blob.size);
+    if (mprotect(at, c->code_bytes, PROT_READ | PROT_EXEC) != 0)
+        return vj_fail(&u->error, VJ_SYSTEM, "code cannot be made executable: %s", strerror(errno));
+    at = (uint8_t *)at + entry;
+    memcpy(&c->phase, &at, sizeof at);
+    return VJ_OK;
+}
+
+static vj_status load_weights(checking *c) {
+    vj_unit *u = c->u;
+    const int memory = memfd_create("weights", MFD_CLOEXEC);
+    if (memory < 0) return vj_fail(&u->error, VJ_SYSTEM, "no memory for packed weights: %s", strerror(errno));
+    vj_status status = vj_pack_weights(u, memory, 1);
+    if (status == VJ_OK) {
+        c->weights_bytes = (size_t)(u->program->weights_bytes + VJ_WEIGHTS_HEADER);
+        void *at = mmap(NULL, c->weights_bytes, PROT_READ, MAP_SHARED, memory, 0);
+        if (at == MAP_FAILED)
+            status = vj_fail(&u->error, VJ_SYSTEM, "no memory for packed weights: %s", strerror(errno));
+        else
+            c->weights = at;
+    }
+    close(memory);
+    return status;
+}
+
+static vj_status make_memory(checking *c, const void **inputs, void **outputs) {
+    vj_unit *u = c->u;
+    const vj_program *p = u->program;
+    c->arena_bytes = (size_t)vj_round_up(p->per_image_bytes, 4096) + 4096;
+    void *arena = mmap(NULL, c->arena_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (arena == MAP_FAILED) return vj_fail(&u->error, VJ_SYSTEM, "no memory for the arena: %s", strerror(errno));
+    c->arena = arena;
+    memset(arena, 0xff, c->arena_bytes); /* NaN: what is read before it is written shows */
+    c->memory = VJ_NEW_ARRAY(u->arena, uint8_t *, p->buffer_count + 1);
+    for (int32_t i = 0; i < p->buffer_count; i++) {
+        const vj_buffer *b = &p->buffers[i];
+        if (b->kind == VJ_BUFFER_ARENA) {
+            c->memory[i] = c->arena + b->offset;
+        } else if (b->kind == VJ_BUFFER_WEIGHT) {
+            c->memory[i] = c->weights + VJ_WEIGHTS_HEADER + b->offset;
+        } else {
+            /* A multiple of the alignment that any code could want. */
+            const size_t bytes = (size_t)(b->elements * vj_element_bytes(b->dtype));
+            uint8_t *at = vj_alloc(u->arena, bytes + VJ_ALIGN);
+            c->memory[i] = at + (VJ_ALIGN - (uintptr_t)at % VJ_ALIGN) % VJ_ALIGN;
+            if (b->kind == VJ_BUFFER_INPUT) {
+                fill_input(c->memory[i], b->dtype, b->elements, 20241124u + (uint64_t)b->index);
+                inputs[b->index] = c->memory[i];
+            } else {
+                outputs[b->index] = c->memory[i];
+            }
+        }
+    }
+    return VJ_OK;
+}
+
+/* An input that no kernel reads, or an output that is one already, has no buffer of its own. */
+static void complete_pointers(checking *c, const void **inputs, void **outputs) {
+    const vj_func *f = c->u->f;
+    for (int32_t i = 0; i < f->input_count; i++)
+        if (!inputs[i]) inputs[i] = c->arena;
+    for (int32_t i = 0; i < f->output_count; i++)
+        if (!outputs[i]) outputs[i] = c->arena;
+}
+
+/* One phase */
+
+static bool reads(const vj_kernel *k, int32_t buffer) {
+    for (int32_t a = 0; a < k->access_count; a++) {
+        bool is_out = false;
+        for (int32_t o = 0; o < k->out_count; o++)
+            is_out = is_out || k->out[o].access == a;
+        if (!is_out && k->access[a].buffer == buffer) return true;
+    }
+    return false;
+}
+
+static bool writes(const vj_kernel *k, int32_t buffer) {
+    for (int32_t o = 0; o < k->out_count; o++)
+        if (k->access[k->out[o].access].buffer == buffer) return true;
+    return false;
+}
+
+/* The kernel's operands as they are now; results become sentinels. */
+static double **take_operands(checking *c, const vj_kernel *k) {
+    const vj_program *p = c->u->program;
+    double **doubles = VJ_NEW_ARRAY(c->u->arena, double *, p->buffer_count + 1);
+    for (int32_t a = 0; a < k->access_count; a++) {
+        const int32_t i = k->access[a].buffer;
+        const vj_buffer *b = &p->buffers[i];
+        if (doubles[i]) continue;
+        doubles[i] = VJ_NEW_ARRAY(c->u->arena, double, b->elements + 1);
+        if (writes(k, i) && !reads(k, i)) {
+            fill_with_sentinels(doubles[i], b->elements);
+            continue;
+        }
+        for (int64_t e = 0; e < b->elements; e++)
+            doubles[i][e] = element(c->memory[i], b->dtype, e);
+    }
+    return doubles;
+}
+
+static bool same(double a, double b) { return a == b || (isnan(a) && isnan(b)); }
+
+static vj_status compare_buffer(checking *c, const vj_kernel *k, int32_t buffer, const double *want) {
+    vj_unit *u = c->u;
+    const vj_buffer *b = &u->program->buffers[buffer];
+    double squares = 0, worst = 0, worst_got = 0;
+    int64_t count = 0, at = -1;
+    for (int64_t i = 0; i < b->elements; i++)
+        if (!is_sentinel(want[i]) && isfinite(want[i])) {
+            squares += want[i] * want[i];
+            count++;
+        }
+    const double rms = count ? sqrt(squares / (double)count) : 0;
+    for (int64_t i = 0; i < b->elements; i++) {
+        if (is_sentinel(want[i])) continue;
+        const double got = element(c->memory[buffer], b->dtype, i);
+        if (same(got, want[i])) continue;
+        const double allowed = vj_dtype_is_float(b->dtype) ? TOLERANCE * (fabs(want[i]) + rms) + 1e-30 : 0.5;
+        double off = fabs(got - want[i]) / allowed;
+        if (isnan(off) || isinf(got)) off = HUGE_VAL;
+        if (off <= worst) continue;
+        worst = off;
+        worst_got = got;
+        at = i;
+    }
+    if (worst > c->worst) {
+        c->worst = worst;
+        c->worst_kernel = k->name;
+    }
+    if (worst <= 1) return VJ_OK;
+    vj_fail(&u->error, VJ_DIFFERS, "kernel %s%s%s%s: element %lld of %s is %.9g, the evaluator says %.9g", k->name,
+            k->origin && k->origin->node ? " (node '" : "", k->origin && k->origin->node ? k->origin->node : "",
+            k->origin && k->origin->node ? "')" : "", (long long)at,
+            b->name                       ? b->name
+            : b->kind == VJ_BUFFER_OUTPUT ? "an output"
+                                          : "its result",
+            worst_got, want[at]);
+    vj_hint(&u->error, "all kernels before it agree; --emit-ir shows it as it was planned");
+    return VJ_DIFFERS;
+}
+
+static vj_status check_phase(checking *c, int32_t number, const vj_args *args) {
+    vj_unit *u = c->u;
+    const vj_program *p = u->program;
+    const vj_phase *phase = &p->phases[number];
+    const vj_arena_mark mark = vj_arena_save(u->arena);
+    double ***operands = VJ_NEW_ARRAY(u->arena, double **, phase->count);
+    for (int32_t i = 0; i < phase->count; i++)
+        operands[i] = take_operands(c, p->kernels[phase->first + i]);
+    for (int32_t part = PARTS; part-- > 0;)
+        c->phase(args, number + 1, part, PARTS);
+    vj_status status = VJ_OK;
+    for (int32_t i = 0; i < phase->count && status == VJ_OK; i++) {
+        const vj_kernel *k = p->kernels[phase->first + i];
+        if (!vj_eval_kernel(p, k, operands[i], &u->error)) return u->error.status;
+        for (int32_t b = 0; b < p->buffer_count && status == VJ_OK; b++)
+            if (operands[i][b] && writes(k, b)) status = compare_buffer(c, k, b, operands[i][b]);
+    }
+    vj_arena_release(u->arena, mark);
+    return status;
+}
+
+static void clean_up(void *self) {
+    checking *c = self;
+    if (c->arena) munmap(c->arena, c->arena_bytes);
+    if (c->weights) munmap(c->weights, c->weights_bytes);
+    if (c->code) munmap(c->code, c->code_bytes);
+    vj_bytes_free(&c->object);
+    vj_bytes_free(&c->blob);
+}
+
+static vj_status prepare(vj_unit *u) {
+    const vj_target *host = vj_target_host();
+    if (strcmp(host->triple, u->target->triple) != 0 || (u->target->cpu_feature_bits & ~host->cpu_feature_bits) != 0)
+        return vj_fail(&u->error, VJ_USAGE, "code for %s cannot run on this machine, which is %s", u->target->name,
+                       host->name);
+    u->keyed = true;
+    vj_status status = vj_unit_import(u);
+    if (status == VJ_OK) status = vj_unit_plan(u);
+    if (status == VJ_OK && !u->program) status = vj_fail(&u->error, VJ_USAGE, "stopped before there is code");
+    return status == VJ_OK ? vj_weights_digest(u) : status;
+}
+
+static vj_status check(vj_unit *u, void *self) {
+    vj_status status = prepare(u);
+    if (status != VJ_OK) return status;
+    checking *c = VJ_NEW(u->arena, checking);
+    c->u = u;
+    vj_arena_at_free(u->arena, clean_up, c);
+    const void **inputs = VJ_NEW_ARRAY(u->arena, const void *, u->f->input_count + 1);
+    void **outputs = VJ_NEW_ARRAY(u->arena, void *, u->f->output_count + 1);
+    status = load_weights(c);
+    if (status == VJ_OK) status = load_code(c);
+    if (status == VJ_OK) status = make_memory(c, inputs, outputs);
+    if (status != VJ_OK) return status;
+    complete_pointers(c, inputs, outputs);
+    const vj_args args = {inputs, outputs, c->weights + VJ_WEIGHTS_HEADER, c->arena, 1};
+    for (int32_t i = 0; i < u->program->phase_count && status == VJ_OK; i++)
+        status = check_phase(c, i, &args);
+    if (status != VJ_OK) return status;
+    char text[256];
+    snprintf(text, sizeof text, "%d kernels agree with the evaluator; the worst, %s, is %.2g %% of what is allowed\n",
+             (int)u->program->kernel_count, c->worst_kernel ? c->worst_kernel : "none", c->worst * 100);
+    *(char **)self = strdup(text);
+    return *(char **)self ? VJ_OK : vj_fail(&u->error, VJ_SYSTEM, "no memory");
+}
+
+vj_status vj_check(const vj_compile_request *request, char **text, char *error, size_t error_bytes) {
+    *text = NULL;
+    return vj_with_unit(request, check, text, error, error_bytes);
+}
