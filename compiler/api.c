@@ -53,6 +53,12 @@ static int look(struct dl_phdr_info *info, size_t size, void *self) {
     return 1;
 }
 
+static int32_t target_row(int32_t i, vj_target_info *info) {
+    const vj_target *row = i >= 0 && i < vj_target_count() ? vj_target_at(i) : NULL;
+    if (row) *info = (vj_target_info){row->name, row->triple, row == vj_target_host()};
+    return row != NULL;
+}
+
 static vj_compiler_api the_api = {.version = VJ_COMPILER_API,
                                   .compile = vj_compile,
                                   .free_orc = free_orc,
@@ -60,7 +66,8 @@ static vj_compiler_api the_api = {.version = VJ_COMPILER_API,
                                   .inspect = vj_inspect,
                                   .report = vj_report_text,
                                   .check = vj_check,
-                                  .read_tensor = vj_read_tensor};
+                                  .read_tensor = vj_read_tensor,
+                                  .target = target_row};
 
 static void complete(void) {
     static build this_build;
