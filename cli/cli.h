@@ -152,7 +152,6 @@ typedef struct vj_order {
 vj_status vj_order_fill(const vj_command *command, vj_order *order);
 void vj_order_free(vj_order *order);
 vj_status vj_compiler(const vj_compiler_api **api); /* says why not */
-vj_status vj_lacks(const char *what);               /* says that the compiler library is too old for it */
 
 /* job.c */
 

@@ -73,20 +73,32 @@ static bool all_named(const vj_array *inputs, int32_t count) {
     return count > 0;
 }
 
-/* A failure of the second try is about the shapes of the inputs; where the first try succeeded, binding says better
- * what does not fit. */
+/* Is the batch asked for one that the code cannot run? */
+static bool other_batch(const vj_model *model, int64_t batch) {
+    if (!batch || model->input_count == 0) return false;
+    const vj_tensor_info *t = &model->inputs[0];
+    return t->rank > 0 && t->dims[0] > 0 && t->dims[0] != batch;
+}
+
+/* First generic in the batch and without the inputs' shapes, then, if that cannot be, for them. A failure of the second
+ * try is about these; where the first succeeded, binding says better what does not fit. */
 static vj_status compile_and_refine(vj_job *job, const vj_array *inputs, int32_t count) {
-    const vj_status first = compile(job, &job->order.request);
-    if (first != VJ_OK && (first != VJ_USAGE || !all_named(inputs, count))) return say_last(job, first);
-    if (first == VJ_OK && (!all_named(inputs, count) || all_fit(job->model, inputs, count))) return VJ_OK;
-    vj_model *generic = job->model;
+    const bool named = all_named(inputs, count);
+    vj_compile_request generic = job->order.request;
+    generic.fixed_batch = 0;
+    const vj_status first = compile(job, &generic);
+    if (first != VJ_OK && (first != VJ_USAGE || !named)) return say_last(job, first);
+    if (first == VJ_OK && (!named || all_fit(job->model, inputs, count)) &&
+        !other_batch(job->model, job->command->batch))
+        return VJ_OK;
+    vj_model *model = job->model;
     job->model = NULL;
-    const vj_status second = compile_for(job, inputs, count);
-    if (second != VJ_OK && generic) {
-        job->model = generic;
+    const vj_status second = compile_for(job, inputs, named ? count : 0);
+    if (second != VJ_OK && model) {
+        job->model = model;
         return VJ_OK;
     }
-    vj_model_free(generic);
+    vj_model_free(model);
     return second ? say_last(job, second == VJ_USAGE ? VJ_BAD_INPUT : second) : VJ_OK;
 }
 
@@ -104,7 +116,7 @@ static bool is_open(const vj_tensor_info *t) {
     return false;
 }
 
-/* The batch that --shape means for an input, 0: none. */
+/* The batch that --shape means for an input, 0: none. --batch goes before it. */
 static int64_t batch_of_shapes(const vj_job *job) {
     for (int32_t i = 0; i < job->order.shape_count; i++) {
         const vj_shape *shape = &job->order.shapes[i];
@@ -118,12 +130,7 @@ static int64_t batch_of_shapes(const vj_job *job) {
 
 vj_status vj_job_batch(const vj_job *job, int64_t *n, int64_t *images) {
     const vj_model *model = job->model;
-    const int64_t from_shapes = batch_of_shapes(job);
-    int64_t asked = job->command->batch;
-    if (asked && from_shapes && asked != from_shapes)
-        return vj_say(VJ_USAGE, job->command->model, "--batch %lld and --shape's batch of %lld: one of them",
-                      (long long)asked, (long long)from_shapes);
-    if (!asked) asked = from_shapes;
+    const int64_t asked = job->command->batch ? job->command->batch : batch_of_shapes(job);
     *n = *images = asked ? asked : 1;
     bool open = false;
     for (int32_t i = 0; i < model->input_count; i++)

@@ -73,9 +73,6 @@ static vj_status no_target(const char *option, const char *text) {
     return VJ_USAGE;
 }
 
-/* Older compiler libraries may lack a later call of the door. */
-vj_status vj_lacks(const char *what) { return vj_say(VJ_SYSTEM, NULL, "the compiler library has no %s", what); }
-
 static bool find_row(const vj_compiler_api *api, const char *text, bool by_name, vj_target_info *row) {
     for (int32_t i = 0; api->target(i, row); i++)
         if (by_name ? strcmp(row->name, text) == 0 : is_target(row, text)) return true;
@@ -95,7 +92,6 @@ static vj_status choose_cpu(const vj_command *command, const char **cpu) {
     if (!command->cpu && !command->target) return VJ_OK;
     vj_status status = vj_compiler(&api);
     if (status) return status;
-    if (!api->target) return vj_lacks("list of targets");
     if (command->target && !find_row(api, command->target, false, &target))
         return no_target("--target", command->target);
     if (command->cpu && !find_row(api, command->cpu, true, &row)) return no_target("--cpu", command->cpu);

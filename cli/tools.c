@@ -49,7 +49,6 @@ vj_status vj_run_report(const vj_command *command) {
 vj_status vj_run_check(const vj_command *command) {
     const vj_compiler_api *api;
     const vj_status status = vj_compiler(&api);
-    if (status == VJ_OK && !api->check) return vj_lacks("--check");
     return status ? status : print_text(command, api->check, true);
 }
 
@@ -60,11 +59,22 @@ vj_status vj_run_passes_only(const vj_command *command) {
     return status ? status : print_text(command, api->report, false);
 }
 
+/* The folder of -o must be there, as that of --output. */
+static vj_status check_emit_path(const char *path) {
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    if (!slash || slash == path) return VJ_OK;
+    char *folder = strndup(path, (size_t)(slash - path));
+    const vj_status status = folder ? vj_outputs_folder(folder) : vj_say(VJ_SYSTEM, NULL, "no memory");
+    free(folder);
+    return status;
+}
+
 vj_status vj_run_emit(const vj_command *command) {
     const vj_compiler_api *api;
     vj_order order;
     char *summary = NULL, error[ERROR_BYTES] = "";
-    vj_status status = vj_compiler(&api);
+    vj_status status = check_emit_path(command->emit_path);
+    if (status == VJ_OK) status = vj_compiler(&api);
     if (status) return status;
     const vj_emit_request emit = {.what = command->emit,
                                   .output = command->emit_path,
@@ -92,7 +102,6 @@ vj_status vj_run_targets(void) {
     const vj_compiler_api *api;
     const vj_status status = vj_compiler(&api);
     vj_target_info row;
-    if (status == VJ_OK && !api->target) return vj_lacks("list of targets");
     for (int32_t i = 0; status == VJ_OK && api->target(i, &row); i++)
         printf("%-12s %-28s%s\n", row.name, row.triple, row.is_host ? " this machine" : "");
     return status;
@@ -105,7 +114,7 @@ vj_status vj_run_version(void) {
     if (status) return status;
     vj_target_info row;
     printf("LLVM %s\n", api->llvm_version);
-    for (int32_t i = 0; api->target && api->target(i, &row); i++)
+    for (int32_t i = 0; api->target(i, &row); i++)
         if (row.is_host) printf("this machine: %s\n", row.name);
     return VJ_OK;
 }

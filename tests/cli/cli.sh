@@ -1,0 +1,394 @@
+#!/bin/sh
+# cli.sh - the command line as a user meets it: results, messages, exit statuses, and that nothing is left half-written.
+#     sh cli.sh VITJIT SOURCE_FOLDER PART
+# Expected values come from ONNX Runtime (tests/fixtures) and numpy (make_data.py).
+set -u
+vitjit=$1
+source=$2
+part=$3
+data=$source/tests/cli/data
+fixtures=$source/tests/fixtures/data
+digits=$source/examples/digits
+work=$(mktemp -d)
+log=$(mktemp -d)
+trap 'rm -rf "$work" "$log"' EXIT
+VITJIT_CACHE=$work/cache
+export VITJIT_CACHE
+cd "$work" || exit 1
+failed=0
+
+fail() {
+    echo "FAIL: $1"
+    echo "  command: $command"
+    sed 's/^/  stdout: /' "$log/out"
+    sed 's/^/  stderr: /' "$log/err"
+    failed=1
+}
+
+# run STATUS ARGUMENT...: vitjit must end with that status
+run() {
+    wanted=$1
+    shift
+    command="vitjit $*"
+    "$vitjit" "$@" >"$log/out" 2>"$log/err" </dev/null
+    status=$?
+    [ "$status" -eq "$wanted" ] || fail "exit status $status, not $wanted"
+}
+
+prints() { grep -qF -e "$1" "$log/out" || fail "stdout lacks '$1'"; }
+prints_not() { ! grep -qF -e "$1" "$log/out" || fail "stdout has '$1'"; }
+says() { grep -qF -e "$1" "$log/err" || fail "stderr lacks '$1'"; }
+silent() { [ ! -s "$log/err" ] || fail "stderr is not empty"; }
+lines() { [ "$(wc -l <"$log/out")" -eq "$1" ] || fail "stdout has not $1 lines"; }
+# every error has one form, and is one message
+form() { [ "$(grep -c '^vitjit: ' "$log/err")" -eq 1 ] || fail "not one message of the form 'vitjit: ...'"; }
+empty() { [ -z "$(ls -A "$1")" ] || fail "$1 is not empty: $(ls -A "$1")"; }
+bad() { run "$@"; form; [ ! -s "$log/out" ] || fail "an error, but stdout is not empty"; }
+
+part_usage() {
+    bad 1
+    says "--help"
+    bad 1 --inptu x
+    says "did you mean --input?"
+    bad 1 "$data/pair.onnx" --zzzzzz
+    says "unknown option '--zzzzzz'"
+    bad 1 "$data/pair.onnx" -Z
+    bad 1 "$data/pair.onnx" --batch
+    says "--batch wants a value"
+    bad 1 "$data/pair.onnx" --batch 0
+    bad 1 "$data/pair.onnx" --batch 1x
+    bad 1 "$data/pair.onnx" -j 99999999999
+    bad 1 "$data/pair.onnx" --precision bf16
+    says "f32"
+    bad 1 "$data/pair.onnx" --inspect --bench
+    says "one at a time"
+    bad 1 "$data/pair.onnx" --emit-obj --emit-asm
+    bad 1 "$data/pair.onnx" --topk 3
+    says "means nothing with"
+    bad 1 "$data/pair.onnx" --inspect=1
+    bad 1 "$data/pair.onnx" --cache c --no-cache
+    bad 1 "$data/pair.onnx" --input x
+    bad 1 "$data/pair.onnx" --shape x
+    bad 1 "$data/pair.onnx" --shape x=0x3
+    bad 1 "$data/pair.onnx" --test
+    bad 1 "$data/pair.onnx" extra --bench
+    bad 1 cache frobnicate
+    run 0 --help
+    silent
+    prints "--emit-obj"
+    run 0 --version
+    prints "vitjit "
+    prints "LLVM 19"
+}
+
+part_models() {
+    bad 2 nothing.onnx
+    says "vitjit: nothing.onnx: "
+    : >empty.onnx
+    bad 2 empty.onnx
+    echo "this is no model, only a line of text that goes on for a while" >text.onnx
+    bad 2 text.onnx
+    head -c 20000 "$fixtures/vit.ts17.onnx" >truncated.onnx
+    bad 2 truncated.onnx
+    mkdir folder.onnx
+    bad 2 folder.onnx
+    bad 3 "$data/opset7.onnx"
+    says "opset 7"
+    bad 3 "$data/domain.onnx"
+    bad 3 "$data/unsupported.onnx"
+    says "Foo (2: 'first', 'third')"
+    says "Bar (1: 'second')"
+    run 0 "$data/unsupported.onnx" --inspect
+    prints "Foo"
+    bad 2 "$data/cycle.onnx"
+    says "cycle"
+    bad 2 "$data/contradiction.onnx"
+    says "node 'sum'"
+    bad 2 "$data/external_missing.onnx"
+    says "gone.bin"
+    bad 2 "$data/external_outside.onnx"
+    bad 1 "$data/open.onnx"
+    says "--shape x="
+    bad 2 "$data/fixed2.onnx" --batch 3
+    says "fixed at 2"
+    run 0 "$data/fixed2.onnx" --batch 2
+    prints "f32[2,3]"
+}
+
+part_tensors() {
+    mkdir out
+    run 0 "$data/pair.onnx" --input "x=$data/pair.x.npy" --input "z=$data/pair.z.npy" --output out
+    silent
+    [ "$(ls -A out)" = sum.npy ] || fail "out has not sum.npy alone"
+    cmp -s out/sum.npy "$data/pair.sum.npy" || fail "sum.npy is not numpy's, byte for byte"
+    run 0 "$data/pair.onnx" --input "x=$data/pair.x.npy" --input "z=$data/pair.z.npy" --also-output product --output out
+    cmp -s out/product.npy "$data/pair.product.npy" || fail "product.npy is not numpy's"
+    rm -f out/*
+    bad 2 "$data/pair.onnx" --output missing --input "x=$data/pair.x.npy" --input "z=$data/pair.z.npy"
+    says "missing"
+    echo text >file
+    bad 2 "$data/pair.onnx" --output file --input "x=$data/pair.x.npy" --input "z=$data/pair.z.npy"
+    bad 1 "$data/pair.onnx" --output out --input "x=$data/pair.x.npy"
+    says "'z' (f32[4,3])"
+    bad 1 "$data/pair.onnx" --output out --input "x=$data/pair.x.npy" --input "q=$data/pair.z.npy"
+    says "its inputs are: x, z"
+    bad 1 "$data/pair.onnx" --output out --input "x=$data/pair.x.npy" --input "x=$data/pair.x.npy"
+    says "twice"
+    bad 2 "$data/pair.onnx" --output out --input "x=$data/pair.x.npy" --input "z=$data/pair.z3.npy"
+    says "batch"
+    bad 1 "$data/pair.onnx" --output out --batch 3 --input "x=$data/pair.x.npy" --input "z=$data/pair.z.npy"
+    bad 2 "$data/pair.onnx" --output out --input "x=$data/double.npy" --input "z=$data/pair.z.npy"
+    says "'x' is f64"
+    bad 2 "$data/pair.onnx" --output out --input "x=$data/open.x.npy" --input "z=$data/pair.z.npy"
+    says "[2,3,5,6]"
+    bad 2 "$data/pair.onnx" --output out --input x=gone.npy --input "z=$data/pair.z.npy"
+    says "gone.npy: No such file"
+    bad 2 "$data/pair.onnx" --output out --input "x=$data/pair.onnx" --input "z=$data/pair.z.npy"
+    says "not an .npy file"
+    head -c 150 "$data/pair.x.npy" >short.npy
+    bad 2 "$data/pair.onnx" --output out --input x=short.npy --input "z=$data/pair.z.npy"
+    says "truncated"
+    bad 2 "$data/pair.onnx" --output out --input "x=$data/fortran.npy" --input "z=$data/pair.z.npy"
+    says "Fortran"
+    bad 2 "$data/pair.onnx" --output out --input "x=$data/big_endian.npy" --input "z=$data/pair.z.npy"
+    bad 2 "$data/collision.onnx" --output out
+    says "'a/b' and 'a_b'"
+    bad 1 "$data/pair.onnx" --also-output no_such_value
+    empty out
+    run 0 "$data/escape.onnx" --output out
+    [ "$(ls -A out)" = .._.._evil.npy ] || fail "the output's name left the folder: $(ls -A out)"
+}
+
+part_shapes() {
+    mkdir out
+    run 0 "$data/open.onnx" --input "x=$data/open.x.npy" --output out
+    cmp -s out/y.npy "$data/open.y.npy" || fail "y.npy is not numpy's"
+    run 0 "$data/open.onnx" --shape x=2x3x7x9 --quiet
+    prints "f32[2,3,7,9]"
+    run 0 "$data/open.onnx" --shape x=1x3x7x9 --batch 5 --quiet
+    prints "f32[5,3,7,9]"
+    run 0 "$fixtures/vit.ts17.onnx" --batch 5 --quiet
+    prints "f32[5,10]"
+    bad 1 "$data/open.onnx" --shape x=1x3x7
+    bad 1 "$data/open.onnx" --shape q=1x3x7x9
+}
+
+part_compare() {
+    run 0 "$fixtures/vit.ts17.onnx" --input "image=$fixtures/vit.ts17.in.npy" --expect "logits=$fixtures/vit.ts17.out.npy"
+    prints "top-1 same in 3 of 3: ok"
+    run 0 "$data/pair.onnx" --input "x=$data/pair.x.npy" --input "z=$data/pair.z.npy" --expect "sum=$data/pair.sum.npy" --rtol 0 --atol 0
+    run 4 "$data/pair.onnx" --input "x=$data/pair.x.npy" --input "z=$data/pair.z.npy" --expect "sum=$data/pair.wrong.npy"
+    prints "DIFFERS, first at [0,0]"
+    run 0 "$data/pair.onnx" --input "x=$data/pair.x.npy" --input "z=$data/pair.z.npy" --expect "sum=$data/pair.wrong.npy" --atol 0.02
+    run 4 "$data/pair.onnx" --input "x=$data/pair.x.npy" --input "z=$data/pair.z.npy" --expect "sum=$data/pair.z3.npy"
+    prints "f32[4,3] is not f32[3,3]"
+    bad 1 "$data/pair.onnx" --expect "product=$data/pair.product.npy"
+    says "--also-output product"
+    bad 2 "$data/pair.onnx" --expect sum=gone.npy
+}
+
+# pb FILE HEADER-OF-TENSORPROTO NPY BYTES: a TensorProto of raw data from an .npy file
+pb() { { printf "$2"; tail -c "$4" "$3"; } >"$1"; }
+
+part_sets() {
+    in='\010\003\010\003\010\040\010\040\020\001\112\200\240\002' # dims 3 3 32 32, float, raw data of 36864 bytes
+    answer='\010\003\010\012\020\001\112\170'                     # dims 3 10, float, raw data of 120 bytes
+    for set in good wrong; do
+        mkdir -p "$set/test_data_set_0"
+        pb "$set/test_data_set_0/input_0.pb" "$in" "$fixtures/vit.ts17.in.npy" 36864
+    done
+    pb good/test_data_set_0/output_0.pb "$answer" "$fixtures/vit.ts17.out.npy" 120
+    pb wrong/test_data_set_0/output_0.pb "$answer" "$fixtures/vit.ts17.in.npy" 120
+    run 0 "$fixtures/vit.ts17.onnx" --test good
+    prints "1 passed, 0 failed"
+    run 0 "$fixtures/vit.ts17.onnx" --test good/test_data_set_0
+    run 4 "$fixtures/vit.ts17.onnx" --test good wrong
+    prints "1 passed, 1 failed"
+    prints "DIFFERS"
+    mkdir nothing
+    run 2 "$fixtures/vit.ts17.onnx" --test nothing good
+    prints "1 passed, 1 failed"
+    head -c 1000 good/test_data_set_0/input_0.pb >wrong/test_data_set_0/input_0.pb
+    run 2 "$fixtures/vit.ts17.onnx" --test wrong
+    form
+}
+
+part_pictures() {
+    pictures=$source/tests/pictures/data
+    run 0 "$digits/digits.onnx" "$digits/pictures" --topk 3
+    lines 40
+    says "pre-processing: "
+    says "the model's metadata"
+    for name in zero one two three four five six seven eight nine; do
+        run 0 "$digits/digits.onnx" "$digits/pictures/$name.png" --topk 1 --quiet
+        silent
+        prints "%  $name"
+    done
+    run 0 "$digits/digits.onnx" "$digits/pictures/two.png" --format jsonl --topk 2
+    lines 1
+    prints '"top":[{"index":2,"label":"two","probability":0.9'
+    "$vitjit" "$digits/digits.onnx" "$digits/pictures" --format jsonl -j 1 >one.jsonl 2>"$log/err"
+    "$vitjit" "$digits/digits.onnx" "$digits/pictures" --format jsonl -j 2 --batch 4 >two.jsonl 2>"$log/err"
+    command="jsonl of batches" && cp one.jsonl "$log/out"
+    [ -s one.jsonl ] && cmp -s one.jsonl two.jsonl || fail "batches of 4 give other lines"
+    ls "$digits"/pictures/*.png | "$vitjit" "$digits/digits.onnx" - --format jsonl >three.jsonl 2>"$log/err"
+    cmp -s one.jsonl three.jsonl || fail "a list on stdin gives other lines"
+    # one bad picture is one line, the others go on
+    echo text >bad.png
+    run 2 "$digits/digits.onnx" "$digits/pictures/one.png" bad.png gone.png "$pictures/truncated.jpg" "$digits/pictures/two.png" --topk 1
+    lines 4
+    prints "one"
+    prints "two"
+    says "vitjit: bad.png: neither JPEG nor PNG"
+    says "vitjit: gone.png: No such file"
+    says "truncated.jpg: "
+    mkdir nothing
+    run 2 "$digits/digits.onnx" nothing
+    says "vitjit: nothing: no .jpg"
+    mkdir out
+    run 0 "$digits/digits.onnx" "$digits/pictures" --output out --batch 3
+    [ "$(ls -A out)" = logits.npy ] || fail "out has not logits.npy alone"
+    [ "$(wc -c <out/logits.npy)" -eq 528 ] || fail "logits.npy has not 10 rows of 10 floats behind 128 bytes"
+    # without labels: statistics; without metadata: a warned guess
+    run 0 "$data/means.onnx" "$pictures/rgb.png"
+    says "warning: pre-processing is"
+    says "--mean"
+    prints "f32[1,3]"
+    run 0 "$data/means.onnx" "$pictures/rgb.png" --mean 0 --std 1 --topk 1
+    prints "class "
+    run 0 "$data/means.onnx" "$pictures/rgba.png" --quiet
+    silent
+    run 0 "$data/means.onnx" "$pictures/rgba.png"
+    says "transparent"
+    # a batch baked into the graph: the last run is filled up
+    run 0 "$data/fixed2.onnx" "$pictures/rgb.png" "$pictures/rgb.jpg" "$pictures/rgb.png" --topk 1
+    lines 6
+    bad 1 "$data/means.onnx" "$pictures/rgb.png" --mean nonsense
+    bad 1 "$data/rows.onnx" "$pictures/rgb.png"
+    says "does not take pictures"
+    bad 1 "$data/pair.onnx" "$pictures/rgb.png"
+    bad 2 "$digits/digits.onnx" "$digits/pictures/one.png" --labels gone.txt
+    bad 2 "$digits/digits.onnx" "$digits/pictures/one.png" --output missing
+    empty nothing
+}
+
+part_bench() {
+    run 0 "$digits/digits.onnx" --bench 0.05 --batch 3 -j 2 --stats
+    prints "images/s"
+    tail -n 1 "$log/out" >last
+    for key in flops weights_bytes arena_bytes arena_lower_bound_bytes kernels compile_ms cache_hit peak_rss_bytes min_ms median_ms p99_ms runs; do
+        grep -q "\"$key\":" last || fail "--stats lacks $key"
+    done
+    run 0 "$digits/digits.onnx" --stats --quiet
+    prints '"cache_hit":true'
+    prints_not '"min_ms"'
+    run 0 "$digits/digits.onnx" --bench=0 --no-cache
+    run 0 "$digits/digits.onnx" --bench 0.05 --input "image=$digits/test_images.npy"
+    run 0 "$digits/digits.onnx" --jit=orc --input "image=$digits/test_images.npy" --expect "logits=$digits/test_logits.npy"
+    prints "top-1 same in 360 of 360: ok"
+}
+
+part_tools() {
+    run 0 "$digits/digits.onnx"
+    prints "input       image  f32[batch,1,8,8]"
+    prints "output logits  f32[1,10]"
+    prints "10 labels"
+    run 0 "$digits/digits.onnx" --inspect
+    silent
+    prints "opset 17"
+    run 0 "$digits/digits.onnx" --report --stats
+    prints "attention 4 of 4"
+    prints '"distinct_kernels"'
+    run 0 "$digits/digits.onnx" --check
+    run 0 targets
+    for target in x86-64 x86-64-v3 x86-64-v4 aarch64; do prints "$target "; done
+    prints "this machine"
+    bad 1 "$digits/digits.onnx" --cpu pentium
+    says "vitjit targets"
+    bad 1 "$digits/digits.onnx" --target z80 --emit-obj
+    if [ "$(uname -m)" = x86_64 ]; then
+        bad 1 "$digits/digits.onnx" --cpu aarch64
+        says "does not run on this machine"
+        bad 1 "$digits/digits.onnx" --target x86_64 --cpu aarch64 --emit-obj
+        run 0 "$digits/digits.onnx" --cpu x86-64 --input "image=$digits/test_images.npy" --expect "logits=$digits/test_logits.npy"
+        prints ": ok"
+    fi
+    run 0 "$fixtures/vit.ts17.onnx" --print-after fold --stop-after fold
+    says "func @"
+    [ ! -s "$log/out" ] || fail "dumps belong to stderr"
+    bad 1 "$fixtures/vit.ts17.onnx" --print-after no_such_pass
+    bad 1 "$fixtures/vit.ts17.onnx" --disable-pass no_such_pass --bench 0
+    run 0 "$fixtures/vit.ts17.onnx" --pass-limit 0 --input "image=$fixtures/vit.ts17.in.npy" --expect "logits=$fixtures/vit.ts17.out.npy"
+}
+
+part_objects() {
+    run 0 "$digits/digits.onnx" --emit-obj
+    prints "cc main.c digits.o"
+    [ -s digits.o ] && [ -s digits.h ] || fail "no digits.o and digits.h"
+    [ -z "$(ls -A | grep -vxE 'digits\.[oh]|cache')" ] || fail "more was written: $(ls -A)"
+    mkdir objects
+    run 0 "$digits/digits.onnx" --emit-obj -o objects --prefix small --weights file --target aarch64
+    ls objects >"$log/out"
+    prints ".weights"
+    run 0 "$digits/digits.onnx" --emit-asm -o objects/x.s
+    [ -s objects/x.s ] || fail "no objects/x.s"
+    run 0 "$digits/digits.onnx" --emit-llvm -o objects/x.ll
+    run 0 "$digits/digits.onnx" --emit-ir -o objects/x.ir
+    mkdir nothing
+    bad 3 "$data/unsupported.onnx" --emit-obj -o nothing
+    bad 2 "$data/cycle.onnx" --emit-obj -o nothing
+    bad 1 "$digits/digits.onnx" --emit-obj -o nothing --prefix 'not a name'
+    empty nothing
+    run 2 "$digits/digits.onnx" --emit-obj -o missing/x.o
+    form
+}
+
+part_cache() {
+    run 0 "$digits/digits.onnx" --stats --quiet --cache own
+    prints '"cache_hit":false'
+    run 0 "$digits/digits.onnx" --stats --quiet --cache own --batch 3
+    prints '"cache_hit":true'
+    [ "$(stat -c %a own)" = 700 ] || fail "the cache is open to others"
+    run 0 cache ls --cache own
+    prints ".weights"
+    cp "$digits/digits.onnx" other.onnx
+    run 0 other.onnx --stats --quiet --cache own
+    prints '"cache_hit":true'
+    run 0 "$digits/digits.onnx" --stats --quiet --no-cache
+    prints '"cache_hit":false'
+    # what is damaged is made anew
+    for file in own/*; do head -c 100 "$file" >cut && cat cut >"$file"; done
+    run 0 "$digits/digits.onnx" --input "image=$digits/test_images.npy" --expect "logits=$digits/test_logits.npy" --cache own
+    prints ": ok"
+    # a folder that cannot be used is a warning
+    echo text >file
+    run 0 "$digits/digits.onnx" --quiet --cache file
+    run 0 "$digits/digits.onnx" --cache file
+    says "warning: "
+}
+
+part_disk() {
+    run 0 "$digits/digits.onnx" --quiet # fills the cache
+    command="vitjit ... >/dev/full"
+    if [ -w /dev/full ]; then
+        "$vitjit" "$digits/digits.onnx" --quiet >/dev/full 2>"$log/err"
+        [ $? -eq 5 ] || fail "a full standard output is not status 5"
+        form
+    fi
+    mkdir out
+    # no file above 4 KiB: writing the 14 KiB of results ends as on a full disk
+    command="vitjit ... --output out, on a full disk"
+    (
+        trap '' XFSZ
+        ulimit -f 8
+        exec "$vitjit" "$digits/digits.onnx" --input "image=$digits/test_images.npy" --output out 2>message
+    ) >"$log/out"
+    status=$?
+    cp message "$log/err"
+    [ "$status" -eq 5 ] || fail "exit status $status, not 5"
+    form
+    empty out
+}
+
+"part_$part"
+exit "$failed"

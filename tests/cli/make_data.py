@@ -1,0 +1,69 @@
+#!/usr/bin/env python3
+"""Makes tests/cli/data: tiny models that are wrong in one way each, or that ask the command line for something special.
+
+usage: make_data.py     (needs onnx and numpy; expected values are numpy's)
+"""
+import os
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data")
+F, I = TensorProto.FLOAT, TensorProto.INT64
+
+
+def value(name, kind, *dims):
+    return helper.make_tensor_value_info(name, kind, list(dims))
+
+
+def save(name, nodes, inputs, outputs, initializers=(), opset=17, domain="", metadata=None):
+    graph = helper.make_graph(nodes, name, inputs, outputs, list(initializers))
+    opsets = [helper.make_opsetid("", opset)] + ([helper.make_opsetid(domain, 1)] if domain else [])
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
+    if metadata:
+        helper.set_model_props(model, metadata)
+    with open(os.path.join(HERE, name + ".onnx"), "wb") as file:
+        file.write(model.SerializeToString())
+
+
+def external(name, location):
+    w = TensorProto(name="w", data_type=F, dims=[3], data_location=TensorProto.EXTERNAL)
+    w.external_data.add(key="location", value=location)
+    save(name, [helper.make_node("Add", ["x", "w"], ["y"])], [value("x", F, 1, 3)], [value("y", F, 1, 3)], [w])
+
+
+def main():
+    os.makedirs(HERE, exist_ok=True)
+    node = helper.make_node
+    x, y = value("x", F, 1, 3), value("y", F, 1, 3)
+    save("unsupported", [node("Foo", ["x"], ["a"], name="first"), node("Bar", ["a"], ["b"], name="second"), node("Foo", ["b"], ["y"], name="third")], [x], [y])
+    save("domain", [node("Relu", ["x"], ["y"], domain="com.example")], [x], [y], domain="com.example")
+    save("opset7", [node("Relu", ["x"], ["y"])], [x], [y], opset=7)
+    save("cycle", [node("Add", ["x", "b"], ["a"], name="one"), node("Relu", ["a"], ["b"], name="two"), node("Relu", ["b"], ["y"])], [x], [y])
+    save("contradiction", [node("Add", ["x", "z"], ["y"], name="sum")], [x, value("z", F, 1, 4)], [y])
+    external("external_missing", "gone.bin")
+    external("external_outside", "../gone.bin")
+    save("collision", [node("Relu", ["x"], ["a/b"]), node("Neg", ["x"], ["a_b"])], [x], [value("a/b", F, 1, 3), value("a_b", F, 1, 3)])
+    save("escape", [node("Relu", ["x"], ["../../evil"])], [x], [value("../../evil", F, 1, 3)])
+    save("pair", [node("Mul", ["x", "z"], ["product"]), node("Add", ["product", "x"], ["sum"])],
+         [value("x", F, "batch", 3), value("z", F, "batch", 3)], [value("sum", F, "batch", 3)])
+    save("open", [node("Relu", ["x"], ["y"])], [value("x", F, "batch", 3, "height", "width")],
+         [value("y", F, "batch", 3, "height", "width")])
+    save("means", [node("GlobalAveragePool", ["x"], ["p"]), node("Flatten", ["p"], ["y"])], [value("x", F, "batch", 3, 8, 8)],
+         [value("y", F, "batch", 3)])
+    save("fixed2", [node("GlobalAveragePool", ["x"], ["p"]), node("Flatten", ["p"], ["y"])], [value("x", F, 2, 3, 8, 8)],
+         [value("y", F, 2, 3)], metadata={"label_names": '["red", "green", "blue"]', "mean": "[0,0,0]", "std": "[1,1,1]"})
+    save("rows", [node("Relu", ["x"], ["y"])], [value("x", F, "batch", 7)], [value("y", F, "batch", 7)])
+
+    random = np.random.default_rng(5)
+    a, b = (random.standard_normal((4, 3), dtype=np.float32) for _ in range(2))
+    big = random.standard_normal((2, 3, 5, 6), dtype=np.float32)
+    for name, array in (("pair.x", a), ("pair.z", b), ("pair.sum", a * b + a), ("pair.wrong", a * b + a + np.float32(0.01)),
+                        ("pair.z3", b[:3]), ("pair.product", a * b), ("open.x", big), ("open.y", np.maximum(big, 0)),
+                        ("double", a.astype("f8")), ("fortran", np.asfortranarray(a)), ("big_endian", a.astype(">f4"))):
+        np.save(os.path.join(HERE, name + ".npy"), array)
+
+
+if __name__ == "__main__":
+    main()

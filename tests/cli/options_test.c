@@ -1,0 +1,134 @@
+/* options_test.c - from words to a command. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "cli/cli.h"
+
+#define MAX_WORDS 32
+
+/* Words parted by blanks, as a shell would. */
+static vj_status read_line(const char *line, vj_command *command) {
+    static char text[1024];
+    char *argv[MAX_WORDS] = {(char[]){"vitjit"}};
+    int argc = 1;
+    snprintf(text, sizeof text, "%s", line);
+    for (char *word = strtok(text, " "); word && argc < MAX_WORDS; word = strtok(NULL, " "))
+        argv[argc++] = word;
+    return vj_command_read(argc, argv, command);
+}
+
+static vj_command good(const char *line) {
+    vj_command command;
+    const vj_status status = read_line(line, &command);
+    if (status != VJ_OK) fail_msg("status %d of '%s'", (int)status, line);
+    return command;
+}
+
+static void bad(const char *line) {
+    vj_command command;
+    const vj_status status = read_line(line, &command);
+    vj_command_free(&command);
+    if (status != VJ_USAGE) fail_msg("status %d of '%s'", (int)status, line);
+}
+
+static void has_mode(const char *line, vj_mode mode) {
+    vj_command command = good(line);
+    if (command.mode != mode) fail_msg("mode %x of '%s'", (unsigned)command.mode, line);
+    vj_command_free(&command);
+}
+
+static void modes(void **state) {
+    (void)state;
+    has_mode("m.onnx", VJ_MODE_INTRODUCE);
+    has_mode("m.onnx --batch 3 --quiet --stats", VJ_MODE_INTRODUCE);
+    has_mode("m.onnx a.png", VJ_MODE_PICTURES);
+    has_mode("m.onnx -", VJ_MODE_PICTURES);
+    has_mode("m.onnx a.png --output out --topk 3", VJ_MODE_PICTURES);
+    has_mode("m.onnx --input x=x.npy", VJ_MODE_TENSORS);
+    has_mode("m.onnx --output out", VJ_MODE_TENSORS);
+    has_mode("m.onnx --expect y=y.npy", VJ_MODE_TENSORS);
+    has_mode("m.onnx --bench", VJ_MODE_BENCH);
+    has_mode("m.onnx --bench --input x=x.npy", VJ_MODE_BENCH);
+    has_mode("--test m.onnx a b", VJ_MODE_TEST);
+    has_mode("m.onnx --print-after fold", VJ_MODE_PASSES);
+    has_mode("m.onnx --print-after fold --emit-obj", VJ_MODE_EMIT);
+    has_mode("cache ls", VJ_MODE_CACHE);
+    has_mode("targets", VJ_MODE_TARGETS);
+    has_mode("--version", VJ_MODE_VERSION);
+    has_mode("-h", VJ_MODE_HELP);
+    has_mode("m.onnx --bench --help", VJ_MODE_HELP);
+}
+
+static void values(void **state) {
+    (void)state;
+    vj_command c = good("-j3 m.onnx --bench 0.5 --batch=4 --input a=b=c.npy --input d=e.npy --no-cache --pass-limit 0");
+    assert_int_equal(c.threads, 3);
+    assert_int_equal(c.batch, 4);
+    assert_true(c.seconds > 0.49 && c.seconds < 0.51);
+    assert_int_equal(c.inputs.count, 2);
+    assert_string_equal(c.inputs.at[0], "a=b=c.npy");
+    assert_true(c.no_cache);
+    assert_int_equal(c.pass_limit, 0);
+    assert_true(vj_option_given(&c, "--batch"));
+    assert_false(vj_option_given(&c, "--stats"));
+    assert_string_equal(c.model, "m.onnx");
+    vj_command_free(&c);
+    c = good("--bench m.onnx");
+    assert_true(c.seconds > 2.9 && c.seconds < 3.1);
+    assert_int_equal(c.pass_limit, -1);
+    vj_command_free(&c);
+    c = good("-- --odd.onnx --odder.png");
+    assert_string_equal(c.model, "--odd.onnx");
+    assert_int_equal(c.words.count, 2);
+    vj_command_free(&c);
+    c = good("m.onnx --emit-llvm -o x.ll --weights file --prefix p");
+    assert_int_equal(c.emit, VJ_EMIT_LL);
+    assert_string_equal(c.emit_path, "x.ll");
+    vj_command_free(&c);
+}
+
+static void mistakes(void **state) {
+    (void)state;
+    static const char *const lines[] = {"",
+                                        "--bench",
+                                        "m.onnx --nonsense",
+                                        "m.onnx -q",
+                                        "m.onnx --batch",
+                                        "m.onnx --batch -1",
+                                        "m.onnx --batch 0",
+                                        "m.onnx --batch 2.5",
+                                        "m.onnx -j 4294967296",
+                                        "m.onnx --bench=fast",
+                                        "m.onnx --bench=-1",
+                                        "m.onnx --bench=nan",
+                                        "m.onnx --output out --rtol x",
+                                        "m.onnx a.png --format xml",
+                                        "m.onnx a.png --format tex",
+                                        "m.onnx --stats=1",
+                                        "m.onnx --inspect --report",
+                                        "m.onnx --emit-obj --emit-ir",
+                                        "m.onnx a.png --bench",
+                                        "m.onnx a.png --input x=x.npy",
+                                        "m.onnx --topk 3",
+                                        "m.onnx --emit-obj --stats",
+                                        "m.onnx --inspect --output out",
+                                        "m.onnx --test",
+                                        "m.onnx --output=",
+                                        "cache",
+                                        "cache rm",
+                                        "targets m.onnx",
+                                        "m.onnx --cache a --no-cache"};
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
+        bad(lines[i]);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(modes), cmocka_unit_test(values), cmocka_unit_test(mistakes)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
