@@ -1,0 +1,74 @@
+/* check.c - --check: good code passes on every CPU that runs here; a kernel whose code disagrees is found and named. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "compiler/internal.h"
+
+/* The evaluator says something else about kernel number `lie_at`: to the check, that code is wrong. */
+static int32_t lie_at = -1, seen;
+static double lie;
+static char lied_about[64];
+
+bool __real_vj_eval_kernel(const vj_program *p, const vj_kernel *k, double *const *buffers, vj_error *error);
+bool __wrap_vj_eval_kernel(const vj_program *p, const vj_kernel *k, double *const *buffers, vj_error *error);
+bool __wrap_vj_eval_kernel(const vj_program *p, const vj_kernel *k, double *const *buffers, vj_error *error) {
+    if (!__real_vj_eval_kernel(p, k, buffers, error)) return false;
+    if (seen++ == lie_at) {
+        const vj_access *to = &k->access[k->out[0].access];
+        int64_t i = 0; /* an element that the kernel writes: the others are NaN */
+        while (isnan(buffers[to->buffer][i]))
+            i++;
+        buffers[to->buffer][i] += lie;
+        snprintf(lied_about, sizeof lied_about, "kernel %s", k->name);
+    }
+    return true;
+}
+
+static vj_status check(const char *cpu, char **text, char error[4096]) {
+    const vj_options options = {.size = sizeof options, .cpu = cpu};
+    const vj_compile_request request = {.path = VJ_DIGITS, .options = &options, .pass_limit = -1};
+    seen = 0;
+    return vj_compiler_get()->check(&request, text, error, 4096);
+}
+
+static void test_good_code(void **state) {
+    (void)state;
+    const vj_target *host = vj_target_host();
+    for (int32_t i = 0; i < vj_target_count(); i++) {
+        const vj_target *t = vj_target_at(i);
+        char error[4096] = "", *text;
+        const bool runs = strcmp(t->triple, host->triple) == 0 && (t->cpu_feature_bits & ~host->cpu_feature_bits) == 0;
+        const vj_status status = check(t->name, &text, error);
+        if (status != (runs ? VJ_OK : VJ_USAGE)) fail_msg("%s: %s", t->name, error);
+        if (runs) assert_non_null(strstr(text, "kernels agree"));
+        free(text);
+    }
+}
+
+static void test_bad_kernel(void **state) {
+    (void)state;
+    char error[4096], *text;
+    assert_int_equal(check(NULL, &text, error), VJ_OK);
+    free(text);
+    const int32_t kernels = seen;
+    lie = 1000;
+    for (lie_at = 0; lie_at < kernels; lie_at += 3) {
+        lied_about[0] = 0;
+        assert_int_equal(check(NULL, &text, error), VJ_DIFFERS);
+        assert_null(text);
+        if (!strstr(error, lied_about) || !lied_about[0]) fail_msg("%s, not %s", error, lied_about);
+        assert_int_equal(seen, lie_at + 1);
+    }
+    lie_at = -1;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_good_code), cmocka_unit_test(test_bad_kernel)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

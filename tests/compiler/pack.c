@@ -1,0 +1,273 @@
+/* pack.c - packed weights beside the evaluator, element by element: every layout of a matrix, every way of reading it.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "compiler/internal.h"
+
+/* One function that returns a source, and how a matrix (or vector) is taken out of it. */
+typedef struct layout {
+    const char *what, *source; /* the body of a function that ends in %w */
+    vj_weight weight;          /* kind, extents, strides, offset; k and n are computed */
+} layout;
+
+#define PLAIN(K, N)                                                                                                    \
+    {.kind = VJ_PACK_PANELS,                                                                                           \
+     .k_rank = 1,                                                                                                      \
+     .n_rank = 1,                                                                                                      \
+     .k_extent = {K},                                                                                                  \
+     .k_stride = {N},                                                                                                  \
+     .n_extent = {N},                                                                                                  \
+     .n_stride = {1}}
+#define TRANSPOSED(K, N)                                                                                               \
+    {                                                                                                                  \
+        .kind = VJ_PACK_PANELS, .k_rank = 1, .n_rank = 1, .k_extent = {K}, .k_stride = {1}, .n_extent = {N},           \
+        .n_stride = {                                                                                                  \
+            K                                                                                                          \
+        }                                                                                                              \
+    }
+
+static const layout layouts[] = {
+    {"plain", "@w = const seed(1) : f32[24,64]\n", PLAIN(24, 64)},
+    {"plain, the last panel is not full", "@w = const seed(2) : f32[5,37]\n", PLAIN(5, 37)},
+    {"one row", "@w = const seed(3) : f32[1,50]\n", PLAIN(1, 50)},
+    {"one column", "@w = const seed(4) : f32[50,1]\n", PLAIN(50, 1)},
+    {"plain, larger than a block", "@w = const seed(5) : f32[700,1003]\n", PLAIN(700, 1003)},
+    {"transposed", "@w = const seed(6) : f32[64,24]\n", TRANSPOSED(24, 64)},
+    {"transposed, the last panel is not full", "@w = const seed(7) : f32[37,19]\n", TRANSPOSED(19, 37)},
+    {"transposed, larger than a block", "@w = const seed(8) : f32[1003,700]\n", TRANSPOSED(700, 1003)},
+    {"transposed, a column larger than a block", "@w = const seed(9) : f32[3,300000]\n", TRANSPOSED(300000, 3)},
+    {"convolution [n,c,r,s]",
+     "@w = const seed(10) : f32[20,3,4,5]\n",
+     {.kind = VJ_PACK_PANELS,
+      .k_rank = 3,
+      .n_rank = 1,
+      .k_extent = {3, 4, 5},
+      .k_stride = {20, 5, 1},
+      .n_extent = {20},
+      .n_stride = {60}}},
+    {"convolution, depth in the order r, s, c",
+     "@w = const seed(11) : f32[20,3,4,5]\n",
+     {.kind = VJ_PACK_PANELS,
+      .k_rank = 3,
+      .n_rank = 1,
+      .k_extent = {4, 5, 3},
+      .k_stride = {5, 1, 20},
+      .n_extent = {20},
+      .n_stride = {60}}},
+    {"segments: columns (s,h,d) that stand as (h,s,d)",
+     "@w = const seed(12) : f32[10,4,3,8]\n",
+     {.kind = VJ_PACK_PANELS,
+      .k_rank = 1,
+      .n_rank = 3,
+      .k_extent = {10},
+      .k_stride = {96},
+      .n_extent = {3, 4, 8},
+      .n_stride = {8, 24, 1}}},
+    {"a part of the columns",
+     "@w = const seed(13) : f32[9,60]\n",
+     {.kind = VJ_PACK_PANELS,
+      .k_rank = 1,
+      .n_rank = 1,
+      .k_extent = {9},
+      .k_stride = {60},
+      .n_extent = {21},
+      .n_stride = {1},
+      .source_offset = 30}},
+    {"every other column",
+     "@w = const seed(14) : f32[9,60]\n",
+     {.kind = VJ_PACK_PANELS,
+      .k_rank = 1,
+      .n_rank = 1,
+      .k_extent = {9},
+      .k_stride = {60},
+      .n_extent = {30},
+      .n_stride = {2},
+      .source_offset = 1}},
+    {"rows and columns interleaved",
+     "@w = const seed(15) : f32[6,7,8,9]\n",
+     {.kind = VJ_PACK_PANELS,
+      .k_rank = 2,
+      .n_rank = 2,
+      .k_extent = {6, 8},
+      .k_stride = {504, 9},
+      .n_extent = {7, 9},
+      .n_stride = {72, 1}}},
+    {"columns backwards",
+     "@w = const seed(16) : f32[9,33]\n",
+     {.kind = VJ_PACK_PANELS,
+      .k_rank = 1,
+      .n_rank = 1,
+      .k_extent = {9},
+      .k_stride = {33},
+      .n_extent = {33},
+      .n_stride = {-1},
+      .source_offset = 32}},
+    {"rows backwards",
+     "@w = const seed(17) : f32[9,33]\n",
+     {.kind = VJ_PACK_PANELS,
+      .k_rank = 1,
+      .n_rank = 1,
+      .k_extent = {9},
+      .k_stride = {-33},
+      .n_extent = {33},
+      .n_stride = {1},
+      .source_offset = 264}},
+    {"f16 becomes f32", "@h = const seed(18) : f16[12,20]\n %w = cast @h to=f32\n", PLAIN(12, 20)},
+    {"an expression: merged, turned and scaled",
+     "@q = const seed(19) : f32[16,12]\n @k = const seed(20) : f32[16,12]\n @g = const seed(21) : f32[12]\n"
+     "%a = concat @q, @k axis=0\n %b = mul %a, @g\n %w = transpose %b perm=[1,0]\n",
+     PLAIN(12, 32)},
+    {"a vector",
+     "@w = const seed(22) : f32[77]\n",
+     {.kind = VJ_PACK_DENSE, .n_rank = 1, .n_extent = {77}, .n_stride = {1}}},
+    {"a vector of a computed value",
+     "@x = const seed(23) : f32[77]\n @y = const seed(24) : f32[77]\n %w = add @x, @y\n",
+     {.kind = VJ_PACK_DENSE, .n_rank = 1, .n_extent = {77}, .n_stride = {1}}},
+    {"a permuted vector",
+     "@w = const seed(25) : f32[7,11]\n",
+     {.kind = VJ_PACK_DENSE, .n_rank = 2, .n_extent = {11, 7}, .n_stride = {1, 11}}},
+    {"a permuted computed vector",
+     "@x = const seed(26) : f32[7,11]\n %w = neg @x\n",
+     {.kind = VJ_PACK_DENSE, .n_rank = 2, .n_extent = {11, 7}, .n_stride = {1, 11}}},
+    {"integers of 64 bits",
+     "@w = const [9007199254740993, -1, 16777217, 4, 5, 6] : i64[6]\n",
+     {.kind = VJ_PACK_DENSE, .n_rank = 2, .n_extent = {2, 3}, .n_stride = {1, 2}}},
+    {"bytes",
+     "@w = const seed(27) : u8[40]\n",
+     {.kind = VJ_PACK_DENSE, .n_rank = 1, .n_extent = {20}, .n_stride = {2}}},
+    {"booleans",
+     "@w = const seed(28) : bool[40]\n",
+     {.kind = VJ_PACK_DENSE, .n_rank = 1, .n_extent = {40}, .n_stride = {1}}},
+    {"integers of 16 bits",
+     "@w = const seed(29) : i16[40]\n",
+     {.kind = VJ_PACK_DENSE, .n_rank = 1, .n_extent = {40}, .n_stride = {-1}, .source_offset = 39}},
+};
+
+static int64_t product(int32_t rank, const int64_t *extent) {
+    int64_t n = 1;
+    for (int32_t i = 0; i < rank; i++)
+        n *= extent[i];
+    return n;
+}
+
+static int64_t offset_of(int64_t i, int32_t rank, const int64_t *extent, const int64_t *stride) {
+    int64_t at = 0;
+    for (int32_t d = rank - 1; d >= 0; d--) {
+        at += i % extent[d] * stride[d];
+        i /= extent[d];
+    }
+    return at;
+}
+
+static vj_func *parse(vj_arena *arena, const layout *l, vj_error *error) {
+    const bool is_const = strncmp(l->source, "@w", 2) == 0;
+    const char *text = vj_sprintf(arena, "func @main() {\n%s return %sw as w\n}\n", l->source, is_const ? "@" : "%");
+    vj_func *f = vj_parse(arena, text, ".", NULL, error);
+    if (!f) fail_msg("%s: %s\n%s", l->what, error->text, text);
+    return f;
+}
+
+static vj_unit *unit_of(vj_arena *arena, const layout *l) {
+    vj_unit *u = VJ_NEW(arena, vj_unit);
+    u->arena = arena;
+    u->f = parse(arena, l, &u->error);
+    vj_program *p = vj_program_new(arena, u->f);
+    u->program = p;
+    vj_weight w = l->weight;
+    w.source = u->f->outputs[0];
+    w.k = product(w.k_rank, w.k_extent);
+    w.n = product(w.n_rank, w.n_extent);
+    const bool panels = w.kind == VJ_PACK_PANELS;
+    const vj_dtype dtype = vj_type_at(u->f, w.source)->dtype;
+    const int64_t elements = panels ? w.k * vj_round_up(w.n, VJ_PANEL) : w.n;
+    const int32_t b = vj_add_buffer(p, VJ_BUFFER_WEIGHT, dtype, elements, "w");
+    p->buffers[b].index = p->weight_count;
+    p->buffers[b].offset = VJ_ALIGN; /* not the first bytes */
+    *VJ_PUSH(arena, p->weights, p->weight_count, p->weight_capacity) = w;
+    p->weights_bytes = vj_round_up(VJ_ALIGN + elements * vj_element_bytes(dtype), VJ_ALIGN);
+    return u;
+}
+
+static uint8_t *pack(vj_unit *u, const char *what, int32_t threads, size_t *bytes) {
+    const int fd = memfd_create("weights", MFD_CLOEXEC);
+    assert_true(fd >= 0);
+    if (vj_pack_weights(u, fd, threads) != VJ_OK) fail_msg("%s: %s", what, u->error.text);
+    *bytes = (size_t)(VJ_WEIGHTS_HEADER + u->program->weights_bytes);
+    assert_int_equal(lseek(fd, 0, SEEK_END), *bytes);
+    uint8_t *at = mmap(NULL, *bytes, PROT_READ, MAP_SHARED, fd, 0);
+    assert_true(at != MAP_FAILED);
+    close(fd);
+    const vj_weights_header *h = (const void *)at;
+    assert_true(h->magic == VJ_WEIGHTS_MAGIC && h->bytes == u->program->weights_bytes);
+    return at;
+}
+
+static void check_panels(const layout *l, const vj_weight *w, const vj_tensor *t, const float *got) {
+    for (int64_t n = 0; n < vj_round_up(w->n, VJ_PANEL); n++)
+        for (int64_t k = 0; k < w->k; k++) {
+            const int64_t at = w->source_offset + offset_of(k, w->k_rank, w->k_extent, w->k_stride) +
+                               (n < w->n ? offset_of(n, w->n_rank, w->n_extent, w->n_stride) : 0);
+            const float want = n < w->n ? (float)t->f[at] : 0;
+            const float is = got[((n / 16) * w->k + k) * 16 + n % 16];
+            if (memcmp(&is, &want, sizeof is) != 0)
+                fail_msg("%s: (%lld, %lld) is %g, not %g", l->what, (long long)k, (long long)n, (double)is,
+                         (double)want);
+        }
+}
+
+static void check_dense(const layout *l, const vj_weight *w, const vj_tensor *t, const uint8_t *got) {
+    for (int64_t n = 0; n < w->n; n++) {
+        const int64_t at = w->source_offset + offset_of(n, w->n_rank, w->n_extent, w->n_stride);
+        const int64_t size = vj_element_bytes(t->type.dtype);
+        float f = t->f ? (float)t->f[at] : 0;
+        const void *want = t->f ? (const void *)&f : &t->i[at]; /* little-endian */
+        if (memcmp(got + n * size, want, (size_t)size) != 0) fail_msg("%s: element %lld", l->what, (long long)n);
+    }
+}
+
+static void test_layouts(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof layouts / sizeof *layouts; i++)
+        for (int32_t threads = 1; threads <= 3; threads += 2) {
+            vj_arena *arena = vj_arena_new();
+            vj_unit *u = unit_of(arena, &layouts[i]);
+            vj_tensor *truth = NULL;
+            if (!vj_eval(arena, u->f, 1, NULL, &truth, true, &u->error)) fail_msg("%s", u->error.text);
+            size_t bytes;
+            uint8_t *packed = pack(u, layouts[i].what, threads, &bytes);
+            const uint8_t *got = packed + VJ_WEIGHTS_HEADER + VJ_ALIGN;
+            const vj_weight *w = &u->program->weights[0];
+            if (w->kind == VJ_PACK_PANELS)
+                check_panels(&layouts[i], w, truth, (const float *)(const void *)got);
+            else
+                check_dense(&layouts[i], w, truth, got);
+            munmap(packed, bytes);
+            vj_arena_free(arena);
+        }
+}
+
+/* A descriptor that cannot hold the weights is an error, not a signal. */
+static void test_no_room(void **state) {
+    (void)state;
+    vj_arena *arena = vj_arena_new();
+    vj_unit *u = unit_of(arena, &layouts[0]);
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(vj_pack_weights(u, ends[1], 2), VJ_SYSTEM);
+    assert_true(u->error.text[0] != 0);
+    close(ends[0]);
+    close(ends[1]);
+    vj_arena_free(arena);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_layouts), cmocka_unit_test(test_no_room)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
