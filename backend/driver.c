@@ -7,6 +7,7 @@
 #include "driver.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { FIRST = 1, IMAGES, SLOT, PART, PARTS, SHARE_PARAMETERS }; /* of a phase's function; 0: the arguments */
@@ -192,10 +193,16 @@ LLVMValueRef vj_gen_phase(LLVMModuleRef module, const vj_target *target, const v
     for (int32_t i = FIRST; i < SHARE_PARAMETERS; i++)
         parameters[i] = d->g.i64;
     d->share_type = LLVMFunctionType(LLVMVoidTypeInContext(context), parameters, SHARE_PARAMETERS, false);
-    LLVMValueRef *shares = VJ_NEW_ARRAY(p->arena, LLVMValueRef, p->phase_count + 1);
+    LLVMValueRef *shares = calloc((size_t)p->phase_count + 1, sizeof *shares);
+    if (!shares) {
+        vj_fail(error, VJ_SYSTEM, "no memory to generate code");
+        LLVMDisposeBuilder(d->g.b);
+        return NULL;
+    }
     for (int32_t i = 0; i < p->phase_count; i++)
         shares[i] = emit_share(d, i);
     emit_dispatch(d, name, shares);
+    free(shares);
     LLVMDisposeBuilder(d->g.b);
     return d->g.function;
 }

@@ -32,6 +32,8 @@ typedef struct vj_gen {
 /* gen_kernel.c: makes the function for kernel k of p in the module, `name` its symbol; dispatches on the kind. */
 LLVMValueRef vj_gen_kernel(LLVMModuleRef module, const vj_target *target, const vj_program *p, const vj_kernel *k,
                            const char *name, vj_error *error);
+/* The same function, defined elsewhere. */
+LLVMValueRef vj_declare_kernel(LLVMModuleRef module, const vj_kernel *k, const char *name);
 /* The passes of a kernel's module: its code is final but for repeated addresses and invariants. Never default<On>, which
  * unrolls and vectorizes once more. instcombine stops the process when it needs a second round, unless told not to check. */
 #define VJ_KERNEL_PASSES "function(instcombine<no-verify-fixpoint>,simplifycfg,early-cse,loop-mssa(licm))"

@@ -38,6 +38,19 @@ static void set_types(vj_gen *g) {
     g->ptr = LLVMPointerTypeInContext(g->context, 0);
 }
 
+LLVMValueRef vj_declare_kernel(LLVMModuleRef module, const vj_kernel *k, const char *name) {
+    LLVMContextRef context = LLVMGetModuleContext(module);
+    LLVMTypeRef parameters[VJ_MAX_ACCESSES + 2];
+    for (int32_t i = 0; i < k->access_count; i++)
+        parameters[i] = LLVMPointerTypeInContext(context, 0);
+    parameters[k->access_count] = parameters[k->access_count + 1] = LLVMInt64TypeInContext(context);
+    LLVMTypeRef type =
+        LLVMFunctionType(LLVMVoidTypeInContext(context), parameters, (unsigned)k->access_count + 2, false);
+    LLVMValueRef function = LLVMAddFunction(module, name, type);
+    LLVMSetVisibility(function, LLVMHiddenVisibility);
+    return function;
+}
+
 LLVMValueRef vj_gen_kernel(LLVMModuleRef module, const vj_target *target, const vj_program *p, const vj_kernel *k,
                            const char *name, vj_error *error) {
     vj_gen gen = {.context = LLVMGetModuleContext(module),
@@ -49,14 +62,7 @@ LLVMValueRef vj_gen_kernel(LLVMModuleRef module, const vj_target *target, const 
                   .error = error};
     vj_gen *g = &gen;
     set_types(g);
-    LLVMTypeRef parameters[VJ_MAX_ACCESSES + 2];
-    for (int32_t i = 0; i < k->access_count; i++)
-        parameters[i] = g->ptr;
-    parameters[k->access_count] = parameters[k->access_count + 1] = g->i64;
-    LLVMTypeRef type =
-        LLVMFunctionType(LLVMVoidTypeInContext(g->context), parameters, (unsigned)k->access_count + 2, false);
-    g->function = LLVMAddFunction(module, name, type);
-    LLVMSetVisibility(g->function, LLVMHiddenVisibility);
+    g->function = vj_declare_kernel(module, k, name);
     set_attributes(g);
     g->b = LLVMCreateBuilderInContext(g->context);
     LLVMPositionBuilderAtEnd(g->b, LLVMAppendBasicBlockInContext(g->context, g->function, "entry"));

@@ -1,8 +1,9 @@
-/* link.c - resolves an ELF64 relocatable object into one position-independent blob of code.
+/* link.c - resolves ELF64 relocatable objects into one position-independent blob of code.
  *
- * The object is ours, but nothing in it is believed: every offset and size is checked before use. Loadable sections are
- * laid out in the order of the file; only PC-relative relocations to symbols of the object itself are applied, so the
- * blob works wherever it is mapped. Writable data, any other relocation and any undefined symbol are refused by name.
+ * The objects are ours, but nothing in them is believed: every offset and size is checked before use. Loadable sections
+ * are laid out in the order of the files; only PC-relative relocations to symbols of the objects are applied, so the
+ * blob works wherever it is mapped. Writable data, any other relocation and any symbol that is nowhere defined are
+ * refused by name.
  */
 #include <elf.h>
 #include <stdlib.h>
@@ -12,7 +13,17 @@
 
 #define PLACED_LIMIT ((uint64_t)1 << 31) /* PC-relative offsets have 32 bits */
 
+/* The blob, and the objects that it is made of. */
 typedef struct linker {
+    struct object_file *objects;
+    int32_t count;
+    uint8_t *code;
+    uint64_t code_size;
+    vj_error *error;
+} linker;
+
+typedef struct object_file {
+    linker *l;
     const uint8_t *at;
     uint64_t size;
     const Elf64_Ehdr *header;
@@ -22,13 +33,10 @@ typedef struct linker {
     uint64_t symbol_count;
     const char *names; /* of symbols; ends with 0 */
     uint64_t names_size;
-    uint8_t *code;
-    uint64_t code_size;
-    vj_error *error;
-} linker;
+} object_file;
 
-static bool bad(const linker *l, const char *what) {
-    vj_fail(l->error, VJ_SYSTEM, "linking: %s", what);
+static bool bad(const object_file *o, const char *what) {
+    vj_fail(o->l->error, VJ_SYSTEM, "linking: %s", what);
     return false;
 }
 
@@ -39,89 +47,103 @@ static bool inside(uint64_t offset, uint64_t length, uint64_t size) {
 /* The object itself is. */
 static bool is_aligned(uint64_t offset) { return offset % 8 == 0; }
 
-static bool read_header(linker *l) {
+static bool read_header(object_file *o) {
     static const uint8_t magic[] = {0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT};
-    if (l->size < sizeof(Elf64_Ehdr) || memcmp(l->at, magic, sizeof magic) != 0) return bad(l, "not an ELF64 object");
-    l->header = (const Elf64_Ehdr *)(const void *)l->at;
-    const Elf64_Ehdr *h = l->header;
-    if (h->e_type != ET_REL) return bad(l, "not a relocatable object");
-    if (h->e_machine != EM_X86_64 && h->e_machine != EM_AARCH64) return bad(l, "an object for another machine");
+    if (o->size < sizeof(Elf64_Ehdr) || memcmp(o->at, magic, sizeof magic) != 0) return bad(o, "not an ELF64 object");
+    o->header = (const Elf64_Ehdr *)(const void *)o->at;
+    const Elf64_Ehdr *h = o->header;
+    if (h->e_type != ET_REL) return bad(o, "not a relocatable object");
+    if (h->e_machine != EM_X86_64 && h->e_machine != EM_AARCH64) return bad(o, "an object for another machine");
     if (h->e_shentsize != sizeof(Elf64_Shdr) || !is_aligned(h->e_shoff) ||
-        !inside(h->e_shoff, (uint64_t)h->e_shnum * sizeof(Elf64_Shdr), l->size))
-        return bad(l, "the section table is outside of the object");
-    l->sections = (const Elf64_Shdr *)(const void *)(l->at + h->e_shoff);
+        !inside(h->e_shoff, (uint64_t)h->e_shnum * sizeof(Elf64_Shdr), o->size))
+        return bad(o, "the section table is outside of the object");
+    o->sections = (const Elf64_Shdr *)(const void *)(o->at + h->e_shoff);
     for (uint32_t i = 0; i < h->e_shnum; i++) {
-        const Elf64_Shdr *s = &l->sections[i];
-        if (s->sh_type != SHT_NOBITS && s->sh_type != SHT_NULL && !inside(s->sh_offset, s->sh_size, l->size))
-            return bad(l, "a section is outside of the object");
+        const Elf64_Shdr *s = &o->sections[i];
+        if (s->sh_type != SHT_NOBITS && s->sh_type != SHT_NULL && !inside(s->sh_offset, s->sh_size, o->size))
+            return bad(o, "a section is outside of the object");
     }
     return true;
 }
 
-static bool read_symbols(linker *l) {
-    for (uint32_t i = 0; i < l->header->e_shnum; i++) {
-        const Elf64_Shdr *s = &l->sections[i];
+static bool read_symbols(object_file *o) {
+    for (uint32_t i = 0; i < o->header->e_shnum; i++) {
+        const Elf64_Shdr *s = &o->sections[i];
         if (s->sh_type != SHT_SYMTAB) continue;
-        if (l->symbols) return bad(l, "two symbol tables");
-        if (s->sh_entsize != sizeof(Elf64_Sym) || !is_aligned(s->sh_offset) || s->sh_link >= l->header->e_shnum)
-            return bad(l, "a malformed symbol table");
-        const Elf64_Shdr *names = &l->sections[s->sh_link];
-        if (names->sh_type != SHT_STRTAB || names->sh_size == 0 || l->at[names->sh_offset + names->sh_size - 1] != 0)
-            return bad(l, "a malformed string table");
-        l->symbols = (const Elf64_Sym *)(const void *)(l->at + s->sh_offset);
-        l->symbol_count = s->sh_size / sizeof(Elf64_Sym);
-        l->names = (const char *)(l->at + names->sh_offset);
-        l->names_size = names->sh_size;
+        if (o->symbols) return bad(o, "two symbol tables");
+        if (s->sh_entsize != sizeof(Elf64_Sym) || !is_aligned(s->sh_offset) || s->sh_link >= o->header->e_shnum)
+            return bad(o, "a malformed symbol table");
+        const Elf64_Shdr *names = &o->sections[s->sh_link];
+        if (names->sh_type != SHT_STRTAB || names->sh_size == 0 || o->at[names->sh_offset + names->sh_size - 1] != 0)
+            return bad(o, "a malformed string table");
+        o->symbols = (const Elf64_Sym *)(const void *)(o->at + s->sh_offset);
+        o->symbol_count = s->sh_size / sizeof(Elf64_Sym);
+        o->names = (const char *)(o->at + names->sh_offset);
+        o->names_size = names->sh_size;
     }
-    return l->symbols || bad(l, "no symbol table");
+    return o->symbols || bad(o, "no symbol table");
 }
 
-static const char *name_of(const linker *l, const Elf64_Sym *symbol) {
-    return symbol->st_name < l->names_size ? l->names + symbol->st_name : "?";
+static const char *name_of(const object_file *o, const Elf64_Sym *symbol) {
+    return symbol->st_name < o->names_size ? o->names + symbol->st_name : "?";
 }
 
 /* A place for every section that is loaded; code_size becomes the blob's size. Sections that speak of the code, not to
  * it, are left out: unwinding tables. */
-static bool lay_out(linker *l) {
-    for (uint32_t i = 0; i < l->header->e_shnum; i++) {
-        const Elf64_Shdr *s = &l->sections[i];
-        l->place[i] = UINT64_MAX;
+static bool lay_out(object_file *o) {
+    for (uint32_t i = 0; i < o->header->e_shnum; i++) {
+        const Elf64_Shdr *s = &o->sections[i];
+        o->place[i] = UINT64_MAX;
         if (!(s->sh_flags & SHF_ALLOC) || s->sh_size == 0) continue;
         if (s->sh_type == SHT_X86_64_UNWIND || s->sh_type == SHT_NOTE) continue;
-        if (s->sh_type != SHT_PROGBITS) return bad(l, "a loaded section of unknown kind");
-        if (s->sh_flags & (SHF_WRITE | SHF_TLS)) return bad(l, "writable data");
+        if (s->sh_type != SHT_PROGBITS) return bad(o, "a loaded section of unknown kind");
+        if (s->sh_flags & (SHF_WRITE | SHF_TLS)) return bad(o, "writable data");
         const uint64_t align = s->sh_addralign ? s->sh_addralign : 1;
-        if ((align & (align - 1)) != 0 || align > 4096) return bad(l, "an alignment that makes no sense");
-        const uint64_t start = (l->code_size + align - 1) / align * align;
-        if (s->sh_size > PLACED_LIMIT || start + s->sh_size > PLACED_LIMIT) return bad(l, "too much code");
-        l->place[i] = start;
-        l->code_size = start + s->sh_size;
+        if ((align & (align - 1)) != 0 || align > 4096) return bad(o, "an alignment that makes no sense");
+        const uint64_t start = (o->l->code_size + align - 1) / align * align;
+        if (s->sh_size > PLACED_LIMIT || start + s->sh_size > PLACED_LIMIT) return bad(o, "too much code");
+        o->place[i] = start;
+        o->l->code_size = start + s->sh_size;
     }
-    return l->code_size > 0 || bad(l, "no code");
-}
-
-static bool copy_sections(linker *l) {
-    l->code = calloc(l->code_size, 1);
-    if (!l->code) return bad(l, "no memory");
-    for (uint32_t i = 0; i < l->header->e_shnum; i++)
-        if (l->place[i] != UINT64_MAX)
-            memcpy(l->code + l->place[i], l->at + l->sections[i].sh_offset, l->sections[i].sh_size);
     return true;
 }
 
-/* Where a symbol stands in the blob. */
-static bool symbol_place(const linker *l, uint64_t number, uint64_t *place) {
-    if (number >= l->symbol_count) return bad(l, "a relocation names no symbol");
-    const Elf64_Sym *symbol = &l->symbols[number];
-    if (symbol->st_shndx == SHN_UNDEF) {
-        vj_fail(l->error, VJ_SYSTEM, "linking: the code needs '%s', which is not in it", name_of(l, symbol));
-        return false;
-    }
-    if (symbol->st_shndx >= l->header->e_shnum || l->place[symbol->st_shndx] == UINT64_MAX ||
-        symbol->st_value > l->sections[symbol->st_shndx].sh_size)
-        return bad(l, "a symbol outside of the code");
-    *place = l->place[symbol->st_shndx] + symbol->st_value;
+static void copy_sections(const object_file *o) {
+    for (uint32_t i = 0; i < o->header->e_shnum; i++)
+        if (o->place[i] != UINT64_MAX)
+            memcpy(o->l->code + o->place[i], o->at + o->sections[i].sh_offset, o->sections[i].sh_size);
+}
+
+/* Where a symbol that the object defines stands in the blob. */
+static bool own_place(const object_file *o, const Elf64_Sym *symbol, uint64_t *place) {
+    if (symbol->st_shndx >= o->header->e_shnum || o->place[symbol->st_shndx] == UINT64_MAX ||
+        symbol->st_value > o->sections[symbol->st_shndx].sh_size)
+        return bad(o, "a symbol outside of the code");
+    *place = o->place[symbol->st_shndx] + symbol->st_value;
     return true;
+}
+
+/* The object's definition of `name` for others; NULL: none. */
+static const Elf64_Sym *definition(const object_file *o, const char *name) {
+    for (uint64_t i = 0; i < o->symbol_count; i++) {
+        const Elf64_Sym *s = &o->symbols[i];
+        if (s->st_shndx == SHN_UNDEF || ELF64_ST_BIND(s->st_info) == STB_LOCAL || s->st_name >= o->names_size) continue;
+        if (strcmp(name_of(o, s), name) == 0) return s;
+    }
+    return NULL;
+}
+
+/* Where a symbol stands in the blob, whichever object defines it. */
+static bool symbol_place(const object_file *o, uint64_t number, uint64_t *place) {
+    if (number >= o->symbol_count) return bad(o, "a relocation names no symbol");
+    const Elf64_Sym *symbol = &o->symbols[number];
+    if (symbol->st_shndx != SHN_UNDEF) return own_place(o, symbol, place);
+    for (int32_t i = 0; i < o->l->count; i++) {
+        const Elf64_Sym *there = definition(&o->l->objects[i], name_of(o, symbol));
+        if (there) return own_place(&o->l->objects[i], there, place);
+    }
+    vj_fail(o->l->error, VJ_SYSTEM, "linking: the code needs '%s', which is not in it", name_of(o, symbol));
+    return false;
 }
 
 static uint32_t word_at(const uint8_t *at) {
@@ -130,15 +152,15 @@ static uint32_t word_at(const uint8_t *at) {
     return word;
 }
 
-static bool unknown(const linker *l, uint32_t type) {
-    vj_fail(l->error, VJ_SYSTEM, "linking: relocation type %u is not PC-relative", (unsigned)type);
+static bool unknown(const object_file *o, uint32_t type) {
+    vj_fail(o->l->error, VJ_SYSTEM, "linking: relocation type %u is not PC-relative", (unsigned)type);
     return false;
 }
 
 /* `to` and `from` are places of the blob; an addend that leaves the blob is no mistake of the format. */
-static bool relocate_x86(const linker *l, uint32_t type, uint8_t *at, int64_t distance) {
-    if (type != R_X86_64_PC32 && type != R_X86_64_PLT32) return unknown(l, type);
-    if (distance < INT32_MIN || distance > INT32_MAX) return bad(l, "a relocation out of range");
+static bool relocate_x86(const object_file *o, uint32_t type, uint8_t *at, int64_t distance) {
+    if (type != R_X86_64_PC32 && type != R_X86_64_PLT32) return unknown(o, type);
+    if (distance < INT32_MIN || distance > INT32_MAX) return bad(o, "a relocation out of range");
     const int32_t value = (int32_t)distance;
     memcpy(at, &value, sizeof value);
     return true;
@@ -146,7 +168,7 @@ static bool relocate_x86(const linker *l, uint32_t type, uint8_t *at, int64_t di
 
 /* ELF for the Arm 64-bit architecture, table "PC-relative" and static data relocations. Pages are the blob's: it is
  * mapped at a multiple of 4096. */
-static bool relocate_arm(const linker *l, uint32_t type, uint8_t *at, uint64_t to, uint64_t from) {
+static bool relocate_arm(const object_file *o, uint32_t type, uint8_t *at, uint64_t to, uint64_t from) {
     const uint32_t code = word_at(at);
     const int64_t distance = (int64_t)(to - from);
     uint32_t value = 0, shift = 0;
@@ -154,7 +176,7 @@ static bool relocate_arm(const linker *l, uint32_t type, uint8_t *at, uint64_t t
     case R_AARCH64_CALL26:
     case R_AARCH64_JUMP26:
         if (distance % 4 != 0 || distance < -(INT64_C(1) << 27) || distance >= INT64_C(1) << 27)
-            return bad(l, "a relocation out of range");
+            return bad(o, "a relocation out of range");
         value = code | ((uint32_t)(distance >> 2) & 0x3ffffff);
         break;
     case R_AARCH64_ADR_PREL_PG_HI21: {
@@ -180,68 +202,94 @@ static bool relocate_arm(const linker *l, uint32_t type, uint8_t *at, uint64_t t
         value = (uint32_t)distance;
         break;
     default:
-        return unknown(l, type);
+        return unknown(o, type);
     }
     memcpy(at, &value, sizeof value);
     return true;
 }
 
-static bool relocate(const linker *l, uint32_t section, const Elf64_Rela *r) {
-    const uint64_t size = l->sections[section].sh_size;
+static bool relocate(const object_file *o, uint32_t section, const Elf64_Rela *r) {
+    const uint64_t size = o->sections[section].sh_size;
     uint64_t to;
-    if (!inside(r->r_offset, 4, size)) return bad(l, "a relocation outside of its section");
-    if (!symbol_place(l, ELF64_R_SYM(r->r_info), &to)) return false;
-    if (r->r_addend < INT32_MIN || r->r_addend > INT32_MAX) return bad(l, "a relocation out of range");
-    const uint64_t from = l->place[section] + r->r_offset;
+    if (!inside(r->r_offset, 4, size)) return bad(o, "a relocation outside of its section");
+    if (!symbol_place(o, ELF64_R_SYM(r->r_info), &to)) return false;
+    if (r->r_addend < INT32_MIN || r->r_addend > INT32_MAX) return bad(o, "a relocation out of range");
+    const uint64_t from = o->place[section] + r->r_offset;
     const uint32_t type = ELF64_R_TYPE(r->r_info);
     const int64_t target = (int64_t)to + r->r_addend;
-    if (l->header->e_machine == EM_X86_64) return relocate_x86(l, type, l->code + from, target - (int64_t)from);
-    if (target < 0) return bad(l, "a relocation out of range");
-    return relocate_arm(l, type, l->code + from, (uint64_t)target, from);
+    if (o->header->e_machine == EM_X86_64) return relocate_x86(o, type, o->l->code + from, target - (int64_t)from);
+    if (target < 0) return bad(o, "a relocation out of range");
+    return relocate_arm(o, type, o->l->code + from, (uint64_t)target, from);
 }
 
-static bool relocate_all(const linker *l) {
-    for (uint32_t i = 0; i < l->header->e_shnum; i++) {
-        const Elf64_Shdr *s = &l->sections[i];
+static bool relocate_all(const object_file *o) {
+    for (uint32_t i = 0; i < o->header->e_shnum; i++) {
+        const Elf64_Shdr *s = &o->sections[i];
         if (s->sh_type != SHT_RELA && s->sh_type != SHT_REL) continue;
-        if (s->sh_info >= l->header->e_shnum) return bad(l, "relocations of no section");
-        if (l->place[s->sh_info] == UINT64_MAX) continue;
+        if (s->sh_info >= o->header->e_shnum) return bad(o, "relocations of no section");
+        if (o->place[s->sh_info] == UINT64_MAX) continue;
         if (s->sh_type == SHT_REL || s->sh_entsize != sizeof(Elf64_Rela) || !is_aligned(s->sh_offset))
-            return bad(l, "a malformed relocation table");
-        const Elf64_Rela *table = (const Elf64_Rela *)(const void *)(l->at + s->sh_offset);
+            return bad(o, "a malformed relocation table");
+        const Elf64_Rela *table = (const Elf64_Rela *)(const void *)(o->at + s->sh_offset);
         for (uint64_t r = 0; r < s->sh_size / sizeof *table; r++)
-            if (!relocate(l, s->sh_info, &table[r])) return false;
+            if (!relocate(o, s->sh_info, &table[r])) return false;
     }
     return true;
 }
 
 static bool find_entry(const linker *l, const char *symbol, uint64_t *entry) {
-    for (uint64_t i = 0; i < l->symbol_count; i++) {
-        const Elf64_Sym *s = &l->symbols[i];
-        if (s->st_shndx == SHN_UNDEF || s->st_name >= l->names_size || strcmp(name_of(l, s), symbol) != 0) continue;
-        if (!symbol_place(l, i, entry)) return false;
-        return *entry < l->code_size || bad(l, "a symbol outside of the code");
+    for (int32_t i = 0; i < l->count; i++) {
+        const object_file *o = &l->objects[i];
+        const Elf64_Sym *s = definition(o, symbol);
+        if (!s) continue;
+        if (!own_place(o, s, entry)) return false;
+        return *entry < l->code_size || bad(o, "a symbol outside of the code");
     }
     vj_fail(l->error, VJ_SYSTEM, "linking: no symbol '%s'", symbol);
     return false;
 }
 
-vj_status vj_link_code(const vj_bytes *object, const char *symbol, vj_bytes *code, uint64_t *entry, vj_error *error) {
+static bool open_object(object_file *o, const vj_bytes *bytes) {
+    o->at = bytes->at;
+    o->size = bytes->size;
+    if ((uintptr_t)o->at % 8 != 0) return bad(o, "the object is not aligned");
+    if (!read_header(o) || !read_symbols(o)) return false;
+    o->place = calloc((size_t)o->header->e_shnum + 1, sizeof *o->place);
+    return o->place ? lay_out(o) : bad(o, "no memory");
+}
+
+static bool link_all(linker *l, const vj_bytes *objects, const char *symbol, uint64_t *entry) {
+    for (int32_t i = 0; i < l->count; i++) {
+        l->objects[i].l = l;
+        if (!open_object(&l->objects[i], &objects[i])) return false;
+    }
+    l->code = calloc(l->code_size + 1, 1);
+    if (!l->code) return bad(l->objects, "no memory");
+    for (int32_t i = 0; i < l->count; i++)
+        copy_sections(&l->objects[i]);
+    for (int32_t i = 0; i < l->count; i++)
+        if (!relocate_all(&l->objects[i])) return false;
+    return find_entry(l, symbol, entry);
+}
+
+vj_status vj_link_objects(const vj_bytes *objects, int32_t count, const char *symbol, vj_bytes *code, uint64_t *entry,
+                          vj_error *error) {
     *code = (vj_bytes){0};
     *entry = 0;
-    linker state = {.at = object->at, .size = object->size, .error = error}, *l = &state;
-    bool fine = (uintptr_t)object->at % 8 == 0 || bad(l, "the object is not aligned");
-    fine = fine && read_header(l) && read_symbols(l);
-    if (fine) {
-        l->place = calloc((size_t)l->header->e_shnum + 1, sizeof *l->place);
-        fine = l->place || bad(l, "no memory");
-    }
-    fine = fine && lay_out(l) && copy_sections(l) && relocate_all(l) && find_entry(l, symbol, entry);
-    free(l->place);
+    linker l = {.objects = calloc((size_t)count + 1, sizeof(object_file)), .count = count, .error = error};
+    if (!l.objects) return vj_fail(error, VJ_SYSTEM, "no memory");
+    const bool fine = link_all(&l, objects, symbol, entry);
+    for (int32_t i = 0; i < count; i++)
+        free(l.objects[i].place);
+    free(l.objects);
     if (!fine) {
-        free(l->code);
+        free(l.code);
         return error->status;
     }
-    *code = (vj_bytes){l->code, l->code_size};
+    *code = (vj_bytes){l.code, l.code_size};
     return VJ_OK;
+}
+
+vj_status vj_link_code(const vj_bytes *object, const char *symbol, vj_bytes *code, uint64_t *entry, vj_error *error) {
+    return vj_link_objects(object, 1, symbol, code, entry, error);
 }

@@ -71,6 +71,19 @@ static vj_bytes generate(const job *j, const vj_object_abi *abi) {
     return object;
 }
 
+/* The same by pieces, on several threads. */
+static vj_bytes generate_code(const job *j, int32_t threads, uint64_t *entry) {
+    const vj_codegen_options options = {.target = j->target, .kind = VJ_EMIT_OBJECT, .threads = threads};
+    vj_bytes code;
+    vj_codegen_stats stats;
+    vj_error error = {0};
+    if (vj_generate_code(j->p, &options, &code, entry, &stats, &error) != VJ_OK)
+        fail_msg("%s: %s", j->target->name, error.text);
+    assert_int_equal(stats.kernels, 3);
+    assert_int_equal(stats.distinct_kernels, 3);
+    return code;
+}
+
 static bool runs_here(const vj_target *target) {
     const vj_target *host = vj_target_host();
     return strcmp(host->triple, target->triple) == 0 && (target->cpu_feature_bits & ~host->cpu_feature_bits) == 0;
@@ -114,29 +127,33 @@ static void test_images(void **state) {
         if (!runs_here(vj_target_at(t))) continue;
         job *j = job_new(vj_target_at(t));
         vj_bytes object = generate(j, NULL), code;
-        uint64_t entry;
+        uint64_t entry, other_entry;
         vj_error error = {0};
         if (vj_link_code(&object, "vj_phase", &code, &entry, &error) != VJ_OK) fail_msg("%s", error.text);
-        uint8_t *at = map_code(&code);
+        vj_bytes pieces = generate_code(j, 3, &other_entry);
+        uint8_t *at = map_code(&code), *other_at = map_code(&pieces);
         void *function = NULL;
         vj_orc *orc = vj_orc_load(&object, "vj_phase", &function, &error);
         if (!orc) fail_msg("%s", error.text);
-        const vj_phase_fn image = (vj_phase_fn)(uintptr_t)(at + entry), other = (vj_phase_fn)(uintptr_t)function;
+        const vj_phase_fn ways[] = {(vj_phase_fn)(uintptr_t)(at + entry), (vj_phase_fn)(uintptr_t)function,
+                                    (vj_phase_fn)(uintptr_t)(other_at + other_entry)};
         static float first[MAX_BATCH * IMAGE], first_mean[MAX_BATCH * ROWS];
         static float out[MAX_BATCH * IMAGE], mean[MAX_BATCH * ROWS];
-        run_phases(j, image, 7, 1, first, first_mean);
+        run_phases(j, ways[0], 7, 1, first, first_mean);
         compare(j, 7, first, first_mean);
         for (size_t b = 0; b < sizeof batches / sizeof *batches; b++)
             for (int32_t parts = 1; parts <= 3; parts++)
-                for (int32_t way = 0; way < 2; way++) {
+                for (int32_t way = 0; way < 3; way++) {
                     const int64_t n = batches[b];
-                    run_phases(j, way ? other : image, n, parts, out, mean);
+                    run_phases(j, ways[way], n, parts, out, mean);
                     assert_memory_equal(out, first, (size_t)n * IMAGE * sizeof *out);
                     assert_memory_equal(mean, first_mean, (size_t)n * ROWS * sizeof *mean);
                 }
         vj_orc_free(orc);
         munmap(at, code.size);
+        munmap(other_at, pieces.size);
         vj_bytes_free(&code);
+        vj_bytes_free(&pieces);
         vj_bytes_free(&object);
         job_free(j);
     }
@@ -152,6 +169,8 @@ static void test_every_target(void **state) {
         vj_error error = {0};
         if (vj_link_code(&object, "vj_phase", &code, &entry, &error) != VJ_OK)
             fail_msg("%s: %s", vj_target_at(t)->name, error.text);
+        vj_bytes pieces = generate_code(j, 0, &entry);
+        vj_bytes_free(&pieces);
         vj_bytes_free(&code);
         vj_bytes_free(&object);
         job_free(j);
@@ -197,6 +216,11 @@ static void test_damaged_objects(void **state) {
     assert_true(refused > 1000);
     vj_error error = {0};
     assert_int_not_equal(vj_link_code(&object, "no_such", &code, &entry, &error), VJ_OK);
+    /* Two that define the same symbol: the first is taken. */
+    const vj_bytes twice[] = {object, object};
+    error = (vj_error){0};
+    assert_int_equal(vj_link_objects(twice, 2, "vj_phase", &code, &entry, &error), VJ_OK);
+    vj_bytes_free(&code);
     vj_bytes_free(&object);
     job_free(j);
 }

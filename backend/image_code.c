@@ -1,0 +1,109 @@
+/* image_code.c - an image's code: every distinct kernel in a module of its own, and so on any core; the driver in one
+ * more; linked to a blob.
+ */
+#include "object.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define MAX_WORKERS 16
+
+/* Piece 0 is the driver, the others are kernels: pieces[i] the first that has this code. */
+typedef struct pieces {
+    const vj_program *p;
+    const vj_codegen_options *options;
+    const int32_t *number; /* of each kernel's code */
+    const vj_kernel **kernel;
+    int32_t count;
+    vj_bytes *objects;
+    atomic_int next;
+    atomic_bool failed;
+} pieces;
+
+typedef struct worker {
+    pieces *all;
+    vj_error error;
+} worker;
+
+static void generate_driver(LLVMModuleRef module, const pieces *all, vj_error *error) {
+    const vj_program *p = all->p;
+    LLVMValueRef *functions = calloc((size_t)p->kernel_count + 1, sizeof *functions);
+    if (!functions) {
+        vj_fail(error, VJ_SYSTEM, "no memory to generate code");
+        return;
+    }
+    for (int32_t i = 0; i < p->kernel_count; i++) {
+        char name[VJ_KERNEL_SYMBOL];
+        vj_kernel_symbol(p->kernels[i], all->number[i], name, sizeof name);
+        functions[i] = LLVMGetNamedFunction(module, name);
+        if (!functions[i]) functions[i] = vj_declare_kernel(module, p->kernels[i], name);
+    }
+    vj_gen_phase(module, all->options->target, p, functions, 0, "vj_phase", error);
+    free(functions);
+}
+
+static void generate_piece(const pieces *all, int32_t i, LLVMTargetMachineRef machine, vj_error *error) {
+    LLVMModuleRef module = vj_module_new(machine, all->options->target);
+    if (i == 0) {
+        generate_driver(module, all, error);
+    } else {
+        char name[VJ_KERNEL_SYMBOL];
+        vj_kernel_symbol(all->kernel[i], i - 1, name, sizeof name);
+        vj_gen_kernel(module, all->options->target, all->p, all->kernel[i], name, error);
+    }
+    vj_module_write(module, machine, all->options, &all->objects[i], error);
+    vj_module_free(module);
+}
+
+static void *work(void *self) {
+    worker *w = self;
+    pieces *all = w->all;
+    LLVMTargetMachineRef machine = vj_machine_new(all->options->target, &w->error);
+    for (int32_t i; machine && (i = atomic_fetch_add(&all->next, 1)) < all->count && !atomic_load(&all->failed);) {
+        generate_piece(all, i, machine, &w->error);
+        if (w->error.status != VJ_OK) atomic_store(&all->failed, true);
+    }
+    if (machine) LLVMDisposeTargetMachine(machine);
+    return NULL;
+}
+
+/* All pieces, by this thread and others. */
+static void generate_all(pieces *all, vj_error *error) {
+    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    int32_t threads = all->options->threads > 0 ? all->options->threads : cores > 0 ? (int32_t)cores : 1;
+    if (threads > MAX_WORKERS) threads = MAX_WORKERS;
+    if (threads > all->count) threads = all->count;
+    worker workers[MAX_WORKERS] = {{0}};
+    pthread_t ids[MAX_WORKERS];
+    int32_t started = 0;
+    for (int32_t i = 0; i < threads; i++)
+        workers[i].all = all;
+    while (started < threads - 1 && pthread_create(&ids[started], NULL, work, &workers[started + 1]) == 0)
+        started++;
+    work(&workers[0]);
+    for (int32_t i = 0; i < started; i++)
+        pthread_join(ids[i], NULL);
+    for (int32_t i = 0; i < threads && error->status == VJ_OK; i++)
+        *error = workers[i].error;
+}
+
+vj_status vj_generate_code(const vj_program *p, const vj_codegen_options *options, vj_bytes *code, uint64_t *entry,
+                           vj_codegen_stats *stats, vj_error *error) {
+    *code = (vj_bytes){0};
+    *entry = 0;
+    int32_t *number = VJ_NEW_ARRAY(p->arena, int32_t, p->kernel_count + 1);
+    const int32_t distinct = vj_distinct_kernels(p, number);
+    *stats = (vj_codegen_stats){p->kernel_count, distinct};
+    pieces all = {.p = p, .options = options, .number = number, .count = distinct + 1};
+    all.kernel = VJ_NEW_ARRAY(p->arena, const vj_kernel *, all.count);
+    all.objects = VJ_NEW_ARRAY(p->arena, vj_bytes, all.count);
+    for (int32_t i = p->kernel_count - 1; i >= 0; i--)
+        all.kernel[number[i] + 1] = p->kernels[i];
+    generate_all(&all, error);
+    if (error->status == VJ_OK) vj_link_objects(all.objects, all.count, "vj_phase", code, entry, error);
+    for (int32_t i = 0; i < all.count; i++)
+        vj_bytes_free(&all.objects[i]);
+    return error->status;
+}

@@ -1,0 +1,28 @@
+/* object.h - private to backend/: the steps from kernels to object code.
+ *
+ * distinct.c     which kernels are the same code, and their symbols
+ * object.c       modules: passes, code generation; a whole program in one module
+ * image_code.c   an image's code: a module a kernel, on all cores, linked
+ */
+#ifndef VITJIT_BACKEND_OBJECT_H
+#define VITJIT_BACKEND_OBJECT_H
+
+#include <llvm-c/TargetMachine.h>
+
+#include "driver.h"
+
+/* number[i]: of kernel i's code, counted from 0 in order of appearance. How many there are. */
+int32_t vj_distinct_kernels(const vj_program *p, int32_t *number);
+#define VJ_KERNEL_SYMBOL 192
+void vj_kernel_symbol(const vj_kernel *k, int32_t number, char *name, size_t size);
+
+/* The machine is the architecture's baseline: each kernel names its own CPU and features. NULL: an error is set. */
+LLVMTargetMachineRef vj_machine_new(const vj_target *target, vj_error *error);
+/* A module in a context of its own. */
+LLVMModuleRef vj_module_new(LLVMTargetMachineRef machine, const vj_target *target);
+void vj_module_free(LLVMModuleRef module);
+/* Checks the module, runs the passes, writes its code. */
+void vj_module_write(LLVMModuleRef module, LLVMTargetMachineRef machine, const vj_codegen_options *options,
+                     vj_bytes *out, vj_error *error);
+
+#endif
