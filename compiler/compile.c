@@ -136,21 +136,27 @@ vj_status vj_with_unit(const vj_compile_request *request, vj_unit_work work, voi
  * and its way out when memory ends. */
 typedef struct generation {
     vj_unit *u;
-    vj_bytes object;
+    vj_bytes object; /* for ORC only */
+    vj_bytes code;
+    uint64_t entry;
     vj_codegen_stats stats;
     vj_error error;
 } generation;
 
 static void *generate(void *self) {
     generation *g = self;
-    const vj_codegen_options options = {.target = g->u->target, .kind = VJ_EMIT_OBJECT, .threads = 1};
+    const vj_codegen_options options = {.target = g->u->target, .kind = VJ_EMIT_OBJECT};
+    const vj_program *p = g->u->program;
     jmp_buf oom;
     if (setjmp(oom)) {
         vj_fail(&g->error, VJ_SYSTEM, "the machine has not enough memory to generate code");
         return NULL;
     }
     vj_arena_on_oom(g->u->arena, &oom);
-    vj_generate(g->u->program, &options, &g->object, &g->stats, &g->error);
+    if (!g->u->request->options->use_orc)
+        vj_generate_code(p, &options, &g->code, &g->entry, &g->stats, &g->error);
+    else if (vj_generate(p, &options, &g->object, &g->stats, &g->error) == VJ_OK)
+        vj_link_code(&g->object, "vj_phase", &g->code, &g->entry, &g->error);
     return NULL;
 }
 
@@ -172,8 +178,6 @@ typedef struct compilation {
 } compilation;
 
 static vj_status link_and_write(vj_unit *u, generation *g, vj_compiled *out) {
-    vj_bytes code = {0};
-    uint64_t entry = 0;
     if (g->error.status != VJ_OK) {
         u->error = g->error;
         return u->error.status;
@@ -184,10 +188,7 @@ static vj_status link_and_write(vj_unit *u, generation *g, vj_compiled *out) {
         if (!out->orc) return u->error.status;
         memcpy(&out->orc_phase, &phase, sizeof phase);
     }
-    vj_status status = vj_link_code(&g->object, "vj_phase", &code, &entry, &u->error);
-    if (status == VJ_OK) status = vj_write_image(u, &code, entry, &g->stats, &out->image, &out->image_bytes);
-    vj_bytes_free(&code);
-    return status;
+    return vj_write_image(u, &g->code, g->entry, &g->stats, &out->image, &out->image_bytes);
 }
 
 static vj_status generate_and_pack(vj_unit *u, const compilation *c) {
@@ -202,6 +203,7 @@ static vj_status generate_and_pack(vj_unit *u, const compilation *c) {
     vj_arena_on_oom(u->arena, u->oom);
     if (status == VJ_OK) status = link_and_write(u, &g, c->out);
     vj_bytes_free(&g.object);
+    vj_bytes_free(&g.code);
     return status;
 }
 
