@@ -32,6 +32,11 @@ typedef struct vj_weights_store {
     void *(*find_image)(void *self, const uint64_t graph_key[2], size_t *bytes);
 } vj_weights_store;
 
+/* Bytes of an image's scratch. */
+typedef struct vj_gap {
+    int64_t offset, bytes;
+} vj_gap;
+
 typedef struct vj_compiled {
     void *image;           /* malloc'ed */
     size_t image_bytes;
@@ -43,6 +48,8 @@ typedef struct vj_compiled {
     int32_t external_count;
     void *orc;             /* with use_orc: keeps the code alive; freed by free_orc */
     vj_phase_fn orc_phase;
+    vj_gap *gaps;          /* with use_orc, built with AddressSanitizer: what no buffer has; malloc'ed */
+    int32_t gap_count;
 } vj_compiled;
 
 typedef enum vj_emit { VJ_EMIT_OBJ, VJ_EMIT_ASM, VJ_EMIT_LL, VJ_EMIT_IR } vj_emit;

@@ -1,11 +1,5 @@
-/* cpu.c - what this CPU has, and how many of them the process may use. */
+/* cpu.c - what this CPU has. */
 #include "runtime.h"
-
-#include <math.h>
-#include <sched.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -46,38 +40,3 @@ uint64_t vj_cpu_fingerprint(void) {
 uint32_t vj_cpu_features(void) { return 0; }
 uint64_t vj_cpu_fingerprint(void) { return 0; }
 #endif
-
-/* cgroup v2's "max 100000" or "150000 100000" of the process's own group. */
-static double cgroup_cpus(void) {
-    char group[1024] = "", path[1200], line[1100];
-    FILE *file = fopen("/proc/self/cgroup", "re");
-    if (!file) return INFINITY;
-    while (fgets(line, sizeof line, file))
-        if (strncmp(line, "0::", 3) == 0) {
-            line[strcspn(line, "\n")] = 0;
-            snprintf(group, sizeof group, "%.1000s", line + 3);
-        }
-    fclose(file);
-    double least = INFINITY;
-    for (;;) { /* every group above counts too */
-        snprintf(path, sizeof path, "/sys/fs/cgroup%s/cpu.max", strcmp(group, "/") ? group : "");
-        long long quota, period;
-        if ((file = fopen(path, "re"))) {
-            if (fscanf(file, "%lld %lld", &quota, &period) == 2 && quota > 0 && period > 0)
-                least = fmin(least, (double)quota / (double)period);
-            fclose(file);
-        }
-        char *slash = strrchr(group, '/');
-        if (!slash) break;
-        *slash = 0;
-    }
-    return least;
-}
-
-int32_t vj_cpu_available(void) {
-    cpu_set_t set;
-    long count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : sysconf(_SC_NPROCESSORS_ONLN);
-    double quota = cgroup_cpus();
-    if (quota < (double)count) count = (long)ceil(quota);
-    return count < 1 ? 1 : count > 1024 ? 1024 : (int32_t)count;
-}

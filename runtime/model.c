@@ -62,6 +62,7 @@ vj_status vj_model_new(vj_compiled *compiled, const vj_options *options, vj_mode
     vj_model_state *s = calloc(1, sizeof *s);
     if (!s) {
         free(compiled->image);
+        free(compiled->gaps);
         close(compiled->weights_fd);
         return vj_error_set(VJ_SYSTEM, "out of memory");
     }
@@ -69,6 +70,8 @@ vj_status vj_model_new(vj_compiled *compiled, const vj_options *options, vj_mode
     s->image_bytes = compiled->image_bytes;
     s->orc = compiled->orc;
     s->phase = compiled->orc_phase;
+    s->gaps = compiled->gaps;
+    s->gap_count = compiled->gap_count;
     s->compile_ms = compiled->from_cache ? 0 : compiled->compile_ms;
     s->cache_hit = compiled->from_cache;
     vj_status status = vj_image_check(s->image, s->image_bytes);
@@ -99,6 +102,7 @@ void vj_model_free(vj_model *model) {
     if (s->code) munmap(s->code, s->code_bytes);
     if (s->orc && s->free_orc) s->free_orc(s->orc);
     vj_weights_unmap(&s->weights);
+    free(s->gaps);
     free(s->tensors);
     free(s->image);
     free(s);

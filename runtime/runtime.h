@@ -2,12 +2,17 @@
  *
  * image.c          checks an image and maps its code
  * weights.c        maps packed weights
- * cpu.c            what this CPU has, and how many of them we may use
- * pool.c           threads that run a model's phases
+ * cpu.c            what this CPU has
  * model.c          the public model: from image and weights, from the cache or the compiler
  * session.c        binding and running
+ * poison.c         gaps of scratch, in builds with AddressSanitizer
  * cache.c, key.c   files of earlier compilations
  * compiler_door.c  opens libvitjit_compiler on a miss
+ *
+ * These are also libvitjit_rt, for programs that link emitted objects:
+ * cpus.c           how many CPUs we may use
+ * pool.c           threads that run a model's phases
+ * weights_file.c   maps packed weights
  */
 #ifndef VITJIT_RUNTIME_RUNTIME_H
 #define VITJIT_RUNTIME_RUNTIME_H
@@ -15,6 +20,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "pool.h"
 #include "vitjit_compiler.h"
 
 /* error.c: this thread's failure */
@@ -41,18 +47,6 @@ void vj_weights_unmap(vj_weights_map *map);
 /* cpu.c */
 __attribute__((visibility("default"))) uint32_t vj_cpu_features(void); /* VJ_CPU_* */
 uint64_t vj_cpu_fingerprint(void);                                     /* differs when the host target may differ */
-__attribute__((visibility("default"))) int32_t vj_cpu_available(void); /* affinity mask and cgroup quota */
-
-/* pool.c */
-typedef struct vj_pool vj_pool;
-/* Threads beyond the caller's are made here: `parts` - 1 of them, or fewer when the system gives no more. */
-vj_pool *vj_pool_new(int32_t parts);
-void vj_pool_free(vj_pool *pool);
-int32_t vj_pool_parts(const vj_pool *pool);
-/* step(arg, i, part, parts) for i in [first, last), by all parts, with a barrier after each step; false: the workers
- * are busy with another run and nothing was done. */
-typedef void (*vj_step)(void *arg, int32_t i, int32_t part, int32_t parts);
-bool vj_pool_try(vj_pool *pool, vj_step step, void *arg, int32_t first, int32_t last);
 
 /* model.c: the public vj_model comes first, so the handle is the descriptor. */
 typedef struct vj_model_state {
@@ -73,10 +67,17 @@ typedef struct vj_model_state {
     int32_t cache_hit;
     void *orc;
     void (*free_orc)(void *orc);
+    vj_gap *gaps; /* of scratch; only in builds with AddressSanitizer */
+    int32_t gap_count;
 } vj_model_state;
 static inline const vj_model_state *vj_state(const vj_model *model) { return (const vj_model_state *)model; }
 /* Takes the image and the descriptor, on failure too. */
 vj_status vj_model_new(vj_compiled *compiled, const vj_options *options, vj_model **model);
+
+/* poison.c: marks what no buffer has of `bytes` of scratch, of which `used` are used, and unmarks all. Nothing but in
+ * builds with AddressSanitizer. */
+void vj_scratch_poison(const vj_model_state *s, void *scratch, int64_t used, size_t bytes);
+void vj_scratch_unpoison(void *scratch, size_t bytes);
 
 /* key.c */
 typedef struct vj_key {

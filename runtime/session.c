@@ -15,15 +15,27 @@ struct vj_session {
     size_t scratch_bytes;
 };
 
+static void free_scratch(vj_session *x) {
+    if (!x->scratch) return;
+    vj_scratch_unpoison(x->scratch, x->scratch_bytes);
+    munmap(x->scratch, x->scratch_bytes);
+}
+
 static vj_status grow_scratch(vj_session *x, int64_t n) {
     int64_t weights, arena;
     vj_status status = vj_plan_bytes(&x->s->model, n, &weights, &arena);
-    if (status || (size_t)arena <= x->scratch_bytes) return status;
+    if (status) return status;
+    if ((size_t)arena <= x->scratch_bytes) {
+        vj_scratch_unpoison(x->scratch, x->scratch_bytes);
+        vj_scratch_poison(x->s, x->scratch, arena, x->scratch_bytes);
+        return VJ_OK;
+    }
     size_t bytes = ((size_t)arena + 4095) & ~(size_t)4095;
     void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (at == MAP_FAILED) return vj_error_set(VJ_SYSTEM, "no memory for %zu bytes of scratch", bytes);
     madvise(at, bytes, MADV_HUGEPAGE);
-    if (x->scratch) munmap(x->scratch, x->scratch_bytes);
+    free_scratch(x);
+    vj_scratch_poison(x->s, at, arena, bytes);
     x->scratch = at;
     x->scratch_bytes = bytes;
     return VJ_OK;
@@ -56,7 +68,7 @@ vj_status vj_session_create(vj_model *model, vj_session **session) {
 
 void vj_session_free(vj_session *x) {
     if (!x) return;
-    if (x->scratch) munmap(x->scratch, x->scratch_bytes);
+    free_scratch(x);
     free(x->batch);
     free(x->inputs);
     free(x->outputs);
