@@ -10,6 +10,7 @@
  * inspect.c   --inspect and --report
  * check.c     the compiled kernels beside the evaluator
  * tensor.c    tensors of ONNX test data
+ * orc.c       code through ORC, instrumented in sanitizers' builds
  * api.c       the library's one exported symbol
  */
 #ifndef VITJIT_COMPILER_INTERNAL_H
@@ -79,6 +80,11 @@ vj_status vj_pack_weights(vj_unit *u, int descriptor, int32_t threads);
 /* image.c */
 vj_status vj_write_image(vj_unit *u, const vj_bytes *code, uint64_t entry, const vj_codegen_stats *stats, void **image,
                          size_t *bytes);
+
+/* orc.c */
+
+/* `object` is the planned program's. Fills orc, orc_phase and gaps. */
+vj_status vj_load_by_orc(vj_unit *u, const vj_bytes *object, vj_compiled *out);
 
 /* notes.c */
 
