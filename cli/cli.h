@@ -3,7 +3,8 @@
  * main.c, cli.c   dispatch: one mode a call
  * options.c       the table of options: parsing, --help, suggestions
  * command.c       what the options mean together: the mode, and which options it takes
- * say.c           messages: one form for errors, warnings, progress
+ * say.c           messages: one form for errors, warnings, notices
+ * progress.c      how long the work has been going on
  * array.c         tensors in memory: seeded values, statistics
  * npy.c           .npy files
  * outputs.c       DIR/NAME.npy, all whole or none
@@ -91,11 +92,12 @@ void vj_say_warning(const char *file, const char *format, ...) __attribute__((fo
 void vj_say_notice(const char *file, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* --quiet: no warnings, no notices. */
 void vj_say_quietly(void);
-/* A line that changes in place, on a terminal, once the work has lasted: begin, then step now and then, then end. */
-void vj_progress_begin(const char *what);
-void vj_progress_step(void);
-void vj_progress_end(void);
+bool vj_is_quiet(void);
 double vj_now_ms(void);
+
+/* progress.c: a line that changes in place, on a terminal, once the work has lasted; at most one at a time */
+void vj_progress_begin(const char *what);
+void vj_progress_end(void);
 
 /* array.c */
 

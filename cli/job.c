@@ -141,9 +141,9 @@ vj_status vj_job_batch(const vj_job *job, int64_t *n, int64_t *images) {
                       (long long)model->max_batch);
     }
     const vj_tensor_info *t = model->input_count ? &model->inputs[0] : NULL;
-    const int64_t fixed = t && t->rank > 2 ? t->dims[0] : 1;
+    const int64_t fixed = t && t->rank > 0 ? t->dims[0] : 1;
     *n = 1;
-    *images = fixed;
+    *images = asked || (t && t->rank == 4) ? fixed : 1; /* of [N,C,H,W]; less than 4 dims may have no batch at all */
     if (!asked || asked == fixed) return VJ_OK;
     vj_say(VJ_BAD_INPUT, job->command->model, "a batch of %lld: the graph's is fixed at %lld", (long long)asked,
            (long long)fixed);

@@ -11,13 +11,6 @@ static void log_line(void *self, vj_log_level level, const char *text) {
     if (level != VJ_LOG_INFO) vj_say_warning(self, "%s", text);
 }
 
-/* Asked between steps: never cancels, but shows that work goes on. */
-static int32_t step(void *self) {
-    (void)self;
-    vj_progress_step();
-    return 0;
-}
-
 /* "1x3x224x224" */
 static bool read_dims(const char *text, vj_shape *shape) {
     for (const char *at = text;; at++) {
@@ -126,7 +119,6 @@ vj_status vj_order_fill(const vj_command *command, vj_order *order) {
     o->use_orc = command->jit && strcmp(command->jit, "orc") == 0;
     o->log = log_line;
     o->log_self = (void *)(uintptr_t)command->model;
-    o->cancel = step;
     order->request = (vj_compile_request){.path = command->model,
                                           .options = o,
                                           .fixed_batch = command->batch,

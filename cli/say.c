@@ -1,12 +1,11 @@
-/* say.c - what the command line tells people: errors in one form, warnings, notices, progress. */
+/* say.c - what the command line tells people: errors in one form, warnings, notices. */
 #include "cli.h"
 
 #include <stdarg.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
-static bool quiet;
+static bool quiet; /* of the process: its standard error */
 
 double vj_now_ms(void) {
     struct timespec t;
@@ -15,6 +14,7 @@ double vj_now_ms(void) {
 }
 
 void vj_say_quietly(void) { quiet = true; }
+bool vj_is_quiet(void) { return quiet; }
 
 /* Texts from below often name the file already; it is said once. */
 static void line(const char *file, const char *kind, const char *format, va_list args) {
@@ -61,34 +61,4 @@ void vj_say_notice(const char *file, const char *format, ...) {
     va_start(args, format);
     line(file, "", format, args);
     va_end(args);
-}
-
-/* Work shorter than this says nothing. */
-#define PROGRESS_AFTER_MS 700
-
-static struct {
-    const char *what; /* NULL: no work under way */
-    double began;
-    bool shown;
-} progress;
-
-void vj_progress_begin(const char *what) {
-    if (quiet || !isatty(STDERR_FILENO)) return;
-    progress.what = what;
-    progress.began = vj_now_ms();
-    progress.shown = false;
-}
-
-void vj_progress_step(void) {
-    if (!progress.what) return;
-    const double ms = vj_now_ms() - progress.began;
-    if (ms < PROGRESS_AFTER_MS) return;
-    fprintf(stderr, "\r\033[K%s, %.1f s", progress.what, ms * 1e-3);
-    fflush(stderr);
-    progress.shown = true;
-}
-
-void vj_progress_end(void) {
-    if (progress.what && progress.shown) fputs("\r\033[K", stderr);
-    progress.what = NULL;
 }

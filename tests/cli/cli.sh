@@ -109,6 +109,8 @@ part_models() {
     bad 2 "$data/external_outside.onnx"
     bad 1 "$data/open.onnx"
     says "--shape x="
+    run 0 "$data/cut.onnx" --batch 2 --quiet
+    prints "f32[1,3]"
     bad 2 "$data/fixed2.onnx" --batch 3
     says "fixed at 2"
     run 0 "$data/fixed2.onnx" --batch 2

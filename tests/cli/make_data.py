@@ -54,6 +54,8 @@ def main():
          [value("y", F, "batch", 3)])
     save("fixed2", [node("GlobalAveragePool", ["x"], ["p"]), node("Flatten", ["p"], ["y"])], [value("x", F, 2, 3, 8, 8)],
          [value("y", F, 2, 3)], metadata={"label_names": '["red", "green", "blue"]', "mean": "[0,0,0]", "std": "[1,1,1]"})
+    one = [helper.make_tensor(name, I, [1], [at]) for name, at in (("from", 0), ("to", 1), ("axis", 0))]
+    save("cut", [node("Slice", ["x", "from", "to", "axis"], ["y"])], [value("x", F, "batch", 3)], [value("y", F, 1, 3)], one)
     save("rows", [node("Relu", ["x"], ["y"])], [value("x", F, "batch", 7)], [value("y", F, "batch", 7)])
 
     random = np.random.default_rng(5)
