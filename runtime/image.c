@@ -3,7 +3,6 @@
 
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 #include <xxhash.h>
 
 static bool inside(uint64_t offset, uint64_t length, uint64_t size) {
@@ -67,22 +66,18 @@ vj_status vj_image_check(const void *image, size_t bytes) {
     return VJ_OK;
 }
 
+/* Not through a file in memory: RLIMIT_FSIZE counts for those too. */
 vj_status vj_image_map_code(const void *image, void **code, size_t *bytes) {
     const vj_image_header *h = image;
-    int fd = memfd_create("vitjit-code", MFD_CLOEXEC);
-    if (fd < 0) return vj_error_set(VJ_SYSTEM, "no memory for code (memfd_create)");
-    const char *from = (const char *)image + h->code;
-    for (uint64_t done = 0; done < h->code_bytes;) {
-        ssize_t n = write(fd, from + done, h->code_bytes - done);
-        if (n <= 0) {
-            close(fd);
-            return vj_error_set(VJ_SYSTEM, "no memory for %llu bytes of code", (unsigned long long)h->code_bytes);
-        }
-        done += (uint64_t)n;
+    void *at = mmap(NULL, h->code_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (at == MAP_FAILED)
+        return vj_error_set(VJ_SYSTEM, "no memory for %llu bytes of code", (unsigned long long)h->code_bytes);
+    memcpy(at, (const char *)image + h->code, h->code_bytes);
+    if (mprotect(at, h->code_bytes, PROT_READ | PROT_EXEC) != 0) {
+        munmap(at, h->code_bytes);
+        return vj_error_set(VJ_SYSTEM, "the system does not let code be mapped for execution");
     }
-    void *at = mmap(NULL, h->code_bytes, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
-    close(fd);
-    if (at == MAP_FAILED) return vj_error_set(VJ_SYSTEM, "the system does not let code be mapped for execution");
+    __builtin___clear_cache((char *)at, (char *)at + h->code_bytes);
     *code = at;
     *bytes = h->code_bytes;
     return VJ_OK;

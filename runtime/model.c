@@ -53,8 +53,8 @@ static void choose_threads(vj_model_state *s, const vj_options *options) {
         s->scheduler = *options->scheduler;
         s->parts = s->scheduler.parts < 1 ? 1 : s->scheduler.parts;
     } else {
-        s->parts = options->threads > 0 ? options->threads : vj_cpu_available();
-        if (s->parts > 1024) s->parts = 1024;
+        const int32_t cpus = vj_cpu_available(); /* threads beyond these would only wait for one another */
+        s->parts = options->threads > 0 && options->threads < cpus ? options->threads : cpus;
     }
 }
 
@@ -108,34 +108,48 @@ void vj_model_free(vj_model *model) {
     free(s);
 }
 
-int32_t vj_input_count(const vj_model *model) { return model->input_count; }
-int32_t vj_output_count(const vj_model *model) { return model->output_count; }
-const char *vj_input_name(const vj_model *model, int32_t i) { return model->inputs[i].name; }
-const char *vj_output_name(const vj_model *model, int32_t i) { return model->outputs[i].name; }
-vj_dtype vj_input_dtype(const vj_model *model, int32_t i) { return (vj_dtype)model->inputs[i].dtype; }
-vj_dtype vj_output_dtype(const vj_model *model, int32_t i) { return (vj_dtype)model->outputs[i].dtype; }
+/* NULL when there is none: a caller's mistake is an answer, not a crash. */
+static const vj_tensor_info *input_of(const vj_model *model, int32_t i) {
+    return model && i >= 0 && i < model->input_count ? &model->inputs[i] : NULL;
+}
+
+static const vj_tensor_info *output_of(const vj_model *model, int32_t i) {
+    return model && i >= 0 && i < model->output_count ? &model->outputs[i] : NULL;
+}
+
+static const char *name_of(const vj_tensor_info *t) { return t ? t->name : ""; }
+static vj_dtype dtype_of(const vj_tensor_info *t) { return t ? (vj_dtype)t->dtype : VJ_NO_DTYPE; }
+
+int32_t vj_input_count(const vj_model *model) { return model ? model->input_count : 0; }
+int32_t vj_output_count(const vj_model *model) { return model ? model->output_count : 0; }
+const char *vj_input_name(const vj_model *model, int32_t i) { return name_of(input_of(model, i)); }
+const char *vj_output_name(const vj_model *model, int32_t i) { return name_of(output_of(model, i)); }
+vj_dtype vj_input_dtype(const vj_model *model, int32_t i) { return dtype_of(input_of(model, i)); }
+vj_dtype vj_output_dtype(const vj_model *model, int32_t i) { return dtype_of(output_of(model, i)); }
 
 int32_t vj_input_find(const vj_model *model, const char *name) {
-    for (int32_t i = 0; i < model->input_count; i++)
+    for (int32_t i = 0; name && i < vj_input_count(model); i++)
         if (strcmp(model->inputs[i].name, name) == 0) return i;
     return -1;
 }
 
 static int32_t shape_for(const vj_tensor_info *t, int64_t n, int64_t dims[VJ_MODEL_MAX_RANK]) {
+    if (!t || !dims) return 0;
     for (int32_t d = 0; d < t->rank; d++)
         dims[d] = t->dims[d] < 0 ? -t->dims[d] * n : t->dims[d];
     return t->rank;
 }
 
 int32_t vj_input_shape(const vj_model *model, int32_t i, int64_t n, int64_t dims[VJ_MODEL_MAX_RANK]) {
-    return shape_for(&model->inputs[i], n, dims);
+    return shape_for(input_of(model, i), n, dims);
 }
 
 int32_t vj_output_shape_of(const vj_model *model, int32_t i, int64_t n, int64_t dims[VJ_MODEL_MAX_RANK]) {
-    return shape_for(&model->outputs[i], n, dims);
+    return shape_for(output_of(model, i), n, dims);
 }
 
 vj_status vj_plan_bytes(const vj_model *model, int64_t n, int64_t *weights, int64_t *arena) {
+    if (!model || !weights || !arena) return vj_error_set(VJ_USAGE, "vj_plan_bytes: a null pointer");
     if (n < 1 || n > model->max_batch)
         return vj_error_set(VJ_USAGE, "a batch of %lld, where 1 to %lld fit", (long long)n,
                             (long long)model->max_batch);
@@ -149,6 +163,7 @@ vj_status vj_plan_bytes(const vj_model *model, int64_t n, int64_t *weights, int6
 }
 
 vj_status vj_model_get_stats(const vj_model *model, vj_model_stats *stats) {
+    if (!model || !stats) return vj_error_set(VJ_USAGE, "vj_model_get_stats: a null pointer");
     const vj_image_header *h = header_of(model);
     const vj_model_state *s = vj_state(model);
     vj_model_stats all = {.size = stats->size,

@@ -5,12 +5,17 @@
 #include <string.h>
 #include <sys/mman.h>
 
+/* Of an image that all threads share. More make a phase's end more even and cost a call each. */
+#define PARTS_PER_THREAD 4
+
 struct vj_session {
     vj_model_state *s;
     int64_t n;      /* the batch that the bound inputs agree on; 0: none yet */
     int64_t *batch; /* of each input: 0 when it is not bound, -1 when none of its dims has the batch */
     const void **inputs;
     void **outputs;
+    const void **rest_inputs; /* the same from the first image on that is no thread's whole one */
+    void **rest_outputs;
     void *scratch;
     size_t scratch_bytes;
 };
@@ -49,14 +54,18 @@ static void make_pool(vj_model_state *s) {
 }
 
 vj_status vj_session_create(vj_model *model, vj_session **session) {
+    if (session) *session = NULL;
+    if (!model || !session) return vj_error_set(VJ_USAGE, "no %s", model ? "place for the session" : "model");
     vj_session *x = calloc(1, sizeof *x);
     if (!x) return vj_error_set(VJ_SYSTEM, "out of memory");
     x->s = (vj_model_state *)model;
     x->batch = calloc((size_t)model->input_count + 1, sizeof *x->batch);
     x->inputs = calloc((size_t)model->input_count + 1, sizeof *x->inputs);
     x->outputs = calloc((size_t)model->output_count + 1, sizeof *x->outputs);
-    vj_status status =
-        x->batch && x->inputs && x->outputs ? grow_scratch(x, 1) : vj_error_set(VJ_SYSTEM, "out of memory");
+    x->rest_inputs = calloc((size_t)model->input_count + 1, sizeof *x->rest_inputs);
+    x->rest_outputs = calloc((size_t)model->output_count + 1, sizeof *x->rest_outputs);
+    const bool whole = x->batch && x->inputs && x->outputs && x->rest_inputs && x->rest_outputs;
+    vj_status status = whole ? grow_scratch(x, 1) : vj_error_set(VJ_SYSTEM, "out of memory");
     if (status) {
         vj_session_free(x);
         return status;
@@ -72,6 +81,8 @@ void vj_session_free(vj_session *x) {
     free(x->batch);
     free(x->inputs);
     free(x->outputs);
+    free(x->rest_inputs);
+    free(x->rest_outputs);
     free(x);
 }
 
@@ -116,6 +127,8 @@ static vj_status batch_of(const vj_tensor_info *t, const int64_t *dims, int32_t 
 
 vj_status vj_bind_input(vj_session *x, const char *name, const void *data, size_t bytes, vj_dtype dtype,
                         const int64_t *dims, int32_t rank) {
+    if (!x) return vj_error_set(VJ_USAGE, "no session");
+    if (!name || (!dims && rank)) return vj_error_set(VJ_USAGE, "an input without %s", name ? "dims" : "a name");
     const vj_model *model = &x->s->model;
     int32_t i = vj_input_find(model, name);
     if (i < 0) return vj_error_set(VJ_USAGE, "the model has no input '%s'", name);
@@ -146,17 +159,23 @@ vj_status vj_bind_input(vj_session *x, const char *name, const void *data, size_
 
 static int64_t batch_now(const vj_session *x) { return x->n > 0 ? x->n : 1; }
 
-static size_t output_bytes(const vj_session *x, int32_t i) {
-    const vj_tensor_info *t = &x->s->model.outputs[i];
-    bool grows = false;
+static bool grows(const vj_tensor_info *t) {
     for (int32_t d = 0; d < t->rank; d++)
-        grows |= t->dims[d] < 0;
-    return (size_t)t->bytes_per_image * (size_t)(grows ? batch_now(x) : 1);
+        if (t->dims[d] < 0) return true;
+    return false;
 }
 
-size_t vj_output_bound(const vj_session *x, int32_t i) { return output_bytes(x, i); }
+static size_t output_bytes(const vj_session *x, int32_t i) {
+    const vj_tensor_info *t = &x->s->model.outputs[i];
+    return (size_t)t->bytes_per_image * (size_t)(grows(t) ? batch_now(x) : 1);
+}
+
+size_t vj_output_bound(const vj_session *x, int32_t i) {
+    return x && i >= 0 && i < x->s->model.output_count ? output_bytes(x, i) : 0;
+}
 
 vj_status vj_bind_output(vj_session *x, int32_t i, void *data, size_t bytes) {
+    if (!x) return vj_error_set(VJ_USAGE, "no session");
     const vj_model *model = &x->s->model;
     if (i < 0 || i >= model->output_count) return vj_error_set(VJ_USAGE, "the model has no output %d", i);
     const vj_tensor_info *t = &model->outputs[i];
@@ -182,6 +201,39 @@ static void pool_step(void *self, int32_t i, int32_t part, int32_t parts) {
     j->phase(j->args, i, part, parts);
 }
 
+static void run_serially(job *j) {
+    j->phase(j->args, 0, 0, 1); /* all images are whole ones */
+}
+
+/* From the n-th image on. */
+static vj_args rest_of(vj_session *x, const vj_args *args, int64_t n) {
+    const vj_model *model = &x->s->model;
+    for (int32_t i = 0; i < model->input_count; i++) {
+        const vj_tensor_info *t = &model->inputs[i];
+        x->rest_inputs[i] = (const char *)args->inputs[i] + (grows(t) ? n * t->bytes_per_image : 0);
+    }
+    for (int32_t i = 0; i < model->output_count; i++) {
+        const vj_tensor_info *t = &model->outputs[i];
+        x->rest_outputs[i] = (char *)args->outputs[i] + (grows(t) ? n * t->bytes_per_image : 0);
+    }
+    return (vj_args){x->rest_inputs, x->rest_outputs, args->weights, args->scratch, args->n - n};
+}
+
+/* Whole images, one thread each; then the images that are left, each cut into several parts for each thread, so that
+ * those who are early take over from those who are late. */
+static void run_on_pool(vj_session *x, vj_pool *pool, job *j) {
+    const int32_t threads = vj_pool_size(pool);
+    const int64_t left = j->args->n % threads, whole = j->args->n - left;
+    if (whole && !vj_pool_try(pool, pool_step, j, 0, 1, threads)) {
+        run_serially(j);
+    } else if (left) {
+        const vj_args rest = rest_of(x, j->args, whole);
+        j->args = &rest;
+        if (!vj_pool_try(pool, pool_step, j, 1, x->s->model.phase_count + 1, threads * PARTS_PER_THREAD))
+            run_serially(j);
+    }
+}
+
 static void all_phases(void *self, int32_t part) {
     const job *j = self;
     for (int32_t i = j->first; i < j->last; i++) {
@@ -196,20 +248,20 @@ static void one_phase(void *self, int32_t part) {
 }
 
 /* Phase 0 runs whole images, the others what is left of them: either may have nothing to do. */
-static void steps_of(const vj_model *model, int64_t n, int32_t parts, int32_t *first, int32_t *last) {
-    *first = n < parts ? 1 : 0;
-    *last = n % parts ? model->phase_count + 1 : 1;
+static void run_on_callers_threads(const vj_model *model, job *j) {
+    const vj_threads *threads = j->threads;
+    j->first = j->args->n < threads->parts ? 1 : 0;
+    j->last = j->args->n % threads->parts ? model->phase_count + 1 : 1;
+    if (threads->barrier) {
+        threads->run(threads->self, all_phases, j, threads->parts);
+    } else {
+        for (j->i = j->first; j->i < j->last; j->i++)
+            threads->run(threads->self, one_phase, j, threads->parts);
+    }
 }
 
-static void run_serially(job *j, const vj_model *model, int64_t n) {
-    steps_of(model, n, 1, &j->first, &j->last);
-    for (int32_t i = j->first; i < j->last; i++)
-        j->phase(j->args, i, 0, 1);
-}
-
-vj_status vj_run(vj_session *x) {
-    vj_model_state *s = x->s;
-    const vj_model *model = &s->model;
+static vj_status all_bound(const vj_session *x) {
+    const vj_model *model = &x->s->model;
     for (int32_t i = 0; i < model->input_count; i++) {
         if (!x->batch[i]) return vj_error_set(VJ_USAGE, "input '%s' is not bound", model->inputs[i].name);
         if (x->batch[i] > 0 && x->batch[i] != x->n)
@@ -218,27 +270,25 @@ vj_status vj_run(vj_session *x) {
     }
     for (int32_t i = 0; i < model->output_count; i++)
         if (!x->outputs[i]) return vj_error_set(VJ_USAGE, "output '%s' is not bound", model->outputs[i].name);
-    int64_t n = batch_now(x);
-    vj_args args = {x->inputs, x->outputs, s->weights.data, x->scratch, n};
+    return VJ_OK;
+}
+
+vj_status vj_run(vj_session *x) {
+    if (!x) return vj_error_set(VJ_USAGE, "no session");
+    vj_status status = all_bound(x);
+    if (status) return status;
+    vj_model_state *s = x->s;
+    vj_args args = {x->inputs, x->outputs, s->weights.data, x->scratch, batch_now(x)};
     job j = {.args = &args, .phase = s->phase, .threads = &s->scheduler};
-    if (s->own_threads) {
-        if (s->pool) {
-            steps_of(model, n, vj_pool_parts(s->pool), &j.first, &j.last);
-            if (vj_pool_try(s->pool, pool_step, &j, j.first, j.last)) return VJ_OK;
-        }
-        run_serially(&j, model, n);
-        return VJ_OK;
-    }
-    steps_of(model, n, s->scheduler.parts, &j.first, &j.last);
-    if (s->scheduler.barrier) {
-        s->scheduler.run(s->scheduler.self, all_phases, &j, s->scheduler.parts);
-    } else {
-        for (j.i = j.first; j.i < j.last; j.i++)
-            s->scheduler.run(s->scheduler.self, one_phase, &j, s->scheduler.parts);
-    }
+    if (!s->own_threads)
+        run_on_callers_threads(&s->model, &j);
+    else if (s->pool && vj_pool_size(s->pool) > 1)
+        run_on_pool(x, s->pool, &j);
+    else
+        run_serially(&j);
     return VJ_OK;
 }
 
 int32_t vj_output_shape(const vj_session *x, int32_t i, int64_t dims[VJ_MODEL_MAX_RANK]) {
-    return vj_output_shape_of(&x->s->model, i, batch_now(x), dims);
+    return x ? vj_output_shape_of(&x->s->model, i, batch_now(x), dims) : 0;
 }
