@@ -56,8 +56,8 @@ char *vj_fused_text(vj_unit *u) {
 static void add_plan(vj_text *out, vj_unit *u) {
     const vj_program *p = u->program;
     vj_arena *arena = out->arena;
-    vj_text_add(out, "%-11s %s a%s image\n", "work", scaled(arena, vj_flops_per_image(p), "FLOP"),
-                u->f->batch_is_open ? "n" : " run; its batch is fixed: one");
+    vj_text_add(out, "%-11s %s %s\n", "work", scaled(arena, vj_flops_per_image(p), "FLOP"),
+                u->f->batch_is_open ? "an image" : "a run (the batch is fixed)");
     const char *fused = vj_fused_text(u);
     if (*fused) vj_text_add(out, "%-11s %s\n", "fused", fused);
     vj_text_add(out, "%-11s %d in %d phases\n", "kernels", (int)p->kernel_count, (int)p->phase_count);
