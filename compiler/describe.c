@@ -1,14 +1,16 @@
 /* describe.c - the model as the ABI describes it (vitjit_model.h), from a planned unit. */
 #include "internal.h"
 
-/* An input's or output's dims and bytes; a dim c * N is written -c. */
+/* An input's or output's dims and bytes; a dim c * N is written -c, one that the data decides by its bound. */
 static vj_tensor_info info_of(const vj_func *f, const char *name, vj_value v) {
     const vj_type *type = vj_type_at(f, v);
     vj_tensor_info info = {.name = name, .dtype = (int32_t)type->dtype, .rank = type->rank};
     info.bytes_per_image = vj_element_bytes(type->dtype);
     for (int32_t i = 0; i < type->rank; i++) {
-        info.dims[i] = type->dims[i].sym == VJ_SYM_BATCH ? -type->dims[i].c : type->dims[i].c;
-        info.bytes_per_image *= type->dims[i].c;
+        const vj_dim *dim = &type->dims[i];
+        const int64_t size = dim->sym >= VJ_SYM_FIRST_DATA ? f->symbols[dim->sym - VJ_SYM_FIRST_DATA].bound : dim->c;
+        info.dims[i] = dim->sym == VJ_SYM_BATCH ? -size : size;
+        info.bytes_per_image *= size;
     }
     return info;
 }
