@@ -235,7 +235,13 @@ vj_status vj_job_seed(vj_job *job, vj_array **inputs) {
 
 vj_status vj_job_run(vj_job *job) {
     const vj_status status = vj_run(job->session);
-    return status ? say_last(job, status) : VJ_OK;
+    if (status) return say_last(job, status);
+    for (int32_t i = 0; i < job->model->output_count; i++) { /* dims that the data decides are known only now */
+        vj_array *a = &job->outputs[i];
+        a->rank = vj_output_shape(job->session, i, a->dims);
+        vj_array_measure(a);
+    }
+    return VJ_OK;
 }
 
 void vj_job_close(vj_job *job) {
