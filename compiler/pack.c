@@ -17,6 +17,8 @@
 
 #include <xxhash.h>
 
+#include "vitjit_digest.h"
+
 #define BLOCK_ELEMENTS (1 << 18)
 
 typedef struct packer {
@@ -243,7 +245,7 @@ vj_status vj_pack_weights(vj_unit *u, int descriptor, int32_t threads) {
     vj_status status = pack_all(u, map + VJ_WEIGHTS_HEADER, threads);
     if (status == VJ_OK) status = vj_sources_unchanged(u);
     if (status == VJ_OK) {
-        const XXH128_hash_t check = XXH3_128bits(map + VJ_WEIGHTS_HEADER, (size_t)bytes);
+        const XXH128_hash_t check = vj_digest_of(map + VJ_WEIGHTS_HEADER, (size_t)bytes);
         vj_weights_header h = {.magic = VJ_WEIGHTS_MAGIC, .bytes = bytes, .check = {check.low64, check.high64}};
         memcpy(h.digest, u->weights_digest, sizeof h.digest);
         memcpy(map, &h, sizeof h);

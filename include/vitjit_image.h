@@ -61,7 +61,7 @@ typedef struct vj_weights_header {
     uint64_t magic;
     uint64_t digest[2]; /* of (constants, recipe): the name, not of the packed bytes */
     int64_t bytes;
-    uint64_t check[2];  /* XXH3-128 of the packed bytes */
+    uint64_t check[2];  /* vitjit_digest.h's of the packed bytes */
 } vj_weights_header;
 
 #endif
