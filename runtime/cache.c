@@ -8,10 +8,10 @@
  */
 #include "runtime.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -19,12 +19,12 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-#define CACHE_BYTES (INT64_C(8) << 30)
-
 struct vj_cache {
     char folder[4096];
     vj_log_fn log;
     void *log_self;
+    unsigned serial; /* of this handle in the process, for names of temporary files */
+    bool read_only;  /* writing failed once: said so, and not tried again */
 };
 
 static void warn(const vj_cache *c, const char *format, ...) {
@@ -37,7 +37,7 @@ static void warn(const vj_cache *c, const char *format, ...) {
 }
 
 /* False when caching is switched off. */
-static bool folder_of(const char *asked, char *folder, size_t room) {
+bool vj_cache_folder(const char *asked, char *folder, size_t room) {
     const char *home;
     if (asked)
         snprintf(folder, room, "%s", asked);
@@ -67,10 +67,12 @@ static bool make_folder(char *path) {
 vj_cache *vj_cache_open(const char *asked, vj_log_fn log, void *log_self) {
     vj_cache *c = calloc(1, sizeof *c);
     if (!c) return NULL;
+    static atomic_uint opened;
     c->log = log;
     c->log_self = log_self;
+    c->serial = atomic_fetch_add(&opened, 1);
     struct stat st;
-    if (!folder_of(asked, c->folder, sizeof c->folder - 128)) {
+    if (!vj_cache_folder(asked, c->folder, sizeof c->folder - 128)) {
         free(c);
         return NULL;
     }
@@ -127,13 +129,20 @@ static char *read_own(const char *path, size_t most, size_t *bytes) {
     return at;
 }
 
-static void temporary_name(const char *path, char *name, size_t room) {
-    snprintf(name, room, "%s.%ld.tmp", path, (long)getpid());
+/* Of this handle alone: two compilations at once, in one process or in two, do not meet. */
+static void temporary_name(const vj_cache *c, const char *path, char *name, size_t room) {
+    snprintf(name, room, "%s.%ld.%u.tmp", path, (long)getpid(), c->serial);
 }
 
-static bool write_own(const vj_cache *c, const char *path, const void *bytes, size_t size) {
+static void cannot_write(vj_cache *c, const char *path, int why) {
+    warn(c, "the result is not kept: cannot write %s: %s", path, strerror(why));
+    c->read_only = true;
+}
+
+static bool write_own(vj_cache *c, const char *path, const void *bytes, size_t size) {
+    if (c->read_only) return false;
     char name[4400];
-    temporary_name(path, name, sizeof name);
+    temporary_name(c, path, name, sizeof name);
     int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     size_t done = 0;
     while (fd >= 0 && done < size) {
@@ -145,7 +154,7 @@ static bool write_own(const vj_cache *c, const char *path, const void *bytes, si
     if (fd >= 0 && close(fd) != 0) good = false;
     if (good) good = rename(name, path) == 0;
     if (!good) {
-        warn(c, "cannot write to the cache: %s: %s", path, strerror(errno));
+        cannot_write(c, path, errno);
         unlink(name);
     }
     return good;
@@ -159,33 +168,39 @@ static int find_weights(void *self, const uint64_t digest[2], int64_t bytes) {
     int fd = open_own(path);
     vj_weights_map map;
     if (fd < 0) return -1;
-    if (vj_weights_map_fd(fd, digest, bytes, &map) == VJ_OK) {
+    bool whole = vj_weights_map_fd(fd, digest, bytes, &map) == VJ_OK;
+    if (whole) {
+        whole = vj_weights_whole(&map);
         vj_weights_unmap(&map);
-        return fd;
     }
+    if (whole) return fd;
     close(fd);
     unlink(path);
     return -1;
 }
 
-static int create_weights(void *self, const uint64_t digest[2], int64_t bytes) {
-    const vj_cache *c = self;
-    if (c) {
-        char path[4300], name[4400];
-        path_of(c, digest, "weights", path, sizeof path);
-        temporary_name(path, name, sizeof name);
+static int create_in_folder(vj_cache *c, const uint64_t digest[2], off_t bytes) {
+    char path[4300], name[4400];
+    path_of(c, digest, "weights", path, sizeof path);
+    temporary_name(c, path, name, sizeof name);
+    int fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int why = fd < 0 ? errno : posix_fallocate(fd, 0, bytes);
+    if (why == 0) return fd;
+    cannot_write(c, path, why);
+    if (fd >= 0) {
+        close(fd);
         unlink(name);
-        int fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-        if (fd >= 0 && posix_fallocate(fd, 0, bytes + VJ_WEIGHTS_HEADER) == 0) return fd;
-        warn(c, "cannot write %lld bytes of weights to the cache", (long long)bytes);
-        if (fd >= 0) {
-            close(fd);
-            unlink(name);
-        }
     }
-    int fd = memfd_create("vitjit-weights", MFD_CLOEXEC);
-    if (fd >= 0 && ftruncate(fd, bytes + VJ_WEIGHTS_HEADER) == 0) return fd;
-    if (fd >= 0) close(fd);
+    return -1;
+}
+
+static int create_weights(void *self, const uint64_t digest[2], int64_t bytes) {
+    vj_cache *c = self;
+    int fd = c && !c->read_only ? create_in_folder(c, digest, bytes + VJ_WEIGHTS_HEADER) : -1;
+    if (fd >= 0) return fd;
+    fd = memfd_create("vitjit-weights", MFD_CLOEXEC);
+    if (fd < 0 || ftruncate(fd, bytes + VJ_WEIGHTS_HEADER) == 0) return fd;
+    close(fd);
     return -1;
 }
 
@@ -195,19 +210,21 @@ static void commit_weights(void *self, const uint64_t digest[2], int descriptor,
     char path[4300], name[4400];
     struct stat here, there;
     path_of(c, digest, "weights", path, sizeof path);
-    temporary_name(path, name, sizeof name);
+    temporary_name(c, path, name, sizeof name);
     bool ours = fstat(descriptor, &here) == 0 && stat(name, &there) == 0 && here.st_ino == there.st_ino &&
                 here.st_dev == there.st_dev;
     if (!ours) return; /* a memfd */
     if (!whole || rename(name, path) != 0) unlink(name);
 }
 
+void *vj_cache_read(const char *path, size_t *bytes) { return read_own(path, (size_t)1 << 31, bytes); }
+
 static void *find_image(void *self, const uint64_t graph_key[2], size_t *bytes) {
     const vj_cache *c = self;
     if (!c) return NULL;
     char path[4300];
     path_of(c, graph_key, "image", path, sizeof path);
-    void *image = read_own(path, (size_t)1 << 31, bytes);
+    void *image = vj_cache_read(path, bytes);
     if (image && vj_image_check(image, *bytes) == VJ_OK) return image;
     if (image) unlink(path);
     free(image);
@@ -218,7 +235,7 @@ vj_weights_store vj_cache_store(vj_cache *cache) {
     return (vj_weights_store){cache, find_weights, create_weights, commit_weights, find_image};
 }
 
-static void beside(const char *model_path, const char *name, char *path, size_t room) {
+void vj_cache_beside(const char *model_path, const char *name, char *path, size_t room) {
     const char *slash = model_path ? strrchr(model_path, '/') : NULL;
     snprintf(path, room, "%.*s%s", slash ? (int)(slash - model_path + 1) : 0, slash ? model_path : "", name);
 }
@@ -244,8 +261,8 @@ bool vj_cache_find(vj_cache *c, const vj_key *file_key, const char *model_path, 
         vj_key key;
         good = strlen(line) > 33 && model_path;
         if (!good) break;
-        beside(model_path, line + 33, file, sizeof file);
-        good = vj_key_of_file(file, &key) == VJ_OK;
+        vj_cache_beside(model_path, line + 33, file, sizeof file);
+        good = vj_digest_file(file, &key) == VJ_OK;
         if (good) {
             vj_key_text(key.half, text);
             good = strncmp(text, line, 32) == 0;
@@ -277,8 +294,8 @@ void vj_cache_put(vj_cache *c, const vj_key *file_key, const char *model_path, c
     for (int32_t i = 0; i < compiled->external_count; i++) {
         char file[4400];
         vj_key content;
-        beside(model_path, compiled->external[i], file, sizeof file);
-        if (strchr(compiled->external[i], '\n') || vj_key_of_file(file, &content) != VJ_OK) good = false;
+        vj_cache_beside(model_path, compiled->external[i], file, sizeof file);
+        if (strchr(compiled->external[i], '\n') || vj_digest_file(file, &content) != VJ_OK) good = false;
         if (!good) break;
         vj_key_text(content.half, key);
         fprintf(out, "%s %s\n", key, compiled->external[i]);
@@ -289,67 +306,5 @@ void vj_cache_put(vj_cache *c, const vj_key *file_key, const char *model_path, c
     path_of(c, file_key->half, "entry", path, sizeof path);
     if (good) write_own(c, path, text, size);
     free(text);
-    vj_cache_bound(c, CACHE_BYTES);
-}
-
-typedef struct cached_file {
-    char name[256];
-    int64_t bytes, used;
-} cached_file;
-
-static int by_use(const void *a, const void *b) {
-    const cached_file *x = a, *y = b;
-    return x->used < y->used ? -1 : x->used > y->used;
-}
-
-static cached_file *list_files(const char *folder, size_t *count) {
-    DIR *dir = opendir(folder);
-    cached_file *files = NULL;
-    size_t room = 0;
-    *count = 0;
-    for (struct dirent *e; dir && (e = readdir(dir));) {
-        struct stat st;
-        if (fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode)) continue;
-        if (*count == room) {
-            void *more = realloc(files, (room = room * 2 + 64) * sizeof *files);
-            if (!more) break;
-            files = more;
-        }
-        cached_file *f = &files[(*count)++];
-        snprintf(f->name, sizeof f->name, "%s", e->d_name);
-        f->bytes = st.st_blocks * 512;
-        f->used = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
-    }
-    if (dir) closedir(dir);
-    if (files) qsort(files, *count, sizeof *files, by_use);
-    return files;
-}
-
-void vj_cache_bound(vj_cache *c, int64_t bytes) {
-    size_t count;
-    int64_t total = 0;
-    cached_file *files = list_files(c->folder, &count);
-    for (size_t i = 0; i < count; i++)
-        total += files[i].bytes;
-    for (size_t i = 0; i < count && total > bytes; i++) {
-        char path[4400];
-        snprintf(path, sizeof path, "%s/%s", c->folder, files[i].name);
-        if (unlink(path) == 0) total -= files[i].bytes;
-    }
-    free(files);
-}
-
-vj_status vj_cache_list(const char *asked, FILE *out) {
-    char folder[4096];
-    size_t count;
-    if (!folder_of(asked, folder, sizeof folder)) return vj_error_set(VJ_USAGE, "there is no cache folder");
-    cached_file *files = list_files(folder, &count);
-    int64_t total = 0;
-    for (size_t i = 0; i < count; i++) {
-        fprintf(out, "%12lld  %s\n", (long long)files[i].bytes, files[i].name);
-        total += files[i].bytes;
-    }
-    fprintf(out, "%12lld  %s: %zu files\n", (long long)total, folder, count);
-    free(files);
-    return VJ_OK;
+    vj_cache_bound(c->folder, VJ_CACHE_BYTES);
 }

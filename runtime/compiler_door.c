@@ -2,9 +2,13 @@
 #include "runtime.h"
 
 #include <dlfcn.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define LIBRARY "libvitjit_compiler.so"
@@ -45,7 +49,9 @@ vj_status vj_compiler_open(const vj_compiler_api **api) {
     return VJ_OK;
 }
 
-void vj_options_init(vj_options *options) { *options = (vj_options){.size = sizeof *options}; }
+void vj_options_init(vj_options *options) {
+    if (options) *options = (vj_options){.size = sizeof *options};
+}
 
 static vj_status compile(const vj_compile_request *request, vj_cache *cache, vj_compiled *compiled,
                          void (**free_orc)(void *)) {
@@ -66,9 +72,28 @@ static void free_names(vj_compiled *compiled) {
     free((void *)(uintptr_t)compiled->external);
 }
 
-vj_status vj_compile_with(const vj_compile_request *request, vj_model **model) {
+/* Has a file that was read not changed since? What came from one content must not be kept under another's key. */
+static bool older(const char *path, const struct timespec *start) {
+    struct stat st;
+    if (stat(path, &st) != 0) return false;
+    return st.st_ctim.tv_sec != start->tv_sec ? st.st_ctim.tv_sec < start->tv_sec
+                                              : st.st_ctim.tv_nsec <= start->tv_nsec;
+}
+
+static bool sources_older(const char *path, const vj_compiled *compiled, const struct timespec *start) {
+    if (path && !older(path, start)) return false;
+    for (int32_t i = 0; i < compiled->external_count; i++) {
+        char file[4400];
+        vj_cache_beside(path, compiled->external[i], file, sizeof file);
+        if (!older(file, start)) return false;
+    }
+    return true;
+}
+
+static vj_status compile_or_find(const vj_compile_request *request, vj_model **model) {
     const vj_options *o = request->options;
-    *model = NULL;
+    struct timespec start;
+    clock_gettime(CLOCK_REALTIME, &start);
     vj_key key;
     vj_status status = vj_file_key(request, &key);
     if (status) return status;
@@ -84,7 +109,7 @@ vj_status vj_compile_with(const vj_compile_request *request, vj_model **model) {
     if (!found || status) {
         status = compile(request, cache, &compiled, &free_orc);
         if (!status) {
-            if (cache) vj_cache_put(cache, &key, path, &compiled);
+            if (cache && sources_older(path, &compiled, &start)) vj_cache_put(cache, &key, path, &compiled);
             status = vj_model_new(&compiled, o, model);
             free_names(&compiled);
             if (!status) ((vj_model_state *)*model)->free_orc = free_orc;
@@ -94,14 +119,65 @@ vj_status vj_compile_with(const vj_compile_request *request, vj_model **model) {
     return status;
 }
 
+/* A limit on the size of files is an error like a full disk, not a signal. */
+vj_status vj_compile_with(const vj_compile_request *request, vj_model **model) {
+    sigset_t too_large, was, pending;
+    *model = NULL;
+    sigemptyset(&too_large);
+    sigaddset(&too_large, SIGXFSZ);
+    pthread_sigmask(SIG_BLOCK, &too_large, &was);
+    sigpending(&pending);
+    vj_status status = compile_or_find(request, model);
+    if (!sigismember(&pending, SIGXFSZ)) {
+        const struct timespec at_once = {0};
+        while (sigtimedwait(&too_large, NULL, &at_once) == SIGXFSZ) {
+        }
+    }
+    pthread_sigmask(SIG_SETMASK, &was, NULL);
+    return status;
+}
+
+/* Options of an older caller end earlier: what they lack keeps its default. */
+static vj_status take_options(const vj_options *given, vj_options *options) {
+    vj_options_init(options);
+    if (!given) return VJ_OK;
+    if (given->size < offsetof(vj_options, shapes) || given->size > sizeof *options)
+        return vj_error_set(VJ_USAGE, "vj_options of another version: vj_options_init was not called, or the caller "
+                                      "was built for a newer libvitjit");
+    memcpy(options, given, given->size);
+    options->size = sizeof *options;
+    if ((options->shape_count && !options->shapes) || (options->also_output_count && !options->also_outputs) ||
+        options->shape_count < 0 || options->also_output_count < 0 || options->threads < 0)
+        return vj_error_set(VJ_USAGE, "vj_options: a count below 0, or a list that is missing");
+    for (int32_t i = 0; i < options->shape_count; i++)
+        if (!options->shapes[i].name || options->shapes[i].rank < 0 || options->shapes[i].rank > VJ_MODEL_MAX_RANK)
+            return vj_error_set(VJ_USAGE, "vj_options: shape %d has no name or a rank outside 0 to %d", i,
+                                VJ_MODEL_MAX_RANK);
+    if (options->scheduler && (options->scheduler->parts < 1 || !options->scheduler->run))
+        return vj_error_set(VJ_USAGE, "vj_options: a scheduler needs `run` and at least one part");
+    return VJ_OK;
+}
+
+static vj_status compile_request(vj_compile_request *request, const vj_options *given, vj_model **model) {
+    if (model) *model = NULL;
+    if (!model || !request->path || (!request->bytes && request->bytes_size))
+        return vj_error_set(VJ_USAGE, "nothing to compile, or no place for the model");
+    vj_options options;
+    vj_status status = take_options(given, &options);
+    if (status) return status;
+    request->options = &options;
+    request->pass_limit = -1;
+    return vj_compile_with(request, model);
+}
+
 vj_status vj_compile_file(const char *path, const vj_options *options, vj_model **model) {
-    if (options->size != sizeof *options) return vj_error_set(VJ_USAGE, "vj_options of another version");
-    return vj_compile_with(&(vj_compile_request){.path = path, .options = options, .pass_limit = -1}, model);
+    return compile_request(&(vj_compile_request){.path = path}, options, model);
 }
 
 vj_status vj_compile_memory(const void *bytes, size_t size, const vj_options *options, vj_model **model) {
-    if (options->size != sizeof *options) return vj_error_set(VJ_USAGE, "vj_options of another version");
-    vj_compile_request request = {
-        .path = "model", .bytes = bytes, .bytes_size = size, .options = options, .pass_limit = -1};
-    return vj_compile_with(&request, model);
+    if (!bytes) {
+        if (model) *model = NULL;
+        return vj_error_set(VJ_USAGE, "no bytes to compile");
+    }
+    return compile_request(&(vj_compile_request){.path = "model", .bytes = bytes, .bytes_size = size}, options, model);
 }

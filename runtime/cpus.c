@@ -1,4 +1,5 @@
-/* cpus.c - how many CPUs the process may use: its affinity mask, and the quotas of its cgroups and of all above them. */
+/* cpus.c - how many CPUs the process may use: its affinity mask, and the quotas of its cgroups and of all above them.
+ */
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,35 +1,10 @@
 /* key.c - the file key: what a compilation depends on, as one number. */
 #include "runtime.h"
 
-#include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <xxhash.h>
 
 static vj_key key_from(XXH128_hash_t hash) { return (vj_key){{hash.low64, hash.high64}}; }
-
-vj_key vj_key_of(const void *bytes, size_t size) { return key_from(XXH3_128bits(bytes, size)); }
-
-vj_status vj_key_of_file(const char *path, vj_key *key) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    struct stat st;
-    if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-        if (fd >= 0) close(fd);
-        return vj_error_set(VJ_BAD_INPUT, "%s: cannot be read", path);
-    }
-    XXH3_state_t state;
-    XXH3_128bits_reset(&state);
-    static _Thread_local char block[1 << 18]; /* stays in L2; a mapping would count as resident memory */
-    ssize_t n;
-    while ((n = read(fd, block, sizeof block)) > 0)
-        XXH3_128bits_update(&state, block, (size_t)n);
-    close(fd);
-    if (n < 0) return vj_error_set(VJ_SYSTEM, "%s: reading failed", path);
-    *key = key_from(XXH3_128bits_digest(&state));
-    return VJ_OK;
-}
 
 static void mix_text(XXH3_state_t *state, const char *text) {
     XXH3_128bits_update(state, text ? text : "", strlen(text ? text : "") + 1);
@@ -37,12 +12,9 @@ static void mix_text(XXH3_state_t *state, const char *text) {
 
 vj_status vj_file_key(const vj_compile_request *request, vj_key *key) {
     vj_key content;
-    if (request->bytes) {
-        content = vj_key_of(request->bytes, request->bytes_size);
-    } else {
-        vj_status status = vj_key_of_file(request->path, &content);
-        if (status) return status;
-    }
+    vj_status status = request->bytes ? vj_digest_memory(request->bytes, request->bytes_size, &content)
+                                      : vj_digest_file(request->path, &content);
+    if (status) return status;
     const vj_options *o = request->options;
     char build[256];
     vj_compiler_build(build);

@@ -1,5 +1,5 @@
-/* poison.c - builds with AddressSanitizer: what no buffer has of a session's scratch may not be touched by code that ORC
- * loaded, which is instrumented. */
+/* poison.c - builds with AddressSanitizer: what no buffer has of a session's scratch may not be touched by code that
+ * ORC loaded, which is instrumented. */
 #include "runtime.h"
 
 #if defined(__SANITIZE_ADDRESS__)

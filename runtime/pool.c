@@ -22,9 +22,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SPIN_NS   100000 /* several times what a part takes; far below what a user would notice as load */
-#define PART_BITS 20     /* of a range's word; the other 44 bits number the steps, enough for years */
-#define PART_MASK ((UINT64_C(1) << PART_BITS) - 1)
+#define SPIN_NS      100000 /* several times what a part takes; far below what a user would notice as load */
+#define PART_BITS    20     /* of a range's word; the other 44 bits number the steps, enough for years */
+#define PART_MASK    ((UINT64_C(1) << PART_BITS) - 1)
 #define MOST_THREADS 1024
 
 typedef struct range {
@@ -40,7 +40,7 @@ typedef struct seat {
 struct vj_pool {
     _Alignas(64) _Atomic uint64_t now; /* the step under way, or the end of the last job */
     atomic_int sleepers;
-    atomic_uint bell; /* what sleepers sleep on */
+    atomic_uint bell;             /* what sleepers sleep on */
     _Alignas(64) atomic_int done; /* parts of this step */
     /* The job. Written after every range has a number of the new job's, so whoever sees a new value here and comes from
      * an older step finds nothing to claim. */

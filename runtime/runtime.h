@@ -7,6 +7,8 @@
  * session.c        binding and running
  * poison.c         gaps of scratch, in builds with AddressSanitizer
  * cache.c, key.c   files of earlier compilations
+ * cache_files.c    their listing, check and bound
+ * digest.c         hashes of large files, on all cores
  * compiler_door.c  opens libvitjit_compiler on a miss
  *
  * These are also libvitjit_rt, for programs that link emitted objects:
@@ -43,6 +45,8 @@ typedef struct vj_weights_map {
 } vj_weights_map;
 vj_status vj_weights_map_fd(int fd, const uint64_t digest[2], int64_t bytes, vj_weights_map *map);
 void vj_weights_unmap(vj_weights_map *map);
+/* Are the packed bytes those that were written? */
+bool vj_weights_whole(const vj_weights_map *map);
 
 /* cpu.c */
 __attribute__((visibility("default"))) uint32_t vj_cpu_features(void); /* VJ_CPU_* */
@@ -83,8 +87,10 @@ void vj_scratch_unpoison(void *scratch, size_t bytes);
 typedef struct vj_key {
     uint64_t half[2];
 } vj_key;
+/* digest.c: as vitjit_digest.h defines it; vj_key_of is plain XXH3-128 */
 vj_key vj_key_of(const void *bytes, size_t size);
-vj_status vj_key_of_file(const char *path, vj_key *key);
+vj_status vj_digest_memory(const void *at, size_t bytes, vj_key *key);
+vj_status vj_digest_file(const char *path, vj_key *key);
 /* The file key: model, options, CPU, the compiler's build. */
 vj_status vj_file_key(const vj_compile_request *request, vj_key *key);
 #define VJ_KEY_TEXT 33
@@ -100,7 +106,17 @@ bool vj_cache_find(vj_cache *cache, const vj_key *file_key, const char *model_pa
 void vj_cache_put(vj_cache *cache, const vj_key *file_key, const char *model_path, const vj_compiled *compiled);
 /* The store to hand to the compiler; a NULL cache keeps weights in a memfd. Lives as long as the cache. */
 vj_weights_store vj_cache_store(vj_cache *cache);
-void vj_cache_bound(vj_cache *cache, int64_t bytes);
+/* The folder that is meant; false when caching is switched off. */
+bool vj_cache_folder(const char *asked, char *folder, size_t room);
+/* A whole file of the user's own; malloc'ed, or NULL. */
+void *vj_cache_read(const char *path, size_t *bytes);
+
+/* The path of an external data file. */
+void vj_cache_beside(const char *model_path, const char *name, char *path, size_t room);
+
+/* cache_files.c */
+#define VJ_CACHE_BYTES (INT64_C(8) << 30)
+void vj_cache_bound(const char *folder, int64_t bytes);
 
 #pragma GCC visibility push(default)
 /* For the command line. */
@@ -109,6 +125,8 @@ vj_status vj_compiler_open(const vj_compiler_api **api);
 const char *vj_model_introduction(const vj_model *model);
 const char *vj_model_metadata(const vj_model *model); /* a JSON object */
 vj_status vj_cache_list(const char *folder, FILE *out);
+vj_status vj_cache_verify(const char *folder, FILE *out);    /* VJ_BAD_INPUT when a file is damaged */
+vj_status vj_cache_prune(const char *folder, int64_t bytes); /* 0: all */
 int32_t vj_model_parts(const vj_model *model);
 #pragma GCC visibility pop
 

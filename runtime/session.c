@@ -201,9 +201,7 @@ static void pool_step(void *self, int32_t i, int32_t part, int32_t parts) {
     j->phase(j->args, i, part, parts);
 }
 
-static void run_serially(job *j) {
-    j->phase(j->args, 0, 0, 1); /* all images are whole ones */
-}
+static void run_serially(job *j) { j->phase(j->args, 0, 0, 1); /* all images are whole ones */ }
 
 /* From the n-th image on. */
 static vj_args rest_of(vj_session *x, const vj_args *args, int64_t n) {

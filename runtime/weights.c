@@ -1,5 +1,4 @@
-/* weights.c - packed weights, mapped read-only and shared between processes. Their header and size are checked here;
- * their content, which costs a pass over all bytes, by `vitjit cache verify`. */
+/* weights.c - packed weights, mapped read-only and shared between processes. */
 #include "runtime.h"
 
 #include <string.h>
@@ -27,4 +26,11 @@ vj_status vj_weights_map_fd(int fd, const uint64_t digest[2], int64_t bytes, vj_
 void vj_weights_unmap(vj_weights_map *map) {
     if (map->base) munmap(map->base, map->bytes);
     *map = (vj_weights_map){0};
+}
+
+bool vj_weights_whole(const vj_weights_map *map) {
+    const vj_weights_header *h = map->base;
+    vj_key key;
+    return vj_digest_memory(map->data, (size_t)h->bytes, &key) == VJ_OK && key.half[0] == h->check[0] &&
+           key.half[1] == h->check[1];
 }
