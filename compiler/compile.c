@@ -182,12 +182,7 @@ static vj_status link_and_write(vj_unit *u, generation *g, vj_compiled *out) {
         u->error = g->error;
         return u->error.status;
     }
-    if (u->request->options->use_orc) {
-        void *phase = NULL;
-        out->orc = vj_orc_load(&g->object, "vj_phase", &phase, &u->error);
-        if (!out->orc) return u->error.status;
-        memcpy(&out->orc_phase, &phase, sizeof phase);
-    }
+    if (u->request->options->use_orc && vj_load_by_orc(u, &g->object, out) != VJ_OK) return u->error.status;
     return vj_write_image(u, &g->code, g->entry, &g->stats, &out->image, &out->image_bytes);
 }
 
@@ -260,6 +255,7 @@ vj_status vj_compile(const vj_compile_request *request, const vj_weights_store *
     out->compile_ms = now_ms() - start;
     if (status == VJ_OK) return VJ_OK;
     free(out->image);
+    free(out->gaps);
     if (out->weights_fd >= 0) close(out->weights_fd);
     if (out->orc) vj_orc_free(out->orc);
     for (int32_t i = 0; i < out->external_count; i++)
