@@ -160,12 +160,16 @@ static bool write_own(vj_cache *c, const char *path, const void *bytes, size_t s
     return good;
 }
 
-static int find_weights(void *self, const uint64_t digest[2], int64_t bytes) {
-    const vj_cache *c = self;
-    if (!c) return -1;
+/* The content is checked by whoever maps it. */
+static int open_weights(const vj_cache *c, const uint64_t digest[2]) {
     char path[4300];
     path_of(c, digest, "weights", path, sizeof path);
-    int fd = open_own(path);
+    return open_own(path);
+}
+
+static int find_weights(void *self, const uint64_t digest[2], int64_t bytes) {
+    const vj_cache *c = self;
+    int fd = c ? open_weights(c, digest) : -1;
     vj_weights_map map;
     if (fd < 0) return -1;
     bool whole = vj_weights_map_fd(fd, digest, bytes, &map) == VJ_OK;
@@ -174,6 +178,8 @@ static int find_weights(void *self, const uint64_t digest[2], int64_t bytes) {
         vj_weights_unmap(&map);
     }
     if (whole) return fd;
+    char path[4300];
+    path_of(c, digest, "weights", path, sizeof path);
     close(fd);
     unlink(path);
     return -1;
@@ -274,7 +280,7 @@ bool vj_cache_find(vj_cache *c, const vj_key *file_key, const char *model_path, 
     void *image = find_image(c, graph, &image_bytes);
     if (!image) return false;
     const vj_image_header *h = image;
-    int fd = find_weights(c, h->weights_digest, h->weights_bytes);
+    int fd = open_weights(c, h->weights_digest);
     if (fd < 0) {
         free(image);
         return false;

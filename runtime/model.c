@@ -78,6 +78,8 @@ vj_status vj_model_new(vj_compiled *compiled, const vj_options *options, vj_mode
     const vj_image_header *h = s->image;
     if (!status) status = fill(s);
     if (!status) status = vj_weights_map_fd(compiled->weights_fd, h->weights_digest, h->weights_bytes, &s->weights);
+    if (!status && compiled->from_cache && !vj_weights_whole(&s->weights))
+        status = vj_error_set(VJ_BAD_INPUT, "the packed weights are damaged");
     if (!status && !s->phase) {
         status = vj_image_map_code(s->image, &s->code, &s->code_bytes);
         if (!status) {

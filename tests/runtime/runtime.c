@@ -262,6 +262,7 @@ static void cache_finds_and_rebuilds(void **state) {
     free(found.image);
     snprintf(path, sizeof path, "%s/%016x%016x.weights", folder, 9, 7);
     assert_int_equal(truncate(path, 4096), 0);
+    assert_int_equal(store.find(store.self, digest, 64), -1);
     assert_false(vj_cache_find(c, &key, "m.onnx", &found));
     vj_cache_bound(folder, 0);
     snprintf(path, sizeof path, "%s/%016x%016x.image", folder, 4, 3);
