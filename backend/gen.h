@@ -108,9 +108,8 @@ void vj_transpose(const vj_gen *g, LLVMValueRef *rows, int32_t lanes);
 LLVMValueRef vj_math(vj_gen *g, vj_xop op, LLVMValueRef x);
 LLVMValueRef vj_math_pow(vj_gen *g, LLVMValueRef x, LLVMValueRef y);
 LLVMValueRef vj_math_mod(vj_gen *g, LLVMValueRef x, LLVMValueRef y); /* as fmod: the sign of x */
-/* 2^x, and e^x for x <= 0 as softmax needs it; -inf gives 0 */
-LLVMValueRef vj_exp2(vj_gen *g, LLVMValueRef x);
-/* e^x for x <= 0 or NaN: shorter, results below 2^-126 are 0 */
+/* 2^x and e^x for x <= 0 or NaN: short; results below 2^-126 are 0 or denormal */
+LLVMValueRef vj_exp2_negative(vj_gen *g, LLVMValueRef x);
 LLVMValueRef vj_exp_negative(vj_gen *g, LLVMValueRef x);
 
 #endif

@@ -1,7 +1,8 @@
 /* gen_attention.c - softmax(scores) times values, a block of queries at a time; the block's scores stay on the stack.
  *
- * A unit is a share of the query blocks at one point of the batch axes. Blocks, and the order of all sums in them, do
- * not depend on how units are dealt out, so results are the same bits for any number of threads.
+ * A unit is a share of the query blocks at one point of the batch axes. A block is a few tiles of queries. Blocks, and
+ * the order of all sums in them, do not depend on how units are dealt out, so results are the same bits for any number
+ * of threads.
  *
  * The softmax is the usual one: largest score of the row, exp of the differences, their sum; 1 / sum is applied to the
  * results. A row of nothing but -inf gives NaN (-inf - -inf), as softmax does.
@@ -42,13 +43,14 @@ static LLVMValueRef fold_max(const vj_attention *m, LLVMValueRef place, LLVMValu
     return LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, LLVMRealOGT, score, so_far, ""), score, so_far, "");
 }
 
-/* Scores become weights, exp(score - largest); their sum. */
-static LLVMValueRef fold_weight(const vj_attention *m, LLVMValueRef place, LLVMValueRef so_far, LLVMValueRef largest) {
+#define LOG2_E 1.4426950408889634
+
+/* Scores become weights, exp(score - largest) = 2^(score log2 e - largest log2 e); their sum. */
+static LLVMValueRef fold_weight(const vj_attention *m, LLVMValueRef place, LLVMValueRef so_far, LLVMValueRef offset) {
     vj_gen *g = m->g;
     LLVMValueRef score = vj_load_vector(g, place, VJ_F32, m->lanes, NULL, NULL);
-    LLVMValueRef below = LLVMBuildFSub(g->b, score, largest, "");
-    LLVMValueRef log2_e = vj_splat(g, vj_f32(g, 1.4426950408889634), m->lanes);
-    LLVMValueRef weight = vj_exp2(g, LLVMBuildFMul(g->b, below, log2_e, ""));
+    LLVMValueRef log2_e = vj_splat(g, vj_f32(g, LOG2_E), m->lanes);
+    LLVMValueRef weight = vj_exp2_negative(g, vj_fma(g, score, log2_e, offset));
     vj_store_vector(g, place, weight, NULL);
     return LLVMBuildFAdd(g->b, so_far, weight, "");
 }
@@ -57,56 +59,67 @@ static LLVMValueRef fold_weight(const vj_attention *m, LLVMValueRef place, LLVMV
 static void softmax_rows(const vj_attention *m, LLVMValueRef row, int32_t rows) {
     vj_gen *g = m->g;
     LLVMValueRef first = vj_element(g, m->scores, VJ_F32, LLVMBuildNSWMul(g->b, row, vj_i64(g, m->row), ""));
-    LLVMValueRef largest[ROWS_MAX], sum[ROWS_MAX];
+    LLVMValueRef largest[ROWS_MAX], offset[ROWS_MAX], sum[ROWS_MAX];
     fold_rows(m, first, rows, -(double)INFINITY, NULL, fold_max, VJ_REDUCE_MAX, largest);
     for (int32_t r = 0; r < rows; r++)
-        largest[r] = vj_splat(g, largest[r], m->lanes);
-    fold_rows(m, first, rows, 0, largest, fold_weight, VJ_REDUCE_SUM, sum);
+        offset[r] = vj_splat(g, LLVMBuildFMul(g->b, largest[r], vj_f32(g, -LOG2_E), ""), m->lanes);
+    fold_rows(m, first, rows, 0, offset, fold_weight, VJ_REDUCE_SUM, sum);
     for (int32_t r = 0; r < rows; r++) {
         LLVMValueRef at = vj_element(g, m->scale, VJ_F32, LLVMBuildNSWAdd(g->b, row, vj_i64(g, r), ""));
         vj_store_vector(g, at, LLVMBuildFDiv(g->b, vj_f32(g, 1), sum[r], ""), NULL);
     }
 }
 
-static void softmax(const vj_attention *m, int64_t rows) {
+/* Of the block's `rows` rows. */
+static void softmax(const vj_attention *m, LLVMValueRef rows) {
     vj_gen *g = m->g;
-    const int64_t whole = rows / ROWS_MAX * ROWS_MAX;
-    if (whole > 0) {
-        vj_loop loop;
-        vj_loop_begin(g, &loop, vj_i64(g, 0), vj_i64(g, whole), ROWS_MAX, true, NULL, 0);
-        softmax_rows(m, loop.index, ROWS_MAX);
-        vj_loop_end(g, &loop, NULL);
-    }
-    if (rows > whole) softmax_rows(m, vj_i64(g, whole), (int32_t)(rows - whole));
+    LLVMValueRef whole = LLVMBuildAnd(g->b, rows, vj_i64(g, -ROWS_MAX), "");
+    vj_loop loop;
+    vj_loop_begin(g, &loop, vj_i64(g, 0), whole, ROWS_MAX, false, NULL, 0);
+    softmax_rows(m, loop.index, ROWS_MAX);
+    vj_loop_end(g, &loop, NULL);
+    vj_loop_begin(g, &loop, whole, rows, 1, false, NULL, 0);
+    softmax_rows(m, loop.index, 1);
+    vj_loop_end(g, &loop, NULL);
 }
 
-static LLVMValueRef clamp(const vj_gen *g, LLVMValueRef x, int64_t low, int64_t high) {
+LLVMValueRef vj_clamp(const vj_gen *g, LLVMValueRef x, int64_t low, int64_t high) {
     LLVMValueRef l = vj_i64(g, low), h = vj_i64(g, high);
     x = LLVMBuildSelect(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, x, l, ""), l, x, "");
     return LLVMBuildSelect(g->b, LLVMBuildICmp(g->b, LLVMIntSGT, x, h, ""), h, x, "");
 }
 
-/* Query blocks [first, last): blocks of a kind differ in their place only. */
-static void emit_blocks(vj_attention *m, const vj_gemm_schedule *blocks, LLVMValueRef first, LLVMValueRef last) {
-    vj_gen *g = m->g;
-    int64_t number = 0, row = 0;
-    for (int32_t i = 0; i < blocks->tile_kinds; i++) {
-        const vj_tile_rows *kind = &blocks->tiles[i];
-        const int64_t end = number + kind->count;
-        vj_gemm_schedule mix;
-        vj_tile_mix(kind->height, m->s->height, &mix);
-        vj_loop loop;
-        vj_loop_begin(g, &loop, clamp(g, first, number, end), clamp(g, last, number, end), 1, false, NULL, 0);
-        LLVMValueRef nth = LLVMBuildSub(g->b, loop.index, vj_i64(g, number), "");
-        m->query = LLVMBuildMul(g->b, nth, vj_i64(g, kind->height), "");
-        m->query = LLVMBuildAdd(g->b, m->query, vj_i64(g, row), "");
-        vj_attention_scores(m, &mix);
-        softmax(m, kind->height);
-        vj_attention_results(m, &mix);
-        vj_loop_end(g, &loop, NULL);
-        number = end;
-        row += (int64_t)kind->count * kind->height;
+/* The first row of tile number `tile`. */
+static LLVMValueRef row_of_tile(const vj_attention *m, LLVMValueRef tile) {
+    const vj_gen *g = m->g;
+    LLVMValueRef row = vj_i64(g, 0);
+    int64_t first = 0;
+    for (int32_t i = 0; i < m->mix.tile_kinds; i++) {
+        const vj_tile_rows *kind = &m->mix.tiles[i];
+        LLVMValueRef count = LLVMBuildSub(g->b, vj_clamp(g, tile, first, first + kind->count), vj_i64(g, first), "");
+        row = LLVMBuildAdd(g->b, row, LLVMBuildMul(g->b, count, vj_i64(g, kind->height), ""), "");
+        first += kind->count;
     }
+    return row;
+}
+
+/* total * nth / shares */
+static LLVMValueRef share_of(const vj_gen *g, LLVMValueRef nth, int64_t total, int64_t shares) {
+    return LLVMBuildUDiv(g->b, LLVMBuildMul(g->b, nth, vj_i64(g, total), ""), vj_i64(g, shares), "");
+}
+
+/* Query blocks [first, last) of `count`, which share the tiles. */
+static void emit_blocks(vj_attention *m, int64_t tiles, int64_t count, LLVMValueRef first, LLVMValueRef last) {
+    vj_gen *g = m->g;
+    vj_loop loop;
+    vj_loop_begin(g, &loop, first, last, 1, false, NULL, 0);
+    m->first = share_of(g, loop.index, tiles, count);
+    m->last = share_of(g, LLVMBuildAdd(g->b, loop.index, vj_i64(g, 1), ""), tiles, count);
+    m->query = row_of_tile(m, m->first);
+    vj_attention_scores(m);
+    softmax(m, LLVMBuildSub(g->b, row_of_tile(m, m->last), m->query, ""));
+    vj_attention_results(m);
+    vj_loop_end(g, &loop, NULL);
 }
 
 void vj_gen_attention(vj_gen *g) {
@@ -123,13 +136,13 @@ void vj_gen_attention(vj_gen *g) {
     m->scores = vj_stack(g, VJ_F32, m->row * s->query_block);
     m->scale = vj_stack(g, VJ_F32, s->query_block);
     vj_attention_plan(m);
-    vj_gemm_schedule blocks;
-    vj_tile_mix(k->extent[m->i], s->query_block, &blocks);
-    const int64_t block_count = vj_ceil_div(k->extent[m->i], s->query_block);
+    vj_tile_mix(k->extent[m->i], s->height, &m->mix);
+    const int64_t tiles = vj_ceil_div(k->extent[m->i], s->height);
+    const int64_t blocks = vj_ceil_div(tiles, s->query_block / s->height);
     vj_loop loop;
     vj_loop_begin(g, &loop, LLVMGetParam(g->function, (unsigned)k->access_count),
                   LLVMGetParam(g->function, (unsigned)k->access_count + 1), 1, false, NULL, 0);
-    LLVMValueRef shares = vj_i64(g, s->units_per_head), count = vj_i64(g, block_count);
+    LLVMValueRef shares = vj_i64(g, s->units_per_head);
     LLVMValueRef share = LLVMBuildURem(g->b, loop.index, shares, "");
     LLVMValueRef point = LLVMBuildUDiv(g->b, loop.index, shares, "");
     for (int32_t axis = m->i - 1; axis >= 0; axis--) {
@@ -137,9 +150,8 @@ void vj_gen_attention(vj_gen *g) {
         m->batch[axis] = axis == 0 ? point : LLVMBuildURem(g->b, point, extent, "");
         point = LLVMBuildUDiv(g->b, point, extent, "");
     }
-    LLVMValueRef first = LLVMBuildUDiv(g->b, LLVMBuildMul(g->b, share, count, ""), shares, "");
-    LLVMValueRef next = LLVMBuildAdd(g->b, share, vj_i64(g, 1), "");
-    LLVMValueRef last = LLVMBuildUDiv(g->b, LLVMBuildMul(g->b, next, count, ""), shares, "");
-    emit_blocks(m, &blocks, first, last);
+    LLVMValueRef first = share_of(g, share, blocks, s->units_per_head);
+    LLVMValueRef last = share_of(g, LLVMBuildAdd(g->b, share, vj_i64(g, 1), ""), blocks, s->units_per_head);
+    emit_blocks(m, tiles, blocks, first, last);
     vj_loop_end(g, &loop, NULL);
 }

@@ -19,12 +19,15 @@ typedef struct vj_attention {
     LLVMValueRef scale;              /* 1 / sum of each row */
     LLVMValueRef keys;               /* a tile of keys turned to [d][width * lanes]; NULL: they are read as they are */
     LLVMValueRef batch[VJ_MAX_AXES]; /* indices of the batch axes */
+    vj_gemm_schedule mix;            /* all queries in tiles */
+    LLVMValueRef first, last;        /* the block's tiles */
     LLVMValueRef query;              /* first row of the block */
 } vj_attention;
 
-/* A stack row a query; keys, values, results by their accesses. `mix` cuts the block's rows. */
+/* A stack row a query; keys, values, results by their accesses. */
 void vj_attention_plan(vj_attention *m);
-void vj_attention_scores(const vj_attention *m, const vj_gemm_schedule *mix);
-void vj_attention_results(const vj_attention *m, const vj_gemm_schedule *mix);
+void vj_attention_scores(const vj_attention *m);
+void vj_attention_results(const vj_attention *m);
+LLVMValueRef vj_clamp(const vj_gen *g, LLVMValueRef x, int64_t low, int64_t high);
 
 #endif

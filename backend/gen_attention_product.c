@@ -10,7 +10,8 @@
 #include <string.h>
 
 #define MAX_TILE 32
-#define K_UNROLL 4
+/* Steps of the depth in the loop's body: more for small tiles. */
+#define LARGE_TILE 20
 /* Bytes of a tile of turned keys. */
 #define KEYS_BYTES 65536
 
@@ -101,13 +102,14 @@ static void accumulate(const product *t, LLVMValueRef *acc) {
     assert(count <= MAX_TILE);
     for (int32_t i = 0; i < count; i++)
         acc[i] = LLVMConstNull(vj_vector_type(g, VJ_F32, t->m->lanes));
-    const int64_t whole = t->depth / K_UNROLL * K_UNROLL;
+    const int32_t unroll = count >= LARGE_TILE ? 2 : 4;
+    const int64_t whole = t->depth / unroll * unroll;
     if (whole > 0) {
         vj_loop loop;
-        vj_loop_begin(g, &loop, vj_i64(g, 0), vj_i64(g, whole), K_UNROLL, true, acc, count);
+        vj_loop_begin(g, &loop, vj_i64(g, 0), vj_i64(g, whole), unroll, true, acc, count);
         LLVMValueRef next[MAX_TILE];
         memcpy(next, loop.carried, sizeof *next * (size_t)count);
-        multiply(t, loop.index, K_UNROLL, next);
+        multiply(t, loop.index, unroll, next);
         vj_loop_end(g, &loop, next);
         memcpy(acc, loop.carried, sizeof *acc * (size_t)count);
     }
@@ -196,7 +198,33 @@ static void store_scores(const product *t, LLVMValueRef row, LLVMValueRef key, c
     }
 }
 
-static void score_rows(product *t, const vj_gemm_schedule *mix, LLVMValueRef key) {
+/* A loop over those of the block's tiles that have one height. */
+typedef struct tile_loop {
+    int32_t kind;        /* the next */
+    int64_t tiles, rows; /* before it */
+    int32_t height;
+    vj_loop loop;
+    LLVMValueRef row, place; /* first query of the tile, and its row in the block */
+} tile_loop;
+
+/* Opens the loop over the next kind of tiles; false: there is none. */
+static bool next_tiles(const vj_attention *m, tile_loop *l) {
+    vj_gen *g = m->g;
+    if (l->kind == m->mix.tile_kinds) return false;
+    const vj_tile_rows *kind = &m->mix.tiles[l->kind++];
+    const int64_t end = l->tiles + kind->count;
+    vj_loop_begin(g, &l->loop, vj_clamp(g, m->first, l->tiles, end), vj_clamp(g, m->last, l->tiles, end), 1, false,
+                  NULL, 0);
+    LLVMValueRef nth = LLVMBuildSub(g->b, l->loop.index, vj_i64(g, l->tiles), "");
+    l->row = LLVMBuildAdd(g->b, LLVMBuildMul(g->b, nth, vj_i64(g, kind->height), ""), vj_i64(g, l->rows), "");
+    l->place = LLVMBuildSub(g->b, l->row, m->query, "");
+    l->height = kind->height;
+    l->tiles = end;
+    l->rows += (int64_t)kind->count * kind->height;
+    return true;
+}
+
+static void score_rows(product *t, LLVMValueRef key) {
     const vj_attention *m = t->m;
     vj_gen *g = m->g;
     const vj_access *q = &m->k->access[m->k->q], *keys = &m->k->access[m->k->k];
@@ -209,26 +237,21 @@ static void score_rows(product *t, const vj_gemm_schedule *mix, LLVMValueRef key
     } else if (is_plain(keys) && keys->stride[m->j] == 1) {
         t->b = access_at(m, m->k->k, &t->point);
     }
-    int64_t first = 0;
-    for (int32_t i = 0; i < mix->tile_kinds; i++) {
-        const vj_tile_rows *kind = &mix->tiles[i];
-        vj_loop loop;
-        const int64_t last = first + (int64_t)kind->count * kind->height;
-        vj_loop_begin(g, &loop, vj_i64(g, first), vj_i64(g, last), kind->height, true, NULL, 0);
-        t->height = kind->height;
-        set_point(t, LLVMBuildNSWAdd(g->b, m->query, loop.index, ""), key);
+    tile_loop tiles = {0};
+    while (next_tiles(m, &tiles)) {
+        t->height = tiles.height;
+        set_point(t, tiles.row, key);
         t->a = is_plain(q) ? access_at(m, m->k->q, &t->point) : NULL;
         t->a_row = q->stride[m->i];
         t->a_step = q->stride[m->d];
         LLVMValueRef acc[MAX_TILE];
         accumulate(t, acc);
-        store_scores(t, loop.index, key, acc);
-        vj_loop_end(g, &loop, NULL);
-        first = last;
+        store_scores(t, tiles.place, key, acc);
+        vj_loop_end(g, &tiles.loop, NULL);
     }
 }
 
-void vj_attention_scores(const vj_attention *m, const vj_gemm_schedule *mix) {
+void vj_attention_scores(const vj_attention *m) {
     vj_gen *g = m->g;
     const int64_t tile = (int64_t)m->s->width * m->lanes, keys = m->k->extent[m->j], whole = keys / tile * tile;
     product t = {.m = m, .width = m->s->width, .last_lanes = m->lanes, .depth = m->k->extent[m->d]};
@@ -240,13 +263,13 @@ void vj_attention_scores(const vj_attention *m, const vj_gemm_schedule *mix) {
     if (whole > 0) {
         vj_loop loop;
         vj_loop_begin(g, &loop, vj_i64(g, 0), vj_i64(g, whole), tile, true, NULL, 0);
-        score_rows(&t, mix, loop.index);
+        score_rows(&t, loop.index);
         vj_loop_end(g, &loop, NULL);
     }
     if (keys > whole) {
         t.width = (int32_t)vj_ceil_div(keys - whole, m->lanes);
         t.last_lanes = (int32_t)(keys - whole - (int64_t)(t.width - 1) * m->lanes);
-        score_rows(&t, mix, vj_i64(g, whole));
+        score_rows(&t, vj_i64(g, whole));
     }
 }
 
@@ -265,33 +288,28 @@ static void store_results(const product *t, LLVMValueRef row, const LLVMValueRef
     }
 }
 
-static void result_rows(product *t, const vj_gemm_schedule *mix, LLVMValueRef dim) {
+static void result_rows(product *t, LLVMValueRef dim) {
     const vj_attention *m = t->m;
     vj_gen *g = m->g;
     const vj_access *values = &m->k->access[m->k->v];
     set_point(t, m->query, dim);
     t->b = is_plain(values) && values->stride[m->e] == 1 ? access_at(m, m->k->v, &t->point) : NULL;
     t->b_step = values->stride[m->j];
-    int64_t first = 0;
-    for (int32_t i = 0; i < mix->tile_kinds; i++) {
-        const vj_tile_rows *kind = &mix->tiles[i];
-        vj_loop loop;
-        const int64_t last = first + (int64_t)kind->count * kind->height;
-        vj_loop_begin(g, &loop, vj_i64(g, first), vj_i64(g, last), kind->height, true, NULL, 0);
-        t->height = kind->height;
-        set_point(t, LLVMBuildNSWAdd(g->b, m->query, loop.index, ""), dim);
-        t->a = score_at(m, loop.index, vj_i64(g, 0));
+    tile_loop tiles = {0};
+    while (next_tiles(m, &tiles)) {
+        t->height = tiles.height;
+        set_point(t, tiles.row, dim);
+        t->a = score_at(m, tiles.place, vj_i64(g, 0));
         t->a_row = m->row;
         t->a_step = 1;
         LLVMValueRef acc[MAX_TILE];
         accumulate(t, acc);
-        store_results(t, loop.index, acc);
-        vj_loop_end(g, &loop, NULL);
-        first = last;
+        store_results(t, tiles.place, acc);
+        vj_loop_end(g, &tiles.loop, NULL);
     }
 }
 
-void vj_attention_results(const vj_attention *m, const vj_gemm_schedule *mix) {
+void vj_attention_results(const vj_attention *m) {
     vj_gen *g = m->g;
     const int64_t tile = (int64_t)m->s->width * m->lanes, dims = m->k->extent[m->e], whole = dims / tile * tile;
     product t = {.m = m, .width = m->s->width, .last_lanes = m->lanes, .depth = m->k->extent[m->j]};
@@ -302,12 +320,12 @@ void vj_attention_results(const vj_attention *m, const vj_gemm_schedule *mix) {
     if (whole > 0) {
         vj_loop loop;
         vj_loop_begin(g, &loop, vj_i64(g, 0), vj_i64(g, whole), tile, true, NULL, 0);
-        result_rows(&t, mix, loop.index);
+        result_rows(&t, loop.index);
         vj_loop_end(g, &loop, NULL);
     }
     if (dims > whole) {
         t.width = (int32_t)vj_ceil_div(dims - whole, m->lanes);
         t.last_lanes = (int32_t)(dims - whole - (int64_t)(t.width - 1) * m->lanes);
-        result_rows(&t, mix, vj_i64(g, whole));
+        result_rows(&t, vj_i64(g, whole));
     }
 }

@@ -43,7 +43,7 @@ typedef struct vj_gemm {
     vj_depth depths[VJ_MAX_AXES];
     LLVMValueRef a, b;    /* parameters */
     bool ragged;          /* vectors straddle the last column axis: results go through `tile` */
-    LLVMValueRef tile;    /* of sums, on the stack */
+    LLVMValueRef tile;    /* of sums, on the stack: ragged, or the schedule's looped_store */
     LLVMValueRef outside; /* VJ_A_POINTERS with guards: a row of A's value outside */
 } vj_gemm;
 

@@ -2,6 +2,10 @@
  *
  * Where a result's rows are adjacent in memory and its columns are not (keys that attention wants transposed, pixels of
  * a convolution in NCHW), blocks of lanes x lanes sums are transposed in registers first and lanes run along the rows.
+ *
+ * Long epilogues (GELU, transpositions) are written out once, not for each vector of the tile: the sums go to the
+ * stack, and loops take them from there. That costs some tens of cycles a tile, and saves most of the code and of its
+ * compilation.
  */
 #include "gen_gemm.h"
 
@@ -82,7 +86,7 @@ static int64_t padded_height(const vj_gemm *m, int32_t height) { return vj_round
 
 void vj_gemm_plan_store(vj_gemm *m) {
     m->ragged = m->k->col_axes > 1 && m->k->extent[m->last_col] % m->lanes != 0;
-    if (!m->ragged) return;
+    if (!m->ragged && !m->s->looped_store) return;
     int64_t height = 0;
     for (int32_t i = 0; i < m->s->tile_kinds; i++)
         height = vj_max64(height, padded_height(m, m->s->tiles[i].height));
@@ -134,11 +138,17 @@ static void store_ragged_row(const vj_gemm *m, const vj_gemm_tile *t, const vj_o
     vj_loop_end(g, &outer, NULL);
 }
 
+/* The sums as they are, row by row. */
+static void keep_tile(const vj_gemm *m, const vj_gemm_tile *t, const LLVMValueRef *acc) {
+    const vj_gen *g = m->g;
+    for (int32_t i = 0; i < t->height * t->width; i++)
+        vj_store_vector(g, vj_element(g, m->tile, VJ_F32, vj_i64(g, (int64_t)i * m->lanes)), acc[i], NULL);
+}
+
 static void store_ragged(const vj_gemm *m, const vj_gemm_tile *t, const vj_out *out, const LLVMValueRef *acc,
                          int64_t columns) {
     vj_gen *g = m->g;
-    for (int32_t i = 0; i < t->height * t->width; i++)
-        vj_store_vector(g, vj_element(g, m->tile, VJ_F32, vj_i64(g, (int64_t)i * m->lanes)), acc[i], NULL);
+    keep_tile(m, t, acc);
     vj_loop rows;
     vj_loop_begin(g, &rows, vj_i64(g, 0), vj_i64(g, t->height), 1, true, NULL, 0);
     store_ragged_row(m, t, out, rows.index, columns);
@@ -189,8 +199,105 @@ static void store_ragged_turned(const vj_gemm *m, const vj_gemm_tile *t, const v
     vj_loop_end(g, &loop, NULL);
 }
 
+/* Stores by loops over the kept tile */
+
+typedef struct kept_vector {
+    vj_point point;
+    LLVMValueRef vector;
+    int32_t lanes;
+} kept_vector;
+
+static void store_kept_vector(const vj_gemm *m, const vj_gemm_tile *t, const vj_out *out, const void *what) {
+    const kept_vector *v = what;
+    (void)t;
+    vj_store_lanes(m->g, out, &v->point, m->last_col, v->vector, v->lanes);
+}
+
+static LLVMValueRef kept(const vj_gemm *m, const vj_gemm_tile *t, LLVMValueRef row, LLVMValueRef column) {
+    return vj_load_vector(m->g, tile_at(m, row, (int64_t)t->width * m->lanes, column), VJ_F32, m->lanes, NULL, NULL);
+}
+
+static void store_kept_rows(const vj_gemm *m, const vj_gemm_tile *t, const vj_out *out) {
+    vj_gen *g = m->g;
+    vj_loop rows;
+    vj_loop_begin(g, &rows, vj_i64(g, 0), vj_i64(g, t->height), 1, true, NULL, 0);
+    for (int32_t j = 0; j < t->width; j++) {
+        kept_vector v = {.lanes = vj_tile_lanes(m, t, j)};
+        vj_gemm_point(m, t, 0, j, &v.point);
+        if (m->inner_row >= 0) v.point.index[m->inner_row] = LLVMBuildNSWAdd(g->b, t->row, rows.index, "");
+        v.vector = kept(m, t, rows.index, vj_i64(g, (int64_t)j * m->lanes));
+        in_segment(m, t, out, t->col_index[j][m->first_col], store_kept_vector, &v);
+    }
+    vj_loop_end(g, &rows, NULL);
+}
+
+typedef struct kept_block {
+    LLVMValueRef j; /* number of the vector */
+    LLVMValueRef index[VJ_MAX_AXES];
+    int32_t columns;
+} kept_block;
+
+static void store_kept_block(const vj_gemm *m, const vj_gemm_tile *t, const vj_out *out, const void *what) {
+    vj_gen *g = m->g;
+    const kept_block *b = what;
+    LLVMValueRef column = LLVMBuildMul(g->b, b->j, vj_i64(g, m->lanes), "");
+    for (int32_t first = 0; first < t->height; first += m->lanes) {
+        const int32_t rows = t->height - first < m->lanes ? t->height - first : m->lanes;
+        LLVMValueRef block[64];
+        for (int32_t r = 0; r < m->lanes; r++)
+            block[r] = r < rows ? kept(m, t, vj_i64(g, first + r), column)
+                                : LLVMGetPoison(vj_vector_type(g, VJ_F32, m->lanes));
+        vj_transpose(g, block, m->lanes);
+        for (int32_t c = 0; c < b->columns; c++) {
+            vj_point point = {0};
+            memcpy(point.index, b->index, sizeof point.index);
+            point.index[m->last_col] = LLVMBuildNSWAdd(g->b, b->index[m->last_col], vj_i64(g, c), "");
+            point.index[m->inner_row] = LLVMBuildNSWAdd(g->b, t->row, vj_i64(g, first), "");
+            vj_store_lanes(g, out, &point, m->inner_row, block[c], rows);
+        }
+    }
+}
+
+/* Vector j of the tile, of which `columns` exist. */
+static void store_kept_column(const vj_gemm *m, const vj_gemm_tile *t, const vj_out *out, LLVMValueRef j,
+                              int32_t columns) {
+    const vj_gen *g = m->g;
+    kept_block b = {.j = j, .columns = columns};
+    memcpy(b.index, t->index, sizeof b.index);
+    LLVMValueRef number = LLVMBuildAdd(g->b, t->first_col, LLVMBuildMul(g->b, j, vj_i64(g, m->lanes), ""), "");
+    vj_gemm_digits(m, number, m->first_col, m->k->col_axes, b.index);
+    in_segment(m, t, out, b.index[m->first_col], store_kept_block, &b);
+}
+
+static void store_kept_turned(const vj_gemm *m, const vj_gemm_tile *t, const vj_out *out) {
+    vj_gen *g = m->g;
+    const int32_t whole = t->last_lanes == m->lanes ? t->width : t->width - 1;
+    if (whole > 0) {
+        vj_loop loop;
+        vj_loop_begin(g, &loop, vj_i64(g, 0), vj_i64(g, whole), 1, true, NULL, 0);
+        store_kept_column(m, t, out, loop.index, m->lanes);
+        vj_loop_end(g, &loop, NULL);
+    }
+    if (whole < t->width) store_kept_column(m, t, out, vj_i64(g, whole), t->last_lanes);
+}
+
+static void store_looped(const vj_gemm *m, const vj_gemm_tile *t, const LLVMValueRef *acc) {
+    keep_tile(m, t, acc);
+    for (int32_t o = 0; o < m->k->out_count; o++) {
+        const vj_out *out = &m->k->out[o];
+        if (wants_transposition(m, t, &m->k->access[out->access]))
+            store_kept_turned(m, t, out);
+        else
+            store_kept_rows(m, t, out);
+    }
+}
+
 void vj_gemm_store(const vj_gemm *m, const vj_gemm_tile *t, const LLVMValueRef *acc) {
     const int64_t columns = (int64_t)(t->width - 1) * m->lanes + t->last_lanes;
+    if (!m->ragged && m->s->looped_store) {
+        store_looped(m, t, acc);
+        return;
+    }
     for (int32_t o = 0; o < m->k->out_count && m->ragged; o++) {
         const vj_out *out = &m->k->out[o];
         if (wants_transposition(m, t, &m->k->access[out->access])) {

@@ -4,7 +4,7 @@
  * the reductions are Cody and Waite's, Software Manual for the Elementary Functions, 1980. Bounds, in units in the last
  * place of the result against the function in double precision, with FMA and without; tests/vmath measures them:
  *
- *     exp, exp2   2 ulp, denormal results within 1 of the least denormal
+ *     exp         2 ulp, denormal results within 1 of the least denormal
  *     log         2 ulp
  *     erf         3 ulp
  *     tanh        3 ulp
@@ -140,18 +140,17 @@ LLVMValueRef vj_exp_negative(vj_gen *g, LLVMValueRef x) {
     return LLVMBuildSelect(g->b, less(g, x, vj_real(g, x, least)), vj_real(g, x, 0), y, "");
 }
 
-/* 2^r for |r| <= 1/2: 2e-9 relative */
-static LLVMValueRef exp2_split(const vj_gen *g, LLVMValueRef x, LLVMValueRef *rounded) {
+/* 2^x for -127 <= x <= 127, or NaN; 2^-127 and what rounds to it is 0. The rounder puts the exponent's bits in place.
+ */
+static LLVMValueRef exp2_normal(const vj_gen *g, LLVMValueRef x) {
+    /* 2^r for |r| <= 1/2: 2e-9 relative */
     static const double c[] = {1, 0.693147206, 0.240226513, 0.0555032768, 0.00961800531, 0.00134003098, 0.000154759275};
-    LLVMValueRef rounder = vj_real(g, x, ROUNDER);
-    *rounded = add(g, x, rounder);
-    return vj_polynomial(g, sub(g, x, sub(g, *rounded, rounder)), c, 7);
+    LLVMValueRef rounder = vj_real(g, x, ROUNDER + 127), rounded = add(g, x, rounder);
+    LLVMValueRef p = vj_polynomial(g, sub(g, x, sub(g, rounded, rounder)), c, 7);
+    return mul(g, p, as_f32(g, LLVMBuildShl(g->b, as_i32(g, rounded), vj_whole(g, g->i32, x, 23), "")));
 }
 
-LLVMValueRef vj_exp2(vj_gen *g, LLVMValueRef x) {
-    LLVMValueRef rounded, p = exp2_split(g, vj_at_least(g, vj_at_most(g, x, 129), -151), &rounded);
-    return scale(g, p, rounded);
-}
+LLVMValueRef vj_exp2_negative(vj_gen *g, LLVMValueRef x) { return exp2_normal(g, vj_at_least(g, x, -127)); }
 
 static LLVMValueRef emit_log(const vj_gen *g, LLVMValueRef x) {
     /* (log(1 + f) - f + f^2 / 2) / f^3 on sqrt(1/2) - 1 <= f <= sqrt(2) - 1: 7e-10 of log */
@@ -222,8 +221,7 @@ static LLVMValueRef emit_gelu_erf(vj_gen *g, LLVMValueRef x) {
     static const double c[] = {-0.999999122,    -1.15111895,     -0.459140394,   -0.0526456432,   0.00723009413,
                                -0.000232082233, -0.000162755301, 4.00716586e-05, -4.19518038e-06, 1.73294734e-07};
     LLVMValueRef zero = vj_real(g, x, 0), a = vj_at_most(g, vj_size(g, x), 6.5);
-    LLVMValueRef rounded, p = exp2_split(g, vj_polynomial(g, a, c, 10), &rounded);
-    LLVMValueRef tail = mul(g, p, power(g, as_i32(g, rounded)));
+    LLVMValueRef tail = exp2_normal(g, vj_polynomial(g, a, c, 10));
     LLVMValueRef top = LLVMBuildSelect(g->b, less(g, zero, x), x, zero, "");
     return vj_fma(g, LLVMBuildFNeg(g->b, a, ""), tail, top);
 }

@@ -108,6 +108,49 @@ static int64_t wanted_units(double total) {
     return units < 1 ? 1 : (int64_t)units;
 }
 
+static double entry_cycles(const vj_expr *entry) {
+    switch (entry->op) {
+    case VJ_X_CONST:
+    case VJ_X_ACC:
+    case VJ_X_STAGE:
+        return 0;
+    case VJ_X_EXP:
+    case VJ_X_SIGMOID:
+    case VJ_X_TANH:
+    case VJ_X_LOG:
+    case VJ_X_SIN:
+    case VJ_X_COS:
+        return 12;
+    case VJ_X_ERF:
+    case VJ_X_GELU_ERF:
+    case VJ_X_GELU_TANH:
+    case VJ_X_POW:
+        return 20;
+    case VJ_X_DIV:
+    case VJ_X_SQRT:
+    case VJ_X_RSQRT:
+    case VJ_X_RECIPROCAL:
+    case VJ_X_MOD:
+        return 8;
+    default:
+        return 1;
+    }
+}
+
+/* Instructions for a vector of results from which they are not written out for each vector of a tile. */
+#define LONG_EPILOGUE 16.0
+
+static bool wants_looped_store(const vj_kernel *k) {
+    const int32_t last_col = k->batch_axes + k->row_axes + k->col_axes - 1;
+    double cycles = 0;
+    bool turned = false;
+    for (int32_t i = 0; i < k->expr_count; i++)
+        cycles += entry_cycles(&k->expr[i]);
+    for (int32_t i = 0; i < k->out_count; i++)
+        turned |= k->access[k->out[i].access].stride[last_col] != 1;
+    return turned || cycles >= LONG_EPILOGUE;
+}
+
 static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kernel *k, vj_gemm_schedule *best) {
     const int32_t first_row = k->batch_axes, first_col = first_row + k->row_axes;
     const int64_t rows = k->row_axes ? k->extent[first_col - 1] : 1;
@@ -147,6 +190,7 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
      * so many that its coming is nothing. */
     if (reads_panels(p, k) && row_tiles >= 4 && row_tiles <= 64)
         best->prefetch = (int32_t)vj_ceil_div((int64_t)best->width * lanes * 4, row_tiles);
+    best->looped_store = best->tiles[0].height * best->width >= LARGE_TILE / 2 && wants_looped_store(k);
     k->units = batch * vj_ceil_div(tiles, best->unit_col_tiles) * best->unit_row_blocks;
     k->unit_cost = total / (double)k->units;
 }
@@ -173,7 +217,9 @@ static void schedule_attention(const vj_target *target, vj_kernel *k, vj_attenti
     if (rows == 0) rows = vj_min64(height, SCORE_BYTES / row_bytes);
     if (rows == 0) rows = 1;
     s->query_block = (int32_t)vj_min64(rows, i);
-    const int64_t blocks = vj_ceil_div(i, s->query_block), batch = vj_extent_product(k, 0, k->batch_axes);
+    if (s->height > s->query_block) s->height = s->query_block;
+    const int64_t tiles = vj_ceil_div(i, s->height), batch = vj_extent_product(k, 0, k->batch_axes);
+    const int64_t blocks = vj_ceil_div(tiles, s->query_block / s->height);
     const double products = (double)i * (double)j * (double)(d + e) / lanes / 2;
     const double softmax = (double)i * (double)j * 16 / lanes;
     const double total = (double)batch * (products * 1.2 + softmax);
@@ -181,35 +227,6 @@ static void schedule_attention(const vj_target *target, vj_kernel *k, vj_attenti
     s->units_per_head = (int32_t)(batch >= wanted ? 1 : vj_min64(vj_ceil_div(wanted, batch), blocks));
     k->units = batch * s->units_per_head;
     k->unit_cost = total / (double)k->units;
-}
-
-static double entry_cycles(const vj_expr *entry) {
-    switch (entry->op) {
-    case VJ_X_CONST:
-    case VJ_X_ACC:
-    case VJ_X_STAGE:
-        return 0;
-    case VJ_X_EXP:
-    case VJ_X_SIGMOID:
-    case VJ_X_TANH:
-    case VJ_X_LOG:
-    case VJ_X_SIN:
-    case VJ_X_COS:
-        return 12;
-    case VJ_X_ERF:
-    case VJ_X_GELU_ERF:
-    case VJ_X_GELU_TANH:
-    case VJ_X_POW:
-        return 20;
-    case VJ_X_DIV:
-    case VJ_X_SQRT:
-    case VJ_X_RSQRT:
-    case VJ_X_RECIPROCAL:
-    case VJ_X_MOD:
-        return 8;
-    default:
-        return 1;
-    }
 }
 
 /* How well lanes along `axis` read and write: adjacent elements are best, one element for all lanes costs nothing,
@@ -278,6 +295,7 @@ static void gemm_text(vj_text *text, const vj_gemm_schedule *s) {
     vj_text_add(text, ", units of %d column tiles", (int)s->unit_col_tiles);
     if (s->unit_row_blocks > 1) vj_text_add(text, " and 1/%d of the rows", (int)s->unit_row_blocks);
     if (s->prefetch) vj_text_add(text, ", prefetch %d", (int)s->prefetch);
+    if (s->looped_store) vj_text_add(text, ", looped store");
 }
 
 char *vj_schedule_text(vj_arena *arena, const vj_kernel *k) {

@@ -25,6 +25,7 @@ typedef struct vj_gemm_schedule {
     int32_t unit_col_tiles; /* column tiles a unit */
     int32_t unit_row_blocks; /* into how many pieces the row tiles are cut for units; 1: not at all */
     int32_t prefetch;       /* bytes of the next panel fetched a step of k; 0: none */
+    bool looped_store;      /* results by a loop over a copy of the tile on the stack: long epilogues, shorter code */
 } vj_gemm_schedule;
 
 typedef struct vj_attention_schedule {

@@ -27,7 +27,7 @@
 
 typedef void (*map_fn)(const float *x, const float *y, float *out);
 
-enum { EXP2 = VJ_X_COUNT, EXP_NEGATIVE };
+enum { EXP2_NEGATIVE = VJ_X_COUNT, EXP_NEGATIVE };
 
 typedef struct code {
     LLVMOrcLLJITRef jit;
@@ -48,8 +48,8 @@ static LLVMTargetMachineRef machine_of(const vj_target *target) {
 
 static LLVMValueRef apply(vj_gen *g, int op, LLVMValueRef x, LLVMValueRef y) {
     switch (op) {
-    case EXP2:
-        return vj_exp2(g, x);
+    case EXP2_NEGATIVE:
+        return vj_exp2_negative(g, x);
     case EXP_NEGATIVE:
         return vj_exp_negative(g, x);
     case VJ_X_POW:
@@ -151,7 +151,7 @@ static double gelu_tanh_limit(double x) { return isinf(x) ? (x > 0 ? x : 0) : ge
 
 static const function functions[] = {
     {"exp", VJ_X_EXP, exp, 2, 0, 0, 0},
-    {"exp2", EXP2, exp2, 2, 0, 0, 0},
+    {"exp2_negative", EXP2_NEGATIVE, exp2, 2, 0x1p-126, 0, -1e-30},
     {"exp_negative", EXP_NEGATIVE, exp, 2, 0x1p-126, 0, -1e-30},
     {"log", VJ_X_LOG, log, 2, 0, 0, 0},
     {"erf", VJ_X_ERF, erf, 3, 0, 0, 0},
