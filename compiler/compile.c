@@ -40,7 +40,9 @@ static vj_status open_model(vj_unit *u) {
     return u->onnx ? VJ_OK : u->error.status;
 }
 
-vj_status vj_unit_import(vj_unit *u) {
+static int64_t batch_asked(const vj_unit *u) { return u->request->fixed_batch > 0 ? u->request->fixed_batch : 1; }
+
+static vj_status import_once(vj_unit *u) {
     const vj_options *o = u->request->options;
     const vj_import_options options = {.shapes = o->shapes,
                                        .shape_count = o->shape_count,
@@ -52,6 +54,23 @@ vj_status vj_unit_import(vj_unit *u) {
     u->f = vj_import(u->arena, u->onnx, &options, &u->error);
     if (!u->f) return u->error.status;
     return u->keyed ? vj_graph_key(u) : VJ_OK;
+}
+
+/* Some graphs show already here that they mix the images of a batch: as in vj_unit_plan. */
+vj_status vj_unit_import(vj_unit *u) {
+    vj_status status = import_once(u);
+    if (status == VJ_UNSUPPORTED && u->fixed_batch == 0) {
+        const vj_error first = u->error;
+        u->error = (vj_error){0};
+        u->fixed_batch = batch_asked(u);
+        status = import_once(u);
+        if (status != VJ_OK) {
+            u->error = first;
+            u->fixed_batch = 0;
+            status = first.status;
+        }
+    }
+    return status;
 }
 
 static vj_status run_passes(vj_unit *u) {
@@ -74,7 +93,7 @@ vj_status vj_unit_plan(vj_unit *u) {
     if (status == VJ_UNSUPPORTED && u->f->batch_is_open && u->fixed_batch == 0) {
         const vj_error first = u->error;
         u->error = (vj_error){0};
-        u->fixed_batch = u->request->fixed_batch > 0 ? u->request->fixed_batch : 1;
+        u->fixed_batch = batch_asked(u);
         status = vj_unit_import(u);
         if (status == VJ_OK) status = run_passes(u);
         if (status != VJ_OK) {
