@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# public.sh CC SOURCE_DIR: the headers of include/ compile alone as C17, the installed ones as C++17 too.
+set -euo pipefail
+cc=$1 include=$2/include
+warnings=(-Wall -Wextra -Wpedantic -Werror -fsyntax-only -I "$include")
+for header in "$include"/*.h; do
+    printf '#include <%s>\n' "${header##*/}" | "$cc" -std=c17 "${warnings[@]}" -x c -
+done
+for header in vitjit.h vitjit_model.h; do
+    printf '#include <%s>\n' "$header" | "$cc" -std=c++17 "${warnings[@]}" -x c++ -
+done
+# No folder of tests or programs goes around the doors either.
+! grep -rnE '#include "([^"]*/)?\.\./' "$2" --include='*.[ch]' --exclude-dir=build
