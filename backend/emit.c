@@ -68,6 +68,15 @@ LLVMValueRef vj_fma(const vj_gen *g, LLVMValueRef a, LLVMValueRef b, LLVMValueRe
     return call_intrinsic(g, "llvm.fma", &type, 1, (LLVMValueRef[]){a, b, c}, 3);
 }
 
+LLVMValueRef vj_opaque(const vj_gen *g, LLVMValueRef number) {
+    if (LLVMIsAConstant(number)) return number;
+    LLVMTypeRef type = LLVMTypeOf(number), function = LLVMFunctionType(type, &type, 1, false);
+    static const char in_place[] = "=r,0";
+    LLVMValueRef nothing =
+        LLVMGetInlineAsm(function, "", 0, in_place, sizeof in_place - 1, false, false, LLVMInlineAsmDialectATT, false);
+    return LLVMBuildCall2(g->b, function, nothing, &number, 1, "");
+}
+
 void vj_loop_begin(vj_gen *g, vj_loop *loop, LLVMValueRef first, LLVMValueRef last, int64_t step, bool nonempty,
                    const LLVMValueRef *carried, int32_t carried_count) {
     assert(carried_count <= VJ_MAX_CARRIED);

@@ -52,6 +52,9 @@ LLVMValueRef vj_splat(const vj_gen *g, LLVMValueRef scalar, int32_t lanes);
 LLVMValueRef vj_element(const vj_gen *g, LLVMValueRef pointer, vj_dtype dtype, LLVMValueRef elements);
 /* a * b + c by the target's way (llvm.fma only where it is an instruction) */
 LLVMValueRef vj_fma(const vj_gen *g, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c);
+/* The same number, of which LLVM knows nothing: what is computed from it is not rewritten as steps of the loop around it,
+ * which for a large body takes the code generator longer than all the rest. */
+LLVMValueRef vj_opaque(const vj_gen *g, LLVMValueRef number);
 /* A counted loop: for (i = first; i < last; i += step). Between begin and end the builder stands in the body.
  * `carried` values (accumulators) enter with their initial values, are read from loop->carried[] inside, get their next
  * values from vj_loop_end, and hold the final ones after it. Runs at least once only if `nonempty`. */

@@ -115,7 +115,7 @@ static void emit_blocks(vj_attention *m, int64_t tiles, int64_t count, LLVMValue
     vj_loop_begin(g, &loop, first, last, 1, false, NULL, 0);
     m->first = share_of(g, loop.index, tiles, count);
     m->last = share_of(g, LLVMBuildAdd(g->b, loop.index, vj_i64(g, 1), ""), tiles, count);
-    m->query = row_of_tile(m, m->first);
+    m->query = vj_opaque(g, row_of_tile(m, m->first));
     vj_attention_scores(m);
     softmax(m, LLVMBuildSub(g->b, row_of_tile(m, m->last), m->query, ""));
     vj_attention_results(m);

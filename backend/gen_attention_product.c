@@ -216,7 +216,8 @@ static bool next_tiles(const vj_attention *m, tile_loop *l) {
     vj_loop_begin(g, &l->loop, vj_clamp(g, m->first, l->tiles, end), vj_clamp(g, m->last, l->tiles, end), 1, false,
                   NULL, 0);
     LLVMValueRef nth = LLVMBuildSub(g->b, l->loop.index, vj_i64(g, l->tiles), "");
-    l->row = LLVMBuildAdd(g->b, LLVMBuildMul(g->b, nth, vj_i64(g, kind->height), ""), vj_i64(g, l->rows), "");
+    LLVMValueRef before = LLVMBuildMul(g->b, nth, vj_i64(g, kind->height), "");
+    l->row = vj_opaque(g, LLVMBuildAdd(g->b, before, vj_i64(g, l->rows), ""));
     l->place = LLVMBuildSub(g->b, l->row, m->query, "");
     l->height = kind->height;
     l->tiles = end;
@@ -263,7 +264,7 @@ void vj_attention_scores(const vj_attention *m) {
     if (whole > 0) {
         vj_loop loop;
         vj_loop_begin(g, &loop, vj_i64(g, 0), vj_i64(g, whole), tile, true, NULL, 0);
-        score_rows(&t, loop.index);
+        score_rows(&t, vj_opaque(g, loop.index));
         vj_loop_end(g, &loop, NULL);
     }
     if (keys > whole) {
@@ -320,7 +321,7 @@ void vj_attention_results(const vj_attention *m) {
     if (whole > 0) {
         vj_loop loop;
         vj_loop_begin(g, &loop, vj_i64(g, 0), vj_i64(g, whole), tile, true, NULL, 0);
-        result_rows(&t, loop.index);
+        result_rows(&t, vj_opaque(g, loop.index));
         vj_loop_end(g, &loop, NULL);
     }
     if (dims > whole) {

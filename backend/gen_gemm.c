@@ -62,7 +62,7 @@ static void emit_inner_rows(const vj_gemm *m, vj_gemm_tile *t, LLVMValueRef firs
         LLVMValueRef number = LLVMBuildSub(g->b, loop.index, from, "");
         LLVMValueRef rows = LLVMBuildMul(g->b, number, vj_i64(g, kind->height), "");
         t->height = kind->height;
-        t->row = LLVMBuildAdd(g->b, rows, vj_i64(g, row), "");
+        t->row = vj_opaque(g, LLVMBuildAdd(g->b, rows, vj_i64(g, row), ""));
         t->fetch = NULL;
         if (panel) {
             /* This tile's share of the next panel. */
@@ -111,7 +111,7 @@ static void emit_columns(const vj_gemm *m, vj_gemm_tile *t, LLVMValueRef tile, i
     const int64_t full = (int64_t)m->s->width * m->lanes;
     t->width = (int32_t)vj_ceil_div(columns, m->lanes);
     t->last_lanes = (int32_t)(columns - (int64_t)(t->width - 1) * m->lanes);
-    t->first_col = LLVMBuildMul(g->b, tile, vj_i64(g, full), "");
+    t->first_col = vj_opaque(g, LLVMBuildMul(g->b, tile, vj_i64(g, full), ""));
     for (int32_t j = 0; j < t->width; j++) {
         LLVMValueRef number = LLVMBuildAdd(g->b, t->first_col, vj_i64(g, (int64_t)j * m->lanes), "");
         vj_gemm_digits(m, number, m->first_col, m->k->col_axes, t->col_index[j]);
