@@ -50,12 +50,12 @@ typedef enum vj_log_level { VJ_LOG_ERROR, VJ_LOG_WARNING, VJ_LOG_INFO } vj_log_l
 /* Options of compilation and of running. Set by vj_options_init, then change what you need. Strings and arrays are
  * borrowed for the call only. */
 typedef struct vj_options {
-    size_t size;         /* sizeof(vj_options), set by vj_options_init: lets older callers meet newer libraries */
-    int32_t threads;     /* of a run; 0: as many as the process may use (affinity mask and cgroup quota) */
+    size_t size;     /* sizeof(vj_options), set by vj_options_init: lets older callers meet newer libraries */
+    int32_t threads; /* of a run; 0: as many as the process may use (affinity mask and cgroup quota) */
     const vj_threads *scheduler; /* NULL: the library's own pool; else borrowed for the life of the model */
-    const char *cpu;     /* NULL: the host's CPU; else a name that `vitjit targets` lists */
-    const char *cache;   /* NULL: the default folder; "": no cache; else a folder */
-    const vj_shape *shapes;
+    const char *cpu;             /* NULL: the host's CPU; else a name that `vitjit targets` lists */
+    const char *cache;           /* NULL: the default folder; "": no cache; else a folder */
+    const vj_shape *shapes; /* a graph that mixes a batch's images is compiled for the first shape's first dim, else 1 */
     int32_t shape_count;
     const char *const *also_outputs; /* names of further values of the graph that become outputs */
     int32_t also_output_count;
@@ -68,7 +68,10 @@ typedef struct vj_options {
 
 void vj_options_init(vj_options *options);
 
-/* Compiles a model, or finds it in the cache. The model is the caller's: vj_model_free. */
+/* Everywhere below: a null handle is VJ_USAGE; functions without a status answer 0, "" or VJ_NO_DTYPE for a null handle
+ * or an index that is out of range. */
+
+/* Compiles a model, or finds it in the cache. NULL options are the defaults. The model is the caller's: vj_model_free. */
 vj_status vj_compile_file(const char *path, const vj_options *options, vj_model **model);
 /* The same from memory; external data is refused. `bytes` is borrowed for the call. */
 vj_status vj_compile_memory(const void *bytes, size_t size, const vj_options *options, vj_model **model);
@@ -83,7 +86,7 @@ const char *vj_output_name(const vj_model *model, int32_t i);
 int32_t vj_input_find(const vj_model *model, const char *name);
 vj_dtype vj_input_dtype(const vj_model *model, int32_t i);
 vj_dtype vj_output_dtype(const vj_model *model, int32_t i);
-int32_t vj_input_shape(const vj_model *model, int32_t i, int64_t n, int64_t dims[VJ_MODEL_MAX_RANK]);  /* the rank */
+int32_t vj_input_shape(const vj_model *model, int32_t i, int64_t n, int64_t dims[VJ_MODEL_MAX_RANK]); /* the rank */
 int32_t vj_output_shape_of(const vj_model *model, int32_t i, int64_t n, int64_t dims[VJ_MODEL_MAX_RANK]);
 
 /* Memory, known before the first run: bytes of packed weights (shared by all sessions and processes) and of the arena
@@ -106,6 +109,7 @@ typedef struct vj_model_stats {
 vj_status vj_model_get_stats(const vj_model *model, vj_model_stats *stats);
 
 /* A session owns the scratch memory of one caller. */
+/* Sessions of one model may run at once; one of them has the pool's threads, the others run on their caller's alone. */
 vj_status vj_session_create(vj_model *model, vj_session **session);
 void vj_session_free(vj_session *session);
 

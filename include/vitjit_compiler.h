@@ -9,16 +9,16 @@
 
 /* A compilation asked for. Strings are borrowed for the call. */
 typedef struct vj_compile_request {
-    const char *path;          /* the model file; with bytes: the name for messages */
-    const void *bytes;         /* NULL, or the model in memory */
+    const char *path;  /* the model file; with bytes: the name for messages */
+    const void *bytes; /* NULL, or the model in memory */
     size_t bytes_size;
     const vj_options *options;
-    int64_t fixed_batch;       /* the batch to bake in when the graph cannot stay generic in it; 0: 1 */
+    int64_t fixed_batch; /* the batch to bake in when the graph cannot stay generic in it; 0: 1 */
     /* for tools */
     const char *print_after, *stop_after; /* as in passes.h; dumps go to stderr */
     const char *const *disabled_passes;
     int32_t disabled_pass_count;
-    int32_t pass_limit;        /* -1: none */
+    int32_t pass_limit; /* -1: none */
 } vj_compile_request;
 
 /* Where packed weights go. `find` is asked first: it returns an open descriptor of a file with this digest that has been
@@ -38,17 +38,17 @@ typedef struct vj_gap {
 } vj_gap;
 
 typedef struct vj_compiled {
-    void *image;           /* malloc'ed */
+    void *image; /* malloc'ed */
     size_t image_bytes;
-    int weights_fd;        /* open, owned by the receiver */
+    int weights_fd; /* open, owned by the receiver */
     uint64_t graph_key[2];
-    int32_t from_cache;    /* find_image answered */
+    int32_t from_cache; /* find_image answered */
     double compile_ms;
     const char **external; /* malloc'ed array of malloc'ed names of external data files in use */
     int32_t external_count;
-    void *orc;             /* with use_orc: keeps the code alive; freed by free_orc */
+    void *orc; /* with use_orc: keeps the code alive; freed by free_orc */
     vj_phase_fn orc_phase;
-    vj_gap *gaps;          /* with use_orc, built with AddressSanitizer: what no buffer has; malloc'ed */
+    vj_gap *gaps; /* with use_orc, built with AddressSanitizer: what no buffer has; malloc'ed */
     int32_t gap_count;
 } vj_compiled;
 
@@ -72,8 +72,8 @@ typedef struct vj_target_info {
 typedef struct vj_compiler_api {
     int32_t version; /* VJ_COMPILER_API */
     const char *build_id, *llvm_version;
-    vj_status (*compile)(const vj_compile_request *request, const vj_weights_store *store, vj_compiled *out, char *error,
-                         size_t error_bytes);
+    vj_status (*compile)(const vj_compile_request *request, const vj_weights_store *store, vj_compiled *out,
+                         char *error, size_t error_bytes);
     void (*free_orc)(void *orc);
     /* --emit-*: writes whole files or none; *summary is the line to print ("cc main.c vit.o -lm"). */
     vj_status (*emit)(const vj_compile_request *request, const vj_emit_request *emit, char **summary, char *error,
@@ -85,8 +85,9 @@ typedef struct vj_compiler_api {
     /* --check: compiles, runs each kernel on seeded inputs beside the evaluator; names the first that differs. */
     vj_status (*check)(const vj_compile_request *request, char **text, char *error, size_t error_bytes);
     /* An ONNX TensorProto file for --test: data malloc'ed. */
-    vj_status (*read_tensor)(const char *path, char **name, int32_t *dtype, int32_t *rank, int64_t dims[VJ_MODEL_MAX_RANK],
-                             void **data, size_t *bytes, char *error, size_t error_bytes);
+    vj_status (*read_tensor)(const char *path, char **name, int32_t *dtype, int32_t *rank,
+                             int64_t dims[VJ_MODEL_MAX_RANK], void **data, size_t *bytes, char *error,
+                             size_t error_bytes);
     /* `vitjit targets`: the i-th row, an architecture's baseline before its better ones; 0 when there is none. */
     int32_t (*target)(int32_t i, vj_target_info *info);
 } vj_compiler_api;

@@ -10,8 +10,8 @@
 
 #include "vitjit_model.h"
 
-#define VJ_IMAGE_MAGIC 0x31474d494a5456ULL /* "VTJIMG1" */
-#define VJ_IMAGE_VERSION 1
+#define VJ_IMAGE_MAGIC      0x31474d494a5456ULL /* "VTJIMG1" */
+#define VJ_IMAGE_VERSION    1
 #define VJ_IMAGE_CODE_ALIGN 4096
 
 typedef struct vj_image_tensor {
@@ -27,8 +27,8 @@ typedef struct vj_image_header {
     uint64_t magic;
     uint32_t version;
     uint32_t header_size;
-    uint64_t bytes;            /* of the whole image */
-    uint64_t check[2];         /* XXH3-128 of all that follows this field */
+    uint64_t bytes;    /* of the whole image */
+    uint64_t check[2]; /* XXH3-128 of all that follows this field */
     uint64_t model_hash[2];
     uint64_t weights_digest[2]; /* names the packed weights' file, and is checked against its header */
     int64_t weights_bytes;
@@ -41,11 +41,12 @@ typedef struct vj_image_header {
     uint32_t cpu_feature_bits;
     uint32_t model_name, compiler, cpu; /* strings */
     uint32_t input_count, output_count;
-    uint64_t inputs, outputs;  /* offsets of vj_image_tensor arrays */
-    uint64_t notes, notes_bytes; /* the introduction, 0, the model's metadata as a JSON object, 0 */
+    uint64_t inputs, outputs;        /* offsets of vj_image_tensor arrays */
+    uint64_t notes, notes_bytes;     /* the introduction, 0, the model's metadata as a JSON object, 0 */
     uint64_t strings, strings_bytes; /* the last byte is 0 */
     uint64_t code, code_bytes;
-    uint64_t phase_entry;      /* offset in the code of: void phase(const vj_args *, int32_t phase, int32_t part, int32_t parts) */
+    uint64_t
+        phase_entry; /* offset in the code of: void phase(const vj_args *, int32_t phase, int32_t part, int32_t parts) */
 } vj_image_header;
 
 /* The one function the runtime calls. Phase 0 runs whole images: floor(n / parts) for each part, part p on scratch slot
@@ -55,13 +56,13 @@ typedef struct vj_image_header {
 typedef void (*vj_phase_fn)(const vj_args *args, int32_t phase, int32_t part, int32_t parts);
 
 /* Packed weights as a file: this header (padded to VJ_WEIGHTS_HEADER bytes), then weights_bytes of data. */
-#define VJ_WEIGHTS_MAGIC 0x31544857544a56ULL /* "VJTWHT1" */
+#define VJ_WEIGHTS_MAGIC  0x31544857544a56ULL /* "VJTWHT1" */
 #define VJ_WEIGHTS_HEADER 4096
 typedef struct vj_weights_header {
     uint64_t magic;
     uint64_t digest[2]; /* of (constants, recipe): the name, not of the packed bytes */
     int64_t bytes;
-    uint64_t check[2];  /* vitjit_digest.h's of the packed bytes */
+    uint64_t check[2]; /* vitjit_digest.h's of the packed bytes */
 } vj_weights_header;
 
 #endif

@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-#define VJ_MODEL_ABI 1
+#define VJ_MODEL_ABI      1
 #define VJ_MODEL_MAX_RANK 8
 
 /* Element types. Sizes in bytes: 4 8 2 2 1 1 2 2 4 4 8 8 1. */
@@ -62,7 +62,7 @@ typedef struct vj_model {
     int64_t scratch_per_image;
     int64_t max_batch; /* 1 when the batch is baked into the graph */
     int32_t phase_count;
-    int32_t cpu_feature_bits; /* VJ_CPU_*, what init demands */
+    int32_t cpu_feature_bits;   /* VJ_CPU_*, what init demands */
     uint64_t weights_digest[2]; /* stands in the header of the packed weights' file; init compares */
 } vj_model;
 
