@@ -17,7 +17,7 @@
 
 #if defined(__GNUC__)
 #define VJ_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
-#define VJ_MUST_USE __attribute__((warn_unused_result))
+#define VJ_MUST_USE          __attribute__((warn_unused_result))
 #else
 #define VJ_PRINTF(fmt, args)
 #define VJ_MUST_USE
@@ -50,7 +50,7 @@ typedef struct vj_arena_mark {
 vj_arena_mark vj_arena_save(vj_arena *arena);
 void vj_arena_release(vj_arena *arena, vj_arena_mark mark);
 
-#define VJ_NEW(arena, type) ((type *)vj_alloc((arena), sizeof(type)))
+#define VJ_NEW(arena, type)              ((type *)vj_alloc((arena), sizeof(type)))
 #define VJ_NEW_ARRAY(arena, type, count) ((type *)vj_alloc_array((arena), (size_t)(count), sizeof(type)))
 
 /* Makes room for one more in an array of `count` used of `capacity`; returns the array, moved if it had to grow. */

@@ -29,10 +29,10 @@ typedef struct vj_type {
 
 /* Where the bytes of constants live: a file, or memory. */
 typedef struct vj_source {
-    const char *path;   /* for messages */
-    int fd;             /* -1: in memory */
-    const uint8_t *at;  /* when fd is -1 */
-    int64_t size;       /* bytes */
+    const char *path;  /* for messages */
+    int fd;            /* -1: in memory */
+    const uint8_t *at; /* when fd is -1 */
+    int64_t size;      /* bytes */
 } vj_source;
 
 /* A constant: dense, row-major, little-endian elements of the value's type, never held whole unless it is small.
@@ -65,12 +65,12 @@ typedef enum vj_attr_kind { VJ_KIND_INT, VJ_KIND_FLOAT, VJ_KIND_INTS, VJ_KIND_NA
 
 typedef struct vj_attr {
     vj_attr_key key;
-    int32_t count;           /* of ints */
+    int32_t count; /* of ints */
     union {
         int64_t i;
         double f;
         const int64_t *ints;
-        const char *name;    /* a word of a fixed set, e.g. form=erf */
+        const char *name; /* a word of a fixed set, e.g. form=erf */
         const vj_const *constant;
     } as;
 } vj_attr;
@@ -80,8 +80,8 @@ typedef int32_t vj_value; /* an index; -1: none (an absent optional operand) */
 
 /* Where a node came from, for messages and reports. Strings are the arena's. */
 typedef struct vj_origin {
-    const char *node;    /* the ONNX node's name, or its first output's */
-    const char *op;      /* the ONNX op */
+    const char *node; /* the ONNX node's name, or its first output's */
+    const char *op;   /* the ONNX op */
     int32_t opset;
 } vj_origin;
 
@@ -136,7 +136,7 @@ vj_type vj_type_of(vj_dtype dtype, int32_t rank, const int64_t *dims);
 /* Elements with N = 1 and symbols at their bound; false on overflow. */
 bool vj_type_elements(const vj_func *f, const vj_type *type, int64_t *count);
 bool vj_dtype_is_float(vj_dtype dtype);
-bool vj_dtype_is_int(vj_dtype dtype); /* not bool */
+bool vj_dtype_is_int(vj_dtype dtype);                       /* not bool */
 vj_dtype vj_dtype_by_name(const char *name, size_t length); /* VJ_NO_DTYPE: unknown */
 char *vj_type_text(vj_arena *arena, const vj_type *type);   /* f32[N,197,768] */
 
@@ -182,14 +182,14 @@ typedef struct vj_op_info {
     const char *name;
     int32_t min_args, max_args; /* max_args -1: any number */
     int32_t results;
-    uint32_t flags;      /* VJ_FLAG_* */
-    const char *attrs;   /* "axis:int eps:float?" ; ? marks an optional one */
+    uint32_t flags;    /* VJ_FLAG_* */
+    const char *attrs; /* "axis:int eps:float?" ; ? marks an optional one */
 } vj_op_info;
 enum {
-    VJ_FLAG_ELEMENTWISE = 1,  /* one result element from the operands' elements of the same index, with broadcasting */
-    VJ_FLAG_MOVEMENT = 2,     /* moves elements, computes nothing */
+    VJ_FLAG_ELEMENTWISE = 1, /* one result element from the operands' elements of the same index, with broadcasting */
+    VJ_FLAG_MOVEMENT = 2,    /* moves elements, computes nothing */
     VJ_FLAG_COMMUTATIVE = 4,
-    VJ_FLAG_DATA_SHAPE = 8    /* the data decides the result's dims */
+    VJ_FLAG_DATA_SHAPE = 8 /* the data decides the result's dims */
 };
 const vj_op_info *vj_op_table(vj_op op);
 vj_op vj_op_by_name(const char *name, size_t length); /* VJ_OP_COUNT: unknown */
@@ -199,11 +199,15 @@ vj_attr_kind vj_attr_key_kind(vj_attr_key key);
 /* const.c - reading constants */
 
 /* Reads elements [first, first + count) into host floats; any dtype is converted. False when the file fails. */
-bool vj_const_read_f32(const vj_func *f, vj_value v, int64_t first, int64_t count, float *out, vj_error *error) VJ_MUST_USE;
-bool vj_const_read_f64(const vj_func *f, vj_value v, int64_t first, int64_t count, double *out, vj_error *error) VJ_MUST_USE;
-bool vj_const_read_i64(const vj_func *f, vj_value v, int64_t first, int64_t count, int64_t *out, vj_error *error) VJ_MUST_USE;
+bool vj_const_read_f32(const vj_func *f, vj_value v, int64_t first, int64_t count, float *out,
+                       vj_error *error) VJ_MUST_USE;
+bool vj_const_read_f64(const vj_func *f, vj_value v, int64_t first, int64_t count, double *out,
+                       vj_error *error) VJ_MUST_USE;
+bool vj_const_read_i64(const vj_func *f, vj_value v, int64_t first, int64_t count, int64_t *out,
+                       vj_error *error) VJ_MUST_USE;
 /* The raw bytes of the constant, as stored. */
-bool vj_const_read_bytes(const vj_func *f, vj_value v, int64_t offset, int64_t length, void *out, vj_error *error) VJ_MUST_USE;
+bool vj_const_read_bytes(const vj_func *f, vj_value v, int64_t offset, int64_t length, void *out,
+                         vj_error *error) VJ_MUST_USE;
 /* A constant of bytes in the arena, from host data: doubles, or (when floats is NULL) integers. */
 void vj_const_from_host(vj_arena *arena, vj_dtype dtype, int64_t count, const double *floats, const int64_t *ints,
                         vj_const *constant);
@@ -227,10 +231,10 @@ vj_func *vj_parse(vj_arena *arena, const char *text, const char *folder, const c
 
 /* eval.c - the reference evaluator: plain loops; floats in double, integers and booleans exact in their own type */
 typedef struct vj_tensor {
-    vj_type type;     /* static */
-    int64_t count;    /* elements */
-    double *f;        /* floats */
-    int64_t *i;       /* integers and booleans */
+    vj_type type;  /* static */
+    int64_t count; /* elements */
+    double *f;     /* floats */
+    int64_t *i;    /* integers and booleans */
 } vj_tensor;
 vj_tensor *vj_tensor_new(vj_arena *arena, const vj_type *type, vj_error *error);
 /* Evaluates one node from its operands' tensors (NULL for an absent operand). */

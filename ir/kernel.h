@@ -18,11 +18,11 @@
 
 #include "ir.h"
 
-#define VJ_MAX_AXES 12
-#define VJ_MAX_TERMS 3
+#define VJ_MAX_AXES     12
+#define VJ_MAX_TERMS    3
 #define VJ_MAX_ACCESSES 24
-#define VJ_MAX_OUTS 8
-#define VJ_MAX_STAGES 6
+#define VJ_MAX_OUTS     8
+#define VJ_MAX_STAGES   6
 
 typedef enum vj_buffer_kind {
     VJ_BUFFER_ARENA,  /* scratch, per image, placed by the memory planner */
@@ -39,8 +39,8 @@ typedef enum vj_pack_kind { VJ_PACK_DENSE, VJ_PACK_PANELS } vj_pack_kind;
 
 typedef struct vj_weight {
     vj_pack_kind kind;
-    vj_value source;  /* a constant, or an expression of constants (see passes.h: weight expressions), of program->f */
-    int64_t k, n;     /* VJ_PACK_PANELS: K and N; VJ_PACK_DENSE: 1 and the elements */
+    vj_value source; /* a constant, or an expression of constants (see passes.h: weight expressions), of program->f */
+    int64_t k, n;    /* VJ_PACK_PANELS: K and N; VJ_PACK_DENSE: 1 and the elements */
     /* Where element (k, n) stands in the dense source: digits of k and n (major first) with their strides. */
     int32_t k_rank, n_rank;
     int64_t k_extent[VJ_MAX_AXES], k_stride[VJ_MAX_AXES];
@@ -51,10 +51,10 @@ typedef struct vj_weight {
 typedef struct vj_buffer {
     vj_buffer_kind kind;
     vj_dtype dtype;
-    int64_t elements;   /* per image; of weights: packed, padding included */
-    int32_t index;      /* input or output number; weight: index into program->weights */
-    int64_t offset;     /* bytes, planned: in the per-image arena, or in the packed weights */
-    const char *name;   /* for dumps: the tensor-level value's, may be NULL */
+    int64_t elements; /* per image; of weights: packed, padding included */
+    int32_t index;    /* input or output number; weight: index into program->weights */
+    int64_t offset;   /* bytes, planned: in the per-image arena, or in the packed weights */
+    const char *name; /* for dumps: the tensor-level value's, may be NULL */
 } vj_buffer;
 
 /* stride * clip(sum coef[a] * i[a] + constant): GUARD reads `otherwise` when the index is outside [0, extent), MOD
@@ -74,7 +74,7 @@ typedef struct vj_access {
     int64_t stride[VJ_MAX_AXES]; /* elements a step of each axis; 0: the axis does not move it */
     int32_t term_count;
     vj_term terms[VJ_MAX_TERMS];
-    double otherwise;            /* the value outside a guard */
+    double otherwise; /* the value outside a guard */
 } vj_access;
 
 typedef enum vj_xop {
@@ -111,7 +111,7 @@ typedef struct vj_schedule vj_schedule; /* target/schedule.h */
 
 typedef struct vj_kernel {
     vj_kernel_kind kind;
-    const char *name;  /* a short word for dumps and symbols: qkv, ln1, ... */
+    const char *name; /* a short word for dumps and symbols: qkv, ln1, ... */
     int32_t rank;
     int64_t extent[VJ_MAX_AXES];
 
@@ -145,8 +145,8 @@ typedef struct vj_kernel {
 
     /* planned */
     const vj_schedule *schedule;
-    int64_t units;           /* independent pieces of work; any split over threads gives the same bits */
-    double unit_cost;        /* of the order of cycles */
+    int64_t units;    /* independent pieces of work; any split over threads gives the same bits */
+    double unit_cost; /* of the order of cycles */
 } vj_kernel;
 
 /* Kernels of one phase run without a barrier between them: none reads what another of the phase writes. */
