@@ -14,7 +14,7 @@
 
 /* What recognition found: counts, and for what was not fused the first reason why. */
 typedef struct vj_report_row {
-    const char *what;    /* attention, qkv, layernorm, gelu, patch_embedding, residual, softmax */
+    const char *what; /* attention, qkv, layernorm, gelu, patch_embedding, residual, softmax */
     int32_t fused, seen;
     const char **reasons; /* one for each that was not: "node 'x': why" */
     int32_t reason_count, reason_capacity;
@@ -32,13 +32,13 @@ void vj_report_reason(vj_report *report, const char *what, const char *format, .
 
 typedef struct vj_pipeline_options {
     const vj_target *target;
-    const char *print_after;   /* a pass name, "all", or NULL */
+    const char *print_after; /* a pass name, "all", or NULL */
     const char *stop_after;
     const char *const *disabled;
     int32_t disabled_count;
-    int32_t pass_limit;        /* rewrites in all; -1: no limit */
-    FILE *dump;                /* where print_after goes; NULL: stderr */
-    bool verify;               /* after every pass, in release builds too */
+    int32_t pass_limit; /* rewrites in all; -1: no limit */
+    FILE *dump;         /* where print_after goes; NULL: stderr */
+    bool verify;        /* after every pass, in release builds too */
     int32_t (*cancel)(void *self);
     void *cancel_self;
 } vj_pipeline_options;
@@ -81,6 +81,7 @@ bool vj_is_weight(const vj_func *f, vj_value v);
 typedef struct vj_weight_reader vj_weight_reader;
 vj_weight_reader *vj_weight_reader_new(vj_arena *arena, const vj_func *f);
 /* Elements [first, first + count) of v in row-major order, as float. */
-bool vj_weight_read(vj_weight_reader *r, vj_value v, int64_t first, int64_t count, float *out, vj_error *error) VJ_MUST_USE;
+bool vj_weight_read(vj_weight_reader *r, vj_value v, int64_t first, int64_t count, float *out,
+                    vj_error *error) VJ_MUST_USE;
 
 #endif
