@@ -17,28 +17,28 @@ typedef struct vj_tile_rows {
 } vj_tile_rows;
 
 typedef struct vj_gemm_schedule {
-    int32_t lanes;          /* of a vector of columns: fewer than a register's where a plain B is read by several axes */
-    int32_t width;          /* vectors of columns in a full tile */
+    int32_t lanes; /* of a vector of columns: fewer than a register's where a plain B is read by several axes */
+    int32_t width; /* vectors of columns in a full tile */
     int32_t tile_kinds;
     vj_tile_rows tiles[VJ_MAX_TILE_KINDS];
     int32_t k_unroll;
-    int32_t unit_col_tiles; /* column tiles a unit */
+    int32_t unit_col_tiles;  /* column tiles a unit */
     int32_t unit_row_blocks; /* into how many pieces the row tiles are cut for units; 1: not at all */
-    int32_t prefetch;       /* bytes of the next panel fetched a step of k; 0: none */
-    bool looped_store;      /* results by a loop over a copy of the tile on the stack: long epilogues, shorter code */
+    int32_t prefetch;        /* bytes of the next panel fetched a step of k; 0: none */
+    bool looped_store;       /* results by a loop over a copy of the tile on the stack: long epilogues, shorter code */
 } vj_gemm_schedule;
 
 typedef struct vj_attention_schedule {
-    int32_t query_block;      /* rows of scores at a time */
-    int32_t height;           /* rows of a tile, at most */
-    int32_t width;            /* vectors of keys (or of value dims) in a tile */
-    int32_t units_per_head;   /* query blocks are dealt to so many units of each head */
+    int32_t query_block;    /* rows of scores at a time */
+    int32_t height;         /* rows of a tile, at most */
+    int32_t width;          /* vectors of keys (or of value dims) in a tile */
+    int32_t units_per_head; /* query blocks are dealt to so many units of each head */
 } vj_attention_schedule;
 
 typedef struct vj_nest_schedule {
-    int32_t vector_axis;  /* the axis that lanes run along; -1: scalar code */
-    bool vector_is_row;   /* it is a row axis: reductions end with a horizontal step */
-    int64_t unit_points;  /* outer points a unit */
+    int32_t vector_axis; /* the axis that lanes run along; -1: scalar code */
+    bool vector_is_row;  /* it is a row axis: reductions end with a horizontal step */
+    int64_t unit_points; /* outer points a unit */
 } vj_nest_schedule;
 
 struct vj_schedule {

@@ -18,7 +18,7 @@ typedef struct vj_target {
     int32_t vector_bytes; /* of one register */
     int32_t registers;    /* vector registers */
     vj_muladd muladd;
-    bool masked_stores;   /* cheap masked loads and stores */
+    bool masked_stores;     /* cheap masked loads and stores */
     bool broadcast_operand; /* a multiply-add can take a scalar broadcast from memory */
     int32_t l1_bytes, l2_bytes;
     uint32_t cpu_feature_bits; /* VJ_CPU_*: what init must find */
