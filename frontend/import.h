@@ -63,6 +63,9 @@ struct vj_importer {
     vj_bindings *names;
     vj_dim_name *dims;
     int32_t dim_count, dim_capacity;
+    uint8_t *fold_state; /* fold.c, of each value */
+    vj_tensor **folded;
+    int32_t fold_capacity;
     /* the current node */
     const Onnx__NodeProto *node;
     const vj_import_row *row;
@@ -111,6 +114,9 @@ int32_t vj_axis_of(vj_importer *im, int64_t axis, int32_t rank);
 /* Axes from operand i where there is one, else from the attribute; count -1: neither is there. Sorted, distinct. */
 bool vj_axes_of(vj_importer *im, int32_t operand, int32_t rank, int32_t *axes, int32_t *count);
 
+/* fold.c: the elements of a value that follows from constants alone; NULL: it does not, or has too many. */
+const vj_tensor *vj_fold(vj_importer *im, vj_value v);
+
 /* emit.c - IR nodes with the current node's origin */
 
 vj_value vj_emit(vj_importer *im, vj_op op, const vj_value *args, int32_t arg_count, const vj_attr *attrs,
@@ -129,6 +135,10 @@ vj_value vj_emit_reduce(vj_importer *im, const char *kind, vj_value x, const int
 vj_value vj_emit_concat(vj_importer *im, const vj_value *parts, int32_t count, int32_t axis);
 /* x [C] as [C, 1, 1, ...]: `rank` dims, C at `axis` */
 vj_value vj_emit_column(vj_importer *im, vj_value x, int32_t axis, int32_t rank);
+/* ops_index.c: data and index are alike but in `axis`, where the index has 1, up to broadcasting; the axis goes. */
+vj_value vj_emit_pick(vj_importer *im, vj_value data, vj_value index, int32_t axis);
+/* ops_movement.c: the rows of x (its first axis) in the order that the list says; all are in range. */
+vj_value vj_emit_rows(vj_importer *im, vj_value x, const int64_t *rows, int64_t count);
 /* The product of dims; false and an error when it overflows or has N more than once. */
 bool vj_dim_product(vj_importer *im, const vj_dim *dims, int32_t count, vj_dim *product);
 

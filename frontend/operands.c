@@ -75,25 +75,21 @@ vj_value vj_materialise(vj_importer *im, vj_binding *b) {
 const vj_known *vj_known_of(vj_importer *im, vj_binding *b) {
     if (b->known || b->asked || !vj_going(im)) return b->known;
     b->asked = true;
-    if (!vj_is_const(im->f, b->value)) return NULL;
     const vj_type *type = vj_type_at(im->f, b->value);
     bool is_float = type->dtype == VJ_F32 || type->dtype == VJ_F64;
     if (!is_float && type->dtype != VJ_I64 && type->dtype != VJ_I32 && type->dtype != VJ_BOOL) return NULL;
     int64_t dims[VJ_MAX_RANK], count = 1;
     for (int32_t i = 0; i < type->rank; i++) {
         dims[i] = type->dims[i].c;
-        if (dims[i] > VJ_KNOWN_LIMIT) return NULL;
+        if (type->dims[i].sym || dims[i] > VJ_KNOWN_LIMIT) return NULL;
         count *= dims[i];
         if (count > (is_float ? VJ_KNOWN_FLOATS : VJ_KNOWN_LIMIT)) return NULL;
     }
+    const vj_tensor *t = vj_fold(im, b->value);
+    if (!t) return NULL;
     vj_known *k = vj_known_new(im, type->dtype, type->rank, dims);
-    double *f = VJ_NEW_ARRAY(im->arena, double, count + 1);
-    int64_t *n = VJ_NEW_ARRAY(im->arena, int64_t, count + 1);
-    bool ok = is_float ? vj_const_read_f64(im->f, b->value, 0, count, f, im->error)
-                       : vj_const_read_i64(im->f, b->value, 0, count, n, im->error);
-    if (!ok) return NULL;
     for (int64_t i = 0; i < count; i++)
-        k->at[i] = (vj_lin){0, n[i], f[i]};
+        k->at[i] = (vj_lin){0, is_float ? 0 : t->i[i], is_float ? t->f[i] : 0};
     b->known = k;
     return k;
 }

@@ -95,6 +95,16 @@ bool vj_build_clip(vj_importer *im) {
     return vj_bind(im, 0, x);
 }
 
+bool vj_build_clip_6(vj_importer *im) {
+    vj_value x = vj_operand(im, 0);
+    const vj_dtype dtype = dtype_of(im, x);
+    if (vj_find_attribute(im, "min"))
+        x = vj_emit2(im, VJ_OP_max, x, vj_emit_number(im, dtype, vj_float_attribute(im, "min", 0)));
+    if (vj_find_attribute(im, "max"))
+        x = vj_emit2(im, VJ_OP_min, x, vj_emit_number(im, dtype, vj_float_attribute(im, "max", 0)));
+    return vj_bind(im, 0, x);
+}
+
 bool vj_build_is_nan(vj_importer *im) {
     vj_value x = vj_operand(im, 0);
     return vj_bind(im, 0, vj_emit1(im, VJ_OP_not, vj_emit2(im, VJ_OP_eq, x, x)));

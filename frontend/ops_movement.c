@@ -82,6 +82,24 @@ bool vj_build_slice(vj_importer *im) {
     return vj_bind(im, 0, x);
 }
 
+/* Before opset 10 its numbers are attributes, all of step 1. */
+bool vj_build_slice_1(vj_importer *im) {
+    vj_value x = vj_operand(im, 0);
+    int32_t start_count, end_count, axis_count;
+    const int64_t *starts = vj_ints_attribute(im, "starts", &start_count);
+    const int64_t *ends = vj_ints_attribute(im, "ends", &end_count), *axes = vj_ints_attribute(im, "axes", &axis_count);
+    if (!vj_going(im)) return false;
+    int32_t rank = type_of(im, x)->rank;
+    if (!starts || !ends || start_count > rank || end_count != start_count || (axes && axis_count != start_count))
+        return vj_stop(im, VJ_BAD_INPUT, "its starts, ends and axes differ in length");
+    for (int32_t i = 0; i < start_count && vj_going(im); i++) {
+        int32_t axis = vj_axis_of(im, axes ? axes[i] : i, rank);
+        if (axis < 0) return false;
+        x = slice_axis(im, x, axis, (vj_lin){.b = starts[i]}, (vj_lin){.b = ends[i]}, 1);
+    }
+    return vj_bind(im, 0, x);
+}
+
 static const int64_t *split_sizes(vj_importer *im, int64_t total, int32_t parts) {
     int32_t count = 0;
     const int64_t *given =
@@ -148,11 +166,13 @@ bool vj_build_concat(vj_importer *im) {
 static int64_t *read_indices(vj_importer *im, vj_value v, int64_t bound, int64_t *count, bool *changed) {
     *count = 0;
     *changed = false;
-    if (!vj_is_const(im->f, v) || !vj_type_elements(im->f, type_of(im, v), count) || *count > CONSTANT_LIMIT)
-        return NULL;
+    const vj_tensor *t = vj_fold(im, v);
+    if (!t || !t->i) return NULL;
+    *count = t->count;
     int64_t *list = VJ_NEW_ARRAY(im->arena, int64_t, *count + 1);
-    if (!vj_const_read_i64(im->f, v, 0, *count, list, im->error)) return NULL;
+    *changed = !vj_is_const(im->f, v);
     for (int64_t i = 0; i < *count; i++) {
+        list[i] = t->i[i];
         if (list[i] < 0) {
             list[i] += bound;
             *changed = true;
@@ -165,14 +185,23 @@ static int64_t *read_indices(vj_importer *im, vj_value v, int64_t bound, int64_t
     return list;
 }
 
-/* Indices that only the run knows: counted from the front and held inside, as memory safety asks. */
-static vj_value tame_indices(vj_importer *im, vj_value v, int64_t bound) {
-    vj_dtype dtype = type_of(im, v)->dtype;
-    vj_value zero = vj_emit_number(im, dtype, 0);
-    vj_value wrapped = vj_emit2(im, VJ_OP_add, v, vj_emit_number(im, dtype, (double)bound));
-    v = vj_emit3(im, VJ_OP_select, vj_emit2(im, VJ_OP_lt, v, zero), wrapped, v);
-    v = vj_emit2(im, VJ_OP_min, v, vj_emit_number(im, dtype, (double)(bound - 1)));
-    return vj_emit2(im, VJ_OP_max, v, zero);
+/* Indices that only the run knows: [P, 1, L, R] by [1, Q, 1, 1]. */
+static vj_value gather_at_run(vj_importer *im, vj_value data, vj_value indices, int32_t axis) {
+    const vj_type type = *type_of(im, data), at = *type_of(im, indices);
+    const vj_dim one = vj_dim_const(1);
+    vj_dim apart[4] = {one, one, type.dims[axis], one}, by[4] = {one, one, one, one}, out[VJ_MAX_RANK];
+    const int32_t rank = type.rank - 1 + at.rank;
+    if (rank > VJ_MAX_RANK) {
+        vj_stop(im, VJ_UNSUPPORTED, "makes a tensor of rank %d", rank);
+        return VJ_NONE;
+    }
+    if (!vj_dim_product(im, type.dims, axis, &apart[0]) || !vj_dim_product(im, at.dims, at.rank, &by[1]) ||
+        !vj_dim_product(im, type.dims + axis + 1, type.rank - axis - 1, &apart[3]))
+        return VJ_NONE;
+    for (int32_t d = 0; d < rank; d++)
+        out[d] = d < axis ? type.dims[d] : d < axis + at.rank ? at.dims[d - axis] : type.dims[d - at.rank + 1];
+    vj_value y = vj_emit_pick(im, vj_emit_reshape(im, data, apart, 4), vj_emit_reshape(im, indices, by, 4), 2);
+    return vj_emit_reshape(im, y, out, rank);
 }
 
 /* Evenly spaced indices of rank 0 or 1 are a slice. */
@@ -212,7 +241,7 @@ static vj_value gather(vj_importer *im, vj_value data, vj_value indices, int32_t
             dims[i] = index_type.dims[i].c;
         indices = vj_add_const_i64(im->f, VJ_I64, index_type.rank, dims, list);
     } else if (!list) {
-        indices = tame_indices(im, indices, type.dims[axis].c);
+        return gather_at_run(im, data, indices, axis);
     }
     vj_attr attr = vj_int(VJ_ATTR_AXIS, axis);
     return vj_emit(im, VJ_OP_gather, (vj_value[]){data, indices}, 2, &attr, 1);
@@ -226,29 +255,9 @@ bool vj_build_gather(vj_importer *im) {
     return axis >= 0 && vj_bind(im, 0, gather(im, data, indices, axis));
 }
 
-/* Index tuples of one element are a Gather over the first axis. */
-bool vj_build_gather_nd(vj_importer *im) {
-    vj_value data = vj_operand(im, 0), indices = vj_operand(im, 1);
-    int64_t batch_dims = vj_int_attribute(im, "batch_dims", 0);
-    if (!vj_going(im)) return false;
-    const vj_type type = *type_of(im, indices);
-    if (batch_dims != 0 || type.rank < 1 || !vj_dim_equal(type.dims[type.rank - 1], vj_dim_const(1)))
-        return vj_stop(im, VJ_UNSUPPORTED, "only index tuples of one element, without batch dims, are supported");
-    if (type_of(im, data)->rank < 1) return vj_stop(im, VJ_BAD_INPUT, "indexes a scalar");
-    if (vj_is_const(im->f, indices)) { /* the same constant in a smaller shape, so that it stays a constant */
-        vj_type shorter = type;
-        shorter.rank--;
-        const vj_attr *c = vj_attr_find(vj_producer(im->f, indices), VJ_ATTR_CONSTANT);
-        indices = vj_add_const(im->f, im->f->values[indices].name, &shorter, c->as.constant);
-    } else { /* exporters unsqueeze constant indices just before: take them as they were */
-        const vj_node *from = vj_producer(im->f, indices);
-        bool added = from->op == VJ_OP_reshape && vj_is_const(im->f, from->args[0]) &&
-                     type_of(im, from->args[0])->rank == type.rank - 1;
-        for (int32_t i = 0; added && i < type.rank - 1; i++)
-            added = vj_dim_equal(type_of(im, from->args[0])->dims[i], type.dims[i]);
-        indices = added ? from->args[0] : vj_emit_reshape(im, indices, type.dims, type.rank - 1);
-    }
-    return vj_going(im) && vj_bind(im, 0, gather(im, data, indices, 0));
+vj_value vj_emit_rows(vj_importer *im, vj_value x, const int64_t *rows, int64_t count) {
+    if (!vj_going(im)) return VJ_NONE;
+    return gather(im, x, vj_add_const_i64(im->f, VJ_I64, 1, &count, rows), 0);
 }
 
 /* Pad */
@@ -266,10 +275,12 @@ static bool scalar_constant(vj_importer *im, int32_t i, double *number) {
 bool vj_build_pad(vj_importer *im) {
     vj_value x = vj_operand(im, 0);
     int32_t pad_count, axis_count = 0;
-    const int64_t *pads = vj_constant_list(im, 1, "pads", &pad_count);
+    const bool by_operand = im->row->since >= 11;
+    const int64_t *pads =
+        by_operand ? vj_constant_list(im, 1, "pads", &pad_count) : vj_ints_attribute(im, "pads", &pad_count);
     const int64_t *axes = vj_has_operand(im, 3) ? vj_constant_list(im, 3, "axes", &axis_count) : NULL;
     const char *mode = vj_text_attribute(im, "mode", "constant");
-    double value = 0;
+    double value = by_operand ? 0 : vj_float_attribute(im, "value", 0);
     if (!scalar_constant(im, 2, &value) || !vj_going(im)) return false;
     int32_t rank = type_of(im, x)->rank, n = axes ? axis_count : rank;
     if (n > rank || pad_count != 2 * n) return vj_stop(im, VJ_BAD_INPUT, "has %d pads for %d axes", pad_count, n);

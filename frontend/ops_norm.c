@@ -54,18 +54,49 @@ bool vj_build_rms_norm(vj_importer *im) {
     return vj_bind(im, 0, vj_emit2(im, VJ_OP_mul, vj_emit2(im, VJ_OP_div, x, root), gain));
 }
 
+/* Training mode: mean and variance are x's own, over all axes but the channels; the running ones move towards them.
+ * (Exporters write weight standardisation so.) */
+static bool batch_norm_in_training(vj_importer *im, const vj_value *at, double eps) {
+    const double momentum = vj_float_attribute(im, "momentum", 0.9f);
+    const int32_t rank = type_of(im, at[0])->rank;
+    int32_t axes[VJ_MAX_RANK];
+    if (type_of(im, at[0])->dims[0].sym) {
+        vj_stop(im, VJ_UNSUPPORTED, "takes its mean over the batch");
+        vj_hint(im->error, "fix the batch: --batch 1");
+        return false;
+    }
+    for (int32_t d = 1; d < rank; d++)
+        axes[d - 1] = d == 1 ? 0 : d;
+    vj_value mean = vj_emit_reduce(im, "mean", at[0], axes, rank - 1, true);
+    vj_value centred = vj_emit2(im, VJ_OP_sub, at[0], mean);
+    vj_value var = vj_emit_reduce(im, "mean", vj_emit2(im, VJ_OP_mul, centred, centred), axes, rank - 1, true);
+    vj_value root = vj_emit1(im, VJ_OP_sqrt, vj_emit2(im, VJ_OP_add, var, number_like(im, var, eps)));
+    vj_value gain = vj_emit2(im, VJ_OP_div, vj_emit_column(im, at[1], 1, rank), root);
+    vj_value y = vj_emit2(im, VJ_OP_mul, centred, gain);
+    const vj_value running[2] = {mean, var};
+    for (int32_t i = 0; i < 2; i++) {
+        if (!vj_result_is_used(im, 1 + i) || !vj_going(im)) continue;
+        vj_value own = vj_emit_reshape(im, running[i], type_of(im, at[3 + i])->dims, 1);
+        vj_value old = vj_emit2(im, VJ_OP_mul, at[3 + i], number_like(im, own, momentum));
+        own = vj_emit2(im, VJ_OP_mul, own, number_like(im, own, 1 - momentum));
+        if (!vj_bind(im, 1 + i, vj_emit2(im, VJ_OP_add, old, own))) return false;
+    }
+    return vj_bind(im, 0, vj_emit2(im, VJ_OP_add, y, vj_emit_column(im, at[2], 1, rank)));
+}
+
 /* x * g + (offset - mean * g) with g = scale / sqrt(var + eps): both are expressions of constants. */
 bool vj_build_batch_norm(vj_importer *im) {
     vj_value at[5];
     for (int32_t i = 0; i < 5; i++)
         at[i] = vj_operand(im, i);
     double eps = vj_float_attribute(im, "epsilon", 1e-5f);
-    if (vj_int_attribute(im, "training_mode", 0)) return vj_stop(im, VJ_UNSUPPORTED, "is in training mode");
-    for (int32_t i = 1; i < 5; i++)
-        if (vj_result_is_used(im, i)) return vj_stop(im, VJ_UNSUPPORTED, "only its first result is supported");
+    const bool training = vj_int_attribute(im, "training_mode", 0) != 0;
     if (!vj_going(im)) return false;
     int32_t rank = type_of(im, at[0])->rank;
     if (rank < 2) return vj_stop(im, VJ_BAD_INPUT, "needs channels");
+    if (training) return batch_norm_in_training(im, at, eps);
+    for (int32_t i = 1; i < 5; i++)
+        if (vj_result_is_used(im, i)) return vj_stop(im, VJ_UNSUPPORTED, "only its first result is supported");
     vj_value deviation = vj_emit1(im, VJ_OP_sqrt, vj_emit2(im, VJ_OP_add, at[4], number_like(im, at[4], eps)));
     vj_value gain = vj_emit2(im, VJ_OP_div, at[1], deviation);
     vj_value offset = vj_emit2(im, VJ_OP_sub, at[2], vj_emit2(im, VJ_OP_mul, at[3], gain));

@@ -219,12 +219,82 @@ def movement():
     op("SpaceToDepth", f32(1, 2, 4, 6), blocksize=2)
     op("Trilu", f32(4, 5))
     op("Trilu", f32(2, 4, 3), s(-1, np.int64), upper=0)
+    op("Slice", x, opset=9, axes=[2, 1], starts=[-3, 0], ends=[2**31 - 1, 2])
+    op("Slice", x, opset=7, starts=[0, 1], ends=[1, 3])
+    op("Pad", x, opset=10, pads=[0, 1, 2, 0, 0, 1], value=2.5)
+    op("Pad", x, opset=7, pads=[0, 0, 1, 0, 0, 2], mode="reflect")
+    op("Clip", x, opset=7, min=-0.5, max=0.25)
+    op("Clip", x, opset=10, max=0.25)
     n = h.make_node
     graph("Range", [n("Range", ["a", "b", "d"], ["r"]), n("Add", ["x", "r"], ["y"])], {"x": f32(4)}, ["y"],
           consts={"a": np.float32(1), "b": np.float32(3), "d": np.float32(0.5)})
     graph("ConstantOfShape", [n("ConstantOfShape", ["s"], ["z"], value=nh.from_array(np.array([2.5], np.float32))),
                               n("Add", ["x", "z"], ["y"])], {"x": f32(3)}, ["y"], consts={"s": i64(2, 3)})
     graph("Size", [n("Size", ["x"], ["k"]), n("Cast", ["k"], ["f"], to=1), n("Div", ["x", "f"], ["y"])], {"x": f32(2, 3)}, ["y"])
+
+
+def resizing():
+    x = f32(1, 2, 4, 5)
+    for mode in "nearest linear cubic".split():
+        for how in "half_pixel pytorch_half_pixel align_corners asymmetric half_pixel_symmetric".split():
+            opset = 19 if how.endswith("symmetric") else 17
+            for size in ((8, 10), (7, 3), (2, 9)):
+                op("Resize", x, None, None, c(1, 2, *size), opset=opset, mode=mode, coordinate_transformation_mode=how)
+        op("Resize", x, None, s([1, 1, 2, 0.6]), mode=mode)
+        op("Resize", x, ("const", f32(0)), s([1, 1, 2.5, 1.4]), opset=11, mode=mode)
+    for how in "round_prefer_floor round_prefer_ceil floor ceil".split():
+        op("Resize", x, None, None, c(1, 2, 6, 2), mode="nearest", nearest_mode=how)
+    op("Resize", x, None, None, c(1, 2, 9, 3), mode="cubic", cubic_coeff_a=-0.5, exclude_outside=1)
+    for mode in "linear cubic".split():
+        op("Resize", x, None, None, c(1, 2, 2, 3), opset=18, mode=mode, antialias=1)
+        op("Resize", x, None, None, c(9, 2), opset=18, mode=mode, antialias=1, axes=[2, 3], exclude_outside=1)
+    op("Resize", x, None, None, c(6, 6), opset=18, mode="linear", axes=[3, 2], keep_aspect_ratio_policy="not_larger")
+    op("Resize", x, None, None, c(6, 6), opset=18, mode="linear", axes=[2, 3], keep_aspect_ratio_policy="not_smaller")
+    op("Resize", x, s([0, 0, 0.2, -0.3, 1, 1, 0.8, 1.2]), None, c(1, 2, 3, 6), mode="linear",
+       coordinate_transformation_mode="tf_crop_and_resize", extrapolation_value=7.0)
+    op("Resize", x, s([1, 1, 2, 3]), opset=10)
+    op("Upsample", x, s([1, 1, 2, 3]), opset=9)
+    op("Upsample", x, opset=7, scales=[1.0, 1.0, 2.0, 2.0], mode="linear")
+    op("Resize", x, s([1, 1, 2, 2]), opset=10, mode="linear")
+    op("Resize", f32(3, 2, 4, 4), None, s([1, 1, 2, 2]), mode="linear", dyn=True)
+
+
+def indices():
+    x, t = f32(2, 3, 4), np.array([[1, 5, 2], [5, 5, 0]], np.float32)
+    op("GatherElements", x, np.array(rng.integers(-3, 3, (2, 5, 4))), axis=1)
+    op("GatherElements", x, ("const", np.array(rng.integers(0, 4, (2, 2, 6)))), axis=2)
+    op("GatherElements", np.array([[True, False], [False, True]]), np.array([[1, 0]]), axis=0)
+    op("GatherND", x, np.array([[0, 2], [-1, 1]]))
+    op("GatherND", x, ("const", np.array([[1, 2, 3], [0, -1, 1]])))
+    op("GatherND", x, np.array([[[2], [0]], [[1], [-1]]]), opset=12, batch_dims=1)
+    op("ScatterElements", f32(4, 3), np.array([[1, 0, 2], [3, -3, 0]]), f32(2, 3), axis=0)
+    op("ScatterElements", f32(3, 5), np.array([[1, 4], [0, -2]]), f32(2, 2), axis=1)
+    for how in "add mul max min".split():
+        op("ScatterElements", f32(3, 4), np.array([[1, 1, 0, 2], [1, 0, 0, 2]]), f32(2, 4), opset=18, axis=0, reduction=how)
+        op("ScatterND", f32(4, 3), np.array([[1], [1], [3]]), f32(3, 3), opset=18, reduction=how)
+    op("ScatterND", f32(4, 3), np.array([[3], [0]]), f32(2, 3))
+    op("ScatterND", x, ("const", np.array([[0, 1], [1, -1]])), f32(2, 4))
+    op("ScatterND", f32(3, 4), ("const", np.array([[[0, 1], [0, 2]], [[2, 0], [2, 1]]])), f32(2, 2))
+    op("TopK", x, c(2), outs=2)
+    op("TopK", t, c(3), outs=2, axis=1)
+    op("TopK", t, c(2), outs=2, axis=0, largest=0)
+    op("TopK", np.array([3, -1, 3, 7], np.int64), c(3), outs=2)
+    for name in "ArgMax ArgMin".split():
+        op(name, x, axis=1)
+        op(name, t, axis=1, keepdims=0)
+        op(name, t, axis=-1, select_last_index=1)
+    for attrs in ({}, {"exclusive": 1}, {"reverse": 1}, {"exclusive": 1, "reverse": 1}):
+        op("CumSum", x, s(1, np.int64), **attrs)
+    op("CumSum", np.array([[1, 5, -2]], np.int64), s(-1, np.int64))
+    n = h.make_node
+    graph("pads from a few nodes", [n("ConstantOfShape", ["two"], ["zeros"], value=nh.from_array(i64(0))), n("Concat", ["ends", "zeros"], ["all"], axis=0),
+                                    n("Reshape", ["all", "pairs"], ["p2"]), n("Slice", ["p2", "m1", "far", "zero1", "m1"], ["back"]),
+                                    n("Transpose", ["back"], ["t"], perm=[1, 0]), n("Reshape", ["t", "m1"], ["flat"]), n("Pad", ["x", "flat"], ["y"])],
+          {"x": f32(2, 3, 4)}, ["y"], consts={"two": i64(2), "ends": i64(1, 2, 0, 1), "pairs": i64(-1, 2), "m1": i64(-1), "far": i64(-2**63), "zero1": i64(0)})
+    graph("shuffle and back", [n("TopK", ["noise", "k"], ["v", "order"], largest=0), n("TopK", ["order", "k"], ["v2", "back"], largest=0),
+                               n("Unsqueeze", ["order", "m1"], ["o1"]), n("Expand", ["o1", "full"], ["oe"]), n("GatherElements", ["x", "oe"], ["s"], axis=1),
+                               n("Unsqueeze", ["back", "m1"], ["b1"]), n("Expand", ["b1", "full"], ["be"]), n("GatherElements", ["s", "be"], ["y"], axis=1)],
+          {"x": f32(2, 6, 3), "noise": f32(2, 6)}, ["y", "s"], consts={"k": i64(6), "m1": i64(-1), "full": i64(2, 6, 3)})
 
 
 def products():
@@ -305,6 +375,8 @@ def norms():
     op("LayerNormalization", x, ("const", f32(1, 5)), ("const", f32(5)), axis=-1)
     op("RMSNormalization", x, ("const", f32(5)), opset=23)
     op("BatchNormalization", x, ("const", f32(4)), ("const", f32(4)), ("const", f32(4)), ("const", np.abs(f32(4)) + 0.1))
+    op("BatchNormalization", x, ("const", f32(4)), ("const", f32(4)), ("const", f32(4)), ("const", np.abs(f32(4)) + 0.1), outs=3,
+       opset=15, training_mode=1, momentum=0.7)
     op("InstanceNormalization", x, ("const", f32(4)), ("const", f32(4)), epsilon=1e-3)
     op("GroupNormalization", x, ("const", f32(4)), ("const", f32(4)), opset=21, num_groups=2)
     op("GroupNormalization", x, ("const", f32(2)), ("const", f32(2)), opset=18, num_groups=2)
@@ -388,7 +460,7 @@ def broken():
     m = base()
     del m.opset_import[:]
     fails("no opset", m, 2, "no opset")
-    fails("old opset", model_of(relu, x, ["y"], opset=9), 3, "older")
+    fails("old opset", model_of(relu, x, ["y"], opset=6), 3, "older")
     fails("newer opset", model_of(relu, x, ["y"], opset=99), 0, "")
     fails("no output", model_of(relu, x, []), 2, "no outputs")
     fails("unknown output", model_of(relu, x, ["z"]), 2, "'z'")
@@ -464,7 +536,7 @@ def broken():
 
 def main():
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent / "data")
-    for part in (elementwise, activations, movement, products, attention, axes, norms, shapes, broken):
+    for part in (elementwise, activations, movement, resizing, indices, products, attention, axes, norms, shapes, broken):
         part()
     ops = b"".join(text(name) + text(m.SerializeToString()) + struct.pack("<I", batch) + tensors(i) + tensors(o)
                    for name, m, batch, i, o in cases)
