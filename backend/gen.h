@@ -45,7 +45,7 @@ void vj_gen_nest(vj_gen *g);
 
 LLVMValueRef vj_i64(const vj_gen *g, int64_t x);
 LLVMValueRef vj_f32(const vj_gen *g, double x);
-LLVMTypeRef vj_llvm_type(const vj_gen *g, vj_dtype dtype);                 /* of an element in memory */
+LLVMTypeRef vj_llvm_type(const vj_gen *g, vj_dtype dtype);                  /* of an element in memory */
 LLVMTypeRef vj_vector_type(const vj_gen *g, vj_dtype dtype, int32_t lanes); /* lanes 1: the scalar; bool is i1 */
 LLVMValueRef vj_splat(const vj_gen *g, LLVMValueRef scalar, int32_t lanes);
 /* p + elements * size of dtype */
@@ -83,12 +83,12 @@ LLVMValueRef vj_reduce_lanes(const vj_gen *g, LLVMValueRef vector, vj_reduce_kin
 /* expr.c: scalar expressions at a point of the iteration space, for one element or for `lanes` along one axis */
 
 typedef struct vj_point {
-    int32_t lanes;                    /* 1: scalars */
-    int32_t vector_axis;              /* lanes run along this axis; -1 with lanes 1 */
-    LLVMValueRef index[VJ_MAX_AXES];  /* i64 counters; of lane 0 for the vector axis; NULL where no access needs it */
-    LLVMValueRef mask;                /* <lanes x i1>: the lanes that exist; NULL: all. Others are never touched. */
-    LLVMValueRef acc;                 /* VJ_X_ACC */
-    const LLVMValueRef *stage;        /* VJ_X_STAGE */
+    int32_t lanes;                   /* 1: scalars */
+    int32_t vector_axis;             /* lanes run along this axis; -1 with lanes 1 */
+    LLVMValueRef index[VJ_MAX_AXES]; /* i64 counters; of lane 0 for the vector axis; NULL where no access needs it */
+    LLVMValueRef mask;               /* <lanes x i1>: the lanes that exist; NULL: all. Others are never touched. */
+    LLVMValueRef acc;                /* VJ_X_ACC */
+    const LLVMValueRef *stage;       /* VJ_X_STAGE */
 } vj_point;
 LLVMValueRef vj_emit_expr(vj_gen *g, int32_t expr, const vj_point *point);
 /* Loads through access i: a vector load where the vector axis has stride 1, a splat where 0, element by element else;
