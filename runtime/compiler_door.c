@@ -167,6 +167,8 @@ static vj_status compile_request(vj_compile_request *request, const vj_options *
     if (status) return status;
     request->options = &options;
     request->pass_limit = -1;
+    if (options.shape_count && options.shapes[0].rank && options.shapes[0].dims[0] > 0)
+        request->fixed_batch = options.shapes[0].dims[0];
     return vj_compile_with(request, model);
 }
 

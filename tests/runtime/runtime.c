@@ -3,10 +3,12 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include <stdint.h>
 #include <cmocka.h>
@@ -276,12 +278,58 @@ static void cache_finds_and_rebuilds(void **state) {
     free(put.image);
 }
 
+static void make_file(const char *folder, const char *name, int64_t age_s) {
+    char path[400], block[8192] = {1};
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    assert_int_equal(write(fd, block, sizeof block), sizeof block);
+    const struct timespec then = {time(NULL) - age_s, 0}, both[2] = {then, then};
+    assert_int_equal(futimens(fd, both), 0);
+    close(fd);
+}
+
+static bool exists(const char *folder, const char *name) {
+    char path[400];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return access(path, F_OK) == 0;
+}
+
+static void least_recently_used_go_first(void **state) {
+    (void)state;
+    char folder[] = "/tmp/vitjit-test-XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    make_file(folder, "a.image", 300);
+    make_file(folder, "b.weights", 500);
+    make_file(folder, "c.entry", 100);
+    make_file(folder, "d.image.1.0.tmp", 200);
+    make_file(folder, "e.image.1.0.tmp", 9000);
+    make_file(folder, "notes.txt", 100000);
+    vj_cache_bound(folder, 3 * 8192);
+    assert_false(exists(folder, "b.weights"));
+    assert_false(exists(folder, "e.image.1.0.tmp")); /* its writer is gone */
+    assert_true(exists(folder, "a.image") && exists(folder, "c.entry") && exists(folder, "d.image.1.0.tmp"));
+    assert_int_equal(vj_cache_prune(folder, 0), VJ_OK);
+    assert_false(exists(folder, "a.image") || exists(folder, "c.entry"));
+    assert_true(exists(folder, "d.image.1.0.tmp")); /* being written */
+    assert_true(exists(folder, "notes.txt"));       /* not ours */
+    make_file(folder, "f.image", 1);
+    FILE *out = fopen("/dev/null", "w");
+    assert_int_equal(vj_cache_verify(folder, out), VJ_BAD_INPUT);
+    fclose(out);
+    make_file(folder, "d.image.1.0.tmp", 9000);
+    vj_cache_bound(folder, 0);
+    char path[400];
+    snprintf(path, sizeof path, "%s/notes.txt", folder);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(folder), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pool_has_barriers),        cmocka_unit_test(busy_pool_refuses),
         cmocka_unit_test(run_goes_through_phases),  cmocka_unit_test(callers_scheduler),
         cmocka_unit_test(bindings_are_checked),     cmocka_unit_test(damaged_images_are_refused),
-        cmocka_unit_test(cache_finds_and_rebuilds),
+        cmocka_unit_test(cache_finds_and_rebuilds), cmocka_unit_test(least_recently_used_go_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

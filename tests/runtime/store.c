@@ -1,0 +1,288 @@
+/* The cache as a whole, through the public API. Every step runs in a process of its own: what a warm start loads can
+ * only be seen in one that has never compiled. */
+#include <dirent.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "small.h"
+
+enum { HIT = 1, COMPILER_LOADED = 2, WARNED = 4, WRONG = 8, FAILED = 16 }; /* what a step reports */
+
+typedef struct order {
+    const char *model, *folder;
+    float first;
+    bool in_memory;
+    rlim_t most_bytes; /* of a file; 0: no limit */
+    uid_t user;        /* 0: stay who we are */
+} order;
+
+static void note_warning(void *self, vj_log_level level, const char *text) {
+    (void)text;
+    if (level == VJ_LOG_WARNING) ++*(int *)self;
+}
+
+static bool maps_name(const char *name) {
+    char line[4400];
+    bool found = false;
+    FILE *maps = fopen("/proc/self/maps", "re");
+    while (maps && fgets(line, sizeof line, maps))
+        found |= strstr(line, name) != NULL;
+    if (maps) fclose(maps);
+    return found;
+}
+
+static vj_status compile(const order *o, const vj_options *options, vj_model **m) {
+    static char bytes[1 << 16];
+    if (!o->in_memory) return vj_compile_file(o->model, options, m);
+    FILE *in = fopen(o->model, "re");
+    const size_t size = in ? fread(bytes, 1, sizeof bytes, in) : 0;
+    if (in) fclose(in);
+    return vj_compile_memory(bytes, size, options, m);
+}
+
+static int step(const order *o) {
+    int warnings = 0, result = 0;
+    vj_options options;
+    vj_model *m;
+    vj_options_init(&options);
+    options.cache = o->folder;
+    options.log = note_warning;
+    options.log_self = &warnings;
+    if (o->most_bytes) setrlimit(RLIMIT_FSIZE, &(struct rlimit){o->most_bytes, o->most_bytes});
+    if (o->user && setresuid(o->user, o->user, o->user) != 0) return FAILED;
+    if (compile(o, &options, &m) != VJ_OK) return FAILED | (warnings ? WARNED : 0);
+    vj_model_stats stats = {.size = sizeof stats};
+    if (vj_model_get_stats(m, &stats) != VJ_OK) return FAILED;
+    if (stats.cache_hit) result |= HIT;
+    if (!runs_right(m, 3, o->first)) result |= WRONG;
+    if (warnings) result |= WARNED;
+    if (maps_name("LLVM") || maps_name("protobuf") || maps_name("vitjit_compiler")) result |= COMPILER_LOADED;
+    vj_model_free(m);
+    return result;
+}
+
+static pid_t begin(const order *o) {
+    fflush(NULL);
+    const pid_t child = fork();
+    if (child == 0) _exit(step(o));
+    return child;
+}
+
+static int end(pid_t child) {
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static int run(const order *o) { return end(begin(o)); }
+
+static char folder[64], model[256];
+
+static void copy(const char *from, const char *to) {
+    char bytes[1 << 13];
+    FILE *in = fopen(data_file(from), "re"), *out = fopen(to, "we");
+    assert_non_null(in);
+    assert_non_null(out);
+    const size_t n = fread(bytes, 1, sizeof bytes, in);
+    assert_int_equal(fwrite(bytes, 1, n, out), n);
+    assert_int_equal(fclose(out), 0);
+    fclose(in);
+}
+
+static void empty(const char *path) {
+    DIR *dir = opendir(path);
+    for (struct dirent *e; dir && (e = readdir(dir));)
+        unlinkat(dirfd(dir), e->d_name, 0);
+    if (dir) closedir(dir);
+}
+
+static int new_folder(void **state) {
+    (void)state;
+    strcpy(folder, "/tmp/vitjit-store-XXXXXX");
+    if (!mkdtemp(folder)) return -1;
+    snprintf(model, sizeof model, "%s-model.onnx", folder);
+    return 0;
+}
+
+static int remove_folder(void **state) {
+    (void)state;
+    empty(folder);
+    rmdir(folder);
+    unlink(model);
+    return 0;
+}
+
+/* Damages every file of a kind; how many there were. */
+static int damage(const char *kind, off_t at) {
+    int count = 0;
+    DIR *dir = opendir(folder);
+    assert_non_null(dir);
+    for (struct dirent *e; (e = readdir(dir));) {
+        if (!strstr(e->d_name, kind)) continue;
+        char path[400], byte;
+        snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
+        FILE *file = fopen(path, "r+e");
+        assert_non_null(file);
+        fseek(file, at, at < 0 ? SEEK_END : SEEK_SET);
+        byte = (char)fgetc(file);
+        fseek(file, at, at < 0 ? SEEK_END : SEEK_SET);
+        fputc(byte ^ 0x11, file);
+        assert_int_equal(fclose(file), 0);
+        count++;
+    }
+    closedir(dir);
+    return count;
+}
+
+static void warm_start_loads_no_compiler(void **state) {
+    (void)state;
+    const order o = {.model = data_file("small.onnx"), .folder = folder, .first = FIRST};
+    assert_int_equal(run(&o), COMPILER_LOADED);
+    assert_int_equal(run(&o), HIT);
+    const order memory = {.model = o.model, .folder = folder, .first = FIRST, .in_memory = true};
+    assert_int_equal(run(&memory), HIT);
+    const order none = {.model = o.model, .folder = "", .first = FIRST};
+    assert_int_equal(run(&none), COMPILER_LOADED);
+}
+
+static void other_names_are_the_same_graph(void **state) {
+    (void)state;
+    order o = {.model = model, .folder = folder, .first = FIRST};
+    copy("small.onnx", model);
+    assert_int_equal(run(&o), COMPILER_LOADED);
+    copy("renamed.onnx", model);
+    assert_int_equal(run(&o), HIT | COMPILER_LOADED); /* by the graph key, which the compiler finds */
+    assert_int_equal(run(&o), HIT);                   /* by the entry that was added */
+    copy("other_w.onnx", model);
+    o.first = 4;
+    assert_int_equal(run(&o), COMPILER_LOADED);
+}
+
+static void external_data_counts(void **state) {
+    (void)state;
+    char beside[128], external[256];
+    snprintf(beside, sizeof beside, "%s/model", folder);
+    assert_int_equal(mkdir(beside, 0700), 0);
+    snprintf(model, sizeof model, "%s/external.onnx", beside);
+    snprintf(external, sizeof external, "%s/external.bin", beside);
+    order o = {.model = model, .folder = folder, .first = FIRST};
+    copy("external.onnx", model);
+    copy("external.bin", external);
+    assert_int_equal(run(&o), COMPILER_LOADED);
+    assert_int_equal(run(&o), HIT);
+    const float four = 4;
+    FILE *file = fopen(external, "r+e");
+    assert_int_equal(fwrite(&four, sizeof four, 1, file), 1);
+    fclose(file);
+    o.first = four;
+    assert_int_equal(run(&o), COMPILER_LOADED);
+    assert_int_equal(run(&o), HIT);
+    unlink(external);
+    assert_int_equal(run(&o), FAILED);
+    unlink(model);
+    rmdir(beside);
+}
+
+static void damaged_files_are_rebuilt(void **state) {
+    (void)state;
+    const order o = {.model = data_file("small.onnx"), .folder = folder, .first = FIRST};
+    assert_int_equal(run(&o), COMPILER_LOADED);
+    const struct {
+        const char *kind;
+        off_t at;
+    } places[] = {{".image", 0},   {".image", 100},    {".image", -1},
+                  {".weights", 0}, {".weights", 4096}, {".weights", -1}};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        assert_int_equal(damage(places[i].kind, places[i].at), 1);
+        assert_int_equal(run(&o), COMPILER_LOADED);
+        assert_int_equal(run(&o), HIT);
+    }
+    assert_int_equal(damage(".entry", 0), 1);
+    assert_int_equal(run(&o), HIT | COMPILER_LOADED);
+    assert_int_equal(run(&o), HIT);
+    assert_int_equal(damage(".entry", 20), 1);
+    assert_int_equal(run(&o), HIT | COMPILER_LOADED);
+    assert_int_equal(run(&o), HIT);
+}
+
+static void folders_of_others_are_refused(void **state) {
+    (void)state;
+    const order o = {.model = data_file("small.onnx"), .folder = folder, .first = FIRST};
+    assert_int_equal(chmod(folder, 0750), 0);
+    assert_int_equal(run(&o), COMPILER_LOADED | WARNED);
+    assert_int_equal(chmod(folder, 0700), 0);
+    if (geteuid() == 0) { /* else there is nobody to give it to */
+        assert_int_equal(chown(folder, 65534, 65534), 0);
+        assert_int_equal(run(&o), COMPILER_LOADED | WARNED);
+        assert_int_equal(chown(folder, 0, 0), 0);
+    }
+    assert_int_equal(run(&o), COMPILER_LOADED);
+}
+
+static void read_only_folder_is_a_warning(void **state) {
+    (void)state;
+    order o = {.model = model, .folder = folder, .first = FIRST};
+    copy("small.onnx", model);
+    if (geteuid() == 0) { /* permissions do not bind root */
+        o.user = 65534;
+        assert_int_equal(chown(folder, 65534, 65534), 0);
+    }
+    assert_int_equal(chmod(folder, 0500), 0);
+    assert_int_equal(run(&o), COMPILER_LOADED | WARNED);
+    assert_int_equal(chmod(folder, 0700), 0);
+    assert_int_equal(run(&o), COMPILER_LOADED);
+    assert_int_equal(chmod(folder, 0500), 0);
+    assert_int_equal(run(&o), HIT);
+    assert_int_equal(chmod(folder, 0700), 0);
+}
+
+/* Not even memory files may be as large as the weights: an error, and no signal. */
+static void no_room_is_no_crash(void **state) {
+    (void)state;
+    order o = {.model = data_file("small.onnx"), .folder = folder, .first = FIRST, .most_bytes = 1000};
+    assert_int_equal(run(&o), FAILED | WARNED);
+    o.most_bytes = 0;
+    assert_int_equal(run(&o), COMPILER_LOADED);
+    assert_int_equal(run(&o), HIT);
+    o.most_bytes = 1000; /* a hit writes nothing */
+    assert_int_equal(run(&o), HIT);
+}
+
+static void full_disk_is_a_warning(void **state) {
+    (void)state;
+    const order o = {.model = data_file("small.onnx"), .folder = folder, .first = FIRST};
+    if (mount("none", folder, "tmpfs", 0, "size=4096,mode=0700") != 0) skip();
+    const int result = run(&o);
+    umount(folder);
+    assert_int_equal(result, COMPILER_LOADED | WARNED);
+}
+
+static void two_at_once(void **state) {
+    (void)state;
+    const order o = {.model = data_file("small.onnx"), .folder = folder, .first = FIRST};
+    const pid_t a = begin(&o), b = begin(&o);
+    assert_int_equal(end(a) & ~HIT, COMPILER_LOADED);
+    const int second = end(b);
+    assert_true(second == HIT || (second & ~HIT) == COMPILER_LOADED);
+    assert_int_equal(run(&o), HIT);
+}
+
+int main(void) {
+#define CASE(name) cmocka_unit_test_setup_teardown(name, new_folder, remove_folder)
+    const struct CMUnitTest tests[] = {
+        CASE(warm_start_loads_no_compiler), CASE(other_names_are_the_same_graph), CASE(external_data_counts),
+        CASE(damaged_files_are_rebuilt),    CASE(folders_of_others_are_refused),  CASE(read_only_folder_is_a_warning),
+        CASE(no_room_is_no_crash),          CASE(full_disk_is_a_warning),         CASE(two_at_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
