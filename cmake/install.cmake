@@ -6,7 +6,7 @@ install(TARGETS vitjit_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(TARGETS vitjit EXPORT vitjit-targets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(TARGETS vitjit_rt EXPORT vitjit-targets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(TARGETS vitjit_compiler LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(FILES include/vitjit.h include/vitjit_model.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(FILES include/vitjit.h include/vitjit_model.h include/vitjit_rt.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 
 install(EXPORT vitjit-targets NAMESPACE vitjit:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/vitjit)
 configure_package_config_file(cmake/vitjit-config.cmake.in ${PROJECT_BINARY_DIR}/vitjit-config.cmake

@@ -14,6 +14,7 @@
 /* Counts every use of the heap, of the library's too: its calls are bound to these. */
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define COUNTS_HEAP 1
+#pragma GCC visibility push(default)
 static atomic_long heap_uses;
 extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t);
 extern void __libc_free(void *);
@@ -33,6 +34,7 @@ void free(void *at) {
     if (at) atomic_fetch_add(&heap_uses, 1);
     __libc_free(at);
 }
+#pragma GCC visibility pop
 #endif
 
 static vj_model *compile(const char *name, int32_t threads, const vj_threads *scheduler) {
