@@ -27,17 +27,33 @@ static bool sizes_allow(const vj_func *f, const vj_node *node) {
     return total <= OPERAND_ELEMENTS;
 }
 
+/* What can be read in blocks waits for whoever computes with it; that one takes expressions too. */
 static bool has_const_operands(const vj_func *f, const vj_node *node) {
     if (node->op == VJ_OP_param || node->op == VJ_OP_const || node->arg_count == 0) return false;
     if (vj_op_table(node->op)->flags & VJ_FLAG_DATA_SHAPE) return false;
+    const bool is_readable = vj_is_weight(f, node->first_result);
     for (int32_t i = 0; i < node->arg_count; i++)
-        if (node->args[i] >= 0 && !vj_is_const(f, node->args[i])) return false;
+        if (node->args[i] >= 0 && !vj_is_const(f, node->args[i]) && (is_readable || !vj_is_weight(f, node->args[i])))
+            return false;
+    return true;
+}
+
+static bool read_expression(vj_arena *arena, const vj_func *f, vj_value v, vj_tensor *t, vj_error *error) {
+    float block[1024];
+    vj_weight_reader *reader = vj_weight_reader_new(arena, f);
+    for (int64_t at = 0; at < t->count; at += 1024) {
+        const int64_t part = vj_min64(1024, t->count - at);
+        if (!vj_weight_read(reader, v, at, part, block, error)) return false;
+        for (int64_t i = 0; i < part; i++)
+            t->f[at + i] = (double)block[i];
+    }
     return true;
 }
 
 static vj_tensor *tensor_of(vj_arena *arena, const vj_func *f, vj_value v, vj_error *error) {
     vj_tensor *t = vj_tensor_new(arena, vj_type_at(f, v), error);
     if (!t) return NULL;
+    if (!vj_is_const(f, v)) return read_expression(arena, f, v, t, error) ? t : NULL;
     bool good = vj_dtype_is_float(t->type.dtype) ? vj_const_read_f64(f, v, 0, t->count, t->f, error)
                                                  : vj_const_read_i64(f, v, 0, t->count, t->i, error);
     return good ? t : NULL;

@@ -3,6 +3,7 @@
  * lower.c             the pass: nodes in order, outputs at the end
  * lower_batch.c       one image: does every node keep the images of a batch apart?
  * lower_concat.c      elementwise ops on a concat go to its parts
+ * lower_gather.c      gathers that are no views become slices
  * lower_movement.c    movement ops on views
  * lower_value.c       where values stand: views, places to write to, weights
  * lower_build.c       a kernel in the making: the points, accesses to them, axes
@@ -49,6 +50,9 @@ static inline vj_dtype vj_dtype_at(const vj_func *f, vj_value v) { return vj_typ
 
 /* lower_concat.c: the one rewrite at the tensor level that only lowering wants */
 void vj_spread_over_concats(vj_pass_context *c);
+
+/* lower_gather.c: gathers by constant indices become slices, joined, or masked sums */
+bool vj_spread_gathers(vj_pass_context *c) VJ_MUST_USE;
 
 /* lower_batch.c */
 bool vj_images_stay_apart(const vj_func *f, vj_error *error) VJ_MUST_USE;

@@ -76,7 +76,7 @@ vj_status vj_run_pass(const vj_pass *pass, vj_pass_context *c);
 
 /* weight_read.c - weight expressions. Constant-only sub-graphs whose result is large are not folded: their elements are
  * computed in blocks when the weights are packed. vj_is_weight: v is a constant, or made of constants by ops that can be
- * read so (elementwise, cast, reshape, transpose, slice, concat, broadcast). */
+ * read so (elementwise, cast, reshape, transpose, slice, concat, broadcast, gather). */
 bool vj_is_weight(const vj_func *f, vj_value v);
 typedef struct vj_weight_reader vj_weight_reader;
 vj_weight_reader *vj_weight_reader_new(vj_arena *arena, const vj_func *f);

@@ -46,6 +46,8 @@ static bool is_readable_op(const vj_func *f, const vj_node *node) {
         return true;
     case VJ_OP_cast:
         return f->values[node->first_result].type.dtype == VJ_F32;
+    case VJ_OP_gather:
+        return vj_is_const(f, node->args[1]);
     default:
         return false;
     }
@@ -292,6 +294,36 @@ static bool read_concat(vj_weight_reader *r, const vj_node *node, int64_t first,
     return true;
 }
 
+/* Rows of a table: runs of what follows the axis. Small tables are kept. */
+static bool read_gather(vj_weight_reader *r, const vj_node *node, int64_t first, int64_t count, float *out,
+                        vj_error *error) {
+    const vj_value table = node->args[0];
+    const vj_type *x = vj_type_at(r->f, table), *index = vj_type_at(r->f, node->args[1]);
+    const int32_t axis = (int32_t)vj_attr_int(node, VJ_ATTR_AXIS, 0);
+    const int64_t inner = extent(x, axis + 1, x->rank), rows = extent(index, 0, index->rank), size = x->dims[axis].c;
+    slot *s = extent(x, 0, x->rank) <= SMALL_ELEMENTS ? keep_whole(r, table, error) : NULL;
+    if (!s && error->status) return false;
+    int64_t at[CHUNK], known = -1; /* indices [known, known + CHUNK) */
+    while (count > 0) {
+        const int64_t row = first / inner % rows, run = vj_min64(count, inner - first % inner);
+        if (known < 0 || row < known || row >= known + CHUNK) {
+            known = row;
+            if (!vj_const_read_i64(r->f, node->args[1], row, vj_min64(CHUNK, rows - row), at, error)) return false;
+        }
+        const int64_t from = (first / inner / rows * size + at[row - known]) * inner + first % inner;
+        if (at[row - known] < 0 || at[row - known] >= size)
+            return vj_fail(error, VJ_BAD_INPUT, "an index of a weight is out of range") == VJ_OK;
+        if (s)
+            memcpy(out, s->at + from, (size_t)run * sizeof *out);
+        else if (!read_range(r, table, from, run, out, error))
+            return false;
+        first += run;
+        out += run;
+        count -= run;
+    }
+    return true;
+}
+
 /* Writes a slab of the result, indices [low, high) of its first axis, from `source`, which holds the operand with that
  * axis (perm[0]) cut likewise. Blocks of 16 x 16 when rows become columns. */
 static void turn(const vj_type *cut, const vj_type *type, const int64_t *perm, const float *source, float *out) {
@@ -390,6 +422,8 @@ static bool read_range(vj_weight_reader *r, vj_value v, int64_t first, int64_t c
         return read_slice(r, node, first, count, out, error);
     case VJ_OP_concat:
         return read_concat(r, node, first, count, out, error);
+    case VJ_OP_gather:
+        return read_gather(r, node, first, count, out, error);
     case VJ_OP_broadcast:
         return read_broadcast(r, node->args[0], vj_type_at(r->f, v), first, count, out, error);
     default:
