@@ -55,7 +55,8 @@ typedef struct vj_options {
     const vj_threads *scheduler; /* NULL: the library's own pool; else borrowed for the life of the model */
     const char *cpu;             /* NULL: the host's CPU; else a name that `vitjit targets` lists */
     const char *cache;           /* NULL: the default folder; "": no cache; else a folder */
-    const vj_shape *shapes; /* a graph that mixes a batch's images is compiled for the first shape's first dim, else 1 */
+    const vj_shape
+        *shapes; /* a graph that mixes a batch's images is compiled for the first shape's first dim, else 1 */
     int32_t shape_count;
     const char *const *also_outputs; /* names of further values of the graph that become outputs */
     int32_t also_output_count;
