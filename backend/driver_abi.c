@@ -236,7 +236,7 @@ static const char run_text[] =
 /* A job of threads: arguments, the phase or (with a barrier) the first one, the caller's threads. */
 static const char threads_text[] =
     "%job = type { [5 x i64], i32, i32, ptr }\n"
-    "define internal void @one_phase(ptr %job, i32 %part) #0 {\n"
+    "define internal void @phase_alone(ptr %job, i32 %part) #0 {\n"
     "  %pp = getelementptr %job, ptr %job, i32 0, i32 1\n"
     "  %phase = load i32, ptr %pp\n"
     "  %np = getelementptr %job, ptr %job, i32 0, i32 2\n"
@@ -313,7 +313,7 @@ static const char threads_text[] =
     "next:\n"
     "  %phase = phi i32 [ %first, %go ], [ %up, %next ]\n"
     "  store i32 %phase, ptr %pp\n"
-    "  call void %run(ptr %self, ptr @one_phase, ptr %job, i32 %parts)\n"
+    "  call void %run(ptr %self, ptr @phase_alone, ptr %job, i32 %parts)\n"
     "  %up = add i32 %phase, 1\n"
     "  %more = icmp sle i32 %up, %last\n"
     "  br i1 %more, label %next, label %done\n"

@@ -484,6 +484,7 @@ static LLVMValueRef entry(vj_gen *g, const vj_expr *e, const LLVMValueRef *value
     }
     const vj_dtype of = g->k->expr[e->arg[0]].dtype;
     if (e->op == VJ_X_CAST) return cast(g, e, of, value[e->arg[0]], lanes);
+    if (of == VJ_F16 || of == VJ_BF16) return refuse(g, e, lanes);
     if (vj_xop_args(e->op) == 1) return unary(g, e, value[e->arg[0]], lanes);
     return binary(g, e, of, value[e->arg[0]], value[e->arg[1]], lanes);
 }

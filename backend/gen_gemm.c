@@ -99,8 +99,9 @@ static void emit_rows(const vj_gemm *m, vj_gemm_tile *t, LLVMValueRef block, LLV
     if (!all) to = LLVMBuildUDiv(g->b, LLVMBuildAdd(g->b, last, vj_i64(g, tiles - 1), ""), count, "");
     vj_loop loop;
     vj_loop_begin(g, &loop, from, to, 1, all, NULL, 0);
-    vj_gemm_digits(m, loop.index, m->first_row, (int32_t)outer_axes, t->index);
-    LLVMValueRef start = LLVMBuildMul(g->b, loop.index, count, "");
+    LLVMValueRef place = vj_opaque(g, loop.index);
+    vj_gemm_digits(m, place, m->first_row, (int32_t)outer_axes, t->index);
+    LLVMValueRef start = LLVMBuildMul(g->b, place, count, "");
     emit_inner_rows(m, t, LLVMBuildSub(g->b, first, start, ""), LLVMBuildSub(g->b, last, start, ""), panel, start, all);
     vj_loop_end(g, &loop, NULL);
 }

@@ -242,15 +242,16 @@ static void walk_depth(walk *w, int32_t level, LLVMValueRef *acc) {
     for (int32_t i = 0; i < count; i++)
         next[i] = loop.carried[i];
     walk inside = *w;
-    inside.index[d->axis] = loop.index;
-    if (m->a_mode == VJ_A_AFFINE) inside.a = advance(g, w->a, loop.index, d->a);
+    LLVMValueRef index = vj_opaque(g, loop.index);
+    inside.index[d->axis] = index;
+    if (m->a_mode == VJ_A_AFFINE) inside.a = advance(g, w->a, index, d->a);
     for (int32_t j = 0; j < w->t->width && m->b_mode != VJ_B_ANY; j++)
-        inside.b[j] = j > 0 && w->b[j] == w->b[j - 1] ? inside.b[j - 1] : advance(g, w->b[j], loop.index, d->b);
+        inside.b[j] = j > 0 && w->b[j] == w->b[j - 1] ? inside.b[j - 1] : advance(g, w->b[j], index, d->b);
     if (w->fetch) {
         int64_t steps = m->s->prefetch;
         for (int32_t i = level + 1; i < m->depth_count; i++)
             steps *= m->depths[i].extent;
-        inside.fetch = vj_element(g, w->fetch, VJ_I8, LLVMBuildMul(g->b, loop.index, vj_i64(g, steps), ""));
+        inside.fetch = vj_element(g, w->fetch, VJ_I8, LLVMBuildMul(g->b, index, vj_i64(g, steps), ""));
     }
     walk_depth(&inside, level + 1, next);
     vj_loop_end(g, &loop, next);

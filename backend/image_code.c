@@ -10,12 +10,13 @@
 
 #define MAX_WORKERS 16
 
-/* Piece 0 is the driver, the others are kernels: pieces[i] the first that has this code. */
+/* Piece 0 is the driver, piece i the kernels whose code has number i - 1. */
 typedef struct pieces {
     const vj_program *p;
     const vj_codegen_options *options;
-    const int32_t *number; /* of each kernel's code */
-    const vj_kernel **kernel;
+    const int32_t *number;    /* of each kernel's code */
+    const vj_kernel **kernel; /* one of each piece */
+    int32_t *order;           /* of the pieces, those that take long first */
     int32_t count;
     vj_bytes *objects;
     atomic_int next;
@@ -62,11 +63,30 @@ static void *work(void *self) {
     pieces *all = w->all;
     LLVMTargetMachineRef machine = vj_machine_new(all->options->target, &w->error);
     for (int32_t i; machine && (i = atomic_fetch_add(&all->next, 1)) < all->count && !atomic_load(&all->failed);) {
-        generate_piece(all, i, machine, &w->error);
+        generate_piece(all, all->order[i], machine, &w->error);
         if (w->error.status != VJ_OK) atomic_store(&all->failed, true);
     }
     if (machine) LLVMDisposeTargetMachine(machine);
     return NULL;
+}
+
+/* How much code a piece is, roughly: its multiply-adds, in a tile of each shape. */
+static int32_t size_of(const pieces *all, int32_t i) {
+    const vj_kernel *k = all->kernel[i];
+    if (i == 0) return all->p->kernel_count;
+    if (k->kind == VJ_KERNEL_ATTENTION) return 1000;
+    if (k->kind == VJ_KERNEL_NEST) return 0;
+    const vj_gemm_schedule *s = &k->schedule->gemm;
+    return s->tile_kinds * s->tiles[0].height * s->width * s->k_unroll * (1 + k->out_count);
+}
+
+static void order_by_size(pieces *all) {
+    for (int32_t i = 0; i < all->count; i++) {
+        int32_t at = i;
+        for (; at > 0 && size_of(all, all->order[at - 1]) < size_of(all, i); at--)
+            all->order[at] = all->order[at - 1];
+        all->order[at] = i;
+    }
 }
 
 /* All pieces, by this thread and others. */
@@ -101,6 +121,8 @@ vj_status vj_generate_code(const vj_program *p, const vj_codegen_options *option
     all.objects = VJ_NEW_ARRAY(p->arena, vj_bytes, all.count);
     for (int32_t i = p->kernel_count - 1; i >= 0; i--)
         all.kernel[number[i] + 1] = p->kernels[i];
+    all.order = VJ_NEW_ARRAY(p->arena, int32_t, all.count);
+    order_by_size(&all);
     generate_all(&all, error);
     if (error->status == VJ_OK) vj_link_objects(all.objects, all.count, "vj_phase", code, entry, error);
     for (int32_t i = 0; i < all.count; i++)
