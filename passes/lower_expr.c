@@ -151,6 +151,23 @@ int32_t vj_emit_value(vj_build *b, vj_value v, const vj_view *map) {
 
 /* Chains */
 
+/* Does v follow from a result of this kernel? Another segment writes that one, for other columns and on other threads. */
+static bool follows_from_result(const vj_build *b, vj_value v) {
+    const vj_lowering *l = b->l;
+    const vj_node *node = vj_producer(l->f, v);
+    if (l->done[v]) {
+        for (int32_t i = 0; i < b->k->out_count; i++)
+            if (b->k->access[b->k->out[i].access].buffer == l->view[v]->buffer) return true;
+        for (int32_t i = 0; i < b->copy_count; i++)
+            if (b->copies[i].to.buffer == l->view[v]->buffer) return true;
+        return false;
+    }
+    if (node->op == VJ_OP_param || vj_is_static_weight(l, v)) return false;
+    for (int32_t i = 0; i < node->arg_count; i++)
+        if (node->args[i] >= 0 && follows_from_result(b, node->args[i])) return true;
+    return false;
+}
+
 /* Over reshapes and transposes to the elementwise node that takes the value in; -1: there is none. */
 static int32_t next_node(vj_build *b, vj_chain *chain) {
     vj_lowering *l = b->l;
@@ -162,7 +179,9 @@ static int32_t next_node(vj_build *b, vj_chain *chain) {
         if (is_elementwise(node)) {
             if (vj_image_elements(l->f, node->first_result) != vj_image_elements(l->f, ahead.value)) return -1;
             for (int32_t i = 0; i < node->arg_count; i++)
-                if (node->args[i] != ahead.value && !vj_is_available(l, node->args[i])) return -1;
+                if (node->args[i] != ahead.value &&
+                    (!vj_is_available(l, node->args[i]) || follows_from_result(b, node->args[i])))
+                    return -1;
             *chain = ahead;
             return user;
         }
