@@ -259,14 +259,18 @@ static bool load(gallery *g, const char *path) {
 
 static vj_status run_all(gallery *g, const vj_paths *paths) {
     vj_status status = VJ_OK;
+    bool any = false;
     for (int32_t i = 0; i < paths->count && status == VJ_OK; i++) {
-        if (load(g, paths->at[i])) g->files[g->filled++] = paths->at[i];
+        if (load(g, paths->at[i])) {
+            g->files[g->filled++] = paths->at[i];
+            any = true;
+        }
         if (g->filled == g->batch || i + 1 == paths->count) status = run_batch(g);
     }
     const int32_t count = vj_output_count(g->job.model);
     if (status == VJ_OK && g->command->output && g->written[0].name)
         status = vj_outputs_write(g->command->output, g->written, count);
-    if (status == VJ_OK && !g->classes && !g->command->output)
+    if (status == VJ_OK && any && !g->classes && !g->command->output)
         vj_say_notice(g->command->model,
                       "--output DIR writes the outputs to files; --topk K or --labels FILE prints classes");
     return status;
