@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -85,7 +86,7 @@ vj_status vj_digest_memory(const void *at, size_t bytes, vj_key *key) {
 vj_status vj_digest_file(const char *path, vj_key *key) {
     const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct stat st;
-    if (fd < 0) return vj_error_set(VJ_BAD_INPUT, "%s: cannot be read", path);
+    if (fd < 0) return vj_error_set(VJ_BAD_INPUT, "%s: cannot be read: %s", path, strerror(errno));
     vj_status status = VJ_OK;
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
         status = vj_error_set(VJ_BAD_INPUT, "%s: cannot be read: it is not a file", path);
