@@ -48,7 +48,7 @@ static const option table[] = {
     {"--emit-obj", 0, EMIT, VJ_EMIT_OBJ, 0, NULL, ANY, "write STEM.o, STEM.h and, for large models, STEM.weights"},
     {"--emit-asm", 0, EMIT, VJ_EMIT_ASM, 0, NULL, ANY, "write STEM.s"},
     {"--emit-llvm", 0, EMIT, VJ_EMIT_LL, 0, NULL, ANY, "write STEM.ll"},
-    {"--emit-ir", 0, EMIT, VJ_EMIT_IR, 0, NULL, ANY, "write STEM.ir"},
+    {"--emit-ir", 0, EMIT, VJ_EMIT_IR, 0, NULL, ANY, "write STEM.vj"},
 
     {.about = "Running"},
     {"--input", 0, LIST, 0, FIELD(inputs), "NAME=x.npy", VJ_MODE_TENSORS | VJ_MODE_BENCH, "an input's value (repeat); with none: seeded values"},
