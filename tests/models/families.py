@@ -10,6 +10,8 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+from literature import LITERATURE
+
 
 class Attention(nn.Module):
     """Multi-head self-attention in the spellings of the field.
@@ -219,7 +221,9 @@ def spike(model):
 
 def family(name, scale, spiky=False):
     torch.manual_seed(1)
-    if name == "hf_vit":
+    if name in LITERATURE:
+        model, side = LITERATURE[name](), 32
+    elif name == "hf_vit":
         model, side = hugging_face_vit(scale), 32 if scale == "tiny" else 224
     else:
         arguments = FAMILIES[name][0 if scale == "tiny" else 1]
@@ -229,4 +233,4 @@ def family(name, scale, spiky=False):
 
 
 def names(scale):
-    return [n for n in FAMILIES if scale == "tiny" or FAMILIES[n][1]] + ["hf_vit"]
+    return [n for n in FAMILIES if scale == "tiny" or FAMILIES[n][1]] + ["hf_vit"] + (list(LITERATURE) if scale == "tiny" else [])
