@@ -239,6 +239,30 @@ static const example examples[] = {
      "  %4 = neg %3 : f32[N,20,7]\n"
      "  return %4\n"
      "}\n"},
+    {"halves of one product that meet: no segment reads another", 2,
+     "func @m(%x: f32[N,5,8]) -> f32[N,5,6] {\n"
+     "  @w = const seed(1) : f32[8,12]\n"
+     "  %1 = linear %x, @w : f32[N,5,12]\n"
+     "  %2 = slice %1 starts=[0,0,0] sizes=[N,5,6] steps=[1,1,1] : f32[N,5,6]\n"
+     "  %3 = slice %1 starts=[0,0,6] sizes=[N,5,6] steps=[1,1,1] : f32[N,5,6]\n"
+     "  %4 = sigmoid %2 : f32[N,5,6]\n"
+     "  %5 = mul %2, %4 : f32[N,5,6]\n"
+     "  %6 = mul %5, %3 : f32[N,5,6]\n"
+     "  return %6\n"
+     "}\n"},
+    {"gathers: runs of indices, any order, a table of weights", -1,
+     "func @m(%x: f32[N,7,8]) -> f32[N,2,5,8], f32[N,7,3], f32[N,3,8] {\n"
+     "  @i = const [0,1,2,3,4,2,3,4,5,6] : i64[2,5]\n"
+     "  %1 = gather %x, @i axis=1 : f32[N,2,5,8]\n"
+     "  @j = const [5,5,1] : i64[3]\n"
+     "  %2 = gather %x, @j axis=2 : f32[N,7,3]\n"
+     "  @t = const seed(3) : f32[9,8]\n"
+     "  @k = const [8,0,3] : i64[3]\n"
+     "  %3 = gather @t, @k axis=0 : f32[3,8]\n"
+     "  %4 = slice %x starts=[0,1,0] sizes=[N,3,8] steps=[1,2,1] : f32[N,3,8]\n"
+     "  %5 = add %3, %4 : f32[N,3,8]\n"
+     "  return %1, %2, %5\n"
+     "}\n"},
     {"pooling", -1,
      "func @m(%x: f32[N,3,7,7]) -> f32[N,3,3,3], f32[N,3,4,4] {\n"
      "  %1 = pool %x kind=mean kernel=[3,3] stride=[2,2] dilation=[1,1] low=[0,0] high=[0,0] : f32[N,3,3,3]\n"
