@@ -63,7 +63,7 @@ typedef struct vj_command {
     vj_emit emit;
     vj_list inputs, expects, shapes, also_outputs, disabled_passes;
     const char *output, *emit_path, *prefix, *weights;
-    const char *cpu, *target, *precision, *jit;
+    const char *cpu, *target, *features, *precision, *jit;
     const char *cache, *print_after, *stop_after;
     const char *format, *labels, *mean, *std, *resize, *crop_pct, *interpolation;
     int64_t batch, threads, topk, pass_limit;

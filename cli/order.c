@@ -78,19 +78,75 @@ static bool host_row(const vj_compiler_api *api, vj_target_info *row) {
     return false;
 }
 
-/* --target and --cpu become the name of one row. */
+/* What a list of features says of one, `length` long: '+', '-', or 0 for nothing. A word without a sign adds; the last
+ * word counts. */
+static char said_of(const char *list, const char *feature, size_t length) {
+    char said = 0;
+    for (const char *word = list; *word;) {
+        const size_t whole = strcspn(word, ",");
+        const char sign = *word == '-' ? '-' : '+';
+        const size_t skip = *word == '-' || *word == '+';
+        if (whole - skip == length && strncmp(word + skip, feature, length) == 0) said = sign;
+        word += whole + (word[whole] == ',');
+    }
+    return said;
+}
+
+/* Has the row nothing but what `start` has, changed by the list? */
+static bool is_allowed(const vj_target_info *row, const vj_target_info *start, const char *list) {
+    for (const char *word = row->features; *word;) {
+        const size_t whole = strcspn(word, ",");
+        const char said = said_of(list, word + 1, whole - 1);
+        const bool have = said ? said == '+' : said_of(start->features, word + 1, whole - 1) == '+';
+        if (*word == '+' && !have) return false;
+        word += whole + (word[whole] == ',');
+    }
+    return true;
+}
+
+/* Every word of the list must be a feature of some row of the machine. */
+static bool are_known(const vj_compiler_api *api, const char *list, const char *triple) {
+    for (const char *word = list; *word;) {
+        const size_t whole = strcspn(word, ","), skip = *word == '-' || *word == '+';
+        bool known = false;
+        vj_target_info row;
+        for (int32_t i = 0; api->target(i, &row) && !known; i++)
+            known = same_machine(row.triple, triple) && said_of(row.features, word + skip, whole - skip) == '+';
+        if (!known) {
+            vj_say(VJ_USAGE, NULL, "--features: '%.*s' is not a feature that code is made for", (int)whole, word);
+            vj_say_hint("vitjit targets lists them");
+            return false;
+        }
+        word += whole + (word[whole] == ',');
+    }
+    return true;
+}
+
+/* The best row, later ones being better, of the machine of *row. */
+static bool apply_features(const vj_compiler_api *api, const char *list, vj_target_info *row) {
+    const vj_target_info start = *row;
+    vj_target_info other;
+    if (!are_known(api, list, start.triple)) return false;
+    for (int32_t i = 0; api->target(i, &other); i++)
+        if (same_machine(other.triple, start.triple) && is_allowed(&other, &start, list)) *row = other;
+    return true;
+}
+
+/* --target, --cpu and --features become the name of one row. */
 static vj_status choose_cpu(const vj_command *command, const char **cpu) {
     const vj_compiler_api *api;
     vj_target_info target, row, host;
-    if (!command->cpu && !command->target) return VJ_OK;
+    if (!command->cpu && !command->target && !command->features) return VJ_OK;
     vj_status status = vj_compiler(&api);
     if (status) return status;
     if (command->target && !find_row(api, command->target, false, &target))
         return no_target("--target", command->target);
     if (command->cpu && !find_row(api, command->cpu, true, &row)) return no_target("--cpu", command->cpu);
-    if (!command->cpu) row = target;
+    if (!command->cpu && command->target) row = target;
+    if (!command->cpu && !command->target && !host_row(api, &row)) return VJ_OK;
     if (command->target && !same_machine(target.triple, row.triple))
         return vj_say(VJ_USAGE, NULL, "--cpu %s is not a CPU of --target %s", command->cpu, command->target);
+    if (command->features && !apply_features(api, command->features, &row)) return VJ_USAGE;
     const bool runs = !(command->mode & (VJ_MODE_EMIT | VJ_MODE_INSPECT | VJ_MODE_REPORT | VJ_MODE_PASSES));
     if (runs && host_row(api, &host) && !same_machine(host.triple, row.triple)) {
         vj_say(VJ_USAGE, NULL, "code for %s does not run on this machine", row.name);

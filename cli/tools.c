@@ -103,7 +103,7 @@ vj_status vj_run_targets(void) {
     const vj_status status = vj_compiler(&api);
     vj_target_info row;
     for (int32_t i = 0; status == VJ_OK && api->target(i, &row); i++)
-        printf("%-12s %-28s%s\n", row.name, row.triple, row.is_host ? " this machine" : "");
+        printf("%-12s %-28s%-14s%s\n", row.name, row.triple, row.is_host ? " this machine" : "", row.features);
     return status;
 }
 

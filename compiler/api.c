@@ -55,7 +55,7 @@ static int look(struct dl_phdr_info *info, size_t size, void *self) {
 
 static int32_t target_row(int32_t i, vj_target_info *info) {
     const vj_target *row = i >= 0 && i < vj_target_count() ? vj_target_at(i) : NULL;
-    if (row) *info = (vj_target_info){row->name, row->triple, row == vj_target_host()};
+    if (row) *info = (vj_target_info){row->name, row->triple, row->llvm_features, row == vj_target_host()};
     return row != NULL;
 }
 

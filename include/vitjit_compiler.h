@@ -63,6 +63,8 @@ typedef struct vj_emit_request {
 /* A CPU that code can be made for. Strings are constants. */
 typedef struct vj_target_info {
     const char *name, *triple;
+    const char
+        *features;   /* "+avx2,+fma": what it has beyond its architecture's baseline; a row's '-' are hints to LLVM */
     int32_t is_host; /* the best row for the CPU that this runs on */
 } vj_target_info;
 

@@ -312,6 +312,12 @@ part_tools() {
     says "vitjit targets"
     bad 1 "$digits/digits.onnx" --target z80 --emit-obj
     if [ "$(uname -m)" = x86_64 ]; then
+        run 0 "$digits/digits.onnx" --cpu x86-64 --features avx2,+fma --inspect
+        prints "x86-64-v3"
+        run 0 "$digits/digits.onnx" --cpu x86-64-v4 --features -avx512f --inspect
+        prints "x86-64-v3"
+        bad 1 "$digits/digits.onnx" --features +neon
+        says "is not a feature"
         bad 1 "$digits/digits.onnx" --cpu aarch64
         says "does not run on this machine"
         bad 1 "$digits/digits.onnx" --target x86_64 --cpu aarch64 --emit-obj
