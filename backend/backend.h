@@ -26,9 +26,10 @@ typedef enum vj_emit_kind { VJ_EMIT_OBJECT, VJ_EMIT_ASSEMBLY, VJ_EMIT_LLVM } vj_
 
 /* What an emitted object's descriptor says beyond the program (DESIGN: the ABI of objects). */
 typedef struct vj_object_abi {
-    const char *prefix;    /* "vit": vit_model, vit_init, vit_run, vit_run_on, vit_phase */
-    const vj_model *model; /* every field but cpu_feature_bits is copied into the object */
-    const void *weights;   /* packed weights to put into the object; NULL: the caller passes them to init */
+    const char *prefix;             /* "vit": vit_model, vit_init, vit_run, vit_run_on, vit_phase */
+    const vj_model *model;          /* every field but cpu_feature_bits is copied into the object */
+    const void *weights;            /* packed weights to put into the object; NULL: the caller passes them to init */
+    const uint8_t *const *required; /* of each input: the bytes that a run must find there, or NULL */
 } vj_object_abi;
 
 typedef struct vj_codegen_options {

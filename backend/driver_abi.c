@@ -225,7 +225,12 @@ static const char run_text[] =
     "define i32 @$_run(ptr %context, i64 %n, ptr %inputs, ptr %outputs, ptr %scratch) #0 {\n"
     "  %args = alloca [5 x i64], align 8\n"
     "  %ok = call i1 @args_are_good(ptr %context, i64 %n, ptr %inputs, ptr %outputs, ptr %scratch, ptr %args)\n"
-    "  br i1 %ok, label %go, label %bad\n"
+    "  br i1 %ok, label %values, label %bad\n"
+    "values:\n"
+    "  %same = call i1 @values_are_good(ptr %inputs)\n"
+    "  br i1 %same, label %go, label %other\n"
+    "other:\n"
+    "  ret i32 4\n"
     "go:\n"
     "  call void @$_phase(ptr %args, i32 0, i32 0, i32 1)\n"
     "  ret i32 0\n"
@@ -291,7 +296,12 @@ static const char threads_text[] =
     "  br i1 %sound, label %check, label %bad\n"
     "check:\n"
     "  %ok = call i1 @args_are_good(ptr %context, i64 %n, ptr %inputs, ptr %outputs, ptr %scratch, ptr %job)\n"
-    "  br i1 %ok, label %go, label %bad\n"
+    "  br i1 %ok, label %values, label %bad\n"
+    "values:\n"
+    "  %same = call i1 @values_are_good(ptr %inputs)\n"
+    "  br i1 %same, label %go, label %other\n"
+    "other:\n"
+    "  ret i32 4\n"
     "go:\n"
     "  %pp = getelementptr %job, ptr %job, i32 0, i32 1\n"
     "  %qp = getelementptr %job, ptr %job, i32 0, i32 2\n"
@@ -399,6 +409,50 @@ static const char given_weights[] = "define internal ptr @weights_at(ptr %weight
                                     "  ret ptr inttoptr (i64 2 to ptr)\n"
                                     "}\n";
 
+/* Inputs that decided shapes: is each the value that the code was made for? */
+static const char value_text[] = "define internal i1 @is_value(ptr %input, ptr %value, i64 %bytes) #0 {\n"
+                                 "  %none = icmp eq i64 %bytes, 0\n"
+                                 "  br i1 %none, label %good, label %next\n"
+                                 "next:\n"
+                                 "  %i = phi i64 [ 0, %0 ], [ %j, %step ]\n"
+                                 "  %ap = getelementptr i8, ptr %input, i64 %i\n"
+                                 "  %bp = getelementptr i8, ptr %value, i64 %i\n"
+                                 "  %a = load volatile i8, ptr %ap\n" /* no call of bcmp */
+                                 "  %b = load i8, ptr %bp\n"
+                                 "  %same = icmp eq i8 %a, %b\n"
+                                 "  br i1 %same, label %step, label %bad\n"
+                                 "step:\n"
+                                 "  %j = add i64 %i, 1\n"
+                                 "  %more = icmp ult i64 %j, %bytes\n"
+                                 "  br i1 %more, label %next, label %good\n"
+                                 "good:\n"
+                                 "  ret i1 true\n"
+                                 "bad:\n"
+                                 "  ret i1 false\n"
+                                 "}\n";
+
+static void add_values(vj_text *out, const vj_object_abi *abi) {
+    const vj_model *m = abi->model;
+    const char *all = "true";
+    vj_text body = {.arena = out->arena};
+    vj_text_add(out, "%s", value_text);
+    vj_text_add(&body, "define internal i1 @values_are_good(ptr %%inputs) #0 {\n");
+    for (int32_t i = 0; abi->required && i < m->input_count; i++) {
+        if (!abi->required[i]) continue;
+        const long long bytes = (long long)m->inputs[i].bytes_per_image;
+        vj_text_add(out, "@value_%d = private unnamed_addr constant [%lld x i8] c\"", (int)i, bytes);
+        for (long long b = 0; b < bytes; b++)
+            vj_text_add(out, "\\%02X", (unsigned)abi->required[i][b]);
+        vj_text_add(out, "\"\n");
+        vj_text_add(&body,
+                    "  %%p%d = getelementptr ptr, ptr %%inputs, i64 %d\n  %%i%d = load ptr, ptr %%p%d\n"
+                    "  %%s%d = call i1 @is_value(ptr %%i%d, ptr @value_%d, i64 %lld)\n  %%a%d = and i1 %s, %%s%d\n",
+                    (int)i, (int)i, (int)i, (int)i, (int)i, (int)i, (int)i, bytes, (int)i, all, (int)i);
+        all = vj_sprintf(out->arena, "%%a%d", (int)i);
+    }
+    vj_text_add(out, "%s  ret i1 %s\n}\n", body.at, all);
+}
+
 static void parse_and_link(LLVMModuleRef module, const vj_text *text, vj_error *error) {
     /* The reader takes the buffer; LLVM wants it to end with a zero, which vj_text has. */
     LLVMMemoryBufferRef buffer = LLVMCreateMemoryBufferWithMemoryRangeCopy(text->at, text->length, "abi");
@@ -453,6 +507,7 @@ void vj_gen_abi(LLVMModuleRef module, const vj_target *target, const vj_object_a
     if (abi->weights) vj_text_add(&text, "@weights = external constant [%lld x i8]\n", (long long)m->weights_bytes);
     fill(&text, x86 && target->cpu_feature_bits ? x86_cpu_check : no_cpu_check, abi->prefix, words, count);
     fill(&text, inside ? own_weights : given_weights, abi->prefix, words, count);
+    add_values(&text, abi);
     fill(&text, run_text, abi->prefix, words, count);
     fill(&text, threads_text, abi->prefix, words, count);
     fill(&text, init_text, abi->prefix, words, count);

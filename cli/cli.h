@@ -61,7 +61,7 @@ typedef struct vj_command {
     uint32_t asked_modes;
     uint64_t given; /* a bit an option of the table */
     vj_emit emit;
-    vj_list inputs, expects, shapes, also_outputs, disabled_passes;
+    vj_list inputs, expects, shapes, fixes, also_outputs, disabled_passes;
     const char *output, *emit_path, *prefix, *weights;
     const char *cpu, *target, *features, *precision, *jit;
     const char *cache, *print_after, *stop_after;
@@ -143,12 +143,18 @@ vj_status vj_outputs_write(const char *folder, const vj_array *arrays, int32_t c
 
 /* order.c */
 
+/* The array as a value that the compiler may take; it stays the array's. */
+vj_fixed_input vj_as_fixed(const vj_array *array);
+
 /* The request that the command means. The parts point into it: it must not move. */
 typedef struct vj_order {
     vj_options options;
     vj_compile_request request;
     vj_shape *shapes; /* malloc'ed */
     int32_t shape_count;
+    vj_array *fixes; /* --fix, and the same as the compiler takes them; malloc'ed */
+    vj_fixed_input *fixed;
+    int32_t fix_count;
     const char *model;
 } vj_order;
 vj_status vj_order_fill(const vj_command *command, vj_order *order);
@@ -180,6 +186,8 @@ vj_status vj_job_batch(const vj_job *job, int64_t *n, int64_t *images);
 /* run.c */
 /* Reads --input's files, named. On failure too, the arrays are the caller's (as many as --input was given). */
 vj_status vj_read_inputs(const vj_command *command, vj_array **arrays);
+/* The files of a list of NAME=x.npy; `option` is for messages. The arrays are the caller's on failure too. */
+vj_status vj_read_named(const vj_list *list, const char *option, vj_array **arrays);
 /* Inputs read or seeded, compiled, bound. Frees are the caller's, on failure too. */
 vj_status vj_job_prepare(const vj_command *command, vj_job *job, vj_array **inputs, int32_t *count);
 vj_status vj_run_tensors(const vj_command *command);

@@ -95,6 +95,7 @@ void vj_command_free(vj_command *c) {
     free(c->inputs.at);
     free(c->expects.at);
     free(c->shapes.at);
+    free(c->fixes.at);
     free(c->also_outputs.at);
     free(c->disabled_passes.at);
 }

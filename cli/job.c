@@ -39,8 +39,12 @@ static bool all_fit(const vj_model *model, const vj_array *inputs, int32_t count
     return true;
 }
 
-/* The same request with the inputs' shapes, for models that leave more dims open than the batch. Most do not, and are
- * compiled without them first, so that all batches share one entry of the cache. */
+/* Of values that may decide shapes; larger inputs are data. */
+#define OFFERED_BYTES 8192
+
+/* The same request with the inputs' shapes, for models that leave more dims open than the batch, and with the values of
+ * small inputs, which may decide shapes. Most need neither, and are compiled without them first, so that all batches
+ * share one entry of the cache. */
 static vj_status compile_for(vj_job *job, const vj_array *inputs, int32_t count) {
     const vj_order *order = &job->order;
     vj_shape *shapes = calloc((size_t)(order->shape_count + count) + 1, sizeof *shapes);
@@ -56,13 +60,18 @@ static vj_status compile_for(vj_job *job, const vj_array *inputs, int32_t count)
         shapes[total] = (vj_shape){.name = inputs[i].name, .rank = inputs[i].rank};
         memcpy(shapes[total++].dims, inputs[i].dims, sizeof inputs[i].dims);
     }
+    vj_fixed_input *offered = calloc((size_t)count + 1, sizeof *offered);
     vj_options options = order->options;
     options.shapes = shapes;
     options.shape_count = total;
     vj_compile_request request = order->request;
     request.options = &options;
     if (request.fixed_batch == 0 && count > 0 && inputs[0].rank > 0) request.fixed_batch = inputs[0].dims[0];
+    for (int32_t i = 0; offered && i < count; i++)
+        if (inputs[i].bytes <= OFFERED_BYTES) offered[request.offered_count++] = vj_as_fixed(&inputs[i]);
+    request.offered = offered;
     const vj_status status = compile(job, &request);
+    free(offered);
     free(shapes);
     return status;
 }
@@ -173,7 +182,7 @@ static vj_status say_missing(const vj_job *job, const vj_array *inputs, int32_t 
     char list[2048] = "", type[VJ_TYPE_TEXT];
     for (int32_t i = 0; i < model->input_count; i++) {
         const char *name = model->inputs[i].name;
-        if (find_array(inputs, count, name)) continue;
+        if (find_array(inputs, count, name) || vj_input_fixed_value(model, i)) continue;
         int64_t dims[VJ_MODEL_MAX_RANK];
         const int32_t rank = vj_input_shape(model, i, job->n, dims);
         const size_t used = strlen(list);
@@ -206,6 +215,7 @@ vj_status vj_job_bind(vj_job *job, const vj_array *inputs, int32_t count) {
     for (int32_t i = 0; i < model->input_count && status == VJ_OK; i++) {
         const vj_tensor_info *t = &model->inputs[i];
         const vj_array *a = find_array(inputs, count, t->name);
+        if (!a) a = find_array(job->order.fixes, job->order.fix_count, t->name);
         if (!a) return say_missing(job, inputs, count);
         status = vj_bind_input(job->session, t->name, a->data, a->bytes, a->dtype, a->dims, a->rank);
         if (status) return say_last(job, status);
@@ -225,7 +235,10 @@ vj_status vj_job_seed(vj_job *job, vj_array **inputs) {
         a->dtype = vj_input_dtype(model, i);
         a->rank = vj_input_shape(model, i, job->n, a->dims);
         a->name = strdup(vj_input_name(model, i));
-        if (a->name && vj_array_alloc(a))
+        const void *fixed = vj_input_fixed_value(model, i);
+        if (a->name && vj_array_alloc(a) && fixed)
+            memcpy(a->data, fixed, a->bytes);
+        else if (a->data)
             vj_array_fill(a, (uint64_t)i + 1);
         else
             status = vj_say(VJ_SYSTEM, job->command->model, "no memory for a batch of %lld", (long long)job->n);

@@ -43,6 +43,22 @@ static vj_status read_shapes(const vj_command *command, vj_order *order) {
     return VJ_OK;
 }
 
+vj_fixed_input vj_as_fixed(const vj_array *array) {
+    vj_fixed_input value = {array->name, array->dtype, array->rank, {0}, array->data, array->bytes};
+    memcpy(value.dims, array->dims, sizeof value.dims);
+    return value;
+}
+
+static vj_status read_fixes(const vj_command *command, vj_order *order) {
+    order->fix_count = command->fixes.count;
+    order->fixed = calloc((size_t)order->fix_count + 1, sizeof *order->fixed);
+    if (!order->fixed) return vj_say(VJ_SYSTEM, NULL, "no memory");
+    const vj_status status = vj_read_named(&command->fixes, "--fix", &order->fixes);
+    for (int32_t i = 0; status == VJ_OK && i < order->fix_count; i++)
+        order->fixed[i] = vj_as_fixed(&order->fixes[i]);
+    return status;
+}
+
 vj_status vj_compiler(const vj_compiler_api **api) {
     const vj_status status = vj_compiler_open(api);
     return status ? vj_say(status, NULL, "%s", vj_error_message()) : VJ_OK;
@@ -162,6 +178,7 @@ vj_status vj_order_fill(const vj_command *command, vj_order *order) {
     vj_options *o = &order->options;
     vj_options_init(o);
     vj_status status = read_shapes(command, order);
+    if (status == VJ_OK) status = read_fixes(command, order);
     if (status == VJ_OK) status = choose_cpu(command, &o->cpu);
     if (status) return status;
     const bool bisecting =
@@ -170,6 +187,8 @@ vj_status vj_order_fill(const vj_command *command, vj_order *order) {
     o->cache = command->no_cache || bisecting ? "" : command->cache;
     o->shapes = order->shapes;
     o->shape_count = order->shape_count;
+    o->fixed = order->fixed;
+    o->fixed_count = order->fix_count;
     o->also_outputs = command->also_outputs.at;
     o->also_output_count = command->also_outputs.count;
     o->use_orc = command->jit && strcmp(command->jit, "orc") == 0;
@@ -190,5 +209,7 @@ void vj_order_free(vj_order *order) {
     for (int32_t i = 0; i < order->shape_count; i++)
         free((void *)(uintptr_t)order->shapes[i].name);
     free(order->shapes);
+    vj_arrays_free(order->fixes, order->fix_count);
+    free(order->fixed);
     *order = (vj_order){0};
 }

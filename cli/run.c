@@ -19,23 +19,26 @@ void vj_print_outputs(const vj_array *outputs, int32_t count) {
     }
 }
 
-vj_status vj_read_inputs(const vj_command *command, vj_array **arrays) {
-    const vj_list *list = &command->inputs;
+vj_status vj_read_named(const vj_list *list, const char *option, vj_array **arrays) {
     *arrays = calloc((size_t)list->count + 1, sizeof **arrays);
     if (!*arrays) return vj_say(VJ_SYSTEM, NULL, "no memory");
     for (int32_t i = 0; i < list->count; i++) {
         const char *equals = strchr(list->at[i], '=');
         char why[512];
         if (!equals || equals == list->at[i] || !equals[1])
-            return vj_say(VJ_USAGE, NULL, "--input wants NAME=x.npy, not '%s'", list->at[i]);
+            return vj_say(VJ_USAGE, NULL, "%s wants NAME=x.npy, not '%s'", option, list->at[i]);
         if (!vj_npy_read(equals + 1, &(*arrays)[i], why)) return vj_say(VJ_BAD_INPUT, equals + 1, "%s", why);
         char *name = (*arrays)[i].name = strndup(list->at[i], (size_t)(equals - list->at[i]));
         for (int32_t j = 0; j < i && name; j++)
             if (strcmp((*arrays)[j].name, name) == 0)
-                return vj_say(VJ_USAGE, NULL, "--input is given twice for '%s'", name);
+                return vj_say(VJ_USAGE, NULL, "%s is given twice for '%s'", option, name);
         if (!name) return vj_say(VJ_SYSTEM, NULL, "no memory");
     }
     return VJ_OK;
+}
+
+vj_status vj_read_inputs(const vj_command *command, vj_array **arrays) {
+    return vj_read_named(&command->inputs, "--input", arrays);
 }
 
 vj_status vj_job_prepare(const vj_command *command, vj_job *job, vj_array **inputs, int32_t *count) {

@@ -49,6 +49,10 @@ static vj_status import_once(vj_unit *u) {
                                        .fixed_batch = u->fixed_batch,
                                        .also_outputs = o->also_outputs,
                                        .also_output_count = o->also_output_count,
+                                       .fixed = o->fixed,
+                                       .fixed_count = o->fixed_count,
+                                       .offered = u->request->offered,
+                                       .offered_count = u->request->offered_count,
                                        .warn = warn,
                                        .warn_self = (void *)(uintptr_t)u->request};
     u->f = vj_import(u->arena, u->onnx, &options, &u->error);
@@ -64,7 +68,7 @@ vj_status vj_unit_import(vj_unit *u) {
         u->error = (vj_error){0};
         u->fixed_batch = batch_asked(u);
         status = import_once(u);
-        if (status != VJ_OK) {
+        if (status != VJ_OK && status != VJ_USAGE) { /* what is asked of the caller may make it work */
             u->error = first;
             u->fixed_batch = 0;
             status = first.status;
@@ -96,7 +100,7 @@ vj_status vj_unit_plan(vj_unit *u) {
         u->fixed_batch = batch_asked(u);
         status = vj_unit_import(u);
         if (status == VJ_OK) status = run_passes(u);
-        if (status != VJ_OK) {
+        if (status != VJ_OK && status != VJ_USAGE) {
             u->error = first;
             status = first.status;
         }

@@ -15,6 +15,12 @@ static vj_tensor_info info_of(const vj_func *f, const char *name, vj_value v) {
     return info;
 }
 
+const uint8_t *vj_required_value(const vj_unit *u, int32_t input, int64_t *bytes) {
+    const vj_const *value = u->f->required ? u->f->required[input] : NULL;
+    *bytes = value ? value->length : 0;
+    return value ? value->source->at + value->offset : NULL;
+}
+
 /* Far beyond any use, and small enough that n * bytes of any buffer fits 63 bits. */
 #define MAX_BATCH (INT64_C(1) << 20)
 

@@ -133,11 +133,21 @@ static bool weights_stand_apart(const emission *e) {
 
 /* Code */
 
+/* Of each input, as vj_object_abi has it. */
+static const uint8_t *const *required_values(vj_unit *u) {
+    const uint8_t **values = VJ_NEW_ARRAY(u->arena, const uint8_t *, u->f->input_count + 1);
+    int64_t bytes;
+    for (int32_t i = 0; i < u->f->input_count; i++)
+        values[i] = vj_required_value(u, i, &bytes);
+    return values;
+}
+
 static vj_status generate(emission *e, vj_emit_kind kind) {
     vj_unit *u = e->u;
     const vj_object_abi abi = {.prefix = e->prefix,
                                .model = vj_describe(u, stem_of(u->arena, u->request->path)),
-                               .weights = e->weights ? (const uint8_t *)e->weights + VJ_WEIGHTS_HEADER : NULL};
+                               .weights = e->weights ? (const uint8_t *)e->weights + VJ_WEIGHTS_HEADER : NULL,
+                               .required = required_values(u)};
     const vj_codegen_options options = {.target = u->target, .kind = kind, .abi = &abi, .threads = 1};
     vj_codegen_stats stats;
     return vj_generate(u->program, &options, &e->code, &stats, &u->error);
@@ -145,7 +155,8 @@ static vj_status generate(emission *e, vj_emit_kind kind) {
 
 static vj_status write_header(emission *e, const char *header, const char *object, const char *weights) {
     vj_unit *u = e->u;
-    const vj_header_facts facts = {.model = vj_describe(u, stem_of(u->arena, u->request->path)),
+    const vj_header_facts facts = {.required = required_values(u),
+                                   .model = vj_describe(u, stem_of(u->arena, u->request->path)),
                                    .prefix = e->prefix,
                                    .object = after_slash(object),
                                    .weights_file = weights ? after_slash(weights) : NULL,

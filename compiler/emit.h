@@ -27,8 +27,9 @@ void vj_new_files_drop(vj_new_files *files);
 /* emit_header.c */
 typedef struct vj_header_facts {
     const vj_model *model;
-    const char *prefix; /* of symbols; a C identifier */
-    const char *object; /* file names for the comment: the object, and its weights or NULL */
+    const uint8_t *const *required; /* of each input: the bytes that a run wants, or NULL */
+    const char *prefix;             /* of symbols; a C identifier */
+    const char *object;             /* file names for the comment: the object, and its weights or NULL */
     const char *weights_file;
     const char *header;
     const char *producer;

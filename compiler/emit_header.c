@@ -30,7 +30,25 @@ static bool grows_with_batch(const vj_tensor_info *t) {
     return false;
 }
 
-static void add_tensor_lines(vj_text *out, const char *label, const vj_tensor_info *tensors, int32_t count) {
+/* " = {2, 3}": a value that an input must have. */
+static void add_value(vj_text *out, const vj_tensor_info *t, const uint8_t *bytes) {
+    enum { SHOWN = 64 };
+    const vj_dtype dtype = (vj_dtype)t->dtype;
+    const int64_t size = vj_element_bytes(dtype), count = t->bytes_per_image / size;
+    vj_text_add(out, "; must be {");
+    for (int64_t i = 0; i < count && i < SHOWN; i++) {
+        int64_t exact = 0;
+        const double x = vj_element_of(dtype, bytes + i * size, &exact);
+        if (vj_dtype_is_float(dtype))
+            vj_text_add(out, "%s%.9g", i ? ", " : "", x);
+        else
+            vj_text_add(out, "%s%lld", i ? ", " : "", (long long)exact);
+    }
+    vj_text_add(out, "%s}", count > SHOWN ? ", ..." : "");
+}
+
+static void add_tensor_lines(vj_text *out, const char *label, const vj_tensor_info *tensors, int32_t count,
+                             const uint8_t *const *required) {
     for (int32_t i = 0; i < count; i++) {
         const vj_tensor_info *t = &tensors[i];
         vj_text_add(out, " * %-6s %d  %s  %s[", label, (int)i, for_comment(out->arena, t->name),
@@ -45,7 +63,9 @@ static void add_tensor_lines(vj_text *out, const char *label, const vj_tensor_in
             else
                 vj_text_add(out, "%lld n", dim);
         }
-        vj_text_add(out, "], dense, the last dim fastest\n");
+        vj_text_add(out, "], dense, the last dim fastest");
+        if (required && required[i]) add_value(out, t, required[i]);
+        vj_text_add(out, "\n");
     }
 }
 
@@ -58,8 +78,8 @@ static void add_opening(vj_text *out, const vj_header_facts *x) {
     vj_text_add(out, " * model     %s (%s)\n * hash      %016llx%016llx\n * CPU       %s\n",
                 for_comment(arena, x->source), for_comment(arena, x->producer), (unsigned long long)m->hash[1],
                 (unsigned long long)m->hash[0], for_comment(arena, m->cpu));
-    add_tensor_lines(out, "input", m->inputs, m->input_count);
-    add_tensor_lines(out, "output", m->outputs, m->output_count);
+    add_tensor_lines(out, "input", m->inputs, m->input_count, x->required);
+    add_tensor_lines(out, "output", m->outputs, m->output_count, NULL);
     vj_text_add(out, " *\n * All memory is the caller's: the context, the inputs and outputs (aligned to their "
                      "elements), the scratch "
                      "memory\n * (aligned to the alignment below)");

@@ -257,8 +257,12 @@ vj_status vj_graph_key(vj_unit *u) {
     for (int32_t i = 0; i < f->node_count && good; i++)
         if (!f->nodes[i].dead) good = feed_node(&h, &f->nodes[i]);
     for (int32_t i = 0; i < f->input_count; i++) {
+        int64_t bytes;
+        const uint8_t *value = vj_required_value(u, i, &bytes);
         feed_i64(&h, f->inputs[i]);
         feed_text(&h, f->values[f->inputs[i]].name);
+        feed_i64(&h, value ? bytes : -1);
+        feed(&h, value, (size_t)bytes);
     }
     for (int32_t i = 0; i < f->output_count; i++) {
         feed_i64(&h, f->outputs[i]);

@@ -38,7 +38,7 @@ vj_status vj_write_image(vj_unit *u, const vj_bytes *code, uint64_t entry, const
     const vj_model *model = vj_describe(u, u->program->name);
     size_t notes_bytes;
     const char *notes = vj_notes(u, &notes_bytes);
-    blob strings = {.arena = u->arena};
+    blob strings = {.arena = u->arena}, values = {.arena = u->arena};
     vj_image_header h = {.magic = VJ_IMAGE_MAGIC,
                          .version = VJ_IMAGE_VERSION,
                          .header_size = sizeof h,
@@ -64,11 +64,18 @@ vj_status vj_write_image(vj_unit *u, const vj_bytes *code, uint64_t entry, const
     vj_image_tensor *table = VJ_NEW_ARRAY(u->arena, vj_image_tensor, tensors ? tensors : 1);
     for (uint32_t i = 0; i < tensors; i++)
         table[i] = tensor_of(&strings, i < h.input_count ? &model->inputs[i] : &model->outputs[i - h.input_count]);
+    for (uint32_t i = 0; i < h.input_count; i++) {
+        int64_t value_bytes;
+        const uint8_t *value = vj_required_value(u, (int32_t)i, &value_bytes);
+        if (value) table[i].value = 1 + add(&values, value, (size_t)value_bytes);
+    }
     h.inputs = sizeof h;
     h.outputs = h.inputs + h.input_count * sizeof *table;
     h.notes = h.outputs + h.output_count * sizeof *table;
     h.notes_bytes = notes_bytes;
-    h.strings = h.notes + h.notes_bytes;
+    h.values = h.notes + h.notes_bytes;
+    h.values_bytes = (uint64_t)values.count;
+    h.strings = h.values + h.values_bytes;
     h.strings_bytes = (uint64_t)strings.count;
     h.code = (uint64_t)vj_round_up((int64_t)(h.strings + h.strings_bytes), VJ_IMAGE_CODE_ALIGN);
     h.code_bytes = code->size;
@@ -77,6 +84,7 @@ vj_status vj_write_image(vj_unit *u, const vj_bytes *code, uint64_t entry, const
     if (!out) return vj_fail(&u->error, VJ_SYSTEM, "no memory for an image of %llu bytes", (unsigned long long)h.bytes);
     memcpy(out + h.inputs, table, tensors * sizeof *table);
     memcpy(out + h.notes, notes, h.notes_bytes);
+    if (h.values_bytes) memcpy(out + h.values, values.at, h.values_bytes);
     memcpy(out + h.strings, strings.at, h.strings_bytes);
     memcpy(out + h.code, code->at, code->size);
     memcpy(out, &h, sizeof h);

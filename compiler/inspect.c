@@ -40,7 +40,11 @@ static vj_status inspect(vj_unit *u, void *self) {
     add_external(&text, &u->facts);
     add_metadata(&text, &u->facts);
     if (status != VJ_OK) {
-        vj_text_add(&text, "%-11s %s\n", status == VJ_UNSUPPORTED ? "unsupported" : "bad", why.text);
+        vj_text_add(&text, "%-11s %s\n",
+                    status == VJ_UNSUPPORTED ? "unsupported"
+                    : status == VJ_USAGE     ? "wanted"
+                                             : "bad",
+                    why.text);
         if (why.hint[0]) vj_text_add(&text, "%-11s %s\n", "hint", why.hint);
     }
     return hand_out(u, text.at, self);

@@ -67,6 +67,15 @@ static void add_plan(vj_text *out, vj_unit *u) {
     vj_text_add(out, "%-11s %s\n", "CPU", u->target->name);
 }
 
+/* Inputs whose value is a part of the program. */
+static void add_required(vj_text *out, vj_unit *u) {
+    int64_t bytes;
+    for (int32_t i = 0; u->f && i < u->f->input_count; i++)
+        if (vj_required_value(u, i, &bytes))
+            vj_text_add(out, "%-11s %s  its value decides shapes\n", "fixed",
+                        shown(out->arena, u->f->values[u->f->inputs[i]].name));
+}
+
 char *vj_introduction(vj_unit *u) {
     const vj_model_facts *facts = &u->facts;
     vj_arena *arena = u->arena;
@@ -76,6 +85,7 @@ char *vj_introduction(vj_unit *u) {
                 facts->producer && *facts->producer ? ", " : "", (long long)facts->opset, (int)facts->node_count);
     add_tensors(&text, "input", facts->inputs, facts->input_count);
     add_tensors(&text, "output", facts->outputs, facts->output_count);
+    add_required(&text, u);
     vj_text_add(&text, "%-11s %s (%sB)\n", "parameters", grouped(arena, facts->parameters),
                 scaled(arena, (double)facts->parameter_bytes, ""));
     if (u->program) add_plan(&text, u);

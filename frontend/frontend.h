@@ -17,6 +17,10 @@ typedef struct vj_import_options {
     int64_t fixed_batch;             /* 0: an open batch stays N; else it becomes this constant */
     const char *const *also_outputs; /* value names that become outputs too */
     int32_t also_output_count;
+    const vj_fixed_input *fixed; /* inputs that become constants; they stay inputs, with vj_func.required */
+    int32_t fixed_count;
+    const vj_fixed_input *offered; /* the same, for those alone whose value decides a shape */
+    int32_t offered_count;
     void (*warn)(void *self, const char *text); /* may be NULL */
     void *warn_self;
 } vj_import_options;

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static bool check_versions(vj_importer *im) {
+static bool check_versions(vj_importer *im, bool warn) {
     const vj_onnx *onnx = im->onnx;
     if (!onnx->opset) return vj_stop(im, VJ_BAD_INPUT, "names no opset of the default domain");
     if (onnx->opset < VJ_OPSET_OLDEST) {
@@ -12,7 +12,7 @@ static bool check_versions(vj_importer *im) {
         vj_hint(im->error, "export the model again with a newer opset, 17 for example");
         return false;
     }
-    if (im->options && im->options->warn && onnx->opset > VJ_OPSET_NEWEST)
+    if (warn && im->options && im->options->warn && onnx->opset > VJ_OPSET_NEWEST)
         im->options->warn(im->options->warn_self,
                           vj_sprintf(im->arena,
                                      "%s: opset %lld is newer than %d, the newest known: its ops are taken as they "
@@ -98,7 +98,7 @@ static bool add_outputs(vj_importer *im) {
 
 static bool import_graph(vj_importer *im) {
     const Onnx__GraphProto *g = im->onnx->graph;
-    if (!check_versions(im) || !vj_check_support(im) || !vj_bind_inputs(im)) return false;
+    if (!vj_check_support(im) || !vj_bind_inputs(im)) return false;
     for (size_t i = 0; i < g->n_node; i++)
         if (!import_node(im, g->node[i])) return false;
     return add_outputs(im);
@@ -106,10 +106,16 @@ static bool import_graph(vj_importer *im) {
 
 vj_func *vj_import(vj_arena *arena, vj_onnx *onnx, const vj_import_options *options, vj_error *error) {
     const Onnx__GraphProto *g = onnx->graph;
-    vj_importer im = {.arena = arena, .onnx = onnx, .options = options, .error = error};
-    im.f = vj_func_new(arena, "main");
-    im.names = vj_bindings_new(arena, g->n_node + g->n_initializer + g->n_input);
-    if (!import_graph(&im)) return NULL;
+    bool *taken = VJ_NEW_ARRAY(arena, bool, options ? options->offered_count + 1 : 1);
+    vj_importer im;
+    int32_t restarts = 0;
+    for (bool done = false; !done;) {
+        im = (vj_importer){.arena = arena, .onnx = onnx, .options = options, .error = error, .taken = taken};
+        im.f = vj_func_new(arena, "main");
+        im.names = vj_bindings_new(arena, g->n_node + g->n_initializer + g->n_input);
+        done = check_versions(&im, restarts == 0) && import_graph(&im);
+        if (!done && !vj_import_again(&im, &restarts)) return NULL;
+    }
     vj_compact(im.f);
     return vj_verify(im.f, error) ? im.f : NULL;
 }

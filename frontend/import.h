@@ -66,6 +66,8 @@ struct vj_importer {
     uint8_t *fold_state; /* fold.c, of each value */
     vj_tensor **folded;
     int32_t fold_capacity;
+    bool *taken; /* of the values offered: those that are constants now */
+    bool again;  /* more of them were taken: the import starts anew */
     /* the current node */
     const Onnx__NodeProto *node;
     const vj_import_row *row;
@@ -82,6 +84,18 @@ bool vj_check_support(vj_importer *im);
 /* inputs.c */
 bool vj_bind_inputs(vj_importer *im);
 bool vj_check_output_type(vj_importer *im, const Onnx__ValueInfoProto *info, vj_value value);
+
+/* fixed.c - inputs that are specialised by value */
+
+/* The value that the input must have; NULL: any. */
+const vj_fixed_input *vj_fixed_value(const vj_importer *im, const char *name);
+bool vj_check_fixed_names(vj_importer *im);
+bool vj_bind_fixed_input(vj_importer *im, const vj_fixed_input *value, const Onnx__TensorTypeProto *type);
+/* Stops because the operand must be known and is not: `what` names it ("axes"). Where it follows from small inputs, the
+ * error asks for their value, or those on offer are taken and the import begins again. Always false. */
+bool vj_stop_unknown(vj_importer *im, int32_t operand, const char *what);
+/* Did an import fail for want of values that it has taken now? */
+bool vj_import_again(vj_importer *im, int32_t *restarts);
 
 /* operands.c - the current node's operands, attributes and results */
 

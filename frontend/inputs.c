@@ -77,6 +77,8 @@ static bool bind_input(vj_importer *im, const Onnx__ValueInfoProto *info) {
     if (type.dtype == VJ_NO_DTYPE)
         return vj_stop(im, VJ_UNSUPPORTED, "input '%.100s' has element type %s, which is not supported", name,
                        vj_onnx_dtype_name(t->elem_type));
+    const vj_fixed_input *fixed = vj_fixed_value(im, name);
+    if (fixed) return vj_bind_fixed_input(im, fixed, t);
     const vj_shape *given = given_shape(im, name);
     size_t rank = t->shape ? t->shape->n_dim : given ? (size_t)given->rank : 0;
     if (!t->shape && !given) {
@@ -125,6 +127,7 @@ bool vj_bind_inputs(vj_importer *im) {
             found = strcmp(vj_text_of(g->input[j]->name), im->options->shapes[i].name) == 0;
         if (!found) return vj_stop(im, VJ_USAGE, "there is no input '%.100s'", im->options->shapes[i].name);
     }
+    if (!vj_check_fixed_names(im)) return false;
     for (size_t i = 0; i < g->n_input; i++) {
         /* Old models list initializers as inputs too; their data is the default, and vitjit takes it. */
         const vj_binding *known = vj_bindings_find(im->names, vj_text_of(g->input[i]->name));

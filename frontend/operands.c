@@ -105,7 +105,7 @@ const vj_known *vj_known_list(vj_importer *im, int32_t i, const char *what) {
     const vj_known *k = vj_known_operand(im, i);
     if (!vj_going(im)) return NULL;
     if (!k) {
-        vj_stop(im, VJ_UNSUPPORTED, "its %s are known only while it runs", what);
+        vj_stop_unknown(im, i, what);
         return NULL;
     }
     if (k->rank > 1 || vj_dtype_is_float(k->dtype)) {

@@ -84,7 +84,8 @@ bool vj_build_range(vj_importer *im) {
     for (int32_t i = 0; i < 3; i++) {
         const vj_known *k = vj_known_operand(im, i);
         if (!vj_going(im)) return false;
-        if (!k || k->count != 1 || k->at[0].a) return vj_stop(im, VJ_UNSUPPORTED, "its bounds are not constant");
+        if (!k) return vj_stop_unknown(im, i, "bounds");
+        if (k->count != 1 || k->at[0].a) return vj_stop(im, VJ_UNSUPPORTED, "its bounds are not constant");
         if (i && k->dtype != dtype) return vj_stop(im, VJ_BAD_INPUT, "its bounds differ in type");
         dtype = k->dtype;
         at[i] = k->at[0].b;

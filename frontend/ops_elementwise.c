@@ -11,8 +11,13 @@ bool vj_build_identity(vj_importer *im) { return vj_bind(im, 0, vj_operand(im, 0
 
 bool vj_build_dropout(vj_importer *im) {
     const vj_known *training = vj_known_operand(im, 2);
-    if (vj_has_operand(im, 2) && (!training || training->count != 1 || training->at[0].b))
-        return vj_stop(im, VJ_UNSUPPORTED, "is in training mode");
+    if (vj_has_operand(im, 2) && !training) return vj_stop_unknown(im, 2, "training mode");
+    if (training && training->count == 1 && training->at[0].b) {
+        const vj_known *ratio = vj_known_operand(im, 1);
+        if (!ratio && vj_has_operand(im, 1)) return vj_stop_unknown(im, 1, "ratio");
+        if (!ratio || ratio->count != 1 || (vj_dtype_is_float(ratio->dtype) ? ratio->at[0].f : 1) != 0)
+            return vj_stop(im, VJ_UNSUPPORTED, "is in training mode and draws random numbers");
+    }
     vj_value x = vj_operand(im, 0);
     if (!vj_going(im)) return false;
     if (vj_result_is_used(im, 1)) { /* nothing is dropped */

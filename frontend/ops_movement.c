@@ -264,12 +264,14 @@ vj_value vj_emit_rows(vj_importer *im, vj_value x, const int64_t *rows, int64_t 
 
 static bool scalar_constant(vj_importer *im, int32_t i, double *number) {
     if (!vj_has_operand(im, i)) return true;
-    vj_value v = vj_operand(im, i);
-    int64_t count;
+    const vj_tensor *t = vj_fold(im, vj_operand(im, i));
     if (!vj_going(im)) return false;
-    if (!vj_is_const(im->f, v) || !vj_type_elements(im->f, type_of(im, v), &count) || count != 1)
-        return vj_stop(im, VJ_UNSUPPORTED, "its value is not one constant");
-    return vj_const_read_f64(im->f, v, 0, 1, number, im->error);
+    if (!t) return vj_stop_unknown(im, i, "value");
+    if (t->count != 1) return vj_stop(im, VJ_BAD_INPUT, "its value is not one number");
+    *number = t->f ? t->f[0] : (double)t->i[0];
+    if (t->i && (t->i[0] > INT64_C(1) << 53 || t->i[0] < -(INT64_C(1) << 53)))
+        return vj_stop(im, VJ_UNSUPPORTED, "its value has more than 53 bits");
+    return true;
 }
 
 bool vj_build_pad(vj_importer *im) {

@@ -185,8 +185,10 @@ static const double *known_floats(vj_importer *im, int32_t i, int32_t count, con
     vj_value v = vj_operand(im, i);
     const vj_tensor *t = vj_fold(im, v);
     if (!vj_going(im)) return NULL;
-    if (!t || !t->f)
-        vj_stop(im, VJ_UNSUPPORTED, "its %s are known only while it runs", what);
+    if (!t)
+        vj_stop_unknown(im, i, what);
+    else if (!t->f)
+        vj_stop(im, VJ_BAD_INPUT, "its %s are no floats", what);
     else if (t->type.rank != 1 || t->count != count)
         vj_stop(im, VJ_BAD_INPUT, "has %lld %s for %d axes", (long long)t->count, what, count);
     else

@@ -45,6 +45,19 @@ typedef struct vj_shape {
     int64_t dims[VJ_MODEL_MAX_RANK];
 } vj_shape;
 
+/* A value for an input, dense and in the machine's byte order: it becomes part of the program. Wanted where a value
+ * decides shapes (axes of a reduction, a target of Reshape, pads); compiling says which inputs those are. The input stays
+ * one of the model's: it is bound like any other, and a run with another value is refused. At most VJ_FIXED_BYTES. */
+typedef struct vj_fixed_input {
+    const char *name;
+    vj_dtype dtype;
+    int32_t rank;
+    int64_t dims[VJ_MODEL_MAX_RANK];
+    const void *data;
+    size_t bytes;
+} vj_fixed_input;
+#define VJ_FIXED_BYTES 65536
+
 typedef enum vj_log_level { VJ_LOG_ERROR, VJ_LOG_WARNING, VJ_LOG_INFO } vj_log_level;
 
 /* Options of compilation and of running. Set by vj_options_init, then change what you need. Strings and arrays are
@@ -65,6 +78,8 @@ typedef struct vj_options {
     void *log_self;
     int32_t (*cancel)(void *self); /* NULL, or asked between steps of compilation: nonzero stops it with VJ_SYSTEM */
     void *cancel_self;
+    const vj_fixed_input *fixed; /* another value of these inputs is another program; packed weights are shared */
+    int32_t fixed_count;
 } vj_options;
 
 void vj_options_init(vj_options *options);
@@ -89,6 +104,9 @@ vj_dtype vj_input_dtype(const vj_model *model, int32_t i);
 vj_dtype vj_output_dtype(const vj_model *model, int32_t i);
 int32_t vj_input_shape(const vj_model *model, int32_t i, int64_t n, int64_t dims[VJ_MODEL_MAX_RANK]); /* the rank */
 int32_t vj_output_shape_of(const vj_model *model, int32_t i, int64_t n, int64_t dims[VJ_MODEL_MAX_RANK]);
+
+/* The value that input i must have, as vj_options.fixed gave it (bytes of its shape); NULL: any. The model's. */
+const void *vj_input_fixed_value(const vj_model *model, int32_t i);
 
 /* Memory, known before the first run: bytes of packed weights (shared by all sessions and processes) and of the arena
  * that one session needs for a batch of n. */

@@ -14,6 +14,9 @@ typedef struct vj_compile_request {
     size_t bytes_size;
     const vj_options *options;
     int64_t fixed_batch; /* the batch to bake in when the graph cannot stay generic in it; 0: 1 */
+    /* Values of inputs that may be taken where a shape needs one; those that are not needed stay open. */
+    const vj_fixed_input *offered;
+    int32_t offered_count;
     /* for tools */
     const char *print_after, *stop_after; /* as in passes.h; dumps go to stderr */
     const char *const *disabled_passes;

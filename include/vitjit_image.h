@@ -11,14 +11,14 @@
 #include "vitjit_model.h"
 
 #define VJ_IMAGE_MAGIC      0x31474d494a5456ULL /* "VTJIMG1" */
-#define VJ_IMAGE_VERSION    1
+#define VJ_IMAGE_VERSION    2
 #define VJ_IMAGE_CODE_ALIGN 4096
 
 typedef struct vj_image_tensor {
     uint32_t name; /* offset in the string table */
     int32_t dtype;
     int32_t rank;
-    int32_t reserved;
+    uint32_t value; /* 0, or 1 more than the offset in the values of what an input must be: bytes_per_image bytes */
     int64_t dims[VJ_MODEL_MAX_RANK]; /* as in vj_tensor_info */
     int64_t bytes_per_image;
 } vj_image_tensor;
@@ -43,6 +43,7 @@ typedef struct vj_image_header {
     uint32_t input_count, output_count;
     uint64_t inputs, outputs;        /* offsets of vj_image_tensor arrays */
     uint64_t notes, notes_bytes;     /* the introduction, 0, the model's metadata as a JSON object, 0 */
+    uint64_t values, values_bytes;   /* what inputs must be */
     uint64_t strings, strings_bytes; /* the last byte is 0 */
     uint64_t code, code_bytes;
     uint64_t

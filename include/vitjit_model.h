@@ -105,7 +105,8 @@ enum {
     VJ_RUN_OK = 0,
     VJ_RUN_BAD_ARGUMENT = 1, /* a null pointer, n < 1 or n > max_batch, a misaligned pointer */
     VJ_RUN_BAD_WEIGHTS = 2,  /* not this model's packed weights, or truncated */
-    VJ_RUN_BAD_CPU = 3       /* the CPU lacks what the code needs */
+    VJ_RUN_BAD_CPU = 3,      /* the CPU lacks what the code needs */
+    VJ_RUN_BAD_VALUE = 4     /* an input has another value than the one that the code was made for */
 };
 
 #ifdef __cplusplus

@@ -85,7 +85,7 @@ static double made_element(const vj_const *constant, vj_dtype dtype, int64_t i) 
 }
 
 /* One stored element; integers keep all their bits in *exact. */
-static double decode(vj_dtype dtype, const uint8_t *at, int64_t *exact) {
+double vj_element_of(vj_dtype dtype, const uint8_t *at, int64_t *exact) {
     union {
         float f32;
         double f64;
@@ -169,7 +169,7 @@ static bool read_elements(const vj_func *f, vj_value v, int64_t first, int64_t c
         if (!vj_const_read_bytes(f, v, (first + done) * size, part * size, block, error)) return false;
         for (int64_t i = 0; i < part; i++) {
             int64_t exact = 0;
-            double x = decode(dtype, block + i * size, &exact);
+            double x = vj_element_of(dtype, block + i * size, &exact);
             deliver(to, done + i, x, is_exact, exact);
         }
         done += part;

@@ -123,7 +123,8 @@ typedef struct vj_func {
     int32_t output_count, output_capacity;
     vj_symbol *symbols; /* [VJ_SYM_FIRST_DATA + i] */
     int32_t symbol_count, symbol_capacity;
-    bool batch_is_open; /* some dim has N */
+    const vj_const **required; /* NULL, or of each input the value that the function was specialised for, or NULL */
+    bool batch_is_open;        /* some dim has N */
 } vj_func;
 
 /* type.c */
@@ -208,6 +209,8 @@ bool vj_const_read_i64(const vj_func *f, vj_value v, int64_t first, int64_t coun
 /* The raw bytes of the constant, as stored. */
 bool vj_const_read_bytes(const vj_func *f, vj_value v, int64_t offset, int64_t length, void *out,
                          vj_error *error) VJ_MUST_USE;
+/* One stored element; *exact is set for integers and booleans. */
+double vj_element_of(vj_dtype dtype, const uint8_t *at, int64_t *exact);
 /* A constant of bytes in the arena, from host data: doubles, or (when floats is NULL) integers. */
 void vj_const_from_host(vj_arena *arena, vj_dtype dtype, int64_t count, const double *floats, const int64_t *ints,
                         vj_const *constant);

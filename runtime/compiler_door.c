@@ -153,6 +153,14 @@ static vj_status take_options(const vj_options *given, vj_options *options) {
         if (!options->shapes[i].name || options->shapes[i].rank < 0 || options->shapes[i].rank > VJ_MODEL_MAX_RANK)
             return vj_error_set(VJ_USAGE, "vj_options: shape %d has no name or a rank outside 0 to %d", i,
                                 VJ_MODEL_MAX_RANK);
+    if (options->fixed_count < 0 || (options->fixed_count && !options->fixed))
+        return vj_error_set(VJ_USAGE, "vj_options: a count below 0, or a list that is missing");
+    for (int32_t i = 0; i < options->fixed_count; i++) {
+        const vj_fixed_input *v = &options->fixed[i];
+        if (!v->name || v->rank < 0 || v->rank > VJ_MODEL_MAX_RANK || (!v->data && v->bytes))
+            return vj_error_set(VJ_USAGE, "vj_options: value %d has no name, no data or a rank outside 0 to %d", i,
+                                VJ_MODEL_MAX_RANK);
+    }
     if (options->scheduler && (options->scheduler->parts < 1 || !options->scheduler->run))
         return vj_error_set(VJ_USAGE, "vj_options: a scheduler needs `run` and at least one part");
     return VJ_OK;

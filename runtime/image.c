@@ -9,6 +9,11 @@ static bool inside(uint64_t offset, uint64_t length, uint64_t size) {
     return offset <= size && length <= size - offset;
 }
 
+/* Are the bytes of a value that an input must have there? */
+static bool value_is_sound(const vj_image_header *h, const vj_image_tensor *t) {
+    return t->value == 0 || inside(t->value - 1, (uint64_t)t->bytes_per_image, h->values_bytes);
+}
+
 static bool tensors_are_sound(const vj_image_header *h, uint64_t at, uint32_t count) {
     if (count > 4096 || at % 8 != 0 || !inside(at, (uint64_t)count * sizeof(vj_image_tensor), h->bytes)) return false;
     const vj_image_tensor *t = (const vj_image_tensor *)(const void *)((const char *)h + at);
@@ -24,6 +29,7 @@ static bool tensors_are_sound(const vj_image_header *h, uint64_t at, uint32_t co
         }
         int64_t whole;
         if (bytes != t->bytes_per_image || __builtin_mul_overflow(bytes, h->max_batch, &whole)) return false;
+        if (!value_is_sound(h, t)) return false;
     }
     return true;
 }
@@ -40,6 +46,7 @@ static bool layout_is_sound(const vj_image_header *h, size_t bytes) {
     if (h->model_name >= h->strings_bytes || h->compiler >= h->strings_bytes || h->cpu >= h->strings_bytes)
         return false;
     if (!inside(h->notes, h->notes_bytes, bytes)) return false;
+    if (!inside(h->values, h->values_bytes, bytes)) return false;
     if (h->notes_bytes && ((const char *)h)[h->notes + h->notes_bytes - 1] != 0) return false;
     if (h->code % VJ_IMAGE_CODE_ALIGN != 0 || h->code_bytes == 0 || !inside(h->code, h->code_bytes, bytes))
         return false;

@@ -10,6 +10,18 @@ static void mix_text(XXH3_state_t *state, const char *text) {
     XXH3_128bits_update(state, text ? text : "", strlen(text ? text : "") + 1);
 }
 
+static void mix_values(XXH3_state_t *state, const vj_fixed_input *values, int32_t count) {
+    XXH3_128bits_update(state, &count, sizeof count);
+    for (int32_t i = 0; i < count; i++) {
+        const vj_fixed_input *v = &values[i];
+        const uint64_t facts[] = {(uint64_t)v->dtype, (uint64_t)v->rank, v->bytes};
+        mix_text(state, v->name);
+        XXH3_128bits_update(state, facts, sizeof facts);
+        XXH3_128bits_update(state, v->dims, sizeof(int64_t) * (size_t)v->rank);
+        XXH3_128bits_update(state, v->data, v->bytes);
+    }
+}
+
 vj_status vj_file_key(const vj_compile_request *request, vj_key *key) {
     vj_key content;
     vj_status status = request->bytes ? vj_digest_memory(request->bytes, request->bytes_size, &content)
@@ -40,6 +52,8 @@ vj_status vj_file_key(const vj_compile_request *request, vj_key *key) {
     for (int32_t i = 0; i < o->also_output_count; i++)
         mix_text(&state, o->also_outputs[i]);
     mix_text(&state, "/");
+    mix_values(&state, o->fixed, o->fixed_count);
+    mix_values(&state, request->offered, request->offered_count);
     for (int32_t i = 0; i < request->disabled_pass_count; i++)
         mix_text(&state, request->disabled_passes[i]);
     *key = key_from(XXH3_128bits_digest(&state));

@@ -23,6 +23,11 @@ static vj_status fill(vj_model_state *s) {
     if (!s->tensors) return vj_error_set(VJ_SYSTEM, "out of memory");
     fill_tensors(h, h->inputs, h->input_count, s->tensors);
     fill_tensors(h, h->outputs, h->output_count, s->tensors + h->input_count);
+    s->required = calloc((size_t)h->input_count + 1, sizeof *s->required);
+    if (!s->required) return vj_error_set(VJ_SYSTEM, "out of memory");
+    const vj_image_tensor *inputs = (const vj_image_tensor *)(const void *)((const char *)h + h->inputs);
+    for (uint32_t i = 0; i < h->input_count; i++)
+        if (inputs[i].value) s->required[i] = (const char *)h + h->values + inputs[i].value - 1;
     const char *strings = (const char *)h + h->strings;
     s->model = (vj_model){.abi = VJ_MODEL_ABI,
                           .header_size = sizeof(vj_model),
@@ -106,6 +111,7 @@ void vj_model_free(vj_model *model) {
     vj_weights_unmap(&s->weights);
     free(s->gaps);
     free(s->tensors);
+    free(s->required);
     free(s->image);
     free(s);
 }
@@ -133,6 +139,10 @@ int32_t vj_input_find(const vj_model *model, const char *name) {
     for (int32_t i = 0; name && i < vj_input_count(model); i++)
         if (strcmp(model->inputs[i].name, name) == 0) return i;
     return -1;
+}
+
+const void *vj_input_fixed_value(const vj_model *model, int32_t i) {
+    return input_of(model, i) ? vj_state(model)->required[i] : NULL;
 }
 
 static int32_t shape_for(const vj_tensor_info *t, int64_t n, int64_t dims[VJ_MODEL_MAX_RANK]) {

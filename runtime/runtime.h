@@ -58,6 +58,7 @@ typedef struct vj_model_state {
     void *image; /* malloc'ed; names and tables point into it */
     size_t image_bytes;
     vj_tensor_info *tensors; /* inputs, then outputs */
+    const void **required;   /* of each input: what it must be, or NULL */
     void *code;
     size_t code_bytes;
     vj_phase_fn phase;

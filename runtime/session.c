@@ -265,6 +265,11 @@ static vj_status all_bound(const vj_session *x) {
         if (x->batch[i] > 0 && x->batch[i] != x->n)
             return vj_error_set(VJ_BAD_INPUT, "input '%s' has a batch of %lld, another has %lld", model->inputs[i].name,
                                 (long long)x->batch[i], (long long)x->n);
+        if (x->s->required[i] && memcmp(x->inputs[i], x->s->required[i], (size_t)model->inputs[i].bytes_per_image) != 0)
+            return vj_error_set(VJ_BAD_INPUT,
+                                "input '%s' has another value than the one that the model was compiled for: it decides "
+                                "a shape",
+                                model->inputs[i].name);
     }
     for (int32_t i = 0; i < model->output_count; i++)
         if (!x->outputs[i]) return vj_error_set(VJ_USAGE, "output '%s' is not bound", model->outputs[i].name);

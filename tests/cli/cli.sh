@@ -406,5 +406,68 @@ part_disk() {
     done
 }
 
+# inputs whose value decides shapes
+part_fixed() {
+    mkdir out
+    a=$data/asked
+    run 0 "$a.onnx" --input "x=$a.x.npy" --input "target=$a.target.npy" --input "axes=$a.axes.npy" --output out
+    silent
+    cmp -s out/y.npy "$a.y.npy" || fail "y.npy is not numpy's"
+    cmp -s out/s.npy "$a.s.npy" || fail "s.npy is not numpy's"
+    # another value is another program
+    run 0 "$a.onnx" --input "x=$a.x.npy" --input "target=$a.target2.npy" --input "axes=$a.axes2.npy" --output out
+    cmp -s out/y.npy "$a.y2.npy" || fail "y.npy is not numpy's for the second target"
+    cmp -s out/s.npy "$a.s2.npy" || fail "s.npy is not numpy's for the second axes"
+    bad 1 "$a.onnx"
+    says "the input 'target' decides a shape"
+    says "--fix target=x.npy"
+    bad 1 "$a.onnx" --fix "target=$a.target.npy"
+    says "node 'total'"
+    says "--fix axes=x.npy"
+    run 0 "$a.onnx" --inspect
+    prints "--fix target=x.npy"
+    run 0 "$a.onnx" --fix "target=$a.target.npy" --fix "axes=$a.axes.npy"
+    prints "fixed       target"
+    prints "output y  f32[2,12]"
+    run 0 "$a.onnx" --fix "target=$a.target.npy" --fix "axes=$a.axes.npy" --input "x=$a.x.npy" --output out
+    cmp -s out/y.npy "$a.y.npy" || fail "y.npy is not numpy's with --fix"
+    bad 2 "$a.onnx" --fix "target=$a.target.npy" --fix "axes=$a.axes.npy" --input "x=$a.x.npy" --input "target=$a.target2.npy" --output out
+    says "input 'target' has another value"
+    bad 1 "$a.onnx" --fix "q=$a.target.npy"
+    says "there is no input 'q'"
+    bad 1 "$a.onnx" --fix "target=$a.x.npy"
+    bad 1 "$a.onnx" --fix "axes=$a.target.npy"
+    says "has another shape"
+    bad 1 "$a.onnx" --fix target
+    bad 3 "$data/computed.onnx" --quiet
+    says "node 'best'"
+    says "known only while it runs, from the data of 'x'"
+    # an object says the value, and refuses another
+    bad 1 "$a.onnx" --emit-obj
+    run 0 "$a.onnx" --fix "target=$a.target.npy" --fix "axes=$a.axes.npy" --emit-obj
+    command="the header and the object of asked.onnx"
+    grep -qF 'target  i64[2], dense, the last dim fastest; must be {1, 6}' asked.h || fail "asked.h does not say the value"
+    cat >main.c <<'END'
+#include <stdlib.h>
+#include "asked.h"
+int main(void) {
+    static float x[24], y[24], s[2];
+    int64_t target[2] = {1, 6}, axes[1] = {1};
+    const void *in[] = {x, target, axes};
+    void *out[] = {y, s};
+    for (int i = 0; i < 24; i++) x[i] = (float)i;
+    asked_context c;
+    void *scratch = aligned_alloc(ASKED_ALIGNMENT, (ASKED_SCRATCH_BYTES(1, 1) / ASKED_ALIGNMENT + 1) * ASKED_ALIGNMENT);
+    if (asked_init(&c, NULL, 0) || asked_run(&c, 1, in, out, scratch)) return 1;
+    if (s[0] != 66 || s[1] != 210) return 2;
+    target[1] = 12;
+    return asked_run(&c, 1, in, out, scratch) == VJ_RUN_BAD_VALUE ? 0 : 3;
+}
+END
+    "${CC:-cc}" -o main main.c asked.o -lm && ./main
+    status=$?
+    [ "$status" -eq 0 ] || fail "a program with asked.o ends with $status"
+}
+
 "part_$part"
 exit "$failed"

@@ -58,6 +58,15 @@ def main():
     save("cut", [node("Slice", ["x", "from", "to", "axis"], ["y"])], [value("x", F, "batch", 3)], [value("y", F, 1, 3)], one)
     save("rows", [node("Relu", ["x"], ["y"])], [value("x", F, "batch", 7)], [value("y", F, "batch", 7)])
 
+    # shapes that inputs decide: a target of Reshape, computed from one; axes of a sum; a k that follows from data
+    two = helper.make_tensor("two", I, [1], [2])
+    save("asked", [node("Mul", ["target", "two"], ["twice"]), node("Reshape", ["x", "twice"], ["y"], name="fold"),
+                   node("ReduceSum", ["y", "axes"], ["s"], name="total")],
+         [value("x", F, 4, 6), value("target", I, "rank"), value("axes", I, 1)], [value("y", F, None, None), value("s", F, None, None)], [two])
+    save("computed", [node("ReduceMax", ["x"], ["m"], keepdims=0), node("Cast", ["m"], ["c"], to=I),
+                      node("Reshape", ["c", "one"], ["k"]), node("TopK", ["x", "k"], ["y", ""], name="best")],
+         [value("x", F, 4, 64)], [value("y", F, 4, None)], [helper.make_tensor("one", I, [1], [1])])
+
     random = np.random.default_rng(5)
     a, b = (random.standard_normal((4, 3), dtype=np.float32) for _ in range(2))
     big = random.standard_normal((2, 3, 5, 6), dtype=np.float32)
@@ -65,6 +74,11 @@ def main():
                         ("pair.z3", b[:3]), ("pair.product", a * b), ("open.x", big), ("open.y", np.maximum(big, 0)),
                         ("double", a.astype("f8")), ("fortran", np.asfortranarray(a)), ("big_endian", a.astype(">f4"))):
         np.save(os.path.join(HERE, name + ".npy"), array)
+    x = np.arange(24, dtype=np.float32).reshape(4, 6)
+    for name, array in (("x", x), ("target", np.array([1, 6])), ("y", x.reshape(2, 12)), ("axes", np.array([1])),
+                        ("s", x.reshape(2, 12).sum(1, keepdims=True)), ("target2", np.array([6, 1])),
+                        ("y2", x.reshape(12, 2)), ("axes2", np.array([-2])), ("s2", x.reshape(12, 2).sum(0, keepdims=True))):
+        np.save(os.path.join(HERE, f"asked.{name}.npy"), array)
 
 
 if __name__ == "__main__":

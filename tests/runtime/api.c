@@ -142,6 +142,50 @@ static void options_have_versions(void **state) {
     vj_model_free(m);
 }
 
+/* y = x reshaped to 2 * target, s = y summed over axes: both are inputs, and decide shapes. */
+static void inputs_that_decide_shapes_are_fixed(void **state) {
+    (void)state;
+    vj_model *m = NULL;
+    vj_options o;
+    const int64_t target[2] = {1, 6}, other[2] = {6, 1}, axes[1] = {1};
+    vj_fixed_input fixed[2] = {{"target", VJ_I64, 1, {2}, target, sizeof target},
+                               {"axes", VJ_I64, 1, {1}, axes, sizeof axes}};
+    vj_options_init(&o);
+    o.cache = "";
+    assert_int_equal(vj_compile_file(data_file("../../cli/data/asked.onnx"), &o, &m), VJ_USAGE);
+    assert_non_null(strstr(vj_error_message(), "'target'"));
+    o.fixed_count = 2;
+    assert_int_equal(vj_compile_file(data_file("../../cli/data/asked.onnx"), &o, &m), VJ_USAGE);
+    o.fixed = fixed;
+    fixed[0].bytes--;
+    assert_int_equal(vj_compile_file(data_file("../../cli/data/asked.onnx"), &o, &m), VJ_USAGE);
+    fixed[0].bytes++;
+    assert_int_equal(vj_compile_file(data_file("../../cli/data/asked.onnx"), &o, &m), VJ_OK);
+    assert_int_equal(vj_input_count(m), 3);
+    assert_null(vj_input_fixed_value(m, 0));
+    assert_null(vj_input_fixed_value(m, 3));
+    assert_null(vj_input_fixed_value(NULL, 0));
+    assert_memory_equal(vj_input_fixed_value(m, 1), target, sizeof target);
+    float x[24], y[24], s[2];
+    for (int i = 0; i < 24; i++)
+        x[i] = (float)i;
+    vj_session *session;
+    assert_int_equal(vj_session_create(m, &session), VJ_OK);
+    assert_int_equal(vj_bind_input(session, "x", x, sizeof x, VJ_F32, (int64_t[]){4, 6}, 2), VJ_OK);
+    assert_int_equal(vj_bind_input(session, "target", target, sizeof target, VJ_I64, (int64_t[]){2}, 1), VJ_OK);
+    assert_int_equal(vj_bind_input(session, "axes", axes, sizeof axes, VJ_I64, (int64_t[]){1}, 1), VJ_OK);
+    assert_int_equal(vj_bind_output(session, 0, y, sizeof y), VJ_OK);
+    assert_int_equal(vj_bind_output(session, 1, s, sizeof s), VJ_OK);
+    assert_int_equal(vj_run(session), VJ_OK);
+    assert_memory_equal(x, y, sizeof x);
+    assert_true(s[0] == 66 && s[1] == 210);
+    assert_int_equal(vj_bind_input(session, "target", other, sizeof other, VJ_I64, (int64_t[]){2}, 1), VJ_OK);
+    assert_int_equal(vj_run(session), VJ_BAD_INPUT);
+    assert_non_null(strstr(vj_error_message(), "'target'"));
+    vj_session_free(session);
+    vj_model_free(m);
+}
+
 static void a_model_describes_itself(void **state) {
     (void)state;
     vj_model *m = compile("small.onnx", 1, NULL);
@@ -445,12 +489,19 @@ static void child_of_a_fork_runs(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(child_of_a_fork_runs),         cmocka_unit_test(null_handles_are_errors),
-        cmocka_unit_test(files_that_are_no_models),     cmocka_unit_test(options_have_versions),
-        cmocka_unit_test(a_model_describes_itself),     cmocka_unit_test(bindings_are_checked),
-        cmocka_unit_test(memory_is_as_good_as_a_file),  cmocka_unit_test(orc_gives_the_same),
-        cmocka_unit_test(compilation_can_be_cancelled), cmocka_unit_test(fixed_batches_stay_fixed),
-        cmocka_unit_test(sessions_run_side_by_side),    cmocka_unit_test(callers_threads),
+        cmocka_unit_test(child_of_a_fork_runs),
+        cmocka_unit_test(null_handles_are_errors),
+        cmocka_unit_test(files_that_are_no_models),
+        cmocka_unit_test(options_have_versions),
+        cmocka_unit_test(inputs_that_decide_shapes_are_fixed),
+        cmocka_unit_test(a_model_describes_itself),
+        cmocka_unit_test(bindings_are_checked),
+        cmocka_unit_test(memory_is_as_good_as_a_file),
+        cmocka_unit_test(orc_gives_the_same),
+        cmocka_unit_test(compilation_can_be_cancelled),
+        cmocka_unit_test(fixed_batches_stay_fixed),
+        cmocka_unit_test(sessions_run_side_by_side),
+        cmocka_unit_test(callers_threads),
         cmocka_unit_test(runs_leave_the_heap_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
