@@ -43,6 +43,7 @@ static void describe_access(description *d, const vj_program *p, const vj_kernel
         describe_int(d, term->extent);
         describe_int(d, term->constant);
         describe(d, term->coef, row);
+        describe_int(d, term->kind == VJ_TERM_INDEX ? term->index : -1);
     }
 }
 

@@ -74,13 +74,14 @@ LLVMValueRef vj_emit_offset(vj_gen *g, const vj_access *access, const vj_point *
 typedef struct lane_walk {
     int64_t stride;    /* with the guards' share: inside of a guard its index is what it is */
     bool moves_guards; /* some lanes may be inside and others outside */
-    bool moves_mods;
+    bool moves_mods;   /* or indices */
 } lane_walk;
 
 static lane_walk walk_of(const vj_access *access, int32_t axis) {
     lane_walk w = {.stride = axis < 0 ? 0 : access->stride[axis]};
     for (int32_t t = 0; axis >= 0 && t < access->term_count; t++) {
         const vj_term *term = &access->terms[t];
+        if (term->kind == VJ_TERM_INDEX) continue;
         w.stride += term->stride * term->coef[axis];
         if (term->coef[axis] == 0) continue;
         if (term->kind == VJ_TERM_GUARD)
@@ -91,13 +92,51 @@ static lane_walk walk_of(const vj_access *access, int32_t axis) {
     return w;
 }
 
+/* The values of the index terms, inside of their extents: one each where all lanes share it, else a lane each. */
+typedef struct indices {
+    LLVMValueRef at[VJ_MAX_TERMS];
+    bool vary;
+} indices;
+
+static LLVMValueRef clipped(const vj_gen *g, LLVMValueRef index, int64_t extent) {
+    const bool vector = LLVMGetTypeKind(LLVMTypeOf(index)) == LLVMVectorTypeKind;
+    LLVMValueRef zero = number(g, index, 0), last = vj_i64(g, extent - 1);
+    if (vector) last = vj_splat(g, last, (int32_t)LLVMGetVectorSize(LLVMTypeOf(index)));
+    index = LLVMBuildSelect(g->b, LLVMBuildICmp(g->b, LLVMIntSGT, index, zero, ""), index, zero, "");
+    return LLVMBuildSelect(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, index, last, ""), index, last, "");
+}
+
+static indices indices_of(vj_gen *g, const vj_access *access, const vj_point *point) {
+    indices all = {{0}, false};
+    for (int32_t t = 0; t < access->term_count; t++) {
+        const vj_term *term = &access->terms[t];
+        if (term->kind != VJ_TERM_INDEX) continue;
+        vj_point at = *point;
+        if (point->lanes > 1 && vj_term_moves(g->k, term, point->vector_axis)) {
+            all.vary = true;
+        } else {
+            at.lanes = 1;
+            at.vector_axis = -1;
+            at.mask = NULL;
+        }
+        all.at[t] = clipped(g, vj_emit_expr(g, term->index, &at), term->extent);
+    }
+    return all;
+}
+
+static LLVMValueRef lane_of(const vj_gen *g, LLVMValueRef index, int64_t lane) {
+    const bool vector = LLVMGetTypeKind(LLVMTypeOf(index)) == LLVMVectorTypeKind;
+    return vector ? LLVMBuildExtractElement(g->b, index, vj_i64(g, lane), "") : index;
+}
+
 /* One place of an access: of lane `lane`, or of lane 0 with `valid` a vector over all lanes. */
 typedef struct place {
     LLVMValueRef offset; /* elements */
     LLVMValueRef valid;  /* inside of all guards; NULL: always */
 } place;
 
-static place place_of(vj_gen *g, const vj_access *access, const vj_point *point, int64_t lane, int32_t valid_lanes) {
+static place place_of(vj_gen *g, const vj_access *access, const indices *indexed, const vj_point *point, int64_t lane,
+                      int32_t valid_lanes) {
     const int32_t axis = point->vector_axis;
     place at = {.offset = vj_emit_offset(g, access, point)};
     if (axis >= 0 && lane) at.offset = LLVMBuildNSWAdd(g->b, at.offset, vj_i64(g, lane * access->stride[axis]), "");
@@ -107,7 +146,9 @@ static place place_of(vj_gen *g, const vj_access *access, const vj_point *point,
         LLVMValueRef i = vj_i64(g, term->constant + (axis >= 0 ? lane * term->coef[axis] : 0));
         for (int32_t a = 0; a < g->k->rank; a++)
             i = add_product(g, i, point->index[a], term->coef[a]);
-        if (term->kind == VJ_TERM_MOD) {
+        if (term->kind == VJ_TERM_INDEX) {
+            i = lane_of(g, indexed->at[t], lane);
+        } else if (term->kind == VJ_TERM_MOD) {
             i = LLVMBuildURem(g->b, LLVMBuildAdd(g->b, i, extent, ""), extent, "");
         } else {
             LLVMValueRef all = i, limit = extent;
@@ -157,13 +198,13 @@ static bool lane_is_known_off(LLVMValueRef mask, int32_t lane) {
     return bit && LLVMIsAConstantInt(bit) && LLVMConstIntGetZExtValue(bit) == 0;
 }
 
-static LLVMValueRef gather(vj_gen *g, const vj_access *access, LLVMValueRef base, vj_dtype dtype, const vj_point *point,
-                           LLVMValueRef otherwise) {
+static LLVMValueRef gather(vj_gen *g, const vj_access *access, const indices *indexed, LLVMValueRef base,
+                           vj_dtype dtype, const vj_point *point, LLVMValueRef otherwise) {
     LLVMValueRef vector = LLVMGetUndef(vj_vector_type(g, dtype, point->lanes));
     const bool known = !point->mask || LLVMIsConstant(point->mask);
     for (int32_t lane = 0; lane < point->lanes; lane++) {
         if (lane_is_known_off(point->mask, lane)) continue;
-        place at = place_of(g, access, point, lane, 1);
+        place at = place_of(g, access, indexed, point, lane, 1);
         if (!known) {
             LLVMValueRef exists = LLVMBuildExtractElement(g->b, point->mask, vj_i64(g, lane), "");
             at.valid = at.valid ? LLVMBuildAnd(g->b, at.valid, exists, "") : exists;
@@ -179,7 +220,9 @@ LLVMValueRef vj_emit_load(vj_gen *g, int32_t access_number, const vj_point *poin
     const vj_dtype dtype = g->p->buffers[access->buffer].dtype;
     LLVMValueRef base = LLVMGetParam(g->function, (unsigned)access_number);
     const int32_t lanes = point->lanes;
-    const lane_walk walk = walk_of(access, lanes > 1 ? point->vector_axis : -1);
+    const indices indexed = indices_of(g, access, point);
+    lane_walk walk = walk_of(access, lanes > 1 ? point->vector_axis : -1);
+    walk.moves_mods |= indexed.vary;
     bool guards = false;
     for (int32_t t = 0; t < access->term_count; t++)
         guards |= access->terms[t].kind == VJ_TERM_GUARD;
@@ -188,16 +231,16 @@ LLVMValueRef vj_emit_load(vj_gen *g, int32_t access_number, const vj_point *poin
         otherwise = outside(g, dtype, access->otherwise, lanes);
     const bool still = walk.stride == 0 && !walk.moves_guards && !walk.moves_mods;
     if (lanes == 1 || still) {
-        const place at = place_of(g, access, point, 0, 1);
+        const place at = place_of(g, access, &indexed, point, 0, 1);
         LLVMValueRef one = vj_load_vector(g, pointer_of(g, base, dtype, at, otherwise), dtype, 1, NULL, NULL);
         return vj_splat(g, one, lanes);
     }
-    if (walk.stride != 1 || walk.moves_mods) return gather(g, access, base, dtype, point, otherwise);
+    if (walk.stride != 1 || walk.moves_mods) return gather(g, access, &indexed, base, dtype, point, otherwise);
     if (!walk.moves_guards) {
-        const place at = place_of(g, access, point, 0, 1);
+        const place at = place_of(g, access, &indexed, point, 0, 1);
         return vj_load_vector(g, pointer_of(g, base, dtype, at, otherwise), dtype, lanes, point->mask, NULL);
     }
-    place at = place_of(g, access, point, 0, lanes);
+    place at = place_of(g, access, &indexed, point, 0, lanes);
     LLVMValueRef pointer = LLVMBuildGEP2(g->b, vj_llvm_type(g, dtype), base, &at.offset, 1, "");
     LLVMValueRef mask = point->mask ? LLVMBuildAnd(g->b, at.valid, point->mask, "") : at.valid;
     LLVMValueRef pass = vj_load_vector(g, otherwise, dtype, lanes, NULL, NULL);

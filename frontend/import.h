@@ -149,8 +149,6 @@ vj_value vj_emit_reduce(vj_importer *im, const char *kind, vj_value x, const int
 vj_value vj_emit_concat(vj_importer *im, const vj_value *parts, int32_t count, int32_t axis);
 /* x [C] as [C, 1, 1, ...]: `rank` dims, C at `axis` */
 vj_value vj_emit_column(vj_importer *im, vj_value x, int32_t axis, int32_t rank);
-/* ops_index.c: data and index are alike but in `axis`, where the index has 1, up to broadcasting; the axis goes. */
-vj_value vj_emit_pick(vj_importer *im, vj_value data, vj_value index, int32_t axis);
 /* ops_movement.c: the rows of x (its first axis) in the order that the list says; all are in range. */
 vj_value vj_emit_rows(vj_importer *im, vj_value x, const int64_t *rows, int64_t count);
 /* The product of dims; false and an error when it overflows or has N more than once. */

@@ -67,24 +67,28 @@ static vj_value from_front(vj_importer *im, vj_value index, int64_t length) {
     return vj_emit3(im, VJ_OP_select, vj_emit2(im, VJ_OP_lt, index, vj_emit_number(im, dtype, 0)), wrapped, index);
 }
 
-vj_value vj_emit_pick(vj_importer *im, vj_value data, vj_value index, int32_t axis) {
-    int64_t length;
-    if (!closed_axis(im, data, axis, &length)) return VJ_NONE;
-    index = from_front(im, index, length);
-    if (!vj_going(im)) return VJ_NONE;
-    vj_value places = iota(im, type_of(im, index)->dtype, length, axis, type_of(im, data)->rank);
-    return sum_where(im, vj_emit2(im, VJ_OP_eq, index, places), data, axis, false);
+/* Indices that are known must be in range; others are taken to the nearest place when they are not. */
+static bool in_range(vj_importer *im, vj_value index, int64_t length) {
+    const vj_tensor *known = vj_going(im) ? vj_fold(im, index) : NULL;
+    if (!vj_going(im)) return false;
+    if (!vj_dtype_is_int(type_of(im, index)->dtype)) return vj_stop(im, VJ_BAD_INPUT, "its indices are not integers");
+    for (int64_t i = 0; known && i < known->count; i++)
+        if (known->i[i] < -length || known->i[i] >= length)
+            return vj_stop(im, VJ_BAD_INPUT, "index %lld is outside an axis of %lld", (long long)known->i[i],
+                           (long long)length);
+    return true;
 }
 
 /* result[.., k, ..] = data[.., indices[.., k, ..], ..]; other axes of data may be longer. */
 bool vj_build_gather_elements(vj_importer *im) {
     vj_value data = vj_operand(im, 0), index = vj_operand(im, 1);
-    int64_t given = vj_int_attribute(im, "axis", 0);
+    int64_t given = vj_int_attribute(im, "axis", 0), length;
     if (!vj_going(im)) return false;
     const vj_type to = *type_of(im, index);
     int32_t axis = vj_axis_of(im, given, to.rank);
     if (axis < 0) return false;
     if (to.rank != type_of(im, data)->rank) return vj_stop(im, VJ_BAD_INPUT, "data and indices differ in rank");
+    if (!closed_axis(im, data, axis, &length) || !in_range(im, index, length)) return false;
     for (int32_t d = 0; d < to.rank; d++) {
         const vj_dim have = type_of(im, data)->dims[d], want = to.dims[d];
         if (d == axis || vj_dim_equal(have, want)) continue;
@@ -92,8 +96,8 @@ bool vj_build_gather_elements(vj_importer *im) {
             return vj_stop(im, VJ_BAD_INPUT, "its indices have more along axis %d than the data", d);
         data = vj_emit_slice(im, data, d, 0, want, 1);
     }
-    if (to.rank == VJ_MAX_RANK) return vj_stop(im, VJ_UNSUPPORTED, "gathers from a tensor of rank %d", to.rank);
-    return vj_bind(im, 0, vj_emit_pick(im, with_dim(im, data, axis), with_dim(im, index, axis + 1), axis + 1));
+    const vj_attr attr = vj_int(VJ_ATTR_AXIS, axis);
+    return vj_bind(im, 0, vj_emit(im, VJ_OP_gather_elements, (vj_value[]){data, index}, 2, &attr, 1));
 }
 
 /* Sorted places */
@@ -337,9 +341,11 @@ bool vj_build_gather_nd(vj_importer *im) {
         data = vj_emit_reshape(im, data, (vj_dim[]){vj_dim_const(length), row}, 2);
         return vj_bind(im, 0, vj_emit_reshape(im, vj_emit_rows(im, data, known->i, known->count), out, rank));
     }
-    data = vj_emit_reshape(im, data, (vj_dim[]){batch, vj_dim_const(1), vj_dim_const(length), row}, 4);
-    flat = vj_emit_reshape(im, flat, (vj_dim[]){batch, count, vj_dim_const(1), vj_dim_const(1)}, 4);
-    vj_value y = vj_emit_pick(im, data, flat, 2);
+    const vj_attr attr = vj_int(VJ_ATTR_AXIS, 1);
+    data = vj_emit_reshape(im, data, (vj_dim[]){batch, vj_dim_const(length), row}, 3);
+    flat = vj_emit_reshape(im, flat, (vj_dim[]){batch, count, vj_dim_const(1)}, 3);
+    flat = vj_emit_broadcast(im, flat, (vj_dim[]){batch, count, row}, 3);
+    vj_value y = vj_emit(im, VJ_OP_gather_elements, (vj_value[]){data, flat}, 2, &attr, 1);
     return vj_going(im) && vj_bind(im, 0, vj_emit_reshape(im, y, out, rank));
 }
 

@@ -185,25 +185,6 @@ static int64_t *read_indices(vj_importer *im, vj_value v, int64_t bound, int64_t
     return list;
 }
 
-/* Indices that only the run knows: [P, 1, L, R] by [1, Q, 1, 1]. */
-static vj_value gather_at_run(vj_importer *im, vj_value data, vj_value indices, int32_t axis) {
-    const vj_type type = *type_of(im, data), at = *type_of(im, indices);
-    const vj_dim one = vj_dim_const(1);
-    vj_dim apart[4] = {one, one, type.dims[axis], one}, by[4] = {one, one, one, one}, out[VJ_MAX_RANK];
-    const int32_t rank = type.rank - 1 + at.rank;
-    if (rank > VJ_MAX_RANK) {
-        vj_stop(im, VJ_UNSUPPORTED, "makes a tensor of rank %d", rank);
-        return VJ_NONE;
-    }
-    if (!vj_dim_product(im, type.dims, axis, &apart[0]) || !vj_dim_product(im, at.dims, at.rank, &by[1]) ||
-        !vj_dim_product(im, type.dims + axis + 1, type.rank - axis - 1, &apart[3]))
-        return VJ_NONE;
-    for (int32_t d = 0; d < rank; d++)
-        out[d] = d < axis ? type.dims[d] : d < axis + at.rank ? at.dims[d - axis] : type.dims[d - at.rank + 1];
-    vj_value y = vj_emit_pick(im, vj_emit_reshape(im, data, apart, 4), vj_emit_reshape(im, indices, by, 4), 2);
-    return vj_emit_reshape(im, y, out, rank);
-}
-
 /* Evenly spaced indices of rank 0 or 1 are a slice. */
 static bool is_progression(const int64_t *list, int64_t count, int64_t *step) {
     *step = count > 1 ? list[1] - list[0] : 1;
@@ -240,8 +221,6 @@ static vj_value gather(vj_importer *im, vj_value data, vj_value indices, int32_t
         for (int32_t i = 0; i < index_type.rank; i++)
             dims[i] = index_type.dims[i].c;
         indices = vj_add_const_i64(im->f, VJ_I64, index_type.rank, dims, list);
-    } else if (!list) {
-        return gather_at_run(im, data, indices, axis);
     }
     vj_attr attr = vj_int(VJ_ATTR_AXIS, axis);
     return vj_emit(im, VJ_OP_gather, (vj_value[]){data, indices}, 2, &attr, 1);

@@ -135,19 +135,38 @@ bool vj_eval_concat(vj_eval_context *c) {
     return true;
 }
 
+/* Where an index stands in an axis of `size`. */
+static int64_t place_of(int64_t index, int64_t size) {
+    if (index < 0) index += size;
+    return index < 0 ? 0 : index >= size ? size - 1 : index;
+}
+
+static bool has_places(vj_eval_context *c, int64_t size) {
+    if (size > 0 || c->results[0]->count == 0) return true;
+    vj_fail(c->error, VJ_BAD_INPUT, "%s: takes elements of an empty axis", vj_op_table(c->node->op)->name);
+    return false;
+}
+
+bool vj_eval_gather_elements(vj_eval_context *c) {
+    const vj_tensor *x = c->args[0], *index = c->args[1];
+    const int32_t axis = axis_of(c->node, x->type.rank);
+    const int64_t size = vj_tensor_dim(x, axis), inner = vj_tensor_extent(x, axis + 1, x->type.rank);
+    const int64_t count = vj_tensor_dim(index, axis) * inner; /* of one outer point */
+    if (!has_places(c, size)) return false;
+    for (int64_t i = 0; i < index->count; i++)
+        copy_block(c->results[0], i, x, (i / count * size + place_of(index->i[i], size)) * inner + i % inner, 1);
+    return true;
+}
+
 bool vj_eval_gather(vj_eval_context *c) {
     const vj_tensor *x = c->args[0], *index = c->args[1];
     const int32_t axis = axis_of(c->node, x->type.rank);
     const int64_t outer = vj_tensor_extent(x, 0, axis), size = vj_tensor_dim(x, axis);
     const int64_t inner = vj_tensor_extent(x, axis + 1, x->type.rank);
-    for (int64_t i = 0; i < index->count; i++) {
-        if (index->i[i] < 0 || index->i[i] >= size) {
-            vj_fail(c->error, VJ_BAD_INPUT, "gather: index %lld is outside of an axis of %lld", (long long)index->i[i],
-                    (long long)size);
-            return false;
-        }
+    if (!has_places(c, size)) return false;
+    for (int64_t i = 0; i < index->count; i++)
         for (int64_t o = 0; o < outer; o++)
-            copy_block(c->results[0], (o * index->count + i) * inner, x, (o * size + index->i[i]) * inner, inner);
-    }
+            copy_block(c->results[0], (o * index->count + i) * inner, x,
+                       (o * size + place_of(index->i[i], size)) * inner, inner);
     return true;
 }

@@ -170,12 +170,38 @@ bool vj_infer_broadcast(vj_inference *in) {
     return true;
 }
 
+/* The type of integer indices into an axis of data; NULL: they are none. */
+static const vj_type *indices_into(vj_inference *in, const vj_type *data, int64_t axis) {
+    const vj_type *indices = vj_infer_arg(in, 1);
+    if (!vj_infer_axis(in, axis, data->rank)) return NULL;
+    if (!vj_dtype_is_int(indices->dtype)) {
+        vj_infer_fail(in, "the indices are %s, not integers", vj_element_name(indices->dtype));
+        return NULL;
+    }
+    return indices;
+}
+
+bool vj_infer_gather_elements(vj_inference *in) {
+    const vj_type *data = vj_infer_arg(in, 0);
+    const int64_t axis = vj_attr_int(in->node, VJ_ATTR_AXIS, 0);
+    const vj_type *indices = indices_into(in, data, axis);
+    if (!indices) return false;
+    bool fits = data->rank == indices->rank;
+    for (int32_t i = 0; fits && i < data->rank; i++)
+        fits = i == axis || vj_dim_equal(data->dims[i], indices->dims[i]);
+    if (!fits)
+        return vj_infer_fail(in, "the indices are %s, which is not %s but for axis %" PRId64,
+                             vj_brief_type(indices).text, vj_brief_type(data).text, axis);
+    in->results[0] = *indices;
+    in->results[0].dtype = data->dtype;
+    return true;
+}
+
 bool vj_infer_gather(vj_inference *in) {
-    const vj_type *data = vj_infer_arg(in, 0), *indices = vj_infer_arg(in, 1);
-    int64_t axis = vj_attr_int(in->node, VJ_ATTR_AXIS, 0);
-    if (!vj_infer_axis(in, axis, data->rank)) return false;
-    if (!vj_dtype_is_int(indices->dtype))
-        return vj_infer_fail(in, "the indices are %s, not integers", vj_element_name(indices->dtype));
+    const vj_type *data = vj_infer_arg(in, 0);
+    const int64_t axis = vj_attr_int(in->node, VJ_ATTR_AXIS, 0);
+    const vj_type *indices = indices_into(in, data, axis);
+    if (!indices) return false;
     if (data->rank - 1 + indices->rank > VJ_MAX_RANK)
         return vj_infer_fail(in, "the result has more than %d dims", VJ_MAX_RANK);
     vj_type *y = &in->results[0];

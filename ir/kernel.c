@@ -2,6 +2,7 @@
 #include "kernel.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 static const struct {
     const char *name;
@@ -76,6 +77,49 @@ int32_t vj_x_const(vj_arena *arena, vj_kernel *k, vj_dtype dtype, double imm) {
 int32_t vj_x_load(vj_arena *arena, vj_kernel *k, vj_dtype dtype, int32_t access) {
     const vj_expr entry = {.op = VJ_X_LOAD, .dtype = dtype, .arg = {-1, -1, -1}, .index = access};
     return add_entry(arena, k, &entry);
+}
+
+_Static_assert(VJ_MAX_TERMS <= VJ_MAX_NEEDS, "an index term each");
+
+int32_t vj_expr_needs(const vj_kernel *k, int32_t entry, int32_t needs[VJ_MAX_NEEDS]) {
+    const vj_expr *e = &k->expr[entry];
+    int32_t count = 0;
+    for (int32_t i = 0; i < vj_xop_args(e->op); i++)
+        needs[count++] = e->arg[i];
+    if (e->op != VJ_X_LOAD) return count;
+    const vj_access *access = &k->access[e->index];
+    for (int32_t t = 0; t < access->term_count; t++)
+        if (access->terms[t].kind == VJ_TERM_INDEX) needs[count++] = access->terms[t].index;
+    return count;
+}
+
+void vj_mark_needed(const vj_kernel *k, int32_t root, bool *needed) {
+    int32_t needs[VJ_MAX_NEEDS];
+    needed[root] = true;
+    for (int32_t at = root; at >= 0; at--)
+        for (int32_t i = needed[at] ? vj_expr_needs(k, at, needs) : 0; i > 0; i--)
+            needed[needs[i - 1]] = true;
+}
+
+static bool index_moves(const vj_kernel *k, int32_t root, int32_t axis) {
+    bool *needed = calloc((size_t)root + 1, sizeof *needed), moves = !needed; /* no memory: it may */
+    if (needed) vj_mark_needed(k, root, needed);
+    for (int32_t at = 0; at <= root && !moves; at++) {
+        const vj_expr *e = &k->expr[at];
+        if (!needed[at]) continue;
+        if (e->op == VJ_X_AXIS) moves = e->index == axis;
+        if (e->op != VJ_X_LOAD) continue;
+        const vj_access *access = &k->access[e->index]; /* its own indices are among the needed */
+        moves = access->stride[axis] != 0;
+        for (int32_t t = 0; t < access->term_count; t++)
+            moves |= access->terms[t].coef[axis] != 0;
+    }
+    free(needed);
+    return moves;
+}
+
+bool vj_term_moves(const vj_kernel *k, const vj_term *term, int32_t axis) {
+    return term->kind == VJ_TERM_INDEX ? index_moves(k, term->index, axis) : term->coef[axis] != 0;
 }
 
 int64_t vj_extent_product(const vj_kernel *k, int32_t first, int32_t count) {

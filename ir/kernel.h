@@ -4,8 +4,8 @@
  * batch that the exporter baked into the graph is an ordinary axis: the "image" is then the whole batch.)
  *
  * A kernel is one loop nest. Its iteration space is a list of axes with constant extents. Each operand has an access:
- * an affine map from the axes to an element of a buffer, with optional terms for padding (guard) and rolls (mod). All
- * arithmetic is written as scalar expressions (xops.def), so bias, GELU, residual and scale fuse by one mechanism.
+ * an affine map from the axes to an element of a buffer, with optional terms for padding (guard), rolls (mod) and
+ * gathers (index). All arithmetic is written as scalar expressions (xops.def), so bias, GELU, residual and scale fuse by one mechanism.
  *
  *     gemm       acc = sum over depth axes of A * B; results from expressions over acc
  *     attention  softmax over keys of a score, times V, a block of query rows at a time
@@ -58,14 +58,16 @@ typedef struct vj_buffer {
 } vj_buffer;
 
 /* stride * clip(sum coef[a] * i[a] + constant): GUARD reads `otherwise` when the index is outside [0, extent), MOD
- * takes the index modulo the extent (the index is never below -extent). */
-typedef enum vj_term_kind { VJ_TERM_GUARD, VJ_TERM_MOD } vj_term_kind;
+ * takes the index modulo the extent (the index is never below -extent). INDEX is stride * clip(value of an expression
+ * entry), taken to the nearest end of [0, extent); only accesses that expressions load have it. */
+typedef enum vj_term_kind { VJ_TERM_GUARD, VJ_TERM_MOD, VJ_TERM_INDEX } vj_term_kind;
 typedef struct vj_term {
     vj_term_kind kind;
     int64_t stride;
     int64_t extent;
     int64_t constant;
     int64_t coef[VJ_MAX_AXES];
+    int32_t index; /* INDEX: an i64 entry, of loads through earlier accesses, axes and constants alone */
 } vj_term;
 
 typedef struct vj_access {
@@ -186,6 +188,13 @@ int32_t vj_x_const(vj_arena *arena, vj_kernel *k, vj_dtype dtype, double imm);
 int32_t vj_x_load(vj_arena *arena, vj_kernel *k, vj_dtype dtype, int32_t access);
 const char *vj_xop_name(vj_xop op);
 int32_t vj_xop_args(vj_xop op);
+/* The earlier entries that an entry's value needs: its arguments, or the indices of the access that it loads. */
+#define VJ_MAX_NEEDS 3
+int32_t vj_expr_needs(const vj_kernel *k, int32_t entry, int32_t needs[VJ_MAX_NEEDS]);
+/* needed[i] (count root + 1, zeroed): does the value of `root` need entry i? */
+void vj_mark_needed(const vj_kernel *k, int32_t root, bool *needed);
+/* Does the axis move the term? (Also by what its index loads.) */
+bool vj_term_moves(const vj_kernel *k, const vj_term *term, int32_t axis);
 int64_t vj_extent_product(const vj_kernel *k, int32_t first, int32_t count);
 
 /* kernel_verify.c: groups, extents, accesses inside their buffers for every point, types, B's and k's strides */

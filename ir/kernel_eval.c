@@ -37,7 +37,7 @@ static void store_point(vj_kernel_run *r, const results *all) {
     }
     for (int32_t o = 0; o < all->count; o++) {
         const vj_access *to = &r->k->access[r->k->out[o].access];
-        if (stored[o]) r->buffers[to->buffer][vj_access_element(to, r->k->rank, r->index)] = value[o];
+        if (stored[o]) r->buffers[to->buffer][vj_access_element(r, to)] = value[o];
     }
 }
 

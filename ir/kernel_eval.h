@@ -23,7 +23,7 @@ typedef struct vj_expr_plan {
 } vj_expr_plan;
 vj_expr_plan vj_plan_expr(vj_arena *arena, const vj_kernel *k, int32_t root);
 double vj_eval_expr(vj_kernel_run *r, const vj_expr_plan *plan);
-int64_t vj_access_element(const vj_access *access, int32_t rank, const int64_t *index);
+int64_t vj_access_element(const vj_kernel_run *r, const vj_access *access);
 double vj_access_value(const vj_kernel_run *r, int32_t access);
 
 #endif

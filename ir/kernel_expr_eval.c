@@ -103,16 +103,23 @@ static double wrapped(vj_dtype dtype, double x) {
     return (double)vj_wrap(dtype, (int64_t)x);
 }
 
-/* Index of the element that the access reads at this point; -1: outside of a guard. */
-int64_t vj_access_element(const vj_access *access, int32_t rank, const int64_t *index) {
+static int64_t clipped(double index, int64_t extent) {
+    return index<1 ? 0 : index>(double)(extent - 1) ? extent - 1 : (int64_t)index;
+}
+
+/* Index of the element that the access reads at this point; -1: outside of a guard. What its indices need has its
+ * value already. */
+int64_t vj_access_element(const vj_kernel_run *r, const vj_access *access) {
+    const int32_t rank = r->k->rank;
     int64_t at = access->offset;
     for (int32_t a = 0; a < rank; a++)
-        at += access->stride[a] * index[a];
+        at += access->stride[a] * r->index[a];
     for (int32_t t = 0; t < access->term_count; t++) {
         const vj_term *term = &access->terms[t];
         int64_t i = term->constant;
         for (int32_t a = 0; a < rank; a++)
-            i += term->coef[a] * index[a];
+            i += term->coef[a] * r->index[a];
+        if (term->kind == VJ_TERM_INDEX) i = clipped(r->value[term->index], term->extent);
         if (term->kind == VJ_TERM_MOD) i = (i % term->extent + term->extent) % term->extent;
         if (i < 0 || i >= term->extent) return -1;
         at += term->stride * i;
@@ -122,7 +129,7 @@ int64_t vj_access_element(const vj_access *access, int32_t rank, const int64_t *
 
 double vj_access_value(const vj_kernel_run *r, int32_t access) {
     const vj_access *a = &r->k->access[access];
-    const int64_t at = vj_access_element(a, r->k->rank, r->index);
+    const int64_t at = vj_access_element(r, a);
     return at < 0 ? a->otherwise : r->buffers[a->buffer][at];
 }
 
@@ -153,10 +160,7 @@ static double entry(const vj_kernel_run *r, const vj_expr *e) {
 vj_expr_plan vj_plan_expr(vj_arena *arena, const vj_kernel *k, int32_t root) {
     bool *needed = VJ_NEW_ARRAY(arena, bool, root + 1);
     vj_expr_plan plan = {.root = root, .entry = VJ_NEW_ARRAY(arena, int32_t, root + 1)};
-    needed[root] = true;
-    for (int32_t at = root; at >= 0; at--)
-        for (int32_t i = 0; needed[at] && i < vj_xop_args(k->expr[at].op); i++)
-            needed[k->expr[at].arg[i]] = true;
+    vj_mark_needed(k, root, needed);
     for (int32_t at = 0; at <= root; at++)
         if (needed[at]) plan.entry[plan.count++] = at;
     return plan;

@@ -22,6 +22,7 @@ static int32_t take_axis(vj_kernel_parser *r) {
 }
 
 static void take_affine(vj_kernel_parser *r, int64_t *coef, int64_t *constant, vj_access *terms);
+static int32_t take_expr(vj_kernel_parser *r);
 
 static void take_term(vj_kernel_parser *r, vj_access *access, vj_term_kind kind, int64_t stride) {
     if (!access || access->term_count == VJ_MAX_TERMS) {
@@ -30,13 +31,17 @@ static void take_term(vj_kernel_parser *r, vj_access *access, vj_term_kind kind,
     }
     vj_term *term = &access->terms[access->term_count++];
     *term = (vj_term){.kind = kind, .stride = stride};
-    take_affine(r, term->coef, &term->constant, NULL);
+    if (kind == VJ_TERM_INDEX)
+        term->index = take_expr(r);
+    else
+        take_affine(r, term->coef, &term->constant, NULL);
     vj_expect(r, ",");
     term->extent = vj_take_int(r);
     vj_expect(r, ")");
 }
 
-/* A sum of 3*i0, i1, 7, and with `terms` also of 5*guard(sum, extent) and 5*mod(sum, extent). */
+/* A sum of 3*i0, i1, 7, and with `terms` also of 5*guard(sum, extent), 5*mod(sum, extent) and 5*index(expression,
+ * extent). */
 static void take_affine(vj_kernel_parser *r, int64_t *coef, int64_t *constant, vj_access *terms) {
     int64_t sign = vj_accept(r, "-") ? -1 : 1;
     while (!r->failed) {
@@ -50,6 +55,8 @@ static void take_affine(vj_kernel_parser *r, int64_t *coef, int64_t *constant, v
             take_term(r, terms, VJ_TERM_GUARD, factor);
         else if (product && vj_accept(r, "mod("))
             take_term(r, terms, VJ_TERM_MOD, factor);
+        else if (product && vj_accept(r, "index("))
+            take_term(r, terms, VJ_TERM_INDEX, factor);
         else if (product || comes_axis(r))
             coef[take_axis(r)] += factor;
         else
@@ -93,8 +100,6 @@ static int32_t leaf(vj_kernel_parser *r, vj_expr e) {
 }
 
 static vj_dtype take_suffix(vj_kernel_parser *r) { return vj_accept(r, ":") ? vj_take_dtype(r) : VJ_F32; }
-
-static int32_t take_expr(vj_kernel_parser *r);
 
 static int32_t take_call(vj_kernel_parser *r) {
     size_t length = 0;

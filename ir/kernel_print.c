@@ -75,15 +75,21 @@ static void affine(printer *w, const int64_t *coef, int64_t constant) {
                     constant < 0 ? 0 - (uint64_t)constant : (uint64_t)constant);
 }
 
+static void expression(printer *w, int32_t at, int level, bool whole);
+
 static void access_map(printer *w, const vj_access *access) {
+    static const char *const kinds[] = {"guard", "mod", "index"};
     vj_text_add(&w->text, "%%%s[", w->label[access->buffer]);
     affine(w, access->stride, access->offset);
     bool guarded = false;
     for (int32_t t = 0; t < access->term_count; t++) {
         const vj_term *term = &access->terms[t];
         guarded |= term->kind == VJ_TERM_GUARD;
-        vj_text_add(&w->text, " + %" PRId64 "*%s(", term->stride, term->kind == VJ_TERM_GUARD ? "guard" : "mod");
-        affine(w, term->coef, term->constant);
+        vj_text_add(&w->text, " + %" PRId64 "*%s(", term->stride, kinds[term->kind]);
+        if (term->kind == VJ_TERM_INDEX)
+            expression(w, term->index, 0, false);
+        else
+            affine(w, term->coef, term->constant);
         vj_text_add(&w->text, ", %" PRId64 ")", term->extent);
     }
     vj_text_add(&w->text, "]");
@@ -110,8 +116,6 @@ static const struct {
 static void suffix(printer *w, const vj_expr *e) {
     if (e->dtype != VJ_F32) vj_text_add(&w->text, ":%s", vj_element_name(e->dtype));
 }
-
-static void expression(printer *w, int32_t at, int level, bool whole);
 
 static void call(printer *w, const vj_expr *e) {
     vj_text_add(&w->text, "%s", vj_xop_name(e->op));
@@ -166,10 +170,7 @@ static void expression(printer *w, int32_t at, int level, bool whole) {
 /* Entries that the root needs, are used more than once, and are more than a leaf get a line and a name before it. */
 static void let_lines(printer *w, int32_t root) {
     bool *needed = VJ_NEW_ARRAY(w->text.arena, bool, root + 1);
-    needed[root] = true;
-    for (int32_t at = root; at >= 0; at--)
-        for (int32_t i = 0; needed[at] && i < vj_xop_args(w->k->expr[at].op); i++)
-            needed[w->k->expr[at].arg[i]] = true;
+    vj_mark_needed(w->k, root, needed);
     for (int32_t at = 0; at <= root; at++) {
         if (!needed[at] || w->let[at] >= 0 || w->uses[at] < 2 || vj_xop_args(w->k->expr[at].op) == 0) continue;
         vj_text_add(&w->text, "    let t%" PRId32 " = ", w->lets);
@@ -191,6 +192,7 @@ static void count_uses(printer *w) {
     w->let = VJ_NEW_ARRAY(w->text.arena, int32_t, k->expr_count + 1);
     w->lets = 0;
     bool *reached = VJ_NEW_ARRAY(w->text.arena, bool, k->expr_count + 1), loaded[VJ_MAX_ACCESSES] = {false};
+    int32_t needs[VJ_MAX_NEEDS];
     for (int32_t s = 0; s < k->stage_count; s++)
         add_root(w, reached, k->stage[s].expr);
     for (int32_t o = 0; o < k->out_count; o++)
@@ -198,9 +200,12 @@ static void count_uses(printer *w) {
     if (k->kind == VJ_KERNEL_ATTENTION) add_root(w, reached, k->score_expr);
     for (int32_t at = k->expr_count - 1; at >= 0; at--) {
         w->let[at] = -1;
-        if (reached[at] && k->expr[at].op == VJ_X_LOAD) loaded[k->expr[at].index] = true;
-        for (int32_t i = 0; reached[at] && i < vj_xop_args(k->expr[at].op); i++)
-            add_root(w, reached, k->expr[at].arg[i]);
+        if (!reached[at]) continue;
+        bool *again = k->expr[at].op == VJ_X_LOAD ? &loaded[k->expr[at].index] : NULL;
+        if (again && *again) continue; /* an access and its indices are written once */
+        if (again) *again = true;
+        for (int32_t i = vj_expr_needs(k, at, needs); i > 0; i--)
+            add_root(w, reached, needs[i - 1]);
     }
     int32_t inputs = 0;
     for (int32_t a = 0; a < k->access_count; a++)
@@ -251,6 +256,8 @@ static void head(printer *w) {
     }
     for (int32_t a = 0; a < k->access_count; a++) {
         if (w->input[a] < 0) continue;
+        for (int32_t t = 0; t < k->access[a].term_count; t++)
+            if (k->access[a].terms[t].kind == VJ_TERM_INDEX) let_lines(w, k->access[a].terms[t].index);
         vj_text_add(&w->text, "    in x%" PRId32 " = ", w->input[a]);
         access_map(w, &k->access[a]);
         vj_text_add(&w->text, "\n");

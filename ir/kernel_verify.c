@@ -54,8 +54,14 @@ static bool affine_interval(const vj_kernel *k, const int64_t *coef, int64_t con
 
 static bool check_term(const vj_verify_at *at, const vj_term *term, interval *sum) {
     interval index;
-    if (term->kind != VJ_TERM_GUARD && term->kind != VJ_TERM_MOD) return fail(at, "a term has an unknown kind");
+    if (term->kind != VJ_TERM_GUARD && term->kind != VJ_TERM_MOD && term->kind != VJ_TERM_INDEX)
+        return fail(at, "a term has an unknown kind");
     if (term->extent <= 0) return fail(at, "a term's extent is not positive");
+    if (term->kind == VJ_TERM_INDEX) {
+        if (term->index < 0 || term->index >= at->k->expr_count || at->k->expr[term->index].dtype != VJ_I64)
+            return fail(at, "an index is no i64 entry");
+        return add_scaled(sum, term->stride, (interval){0, term->extent - 1}) || fail(at, "a term overflows");
+    }
     if (!affine_interval(at->k, term->coef, term->constant, &index)) return fail(at, "a term overflows");
     if (term->kind == VJ_TERM_MOD) {
         if (index.low < -term->extent) return fail(at, "a mod term's index goes below -extent");
@@ -89,6 +95,13 @@ static bool check_access(const vj_verify_at *at, int32_t number) {
 /* Operands of products */
 
 static bool has_access(const vj_kernel *k, int32_t access) { return access >= 0 && access < k->access_count; }
+
+/* Is there such an access, and one of affine maps alone? */
+static bool is_operand(const vj_kernel *k, int32_t access) {
+    for (int32_t t = 0; has_access(k, access) && t < k->access[access].term_count; t++)
+        if (k->access[access].terms[t].kind == VJ_TERM_INDEX) return false;
+    return has_access(k, access);
+}
 
 /* Does any of axes [first, first + count) with more than one point move the access? */
 static bool moved_by(const vj_kernel *k, const vj_access *access, int32_t first, int32_t count) {
@@ -126,7 +139,7 @@ static bool check_b(const vj_verify_at *at) {
 
 static bool check_gemm(const vj_verify_at *at) {
     const vj_kernel *k = at->k;
-    if (!has_access(k, k->a) || !has_access(k, k->b)) return fail(at, "A or B is missing");
+    if (!is_operand(k, k->a) || !is_operand(k, k->b)) return fail(at, "A or B is missing, or has an index");
     if (moved_by(k, &k->access[k->a], k->batch_axes + k->row_axes, k->col_axes))
         return fail(at, "A moves with the columns");
     return check_b(at);
@@ -135,7 +148,8 @@ static bool check_gemm(const vj_verify_at *at) {
 static bool check_attention(const vj_verify_at *at) {
     const vj_kernel *k = at->k;
     const int32_t i = k->batch_axes, j = i + 1, d = i + 2, e = i + 3;
-    if (!has_access(k, k->q) || !has_access(k, k->k) || !has_access(k, k->v)) return fail(at, "q, k or v is missing");
+    if (!is_operand(k, k->q) || !is_operand(k, k->k) || !is_operand(k, k->v))
+        return fail(at, "q, k or v is missing, or has an index");
     const vj_access *key = &k->access[k->k];
     if (moved_by(k, &k->access[k->q], j, 1) || moved_by(k, &k->access[k->q], e, 1))
         return fail(at, "q moves with keys or values");

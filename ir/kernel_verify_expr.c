@@ -15,6 +15,9 @@ static bool check_leaf(const vj_verify_at *at, int32_t number) {
     case VJ_X_LOAD:
         if (e->index < 0 || e->index >= k->access_count) return fail(at, number, "it names no access");
         if (vj_is_packed(at->p, k->access[e->index].buffer)) return fail(at, number, "it reads packed panels");
+        for (int32_t t = 0; t < k->access[e->index].term_count; t++)
+            if (k->access[e->index].terms[t].kind == VJ_TERM_INDEX && k->access[e->index].terms[t].index >= number)
+                return fail(at, number, "an index of its access is not an earlier entry");
         return at->p->buffers[k->access[e->index].buffer].dtype == e->dtype ||
                fail(at, number, "its type is not its buffer's");
     case VJ_X_ACC:
@@ -66,12 +69,10 @@ static bool reaches_only(const vj_verify_at *at, int32_t root, int32_t stages, u
     const vj_kernel *k = at->k;
     vj_arena *arena = vj_arena_new();
     bool *needed = VJ_NEW_ARRAY(arena, bool, root + 1), fine = true;
-    needed[root] = true;
+    vj_mark_needed(k, root, needed);
     for (int32_t at_entry = root; at_entry >= 0 && fine; at_entry--) {
         const vj_expr *e = &k->expr[at_entry];
         if (!needed[at_entry]) continue;
-        for (int32_t i = 0; i < vj_xop_args(e->op); i++)
-            needed[e->arg[i]] = true;
         if (e->op == VJ_X_STAGE && e->index >= stages) fine = fail(at, at_entry, "the stage comes later");
         if (e->op == VJ_X_AXIS && barred_axes >> e->index & 1) fine = fail(at, at_entry, "the axis is summed over");
         if (e->op != VJ_X_LOAD) continue;
@@ -86,6 +87,31 @@ static bool reaches_only(const vj_verify_at *at, int32_t root, int32_t stages, u
     }
     vj_arena_free(arena);
     return fine;
+}
+
+/* An index is known before anything is computed, and no access depends on itself. */
+static bool check_index(const vj_verify_at *at, int32_t access, int32_t root) {
+    const vj_kernel *k = at->k;
+    vj_arena *arena = vj_arena_new();
+    bool *needed = VJ_NEW_ARRAY(arena, bool, root + 1), fine = true;
+    vj_mark_needed(k, root, needed);
+    for (int32_t entry = root; entry >= 0 && fine; entry--) {
+        const vj_expr *e = &k->expr[entry];
+        if (!needed[entry]) continue;
+        if (e->op == VJ_X_ACC || e->op == VJ_X_STAGE) fine = fail(at, entry, "an index depends on what is computed");
+        if (e->op == VJ_X_LOAD && e->index >= access) fine = fail(at, entry, "an index reads no earlier access");
+    }
+    vj_arena_free(arena);
+    return fine;
+}
+
+static bool check_indices(const vj_verify_at *at) {
+    const vj_kernel *k = at->k;
+    for (int32_t a = 0; a < k->access_count; a++)
+        for (int32_t t = 0; t < k->access[a].term_count; t++)
+            if (k->access[a].terms[t].kind == VJ_TERM_INDEX && !check_index(at, a, k->access[a].terms[t].index))
+                return false;
+    return true;
 }
 
 static uint32_t axes_from(int32_t first, int32_t count) { return ((1u << count) - 1) << first; }
@@ -118,6 +144,7 @@ bool vj_verify_exprs(const vj_verify_at *at) {
         }
     for (int32_t i = 0; i < k->expr_count; i++)
         if (!check_entry(at, i)) return false;
+    if (!check_indices(at)) return false;
     for (int32_t s = 0; s < k->stage_count; s++)
         if (!reaches_only(at, k->stage[s].expr, s, 0)) return false;
     if (k->kind == VJ_KERNEL_ATTENTION) {

@@ -112,6 +112,8 @@ static bool goes_into_user(const vj_lowering *l, const vj_node *node, int32_t op
         if (next->op == VJ_OP_layernorm || next->op == VJ_OP_softmax)
             return next->args[0] == v && operands <= MOST_OF_A_REDUCTION && is_cheap(node->op);
         if (next->op == VJ_OP_reduce) return true;
+        if (next->op == VJ_OP_gather || next->op == VJ_OP_gather_elements) /* an index; data must stand somewhere */
+            return next->args[0] != v && operands <= MOST_OF_A_REDUCTION && is_cheap(node->op);
         if (next->op != VJ_OP_reshape && next->op != VJ_OP_transpose) return false;
         v = next->first_result;
     }
@@ -157,6 +159,9 @@ static bool lower_node(vj_lowering *l, const vj_node *node) {
         return vj_lower_concat(l, node);
     case VJ_OP_pad:
         return vj_lower_pad(l, node);
+    case VJ_OP_gather:
+    case VJ_OP_gather_elements:
+        return vj_is_view_op(l->f, node) || vj_lower_gather(l, node);
     default:
         return !is_elementwise(node) || l->inlined[node->first_result] || vj_lower_elementwise(l, node);
     }

@@ -3,7 +3,7 @@
  * lower.c             the pass: nodes in order, outputs at the end
  * lower_batch.c       one image: does every node keep the images of a batch apart?
  * lower_concat.c      elementwise ops on a concat go to its parts
- * lower_gather.c      gathers that are no views become slices
+ * lower_gather.c      gathers that are no views: slices, or reads through an index
  * lower_movement.c    movement ops on views
  * lower_value.c       where values stand: views, places to write to, weights
  * lower_build.c       a kernel in the making: the points, accesses to them, axes
@@ -51,13 +51,16 @@ static inline vj_dtype vj_dtype_at(const vj_func *f, vj_value v) { return vj_typ
 /* lower_concat.c: the one rewrite at the tensor level that only lowering wants */
 void vj_spread_over_concats(vj_pass_context *c);
 
-/* lower_gather.c: gathers by constant indices become slices, joined, or masked sums */
+/* lower_gather.c: gathers by constant indices of a few runs become slices, joined */
 bool vj_spread_gathers(vj_pass_context *c) VJ_MUST_USE;
 
 /* lower_batch.c */
 bool vj_images_stay_apart(const vj_func *f, vj_error *error) VJ_MUST_USE;
 
 /* lower_movement.c */
+
+/* Does the node only say where elements stand? (A gather does when its indices are evenly spaced constants.) */
+bool vj_is_view_op(const vj_func *f, const vj_node *node);
 
 /* The view of the node's result from that of its first operand; false: it is no view, or none of digits. */
 bool vj_move_view(const vj_func *f, const vj_node *node, vj_view *view) VJ_MUST_USE;
@@ -125,6 +128,8 @@ int32_t vj_build_access(vj_build *b, int32_t buffer, int64_t offset, const vj_di
 int32_t vj_build_operand(vj_build *b, vj_value v, const vj_view *map);
 /* The same for a view; -1: it does not fit. */
 int32_t vj_build_view(vj_build *b, const vj_view *view, const vj_view *map);
+/* The same with a term of an index added to the address. */
+int32_t vj_build_indexed(vj_build *b, const vj_view *view, const vj_view *map, const vj_term *term);
 /* The digits of one dim, at the minor end. */
 void vj_push_dim(vj_digits *digits, const vj_view *view, int32_t dim);
 bool vj_build_finish(vj_build *b) VJ_MUST_USE;
@@ -157,6 +162,7 @@ bool vj_lower_elementwise(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
 bool vj_lower_elementwise_alone(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
 bool vj_lower_concat(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
 bool vj_lower_pad(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
+bool vj_lower_gather(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
 bool vj_lower_copy(vj_lowering *l, const vj_view *from, const vj_view *to, vj_dtype dtype, const char *name,
                    const vj_origin *origin) VJ_MUST_USE;
 /* x in a frame of `value`: low[d] before and high[d] behind along each dim. */

@@ -44,7 +44,9 @@ static bool keeps_apart(const vj_func *f, const vj_node *node, int32_t i, int32_
     case VJ_OP_layernorm:
         return d < normal_axis(node, x->rank);
     case VJ_OP_gather:
-        return i == 0 && normal_axis(node, x->rank) != d;
+        return i == 1 || normal_axis(node, x->rank) != d;
+    case VJ_OP_gather_elements:
+        return normal_axis(node, x->rank) != d;
     case VJ_OP_reduce:
         return !has_axis(node, d, x->rank);
     case VJ_OP_linear:

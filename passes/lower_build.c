@@ -106,7 +106,7 @@ bool vj_add_map_cuts(vj_build *b, const vj_view *map) {
 
 int32_t vj_build_access(vj_build *b, int32_t buffer, int64_t offset, const vj_digits *digits) {
     for (int32_t i = 0; i < b->k->access_count; i++)
-        if (b->k->access[i].buffer == buffer && b->k->access[i].offset == offset &&
+        if (b->k->access[i].buffer == buffer && b->k->access[i].offset == offset && !b->k->access[i].term_count &&
             b->digits[i].count == digits->count &&
             memcmp(b->digits[i].at, digits->at, (size_t)digits->count * sizeof *digits->at) == 0)
             return i;
@@ -114,6 +114,17 @@ int32_t vj_build_access(vj_build *b, int32_t buffer, int64_t offset, const vj_di
     const int32_t access = vj_add_access(b->k, &(vj_access){.buffer = buffer, .offset = offset});
     b->digits[access] = *digits;
     return access;
+}
+
+int32_t vj_build_indexed(vj_build *b, const vj_view *view, const vj_view *map, const vj_term *term) {
+    vj_digits digits;
+    if (b->k->access_count == VJ_MAX_ACCESSES || !vj_view_pull_back(view, map, b->total, &digits) ||
+        !vj_add_cuts(b, &digits))
+        return -1;
+    const vj_access access = {.buffer = view->buffer, .offset = view->offset, .term_count = 1, .terms = {*term}};
+    const int32_t number = vj_add_access(b->k, &access);
+    b->digits[number] = digits;
+    return number;
 }
 
 void vj_push_dim(vj_digits *digits, const vj_view *view, int32_t dim) {

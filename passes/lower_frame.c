@@ -23,7 +23,8 @@ bool vj_lower_frame(vj_lowering *l, const vj_view *x, vj_dtype dtype, const int6
             return false;
         }
         vj_term *term = &read.terms[read.term_count++];
-        *term = (vj_term){VJ_TERM_GUARD, vj_view_step(x, d), x->dim[d], -low[d], {0}};
+        *term =
+            (vj_term){.kind = VJ_TERM_GUARD, .stride = vj_view_step(x, d), .extent = x->dim[d], .constant = -low[d]};
         term->coef[axis] = 1;
     }
     const int32_t from = vj_add_access(k, &read), into = vj_add_access(k, &written);

@@ -30,9 +30,11 @@ static bool slice_view(const vj_func *f, const vj_node *node, vj_view *view) {
     return true;
 }
 
-/* Constant indices first, first + step, ...: a slice. */
-static bool arithmetic_indices(const vj_func *f, vj_value indices, int64_t *first, int64_t *step, int64_t *count) {
+/* Constant indices first, first + step, ... into the axis of a gather: a slice. */
+static bool arithmetic_indices(const vj_func *f, const vj_node *gather, int64_t *first, int64_t *step, int64_t *count) {
     enum { MOST = 4096 };
+    const vj_value indices = gather->args[1];
+    const vj_dim dim = vj_type_at(f, gather->args[0])->dims[vj_attr_int(gather, VJ_ATTR_AXIS, 0)];
     int64_t read[MOST];
     vj_error ignored = {0};
     if (!vj_is_const(f, indices) || !vj_type_elements(f, vj_type_at(f, indices), count) || *count < 1 ||
@@ -42,13 +44,21 @@ static bool arithmetic_indices(const vj_func *f, vj_value indices, int64_t *firs
     *step = *count > 1 ? read[1] - read[0] : 1;
     for (int64_t i = 1; i < *count; i++)
         if (read[i] - read[i - 1] != *step) return false;
-    return *step != 0;
+    const int64_t last = read[*count - 1];
+    return *step != 0 && !dim.sym && *first >= 0 && *first < dim.c && last >= 0 && last < dim.c;
+}
+
+bool vj_is_view_op(const vj_func *f, const vj_node *node) {
+    int64_t first, step, count;
+    if (node->op == VJ_OP_gather) return arithmetic_indices(f, node, &first, &step, &count);
+    return node->op == VJ_OP_reshape || node->op == VJ_OP_transpose || node->op == VJ_OP_slice ||
+           node->op == VJ_OP_broadcast;
 }
 
 static bool gather_view(const vj_func *f, const vj_node *node, vj_view *view) {
     int64_t first, step, count, dims[VJ_MAX_RANK];
     const int32_t axis = (int32_t)vj_attr_int(node, VJ_ATTR_AXIS, 0);
-    if (!arithmetic_indices(f, node->args[1], &first, &step, &count)) return false;
+    if (!arithmetic_indices(f, node, &first, &step, &count)) return false;
     vj_view made = *view;
     if (!vj_view_slice(&made, axis, first, count, step)) return false;
     const int32_t rank = vj_image_dims(f, node->first_result, dims);
@@ -97,7 +107,7 @@ bool vj_piece_of(const vj_func *f, const vj_node *node, int32_t *axis, int64_t *
     *axis = -1;
     if (node->op == VJ_OP_gather) {
         *axis = (int32_t)vj_attr_int(node, VJ_ATTR_AXIS, 0);
-        return arithmetic_indices(f, node->args[1], start, &step, size) && *size == 1;
+        return arithmetic_indices(f, node, start, &step, size) && *size == 1;
     }
     if (node->op != VJ_OP_slice) return false;
     for (int32_t d = 0; d < rank; d++) {

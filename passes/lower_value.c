@@ -12,15 +12,10 @@ int32_t vj_only_user(const vj_lowering *l, vj_value v) {
     return l->uses[v] == 1 && l->output[v] < 0 ? l->use_node[l->use_first[v]] : -1;
 }
 
-static bool is_view_op(vj_op op) {
-    return op == VJ_OP_reshape || op == VJ_OP_transpose || op == VJ_OP_slice || op == VJ_OP_broadcast ||
-           op == VJ_OP_gather;
-}
-
 bool vj_is_available(const vj_lowering *l, vj_value v) {
     const vj_node *node = vj_producer(l->f, v);
     if (l->done[v] || node->op == VJ_OP_param || vj_is_static_weight(l, v)) return true;
-    if (is_view_op(node->op)) return vj_is_available(l, node->args[0]);
+    if (vj_is_view_op(l->f, node)) return vj_is_available(l, node->args[0]);
     if (!(vj_op_table(node->op)->flags & VJ_FLAG_ELEMENTWISE)) return false;
     for (int32_t i = 0; i < node->arg_count; i++)
         if (!vj_is_available(l, node->args[i])) return false;
@@ -38,7 +33,7 @@ void vj_set_done(vj_lowering *l, vj_value v, const vj_view *view) {
 bool vj_has_weight_view(vj_lowering *l, vj_value v, vj_value *source, vj_view *view) {
     if (v < 0 || !vj_is_static_weight(l, v)) return false;
     const vj_node *node = vj_producer(l->f, v);
-    if (is_view_op(node->op) && node->op != VJ_OP_gather && vj_is_static_weight(l, node->args[0]) &&
+    if (node->op != VJ_OP_gather && vj_is_view_op(l->f, node) && vj_is_static_weight(l, node->args[0]) &&
         vj_has_weight_view(l, node->args[0], source, view) && vj_move_view(l->f, node, view))
         return true;
     int64_t dims[VJ_MAX_RANK];
@@ -141,7 +136,7 @@ bool vj_view_of(vj_lowering *l, vj_value v, vj_view *view) {
     if (!l->done[v]) {
         if (vj_is_static_weight(l, v))
             dense_weight(l, v, view);
-        else if (is_view_op(node->op)) {
+        else if (vj_is_view_op(l->f, node)) {
             if (!moved_view_of(l, node, view)) return false;
         } else if (vj_op_table(node->op)->flags & VJ_FLAG_ELEMENTWISE)
             return vj_lower_elementwise_alone(l, node) && vj_view_of(l, v, view);

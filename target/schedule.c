@@ -237,7 +237,7 @@ static int64_t axis_score(const vj_kernel *k, int32_t axis) {
         const vj_access *access = &k->access[i];
         bool scattered = access->stride[axis] != 0 && access->stride[axis] != 1;
         for (int32_t t = 0; t < access->term_count; t++)
-            scattered |= access->terms[t].coef[axis] != 0;
+            scattered |= vj_term_moves(k, &access->terms[t], axis);
         score += scattered ? -4 : access->stride[axis] == 1 ? 4 : 1;
     }
     return score;

@@ -80,8 +80,10 @@ static vj_program *pool(vj_arena *a, const int64_t *e, vj_reduce_kind kind, doub
     vj_program *p = program_of(a, VJ_F32, e[0] * e[1] * e[2], VJ_F32, e[0] * e[1] * e[2]);
     vj_kernel *k = kernel_of(p, 5, 2, (const int64_t[]){e[0], e[1], e[2], 3, 3});
     vj_access in = {.buffer = 0, .stride = {e[1] * e[2]}, .term_count = 2, .otherwise = outside};
-    in.terms[0] = (vj_term){VJ_TERM_GUARD, e[2], e[1], -1, {0, 1, 0, 1, 0}};
-    in.terms[1] = (vj_term){VJ_TERM_GUARD, 1, e[2], -1, {0, 0, 1, 0, 1}};
+    in.terms[0] =
+        (vj_term){.kind = VJ_TERM_GUARD, .stride = e[2], .extent = e[1], .constant = -1, .coef = {0, 1, 0, 1, 0}};
+    in.terms[1] =
+        (vj_term){.kind = VJ_TERM_GUARD, .stride = 1, .extent = e[2], .constant = -1, .coef = {0, 0, 1, 0, 1}};
     const int32_t x = vj_x_load(a, k, VJ_F32, vj_add_access(k, &in));
     k->stage[k->stage_count++] = (vj_stage){kind, x};
     add_out(k, ACCESS(k, 1, e[1] * e[2], e[2], 1), vj_x(a, k, VJ_X_STAGE, VJ_F32, 0, -1, -1));
@@ -95,12 +97,59 @@ static vj_program *roll(vj_arena *a, const int64_t *e) {
     vj_program *p = program_of(a, VJ_F32, e[0] * e[1] * e[2], VJ_F32, e[0] * e[1] * e[2]);
     vj_kernel *k = kernel_of(p, 3, 0, e);
     vj_access in = {.buffer = 0, .stride = {0, e[2], 0}, .term_count = 2};
-    in.terms[0] = (vj_term){VJ_TERM_MOD, e[1] * e[2], e[0], -(e[0] / 2), {1, 0, 0}};
-    in.terms[1] = (vj_term){VJ_TERM_MOD, 1, e[2], 1, {0, 0, 1}};
+    in.terms[0] = (vj_term){
+        .kind = VJ_TERM_MOD, .stride = e[1] * e[2], .extent = e[0], .constant = -(e[0] / 2), .coef = {1, 0, 0}};
+    in.terms[1] = (vj_term){.kind = VJ_TERM_MOD, .stride = 1, .extent = e[2], .constant = 1, .coef = {0, 0, 1}};
     const int32_t x = vj_x_load(a, k, VJ_F32, vj_add_access(k, &in));
     const int32_t l = vj_x(a, k, VJ_X_CAST, VJ_F32, vj_x(a, k, VJ_X_AXIS, VJ_I64, 2, -1, -1), -1, -1);
     const int32_t y = vj_x(a, k, VJ_X_MUL, VJ_F32, x, l, -1);
     add_out(k, ACCESS(k, 1, e[1] * e[2], e[2], 1), vj_x(a, k, VJ_X_ADD, VJ_F32, y, vj_x_const(a, k, VJ_F32, 0.5), -1));
+    return p;
+}
+
+/* y[i, j, l] = x[clip((8 i + j) mod 23 - 9), j, l]: one index for the lanes of a row; clipped at both ends */
+static vj_program *indexed_rows(vj_arena *a, const int64_t *e) {
+    vj_program *p = program_of(a, VJ_F32, e[0] * e[1] * e[2], VJ_F32, e[0] * e[1] * e[2]);
+    vj_kernel *k = kernel_of(p, 3, 0, e);
+    const int32_t i =
+        vj_x(a, k, VJ_X_MUL, VJ_I64, vj_x(a, k, VJ_X_AXIS, VJ_I64, 0, -1, -1), vj_x_const(a, k, VJ_I64, 8), -1);
+    const int32_t sum = vj_x(a, k, VJ_X_ADD, VJ_I64, i, vj_x(a, k, VJ_X_AXIS, VJ_I64, 1, -1, -1), -1);
+    const int32_t rest = vj_x(a, k, VJ_X_MOD, VJ_I64, sum, vj_x_const(a, k, VJ_I64, 23), -1);
+    const int32_t index = vj_x(a, k, VJ_X_SUB, VJ_I64, rest, vj_x_const(a, k, VJ_I64, 9), -1);
+    vj_access in = {.buffer = 0, .stride = {0, e[2], 1}, .term_count = 1};
+    in.terms[0] = (vj_term){.kind = VJ_TERM_INDEX, .stride = e[1] * e[2], .extent = e[0], .index = index};
+    const int32_t x = vj_x_load(a, k, VJ_F32, vj_add_access(k, &in));
+    add_out(k, ACCESS(k, 1, e[1] * e[2], e[2], 1), vj_x(a, k, VJ_X_ADD, VJ_F32, x, vj_x_const(a, k, VJ_F32, 0.5), -1));
+    return p;
+}
+
+/* y[i, j, l] = x[i, j, clip(3 x[i, j, l])]: an index a lane; x reads through itself */
+static vj_program *indexed_elements(vj_arena *a, const int64_t *e) {
+    vj_program *p = program_of(a, VJ_F32, e[0] * e[1] * e[2], VJ_F32, e[0] * e[1] * e[2]);
+    vj_kernel *k = kernel_of(p, 3, 0, e);
+    const int32_t x = vj_x_load(a, k, VJ_F32, ACCESS(k, 0, e[1] * e[2], e[2], 1));
+    const int32_t scaled = vj_x(a, k, VJ_X_MUL, VJ_F32, x, vj_x_const(a, k, VJ_F32, 3), -1);
+    const int32_t index = vj_x(a, k, VJ_X_CAST, VJ_I64, scaled, -1, -1);
+    vj_access in = {.buffer = 0, .stride = {e[1] * e[2], e[2], 0}, .term_count = 1};
+    in.terms[0] = (vj_term){.kind = VJ_TERM_INDEX, .stride = 1, .extent = e[2], .index = index};
+    const int32_t y = vj_x_load(a, k, VJ_F32, vj_add_access(k, &in));
+    add_out(k, ACCESS(k, 1, e[1] * e[2], e[2], 1), vj_x(a, k, VJ_X_ADD, VJ_F32, y, x, -1));
+    return p;
+}
+
+/* the sum over l of x[i, clip(x[i, j, l]), clip(l - 2)]: an index and a row axis */
+static vj_program *indexed_sums(vj_arena *a, const int64_t *e) {
+    vj_program *p = program_of(a, VJ_F32, e[0] * e[1] * e[2], VJ_F32, e[0] * e[1]);
+    vj_kernel *k = kernel_of(p, 3, 1, e);
+    const int32_t x = vj_x_load(a, k, VJ_F32, ACCESS(k, 0, e[1] * e[2], e[2], 1));
+    const int32_t index = vj_x(a, k, VJ_X_CAST, VJ_I64, x, -1, -1);
+    const int32_t column =
+        vj_x(a, k, VJ_X_SUB, VJ_I64, vj_x(a, k, VJ_X_AXIS, VJ_I64, 2, -1, -1), vj_x_const(a, k, VJ_I64, 2), -1);
+    vj_access in = {.buffer = 0, .stride = {e[1] * e[2], 0, 0}, .term_count = 2};
+    in.terms[0] = (vj_term){.kind = VJ_TERM_INDEX, .stride = e[2], .extent = e[1], .index = index};
+    in.terms[1] = (vj_term){.kind = VJ_TERM_INDEX, .stride = 1, .extent = e[2], .index = column};
+    k->stage[k->stage_count++] = (vj_stage){VJ_REDUCE_SUM, vj_x_load(a, k, VJ_F32, vj_add_access(k, &in))};
+    add_out(k, ACCESS(k, 1, e[1], 1, 0), vj_x(a, k, VJ_X_STAGE, VJ_F32, 0, -1, -1));
     return p;
 }
 
@@ -198,6 +247,9 @@ static const kind kinds[] = {{"softmax_middle", softmax_middle, 1e-6},
                              {"pool_max", pool_max, 0},
                              {"pool_sum", pool_sum, 2e-6},
                              {"roll", roll, 1e-6},
+                             {"indexed_rows", indexed_rows, 1e-6},
+                             {"indexed_elements", indexed_elements, 1e-6},
+                             {"indexed_sums", indexed_sums, 2e-5},
                              {"sum_rows", sum_rows, 2e-5},
                              {"min_columns", min_columns, 0},
                              {"whole_i64", whole_i64, 0},

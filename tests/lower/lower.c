@@ -263,6 +263,50 @@ static const example examples[] = {
      "  %5 = add %3, %4 : f32[N,3,8]\n"
      "  return %1, %2, %5\n"
      "}\n"},
+    {"a gather by an index, negative and outside ones among them, with what comes behind it", 1,
+     "func @m(%x: f32[N,7,8], %i: i64[2,5]) -> f32[N,2,5,8] {\n"
+     "  @b = const seed(1) : f32[8]\n"
+     "  %1 = gather %x, %i axis=1 : f32[N,2,5,8]\n"
+     "  %2 = add %1, @b : f32[N,2,5,8]\n"
+     "  return %2\n"
+     "}\n"},
+    {"a gather of a table by the batch's indices", 1,
+     "func @m(%i: i32[N,5]) -> f32[N,5,3] {\n"
+     "  @t = const seed(1) : f32[3,9]\n"
+     "  %1 = gather @t, %i axis=1 : f32[3,N,5]\n"
+     "  %2 = transpose %1 perm=[1,2,0] : f32[N,5,3]\n"
+     "  return %2\n"
+     "}\n"},
+    {"an index for each row, computed on the way; data that stands transposed", 1,
+     "func @m(%x: f32[N,8,7], %i: i64[N,5]) -> f32[N,5,8] {\n"
+     "  @one = const [1] : i64[1]\n"
+     "  %0 = transpose %x perm=[0,2,1] : f32[N,7,8]\n"
+     "  %1 = reshape %i dims=[N,5,1] : i64[N,5,1]\n"
+     "  %2 = broadcast %1 dims=[N,5,8] : i64[N,5,8]\n"
+     "  %3 = sub %2, @one : i64[N,5,8]\n"
+     "  %4 = gather_elements %0, %3 axis=1 : f32[N,5,8]\n"
+     "  return %4\n"
+     "}\n"},
+    {"an index for each element, of another type; data that must be copied", -1,
+     "func @m(%x: f32[4,6], %i: u8[3,9]) -> f32[3,9] {\n"
+     "  %0 = transpose %x perm=[1,0] : f32[6,4]\n"
+     "  %1 = reshape %0 dims=[3,8] : f32[3,8]\n"
+     "  %2 = gather_elements %1, %i axis=1 : f32[3,9]\n"
+     "  return %2\n"
+     "}\n"},
+    {"constant indices in no order, of computed data that is also an output", -1,
+     "func @m(%x: f32[N,7,8]) -> f32[N,9,8], f32[N,7,8] {\n"
+     "  @i = const [6,0,3,3,1,5,2,4,0] : i64[9]\n"
+     "  %1 = exp %x : f32[N,7,8]\n"
+     "  %2 = gather %1, @i axis=1 : f32[N,9,8]\n"
+     "  return %2, %1\n"
+     "}\n"},
+    {"an index into indices", -1,
+     "func @m(%x: f32[N,7], %i: i64[5], %j: i64[4]) -> f32[N,4] {\n"
+     "  %1 = gather %i, %j axis=0 : i64[4]\n"
+     "  %2 = gather %x, %1 axis=1 : f32[N,4]\n"
+     "  return %2\n"
+     "}\n"},
     {"pooling", -1,
      "func @m(%x: f32[N,3,7,7]) -> f32[N,3,3,3], f32[N,3,4,4] {\n"
      "  %1 = pool %x kind=mean kernel=[3,3] stride=[2,2] dilation=[1,1] low=[0,0] high=[0,0] : f32[N,3,3,3]\n"

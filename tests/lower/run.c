@@ -38,7 +38,9 @@ static vj_tensor **inputs_of(vj_arena *arena, const vj_func *f, vj_error *error)
             if (inputs[i]->f)
                 inputs[i]->f[e] = x;
             else
-                inputs[i]->i[e] = x > 0;
+                inputs[i]->i[e] = type.dtype == VJ_BOOL ? x > 0
+                                  : type.dtype == VJ_U8 ? (int64_t)(4 + 4 * x)
+                                                        : (int64_t)(6 * x);
         }
     }
     return inputs;
@@ -54,12 +56,28 @@ static int64_t source_element(int64_t index, int32_t rank, const int64_t *extent
     return at;
 }
 
+static bool read_weight(vj_arena *arena, const vj_program *p, vj_weight_reader *reader, vj_value v, int64_t count,
+                        double *to, vj_error *error) {
+    if (vj_type_at(p->f, v)->dtype == VJ_F32) {
+        float *read = VJ_NEW_ARRAY(arena, float, count);
+        if (!vj_weight_read(reader, v, 0, count, read, error)) return false;
+        for (int64_t i = 0; i < count; i++)
+            to[i] = (double)read[i];
+        return true;
+    }
+    int64_t *read = VJ_NEW_ARRAY(arena, int64_t, count);
+    if (!vj_const_read_i64(p->f, v, 0, count, read, error)) return false;
+    for (int64_t i = 0; i < count; i++)
+        to[i] = (double)read[i];
+    return true;
+}
+
 static bool pack(vj_arena *arena, const vj_program *p, vj_weight_reader *reader, const vj_weight *w, double *to,
                  vj_error *error) {
     int64_t count;
     if (!vj_type_elements(p->f, vj_type_at(p->f, w->source), &count)) return false;
-    float *source = VJ_NEW_ARRAY(arena, float, count);
-    if (!vj_weight_read(reader, w->source, 0, count, source, error)) return false;
+    double *source = VJ_NEW_ARRAY(arena, double, count);
+    if (!read_weight(arena, p, reader, w->source, count, source, error)) return false;
     for (int64_t k = 0; k < w->k; k++)
         for (int64_t n = 0; n < w->n; n++) {
             const int64_t from = w->source_offset + source_element(k, w->k_rank, w->k_extent, w->k_stride) +

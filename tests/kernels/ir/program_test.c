@@ -96,6 +96,24 @@ static const char segments[] = "program segments {\n"
                                "  }\n"
                                "}\n";
 
+/* Rows of a table by an index that is loaded and wrapped, through which a second table is read too. */
+static const char indexed[] = "program indexed {\n"
+                              "  %t: input 0 f32[28]  # 112 B\n"
+                              "  %i: input 1 i32[6]  # 24 B\n"
+                              "  %u: input 2 f32[10]  # 40 B\n"
+                              "  %y: output 0 f32[24]  # 96 B\n"
+                              "  kernel nest rows {\n"
+                              "    outer i0:6, i1:4\n"
+                              "    row\n"
+                              "    in x0 = %i[i0]\n"
+                              "    let t0 = cast:i64(x0)\n"
+                              "    let t1 = select(t0 < 0:i64, t0 + 7:i64, t0)\n"
+                              "    in x1 = %t[i1 + 4*index(t1, 7)]\n"
+                              "    in x2 = %u[2 + 1*index(t1 + i1, 8)]\n"
+                              "    out %y[4*i0 + i1] = x1 + x2\n"
+                              "  }\n"
+                              "}\n";
+
 static char *text_of(const vj_program *p) {
     char *text = NULL;
     size_t size = 0;
@@ -115,7 +133,7 @@ static vj_program *parse(vj_arena *arena, const char *text) {
 
 static void text_round_trips(void **state) {
     (void)state;
-    static const char *const all[] = {conv, attention, norm, segments};
+    static const char *const all[] = {conv, attention, norm, segments, indexed};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         vj_arena *arena = vj_arena_new();
         vj_program *p = parse(arena, all[i]);
@@ -265,6 +283,25 @@ static void segments_go_their_ways(void **state) {
     vj_arena_free(arena);
 }
 
+static void indices_are_taken_inside(void **state) {
+    (void)state;
+    vj_arena *arena = vj_arena_new();
+    vj_program *p = parse(arena, indexed);
+    double t[28], u[10], i[6] = {0, 6, -1, -7, 100, -100}, y[24];
+    const int at[6] = {0, 6, 6, 0, 6, 0};
+    for (int e = 0; e < 28; e++)
+        t[e] = e;
+    for (int e = 0; e < 10; e++)
+        u[e] = e < 2 ? (double)NAN : 100.0 * (e - 2);
+    run_kernel(p, 0, (double *[]){t, i, u, y});
+    for (int e = 0; e < 24; e++) {
+        const int index = i[e / 4] < 0 ? (int)i[e / 4] + 7 : (int)i[e / 4], sum = index + e % 4;
+        const double expected = 4 * at[e / 4] + e % 4 + 100.0 * (sum < 0 ? 0 : sum > 7 ? 7 : sum);
+        assert_close(&expected, &y[e], 1);
+    }
+    vj_arena_free(arena);
+}
+
 /* The verifier: a sound program with one thing changed. */
 
 static char *changed(const char *text, const char *from, const char *to) {
@@ -322,6 +359,10 @@ static void verifier_refuses(void **state) {
     refuses(attention, "out %y[12*i0 + 3*i1 + i4]", "out %y[3*i1 + i4]", "one element");
     refuses(segments, "i1=1", "i1=2", "segment");
     refuses(segments, "mod(i0 - 2, 5)", "mod(i0 - 6, 5)", "below -extent");
+    refuses(segments, "mod(i0 - 2, 5)", "index(i0, 5)", "has an index");
+    refuses(indexed, "4*index(t1, 7)", "4*index(t1, 8)", "reaches elements 0..31");
+    refuses(indexed, "4*index(t1, 7)", "4*index(x0, 7)", "no i64 entry");
+    refuses(indexed, "4*index(t1, 7)", "4*index(t1, 0)", "extent");
 }
 
 /* Two arena buffers at one place: wrong while both live, right when one is dead or is overwritten element by element.
@@ -374,10 +415,15 @@ static void reader_refuses(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(text_round_trips),       cmocka_unit_test(gemm_is_a_convolution),
-        cmocka_unit_test(attention_is_attention), cmocka_unit_test(nest_is_a_layernorm),
-        cmocka_unit_test(segments_go_their_ways), cmocka_unit_test(verifier_refuses),
-        cmocka_unit_test(reader_refuses),         cmocka_unit_test(plans_share_bytes_only_when_they_may),
+        cmocka_unit_test(text_round_trips),
+        cmocka_unit_test(gemm_is_a_convolution),
+        cmocka_unit_test(attention_is_attention),
+        cmocka_unit_test(nest_is_a_layernorm),
+        cmocka_unit_test(segments_go_their_ways),
+        cmocka_unit_test(indices_are_taken_inside),
+        cmocka_unit_test(verifier_refuses),
+        cmocka_unit_test(reader_refuses),
+        cmocka_unit_test(plans_share_bytes_only_when_they_may),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
