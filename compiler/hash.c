@@ -252,8 +252,10 @@ vj_status vj_graph_key(vj_unit *u) {
     feed_i64(&h, u->request->pass_limit);
     for (int32_t i = 0; i < u->request->disabled_pass_count; i++)
         feed_text(&h, u->request->disabled_passes[i]);
-    for (int32_t i = 0; i < f->symbol_count; i++)
+    for (int32_t i = 0; i < f->symbol_count; i++) {
         feed_i64(&h, f->symbols[i].bound);
+        feed_i64(&h, f->symbols[i].value);
+    }
     for (int32_t i = 0; i < f->node_count && good; i++)
         if (!f->nodes[i].dead) good = feed_node(&h, &f->nodes[i]);
     for (int32_t i = 0; i < f->input_count; i++) {

@@ -37,9 +37,6 @@ vj_value vj_emit_cast(vj_importer *im, vj_value x, vj_dtype to) {
     return vj_emit(im, VJ_OP_cast, &x, 1, &attr, 1);
 }
 
-/* As the dims and sizes attributes are written. */
-static int64_t coded(vj_dim d) { return d.sym == VJ_SYM_BATCH ? -1 - d.c : d.c; }
-
 static bool has_dims(const vj_type *type, const vj_dim *dims, int32_t rank) {
     if (type->rank != rank) return false;
     for (int32_t i = 0; i < rank; i++)
@@ -55,7 +52,7 @@ static vj_value emit_to_dims(vj_importer *im, vj_op op, vj_value x, const vj_dim
     }
     int64_t list[VJ_MAX_RANK];
     for (int32_t i = 0; i < rank; i++)
-        list[i] = coded(dims[i]);
+        list[i] = vj_dim_code(dims[i]);
     vj_attr attr = vj_ints(VJ_ATTR_DIMS, list, rank);
     return vj_emit(im, op, &x, 1, &attr, 1);
 }
@@ -87,11 +84,11 @@ vj_value vj_emit_slice(vj_importer *im, vj_value x, int32_t axis, int64_t start,
     if (start == 0 && step == 1 && vj_dim_equal(size, type->dims[axis])) return x;
     int64_t starts[VJ_MAX_RANK] = {0}, sizes[VJ_MAX_RANK], steps[VJ_MAX_RANK];
     for (int32_t i = 0; i < type->rank; i++) {
-        sizes[i] = coded(type->dims[i]);
+        sizes[i] = vj_dim_code(type->dims[i]);
         steps[i] = 1;
     }
     starts[axis] = start;
-    sizes[axis] = coded(size);
+    sizes[axis] = vj_dim_code(size);
     steps[axis] = step;
     vj_attr attrs[] = {vj_ints(VJ_ATTR_STARTS, starts, type->rank), vj_ints(VJ_ATTR_SIZES, sizes, type->rank),
                        vj_ints(VJ_ATTR_STEPS, steps, type->rank)};

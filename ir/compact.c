@@ -13,6 +13,19 @@ typedef struct compaction {
     uint8_t *live;
 } compaction;
 
+/* What node n needs in place before it: its operands' producers, then those of the sizes in its results' types. The i-th,
+ * counted from 0; -1: nothing in this place (no operand, no size, or one the node makes itself); -2: that was all. */
+static int32_t need_of(const vj_func *f, int32_t n, int32_t i) {
+    const vj_node *node = &f->nodes[n];
+    if (i < node->arg_count) return node->args[i] < 0 ? -1 : f->values[node->args[i]].node;
+    i -= node->arg_count;
+    if (f->symbol_count == 0 || i >= node->result_count * VJ_MAX_RANK) return -2;
+    const vj_type *type = vj_type_at(f, node->first_result + i / VJ_MAX_RANK);
+    if (i % VJ_MAX_RANK >= type->rank || !vj_is_data_dim(type->dims[i % VJ_MAX_RANK])) return -1;
+    vj_value size = f->symbols[type->dims[i % VJ_MAX_RANK].sym - VJ_SYM_FIRST_DATA].value;
+    return size < 0 || f->values[size].node == n ? -1 : f->values[size].node;
+}
+
 enum { FRESH, VISITED, PLACED };
 
 static void mark_live(compaction *c) {
@@ -23,13 +36,10 @@ static void mark_live(compaction *c) {
         if (!c->live[n]) c->live[n] = 1, c->stack[depth++] = n;
     }
     while (depth) {
-        const vj_node *node = &f->nodes[c->stack[--depth]];
-        assert(!node->dead && "a killed node is still in use");
-        for (int32_t i = 0; i < node->arg_count; i++) {
-            if (node->args[i] < 0) continue;
-            int32_t n = f->values[node->args[i]].node;
-            if (!c->live[n]) c->live[n] = 1, c->stack[depth++] = n;
-        }
+        int32_t user = c->stack[--depth], n;
+        assert(!f->nodes[user].dead && "a killed node is still in use");
+        for (int32_t i = 0; (n = need_of(f, user, i)) != -2; i++)
+            if (n >= 0 && !c->live[n]) c->live[n] = 1, c->stack[depth++] = n;
     }
     for (int32_t i = 0; i < f->input_count; i++)
         c->live[f->values[f->inputs[i]].node] = 1;
@@ -44,12 +54,10 @@ static void place(compaction *c, int32_t root) {
     c->state[root] = VISITED;
     while (depth) {
         int32_t n = c->stack[depth - 1];
-        const vj_node *node = &c->f->nodes[n];
-        int32_t i = c->next_arg[depth - 1];
-        while (i < node->arg_count && (node->args[i] < 0 || c->state[c->f->values[node->args[i]].node] == PLACED))
+        int32_t i = c->next_arg[depth - 1], producer;
+        while ((producer = need_of(c->f, n, i)) == -1 || (producer >= 0 && c->state[producer] == PLACED))
             i++;
-        if (i < node->arg_count) {
-            int32_t producer = c->f->values[node->args[i]].node;
+        if (producer >= 0) {
             assert(c->state[producer] == FRESH && "a node uses its own result");
             c->next_arg[depth - 1] = i + 1;
             c->state[producer] = VISITED;
@@ -66,6 +74,9 @@ static void place(compaction *c, int32_t root) {
 /* Nodes and values are written in their new order to scratch memory, then copied back. */
 static void renumber(compaction *c, vj_arena *scratch) {
     vj_func *f = c->f;
+    int32_t *sizes = VJ_NEW_ARRAY(scratch, int32_t, f->symbol_count); /* the nodes that make them */
+    for (int32_t i = 0; i < f->symbol_count; i++)
+        sizes[i] = f->symbols[i].value < 0 ? -1 : f->values[f->symbols[i].value].node;
     vj_node *nodes = VJ_NEW_ARRAY(scratch, vj_node, c->placed);
     vj_value_info *values = VJ_NEW_ARRAY(scratch, vj_value_info, f->value_count);
     vj_value *renamed = VJ_NEW_ARRAY(scratch, vj_value, f->value_count);
@@ -89,6 +100,10 @@ static void renumber(compaction *c, vj_arena *scratch) {
         f->inputs[i] = renamed[f->inputs[i]];
     for (int32_t i = 0; i < f->output_count; i++)
         f->outputs[i] = renamed[f->outputs[i]];
+    for (int32_t i = 0; i < f->symbol_count; i++) {
+        vj_value *size = &f->symbols[i].value;
+        if (*size >= 0) *size = c->live[sizes[i]] ? renamed[*size] : VJ_NONE;
+    }
 }
 
 void vj_compact(vj_func *f) {

@@ -2,7 +2,8 @@
  *
  * eval.c              the driver: order, lifetimes, rounding
  * eval_walk.c         stepping through several tensors at once, by strides
- * eval_elementwise.c, eval_movement.c, eval_products.c, eval_reduce.c   one function vj_eval_<id> an op of ops.def
+ * eval_elementwise.c, eval_movement.c, eval_products.c, eval_reduce.c,
+ * eval_data.c         one function vj_eval_<id> an op of ops.def
  * kernel_eval.c       the same for kernels, with some of the arithmetic shared
  */
 #ifndef VITJIT_IR_EVAL_H
@@ -15,9 +16,14 @@ typedef struct vj_eval_context {
     const vj_func *f;
     const vj_node *node;
     vj_tensor *const *args; /* of absent operands, NULL */
-    vj_tensor **results;    /* made, zeroed */
+    vj_tensor **results;    /* made, zeroed; NULL where the data decides: vj_eval_make */
+    int64_t n;              /* the batch */
+    int64_t *sizes;         /* of each symbol; -1: not known yet */
     vj_error *error;
 } vj_eval_context;
+
+/* Makes a result of a node that finds out its size itself. */
+vj_tensor *vj_eval_make(vj_eval_context *c, int32_t result, int64_t size);
 
 #define OP(id, ...) bool vj_eval_##id(vj_eval_context *c);
 #include "ops.def"

@@ -119,12 +119,20 @@ void vj_add_output(vj_func *f, const char *name, vj_value value) {
     f->outputs[f->output_count++] = value;
 }
 
+vj_dim vj_add_symbol(vj_func *f, int64_t bound) {
+    if (f->symbol_count == VJ_MAX_SYMBOLS) return vj_dim_const(0);
+    *VJ_PUSH(f->arena, f->symbols, f->symbol_count, f->symbol_capacity) = (vj_symbol){bound, VJ_NONE};
+    return (vj_dim){1, VJ_SYM_FIRST_DATA + f->symbol_count - 1};
+}
+
 void vj_replace_uses(vj_func *f, vj_value from, vj_value to) {
     for (int32_t n = 0; n < f->node_count; n++)
         for (int32_t i = 0; i < f->nodes[n].arg_count; i++)
             if (f->nodes[n].args[i] == from) f->nodes[n].args[i] = to;
     for (int32_t i = 0; i < f->output_count; i++)
         if (f->outputs[i] == from) f->outputs[i] = to;
+    for (int32_t i = 0; i < f->symbol_count; i++)
+        if (f->symbols[i].value == from) f->symbols[i].value = to;
 }
 
 void vj_set_operand(vj_func *f, int32_t node, int32_t operand, vj_value value) {
@@ -143,5 +151,7 @@ int32_t *vj_use_counts(const vj_func *f, vj_arena *arena) {
     }
     for (int32_t i = 0; i < f->output_count; i++)
         uses[f->outputs[i]]++;
+    for (int32_t i = 0; i < f->symbol_count; i++)
+        if (f->symbols[i].value >= 0) uses[f->symbols[i].value]++;
     return uses;
 }

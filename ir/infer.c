@@ -23,14 +23,11 @@ bool vj_infer_fail(vj_inference *in, const char *format, ...) {
 
 vj_brief vj_brief_dim(vj_dim dim) {
     vj_brief b;
-    if (dim.sym >= VJ_SYM_FIRST_DATA)
-        snprintf(b.text, sizeof b.text, "s%d", dim.sym - VJ_SYM_FIRST_DATA);
-    else if (dim.sym == VJ_SYM_NONE)
-        snprintf(b.text, sizeof b.text, "%" PRId64, dim.c);
-    else if (dim.c == 1)
-        snprintf(b.text, sizeof b.text, "N");
-    else
-        snprintf(b.text, sizeof b.text, "%" PRId64 "N", dim.c);
+    char symbol[16] = "", factor[24] = "";
+    if (vj_is_data_dim(dim)) snprintf(symbol, sizeof symbol, "s%d", dim.sym - VJ_SYM_FIRST_DATA);
+    if (dim.sym == VJ_SYM_BATCH) symbol[0] = 'N';
+    if (dim.sym == VJ_SYM_NONE || dim.c != 1) snprintf(factor, sizeof factor, "%" PRId64, dim.c);
+    snprintf(b.text, sizeof b.text, "%s%s", factor, symbol);
     return b;
 }
 
@@ -109,8 +106,9 @@ static bool check_type(vj_inference *in, const vj_type *type) {
         vj_dim d = type->dims[i];
         if (d.sym < 0 || d.sym >= VJ_SYM_FIRST_DATA + in->f->symbol_count)
             return vj_infer_fail(in, "dim %d has an unknown symbol", i);
-        if (d.sym == VJ_SYM_BATCH && d.c < 1) return vj_infer_fail(in, "dim %d is not a positive multiple of N", i);
-        if (d.sym >= VJ_SYM_FIRST_DATA && d.c != 1) return vj_infer_fail(in, "dim %d is a multiple of a symbol", i);
+        if (d.sym && d.c < 1)
+            return vj_infer_fail(in, "dim %d is not a positive multiple of %s", i,
+                                 d.sym == VJ_SYM_BATCH ? "N" : "its symbol");
         if (d.c < 0) return vj_infer_fail(in, "dim %d is negative (%" PRId64 ")", i, d.c);
     }
     int64_t count, bytes;
@@ -195,9 +193,9 @@ const int64_t *vj_infer_ints(vj_inference *in, vj_attr_key key, int32_t count, i
 }
 
 bool vj_infer_decode_dim(vj_inference *in, int64_t coded, vj_dim *dim) {
-    if (coded == -1 || coded < -INT64_MAX) return vj_infer_fail(in, "a dim of %" PRId64 " is no dim", coded);
-    *dim = coded >= 0 ? vj_dim_const(coded) : (vj_dim){-1 - coded, VJ_SYM_BATCH};
-    return true;
+    if (!vj_dim_of_code(coded, dim)) return vj_infer_fail(in, "a dim of %" PRId64 " is no dim", coded);
+    return dim->sym < VJ_SYM_FIRST_DATA + in->f->symbol_count ||
+           vj_infer_fail(in, "s%d is unknown", dim->sym - VJ_SYM_FIRST_DATA);
 }
 
 bool vj_infer_word(vj_inference *in, vj_attr_key key, const char *const *words, int32_t count) {

@@ -40,7 +40,7 @@ bool vj_infer_same_dtype(vj_inference *in, int32_t a, int32_t b);
 bool vj_infer_axis(vj_inference *in, int64_t axis, int32_t rank);
 /* A list of exactly `count` integers, each at least `least`. */
 const int64_t *vj_infer_ints(vj_inference *in, vj_attr_key key, int32_t count, int64_t least);
-/* A dim of a dims or sizes attribute: -1 - c stands for c * N. */
+/* A dim of a dims, sizes or size attribute. */
 bool vj_infer_decode_dim(vj_inference *in, int64_t coded, vj_dim *dim);
 /* Is the attribute one of `count` words? */
 bool vj_infer_word(vj_inference *in, vj_attr_key key, const char *const *words, int32_t count);

@@ -67,13 +67,26 @@ bool vj_infer_transpose(vj_inference *in) {
     return true;
 }
 
+/* A size that the data decides, from the front: what is taken at most must be inside of what there is at most. Whoever
+ * builds the node sees to it that what is taken is there. */
+static bool slice_data_size(vj_inference *in, int32_t axis, vj_dim dim, int64_t start, vj_dim size, int64_t step) {
+    int64_t most, taken, end;
+    if (start < 0 || step < 1) return vj_infer_fail(in, "axis %d: a size that the data decides goes forward", axis);
+    if (!vj_dim_bound(in->f, size, &taken) || !vj_dim_bound(in->f, dim, &most)) return false;
+    if (taken == 0) return true;
+    return (vj_mul(taken - 1, step, &end) && vj_add(end, start, &end) && end < most) ||
+           vj_infer_fail(in, "up to %" PRId64 " elements from %" PRId64 " in steps of %" PRId64 " leave axis %d of %s",
+                         taken, start, step, axis, vj_brief_dim(dim).text);
+}
+
 /* First and last element taken must be inside. N is at least 1, so c of c * N are always there. */
 static bool slice_axis(vj_inference *in, int32_t axis, vj_dim dim, int64_t start, vj_dim size, int64_t step) {
     int64_t last;
     if (step == 0) return vj_infer_fail(in, "steps[%d] is 0", axis);
-    if (size.sym == VJ_SYM_BATCH || dim.sym >= VJ_SYM_FIRST_DATA)
-        return (vj_dim_equal(dim, size) && start == 0 && step == 1) ||
-               vj_infer_fail(in, "axis %d of %s elements can only be taken whole or by a constant size", axis,
+    if (vj_dim_equal(dim, size) && start == 0 && step == 1) return true;
+    if (vj_is_data_dim(size) && dim.sym != VJ_SYM_BATCH) return slice_data_size(in, axis, dim, start, size, step);
+    if (size.sym != VJ_SYM_NONE || vj_is_data_dim(dim))
+        return vj_infer_fail(in, "axis %d of %s elements can only be taken whole or by a constant size", axis,
                              vj_brief_dim(dim).text);
     if (start < 0) return vj_infer_fail(in, "starts[%d] is negative (%" PRId64 ")", axis, start);
     if (size.c == 0) return start <= dim.c || vj_infer_fail(in, "starts[%d] is outside the axis", axis);
@@ -138,26 +151,43 @@ bool vj_infer_pad(vj_inference *in) {
     return true;
 }
 
+/* The sum of the parts is a size that the data decides; its bound is the sum of theirs. */
+static bool concat_size(vj_inference *in, int32_t axis, int64_t code, vj_dim *sum) {
+    int64_t total = 0, part, bound;
+    for (int32_t a = 0; a < in->node->arg_count; a++) {
+        vj_dim dim = vj_infer_arg(in, a)->dims[axis];
+        if (dim.sym == VJ_SYM_BATCH) return vj_infer_fail(in, "a size on an axis with N");
+        if (!vj_dim_bound(in->f, dim, &part) || !vj_add(total, part, &total))
+            return vj_infer_fail(in, "too many elements");
+    }
+    if (!vj_infer_decode_dim(in, code, sum) || !vj_dim_bound(in->f, *sum, &bound)) return false;
+    if (!vj_is_data_dim(*sum)) return vj_infer_fail(in, "size is no size that the data decides");
+    return bound == total ||
+           vj_infer_fail(in, "size is at most %" PRId64 ", but the parts together %" PRId64, bound, total);
+}
+
 bool vj_infer_concat(vj_inference *in) {
     const vj_type *first = vj_infer_arg(in, 0);
     int64_t axis = vj_attr_int(in->node, VJ_ATTR_AXIS, 0);
     if (!vj_infer_axis(in, axis, first->rank)) return false;
     vj_type *y = &in->results[0];
     *y = *first;
-    if (in->node->arg_count > 1 && first->dims[axis].sym >= VJ_SYM_FIRST_DATA)
-        return vj_infer_fail(in, "axis %" PRId64 " is a size that the data decides", axis);
+    const vj_attr *size = vj_attr_find(in->node, VJ_ATTR_SIZE);
+    if (in->node->arg_count > 1 && !size && vj_is_data_dim(first->dims[axis]))
+        return vj_infer_fail(in, "axis %" PRId64 " is a size that the data decides; the sum needs a size", axis);
     for (int32_t a = 1; a < in->node->arg_count; a++) {
         const vj_type *x = vj_infer_arg(in, a);
         bool fits = x->rank == y->rank;
         for (int32_t i = 0; fits && i < x->rank; i++)
-            fits = i == axis ? x->dims[i].sym == y->dims[i].sym : vj_dim_equal(x->dims[i], y->dims[i]);
+            fits = i == axis ? size || x->dims[i].sym == y->dims[i].sym : vj_dim_equal(x->dims[i], y->dims[i]);
         if (!vj_infer_same_dtype(in, 0, a)) return false;
         if (!fits)
             return vj_infer_fail(in, "operand %d is %s, which does not join %s on axis %" PRId64, a,
                                  vj_brief_type(x).text, vj_brief_type(first).text, axis);
-        if (!vj_add(y->dims[axis].c, x->dims[axis].c, &y->dims[axis].c)) return vj_infer_fail(in, "too many elements");
+        if (!size && !vj_add(y->dims[axis].c, x->dims[axis].c, &y->dims[axis].c))
+            return vj_infer_fail(in, "too many elements");
     }
-    return true;
+    return !size || concat_size(in, (int32_t)axis, size->as.i, &y->dims[axis]);
 }
 
 bool vj_infer_broadcast(vj_inference *in) {

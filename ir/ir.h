@@ -13,9 +13,9 @@
 
 #define VJ_MAX_RANK 8
 
-/* A dim: c * N^(sym == VJ_SYM_BATCH). Constant dims have sym VJ_SYM_NONE; further symbols are bounded sizes that the
- * data decides (vj_func.symbols), dim = the symbol's value, c = 1. */
-enum { VJ_SYM_NONE = 0, VJ_SYM_BATCH = 1, VJ_SYM_FIRST_DATA = 2 };
+/* A dim: c, or c times a symbol's value. Constant dims have sym VJ_SYM_NONE; the batch is VJ_SYM_BATCH; further symbols
+ * are bounded sizes that the data decides (vj_func.symbols). */
+enum { VJ_SYM_NONE = 0, VJ_SYM_BATCH = 1, VJ_SYM_FIRST_DATA = 2, VJ_MAX_SYMBOLS = 256 };
 typedef struct vj_dim {
     int64_t c;
     int32_t sym;
@@ -103,10 +103,11 @@ typedef struct vj_value_info {
     const char *name; /* the model's, or NULL */
 } vj_value_info;
 
-/* A size that the data decides: at least 0, at most `bound`. */
+/* A size that the data decides: at least 0, at most `bound`. `value`, an i64 of rank 0, is the size; its node comes
+ * before all others that have the symbol in a type, or makes the first such value itself. VJ_NONE: an input's dims tell. */
 typedef struct vj_symbol {
-    const char *name;
     int64_t bound;
+    vj_value value;
 } vj_symbol;
 
 typedef struct vj_func {
@@ -121,6 +122,9 @@ typedef struct vj_func {
     vj_value *outputs;
     const char **output_names;
     int32_t output_count, output_capacity;
+    /* Of each output: the output, an i64[rank], that holds its dims where the data decides them; -1: its type does. NULL:
+     * no output has such dims. Set by the pass `bound`. */
+    int32_t *output_dims;
     vj_symbol *symbols; /* [VJ_SYM_FIRST_DATA + i] */
     int32_t symbol_count, symbol_capacity;
     const vj_const **required; /* NULL, or of each input the value that the function was specialised for, or NULL */
@@ -131,6 +135,13 @@ typedef struct vj_func {
 
 static inline vj_dim vj_dim_const(int64_t c) { return (vj_dim){c, VJ_SYM_NONE}; }
 static inline bool vj_dim_equal(vj_dim a, vj_dim b) { return a.c == b.c && a.sym == b.sym; }
+static inline bool vj_is_data_dim(vj_dim d) { return d.sym >= VJ_SYM_FIRST_DATA; }
+/* A dim as the attributes dims, sizes and size hold it: c; -1 - c for c * N; -2^54 * (i + 1) - c for c * s<i>. */
+int64_t vj_dim_code(vj_dim dim);
+bool vj_dim_of_code(int64_t code, vj_dim *dim); /* false: codes no dim */
+/* Its largest value, N = 1; false on overflow. */
+bool vj_dim_bound(const vj_func *f, vj_dim dim, int64_t *bound);
+bool vj_type_has_data_dims(const vj_type *type);
 bool vj_type_equal(const vj_type *a, const vj_type *b);
 bool vj_type_is_static(const vj_type *type);
 vj_type vj_type_of(vj_dtype dtype, int32_t rank, const int64_t *dims);
@@ -140,6 +151,7 @@ bool vj_dtype_is_float(vj_dtype dtype);
 bool vj_dtype_is_int(vj_dtype dtype);                       /* not bool */
 vj_dtype vj_dtype_by_name(const char *name, size_t length); /* VJ_NO_DTYPE: unknown */
 char *vj_type_text(vj_arena *arena, const vj_type *type);   /* f32[N,197,768] */
+void vj_text_dim(vj_text *text, vj_dim dim);                /* 12, N, 4N, s0, 4s0 */
 
 /* func.c - building and editing */
 
@@ -154,13 +166,15 @@ vj_value vj_add_const_i64(vj_func *f, vj_dtype dtype, int32_t rank, const int64_
 vj_value vj_add_node(vj_func *f, vj_op op, const vj_value *args, int32_t arg_count, const vj_attr *attrs,
                      int32_t attr_count, const vj_origin *origin, vj_error *error) VJ_MUST_USE;
 void vj_add_output(vj_func *f, const char *name, vj_value value);
-/* Every use of `from`, outputs included, becomes `to`. The caller restores the order by vj_compact, which sorts. */
+/* A new size that the data decides; its value is set when it is made. Its dim; sym VJ_SYM_NONE when there are too many. */
+vj_dim vj_add_symbol(vj_func *f, int64_t bound);
+/* Every use of `from`, as an output and as a size included, becomes `to`. The caller restores the order by vj_compact, which sorts. */
 void vj_replace_uses(vj_func *f, vj_value from, vj_value to);
 void vj_set_operand(vj_func *f, int32_t node, int32_t operand, vj_value value);
 void vj_kill(vj_func *f, int32_t node);
 /* Drops dead and unused nodes (never params), sorts topologically (stable), renumbers. Old indices are void. */
 void vj_compact(vj_func *f);
-/* Uses of each value, outputs included; an array of value_count in the arena. */
+/* Uses of each value, as an output and as a size included; an array of value_count in the arena. */
 int32_t *vj_use_counts(const vj_func *f, vj_arena *arena);
 
 static inline const vj_node *vj_producer(const vj_func *f, vj_value v) { return &f->nodes[f->values[v].node]; }
@@ -243,7 +257,8 @@ vj_tensor *vj_tensor_new(vj_arena *arena, const vj_type *type, vj_error *error);
 /* Evaluates one node from its operands' tensors (NULL for an absent operand). */
 bool vj_eval_node(vj_arena *arena, const vj_func *f, const vj_node *node, vj_tensor *const *args, vj_tensor **results,
                   vj_error *error) VJ_MUST_USE;
-/* Evaluates the function for a batch of n; inputs and outputs in the function's order. Floats are rounded to the value's
+/* Evaluates the function for a batch of n; inputs and outputs in the function's order. Sizes that the data decides are
+ * the true ones, and the outputs' dims are static. Floats are rounded to the value's
  * own precision only when `round` is set (f32 for every intermediate), else carried in double throughout. */
 bool vj_eval(vj_arena *arena, const vj_func *f, int64_t n, vj_tensor *const *inputs, vj_tensor **outputs, bool round,
              vj_error *error) VJ_MUST_USE;

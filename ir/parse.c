@@ -29,6 +29,19 @@ static bool define(vj_parser *p, const char *at, const char *name, int32_t kind,
 
 /* Types */
 
+/* s3, or 4s3: `digits` of the factor in front. */
+static bool parse_symbol_dim(vj_parser *p, vj_span word, size_t digits, vj_dim *dim) {
+    int64_t i, factor = 1;
+    if (digits && !vj_lex_to_int(&p->l, (vj_span){word.at, digits}, &factor)) return false;
+    if (!vj_lex_to_int(&p->l, (vj_span){word.at + digits + 1, word.length - digits - 1}, &i)) return false;
+    if (i < 0 || i >= VJ_MAX_SYMBOLS)
+        return vj_lex_fail(&p->l, word.at, "symbols go from s0 to s%d", VJ_MAX_SYMBOLS - 1);
+    if (factor < 1 || factor >= (int64_t)1 << 54) return vj_lex_fail(&p->l, word.at, "a dim out of range");
+    *dim = (vj_dim){factor, VJ_SYM_FIRST_DATA + (int32_t)i};
+    if (p->symbols_used <= i) p->symbols_used = (int32_t)i + 1;
+    return true;
+}
+
 static bool parse_dim(vj_parser *p, vj_dim *dim) {
     vj_span word = vj_lex_number(&p->l);
     int64_t i;
@@ -36,13 +49,8 @@ static bool parse_dim(vj_parser *p, vj_dim *dim) {
         *dim = (vj_dim){1, VJ_SYM_BATCH};
         return true;
     }
-    if (word.length > 1 && word.at[0] == 's') {
-        if (!vj_lex_to_int(&p->l, (vj_span){word.at + 1, word.length - 1}, &i)) return false;
-        if (i < 0 || i > 255) return vj_lex_fail(&p->l, word.at, "symbols go from s0 to s255");
-        *dim = (vj_dim){1, VJ_SYM_FIRST_DATA + (int32_t)i};
-        if (p->symbols_used <= i) p->symbols_used = (int32_t)i + 1;
-        return true;
-    }
+    size_t digits = strspn(word.at, "0123456789");
+    if (word.length > digits + 1 && word.at[digits] == 's') return parse_symbol_dim(p, word, digits, dim);
     bool is_batch = word.length > 1 && word.at[word.length - 1] == 'N';
     if (!vj_lex_to_int(&p->l, (vj_span){word.at, word.length - is_batch}, &i)) return false;
     if (i < 0 || (is_batch && (i < 1 || i == INT64_MAX))) return vj_lex_fail(&p->l, word.at, "a dim out of range");
@@ -69,11 +77,9 @@ bool vj_parse_type(vj_parser *p, vj_type *type) {
 
 static bool parse_attr_int(vj_parser *p, vj_attr_key key, int64_t *out) {
     vj_dim dim;
-    if (key != VJ_ATTR_DIMS && key != VJ_ATTR_SIZES) return vj_lex_int(&p->l, out);
-    const char *at = vj_lex_here(&p->l);
+    if (key != VJ_ATTR_DIMS && key != VJ_ATTR_SIZES && key != VJ_ATTR_SIZE) return vj_lex_int(&p->l, out);
     if (!parse_dim(p, &dim)) return false;
-    if (dim.sym >= VJ_SYM_FIRST_DATA) return vj_lex_fail(&p->l, at, "a symbol cannot stand here");
-    *out = dim.sym == VJ_SYM_BATCH ? -1 - dim.c : dim.c;
+    *out = vj_dim_code(dim);
     return true;
 }
 
@@ -224,8 +230,38 @@ static bool finish_node(vj_parser *p, parsed_node *n, vj_op op) {
     return *vj_lex_here(&p->l) != ':' || check_types(p, n, first);
 }
 
+/* Does a value made before this node have the symbol in its type? */
+static bool is_used_before(const vj_func *f, int32_t symbol, int32_t node) {
+    for (vj_value v = 0; v < f->value_count && f->values[v].node < node; v++)
+        for (int32_t i = 0; i < f->values[v].type.rank; i++)
+            if (f->values[v].type.dims[i].sym == VJ_SYM_FIRST_DATA + symbol) return true;
+    return false;
+}
+
+/* size s0 = %n */
+static bool parse_size(vj_parser *p) {
+    const char *at = vj_lex_here(&p->l);
+    vj_dim dim = {0};
+    vj_value v;
+    if (!parse_dim(p, &dim)) return false;
+    int32_t i = dim.sym - VJ_SYM_FIRST_DATA;
+    if (i < 0 || dim.c != 1) return vj_lex_fail(&p->l, at, "expected a symbol");
+    if (i >= p->f->symbol_count) return vj_lex_fail(&p->l, at, "s%d has no bound", i);
+    if (p->f->symbols[i].value >= 0) return vj_lex_fail(&p->l, at, "s%d has a value already", i);
+    if (!vj_lex_expect(&p->l, "=")) return false;
+    at = vj_lex_here(&p->l);
+    if (!parse_use(p, &v) || v < 0) return vj_lex_fail(&p->l, at, "expected a value");
+    const vj_type *type = vj_type_at(p->f, v);
+    if (type->dtype != VJ_I64 || type->rank) return vj_lex_fail(&p->l, at, "a size is an i64[]");
+    if (is_used_before(p->f, i, p->f->values[v].node))
+        return vj_lex_fail(&p->l, at, "s%d is the size of a value made before", i);
+    p->f->symbols[i].value = v;
+    return true;
+}
+
 static bool parse_node(vj_parser *p) {
     parsed_node n = {0};
+    if (vj_lex_take_word(&p->l, "size")) return parse_size(p);
     do {
         named *result = &n.results[n.result_count];
         result->at = vj_lex_here(&p->l);
@@ -272,7 +308,7 @@ static bool parse_symbols(vj_parser *p) {
             if (!vj_lex_expect(&p->l, "<=") || !vj_lex_int(&p->l, &bound)) return false;
             if (bound < 0) return vj_lex_fail(&p->l, at, "the bound of %s is negative", name);
             vj_symbol *symbol = VJ_PUSH(p->l.arena, p->f->symbols, p->f->symbol_count, p->f->symbol_capacity);
-            *symbol = (vj_symbol){name, bound};
+            *symbol = (vj_symbol){bound, VJ_NONE};
         } while (vj_lex_take(&p->l, ","));
     }
     return p->symbols_used <= p->f->symbol_count ||
@@ -287,7 +323,26 @@ static bool check_params(vj_parser *p, const char *at) {
     return true;
 }
 
+/* dims=1: output 1 holds this output's dims. */
+static bool parse_output_dims(vj_parser *p, int32_t *output) {
+    int64_t i;
+    const char *at = vj_lex_here(&p->l);
+    if (!vj_lex_take_word(&p->l, "dims")) return true;
+    if (!vj_lex_expect(&p->l, "=") || !vj_lex_int(&p->l, &i)) return false;
+    if (i < 0 || i > INT16_MAX) return vj_lex_fail(&p->l, at, "there is no such output");
+    *output = (int32_t)i;
+    return true;
+}
+
+static bool holds_dims(const vj_func *f, int32_t dims, int32_t output) {
+    if (dims >= f->output_count) return false;
+    vj_type list = vj_type_of(VJ_I64, 1, (int64_t[]){vj_type_at(f, f->outputs[output])->rank});
+    return dims != output && vj_type_equal(vj_type_at(f, f->outputs[dims]), &list);
+}
+
 static bool parse_return(vj_parser *p) {
+    int32_t *dims = NULL, count = 0, capacity = 0;
+    bool any = false;
     do {
         const char *at = vj_lex_here(&p->l), *name;
         vj_value v;
@@ -297,7 +352,14 @@ static bool parse_return(vj_parser *p) {
         if (!name) name = vj_sprintf(p->l.arena, "out%d", p->f->output_count);
         if (vj_lex_take_word(&p->l, "as") && !vj_lex_name(&p->l, &name, &quoted)) return false;
         vj_add_output(p->f, name, v);
+        *VJ_PUSH(p->l.arena, dims, count, capacity) = -1;
+        if (!parse_output_dims(p, &dims[count - 1])) return false;
+        any |= dims[count - 1] >= 0;
     } while (vj_lex_take(&p->l, ","));
+    if (any) p->f->output_dims = dims;
+    for (int32_t i = 0; i < count; i++)
+        if (dims[i] >= 0 && !holds_dims(p->f, dims[i], i))
+            return vj_lex_fail(&p->l, vj_lex_here(&p->l), "output %d does not hold the dims of output %d", dims[i], i);
     return true;
 }
 

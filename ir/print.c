@@ -57,11 +57,9 @@ static void print_type(printer *p, const vj_type *type) {
 }
 
 static void print_int(printer *p, vj_attr_key key, int64_t i) {
-    bool is_dim = key == VJ_ATTR_DIMS || key == VJ_ATTR_SIZES;
-    if (is_dim && i == -2)
-        vj_text_add(&p->text, "N");
-    else if (is_dim && i < -2)
-        vj_text_add(&p->text, "%" PRId64 "N", -1 - i);
+    vj_dim dim;
+    if ((key == VJ_ATTR_DIMS || key == VJ_ATTR_SIZES || key == VJ_ATTR_SIZE) && vj_dim_of_code(i, &dim))
+        vj_text_dim(&p->text, dim);
     else
         vj_text_add(&p->text, "%" PRId64, i);
 }
@@ -146,9 +144,18 @@ static void print_const(printer *p, vj_value v) {
     vj_text_add(&p->text, "\n");
 }
 
+/* size s0 = %n, behind the node that makes the size. */
+static void print_sizes(printer *p, const vj_node *node) {
+    for (int32_t r = 0; r < node->result_count; r++)
+        for (int32_t i = 0; i < p->f->symbol_count; i++)
+            if (p->f->symbols[i].value == node->first_result + r)
+                vj_text_add(&p->text, "  size s%d = %s\n", i, p->names[node->first_result + r]);
+}
+
 static void print_node(printer *p, const vj_node *node) {
     if (node->op == VJ_OP_const) {
         print_const(p, node->first_result);
+        print_sizes(p, node);
         return;
     }
     for (int32_t r = 0; r < node->result_count; r++)
@@ -166,6 +173,7 @@ static void print_node(printer *p, const vj_node *node) {
         print_type(p, vj_type_at(p->f, node->first_result + r));
     }
     vj_text_add(&p->text, "\n");
+    print_sizes(p, node);
 }
 
 static void print_header(printer *p) {
@@ -196,9 +204,11 @@ static void print_return(printer *p) {
         const char *name = p->names[f->outputs[i]], *usual = f->values[f->outputs[i]].name;
         if (begins_with_digit(name + 1)) usual = vj_sprintf(p->text.arena, "out%d", i);
         vj_text_add(&p->text, "%s%s", i ? ", " : " ", name);
-        if (strcmp(usual, f->output_names[i]) == 0) continue;
-        vj_text_add(&p->text, " as ");
-        vj_text_name(&p->text, f->output_names[i]);
+        if (strcmp(usual, f->output_names[i]) != 0) {
+            vj_text_add(&p->text, " as ");
+            vj_text_name(&p->text, f->output_names[i]);
+        }
+        if (f->output_dims && f->output_dims[i] >= 0) vj_text_add(&p->text, " dims=%d", f->output_dims[i]);
     }
     vj_text_add(&p->text, "\n");
 }

@@ -26,13 +26,43 @@ vj_type vj_type_of(vj_dtype dtype, int32_t rank, const int64_t *dims) {
     return type;
 }
 
+/* Codes of data symbols begin where no dim in multiples of N reaches. */
+static const int64_t symbol_step = (int64_t)1 << 54;
+
+int64_t vj_dim_code(vj_dim dim) {
+    if (dim.sym == VJ_SYM_NONE) return dim.c;
+    if (dim.sym == VJ_SYM_BATCH) return -1 - dim.c;
+    return -symbol_step * (dim.sym - VJ_SYM_FIRST_DATA + 1) - dim.c;
+}
+
+bool vj_dim_of_code(int64_t code, vj_dim *dim) {
+    if (code == -1 || code < -INT64_MAX) return false;
+    if (code >= 0)
+        *dim = vj_dim_const(code);
+    else if (code > -symbol_step)
+        *dim = (vj_dim){-1 - code, VJ_SYM_BATCH};
+    else
+        *dim = (vj_dim){-code % symbol_step, VJ_SYM_FIRST_DATA + (int32_t)(-code / symbol_step) - 1};
+    return dim->c > 0 || dim->sym == VJ_SYM_NONE;
+}
+
+bool vj_dim_bound(const vj_func *f, vj_dim dim, int64_t *bound) {
+    *bound = dim.c;
+    return !vj_is_data_dim(dim) || vj_mul(dim.c, f->symbols[dim.sym - VJ_SYM_FIRST_DATA].bound, bound);
+}
+
+bool vj_type_has_data_dims(const vj_type *type) {
+    for (int32_t i = 0; i < type->rank; i++)
+        if (vj_is_data_dim(type->dims[i])) return true;
+    return false;
+}
+
 bool vj_type_elements(const vj_func *f, const vj_type *type, int64_t *count) {
     int64_t n = 1;
     bool empty = false;
     for (int32_t i = 0; i < type->rank; i++) {
-        int64_t c = type->dims[i].c;
-        int32_t sym = type->dims[i].sym;
-        if (sym >= VJ_SYM_FIRST_DATA) c = f->symbols[sym - VJ_SYM_FIRST_DATA].bound;
+        int64_t c;
+        if (!vj_dim_bound(f, type->dims[i], &c)) return false;
         if (c == 0) empty = true;
         /* An empty tensor has no elements, however large its other dims are; those must still fit. */
         else if (!vj_mul(n, c, &n))
@@ -53,20 +83,18 @@ vj_dtype vj_dtype_by_name(const char *name, size_t length) {
     return VJ_NO_DTYPE;
 }
 
+void vj_text_dim(vj_text *text, vj_dim d) {
+    if (d.sym == VJ_SYM_NONE || d.c != 1) vj_text_add(text, "%" PRId64, d.c);
+    if (d.sym == VJ_SYM_BATCH) vj_text_add(text, "N");
+    if (vj_is_data_dim(d)) vj_text_add(text, "s%d", d.sym - VJ_SYM_FIRST_DATA);
+}
+
 char *vj_type_text(vj_arena *arena, const vj_type *type) {
     vj_text text = {.arena = arena};
     vj_text_add(&text, "%s[", vj_element_name(type->dtype));
     for (int32_t i = 0; i < type->rank; i++) {
-        vj_dim d = type->dims[i];
         if (i) vj_text_add(&text, ",");
-        if (d.sym >= VJ_SYM_FIRST_DATA)
-            vj_text_add(&text, "s%d", d.sym - VJ_SYM_FIRST_DATA);
-        else if (d.sym == VJ_SYM_NONE)
-            vj_text_add(&text, "%" PRId64, d.c);
-        else if (d.c == 1)
-            vj_text_add(&text, "N");
-        else
-            vj_text_add(&text, "%" PRId64 "N", d.c);
+        vj_text_dim(&text, type->dims[i]);
     }
     vj_text_add(&text, "]");
     return text.at;

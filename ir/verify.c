@@ -64,11 +64,40 @@ static bool types_are_inferred(verifier *v, const vj_node *node) {
     return true;
 }
 
+/* A size is there before what has it. */
+static bool sizes_are_defined(verifier *v, const vj_node *node) {
+    for (int32_t r = 0; r < node->result_count; r++) {
+        const vj_type *type = vj_type_at(v->f, node->first_result + r);
+        for (int32_t i = 0; i < type->rank; i++) {
+            if (!vj_is_data_dim(type->dims[i])) continue;
+            vj_value size = v->f->symbols[type->dims[i].sym - VJ_SYM_FIRST_DATA].value;
+            if (size == VJ_NONE) continue;
+            if (node->op == VJ_OP_param) return wrong(v, "an input's dim %d has a size that a node makes", i);
+            if (v->f->values[size].node > v->node) return wrong(v, "dim %d of result %d has a size made later", i, r);
+        }
+    }
+    return true;
+}
+
+static bool symbols_are_values(verifier *v) {
+    for (int32_t i = 0; i < v->f->symbol_count; i++) {
+        const vj_symbol *symbol = &v->f->symbols[i];
+        if (symbol->bound < 0) return wrong(v, "the bound of s%d is negative", i);
+        if (symbol->value == VJ_NONE) continue;
+        if (symbol->value < 0 || symbol->value >= v->f->value_count) return wrong(v, "s%d is no value", i);
+        const vj_type *type = vj_type_at(v->f, symbol->value);
+        if (vj_producer(v->f, symbol->value)->dead) return wrong(v, "s%d is the result of a killed node", i);
+        if (type->dtype != VJ_I64 || type->rank) return wrong(v, "s%d is no i64[]", i);
+    }
+    return true;
+}
+
 static bool node_is_sound(verifier *v) {
     const vj_node *node = &v->f->nodes[v->node];
     if (node->op < 0 || node->op >= VJ_OP_COUNT) return wrong(v, "unknown op %d", (int)node->op);
     if (node->arg_count < 0 || node->attr_count < 0) return wrong(v, "a negative count");
-    return operands_are_defined(v, node) && results_are_linked(v, node) && types_are_inferred(v, node);
+    return operands_are_defined(v, node) && results_are_linked(v, node) && types_are_inferred(v, node) &&
+           sizes_are_defined(v, node);
 }
 
 /* Each input is the result of a param, each param an input, once. */
@@ -94,6 +123,12 @@ static bool outputs_are_values(verifier *v) {
         if (output < 0 || output >= v->f->value_count) return wrong(v, "output %d is no value", i);
         if (vj_producer(v->f, output)->dead) return wrong(v, "output %d is the result of a killed node", i);
         if (!v->f->output_names[i]) return wrong(v, "output %d has no name", i);
+        if (!v->f->output_dims || v->f->output_dims[i] == -1) continue;
+        int32_t dims = v->f->output_dims[i];
+        if (dims < 0 || dims >= v->f->output_count || dims == i) return wrong(v, "output %d has no such dims", i);
+        vj_type list = vj_type_of(VJ_I64, 1, (int64_t[]){vj_type_at(v->f, output)->rank});
+        if (!vj_type_equal(vj_type_at(v->f, v->f->outputs[dims]), &list))
+            return wrong(v, "output %d is no list of the dims of output %d", dims, i);
     }
     return true;
 }
@@ -103,6 +138,7 @@ bool vj_verify(const vj_func *f, vj_error *error) {
     for (int32_t i = 0; i < f->value_count; i++)
         if (f->values[i].node < 0 || f->values[i].node >= f->node_count)
             return wrong(&v, "value %d has no producer", i);
+    if (!symbols_are_values(&v)) return false;
     for (v.node = 0; v.node < f->node_count; v.node++)
         if (!f->nodes[v.node].dead && !node_is_sound(&v)) return false;
     v.node = -1;

@@ -21,8 +21,6 @@ vj_value vj_make_transpose(vj_func *f, vj_value x, const int64_t *perm, const vj
     return vj_make(f, VJ_OP_transpose, &x, 1, &attr, 1, origin);
 }
 
-int64_t vj_dim_code(vj_dim dim) { return dim.sym == VJ_SYM_BATCH ? -1 - dim.c : dim.c; }
-
 vj_value vj_make_reshape(vj_func *f, vj_value x, int32_t rank, const vj_dim *dims, const vj_origin *origin) {
     int64_t codes[VJ_MAX_RANK];
     for (int32_t i = 0; i < rank; i++)

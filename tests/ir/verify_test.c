@@ -157,6 +157,33 @@ static void inputs_and_outputs(void **state) {
     refuses(f, "output 1 has no name");
 }
 
+/* %p, %n = nonzero %x size=s0, a cast of %p, and %n as s0 */
+static vj_func *with_size(vj_arena *arena) {
+    vj_error error = {0};
+    vj_func *f = vj_parse(arena,
+                          "func @main(%x: f32[4]) where s0 <= 4 { %p, %n = nonzero %x size=s0 size s0 = %n "
+                          "%q = cast %p to=f32 return %q as q, %n as n }",
+                          NULL, NULL, &error);
+    assert_non_null(f);
+    assert_true(vj_verify(f, &error));
+    return f;
+}
+
+static void sizes(void **state) {
+    vj_func *f = with_size(*state);
+    f->symbols[0].value = 3;
+    refuses(f, "s0 is no i64[]");
+    f->symbols[0].value = 77;
+    refuses(f, "s0 is no value");
+    f->symbols[0] = (vj_symbol){-1, 2};
+    refuses(f, "the bound of s0 is negative");
+    f = with_size(*state);
+    f->output_dims = (int32_t[]){-1, 0};
+    refuses(f, "output 0 is no list of the dims of output 1");
+    f->output_dims = (int32_t[]){2, -1};
+    refuses(f, "output 0 has no such dims");
+}
+
 static void origins_are_named(void **state) {
     vj_func *f = sound(*state);
     vj_origin origin = {"blocks.0/Add", "Add", 17};
@@ -180,7 +207,7 @@ static int free_arena(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(order),      TEST(operands),  TEST(killed_nodes_in_use), TEST(results),           TEST(types),
-        TEST(attributes), TEST(constants), TEST(inputs_and_outputs),  TEST(origins_are_named),
+        TEST(attributes), TEST(constants), TEST(inputs_and_outputs),  TEST(origins_are_named), TEST(sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
