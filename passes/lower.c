@@ -212,6 +212,7 @@ vj_status vj_pass_lower(vj_pass_context *c) {
         l->output[v] = -1;
     if (!sizes_fit(l) || !add_arguments(l)) return c->error->status;
     choose_inlined(l);
+    vj_choose_channels_last(l);
     if (!lower_all(l)) return c->error->status != VJ_OK ? c->error->status : VJ_UNSUPPORTED;
     c->rewrites += l->p->kernel_count;
     c->p = l->p;

@@ -2,6 +2,7 @@
  *
  * lower.c             the pass: nodes in order, outputs at the end
  * lower_batch.c       one image: does every node keep the images of a batch apart?
+ * lower_channels.c    which pictures stand channels last
  * lower_concat.c      elementwise ops on a concat go to its parts
  * lower_gather.c      gathers that are no views: slices, or reads through an index
  * lower_movement.c    movement ops on views
@@ -35,9 +36,10 @@ typedef struct vj_lowering {
     bool *done;      /* values that stand in a buffer: */
     bool *placed;    /* ... or will, there: */
     vj_view **view;
-    bool *inlined;  /* elementwise, computed again where it is used */
-    bool *taken;    /* nodes that a kernel has taken in */
-    int32_t *input; /* buffers of the function's inputs and outputs */
+    bool *inlined;       /* elementwise, computed again where it is used */
+    bool *channels_last; /* lower_channels.c */
+    bool *taken;         /* nodes that a kernel has taken in */
+    int32_t *input;      /* buffers of the function's inputs and outputs */
     int32_t *out;
 } vj_lowering;
 
@@ -56,6 +58,10 @@ bool vj_spread_gathers(vj_pass_context *c) VJ_MUST_USE;
 
 /* lower_batch.c */
 bool vj_images_stay_apart(const vj_func *f, vj_error *error) VJ_MUST_USE;
+
+/* lower_channels.c */
+void vj_choose_channels_last(vj_lowering *l);
+void vj_channels_last(int32_t rank, int64_t *order); /* [B, spatial..., C] of the dims of [B, C, spatial...] */
 
 /* lower_movement.c */
 
@@ -80,6 +86,8 @@ bool vj_dense_view_of(vj_lowering *l, vj_value v, vj_view *view) VJ_MUST_USE;
 /* Where v is to be written: in an output, its part of a concat, or a buffer with the layout that its reader wants. */
 vj_view vj_place(vj_lowering *l, vj_value v);
 vj_view vj_own_place(vj_lowering *l, vj_value v); /* a buffer of its own, whoever reads it */
+/* Of a weight, in a dense buffer where its dims stand in this order; false: it is none. */
+bool vj_weight_view_in_order(vj_lowering *l, vj_value v, const int64_t *order, vj_view *view) VJ_MUST_USE;
 void vj_set_done(vj_lowering *l, vj_value v, const vj_view *view);
 bool vj_has_weight_view(vj_lowering *l, vj_value v, vj_value *source, vj_view *view) VJ_MUST_USE;
 /* A buffer of packed panels; k and n list the digits of the source. */

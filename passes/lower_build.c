@@ -219,6 +219,23 @@ static bool needs_axis(const vj_build *b, int32_t group) {
     return false;
 }
 
+/* The outer axes of a nest, in the order in which its result stands: lanes and lines of the cache go along the last. A
+ * result moves with every outer axis of more than one point. */
+static void order_outer(const vj_build *b, axes *all) {
+    if (b->k->kind != VJ_KERNEL_NEST || b->k->out_count == 0) return;
+    const int32_t result = b->k->out[0].access;
+    for (int32_t a = 1; a < all->count && all->at[a].group == VJ_GROUP_OUTER; a++)
+        for (int32_t i = a; i > 0 && all->stride[i - 1][result] < all->stride[i][result]; i--) {
+            int64_t strides[VJ_MAX_ACCESSES];
+            const axis moved = all->at[i];
+            all->at[i] = all->at[i - 1];
+            all->at[i - 1] = moved;
+            memcpy(strides, all->stride[i], sizeof strides);
+            memcpy(all->stride[i], all->stride[i - 1], sizeof strides);
+            memcpy(all->stride[i - 1], strides, sizeof strides);
+        }
+}
+
 static void list_axes(const vj_build *b, axes *all) {
     for (int32_t group = 0; group < VJ_GROUPS; group++) {
         const int32_t first = all->count;
@@ -279,6 +296,7 @@ bool vj_build_finish(vj_build *b) {
     vj_kernel *k = b->k;
     axes *all = VJ_NEW(b->l->arena, axes);
     list_axes(b, all);
+    order_outer(b, all);
     merge_axes(b, all);
     if (all->count > VJ_MAX_AXES) {
         vj_fail(b->l->error, VJ_UNSUPPORTED, "kernel %s needs %d axes", k->name, (int)all->count);

@@ -13,6 +13,20 @@ typedef struct windows {
     int64_t kernel[VJ_MAX_RANK];
 } windows;
 
+static bool has_channels_last(const vj_view *x) { return vj_view_step(x, 1) == 1 && vj_view_step(x, x->rank - 1) != 1; }
+
+/* A dense view of the dims, in the order in which x stands. */
+static vj_view framed(const vj_view *x, int32_t rank, const int64_t *dims) {
+    int64_t order[VJ_MAX_RANK], stand[VJ_MAX_RANK];
+    if (!has_channels_last(x)) return vj_view_dense(-1, rank, dims, 0, 1);
+    vj_channels_last(rank, order);
+    for (int32_t d = 0; d < rank; d++)
+        stand[d] = dims[order[d]];
+    vj_view to = vj_view_dense(-1, rank, stand, 0, 1);
+    vj_view_untranspose(&to, order);
+    return to;
+}
+
 static bool open_windows(vj_lowering *l, const vj_node *node, double outside, windows *w) {
     int64_t dims[VJ_MAX_RANK], low[VJ_MAX_RANK] = {0};
     const int32_t rank = vj_image_dims(l->f, node->args[0], dims);
@@ -30,7 +44,7 @@ static bool open_windows(vj_lowering *l, const vj_node *node, double outside, wi
     }
     if (!vj_view_is_simple(&w->x) && !vj_dense_view_of(l, node->args[0], &w->x)) return false;
     if (!padded) return true;
-    vj_view to = vj_view_dense(-1, rank, dims, 0, 1);
+    vj_view to = framed(&w->x, rank, dims);
     to.buffer = vj_add_buffer(l->p, VJ_BUFFER_ARENA, vj_dtype_at(l->f, node->args[0]), vj_view_elements(&to), NULL);
     if (!vj_lower_frame(l, &w->x, vj_dtype_at(l->f, node->args[0]), low, &to, outside, node->origin)) return false;
     w->x = to;
@@ -70,7 +84,7 @@ static bool add_bias(vj_build *b, const vj_node *node, vj_chain *chain) {
 static bool lower_whole(vj_lowering *l, const vj_node *node, windows *w, const vj_view *weight, vj_value source) {
     int64_t out[VJ_MAX_RANK];
     const int32_t rank = vj_image_dims(l->f, node->first_result, out);
-    const bool channels_last = vj_view_step(&w->x, 1) == 1 && vj_view_step(&w->x, rank - 1) != 1;
+    const bool channels_last = has_channels_last(&w->x);
     const int64_t channels = w->x.dim[1];
     vj_build *b = vj_build_new(l, VJ_KERNEL_GEMM, "conv", node->origin);
     for (int32_t d = 0; d < rank; d++)
@@ -106,6 +120,16 @@ static bool lower_whole(vj_lowering *l, const vj_node *node, windows *w, const v
     return add_bias(b, node, &chain) && vj_finish_chain(b, chain);
 }
 
+/* The weight with the channels adjacent, as lanes want them where a filter has one channel. */
+static bool filters_last(vj_lowering *l, vj_value v, vj_view *view) {
+    int64_t order[VJ_MAX_RANK];
+    const int32_t rank = vj_type_at(l->f, v)->rank;
+    for (int32_t d = 0; d < rank; d++)
+        order[d] = (d + 1) % rank;
+    if (!vj_weight_view_in_order(l, v, order, view)) return vj_view_of(l, v, view);
+    return true;
+}
+
 /* Each group has its own channels: a nest with the group's channels and the window as row. */
 static bool lower_grouped(vj_lowering *l, const vj_node *node, windows *w, int64_t groups) {
     int64_t out[VJ_MAX_RANK], dims[VJ_MAX_RANK];
@@ -119,7 +143,8 @@ static bool lower_grouped(vj_lowering *l, const vj_node *node, windows *w, int64
     vj_point_dim(b, inner, VJ_GROUP_ROW);
     for (int32_t i = 0; i < w->spatial; i++)
         vj_point_dim(b, w->kernel[i], VJ_GROUP_ROW);
-    if (!vj_points_ready(b) || !vj_view_of(l, node->args[1], &weight)) return false;
+    if (!vj_points_ready(b)) return false;
+    if (inner == 1 ? !filters_last(l, node->args[1], &weight) : !vj_view_of(l, node->args[1], &weight)) return false;
     vj_digits x = {0}, y = {0};
     vj_push_dim(&x, &w->x, 0);
     vj_digits_push(&x, groups, step * inner);

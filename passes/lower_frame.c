@@ -4,14 +4,26 @@
 #include <assert.h>
 #include <string.h>
 
+/* The dims of a simple view, the farthest strides first. */
+static void order_of(const vj_view *v, int32_t order[VJ_MAX_RANK]) {
+    for (int32_t d = 0; d < v->rank; d++) {
+        int32_t i = d;
+        for (; i > 0 && vj_view_step(v, order[i - 1]) < vj_view_step(v, d); i--)
+            order[i] = order[i - 1];
+        order[i] = d;
+    }
+}
+
 bool vj_lower_frame(vj_lowering *l, const vj_view *x, vj_dtype dtype, const int64_t *low, const vj_view *to,
                     double value, const vj_origin *origin) {
     assert(vj_view_is_simple(x) && vj_view_is_simple(to));
     vj_kernel *k = vj_add_kernel(l->p, VJ_KERNEL_NEST, "pad");
     vj_access read = {.buffer = x->buffer, .offset = x->offset, .otherwise = value};
     vj_access written = {.buffer = to->buffer, .offset = to->offset};
-    for (int32_t d = 0; d < to->rank; d++) {
-        const int32_t axis = k->rank++;
+    int32_t order[VJ_MAX_RANK];
+    order_of(to, order);
+    for (int32_t i = 0; i < to->rank; i++) {
+        const int32_t axis = k->rank++, d = order[i];
         k->extent[axis] = to->dim[d];
         written.stride[axis] = vj_view_step(to, d);
         if (low[d] == 0 && x->dim[d] == to->dim[d]) {

@@ -83,8 +83,8 @@ int32_t vj_packed_weight(vj_lowering *l, vj_value source, int64_t offset, const 
     return weight_buffer(l, &weight);
 }
 
-/* A dense buffer of what the view of a weight reaches, each element once. */
-static void dense_weight(vj_lowering *l, vj_value v, vj_view *view) {
+/* A dense buffer of what the view of a weight reaches, each element once; its dims stand in this order (NULL: their own). */
+static void dense_weight(vj_lowering *l, vj_value v, const int64_t *order, vj_view *view) {
     vj_value source = VJ_NONE;
     const bool is_weight = vj_has_weight_view(l, v, &source, view);
     assert(is_weight);
@@ -97,6 +97,7 @@ static void dense_weight(vj_lowering *l, vj_value v, vj_view *view) {
         source = v;
         *view = vj_view_dense(-1, view->rank, view->dim, 0, 1);
     }
+    if (order) vj_view_transpose(view, order);
     for (int32_t d = 0; d < view->rank; d++)
         for (int32_t i = 0; i < view->count[d]; i++)
             if (view->digit[d][i].stride != 0)
@@ -107,8 +108,15 @@ static void dense_weight(vj_lowering *l, vj_value v, vj_view *view) {
     for (int32_t d = 0; d < view->rank; d++)
         for (int32_t i = 0; i < view->count[d]; i++)
             if (view->digit[d][i].stride != 0) view->digit[d][i].stride = place /= view->digit[d][i].extent;
+    if (order) vj_view_untranspose(view, order);
     view->offset = 0;
     view->buffer = weight_buffer(l, &weight);
+}
+
+bool vj_weight_view_in_order(vj_lowering *l, vj_value v, const int64_t *order, vj_view *view) {
+    if (v < 0 || !vj_is_static_weight(l, v)) return false;
+    dense_weight(l, v, order, view);
+    return true;
 }
 
 /* Reading */
@@ -135,7 +143,7 @@ bool vj_view_of(vj_lowering *l, vj_value v, vj_view *view) {
     const vj_node *node = vj_producer(l->f, v);
     if (!l->done[v]) {
         if (vj_is_static_weight(l, v))
-            dense_weight(l, v, view);
+            dense_weight(l, v, NULL, view);
         else if (vj_is_view_op(l->f, node)) {
             if (!moved_view_of(l, node, view)) return false;
         } else if (vj_op_table(node->op)->flags & VJ_FLAG_ELEMENTWISE)
@@ -162,29 +170,31 @@ static bool wants_keys(const vj_lowering *l, vj_value v) {
     return user >= 0 && l->f->nodes[user].op == VJ_OP_attention && l->f->nodes[user].args[1] == v;
 }
 
+/* The dims in the order in which they stand, the last one's elements adjacent. */
+static void order_of_dims(const vj_lowering *l, vj_value v, int32_t rank, int64_t *order) {
+    for (int32_t d = 0; d < rank; d++)
+        order[d] = d;
+    if (wants_keys(l, v)) {
+        order[rank - 1] = rank - 2;
+        order[rank - 2] = rank - 1;
+    } else if (l->channels_last[v]) {
+        vj_channels_last(rank, order);
+    }
+}
+
 vj_view vj_own_place(vj_lowering *l, vj_value v) {
-    int64_t dims[VJ_MAX_RANK];
+    int64_t dims[VJ_MAX_RANK], order[VJ_MAX_RANK], stand[VJ_MAX_RANK] = {0}, row = 0;
     const int32_t rank = vj_image_dims(l->f, v, dims);
     const vj_dtype dtype = vj_dtype_at(l->f, v);
     const int32_t buffer = vj_add_buffer(l->p, VJ_BUFFER_ARENA, dtype, 1, l->f->values[v].name);
-    const bool keys = wants_keys(l, v);
-    int64_t perm[VJ_MAX_RANK], row = 0;
-    if (keys) {
-        const int64_t swap = dims[rank - 1];
-        dims[rank - 1] = dims[rank - 2];
-        dims[rank - 2] = swap;
-    }
-    if (rank >= 2 && dtype == VJ_F32 && vj_image_elements(l->f, v) > dims[rank - 1])
-        row = vj_padded_row(dims[rank - 1]);
-    vj_view view = vj_view_dense(buffer, rank, dims, row, 1);
-    if (keys) {
-        for (int32_t d = 0; d < rank; d++)
-            perm[d] = d;
-        perm[rank - 1] = rank - 2;
-        perm[rank - 2] = rank - 1;
-        vj_view_transpose(&view, perm);
-    }
-    l->p->buffers[buffer].elements = row > 0 ? vj_image_elements(l->f, v) / dims[rank - 1] * row : vj_view_end(&view);
+    order_of_dims(l, v, rank, order);
+    for (int32_t d = 0; d < rank; d++)
+        stand[d] = dims[order[d]];
+    if (rank >= 2 && dtype == VJ_F32 && vj_image_elements(l->f, v) > stand[rank - 1])
+        row = vj_padded_row(stand[rank - 1]);
+    vj_view view = vj_view_dense(buffer, rank, stand, row, 1);
+    l->p->buffers[buffer].elements = row > 0 ? vj_image_elements(l->f, v) / stand[rank - 1] * row : vj_view_end(&view);
+    vj_view_untranspose(&view, order);
     return view;
 }
 

@@ -313,6 +313,50 @@ static const example examples[] = {
      "  %2 = pool %x kind=max kernel=[3,3] stride=[2,2] dilation=[1,1] low=[1,1] high=[1,1] : f32[N,3,4,4]\n"
      "  return %1, %2\n"
      "}\n"},
+    {"pictures that stand channels last: products, pools, padding, one filter a channel", 8,
+     "func @m(%x: f32[N,3,9,7]) -> f32[N,20,3,2] {\n"
+     "  @w = const seed(1) : f32[20,3,3,3]\n"
+     "  @b = const seed(2) : f32[20]\n"
+     "  @d = const seed(3) : f32[20,1,3,3]\n"
+     "  @e = const seed(4) : f32[20,20,1,1]\n"
+     "  %1 = conv %x, @w, @b low=[1,1] high=[1,1] stride=[1,1] dilation=[1,1] groups=1 : f32[N,20,9,7]\n"
+     "  %2 = relu %1 : f32[N,20,9,7]\n"
+     "  %3 = conv %2, @d, @b low=[1,1] high=[1,1] stride=[1,1] dilation=[1,1] groups=20 : f32[N,20,9,7]\n"
+     "  %4 = conv %3, @e low=[0,0] high=[0,0] stride=[1,1] dilation=[1,1] groups=1 : f32[N,20,9,7]\n"
+     "  %5 = add %2, %4 : f32[N,20,9,7]\n"
+     "  %6 = pool %5 kind=max kernel=[3,3] stride=[2,2] dilation=[1,1] low=[1,1] high=[1,1] : f32[N,20,5,4]\n"
+     "  %7 = pool %6 kind=mean kernel=[3,3] stride=[1,1] dilation=[1,1] low=[0,0] high=[0,0] : f32[N,20,3,2]\n"
+     "  return %7\n"
+     "}\n"},
+    {"a filter a channel that makes several", 2,
+     "func @m(%x: f32[N,5,5,4]) -> f32[N,15,4,2] {\n"
+     "  @w = const seed(1) : f32[15,1,2,3]\n"
+     "  @b = const seed(2) : f32[15]\n"
+     "  %1 = conv %x, @w, @b low=[0,1] high=[0,0] stride=[1,2] dilation=[1,1] groups=5 : f32[N,15,4,2]\n"
+     "  return %1\n"
+     "}\n"},
+    {"group normalisation wants rows of pixels", -1,
+     "func @m(%x: f32[N,3,9,7]) -> f32[N,20,9,7] {\n"
+     "  @w = const seed(1) : f32[20,3,3,3]\n"
+     "  @d = const seed(3) : f32[20,20,3,3]\n"
+     "  %1 = conv %x, @w low=[1,1] high=[1,1] stride=[1,1] dilation=[1,1] groups=1 : f32[N,20,9,7]\n"
+     "  %2 = reshape %1 dims=[N,5,252] : f32[N,5,252]\n"
+     "  %3 = layernorm %2 axis=2 eps=1e-5 : f32[N,5,252]\n"
+     "  %4 = reshape %3 dims=[N,20,9,7] : f32[N,20,9,7]\n"
+     "  %5 = conv %4, @d low=[1,1] high=[1,1] stride=[1,1] dilation=[1,1] groups=1 : f32[N,20,9,7]\n"
+     "  return %5\n"
+     "}\n"},
+    {"a line, channels last, flattened behind", -1,
+     "func @m(%x: f32[N,16,10]) -> f32[N,24,5], f32[N,120] {\n"
+     "  @w = const seed(1) : f32[24,16,3]\n"
+     "  %1 = conv %x, @w low=[1] high=[1] stride=[2] dilation=[1] groups=1 : f32[N,24,5]\n"
+     "  %2 = sigmoid %1 : f32[N,24,5]\n"
+     "  %3 = concat %1, %2 axis=1 : f32[N,48,5]\n"
+     "  @v = const seed(2) : f32[24,48,1]\n"
+     "  %4 = conv %3, @v low=[0] high=[0] stride=[1] dilation=[1] groups=1 : f32[N,24,5]\n"
+     "  %5 = reshape %2 dims=[N,120] : f32[N,120]\n"
+     "  return %4, %5\n"
+     "}\n"},
 };
 
 static void run_examples(void **state) {
