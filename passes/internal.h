@@ -1,6 +1,7 @@
 /* internal.h - what the files of passes/ share: the passes' entries, the rule engine, small builders.
  *
  * pipeline.c       the order of all passes
+ * bound*.c         sizes that the data decides become bounds
  * fold.c           small constant expressions are computed
  * rules.c, rules_parse.c   rewriting by rules that are text: pattern, condition, replacement
  * canonicalise.c   one spelling for each thing
@@ -15,6 +16,7 @@
 
 #include "passes.h"
 
+vj_status vj_pass_bound(vj_pass_context *c);
 vj_status vj_pass_fold(vj_pass_context *c);
 vj_status vj_pass_canonicalise(vj_pass_context *c);
 vj_status vj_pass_layernorm(vj_pass_context *c);

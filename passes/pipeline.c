@@ -4,6 +4,7 @@
 #include <string.h>
 
 static const vj_pass passes[] = {
+    {"bound", "sizes that the data decides become bounds", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_bound},
     {"fold", "small constant expressions are computed", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_fold},
     {"canonicalise", "one spelling for each thing", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_canonicalise},
     {"layernorm", "recognises layer normalisation", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_layernorm},
