@@ -166,15 +166,16 @@ static double f_max(double a, double b) { return isnan(a) || isnan(b) ? NAN : a 
 static int64_t i_add(int64_t a, int64_t b) { return (int64_t)((uint64_t)a + (uint64_t)b); }
 static int64_t i_sub(int64_t a, int64_t b) { return (int64_t)((uint64_t)a - (uint64_t)b); }
 static int64_t i_mul(int64_t a, int64_t b) { return (int64_t)((uint64_t)a * (uint64_t)b); }
-static int64_t i_div(int64_t a, int64_t b) { return b == -1 ? negate(a) : a / b; }
+/* By zero, quotient and remainder are 0, as numpy's; the least integer by -1 wraps to itself. */
+static int64_t i_div(int64_t a, int64_t b) { return b == 0 ? 0 : b == -1 ? negate(a) : a / b; }
 static int64_t i_mod(int64_t a, int64_t b) {
-    const int64_t r = b == -1 ? 0 : a % b;
+    const int64_t r = b == 0 || b == -1 ? 0 : a % b;
     return r != 0 && (r < 0) != (b < 0) ? r + b : r;
 }
 static int64_t i_min(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t i_max(int64_t a, int64_t b) { return a > b ? a : b; }
-static int64_t u_div(int64_t a, int64_t b) { return (int64_t)((uint64_t)a / (uint64_t)b); }
-static int64_t u_mod(int64_t a, int64_t b) { return (int64_t)((uint64_t)a % (uint64_t)b); }
+static int64_t u_div(int64_t a, int64_t b) { return b == 0 ? 0 : (int64_t)((uint64_t)a / (uint64_t)b); }
+static int64_t u_mod(int64_t a, int64_t b) { return b == 0 ? 0 : (int64_t)((uint64_t)a % (uint64_t)b); }
 static int64_t u_min(int64_t a, int64_t b) { return (uint64_t)a < (uint64_t)b ? a : b; }
 static int64_t u_max(int64_t a, int64_t b) { return (uint64_t)a > (uint64_t)b ? a : b; }
 static int64_t i_and(int64_t a, int64_t b) { return a & b; }
@@ -194,26 +195,12 @@ static int64_t i_pow(int64_t base, int64_t exponent) {
     return base == -1 ? (exponent % 2 == 0 ? 1 : -1) : 0;
 }
 
-static bool has_zero(const vj_tensor *t) {
-    for (int64_t i = 0; t->i && i < t->count; i++)
-        if (t->i[i] == 0) return true;
-    return false;
-}
-
-static bool divide(vj_eval_context *c, float_zip f, int_zip g, int_zip u) {
-    if (c->results[0]->count > 0 && has_zero(c->args[1])) {
-        vj_fail(c->error, VJ_BAD_INPUT, "%s: an integer is divided by zero", vj_op_table(c->node->op)->name);
-        return false;
-    }
-    return zip(c, f, g, u);
-}
-
 bool vj_eval_add(vj_eval_context *c) { return zip(c, f_add, i_add, NULL); }
 bool vj_eval_sub(vj_eval_context *c) { return zip(c, f_sub, i_sub, NULL); }
 bool vj_eval_mul(vj_eval_context *c) { return zip(c, f_mul, i_mul, NULL); }
-bool vj_eval_div(vj_eval_context *c) { return divide(c, f_div, i_div, u_div); }
+bool vj_eval_div(vj_eval_context *c) { return zip(c, f_div, i_div, u_div); }
 bool vj_eval_pow(vj_eval_context *c) { return zip(c, pow, i_pow, u_pow); }
-bool vj_eval_mod(vj_eval_context *c) { return divide(c, fmod, i_mod, u_mod); }
+bool vj_eval_mod(vj_eval_context *c) { return zip(c, fmod, i_mod, u_mod); }
 bool vj_eval_min(vj_eval_context *c) { return zip(c, f_min, i_min, u_min); }
 bool vj_eval_max(vj_eval_context *c) { return zip(c, f_max, i_max, u_max); }
 bool vj_eval_and(vj_eval_context *c) { return zip(c, NULL, i_and, NULL); }

@@ -255,7 +255,8 @@ static bool check_buffer(const vj_program *p, int32_t number, vj_error *error) {
     const vj_buffer *b = &p->buffers[number];
     const char *what = NULL;
     int64_t bytes;
-    if (b->elements <= 0 || vj_element_bytes(b->dtype) == 0 ||
+    const int64_t least = b->kind == VJ_BUFFER_INPUT ? 0 : 1; /* an input that nobody reads may be empty */
+    if (b->elements < least || vj_element_bytes(b->dtype) == 0 ||
         !vj_mul(b->elements, vj_element_bytes(b->dtype), &bytes)) {
         what = "its size makes no sense";
     } else if (b->kind == VJ_BUFFER_WEIGHT) {

@@ -34,13 +34,13 @@ static bool is_whole(const box *b, const vj_type *type) {
     return true;
 }
 
-/* Slices with steps have no box. */
+/* Slices with steps have no box, nor have those of nothing and of some images of a batch. */
 static bool box_of_slice(const vj_func *f, const vj_node *node, box *b) {
     const vj_attr *starts = vj_attr_find(node, VJ_ATTR_STARTS), *steps = vj_attr_find(node, VJ_ATTR_STEPS);
-    const vj_type *type = vj_type_at(f, node->first_result);
+    const vj_type *type = vj_type_at(f, node->first_result), *from = vj_type_at(f, node->args[0]);
     *b = whole_of(type);
     for (int32_t i = 0; i < type->rank; i++) {
-        if (steps->as.ints[i] != 1) return false;
+        if (steps->as.ints[i] != 1 || b->size[i] == 0 || type->dims[i].sym != from->dims[i].sym) return false;
         b->start[i] = starts->as.ints[i];
     }
     return true;

@@ -95,8 +95,8 @@ vj_status vj_run_passes(vj_arena *arena, vj_func *f, const vj_pipeline_options *
         const vj_pass *pass = &passes[i];
         if (options->cancel && options->cancel(options->cancel_self))
             return vj_fail(error, VJ_SYSTEM, "the compilation was cancelled");
-        /* a change of level cannot be left out */
-        if (pass->before == pass->after && is_disabled(options, pass)) continue;
+        /* from lowering on no pass can be left out */
+        if (pass->after == VJ_LEVEL_TENSOR && is_disabled(options, pass)) continue;
         vj_status status = vj_run_pass(pass, &c);
         if (status != VJ_OK) return status;
         if (!is_sound(&c, pass)) return error->status;
