@@ -65,7 +65,8 @@ static bool prints_and_parses(checking *c, const vj_func *f, const char *when) {
     if (strstr(text, "const bytes(")) return true;
     const vj_func *again = vj_parse(c->arena, text, ".", &rest, &error);
     if (!again) return wrong(c, "%s, the text is not read back: %s", when, error.text);
-    return strcmp(text, text_of(c->arena, again, NULL)) == 0 || wrong(c, "%s, the text read back prints otherwise", when);
+    return strcmp(text, text_of(c->arena, again, NULL)) == 0 ||
+           wrong(c, "%s, the text read back prints otherwise", when);
 }
 
 static bool program_prints_and_parses(checking *c, const vj_program *p) {
@@ -73,7 +74,8 @@ static bool program_prints_and_parses(checking *c, const vj_program *p) {
     const char *text = text_of(c->arena, NULL, p);
     const vj_program *again = vj_parse_program(c->arena, text, &error);
     if (!again) return wrong(c, "the program's text is not read back: %s", error.text);
-    return strcmp(text, text_of(c->arena, NULL, again)) == 0 || wrong(c, "the program's text read back prints otherwise");
+    return strcmp(text, text_of(c->arena, NULL, again)) == 0 ||
+           wrong(c, "the program's text read back prints otherwise");
 }
 
 /* Inputs: by the input's name, so that dropping one leaves the others */
@@ -201,8 +203,8 @@ static const char *guilty_pass(checking *c, const vj_func *from, const variation
 }
 
 static const char *described(checking *c, const variation *v) {
-    return vj_sprintf(c->arena, "%s, batch %lld%s%s%s%s", v->target->name, (long long)c->batch, v->by_orc ? ", ORC" : "",
-                      v->without ? ", without " : "", v->without ? v->without : "",
+    return vj_sprintf(c->arena, "%s, batch %lld%s%s%s%s", v->target->name, (long long)c->batch,
+                      v->by_orc ? ", ORC" : "", v->without ? ", without " : "", v->without ? v->without : "",
                       v->pass_limit >= 0 ? ", with a pass limit" : "");
 }
 
@@ -314,8 +316,7 @@ void check_function(const vj_func *f, uint64_t seed, outcome *out) {
         wrong(&c, "not valid: %s", error.text);
     else if (!c.fixed)
         wrong(&c, "with a batch of %lld it is not valid", (long long)c.batch);
-    else if (!make_inputs(&c, &error) ||
-             !(c.t = truth_of(arena, c.fixed, c.inputs, seed, SAMPLES, &error)))
+    else if (!make_inputs(&c, &error) || !(c.t = truth_of(arena, c.fixed, c.inputs, seed, SAMPLES, &error)))
         out->what = VACUOUS;
     else if (prints_and_parses(&c, f, "as made") && evaluator_takes_batch(&c))
         all_variations(&c);

@@ -58,8 +58,9 @@ static bool copy_node(copying *c, const vj_node *node) {
     if (node->first_result == c->plan->skipped) {
         const vj_type type = changed_type(c, &info->type);
         c->value[node->first_result] =
-            c->plan->instead >= 0 ? c->value[c->plan->instead]
-                                  : vj_add_param(c->to, vj_sprintf(c->to->arena, "cut%d", (int)node->first_result), &type);
+            c->plan->instead >= 0
+                ? c->value[c->plan->instead]
+                : vj_add_param(c->to, vj_sprintf(c->to->arena, "cut%d", (int)node->first_result), &type);
         return true;
     }
     vj_value *args = VJ_NEW_ARRAY(c->to->arena, vj_value, node->arg_count + 1);

@@ -42,8 +42,9 @@ vj_func *clone(vj_arena *arena, const vj_func *f, const clone_plan *plan);
 /* make.c */
 typedef struct maker {
     vj_arena *arena;
-    vj_func *f;     /* what is made */
-    vj_func *twin;  /* the same nodes in the same order with a batch of TWIN_BATCH: they are evaluated at once, so that */
+    vj_func *f; /* what is made */
+    vj_func
+        *twin; /* the same nodes in the same order with a batch of TWIN_BATCH: they are evaluated at once, so that */
     vj_tensor **at; /* numbers that say nothing (infinite, not numbers) seldom come */
     int32_t at_capacity;
     rng *random;
@@ -63,7 +64,7 @@ vj_value make_binary(maker *m, vj_op op, vj_value a, vj_value b);
 vj_value make_constant(maker *m, vj_dtype dtype, int32_t rank, const int64_t *dims);
 vj_value make_number(maker *m, vj_dtype dtype, double number); /* of rank 0, or 1 */
 vj_value make_list(maker *m, vj_dtype dtype, int32_t rank, const int64_t *dims, const int64_t *elements);
-vj_value any_value(maker *m);                  /* one that may be used */
+vj_value any_value(maker *m);                          /* one that may be used */
 vj_value any_of(maker *m, bool (*is)(vj_dtype dtype)); /* of such a type; VJ_NONE: there is none */
 vj_value any_float(maker *m, int32_t least_rank);      /* f32 mostly; made when there is none */
 vj_value reshaped(maker *m, vj_value x, int32_t rank, const vj_dim *dims);
@@ -83,7 +84,7 @@ vj_value make_pattern(maker *m);
 typedef struct truth {
     int32_t count; /* outputs */
     vj_tensor **exact;
-    double **apart;   /* per element: how far rounding led in the samples; infinite: anything may come */
+    double **apart; /* per element: how far rounding led in the samples; infinite: anything may come */
     int32_t samples;
 } truth;
 /* `f` has no open dims. */

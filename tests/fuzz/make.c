@@ -80,8 +80,8 @@ vj_value make_node(maker *m, vj_op op, const vj_value *args, int32_t arg_count, 
         if (args[i] < 0) return VJ_NONE;
     const vj_value v = vj_add_node(m->f, op, args, arg_count, attrs, attr_count, NULL, &error);
     if (v < 0) return VJ_NONE;
-    if (small_enough(m, v) && vj_add_node(m->twin, op, args, arg_count, fixed_attrs(m, attrs, attr_count), attr_count,
-                                          NULL, &error) == v &&
+    if (small_enough(m, v) &&
+        vj_add_node(m->twin, op, args, arg_count, fixed_attrs(m, attrs, attr_count), attr_count, NULL, &error) == v &&
         evaluate_last(m))
         return v;
     take_back(m->f, f);
@@ -173,7 +173,8 @@ static vj_dtype any_dtype(rng *r) {
 }
 
 static vj_type any_type(maker *m) {
-    vj_type type = {.dtype = any_dtype(m->random), .rank = pick(m->random, 10) < 7 ? 2 + pick(m->random, 3) : pick(m->random, 7)};
+    vj_type type = {.dtype = any_dtype(m->random),
+                    .rank = pick(m->random, 10) < 7 ? 2 + pick(m->random, 3) : pick(m->random, 7)};
     int64_t elements = 1;
     for (int32_t i = 0; i < type.rank; i++) {
         int64_t c = any_dim(m->random);
@@ -254,17 +255,17 @@ vj_value sliced(maker *m, vj_value x, int32_t axis, int64_t start, int64_t size,
 }
 
 vj_value reduced(maker *m, vj_value x, int64_t axis, const char *kind, int64_t keep) {
-    const vj_attr attrs[] = {vj_ints(VJ_ATTR_AXES, &axis, 1), vj_name(VJ_ATTR_KIND, kind),
-                             vj_int(VJ_ATTR_KEEP, keep)};
+    const vj_attr attrs[] = {vj_ints(VJ_ATTR_AXES, &axis, 1), vj_name(VJ_ATTR_KIND, kind), vj_int(VJ_ATTR_KEEP, keep)};
     return make_node(m, VJ_OP_reduce, &x, 1, attrs, 3);
 }
 
 /* An op without a row: whatever inference takes */
 
 static vj_attr guess_attr(maker *m, vj_attr_key key, int32_t rank) {
-    static const char *const words[] = {"sum", "max", "min", "mean", "prod", "add", "mul", "none", "constant", "reflect",
-                                        "edge", "wrap", "nearest", "linear", "cubic", "erf", "tanh", "quick", "zeros",
-                                        "border", "f32", "i64", "i32", "bool", "avg", "align", "reflection", "f64"};
+    static const char *const words[] = {"sum",   "max",      "min",     "mean",  "prod",  "add",        "mul",
+                                        "none",  "constant", "reflect", "edge",  "wrap",  "nearest",    "linear",
+                                        "cubic", "erf",      "tanh",    "quick", "zeros", "border",     "f32",
+                                        "i64",   "i32",      "bool",    "avg",   "align", "reflection", "f64"};
     int64_t *ints = VJ_NEW_ARRAY(m->arena, int64_t, VJ_MAX_RANK);
     for (int32_t i = 0; i < VJ_MAX_RANK; i++)
         ints[i] = pick(m->random, 5) - (chance(m->random, 10) ? 2 : 0);
@@ -326,7 +327,7 @@ static vj_op any_op(rng *r) {
         const vj_op op = (vj_op)pick(r, VJ_OP_COUNT);
         const uint32_t flags = vj_op_table(op)->flags;
         if (op == VJ_OP_param || op == VJ_OP_const) continue;
-        if (kind < 35 ? (flags & VJ_FLAG_ELEMENTWISE) != 0
+        if (kind < 35   ? (flags & VJ_FLAG_ELEMENTWISE) != 0
             : kind < 65 ? (flags & VJ_FLAG_MOVEMENT) != 0
                         : !(flags & (VJ_FLAG_ELEMENTWISE | VJ_FLAG_MOVEMENT)))
             return op;
@@ -361,7 +362,8 @@ static void choose_outputs(maker *m) {
 
 vj_func *make_function(vj_arena *arena, uint64_t seed, bool *has_batch) {
     rng random = {seed};
-    maker m = {.arena = arena, .random = &random, .f = vj_func_new(arena, "random"), .twin = vj_func_new(arena, "twin")};
+    maker m = {
+        .arena = arena, .random = &random, .f = vj_func_new(arena, "random"), .twin = vj_func_new(arena, "twin")};
     m.open = *has_batch = chance(&random, 60);
     m.most_elements = chance(&random, 80) ? 1500 : 6000;
     const int32_t inputs = 1 + (chance(&random, 40) ? 1 + pick(&random, 2) : 0);

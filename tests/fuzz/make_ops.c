@@ -274,7 +274,8 @@ static vj_value linear(maker *m, vj_op op) {
     if (x < 0) return VJ_NONE;
     const vj_type type = *type_in(m, x);
     if (!is_constant_dim(m, x, type.rank - 1)) return VJ_NONE;
-    const int64_t dims[] = {type.dims[type.rank - 1].c, chance(m->random, 30) ? 1 + pick(m->random, 40) : 1 + pick(m->random, 12)};
+    const int64_t dims[] = {type.dims[type.rank - 1].c,
+                            chance(m->random, 30) ? 1 + pick(m->random, 40) : 1 + pick(m->random, 12)};
     const vj_value w = make_constant(m, type.dtype, 2, dims);
     const vj_value b = chance(m->random, 50) ? make_constant(m, type.dtype, 1, dims + 1) : VJ_NONE;
     return make_node(m, op, (vj_value[]){x, w, b}, 3, NULL, 0);
@@ -344,7 +345,9 @@ static vj_value conv(maker *m, vj_op op) {
     const vj_type type = *type_in(m, x);
     const windows w = any_windows(m, &type);
     const int64_t channels = type.dims[1].c;
-    int64_t groups = chance(m->random, 60) ? 1 : chance(m->random, 50) ? channels : divisor(m->random, channels ? channels : 1);
+    int64_t groups = chance(m->random, 60)   ? 1
+                     : chance(m->random, 50) ? channels
+                                             : divisor(m->random, channels ? channels : 1);
     if (groups < 1) groups = 1;
     const int32_t spatial = type.rank - 2;
     int64_t dims[5] = {groups * (1 + pick(m->random, 5)), channels / groups};
@@ -364,9 +367,12 @@ static vj_value pool(maker *m, vj_op op) {
     const windows w = any_windows(m, type_in(m, x));
     const int32_t spatial = type_in(m, x)->rank - 2;
     const vj_attr attrs[] = {vj_name(VJ_ATTR_KIND, chance(m->random, 50) ? "max" : "mean"),
-                             vj_ints(VJ_ATTR_KERNEL, w.kernel, spatial), vj_ints(VJ_ATTR_STRIDE, w.stride, spatial),
-                             vj_ints(VJ_ATTR_DILATION, w.dilation, spatial), vj_ints(VJ_ATTR_LOW, w.low, spatial),
-                             vj_ints(VJ_ATTR_HIGH, w.high, spatial), vj_int(VJ_ATTR_COUNT_PAD, pick(m->random, 2))};
+                             vj_ints(VJ_ATTR_KERNEL, w.kernel, spatial),
+                             vj_ints(VJ_ATTR_STRIDE, w.stride, spatial),
+                             vj_ints(VJ_ATTR_DILATION, w.dilation, spatial),
+                             vj_ints(VJ_ATTR_LOW, w.low, spatial),
+                             vj_ints(VJ_ATTR_HIGH, w.high, spatial),
+                             vj_int(VJ_ATTR_COUNT_PAD, pick(m->random, 2))};
     return make_node(m, op, &x, 1, attrs, 7);
 }
 
@@ -390,10 +396,10 @@ make_row row_of(vj_op op) {
         vj_op op;
         make_row row;
     } rows[] = {
-        {VJ_OP_cast, cast},       {VJ_OP_gelu, gelu},       {VJ_OP_reshape, reshape},     {VJ_OP_transpose, transpose},
-        {VJ_OP_slice, slice},     {VJ_OP_pad, pad},         {VJ_OP_concat, concat},       {VJ_OP_broadcast, broadcast},
-        {VJ_OP_gather, gather},   {VJ_OP_reduce, reduce},   {VJ_OP_softmax, softmax},     {VJ_OP_layernorm, layernorm},
-        {VJ_OP_linear, linear},   {VJ_OP_matmul, matmul},   {VJ_OP_conv, conv},           {VJ_OP_pool, pool},
+        {VJ_OP_cast, cast},           {VJ_OP_gelu, gelu},     {VJ_OP_reshape, reshape}, {VJ_OP_transpose, transpose},
+        {VJ_OP_slice, slice},         {VJ_OP_pad, pad},       {VJ_OP_concat, concat},   {VJ_OP_broadcast, broadcast},
+        {VJ_OP_gather, gather},       {VJ_OP_reduce, reduce}, {VJ_OP_softmax, softmax}, {VJ_OP_layernorm, layernorm},
+        {VJ_OP_linear, linear},       {VJ_OP_matmul, matmul}, {VJ_OP_conv, conv},       {VJ_OP_pool, pool},
         {VJ_OP_attention, attention},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)

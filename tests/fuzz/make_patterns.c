@@ -263,15 +263,17 @@ static vj_value patches(maker *m) {
     const int64_t dims[4] = {1 + pick(m->random, 8), type.dims[1].c, p, p};
     const vj_attr attrs[] = {vj_ints(VJ_ATTR_STRIDE, stride, 2), vj_ints(VJ_ATTR_DILATION, one, 2),
                              vj_ints(VJ_ATTR_LOW, zero, 2), vj_ints(VJ_ATTR_HIGH, zero, 2), vj_int(VJ_ATTR_GROUPS, 1)};
-    const vj_value y = make_node(
-        m, VJ_OP_conv, (vj_value[]){x, make_constant(m, VJ_F32, 4, dims), make_constant(m, VJ_F32, 1, dims)}, 3, attrs, 5);
+    const vj_value y =
+        make_node(m, VJ_OP_conv, (vj_value[]){x, make_constant(m, VJ_F32, 4, dims), make_constant(m, VJ_F32, 1, dims)},
+                  3, attrs, 5);
     if (y < 0) return VJ_NONE;
     vj_type t = *type_in(m, y);
     t.dims[2].c *= t.dims[3].c;
     const vj_value tokens = transposed(m, reshaped(m, y, 3, t.dims), (const int64_t[]){0, 2, 1});
     if (tokens < 0 || chance(m->random, 40)) return tokens;
     const vj_type row = *type_in(m, tokens);
-    const int64_t cls[3] = {1, 1, row.dims[2].c}, code[3] = {row.dims[0].sym ? -1 - row.dims[0].c : row.dims[0].c, 1, cls[2]};
+    const int64_t cls[3] = {1, 1, row.dims[2].c},
+                  code[3] = {row.dims[0].sym ? -1 - row.dims[0].c : row.dims[0].c, 1, cls[2]};
     const vj_attr to = vj_ints(VJ_ATTR_DIMS, code, 3), axis = vj_int(VJ_ATTR_AXIS, 1);
     const vj_value token = make_constant(m, VJ_F32, 3, cls), many = make_node(m, VJ_OP_broadcast, &token, 1, &to, 1);
     const vj_value all = make_node(m, VJ_OP_concat, (vj_value[]){many, tokens}, 2, &axis, 1);
@@ -294,12 +296,12 @@ static vj_value window_partition(maker *m) {
     }
     const vj_type t = *type_in(m, x);
     if (t.dims[1].c % w || t.dims[2].c % w) return VJ_NONE;
-    const vj_dim split[6] = {t.dims[0],        vj_dim_const(t.dims[1].c / w), vj_dim_const(w), vj_dim_const(t.dims[2].c / w),
+    const vj_dim split[6] = {t.dims[0],       vj_dim_const(t.dims[1].c / w),
+                             vj_dim_const(w), vj_dim_const(t.dims[2].c / w),
                              vj_dim_const(w), t.dims[3]};
     const vj_value y = transposed(m, reshaped(m, x, 6, split), (const int64_t[]){0, 1, 3, 2, 4, 5});
-    const vj_dim flat[3] = {{t.dims[0].c * (t.dims[1].c / w) * (t.dims[2].c / w), t.dims[0].sym},
-                            vj_dim_const(w * w),
-                            t.dims[3]};
+    const vj_dim flat[3] = {
+        {t.dims[0].c * (t.dims[1].c / w) * (t.dims[2].c / w), t.dims[0].sym}, vj_dim_const(w * w), t.dims[3]};
     return y < 0 ? VJ_NONE : reshaped(m, y, 3, flat);
 }
 
@@ -314,8 +316,7 @@ static vj_value rotary(maker *m) {
     const vj_attr attr = vj_int(VJ_ATTR_AXIS, axis);
     const vj_value low = sliced(m, x, axis, 0, half, 1), high = sliced(m, x, axis, half, half, 1);
     if (low < 0 || high < 0) return VJ_NONE;
-    const vj_value turned =
-        make_node(m, VJ_OP_concat, (vj_value[]){make_unary(m, VJ_OP_neg, high), low}, 2, &attr, 1);
+    const vj_value turned = make_node(m, VJ_OP_concat, (vj_value[]){make_unary(m, VJ_OP_neg, high), low}, 2, &attr, 1);
     return add(m, mul(m, x, make_constant(m, VJ_F32, 2, dims)), mul(m, turned, make_constant(m, VJ_F32, 2, dims)));
 }
 
@@ -350,9 +351,19 @@ static vj_value head(maker *m) {
 }
 
 vj_value make_pattern(maker *m) {
-    static vj_value (*const patterns[])(maker *) = {
-        written_layernorm, written_gelu, written_softmax, self_attention, self_attention, self_attention, mlp, mlp,
-        patches, window_partition, rotary, conv_norm, head};
+    static vj_value (*const patterns[])(maker *) = {written_layernorm,
+                                                    written_gelu,
+                                                    written_softmax,
+                                                    self_attention,
+                                                    self_attention,
+                                                    self_attention,
+                                                    mlp,
+                                                    mlp,
+                                                    patches,
+                                                    window_partition,
+                                                    rotary,
+                                                    conv_norm,
+                                                    head};
     const int32_t count = (int32_t)(sizeof patterns / sizeof *patterns);
     for (int32_t t = 0; t < 4; t++) {
         const vj_value v = patterns[pick(m->random, count)](m);

@@ -20,8 +20,8 @@ typedef struct shrinking {
 
 /* The same fault, as far as its first words tell: without numbers. */
 static bool alike(const char *a, const char *b) {
-    const char *kinds[] = {"passes fail", "no code", "bits differ", "signal", "exit status", "no end",
-                           "read back",   "evaluator", "not valid", "code differs", "bytes before"};
+    const char *kinds[] = {"passes fail", "no code",   "bits differ", "signal",       "exit status", "no end",
+                           "read back",   "evaluator", "not valid",   "code differs", "bytes before"};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (!strstr(a, kinds[i]) != !strstr(b, kinds[i])) return false;
     return true;

@@ -83,16 +83,34 @@ static double rounded(vj_dtype dtype, double x, bool flush) {
     return flush && fabs(x) < smallest(dtype) ? copysign(0, x) : x;
 }
 
+/* Some functions' errors are absolute (vmath.c, vmath_wide.c). */
+static double absolute_error(const vj_node *node, const vj_tensor *t) {
+    if (t->type.dtype != VJ_F32) return smallest(t->type.dtype);
+    if (node->op == VJ_OP_gelu) return 4e-7;
+    return node->op == VJ_OP_sin || node->op == VJ_OP_cos ? 6e-7 : smallest(t->type.dtype);
+}
+
+/* Where a sum of products may overflow on the way, whatever it comes to; and angles too large for their turns to be
+ * known. */
+static bool is_lost(const vj_node *node, vj_tensor *const *args, bool sums) {
+    const double most = sums ? 1e15 : node->op == VJ_OP_sin || node->op == VJ_OP_cos ? 0x1p30 : INFINITY;
+    for (int32_t a = 0; a < node->arg_count; a++)
+        for (int64_t i = 0; args[a] && args[a]->f && i < args[a]->count; i++)
+            if (args[a]->type.dtype != VJ_F64 && fabs(args[a]->f[i]) > most && isfinite(args[a]->f[i])) return true;
+    return false;
+}
+
 /* A sample's change to a result. */
 static void disturb(const vj_func *f, const vj_node *node, vj_tensor *t, int32_t sample, rng *r) {
     const vj_dtype dtype = t->type.dtype;
     const bool exact = is_exact(f, node);
-    const double part = ROUNDINGS * unit(dtype), least = smallest(dtype);
+    const double part = ROUNDINGS * unit(dtype), least = absolute_error(node, t);
     const double largest = dtype == VJ_F64 ? INFINITY : dtype == VJ_F16 ? 65504 : 0x1.fffffep127;
     for (int64_t i = 0; t->f && i < t->count; i++) {
         double *x = &t->f[i];
         if (sample < PLAIN_SAMPLES) {
             *x = rounded(dtype, *x, sample == 0);
+            if (node->op == VJ_OP_gelu && isnan(*x) && sample == 1) *x = 0; /* the limit at minus infinity */
             continue;
         }
         if (!exact && isfinite(*x)) *x += (fabs(*x) * part + least) * sign_of(r);
@@ -127,8 +145,9 @@ static bool eval_node(sampling *s, const vj_node *node, int32_t sample) {
     vj_tensor **results = &s->value[node->first_result];
     for (int32_t a = 0; a < node->arg_count; a++)
         args[a] = node->args[a] < 0 ? NULL : s->value[node->args[a]];
-    const bool sums = !(vj_op_table(node->op)->flags & (VJ_FLAG_ELEMENTWISE | VJ_FLAG_MOVEMENT));
-    if (sample >= PLAIN_SAMPLES && sums && node->arg_count && !is_exact(s->f, node)) {
+    const bool inexact = !is_exact(s->f, node);
+    const bool sums = inexact && !(vj_op_table(node->op)->flags & (VJ_FLAG_ELEMENTWISE | VJ_FLAG_MOVEMENT));
+    if (sample >= PLAIN_SAMPLES && sums && node->arg_count) {
         vj_tensor shape = {.type = *vj_type_at(s->f, node->first_result), .count = 1};
         for (int32_t i = 0; i < shape.type.rank; i++)
             shape.count *= shape.type.dims[i].c;
@@ -137,8 +156,12 @@ static bool eval_node(sampling *s, const vj_node *node, int32_t sample) {
             args[a] = disturbed_operand(s->arena, args[a], terms, &s->random);
     }
     if (!vj_eval_node(s->arena, s->f, node, args, results, s->error)) return false;
-    for (int32_t r = 0; sample >= 0 && r < node->result_count; r++)
+    const bool lost = sample == 0 && is_lost(node, args, sums);
+    for (int32_t r = 0; sample >= 0 && r < node->result_count; r++) {
         disturb(s->f, node, results[r], sample, &s->random);
+        for (int64_t i = 0; lost && results[r]->f && i < results[r]->count; i++)
+            results[r]->f[i] = NAN;
+    }
     return true;
 }
 
