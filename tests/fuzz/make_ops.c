@@ -196,7 +196,7 @@ static vj_value broadcast(maker *m, vj_op op) {
     return make_node(m, op, &x, 1, &attr, 1);
 }
 
-/* Indices are constants, or computed and clamped. */
+/* Constants, or what is there; now and then outside of [0, below). */
 static vj_value indices_below(maker *m, int64_t below) {
     static const vj_dtype types[] = {VJ_I64, VJ_I32};
     const vj_value x = any_value(m);
@@ -204,15 +204,17 @@ static vj_value indices_below(maker *m, int64_t below) {
     int64_t elements;
     if (chance(m->random, 40) && (dtype == VJ_I64 || dtype == VJ_I32) &&
         vj_type_elements(m->f, type_in(m, x), &elements) && elements <= 64) {
+        if (chance(m->random, 50)) return x;
         const vj_value least = make_binary(m, VJ_OP_max, x, make_number(m, dtype, 0));
         return make_binary(m, VJ_OP_min, least, make_number(m, dtype, (double)(below - 1)));
     }
     int64_t dims[2] = {1 + pick(m->random, 5), 1 + pick(m->random, 3)}, list[15];
     const int64_t start = pick(m->random, (int32_t)below), step = pick(m->random, 3) - 1;
-    const bool even = chance(m->random, 50);
+    const bool even = chance(m->random, 50), strange = chance(m->random, 15);
     for (int32_t i = 0; i < 15; i++) {
         list[i] = even ? start + i * step : pick(m->random, (int32_t)below);
         if (list[i] < 0 || list[i] >= below) list[i] = start;
+        if (strange && chance(m->random, 30)) list[i] = pick(m->random, 4 * (int32_t)below) - 2 * below;
     }
     return make_list(m, types[pick(m->random, 2)], pick(m->random, 3), dims, list);
 }

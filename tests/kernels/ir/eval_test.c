@@ -227,8 +227,10 @@ static void leaves_out_what_no_output_needs(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cases_agree),        cmocka_unit_test(rounds_when_told),
-        cmocka_unit_test(rounds_halves),      cmocka_unit_test(takes_a_batch),
+        cmocka_unit_test(cases_agree),
+        cmocka_unit_test(rounds_when_told),
+        cmocka_unit_test(rounds_halves),
+        cmocka_unit_test(takes_a_batch),
         cmocka_unit_test(leaves_out_what_no_output_needs),
         cmocka_unit_test(keeps_unsigned_64),
     };
