@@ -4,6 +4,7 @@
  * vmath.c     exp, log, erf, tanh, gelu, ... on vectors, with stated error bounds
  * expr.c      scalar expressions (xops.def) on vectors or scalars
  * gen_gemm.c, gen_attention.c, gen_nest.c   one generator a kernel kind: carry a schedule out
+ * gen_call.c  calls: links the bitcode of a routine of calls/
  * driver.c    the model's driver: phases, and for objects model, init, run, run_on
  * object.c    passes, code generation; a program as one object. distinct.c: equal kernels are generated once
  * image_code.c  an image's code, generated on all cores

@@ -5,6 +5,8 @@
  */
 #include "object.h"
 
+#include "ir/routines.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -93,6 +95,9 @@ static description describe_kernel(vj_arena *arena, const vj_program *p, const v
     describe_exprs(&d, k);
     if (k->schedule) describe(&d, k->schedule, sizeof *k->schedule);
     describe_int(&d, k->units);
+    describe_int(&d, k->routine);
+    describe(&d, k->param, sizeof k->param);
+    describe(&d, k->number, sizeof k->number);
     return d;
 }
 
@@ -111,9 +116,12 @@ int32_t vj_distinct_kernels(const vj_program *p, int32_t *number) {
 }
 
 void vj_kernel_symbol(const vj_kernel *k, int32_t number, char *name, size_t size) {
-    static const char *const kinds[] = {
-        [VJ_KERNEL_GEMM] = "gemm", [VJ_KERNEL_ATTENTION] = "attention", [VJ_KERNEL_NEST] = "nest"};
+    static const char *const kinds[] = {[VJ_KERNEL_GEMM] = "gemm",
+                                        [VJ_KERNEL_ATTENTION] = "attention",
+                                        [VJ_KERNEL_NEST] = "nest",
+                                        [VJ_KERNEL_CALL] = "call"};
     int at = snprintf(name, size, "vj_%s", kinds[k->kind]);
+    if (k->kind == VJ_KERNEL_CALL) at += snprintf(name + at, size - (size_t)at, "_%s", vj_routine_at(k->routine)->name);
     for (int32_t i = 0; i < k->rank && at > 0 && (size_t)at < size; i++)
         at += snprintf(name + at, size - (size_t)at, "%s%lld", i ? "x" : "_", (long long)k->extent[i]);
     if (at > 0 && (size_t)at < size) snprintf(name + at, size - (size_t)at, "__%d", (int)number);

@@ -35,11 +35,14 @@ LLVMValueRef vj_gen_kernel(LLVMModuleRef module, const vj_target *target, const 
 /* The same function, defined elsewhere. */
 LLVMValueRef vj_declare_kernel(LLVMModuleRef module, const vj_kernel *k, const char *name);
 /* The passes of a kernel's module: its code is final but for repeated addresses and invariants. Never default<On>, which
- * unrolls and vectorizes once more. instcombine stops the process when it needs a second round, unless told not to check. */
-#define VJ_KERNEL_PASSES "function(instcombine<no-verify-fixpoint>,simplifycfg,early-cse,loop-mssa(licm))"
+ * unrolls and vectorizes once more. globaldce drops what a linked routine's file has beside it. instcombine stops the process when it needs a second round, unless told not to check. */
+#define VJ_KERNEL_PASSES "globaldce,function(instcombine<no-verify-fixpoint>,simplifycfg,early-cse,loop-mssa(licm))"
 void vj_gen_gemm(vj_gen *g);
 void vj_gen_attention(vj_gen *g);
 void vj_gen_nest(vj_gen *g);
+void vj_gen_call(vj_gen *g);
+/* The CPU, its features and vector width. */
+void vj_set_target_attributes(const vj_gen *g, LLVMValueRef function);
 
 /* emit.c: the verbs */
 

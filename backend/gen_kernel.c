@@ -5,27 +5,27 @@
 #include <stdio.h>
 #include <string.h>
 
-static void add_text_attribute(const vj_gen *g, const char *key, const char *value) {
+static void add_text_attribute(const vj_gen *g, LLVMValueRef function, const char *key, const char *value) {
     LLVMAttributeRef attribute =
         LLVMCreateStringAttribute(g->context, key, (unsigned)strlen(key), value, (unsigned)strlen(value));
-    LLVMAddAttributeAtIndex(g->function, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, attribute);
+    LLVMAddAttributeAtIndex(function, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, attribute);
 }
 
-static void add_attribute(const vj_gen *g, const char *name) {
+static void add_attribute(const vj_gen *g, LLVMValueRef function, const char *name) {
     unsigned kind = LLVMGetEnumAttributeKindForName(name, strlen(name));
-    LLVMAddAttributeAtIndex(g->function, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
+    LLVMAddAttributeAtIndex(function, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
                             LLVMCreateEnumAttribute(g->context, kind, 0));
 }
 
 /* Without the widths, LLVM splits 64-byte vectors in two on CPUs that are tuned for 32 bytes. */
-static void set_attributes(const vj_gen *g) {
+void vj_set_target_attributes(const vj_gen *g, LLVMValueRef function) {
     char bits[16];
     snprintf(bits, sizeof bits, "%d", (int)(g->target->vector_bytes * 8));
-    add_text_attribute(g, "prefer-vector-width", bits);
-    add_text_attribute(g, "min-legal-vector-width", bits);
-    if (g->target->llvm_cpu) add_text_attribute(g, "target-cpu", g->target->llvm_cpu);
-    if (g->target->llvm_features) add_text_attribute(g, "target-features", g->target->llvm_features);
-    add_attribute(g, "nounwind");
+    add_text_attribute(g, function, "prefer-vector-width", bits);
+    add_text_attribute(g, function, "min-legal-vector-width", bits);
+    if (g->target->llvm_cpu) add_text_attribute(g, function, "target-cpu", g->target->llvm_cpu);
+    if (g->target->llvm_features) add_text_attribute(g, function, "target-features", g->target->llvm_features);
+    add_attribute(g, function, "nounwind");
 }
 
 static void set_types(vj_gen *g) {
@@ -63,7 +63,7 @@ LLVMValueRef vj_gen_kernel(LLVMModuleRef module, const vj_target *target, const 
     vj_gen *g = &gen;
     set_types(g);
     g->function = vj_declare_kernel(module, k, name);
-    set_attributes(g);
+    vj_set_target_attributes(g, g->function);
     g->b = LLVMCreateBuilderInContext(g->context);
     LLVMPositionBuilderAtEnd(g->b, LLVMAppendBasicBlockInContext(g->context, g->function, "entry"));
     switch (k->kind) {
@@ -75,6 +75,9 @@ LLVMValueRef vj_gen_kernel(LLVMModuleRef module, const vj_target *target, const 
         break;
     case VJ_KERNEL_NEST:
         vj_gen_nest(g);
+        break;
+    case VJ_KERNEL_CALL:
+        vj_gen_call(g);
         break;
     }
     LLVMBuildRetVoid(g->b);

@@ -100,37 +100,21 @@ bool vj_build_gather_elements(vj_importer *im) {
     return vj_bind(im, 0, vj_emit(im, VJ_OP_gather_elements, (vj_value[]){data, index}, 2, &attr, 1));
 }
 
-/* Sorted places */
-
-/* [.., L, ..] -> I32 [.., L, ..]: how many come before; of equal ones the first does. */
-static vj_value places_of(vj_importer *im, vj_value x, int32_t axis, int64_t length, bool largest) {
-    vj_value own = with_dim(im, x, axis + 1), other = with_dim(im, x, axis);
-    if (!vj_going(im)) return VJ_NONE;
-    const int32_t rank = type_of(im, own)->rank;
-    vj_value better = largest ? vj_emit2(im, VJ_OP_lt, own, other) : vj_emit2(im, VJ_OP_lt, other, own);
-    vj_value earlier =
-        vj_emit2(im, VJ_OP_lt, iota(im, VJ_I32, length, axis + 1, rank), iota(im, VJ_I32, length, axis, rank));
-    vj_value tie = vj_emit2(im, VJ_OP_and, vj_emit2(im, VJ_OP_eq, own, other), earlier);
-    vj_value before = vj_emit_cast(im, vj_emit2(im, VJ_OP_or, better, tie), VJ_I32);
-    int32_t over = axis + 1;
-    return vj_emit_reduce(im, "sum", before, &over, 1, false);
-}
+/* Places in an order */
 
 static bool top_k(vj_importer *im, int64_t k) {
     vj_value x = vj_operand(im, 0);
     int64_t given = vj_int_attribute(im, "axis", -1), length;
     bool largest = vj_int_attribute(im, "largest", 1) != 0;
+    vj_int_attribute(im, "sorted", 1); /* 0: any order, so also this one */
     if (!vj_going(im)) return false;
-    const int32_t rank = type_of(im, x)->rank, axis = vj_axis_of(im, given, rank);
+    const int32_t axis = vj_axis_of(im, given, type_of(im, x)->rank);
     if (!closed_axis(im, x, axis, &length)) return false;
     if (k < 0 || k > length)
         return vj_stop(im, VJ_BAD_INPUT, "takes %lld of %lld elements", (long long)k, (long long)length);
-    if (rank == VJ_MAX_RANK) return vj_stop(im, VJ_UNSUPPORTED, "sorts a tensor of rank %d", rank);
-    vj_value place = with_dim(im, places_of(im, x, axis, length, largest), axis);
-    vj_value here = vj_emit2(im, VJ_OP_eq, place, iota(im, VJ_I32, k, axis, rank + 1));
-    vj_value index = sum_where(im, here, iota(im, VJ_I32, length, axis + 1, rank + 1), axis + 1, false);
-    return vj_bind(im, 0, sum_where(im, here, with_dim(im, x, axis), axis + 1, false)) &&
-           vj_bind(im, 1, vj_emit_cast(im, index, VJ_I64));
+    const vj_attr attrs[] = {vj_int(VJ_ATTR_AXIS, axis), vj_int(VJ_ATTR_K, k), vj_int(VJ_ATTR_LARGEST, largest)};
+    const vj_value values = vj_emit(im, VJ_OP_topk, &x, 1, attrs, 3);
+    return vj_going(im) && vj_bind(im, 0, values) && (!vj_result_is_used(im, 1) || vj_bind(im, 1, values + 1));
 }
 
 bool vj_build_top_k(vj_importer *im) {

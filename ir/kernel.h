@@ -10,6 +10,7 @@
  *     gemm       acc = sum over depth axes of A * B; results from expressions over acc
  *     attention  softmax over keys of a score, times V, a block of query rows at a time
  *     nest       stages of reductions over a row, then results: elementwise, softmax, layernorm, pooling, copies
+ *     call       a routine over whole dense buffers (routines.h): what no loop nest can say, such as sorting
  *
  * docs/kernel-ir.md has the textual form. Sizes: bytes where the name says so, else elements.
  */
@@ -94,7 +95,7 @@ typedef struct vj_expr {
     double imm;     /* CONST */
 } vj_expr;
 
-typedef enum vj_kernel_kind { VJ_KERNEL_GEMM, VJ_KERNEL_ATTENTION, VJ_KERNEL_NEST } vj_kernel_kind;
+typedef enum vj_kernel_kind { VJ_KERNEL_GEMM, VJ_KERNEL_ATTENTION, VJ_KERNEL_NEST, VJ_KERNEL_CALL } vj_kernel_kind;
 typedef enum vj_reduce_kind { VJ_REDUCE_SUM, VJ_REDUCE_MAX, VJ_REDUCE_MIN, VJ_REDUCE_PROD } vj_reduce_kind;
 
 /* A result: the expression's value is stored through the access (which has no terms). */
@@ -108,6 +109,17 @@ typedef struct vj_stage {
     vj_reduce_kind reduce; /* over all row axes */
     int32_t expr;
 } vj_stage;
+
+typedef enum vj_routine {
+#define ROUTINE(id, ...) VJ_ROUTINE_##id,
+#include "routines.def"
+#undef ROUTINE
+    VJ_ROUTINE_COUNT
+} vj_routine;
+
+#define VJ_MAX_PARAMS       16
+#define VJ_MAX_NUMBERS      4
+#define VJ_MAX_CALL_BUFFERS 12
 
 typedef struct vj_schedule vj_schedule; /* target/schedule.h */
 
@@ -141,6 +153,12 @@ typedef struct vj_kernel {
      * gives NaN, as softmax does. Results map ACC (the weighted sum) at [batch, i, e].
      * k is read with a unit stride over j ("transposed keys": lowering asks the producer to write it so) or over d. */
     int32_t q, k, v, score_expr;
+
+    /* call: no axes and no expressions. Its accesses are of whole dense buffers: those that the routine reads, writes,
+     * and uses as scratch. The results are all but the first of these, without expressions (-1). */
+    vj_routine routine;
+    int64_t param[VJ_MAX_PARAMS];
+    double number[VJ_MAX_NUMBERS];
 
     double flops;            /* 2 * multiply-adds of products; 1 an expression entry otherwise */
     const vj_origin *origin; /* for messages and profiles; may be NULL */

@@ -1,5 +1,6 @@
 /* kernel_eval.c - runs a kernel in double precision exactly by its definition: the oracle of generated code. */
 #include "kernel_eval.h"
+#include "routines.h"
 
 #include <math.h>
 #include <string.h>
@@ -186,6 +187,38 @@ static void run_nest(vj_kernel_run *r) {
     } while (next_point(r, 0, outer));
 }
 
+/* call */
+
+static vj_array array_of(const vj_kernel_run *r, const vj_access *access, int64_t elements) {
+    const vj_buffer *buffer = &r->p->buffers[access->buffer];
+    double *at = r->buffers[access->buffer] + access->offset;
+    if (vj_dtype_is_float(buffer->dtype)) return (vj_array){buffer->dtype, at, NULL};
+    const vj_array array = {buffer->dtype, NULL, VJ_NEW_ARRAY(r->arena, int64_t, elements)};
+    for (int64_t i = 0; i < elements; i++)
+        array.i[i] = fabs(at[i]) < 0x1p63 ? (int64_t)at[i] : 0; /* results: what is there has no meaning */
+    return array;
+}
+
+static bool run_call(vj_kernel_run *r, vj_error *error) {
+    const vj_kernel *k = r->k;
+    const vj_routine_row *row = vj_routine_at(k->routine);
+    vj_routine_use use = {.param = k->param, .number = k->number, .units = vj_max64(1, k->units)};
+    vj_routine_run run = {.param = k->param, .number = k->number, .arena = r->arena};
+    for (int32_t i = 0; i < k->access_count; i++)
+        use.dtype[i] = r->p->buffers[k->access[i].buffer].dtype;
+    if (!vj_routine_bound(k->routine, &use))
+        return vj_fail(error, VJ_USAGE, "kernel %s: %s", k->name, use.wrong) == VJ_OK;
+    for (int32_t i = 0; i < row->reads + row->writes; i++)
+        run.array[i] = array_of(r, &k->access[i], use.elements[i]);
+    vj_routine_evaluate(k->routine, &run);
+    for (int32_t i = row->reads; i < row->reads + row->writes; i++) {
+        double *at = r->buffers[k->access[i].buffer] + k->access[i].offset;
+        for (int64_t e = 0; !run.array[i].f && e < use.elements[i]; e++)
+            at[e] = (double)run.array[i].i[e];
+    }
+    return true;
+}
+
 bool vj_eval_kernel(const vj_program *p, const vj_kernel *k, double *const *buffers, vj_error *error) {
     for (int32_t a = 0; a < k->access_count; a++)
         if (!buffers[k->access[a].buffer]) {
@@ -196,6 +229,7 @@ bool vj_eval_kernel(const vj_program *p, const vj_kernel *k, double *const *buff
     vj_kernel_run *r = VJ_NEW(arena, vj_kernel_run);
     *r = (vj_kernel_run){.k = k, .p = p, .buffers = buffers, .arena = arena};
     r->value = VJ_NEW_ARRAY(arena, double, k->expr_count + 1);
+    bool fine = true;
     switch (k->kind) {
     case VJ_KERNEL_GEMM:
         run_gemm(r);
@@ -206,7 +240,10 @@ bool vj_eval_kernel(const vj_program *p, const vj_kernel *k, double *const *buff
     case VJ_KERNEL_NEST:
         run_nest(r);
         break;
+    case VJ_KERNEL_CALL:
+        fine = run_call(r, error);
+        break;
     }
     vj_arena_free(arena);
-    return true;
+    return fine;
 }

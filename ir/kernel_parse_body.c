@@ -1,7 +1,9 @@
 /* kernel_parse_body.c - reads kernels: axes, accesses, expressions. */
 #include "kernel_parse.h"
+#include "routines.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 #define MAX_DEPTH 200 /* of nested expressions: the reader recurses */
@@ -101,7 +103,7 @@ static int32_t leaf(vj_kernel_parser *r, vj_expr e) {
 
 static vj_dtype take_suffix(vj_kernel_parser *r) { return vj_accept(r, ":") ? vj_take_dtype(r) : VJ_F32; }
 
-static int32_t take_call(vj_kernel_parser *r) {
+static int32_t take_function(vj_kernel_parser *r) {
     size_t length = 0;
     while (islower((unsigned char)r->at[length]) || r->at[length] == '_')
         length++;
@@ -164,7 +166,7 @@ static int32_t take_primary(vj_kernel_parser *r) {
     }
     if (vj_accept(r, "acc")) return leaf(r, (vj_expr){.op = VJ_X_ACC, .dtype = take_suffix(r), .index = -1});
     if (*r->at && strchr("xsti", *r->at) && isdigit((unsigned char)r->at[1])) return take_reference(r);
-    return take_call(r);
+    return take_function(r);
 }
 
 /* The infix operators, those that bind least first. */
@@ -293,9 +295,58 @@ static bool take_operand(vj_kernel_parser *r) {
     return false;
 }
 
+/* name=value for each of the words. */
+static void take_named(vj_kernel_parser *r, const char *words, int64_t *integers, double *floats) {
+    size_t length;
+    for (int32_t i = 0; i < vj_word_count(words) && !r->failed; i++) {
+        const char *word = vj_word_at(words, i, &length);
+        char text[32];
+        snprintf(text, sizeof text, "%.*s", (int)length, word);
+        if (!vj_accept_word(r, text)) vj_parse_fail(r, "the routine's parameters in order");
+        vj_expect(r, "=");
+        if (integers)
+            integers[i] = vj_take_int(r);
+        else
+            floats[i] = vj_take_number(r);
+    }
+}
+
+static void take_routine(vj_kernel_parser *r) {
+    const char *name = vj_take_name(r);
+    if (r->failed) return;
+    r->k->routine = vj_routine_by_name(name, strlen(name));
+    if (r->k->routine == VJ_ROUTINE_COUNT) {
+        vj_parse_fail(r, "a routine");
+        return;
+    }
+    const vj_routine_row *row = vj_routine_at(r->k->routine);
+    take_named(r, row->params, r->k->param, NULL);
+    take_named(r, row->numbers, NULL, r->k->number);
+}
+
+/* A buffer that the routine writes; of scratch no one else knows. */
+static void take_written(vj_kernel_parser *r) {
+    const int32_t access = take_access(r);
+    if (r->k->out_count == VJ_MAX_OUTS) vj_parse_fail(r, "fewer results");
+    if (!r->failed) r->k->out[r->k->out_count++] = (vj_out){access, -1, -1};
+}
+
+static bool take_call(vj_kernel_parser *r) {
+    if (r->k->kind != VJ_KERNEL_CALL) return false;
+    if (vj_accept_word(r, "routine"))
+        take_routine(r);
+    else if (vj_accept_word(r, "read"))
+        take_access(r);
+    else if (vj_accept_word(r, "write") || vj_accept_word(r, "scratch"))
+        take_written(r);
+    else
+        return false;
+    return true;
+}
+
 static void take_line(vj_kernel_parser *r) {
     vj_kernel *k = r->k;
-    if (take_axis_group(r) || take_operand(r)) return;
+    if (take_call(r) || take_axis_group(r) || take_operand(r)) return;
     if (vj_accept_word(r, "in"))
         take_input(r);
     else if (vj_accept_word(r, "let"))
@@ -318,11 +369,11 @@ static void take_line(vj_kernel_parser *r) {
 }
 
 void vj_parse_kernel(vj_kernel_parser *r) {
-    static const char *const kinds[] = {"gemm", "attention", "nest"};
+    static const char *const kinds[] = {"gemm", "attention", "nest", "call"};
     int32_t kind = 0;
-    while (kind < 3 && !vj_accept_word(r, kinds[kind]))
+    while (kind < 4 && !vj_accept_word(r, kinds[kind]))
         kind++;
-    if (kind == 3) vj_parse_fail(r, "gemm, attention or nest");
+    if (kind == 4) vj_parse_fail(r, "gemm, attention, nest or call");
     const char *name = vj_take_name(r);
     if (r->failed) return;
     r->k = vj_add_kernel(r->p, (vj_kernel_kind)kind, name);

@@ -1,5 +1,5 @@
 /* kernel_print.c - the textual form of programs (docs/kernel-ir.md has the grammar). kernel_parse.c reads it back. */
-#include "kernel.h"
+#include "routines.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -195,7 +195,7 @@ static void count_uses(printer *w) {
     int32_t needs[VJ_MAX_NEEDS];
     for (int32_t s = 0; s < k->stage_count; s++)
         add_root(w, reached, k->stage[s].expr);
-    for (int32_t o = 0; o < k->out_count; o++)
+    for (int32_t o = 0; o < k->out_count && k->kind != VJ_KERNEL_CALL; o++)
         add_root(w, reached, k->out[o].expr);
     if (k->kind == VJ_KERNEL_ATTENTION) add_root(w, reached, k->score_expr);
     for (int32_t at = k->expr_count - 1; at >= 0; at--) {
@@ -228,6 +228,25 @@ static void operand(printer *w, const char *name, int32_t access) {
     vj_text_add(&w->text, "\n");
 }
 
+static void routine(printer *w) {
+    const vj_kernel *k = w->k;
+    const vj_routine_row *row = vj_routine_at(k->routine);
+    size_t length;
+    vj_text_add(&w->text, "    routine %s", row->name);
+    for (int32_t i = 0; i < vj_word_count(row->params); i++) {
+        const char *word = vj_word_at(row->params, i, &length);
+        vj_text_add(&w->text, " %.*s=%" PRId64, (int)length, word, k->param[i]);
+    }
+    for (int32_t i = 0; i < vj_word_count(row->numbers); i++) {
+        const char *word = vj_word_at(row->numbers, i, &length);
+        vj_text_add(&w->text, " %.*s=", (int)length, word);
+        number(&w->text, k->number[i]);
+    }
+    vj_text_add(&w->text, "\n");
+    for (int32_t i = 0; i < k->access_count; i++)
+        operand(w, i < row->reads ? "read" : i < row->reads + row->writes ? "write" : "scratch", i);
+}
+
 static void head(printer *w) {
     const vj_kernel *k = w->k;
     switch (k->kind) {
@@ -253,6 +272,9 @@ static void head(printer *w) {
         axes(w, "outer", 0, k->rank - k->row_axes);
         axes(w, "row", k->rank - k->row_axes, k->row_axes);
         break;
+    case VJ_KERNEL_CALL:
+        routine(w);
+        return;
     }
     for (int32_t a = 0; a < k->access_count; a++) {
         if (w->input[a] < 0) continue;
@@ -267,6 +289,7 @@ static void head(printer *w) {
 static void body(printer *w) {
     static const char *const reductions[] = {"sum", "max", "min", "prod"};
     const vj_kernel *k = w->k;
+    if (k->kind == VJ_KERNEL_CALL) return;
     if (k->kind == VJ_KERNEL_ATTENTION) {
         let_lines(w, k->score_expr);
         vj_text_add(&w->text, "    score = ");
@@ -292,7 +315,7 @@ static void body(printer *w) {
 }
 
 static void kernel(printer *w, const vj_kernel *k, vj_schedule_printer schedule) {
-    static const char *const kinds[] = {"gemm", "attention", "nest"};
+    static const char *const kinds[] = {"gemm", "attention", "nest", "call"};
     w->k = k;
     count_uses(w);
     vj_text_add(&w->text, "  kernel %s %s {\n", kinds[k->kind], plain(w->text.arena, k->name ? k->name : "k"));

@@ -28,6 +28,8 @@ static bool check_axes(const vj_verify_at *at) {
         return k->batch_axes + 4 == k->rank || fail(at, "groups do not sum up to the rank");
     case VJ_KERNEL_NEST:
         return k->row_axes <= k->rank || fail(at, "the row has more axes than the kernel");
+    case VJ_KERNEL_CALL:
+        break;
     }
     return fail(at, "unknown kind");
 }
@@ -205,6 +207,7 @@ static bool check_out(const vj_verify_at *at, const vj_out *out) {
 
 static bool check_kernel(const vj_verify_at *at) {
     const vj_kernel *k = at->k;
+    if (k->kind == VJ_KERNEL_CALL) return vj_verify_call(at);
     if (!check_axes(at)) return false;
     if (k->access_count < 0 || k->access_count > VJ_MAX_ACCESSES) return fail(at, "it has too many accesses");
     if (k->out_count < 1 || k->out_count > VJ_MAX_OUTS) return fail(at, "it has no results or too many");

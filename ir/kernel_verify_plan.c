@@ -97,6 +97,7 @@ static bool in_place(const vj_program *p, int32_t phase, int32_t from, int32_t t
                 out = &k->access[k->out[o].access];
             }
         for (int32_t a = 0; a < k->access_count; a++) {
+            if (k->kind == VJ_KERNEL_CALL && k->access[a].buffer == from) return false;
             if (k->access[a].buffer == from && (!out || !same_map(k, &k->access[a], out))) return false;
             if (k->access[a].buffer == from && (a == k->a || a == k->b || a == k->q || a == k->k || a == k->v))
                 return false;

@@ -159,6 +159,8 @@ static bool lower_node(vj_lowering *l, const vj_node *node) {
         return vj_lower_concat(l, node);
     case VJ_OP_pad:
         return vj_lower_pad(l, node);
+    case VJ_OP_topk:
+        return vj_lower_topk(l, node);
     case VJ_OP_gather:
     case VJ_OP_gather_elements:
         return vj_is_view_op(l->f, node) || vj_lower_gather(l, node);
@@ -188,7 +190,10 @@ static bool lower_all(vj_lowering *l) {
         const vj_node *node = &l->f->nodes[n];
         if (node->dead || node->result_count == 0 || l->taken[n]) continue;
         const vj_value v = node->first_result;
-        if (l->done[v] || l->uses[v] == 0 || vj_is_static_weight(l, v)) continue;
+        bool used = false;
+        for (int32_t r = 0; r < node->result_count; r++)
+            used |= l->uses[v + r] > 0;
+        if (l->done[v] || !used || vj_is_static_weight(l, v)) continue;
         if (!lower_node(l, node)) return false;
     }
     return fill_outputs(l);

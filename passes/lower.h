@@ -11,7 +11,8 @@
  * lower_expr.c        scalar expressions of values; the chain of nodes that a kernel takes in behind its own
  * lower_gemm.c        linear, matmul; lower_conv.c: conv
  * lower_attention.c   attention
- * lower_nest.c        everything else, and copies
+ * lower_nest.c        everything else that is a loop nest, and copies
+ * lower_call.c        what a routine computes
  *
  * A kernel's points are numbered flat, row-major over its "point dims": first the dims of its result, then those that
  * it sums over. Whatever a kernel reads or writes is an address made of digits of that number (view.h); where the
@@ -85,7 +86,8 @@ bool vj_view_of(vj_lowering *l, vj_value v, vj_view *view) VJ_MUST_USE;
 bool vj_dense_view_of(vj_lowering *l, vj_value v, vj_view *view) VJ_MUST_USE;
 /* Where v is to be written: in an output, its part of a concat, or a buffer with the layout that its reader wants. */
 vj_view vj_place(vj_lowering *l, vj_value v);
-vj_view vj_own_place(vj_lowering *l, vj_value v); /* a buffer of its own, whoever reads it */
+vj_view vj_dense_place(vj_lowering *l, vj_value v); /* row-major: in an output, or a buffer of its own */
+vj_view vj_own_place(vj_lowering *l, vj_value v);   /* a buffer of its own, whoever reads it */
 /* Of a weight, in a dense buffer where its dims stand in this order; false: it is none. */
 bool vj_weight_view_in_order(vj_lowering *l, vj_value v, const int64_t *order, vj_view *view) VJ_MUST_USE;
 void vj_set_done(vj_lowering *l, vj_value v, const vj_view *view);
@@ -170,6 +172,7 @@ bool vj_lower_elementwise(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
 bool vj_lower_elementwise_alone(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
 bool vj_lower_concat(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
 bool vj_lower_pad(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
+bool vj_lower_topk(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
 bool vj_lower_gather(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
 bool vj_lower_copy(vj_lowering *l, const vj_view *from, const vj_view *to, vj_dtype dtype, const char *name,
                    const vj_origin *origin) VJ_MUST_USE;
@@ -178,6 +181,20 @@ bool vj_lower_frame(vj_lowering *l, const vj_view *x, vj_dtype dtype, const int6
                     double value, const vj_origin *origin) VJ_MUST_USE;
 /* An error that names the node. */
 bool vj_lower_fail(const vj_lowering *l, const vj_node *node, const char *what);
+
+/* lower_call.c */
+
+/* A node as a call: what the routine reads, its parameters, how many rows (or other parts) it can be cut into, and its
+ * work in cycles. It writes the node's results, as many as the routine has. */
+typedef struct vj_call {
+    vj_routine routine;
+    vj_value read[VJ_MAX_CALL_BUFFERS];
+    int64_t param[VJ_MAX_PARAMS];
+    double number[VJ_MAX_NUMBERS];
+    int64_t rows;
+    double cycles;
+} vj_call;
+bool vj_lower_call(vj_lowering *l, const vj_node *node, const vj_call *call) VJ_MUST_USE;
 
 /* layout.c */
 

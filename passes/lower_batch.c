@@ -45,6 +45,7 @@ static bool keeps_apart(const vj_func *f, const vj_node *node, int32_t i, int32_
         return d < normal_axis(node, x->rank);
     case VJ_OP_gather:
         return i == 1 || normal_axis(node, x->rank) != d;
+    case VJ_OP_topk:
     case VJ_OP_gather_elements:
         return normal_axis(node, x->rank) != d;
     case VJ_OP_reduce:

@@ -215,6 +215,8 @@ static bool needs_axis(const vj_build *b, int32_t group) {
         return group >= VJ_GROUP_I;
     case VJ_KERNEL_NEST:
         return group == VJ_GROUP_OUTER;
+    case VJ_KERNEL_CALL:
+        break;
     }
     return false;
 }
@@ -266,6 +268,8 @@ static void set_groups(vj_kernel *k, const axes *all) {
         break;
     case VJ_KERNEL_NEST:
         k->row_axes = group_size(all, VJ_GROUP_ROW);
+        break;
+    case VJ_KERNEL_CALL:
         break;
     }
 }

@@ -206,6 +206,15 @@ static bool place_in_output(vj_lowering *l, vj_value v, vj_view *view) {
     return true;
 }
 
+vj_view vj_dense_place(vj_lowering *l, vj_value v) {
+    vj_view view;
+    if (l->placed[v] || !place_in_output(l, v, &view))
+        view = whole_buffer(l, v,
+                            vj_add_buffer(l->p, VJ_BUFFER_ARENA, vj_dtype_at(l->f, v), vj_image_elements(l->f, v),
+                                          l->f->values[v].name));
+    return view;
+}
+
 /* v's part of a concat; what stands in front of it there says where. A value that comes twice is copied the second
  * time. */
 static bool place_in_concat(vj_lowering *l, vj_value v, vj_view *view) {

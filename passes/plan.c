@@ -60,6 +60,7 @@ static bool written_over(const vj_program *p, const vj_phase *phase, int32_t fro
         for (int32_t a = 0; a < k->access_count; a++) {
             if (k->access[a].buffer == to && !is_result(k, a)) return false;
             if (k->access[a].buffer != from) continue;
+            if (k->kind == VJ_KERNEL_CALL) return false;
             if (!out || is_result(k, a) || is_operand(k, a) || !same_map(k, &k->access[a], out)) return false;
         }
     }

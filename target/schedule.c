@@ -281,6 +281,9 @@ void vj_schedule_kernel(vj_arena *arena, const vj_target *target, const vj_progr
     case VJ_KERNEL_ATTENTION:
         schedule_attention(target, k, &s->attention);
         break;
+    case VJ_KERNEL_CALL: /* lowering says how it can be cut */
+        k->unit_cost = k->flops / (double)vj_max64(1, k->units);
+        break;
     case VJ_KERNEL_NEST:
         schedule_nest(target, k, &s->nest);
         break;
@@ -312,6 +315,9 @@ char *vj_schedule_text(vj_arena *arena, const vj_kernel *k) {
     case VJ_KERNEL_NEST:
         vj_text_add(&text, "lanes along axis %d%s, units of %lld points", (int)s->nest.vector_axis,
                     s->nest.vector_is_row ? " (row)" : "", (long long)s->nest.unit_points);
+        break;
+    case VJ_KERNEL_CALL:
+        vj_text_add(&text, "call");
         break;
     }
     vj_text_add(&text, "; %lld units of %.0f cycles", (long long)k->units, k->unit_cost);

@@ -307,6 +307,15 @@ static const example examples[] = {
      "  %2 = gather %x, %1 axis=1 : f32[N,4]\n"
      "  return %2\n"
      "}\n"},
+    {"sorting: both results, only the indices, of a view, through a gather", -1,
+     "func @m(%x: f32[N,9,4]) -> f32[N,3,4], i64[N,3,4], f32[N,9,4] {\n"
+     "  %1, %2 = topk %x axis=1 k=3 largest=1 : f32[N,3,4], i64[N,3,4]\n"
+     "  %3 = slice %x starts=[0,0,2] sizes=[N,9,1] steps=[1,1,1] : f32[N,9,1]\n"
+     "  %4, %5 = topk %3 axis=1 k=9 largest=0 : f32[N,9,1], i64[N,9,1]\n"
+     "  %6 = broadcast %5 dims=[N,9,4] : i64[N,9,4]\n"
+     "  %7 = gather_elements %x, %6 axis=1 : f32[N,9,4]\n"
+     "  return %1, %2, %7\n"
+     "}\n"},
     {"pooling", -1,
      "func @m(%x: f32[N,3,7,7]) -> f32[N,3,3,3], f32[N,3,4,4] {\n"
      "  %1 = pool %x kind=mean kernel=[3,3] stride=[2,2] dilation=[1,1] low=[0,0] high=[0,0] : f32[N,3,3,3]\n"

@@ -114,6 +114,23 @@ static const char indexed[] = "program indexed {\n"
                               "  }\n"
                               "}\n";
 
+/* The two largest of each row of a part of a buffer. */
+static const char call[] = "program call {\n"
+                           "  %x: input 0 f32[20]  # 80 B\n"
+                           "  %v: output 0 f32[4]  # 16 B\n"
+                           "  %i: output 1 i64[4]  # 32 B\n"
+                           "  %s: arena u8[64]  # 64 B\n"
+                           "  kernel call best {\n"
+                           "    routine topk outer=2 length=9 inner=1 k=2 largest=1\n"
+                           "    read %x[2]\n"
+                           "    write %v[0]\n"
+                           "    write %i[0]\n"
+                           "    scratch %s[0]\n"
+                           "    flops 100\n"
+                           "    units 2 cost 50\n"
+                           "  }\n"
+                           "}\n";
+
 static char *text_of(const vj_program *p) {
     char *text = NULL;
     size_t size = 0;
@@ -133,7 +150,7 @@ static vj_program *parse(vj_arena *arena, const char *text) {
 
 static void text_round_trips(void **state) {
     (void)state;
-    static const char *const all[] = {conv, attention, norm, segments, indexed};
+    static const char *const all[] = {conv, attention, norm, segments, indexed, call};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         vj_arena *arena = vj_arena_new();
         vj_program *p = parse(arena, all[i]);
@@ -302,6 +319,18 @@ static void indices_are_taken_inside(void **state) {
     vj_arena_free(arena);
 }
 
+static void calls_compute(void **state) {
+    (void)state;
+    vj_arena *arena = vj_arena_new();
+    vj_program *p = parse(arena, call);
+    double x[20] = {99, 99, 1, 5, 5, 0, -1, 2, 2, 2, 2, 3, 3, 3, 4, 3, 3, 3, 3, 3}, v[4], i[4], scratch[64];
+    run_kernel(p, 0, (double *[]){x, v, i, scratch});
+    const double values[4] = {5, 5, 4, 3}, indices[4] = {1, 2, 3, 0};
+    assert_close(values, v, 4);
+    assert_close(indices, i, 4);
+    vj_arena_free(arena);
+}
+
 /* The verifier: a sound program with one thing changed. */
 
 static char *changed(const char *text, const char *from, const char *to) {
@@ -359,6 +388,16 @@ static void verifier_refuses(void **state) {
     refuses(attention, "out %y[12*i0 + 3*i1 + i4]", "out %y[3*i1 + i4]", "one element");
     refuses(segments, "i1=1", "i1=2", "segment");
     refuses(segments, "mod(i0 - 2, 5)", "mod(i0 - 6, 5)", "below -extent");
+    refuses(call, "%x[2]", "%x[3]", "too small");
+    refuses(call, "f32[20]", "f64[20]", "other types");
+    refuses(call, "i64[4]", "i64[3]", "too small");
+    refuses(call, "u8[64]", "u8[63]", "too small");
+    refuses(call, "units 2", "units 3", "too small");
+    refuses(call, "k=2", "k=10", "more than the length");
+    refuses(call, "length=9", "length=0", "make no sense");
+    refuses(call, "write %v", "write %x", "has twice");
+    refuses(call, "%v: output 0", "%v: input 1", "not to be written");
+    refuses(call, "    write %i[0]\n", "", "another number of buffers");
     refuses(segments, "mod(i0 - 2, 5)", "index(i0, 5)", "has an index");
     refuses(indexed, "4*index(t1, 7)", "4*index(t1, 8)", "reaches elements 0..31");
     refuses(indexed, "4*index(t1, 7)", "4*index(x0, 7)", "no i64 entry");
@@ -401,6 +440,8 @@ static void reader_refuses(void **state) {
         {"program p { %x: arena f32[1]\nkernel nest a { out %x[i0] = 1 } }", "line 2"},
         {"program p { %x: arena f32[1] kernel nest a { out %x[0] = foo(1) } }", "expression"},
         {"program p { %x: arena f32[1] kernel nest a { out %x[0] = t0 } }", "defined"},
+        {"program p { kernel call a { routine sort } }", "a routine"},
+        {"program p { kernel call a { routine topk outer=1 inner=1 } }", "parameters in order"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         vj_arena *arena = vj_arena_new();
@@ -415,15 +456,11 @@ static void reader_refuses(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(text_round_trips),
-        cmocka_unit_test(gemm_is_a_convolution),
-        cmocka_unit_test(attention_is_attention),
-        cmocka_unit_test(nest_is_a_layernorm),
-        cmocka_unit_test(segments_go_their_ways),
-        cmocka_unit_test(indices_are_taken_inside),
-        cmocka_unit_test(verifier_refuses),
-        cmocka_unit_test(reader_refuses),
-        cmocka_unit_test(plans_share_bytes_only_when_they_may),
+        cmocka_unit_test(text_round_trips),       cmocka_unit_test(gemm_is_a_convolution),
+        cmocka_unit_test(attention_is_attention), cmocka_unit_test(nest_is_a_layernorm),
+        cmocka_unit_test(segments_go_their_ways), cmocka_unit_test(indices_are_taken_inside),
+        cmocka_unit_test(calls_compute),          cmocka_unit_test(verifier_refuses),
+        cmocka_unit_test(reader_refuses),         cmocka_unit_test(plans_share_bytes_only_when_they_may),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

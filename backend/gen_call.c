@@ -1,0 +1,114 @@
+/* gen_call.c - calls: a routine of calls/, in bitcode, is linked into the kernel's module and called with the buffers and
+ * constant parameters. */
+#include "gen.h"
+
+#include <llvm-c/BitReader.h>
+#include <llvm-c/Linker.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ir/routines.h"
+
+/* The bitcode of a routine's file, for each architecture (cmake/routines.cmake). */
+typedef struct bitcode {
+    const char *arch; /* how a triple begins */
+    const unsigned char *at;
+    const size_t *size;
+} bitcode;
+
+#define ROUTINE(id, ...)                                                                                               \
+    extern const unsigned char vj_bitcode_##id##_x86_64[], vj_bitcode_##id##_aarch64[];                                \
+    extern const size_t vj_bitcode_##id##_x86_64_size, vj_bitcode_##id##_aarch64_size;
+#include "ir/routines.def"
+#undef ROUTINE
+
+#define ARCHITECTURES 2
+static const bitcode files[VJ_ROUTINE_COUNT][ARCHITECTURES] = {
+#define ROUTINE(id, ...)                                                                                               \
+    {{"x86_64-", vj_bitcode_##id##_x86_64, &vj_bitcode_##id##_x86_64_size},                                            \
+     {"aarch64-", vj_bitcode_##id##_aarch64, &vj_bitcode_##id##_aarch64_size}},
+#include "ir/routines.def"
+#undef ROUTINE
+};
+
+static const bitcode *bitcode_of(const vj_gen *g) {
+    for (int32_t i = 0; i < ARCHITECTURES; i++) {
+        const bitcode *file = &files[g->k->routine][i];
+        if (strncmp(g->target->triple, file->arch, strlen(file->arch)) == 0) return file;
+    }
+    return NULL;
+}
+
+static LLVMModuleRef parse(const vj_gen *g, const bitcode *file) {
+    LLVMMemoryBufferRef buffer = LLVMCreateMemoryBufferWithMemoryRange((const char *)file->at, *file->size, "", false);
+    LLVMModuleRef module = NULL;
+    const bool failed = LLVMParseBitcodeInContext2(g->context, buffer, &module);
+    LLVMDisposeMemoryBuffer(buffer);
+    return failed ? NULL : module;
+}
+
+/* What clang said of the baseline gives way to what the target has; all is local to the module. */
+static void adopt(vj_gen *g, LLVMModuleRef module) {
+    static const char *const dropped[] = {"target-cpu", "target-features", "tune-cpu"};
+    const LLVMAttributeIndex index = (LLVMAttributeIndex)LLVMAttributeFunctionIndex;
+    for (LLVMValueRef f = LLVMGetFirstFunction(module); f; f = LLVMGetNextFunction(f)) {
+        if (LLVMIsDeclaration(f)) continue;
+        for (size_t i = 0; i < sizeof dropped / sizeof *dropped; i++)
+            LLVMRemoveStringAttributeAtIndex(f, index, dropped[i], (unsigned)strlen(dropped[i]));
+        vj_set_target_attributes(g, f);
+    }
+}
+
+/* The function `name`, defined in the kernel's module; NULL: an error is set. */
+static LLVMValueRef routine(vj_gen *g, const char *name) {
+    LLVMValueRef f = LLVMGetNamedFunction(g->module, name);
+    if (f) return f;
+    const bitcode *file = bitcode_of(g);
+    LLVMModuleRef module = file ? parse(g, file) : NULL;
+    if (!module || !LLVMGetNamedFunction(module, name)) {
+        vj_fail(g->error, VJ_UNSUPPORTED, "there is no routine %s for %s", name, g->target->triple);
+        if (module) LLVMDisposeModule(module);
+        return NULL;
+    }
+    adopt(g, module);
+    LLVMSetTarget(module, LLVMGetTarget(g->module));
+    LLVMSetDataLayout(module, LLVMGetDataLayoutStr(g->module));
+    if (LLVMLinkModules2(g->module, module)) {
+        vj_fail(g->error, VJ_SYSTEM, "routine %s cannot be linked", name);
+        return NULL;
+    }
+    for (f = LLVMGetFirstFunction(g->module); f; f = LLVMGetNextFunction(f))
+        if (strncmp(LLVMGetValueName(f), "vj_routine_", strlen("vj_routine_")) == 0 && !LLVMIsDeclaration(f)) {
+            LLVMSetLinkage(f, LLVMInternalLinkage);
+            LLVMSetVisibility(f, LLVMDefaultVisibility);
+        }
+    return LLVMGetNamedFunction(g->module, name);
+}
+
+void vj_gen_call(vj_gen *g) {
+    const vj_kernel *k = g->k;
+    const vj_routine_row *row = vj_routine_at(k->routine);
+    const int32_t params = vj_word_count(row->params), numbers = vj_word_count(row->numbers);
+    char name[64];
+    int at = snprintf(name, sizeof name, "vj_routine_%s", row->name);
+    if (row->typed_by >= 0)
+        snprintf(name + at, sizeof name - (size_t)at, "_%s",
+                 vj_element_name(g->p->buffers[k->access[row->typed_by].buffer].dtype));
+    LLVMValueRef f = routine(g, name), argument[VJ_MAX_CALL_BUFFERS + VJ_MAX_PARAMS + VJ_MAX_NUMBERS + 3];
+    if (!f) return;
+    unsigned count = 0;
+    for (int32_t i = 0; i < k->access_count; i++)
+        argument[count++] = LLVMGetParam(g->function, (unsigned)i);
+    for (int32_t i = 0; i < params; i++)
+        argument[count++] = vj_i64(g, k->param[i]);
+    for (int32_t i = 0; i < numbers; i++)
+        argument[count++] = LLVMConstReal(g->f64, k->number[i]);
+    argument[count++] = vj_i64(g, k->units);
+    for (unsigned i = 0; i < 2; i++)
+        argument[count++] = LLVMGetParam(g->function, (unsigned)k->access_count + i);
+    if (LLVMCountParams(f) != count) {
+        vj_fail(g->error, VJ_SYSTEM, "routine %s has other parameters than its row", name);
+        return;
+    }
+    LLVMBuildCall2(g->b, LLVMGlobalGetValueType(f), f, argument, count, "");
+}

@@ -1,0 +1,66 @@
+/* routine.c - the table of routines. */
+#include "routines.h"
+
+#include <assert.h>
+#include <string.h>
+
+static const struct {
+    vj_routine_row row;
+    bool (*bound)(vj_routine_use *use);
+    void (*run)(const vj_routine_run *run);
+} routines[VJ_ROUTINE_COUNT] = {
+#define ROUTINE(id, reads, writes, scratches, typed_by, params, numbers)                                               \
+    {{#id, reads, writes, scratches, typed_by, params, numbers}, vj_bound_##id, vj_run_##id},
+#include "routines.def"
+#undef ROUTINE
+};
+
+const vj_routine_row *vj_routine_at(vj_routine routine) {
+    assert(routine >= 0 && routine < VJ_ROUTINE_COUNT);
+    return &routines[routine].row;
+}
+
+vj_routine vj_routine_by_name(const char *name, size_t length) {
+    int32_t at = 0;
+    while (at < VJ_ROUTINE_COUNT &&
+           (strlen(routines[at].row.name) != length || memcmp(routines[at].row.name, name, length) != 0))
+        at++;
+    return (vj_routine)at;
+}
+
+const char *vj_word_at(const char *words, int32_t index, size_t *length) {
+    for (words += strspn(words, " "); index > 0 && *words; index--) {
+        words += strcspn(words, " ");
+        words += strspn(words, " ");
+    }
+    *length = strcspn(words, " ");
+    return words;
+}
+
+int32_t vj_word_count(const char *words) {
+    size_t length;
+    int32_t count = 0;
+    while (*vj_word_at(words, count, &length))
+        count++;
+    return count;
+}
+
+bool vj_routine_wrong(vj_routine_use *use, const char *what) {
+    use->wrong = what;
+    return false;
+}
+
+bool vj_routine_product(vj_routine_use *use, const int64_t *numbers, int32_t count, int64_t *product) {
+    *product = 1;
+    for (int32_t i = 0; i < count; i++)
+        if (numbers[i] < 1 || !vj_mul(*product, numbers[i], product) || *product > INT64_MAX / 64)
+            return vj_routine_wrong(use, "its sizes make no sense");
+    return true;
+}
+
+bool vj_routine_bound(vj_routine routine, vj_routine_use *use) {
+    if (use->units < 1) return vj_routine_wrong(use, "it has no units");
+    return routines[routine].bound(use);
+}
+
+void vj_routine_evaluate(vj_routine routine, const vj_routine_run *run) { routines[routine].run(run); }

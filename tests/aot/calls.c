@@ -1,0 +1,218 @@
+/* calls.c - every routine as code on every target that runs here, against its definition in the evaluator; units cut in
+ * every way. For other architectures the code is generated and linked, which refuses what is not in it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/backend.h"
+#include "callcases.h"
+#include "target/schedule.h"
+#include "vitjit_image.h"
+
+static uint32_t noise(uint32_t i) {
+    i = (i ^ 61) ^ (i >> 16);
+    i *= 9;
+    i ^= i >> 4;
+    i *= 0x27d4eb2du;
+    return i ^ (i >> 15);
+}
+
+/* Few different numbers, so that some are equal; some floats are no numbers where the case allows. */
+static double number(const call_case *c, vj_dtype dtype, uint32_t i) {
+    const uint32_t bits = noise(i + 77 * (uint32_t)dtype);
+    if (vj_dtype_is_float(dtype)) {
+        if (c->specials && bits % 13 == 0) return bits % 3 == 0 ? (double)NAN : bits % 3 == 1 ? INFINITY : -0.0;
+        return ((double)(bits >> 8) * 0x1p-23 - 1) * c->scale;
+    }
+    if (dtype == VJ_BOOL) return bits % 2;
+    const double x = (double)(bits % (uint32_t)(c->high - c->low + 1)) + c->low;
+    return x < 0 && (dtype == VJ_U8 || dtype == VJ_U16 || dtype == VJ_U32 || dtype == VJ_U64) ? -x : x;
+}
+
+#define FOR_TYPES(M)                                                                                                   \
+    M(VJ_F32, float)                                                                                                   \
+    M(VJ_F64, double)                                                                                                  \
+    M(VJ_I8, int8_t)                                                                                                   \
+    M(VJ_U8, uint8_t)                                                                                                  \
+    M(VJ_BOOL, uint8_t)                                                                                                \
+    M(VJ_I16, int16_t)                                                                                                 \
+    M(VJ_U16, uint16_t)                                                                                                \
+    M(VJ_I32, int32_t)                                                                                                 \
+    M(VJ_U32, uint32_t)                                                                                                \
+    M(VJ_I64, int64_t)                                                                                                 \
+    M(VJ_U64, uint64_t)
+
+static void put(void *data, vj_dtype dtype, int64_t i, double x) {
+    switch (dtype) {
+#define PUT(name, type)                                                                                                \
+    case name:                                                                                                         \
+        ((type *)data)[i] = (type)x;                                                                                   \
+        return;
+        FOR_TYPES(PUT)
+#undef PUT
+    default:
+        fail_msg("a type without numbers");
+    }
+}
+
+static double get(const void *data, vj_dtype dtype, int64_t i) {
+    switch (dtype) {
+#define GET(name, type)                                                                                                \
+    case name:                                                                                                         \
+        return (double)((const type *)data)[i];
+        FOR_TYPES(GET)
+#undef GET
+    default:
+        fail_msg("a type without numbers");
+    }
+    return 0;
+}
+
+/* The text with its %T replaced by a type. */
+static char *typed(vj_arena *arena, const char *text, vj_dtype dtype) {
+    vj_text out = {.arena = arena};
+    for (const char *at = text; *at; at++) {
+        if (at[0] == '@')
+            vj_text_add(&out, "%s", vj_element_name(dtype));
+        else
+            vj_text_add(&out, "%c", *at);
+    }
+    return out.at;
+}
+
+static vj_program *parse(vj_arena *arena, const call_case *c, vj_dtype dtype) {
+    vj_error error = {0};
+    vj_program *p = vj_parse_program(arena, typed(arena, c->text, dtype), &error);
+    if (!p) fail_msg("%s: %s", c->name, error.text);
+    for (int32_t i = 0, offset = 0; i < p->buffer_count; i++) { /* scratch, one behind the other */
+        vj_buffer *b = &p->buffers[i];
+        if (b->kind != VJ_BUFFER_ARENA) continue;
+        b->offset = offset;
+        offset += (int32_t)vj_round_up(b->elements * vj_element_bytes(b->dtype), VJ_ALIGN);
+        p->per_image_bytes = p->lower_bound_bytes = offset;
+    }
+    p->phases = VJ_NEW(arena, vj_phase);
+    p->phases[0] = (vj_phase){0, 1};
+    p->phase_count = 1;
+    if (!vj_verify_program(p, &error)) fail_msg("%s: %s", c->name, error.text);
+    return p;
+}
+
+/* Memory of all buffers, filled; results too, so that what is not written shows. */
+typedef struct memory {
+    int32_t inputs, outputs;
+    void *input[8], *output[8];
+    double *truth[16];
+} memory;
+
+static void fill(memory *m, vj_arena *arena, const call_case *c, const vj_program *p) {
+    *m = (memory){0};
+    for (int32_t b = 0; b < p->buffer_count; b++) {
+        const vj_buffer *buffer = &p->buffers[b];
+        void *at = vj_alloc(arena, (size_t)(buffer->elements * vj_element_bytes(buffer->dtype)));
+        m->truth[b] = VJ_NEW_ARRAY(arena, double, buffer->elements);
+        for (int64_t i = 0; i < buffer->elements; i++) {
+            put(at, buffer->dtype, i, buffer->kind == VJ_BUFFER_INPUT ? number(c, buffer->dtype, (uint32_t)i) : 0);
+            m->truth[b][i] = get(at, buffer->dtype, i);
+        }
+        if (buffer->kind == VJ_BUFFER_INPUT) m->input[m->inputs++] = at;
+        if (buffer->kind == VJ_BUFFER_OUTPUT) m->output[m->outputs++] = at;
+    }
+}
+
+static void compare(const call_case *c, const vj_target *target, const vj_program *p, const memory *m) {
+    for (int32_t b = 0; b < p->buffer_count; b++) {
+        const vj_buffer *buffer = &p->buffers[b];
+        for (int64_t i = 0; buffer->kind == VJ_BUFFER_OUTPUT && i < buffer->elements; i++) {
+            const double got = get(m->output[buffer->index], buffer->dtype, i), want = m->truth[b][i];
+            const double most = vj_dtype_is_float(buffer->dtype) ? c->tolerance * fmax(1, fabs(want)) : 0;
+            if (!(got == want || (isnan(got) && isnan(want)) || fabs(got - want) <= most))
+                fail_msg("%s of %s on %s: element %d of '%s' is %.9g, truly %.9g", c->name,
+                         vj_element_name(buffer->dtype), target->name, (int)i, buffer->name, got, want);
+        }
+    }
+}
+
+static void run(const call_case *c, vj_dtype dtype, const vj_target *target) {
+    vj_arena *arena = vj_arena_new();
+    vj_program *p = parse(arena, c, dtype);
+    vj_error error = {0};
+    vj_bytes object;
+    vj_codegen_stats stats;
+    void *function = NULL;
+    memory m;
+    vj_schedule_kernel(arena, target, p, p->kernels[0]);
+    const vj_codegen_options options = {.target = target, .kind = VJ_EMIT_OBJECT};
+    if (vj_generate(p, &options, &object, &stats, &error) != VJ_OK) fail_msg("%s: %s", c->name, error.text);
+    vj_orc *orc = vj_orc_load(&object, "vj_phase", &function, &error);
+    if (!orc) fail_msg("%s: %s", c->name, error.text);
+    const vj_phase_fn phase = (vj_phase_fn)(uintptr_t)function;
+    fill(&m, arena, c, p);
+    if (!vj_eval_kernel(p, p->kernels[0], m.truth, &error)) fail_msg("%s: %s", c->name, error.text);
+    void *first[8] = {0};
+    for (int32_t parts = 1; parts <= 4; parts++) {
+        void *scratch = aligned_alloc(64, (size_t)p->per_image_bytes + 64);
+        const vj_args args = {(const void *const *)m.input, m.output, NULL, scratch, 1};
+        for (int32_t b = 0, o = 0; b < p->buffer_count; b++)
+            if (p->buffers[b].kind == VJ_BUFFER_OUTPUT)
+                memset(m.output[o++], 0x55, (size_t)(p->buffers[b].elements * vj_element_bytes(p->buffers[b].dtype)));
+        for (int32_t number_of = 0; number_of <= 1; number_of++)
+            for (int32_t part = parts; part-- > 0;)
+                phase(&args, number_of, part, parts);
+        free(scratch);
+        compare(c, target, p, &m);
+        for (int32_t b = 0, o = 0; b < p->buffer_count; b++) {
+            if (p->buffers[b].kind != VJ_BUFFER_OUTPUT) continue;
+            const size_t bytes = (size_t)(p->buffers[b].elements * vj_element_bytes(p->buffers[b].dtype));
+            if (parts == 1) first[o] = memcpy(vj_alloc(arena, bytes), m.output[o], bytes);
+            assert_memory_equal(first[o], m.output[o], bytes);
+            o++;
+        }
+    }
+    vj_orc_free(orc);
+    vj_bytes_free(&object);
+    vj_arena_free(arena);
+}
+
+/* As an image's code, which must be complete. */
+static void generate(const call_case *c, vj_dtype dtype, const vj_target *target) {
+    vj_arena *arena = vj_arena_new();
+    vj_program *p = parse(arena, c, dtype);
+    vj_error error = {0};
+    vj_bytes code;
+    uint64_t entry;
+    vj_codegen_stats stats;
+    vj_schedule_kernel(arena, target, p, p->kernels[0]);
+    const vj_codegen_options options = {.target = target, .kind = VJ_EMIT_OBJECT, .threads = 1};
+    if (vj_generate_code(p, &options, &code, &entry, &stats, &error) != VJ_OK)
+        fail_msg("%s of %s for %s: %s", c->name, vj_element_name(dtype), target->name, error.text);
+    vj_bytes_free(&code);
+    vj_arena_free(arena);
+}
+
+static void test_case(void **state) {
+    const call_case *c = *state;
+    const vj_target *host = vj_target_host();
+    for (const vj_dtype *dtype = c->types; *dtype; dtype++)
+        for (int32_t t = 0; t < vj_target_count(); t++) {
+            const vj_target *target = vj_target_at(t);
+            generate(c, *dtype, target);
+            const bool runs =
+                strcmp(target->triple, host->triple) == 0 && !(target->cpu_feature_bits & ~host->cpu_feature_bits);
+            if (runs) run(c, *dtype, target);
+        }
+}
+
+int main(void) {
+    struct CMUnitTest tests[CALL_CASES];
+    for (size_t i = 0; i < CALL_CASES; i++)
+        tests[i] = (struct CMUnitTest){call_cases[i].name, test_case, NULL, NULL, (void *)(uintptr_t)&call_cases[i]};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
