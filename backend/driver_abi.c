@@ -12,7 +12,7 @@
 #include "driver.h"
 #include "vitjit_image.h"
 
-static_assert(sizeof(vj_tensor_info) == 88 && offsetof(vj_tensor_info, bytes_per_image) == 80, "tensor info");
+static_assert(sizeof(vj_tensor_info) == 96 && offsetof(vj_tensor_info, bytes_per_image) == 80, "tensor info");
 static_assert(sizeof(vj_model) == 136 && offsetof(vj_model, inputs) == 56 && offsetof(vj_model, weights_digest) == 120,
               "model");
 static_assert(sizeof(vj_context) == 32 && offsetof(vj_context, weights) == 8, "context");
@@ -66,7 +66,7 @@ static void add_tensors(vj_text *out, const char *name, const vj_tensor_info *te
                     (int)t->dtype, (int)t->rank);
         for (int32_t d = 0; d < VJ_MODEL_MAX_RANK; d++)
             vj_text_add(out, "%si64 %lld", d ? ", " : "", (long long)(d < t->rank ? t->dims[d] : 0));
-        vj_text_add(out, "], i64 %lld }", (long long)t->bytes_per_image);
+        vj_text_add(out, "], i64 %lld, i64 %lld }", (long long)t->bytes_per_image, (long long)t->dims_output);
     }
     vj_text_add(out, "]\n");
     /* An address that a tensor's may share no bit with. */
@@ -78,7 +78,7 @@ static void add_tensors(vj_text *out, const char *name, const vj_tensor_info *te
 
 static void add_descriptor(vj_text *out, const vj_target *target, const vj_model *m) {
     vj_text_add(out,
-                "%%tensor = type { ptr, i32, i32, [8 x i64], i64 }\n"
+                "%%tensor = type { ptr, i32, i32, [8 x i64], i64, i64 }\n"
                 "%%model = type { i32, i32, ptr, ptr, ptr, [2 x i64], i32, i32, ptr, ptr, i64, i64, i64, i64, i64, "
                 "i32, i32, [2 x i64] }\n");
     add_string(out, "name", m->name ? m->name : "");

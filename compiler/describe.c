@@ -32,8 +32,10 @@ const vj_model *vj_describe(vj_unit *u, const char *name) {
     vj_tensor_info *outputs = VJ_NEW_ARRAY(u->arena, vj_tensor_info, f->output_count + 1);
     for (int32_t i = 0; i < f->input_count; i++)
         inputs[i] = info_of(f, f->values[f->inputs[i]].name, f->inputs[i]);
-    for (int32_t i = 0; i < f->output_count; i++)
+    for (int32_t i = 0; i < f->output_count; i++) {
         outputs[i] = info_of(f, f->output_names[i], f->outputs[i]);
+        outputs[i].dims_output = f->output_dims ? f->output_dims[i] + 1 : 0;
+    }
     *model = (vj_model){.abi = VJ_MODEL_ABI,
                         .header_size = sizeof *model,
                         .name = name,

@@ -64,6 +64,8 @@ static void add_tensor_lines(vj_text *out, const char *label, const vj_tensor_in
                 vj_text_add(out, "%lld n", dim);
         }
         vj_text_add(out, "], dense, the last dim fastest");
+        if (t->dims_output)
+            vj_text_add(out, "; this is the most, output %lld gets its dims", (long long)t->dims_output - 1);
         if (required && required[i]) add_value(out, t, required[i]);
         vj_text_add(out, "\n");
     }

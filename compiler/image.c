@@ -28,7 +28,8 @@ static vj_image_tensor tensor_of(blob *strings, const vj_tensor_info *info) {
     vj_image_tensor t = {.name = add_string(strings, info->name),
                          .dtype = info->dtype,
                          .rank = info->rank,
-                         .bytes_per_image = info->bytes_per_image};
+                         .bytes_per_image = info->bytes_per_image,
+                         .dims_output = info->dims_output};
     memcpy(t.dims, info->dims, sizeof t.dims);
     return t;
 }

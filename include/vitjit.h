@@ -103,6 +103,7 @@ int32_t vj_input_find(const vj_model *model, const char *name);
 vj_dtype vj_input_dtype(const vj_model *model, int32_t i);
 vj_dtype vj_output_dtype(const vj_model *model, int32_t i);
 int32_t vj_input_shape(const vj_model *model, int32_t i, int64_t n, int64_t dims[VJ_MODEL_MAX_RANK]); /* the rank */
+/* Dims that the data decides are given at their most. */
 int32_t vj_output_shape_of(const vj_model *model, int32_t i, int64_t n, int64_t dims[VJ_MODEL_MAX_RANK]);
 
 /* The value that input i must have, as vj_options.fixed gave it (bytes of its shape); NULL: any. The model's. */
@@ -136,12 +137,12 @@ void vj_session_free(vj_session *session);
  * batch. Data must be aligned to its element. */
 vj_status vj_bind_input(vj_session *session, const char *name, const void *data, size_t bytes, vj_dtype dtype,
                         const int64_t *dims, int32_t rank);
-/* The bytes output i needs for the batch that the bound inputs have. */
+/* The bytes output i needs for the batch that the bound inputs have; the most when the data decides its size. */
 size_t vj_output_bound(const vj_session *session, int32_t i);
 vj_status vj_bind_output(vj_session *session, int32_t i, void *data, size_t bytes);
 /* Runs once. No allocation, no lock and no system call but the pool's own waiting. */
 vj_status vj_run(vj_session *session);
-/* Dims of output i after the last run; returns the rank. */
+/* Dims of output i after the last run, the true ones where the data decides them; returns the rank. */
 int32_t vj_output_shape(const vj_session *session, int32_t i, int64_t dims[VJ_MODEL_MAX_RANK]);
 
 /* The text of this thread's last failure; never NULL. */

@@ -11,7 +11,7 @@
 #include "vitjit_model.h"
 
 #define VJ_IMAGE_MAGIC      0x31474d494a5456ULL /* "VTJIMG1" */
-#define VJ_IMAGE_VERSION    2
+#define VJ_IMAGE_VERSION    3
 #define VJ_IMAGE_CODE_ALIGN 4096
 
 typedef struct vj_image_tensor {
@@ -21,6 +21,7 @@ typedef struct vj_image_tensor {
     uint32_t value; /* 0, or 1 more than the offset in the values of what an input must be: bytes_per_image bytes */
     int64_t dims[VJ_MODEL_MAX_RANK]; /* as in vj_tensor_info */
     int64_t bytes_per_image;
+    int64_t dims_output; /* as in vj_tensor_info */
 } vj_image_tensor;
 
 typedef struct vj_image_header {

@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-#define VJ_MODEL_ABI      1
+#define VJ_MODEL_ABI      2
 #define VJ_MODEL_MAX_RANK 8
 
 /* Element types. Sizes in bytes: 4 8 2 2 1 1 2 2 4 4 8 8 1. */
@@ -42,6 +42,10 @@ typedef struct vj_tensor_info {
     int32_t rank;
     int64_t dims[VJ_MODEL_MAX_RANK];
     int64_t bytes_per_image; /* of one image; of the whole tensor when no dim grows with the batch */
+    /* Of an output whose size the data decides: 1 more than the output, an i64[rank], to which the run writes its dims.
+     * The dims above are then the most they can be, the memory has room for that, and the tensor is dense in the dims
+     * written. Else 0. */
+    int64_t dims_output;
 } vj_tensor_info;
 
 /* What a compiled model is. Immutable; lives as long as its code. */

@@ -14,6 +14,26 @@ static bool value_is_sound(const vj_image_header *h, const vj_image_tensor *t) {
     return t->value == 0 || inside(t->value - 1, (uint64_t)t->bytes_per_image, h->values_bytes);
 }
 
+/* An output that gets dims stands behind all of the model's own, and has a place for each dim. */
+static bool dims_are_sound(const vj_image_header *h) {
+    const vj_image_tensor *t = (const vj_image_tensor *)(const void *)((const char *)h + h->outputs);
+    const int64_t count = h->output_count;
+    int64_t own = count;
+    for (int64_t i = 0; i < count; i++) {
+        const int64_t from = t[i].dims_output - 1;
+        if (t[i].dims_output == 0) continue;
+        if (from <= i || from >= count || t[from].dims[0] != t[i].rank) return false;
+        for (int32_t d = 0; d < t[i].rank; d++)
+            if (t[i].dims[d] < 0) return false; /* such sizes are of a fixed batch */
+        own = from < own ? from : own;
+    }
+    for (int64_t i = own; i < count; i++)
+        if (t[i].dims_output || t[i].dtype != VJ_I64 || t[i].rank != 1 || t[i].dims[0] < 0 ||
+            t[i].dims[0] > VJ_MODEL_MAX_RANK)
+            return false;
+    return true;
+}
+
 static bool tensors_are_sound(const vj_image_header *h, uint64_t at, uint32_t count) {
     if (count > 4096 || at % 8 != 0 || !inside(at, (uint64_t)count * sizeof(vj_image_tensor), h->bytes)) return false;
     const vj_image_tensor *t = (const vj_image_tensor *)(const void *)((const char *)h + at);
@@ -51,7 +71,8 @@ static bool layout_is_sound(const vj_image_header *h, size_t bytes) {
     if (h->code % VJ_IMAGE_CODE_ALIGN != 0 || h->code_bytes == 0 || !inside(h->code, h->code_bytes, bytes))
         return false;
     if (h->phase_entry >= h->code_bytes) return false;
-    return tensors_are_sound(h, h->inputs, h->input_count) && tensors_are_sound(h, h->outputs, h->output_count);
+    return tensors_are_sound(h, h->inputs, h->input_count) && tensors_are_sound(h, h->outputs, h->output_count) &&
+           dims_are_sound(h);
 }
 
 vj_status vj_image_check_layout(const void *image, size_t bytes) {

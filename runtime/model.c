@@ -12,9 +12,18 @@ static void fill_tensors(const vj_image_header *h, uint64_t at, uint32_t count, 
     const char *base = (const char *)h;
     const vj_image_tensor *t = (const vj_image_tensor *)(const void *)(base + at);
     for (uint32_t i = 0; i < count; i++, t++) {
-        out[i] = (vj_tensor_info){base + h->strings + t->name, t->dtype, t->rank, {0}, t->bytes_per_image};
+        out[i] =
+            (vj_tensor_info){base + h->strings + t->name, t->dtype, t->rank, {0}, t->bytes_per_image, t->dims_output};
         memcpy(out[i].dims, t->dims, sizeof out[i].dims);
     }
+}
+
+/* The outputs of the model: those behind get dims and are the session's. */
+static int32_t own_outputs(const vj_tensor_info *outputs, uint32_t count) {
+    int64_t first = count;
+    for (uint32_t i = 0; i < count; i++)
+        if (outputs[i].dims_output && outputs[i].dims_output - 1 < first) first = outputs[i].dims_output - 1;
+    return (int32_t)first;
 }
 
 static vj_status fill(vj_model_state *s) {
@@ -36,7 +45,7 @@ static vj_status fill(vj_model_state *s) {
                           .cpu = strings + h->cpu,
                           .hash = {h->model_hash[0], h->model_hash[1]},
                           .input_count = (int32_t)h->input_count,
-                          .output_count = (int32_t)h->output_count,
+                          .output_count = own_outputs(s->tensors + h->input_count, h->output_count),
                           .inputs = s->tensors,
                           .outputs = s->tensors + h->input_count,
                           .weights_bytes = h->weights_bytes,
@@ -47,6 +56,7 @@ static vj_status fill(vj_model_state *s) {
                           .max_batch = h->max_batch,
                           .phase_count = h->phase_count,
                           .cpu_feature_bits = (int32_t)h->cpu_feature_bits};
+    s->all_outputs = (int32_t)h->output_count;
     if (h->cpu_feature_bits & ~vj_cpu_features())
         return vj_error_set(VJ_USAGE, "the code is for %s, which this CPU cannot run", s->model.cpu);
     return VJ_OK;

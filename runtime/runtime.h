@@ -59,6 +59,7 @@ typedef struct vj_model_state {
     size_t image_bytes;
     vj_tensor_info *tensors; /* inputs, then outputs */
     const void **required;   /* of each input: what it must be, or NULL */
+    int32_t all_outputs;     /* the code's: behind the model's own output_count those that get dims */
     void *code;
     size_t code_bytes;
     vj_phase_fn phase;

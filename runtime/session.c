@@ -13,7 +13,8 @@ struct vj_session {
     int64_t n;      /* the batch that the bound inputs agree on; 0: none yet */
     int64_t *batch; /* of each input: 0 when it is not bound, -1 when none of its dims has the batch */
     const void **inputs;
-    void **outputs;
+    void **outputs;           /* all of the code's: the caller's, then those that get dims */
+    int64_t *dims;            /* what these are written to, VJ_MODEL_MAX_RANK each */
     const void **rest_inputs; /* the same from the first image on that is no thread's whole one */
     void **rest_outputs;
     void *scratch;
@@ -61,10 +62,14 @@ vj_status vj_session_create(vj_model *model, vj_session **session) {
     x->s = (vj_model_state *)model;
     x->batch = calloc((size_t)model->input_count + 1, sizeof *x->batch);
     x->inputs = calloc((size_t)model->input_count + 1, sizeof *x->inputs);
-    x->outputs = calloc((size_t)model->output_count + 1, sizeof *x->outputs);
+    const size_t outputs = (size_t)x->s->all_outputs, own = (size_t)model->output_count;
+    x->outputs = calloc(outputs + 1, sizeof *x->outputs);
+    x->dims = calloc((outputs - own) * VJ_MODEL_MAX_RANK + 1, sizeof *x->dims);
     x->rest_inputs = calloc((size_t)model->input_count + 1, sizeof *x->rest_inputs);
-    x->rest_outputs = calloc((size_t)model->output_count + 1, sizeof *x->rest_outputs);
-    const bool whole = x->batch && x->inputs && x->outputs && x->rest_inputs && x->rest_outputs;
+    x->rest_outputs = calloc(outputs + 1, sizeof *x->rest_outputs);
+    const bool whole = x->batch && x->inputs && x->outputs && x->dims && x->rest_inputs && x->rest_outputs;
+    for (size_t i = own; whole && i < outputs; i++)
+        x->outputs[i] = x->dims + (i - own) * VJ_MODEL_MAX_RANK;
     vj_status status = whole ? grow_scratch(x, 1) : vj_error_set(VJ_SYSTEM, "out of memory");
     if (status) {
         vj_session_free(x);
@@ -81,6 +86,7 @@ void vj_session_free(vj_session *x) {
     free(x->batch);
     free(x->inputs);
     free(x->outputs);
+    free(x->dims);
     free(x->rest_inputs);
     free(x->rest_outputs);
     free(x);
@@ -210,7 +216,7 @@ static vj_args rest_of(vj_session *x, const vj_args *args, int64_t n) {
         const vj_tensor_info *t = &model->inputs[i];
         x->rest_inputs[i] = (const char *)args->inputs[i] + (grows(t) ? n * t->bytes_per_image : 0);
     }
-    for (int32_t i = 0; i < model->output_count; i++) {
+    for (int32_t i = 0; i < x->s->all_outputs; i++) {
         const vj_tensor_info *t = &model->outputs[i];
         x->rest_outputs[i] = (char *)args->outputs[i] + (grows(t) ? n * t->bytes_per_image : 0);
     }
@@ -292,6 +298,18 @@ vj_status vj_run(vj_session *x) {
     return VJ_OK;
 }
 
+/* Dims that the run wrote; never more than what there is room for, whatever stands there. */
+static int32_t written_dims(const vj_session *x, const vj_tensor_info *t, int64_t dims[VJ_MODEL_MAX_RANK]) {
+    const int64_t *written = x->outputs[t->dims_output - 1];
+    for (int32_t d = 0; d < t->rank; d++)
+        dims[d] = written[d] < 0 ? 0 : written[d] > t->dims[d] ? t->dims[d] : written[d];
+    return t->rank;
+}
+
 int32_t vj_output_shape(const vj_session *x, int32_t i, int64_t dims[VJ_MODEL_MAX_RANK]) {
-    return x ? vj_output_shape_of(&x->s->model, i, batch_now(x), dims) : 0;
+    if (!x) return 0;
+    const vj_model *model = &x->s->model;
+    if (dims && i >= 0 && i < model->output_count && model->outputs[i].dims_output)
+        return written_dims(x, &model->outputs[i], dims);
+    return vj_output_shape_of(model, i, batch_now(x), dims);
 }

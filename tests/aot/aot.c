@@ -266,9 +266,9 @@ static void test_objects(void **state) {
         for (int32_t inside = 0; inside < 2; inside++) {
             if (!runs_here(vj_target_at(t))) continue;
             job *j = job_new(vj_target_at(t));
-            const vj_tensor_info in = {"image", VJ_F32, 3, {-1, ROWS, COLS}, IMAGE * 4};
-            const vj_tensor_info outs[2] = {{"y", VJ_F32, 3, {-1, ROWS, COLS}, IMAGE * 4},
-                                            {"mean", VJ_F32, 2, {-1, ROWS}, ROWS * 4}};
+            const vj_tensor_info in = {"image", VJ_F32, 3, {-1, ROWS, COLS}, IMAGE * 4, 0};
+            const vj_tensor_info outs[2] = {{"y", VJ_F32, 3, {-1, ROWS, COLS}, IMAGE * 4, 0},
+                                            {"mean", VJ_F32, 2, {-1, ROWS}, ROWS * 4, 0}};
             const vj_model model = descriptor(j, &in, outs);
             const vj_object_abi abi = {"small", &model, inside ? j->weights : NULL, NULL};
             vj_bytes object = generate(j, &abi);

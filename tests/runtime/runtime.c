@@ -226,6 +226,59 @@ static void damaged_images_are_refused(void **state) {
     free(image);
 }
 
+/* An image with a second output that gets the first one's dims; `wrong` says what is amiss with it, 0: nothing. */
+static uint8_t *image_with_dims(size_t *bytes, int32_t wrong) {
+    uint8_t *image = make_image(bytes);
+    vj_image_header *h = (vj_image_header *)(void *)image;
+    vj_image_tensor *t = (vj_image_tensor *)(void *)(image + h->outputs);
+    h->output_count = 2;
+    t[0] = (vj_image_tensor){
+        .name = 4, .dtype = VJ_I32, .rank = 1, .dims = {wrong == 1 ? -1 : 6}, .bytes_per_image = wrong == 1 ? 4 : 24};
+    t[0].dims_output = wrong == 2 ? 1 : wrong == 3 ? 3 : 2;
+    t[1] = (vj_image_tensor){.name = 4, .dtype = VJ_I64, .rank = 1, .dims = {1}, .bytes_per_image = 8};
+    if (wrong == 4) t[1].dims[0] = 2, t[1].bytes_per_image = 16;
+    if (wrong == 5) t[1].dtype = VJ_F64;
+    if (wrong == 6) t[1].dims_output = 1;
+    seal(image);
+    return image;
+}
+
+/* The routine counts calls in its first output; dims are what it leaves in the session's own: 0. */
+static void sizes_of_the_data(void **state) {
+    (void)state;
+    size_t bytes;
+    for (int32_t wrong = 0; wrong <= 6; wrong++) {
+        uint8_t *image = image_with_dims(&bytes, wrong);
+        assert_int_equal(vj_image_check(image, bytes) == VJ_OK, wrong == 0);
+        free(image);
+    }
+    vj_compiled c = {.weights_fd = memfd_create("w", 0)};
+    fill_weights(c.weights_fd);
+    c.image = image_with_dims(&c.image_bytes, 0);
+    vj_options o;
+    vj_options_init(&o);
+    vj_model *m = NULL;
+    assert_int_equal(vj_model_new(&c, &o, &m), VJ_OK);
+    assert_int_equal(vj_output_count(m), 1);
+    vj_session *x = NULL;
+    assert_int_equal(vj_session_create(m, &x), VJ_OK);
+    static float in[4];
+    int32_t out[6] = {0};
+    int64_t dims[VJ_MODEL_MAX_RANK];
+    assert_int_equal(vj_bind_input(x, "x", in, sizeof in, VJ_F32, (int64_t[]){1, 4}, 2), VJ_OK);
+    assert_int_equal(vj_output_bound(x, 0), sizeof out);
+    assert_int_equal(vj_output_bound(x, 1), 0);
+    assert_int_equal(vj_bind_output(x, 1, out, sizeof out), VJ_USAGE);
+    assert_int_equal(vj_bind_output(x, 0, out, sizeof out), VJ_OK);
+    assert_int_equal(vj_run(x), VJ_OK);
+    assert_int_equal(vj_output_shape(x, 0, dims), 1);
+    assert_int_equal(dims[0], 0);
+    assert_int_equal(vj_output_shape_of(m, 0, 1, dims), 1);
+    assert_int_equal(dims[0], 6);
+    vj_session_free(x);
+    vj_model_free(m);
+}
+
 static void note_warning(void *self, vj_log_level level, const char *text) {
     (void)level;
     (void)text;
@@ -326,10 +379,15 @@ static void least_recently_used_go_first(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pool_has_barriers),        cmocka_unit_test(busy_pool_refuses),
-        cmocka_unit_test(run_goes_through_phases),  cmocka_unit_test(callers_scheduler),
-        cmocka_unit_test(bindings_are_checked),     cmocka_unit_test(damaged_images_are_refused),
-        cmocka_unit_test(cache_finds_and_rebuilds), cmocka_unit_test(least_recently_used_go_first),
+        cmocka_unit_test(pool_has_barriers),
+        cmocka_unit_test(busy_pool_refuses),
+        cmocka_unit_test(run_goes_through_phases),
+        cmocka_unit_test(callers_scheduler),
+        cmocka_unit_test(bindings_are_checked),
+        cmocka_unit_test(damaged_images_are_refused),
+        cmocka_unit_test(sizes_of_the_data),
+        cmocka_unit_test(cache_finds_and_rebuilds),
+        cmocka_unit_test(least_recently_used_go_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
