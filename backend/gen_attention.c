@@ -45,12 +45,14 @@ static LLVMValueRef fold_max(const vj_attention *m, LLVMValueRef place, LLVMValu
 
 #define LOG2_E 1.4426950408889634
 
-/* Scores become weights, exp(score - largest) = 2^(score log2 e - largest log2 e); their sum. */
-static LLVMValueRef fold_weight(const vj_attention *m, LLVMValueRef place, LLVMValueRef so_far, LLVMValueRef offset) {
+/* Scores become weights, exp(score - largest) = 2^((score - largest) log2 e); their sum. The difference comes first: masks
+ * put the least float there is, whose product with log2 e is none. */
+static LLVMValueRef fold_weight(const vj_attention *m, LLVMValueRef place, LLVMValueRef so_far, LLVMValueRef largest) {
     vj_gen *g = m->g;
     LLVMValueRef score = vj_load_vector(g, place, VJ_F32, m->lanes, NULL, NULL);
     LLVMValueRef log2_e = vj_splat(g, vj_f32(g, LOG2_E), m->lanes);
-    LLVMValueRef weight = vj_exp2_negative(g, vj_fma(g, score, log2_e, offset));
+    LLVMValueRef difference = LLVMBuildFSub(g->b, score, largest, "");
+    LLVMValueRef weight = vj_exp2_negative(g, LLVMBuildFMul(g->b, difference, log2_e, ""));
     vj_store_vector(g, place, weight, NULL);
     return LLVMBuildFAdd(g->b, so_far, weight, "");
 }
@@ -59,11 +61,11 @@ static LLVMValueRef fold_weight(const vj_attention *m, LLVMValueRef place, LLVMV
 static void softmax_rows(const vj_attention *m, LLVMValueRef row, int32_t rows) {
     vj_gen *g = m->g;
     LLVMValueRef first = vj_element(g, m->scores, VJ_F32, LLVMBuildNSWMul(g->b, row, vj_i64(g, m->row), ""));
-    LLVMValueRef largest[ROWS_MAX], offset[ROWS_MAX], sum[ROWS_MAX];
+    LLVMValueRef largest[ROWS_MAX], sum[ROWS_MAX];
     fold_rows(m, first, rows, -(double)INFINITY, NULL, fold_max, VJ_REDUCE_MAX, largest);
     for (int32_t r = 0; r < rows; r++)
-        offset[r] = vj_splat(g, LLVMBuildFMul(g->b, largest[r], vj_f32(g, -LOG2_E), ""), m->lanes);
-    fold_rows(m, first, rows, 0, offset, fold_weight, VJ_REDUCE_SUM, sum);
+        largest[r] = vj_splat(g, largest[r], m->lanes);
+    fold_rows(m, first, rows, 0, largest, fold_weight, VJ_REDUCE_SUM, sum);
     for (int32_t r = 0; r < rows; r++) {
         LLVMValueRef at = vj_element(g, m->scale, VJ_F32, LLVMBuildNSWAdd(g->b, row, vj_i64(g, r), ""));
         vj_store_vector(g, at, LLVMBuildFDiv(g->b, vj_f32(g, 1), sum[r], ""), NULL);

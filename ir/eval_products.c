@@ -141,40 +141,51 @@ bool vj_eval_conv(vj_eval_context *c) {
     return true;
 }
 
+typedef struct attended {
+    const vj_tensor *bias, *keep;
+    double scale, value;
+    int64_t keys, d, e;
+} attended;
+
 /* One query row: scores, weights, and the weighted sum of v's rows. */
-static void attend(const double *q, const double *k, const double *v, double *scores, double *y, double scale,
-                   int64_t keys, int64_t d, int64_t e) {
-    for (int64_t j = 0; j < keys; j++) {
+static void attend(const attended *a, const vj_walk *w, const double *q, const double *k, const double *v,
+                   double *scores, double *y) {
+    const int32_t mask = a->bias != NULL; /* the walk's operand */
+    for (int64_t j = 0; j < a->keys; j++) {
         double dot = 0;
-        for (int64_t l = 0; l < d; l++)
-            dot += q[l] * k[j * d + l];
-        scores[j] += dot * scale;
+        for (int64_t l = 0; l < a->d; l++)
+            dot += q[l] * k[j * a->d + l];
+        scores[j] = dot * a->scale;
+        if (a->bias) scores[j] += a->bias->f[w->at[0] + j * w->step[0]];
+        if (a->keep && !a->keep->i[w->at[mask] + j * w->step[mask]]) scores[j] = a->value;
     }
-    vj_softmax_row(scores, keys, 1);
-    multiply(scores, v, y, 1, keys, e);
+    vj_softmax_row(scores, a->keys, 1);
+    multiply(scores, v, y, 1, a->keys, a->e);
 }
 
 bool vj_eval_attention(vj_eval_context *c) {
-    const vj_tensor *q = c->args[0], *k = c->args[1], *v = c->args[2], *bias = vj_arg(c, 3);
+    const vj_tensor *q = c->args[0], *k = c->args[1], *v = c->args[2];
     vj_tensor *y = c->results[0];
     const int32_t rank = y->type.rank;
-    const int64_t queries = vj_tensor_dim(y, rank - 2), e = vj_tensor_dim(y, rank - 1);
-    const int64_t keys = vj_tensor_dim(k, k->type.rank - 2), d = vj_tensor_dim(k, k->type.rank - 1);
-    const double scale = vj_attr_float(c->node, VJ_ATTR_SCALE, 1);
-    double *scores = VJ_NEW_ARRAY(c->arena, double, keys + 1);
-    vj_tensor space = *y; /* [.., I, J], what the bias is broadcast to */
-    space.type.dims[rank - 1] = vj_dim_const(keys);
+    const attended a = {.bias = vj_arg(c, 3),
+                        .keep = vj_arg(c, 4),
+                        .scale = vj_attr_float(c->node, VJ_ATTR_SCALE, 1),
+                        .value = vj_attr_float(c->node, VJ_ATTR_VALUE, 0),
+                        .keys = vj_tensor_dim(k, k->type.rank - 2),
+                        .d = vj_tensor_dim(k, k->type.rank - 1),
+                        .e = vj_tensor_dim(y, rank - 1)};
+    const int64_t queries = vj_tensor_dim(y, rank - 2);
+    double *scores = VJ_NEW_ARRAY(c->arena, double, a.keys + 1);
+    vj_tensor space = *y; /* [.., I, J], what bias and mask are broadcast to */
+    space.type.dims[rank - 1] = vj_dim_const(a.keys);
     space.count = vj_tensor_extent(&space, 0, rank);
-    if (y->count == 0 || keys == 0) return true;
+    if (y->count == 0 || a.keys == 0) return true;
     vj_walk w = vj_walk_over(&space);
-    if (bias) vj_walk_broadcast(&w, bias);
-    for (double *to = y->f; !w.done; vj_walk_next(&w), to += e) {
-        const int64_t i = w.index[rank - 2];
-        for (int64_t j = 0; j < keys; j++)
-            scores[j] = bias ? bias->f[w.at[0] + j * w.step[0]] : 0;
-        attend(q->f + (matrix_of(q, w.index, rank - 2) * queries + i) * d,
-               k->f + matrix_of(k, w.index, rank - 2) * keys * d, v->f + matrix_of(v, w.index, rank - 2) * keys * e,
-               scores, to, scale, keys, d, e);
-    }
+    if (a.bias) vj_walk_broadcast(&w, a.bias);
+    if (a.keep) vj_walk_broadcast(&w, a.keep);
+    for (double *to = y->f; !w.done; vj_walk_next(&w), to += a.e)
+        attend(&a, &w, q->f + (matrix_of(q, w.index, rank - 2) * queries + w.index[rank - 2]) * a.d,
+               k->f + matrix_of(k, w.index, rank - 2) * a.keys * a.d,
+               v->f + matrix_of(v, w.index, rank - 2) * a.keys * a.e, scores, to);
     return true;
 }

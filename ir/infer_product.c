@@ -133,14 +133,24 @@ bool vj_infer_pool(vj_inference *in) {
     return true;
 }
 
-static bool attention_bias_fits(vj_inference *in, const vj_type *scores) {
-    const vj_type *bias = vj_infer_arg(in, 3);
-    vj_type both;
-    if (!bias) return true;
-    if (!vj_infer_same_dtype(in, 0, 3)) return false;
-    return (vj_broadcast(scores, bias, &both) && vj_type_equal(&both, scores)) ||
-           vj_infer_fail(in, "the bias %s does not broadcast to the scores %s", vj_brief_type(bias).text,
+static bool fits_scores(vj_inference *in, int32_t i, const char *what, const vj_type *scores) {
+    const vj_type *type = vj_infer_arg(in, i);
+    vj_type both, as_scores;
+    if (!type) return true;
+    as_scores = *type;
+    as_scores.dtype = scores->dtype;
+    return (vj_broadcast(scores, &as_scores, &both) && vj_type_equal(&both, scores)) ||
+           vj_infer_fail(in, "the %s %s does not broadcast to the scores %s", what, vj_brief_type(type).text,
                          vj_brief_type(scores).text);
+}
+
+static bool attention_bias_fits(vj_inference *in, const vj_type *scores) {
+    const vj_type *keep = vj_infer_arg(in, 4);
+    const bool has_value = vj_attr_find(in->node, VJ_ATTR_VALUE) != NULL;
+    if (vj_infer_arg(in, 3) && !vj_infer_same_dtype(in, 0, 3)) return false;
+    if (keep && keep->dtype != VJ_BOOL) return vj_infer_fail(in, "keep is %s, not bool", vj_brief_type(keep).text);
+    if ((keep != NULL) != has_value) return vj_infer_fail(in, "keep and value come together");
+    return fits_scores(in, 3, "bias", scores) && fits_scores(in, 4, "mask", scores);
 }
 
 bool vj_infer_attention(vj_inference *in) {

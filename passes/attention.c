@@ -1,103 +1,10 @@
-/* attention.c - softmax(q k^T * scale + bias) v becomes one node. The search starts at the softmax: upwards through
- * factors, biases and masks to the product of q and k, downwards to the product with v. Factors on q and on k, in front
- * of movement ops too, are found and taken out. Splitting and merging heads stays as movement ops around the node. */
-#include "internal.h"
+/* attention.c - softmax(q k^T * scale + bias) v becomes one node. The search starts at the product with v and goes up
+ * (attention_walk.c) through the softmax, factors, biases, masks and movement ops to the product of q and k. Factors on
+ * q and on k, in front of movement ops too, are found and taken out. Splitting and merging heads stays as movement ops
+ * around the node. */
+#include "attention.h"
 
 #include <math.h>
-
-/* What stands between the product of q and k and the softmax. */
-typedef struct scores {
-    vj_func *f;
-    vj_value product;
-    double scale;
-    vj_value bias; /* in the terms of the softmax's operand */
-    const char *reason;
-} scores;
-
-static bool is_negative_infinity(const vj_func *f, vj_value v) {
-    double x;
-    return vj_is_uniform(f, v, &x) && x == -INFINITY;
-}
-
-static vj_value scaled(vj_func *f, vj_value v, double factor) {
-    if (factor == 1) return v;
-    vj_value c = vj_add_const_f64(f, vj_type_at(f, v)->dtype, 0, NULL, &factor);
-    return vj_make_binary(f, VJ_OP_mul, v, c, NULL);
-}
-
-static bool leads_to_product(const vj_func *f, vj_value v) {
-    double x;
-    switch (vj_op_of(f, v)) {
-    case VJ_OP_matmul:
-        return true;
-    case VJ_OP_div:
-        return vj_is_uniform(f, vj_operand(f, v, 1), &x) && leads_to_product(f, vj_operand(f, v, 0));
-    case VJ_OP_mul:
-    case VJ_OP_add:
-        return leads_to_product(f, vj_operand(f, v, 0)) || leads_to_product(f, vj_operand(f, v, 1));
-    case VJ_OP_sub:
-        return leads_to_product(f, vj_operand(f, v, 0));
-    case VJ_OP_select:
-        return leads_to_product(f, vj_operand(f, v, 1)) || leads_to_product(f, vj_operand(f, v, 2));
-    default:
-        return false;
-    }
-}
-
-static void add_bias(scores *s, vj_value bias, double factor) {
-    bias = scaled(s->f, bias, factor);
-    s->bias = s->bias < 0 ? bias : vj_make_binary(s->f, VJ_OP_add, s->bias, bias, NULL);
-}
-
-/* select(keep, scores, -inf) adds 0 where it keeps and -inf elsewhere. */
-static vj_value mask_as_bias(vj_func *f, vj_value select, bool scores_when_true) {
-    double zero = 0, least = -INFINITY;
-    vj_dtype dtype = vj_type_at(f, select)->dtype;
-    vj_value kept = vj_add_const_f64(f, dtype, 0, NULL, &zero), cut = vj_add_const_f64(f, dtype, 0, NULL, &least);
-    vj_value args[] = {vj_operand(f, select, 0), scores_when_true ? kept : cut, scores_when_true ? cut : kept};
-    return vj_make(f, VJ_OP_select, args, 3, NULL, 0, NULL);
-}
-
-/* One step up from v; VJ_NONE when it is not understood. `s->scale` is what stands between v and the softmax. */
-static vj_value step_up(scores *s, vj_value v) {
-    vj_func *f = s->f;
-    vj_value a = vj_operand(f, v, 0), b = vj_operand(f, v, 1);
-    double x;
-    switch (vj_op_of(f, v)) {
-    case VJ_OP_mul:
-        if (vj_is_uniform(f, b, &x)) return s->scale *= x, a;
-        if (vj_is_uniform(f, a, &x)) return s->scale *= x, b;
-        break;
-    case VJ_OP_div:
-        if (vj_is_uniform(f, b, &x) && x != 0) return s->scale /= x, a;
-        break;
-    case VJ_OP_add:
-        if (leads_to_product(f, a)) return add_bias(s, b, s->scale), a;
-        if (leads_to_product(f, b)) return add_bias(s, a, s->scale), b;
-        break;
-    case VJ_OP_sub:
-        if (leads_to_product(f, a)) return add_bias(s, b, -s->scale), a;
-        break;
-    case VJ_OP_select:
-        b = vj_operand(f, v, 2);
-        a = vj_operand(f, v, 1);
-        if (s->scale > 0 && is_negative_infinity(f, b)) return add_bias(s, mask_as_bias(f, v, true), 1), a;
-        if (s->scale > 0 && is_negative_infinity(f, a)) return add_bias(s, mask_as_bias(f, v, false), 1), b;
-        s->reason = "the mask puts another number than -inf";
-        return VJ_NONE;
-    default:
-        break;
-    }
-    s->reason = "the scores are not a product with factors, biases and masks";
-    return VJ_NONE;
-}
-
-static bool find_product(scores *s, vj_value v) {
-    for (; vj_op_of(s->f, v) != VJ_OP_matmul; v = step_up(s, v))
-        if (v < 0) return false;
-    s->product = v;
-    return true;
-}
 
 static bool is_plain_movement(vj_op op) { return op == VJ_OP_reshape || op == VJ_OP_transpose || op == VJ_OP_slice; }
 
@@ -123,64 +30,119 @@ static vj_value without_factor(vj_func *f, vj_value v, double *scale) {
     return vj_make(f, op, &rest, 1, node.attrs, node.attr_count, node.origin);
 }
 
-static vj_value with_last_dims_swapped(vj_func *f, vj_value v) {
-    int64_t perm[VJ_MAX_RANK], merged[VJ_MAX_RANK];
-    int32_t rank = vj_type_at(f, v)->rank;
-    for (int32_t i = 0; i < rank; i++)
-        perm[i] = i < rank - 2 ? i : 2 * rank - 3 - i;
-    if (vj_op_of(f, v) != VJ_OP_transpose) return vj_make_transpose(f, v, perm, vj_producer(f, v)->origin);
-    const int64_t *inner = vj_attr_find(vj_producer(f, v), VJ_ATTR_PERM)->as.ints;
-    bool is_identity = true;
-    for (int32_t i = 0; i < rank; i++) {
-        merged[i] = inner[perm[i]];
-        is_identity = is_identity && merged[i] == i;
-    }
-    vj_value source = vj_operand(f, v, 0);
-    return is_identity ? source : vj_make_transpose(f, source, merged, vj_producer(f, v)->origin);
-}
-
 /* A scale that is 1 / sqrt(head dim) but for the rounding of its parts to float is meant to be that. */
 static double meant_scale(double scale, int64_t head_dim) {
     double ideal = 1 / sqrt((double)head_dim);
     return fabs(scale - ideal) <= 4 * 0x1p-24 * ideal ? ideal : scale;
 }
 
-static vj_value attention_at(vj_func *f, int32_t n, const char **reason) {
-    vj_node node = f->nodes[n];
-    vj_value weights = node.args[0];
-    *reason = NULL;
-    if (node.op != VJ_OP_matmul || vj_op_of(f, weights) != VJ_OP_softmax) return VJ_NONE;
-    const vj_node softmax = *vj_producer(f, weights);
-    if (vj_attr_int(&softmax, VJ_ATTR_AXIS, 0) != vj_type_at(f, weights)->rank - 1) {
-        *reason = "the softmax is not over the last axis";
-        return VJ_NONE;
+/* The operands of the product as q [.., I, D] and k [.., J, D] in the attention's axes. */
+static bool queries_and_keys(vj_scores *s, vj_value *q, vj_value *k) {
+    vj_func *f = s->f;
+    vj_value a = vj_operand(f, s->product, 0), b = vj_operand(f, s->product, 1);
+    if (vj_type_at(f, a)->rank < 2 || vj_type_at(f, b)->rank < 2) {
+        s->reason = "its operands are vectors";
+        return false;
     }
-    if (!vj_has_one_use(f, weights)) {
-        *reason = "its weights are used elsewhere too";
-        return VJ_NONE;
+    const int32_t rank = vj_type_at(f, s->product)->rank;
+    const int32_t below = s->moves.count ? s->moves.at[0].to.rank : rank;
+    int32_t depth_of_a = rank - 1, depth_of_b = rank - 2;
+    a = vj_bring_operand_down(f, &s->moves, a, rank, &depth_of_a);
+    b = vj_bring_operand_down(f, &s->moves, b, rank, &depth_of_b);
+    const bool straight = depth_of_a == below - 1 && depth_of_b == below - 2;
+    const bool turned = depth_of_a == below - 2 && depth_of_b == below - 1;
+    if (a < 0 || b < 0 || !(straight || turned)) {
+        s->reason = "its scores are grouped in another way than its weights";
+        return false;
     }
-    scores s = {.f = f, .product = VJ_NONE, .scale = 1, .bias = VJ_NONE};
-    if (!find_product(&s, softmax.args[0])) {
-        *reason = s.reason;
-        return VJ_NONE;
+    a = without_factor(f, a, &s->scale);
+    b = without_factor(f, b, &s->scale);
+    *q = straight ? a : b;
+    *k = vj_swap_last(f, straight ? b : a);
+    return true;
+}
+
+/* Multiplies the factor into q, or into k when it differs from key to key. */
+static void take_factor(vj_scores *s, vj_value *q, vj_value *k) {
+    vj_func *f = s->f;
+    if (s->factor < 0) return;
+    const vj_type *type = vj_type_at(f, s->factor);
+    if (type->rank < 1 || vj_dim_equal(vj_last_dim(type), vj_dim_const(1))) {
+        *q = vj_make_binary(f, VJ_OP_mul, *q, s->factor, NULL);
+        return;
     }
-    vj_value q = vj_operand(f, s.product, 0), k = vj_operand(f, s.product, 1);
-    if (vj_type_at(f, q)->rank < 2 || vj_type_at(f, k)->rank < 2 || vj_type_at(f, node.args[1])->rank < 2) {
-        *reason = "its operands are vectors";
-        return VJ_NONE;
-    }
-    q = without_factor(f, q, &s.scale);
-    k = without_factor(f, k, &s.scale);
-    k = with_last_dims_swapped(f, k);
-    vj_attr scale = vj_float(VJ_ATTR_SCALE, meant_scale(s.scale, vj_last_dim(vj_type_at(f, q)).c));
-    vj_value args[] = {q, k, node.args[1], s.bias};
+    vj_dim dims[VJ_MAX_RANK];
+    int32_t rank = type->rank < 2 ? 2 : type->rank;
+    for (int32_t i = 0; i < rank; i++)
+        dims[i] = i < type->rank - 2 ? type->dims[i] : vj_dim_const(1);
+    dims[rank - 2] = vj_last_dim(type);
+    *k = vj_make_binary(f, VJ_OP_mul, *k, vj_make_reshape(f, s->factor, rank, dims, NULL), NULL);
+}
+
+/* Rows with nothing but -inf give 0 where the weights were guarded against NaN. */
+static vj_value with_empty_rows(vj_scores *s, vj_value attention) {
+    vj_func *f = s->f;
+    double least = -INFINITY, zero = 0;
+    if (!s->empty_is_zero || s->bias < 0) return attention;
+    const vj_type *type = vj_type_at(f, s->bias);
+    const vj_dtype dtype = type->dtype;
+    if (type->rank < 1) return attention;
+    const int64_t axis = type->rank - 1;
+    const vj_attr attrs[] = {vj_ints(VJ_ATTR_AXES, &axis, 1), vj_int(VJ_ATTR_KEEP, 1), vj_name(VJ_ATTR_KIND, "max")};
+    const vj_value most = vj_make(f, VJ_OP_reduce, &s->bias, 1, attrs, 3, NULL);
+    const vj_value nothing = vj_add_const_f64(f, dtype, 0, NULL, &least);
+    const vj_value looks = vj_make_binary(f, VJ_OP_lt, nothing, most, NULL);
+    const vj_value args[] = {looks, attention, vj_add_const_f64(f, dtype, 0, NULL, &zero)};
+    return vj_make(f, VJ_OP_select, args, 3, NULL, 0, NULL);
+}
+
+static vj_value add_attention(vj_scores *s, vj_value q, vj_value k, vj_value v, const vj_origin *origin) {
+    vj_func *f = s->f;
+    take_factor(s, &q, &k);
+    vj_attr attrs[2] = {vj_float(VJ_ATTR_SCALE, meant_scale(s->scale, vj_last_dim(vj_type_at(f, q)).c)),
+                        vj_float(VJ_ATTR_VALUE, s->fill)};
+    const vj_value args[] = {q, k, v, s->bias, s->keep};
+    const int32_t count = s->keep >= 0 ? 5 : s->bias >= 0 ? 4 : 3;
     vj_error error = {0};
-    vj_value made = vj_add_node(f, VJ_OP_attention, args, s.bias < 0 ? 3 : 4, &scale, 1, softmax.origin, &error);
-    if (made < 0 || !vj_type_equal(vj_type_at(f, made), vj_type_at(f, node.first_result))) {
-        *reason = "its operands do not fit together";
-        return VJ_NONE;
+    const vj_value made = vj_add_node(f, VJ_OP_attention, args, count, attrs, s->keep >= 0 ? 2 : 1, origin, &error);
+    return made < 0 ? made : with_empty_rows(s, made);
+}
+
+/* Node n as an attention whose weights are its left operand, or, `turned`, its right one: (v^T w^T) is (w v)^T. */
+static vj_value attention_from(vj_func *f, int32_t n, bool turned, const char **reason) {
+    const vj_node node = f->nodes[n];
+    const vj_value weights = node.args[turned ? 1 : 0];
+    vj_value v = node.args[turned ? 0 : 1], q, k;
+    const vj_type type = *vj_type_at(f, weights);
+    vj_scores s = {.f = f, .scale = 1, .factor = VJ_NONE, .bias = VJ_NONE, .keep = VJ_NONE};
+    if (type.rank < 2 || vj_type_at(f, v)->rank < 2) return VJ_NONE;
+    if (turned) {
+        vj_type to = type;
+        int64_t perm[VJ_MAX_RANK];
+        for (int32_t i = 0; i < type.rank; i++) {
+            perm[i] = i < type.rank - 2 ? i : 2 * type.rank - 3 - i;
+            to.dims[i] = type.dims[perm[i]];
+        }
+        vj_pass_transpose(&s.moves, &type, perm, &to);
+        v = vj_swap_last(f, v);
     }
-    return made;
+    vj_value made = VJ_NONE;
+    if (vj_walk_up(&s, weights) && queries_and_keys(&s, &q, &k)) {
+        made = add_attention(&s, q, k, v, vj_producer(f, s.softmax)->origin);
+        if (made >= 0 && turned) made = vj_swap_last(f, made);
+        if (made >= 0 && vj_type_equal(vj_type_at(f, made), vj_type_at(f, node.first_result))) return made;
+        s.reason = "its operands do not fit together";
+    }
+    if (s.reason) *reason = s.reason;
+    return VJ_NONE;
+}
+
+/* *reason stays NULL where there is no softmax to begin with. */
+static vj_value attention_at(vj_func *f, int32_t n, const char **reason) {
+    *reason = NULL;
+    if (f->nodes[n].op != VJ_OP_matmul) return VJ_NONE;
+    const vj_value made = attention_from(f, n, false, reason);
+    return made >= 0 ? made : attention_from(f, n, true, reason);
 }
 
 static vj_value rewrite(vj_pass_context *c, int32_t n) {
@@ -188,17 +150,48 @@ static vj_value rewrite(vj_pass_context *c, int32_t n) {
     return attention_at(c->f, n, &reason);
 }
 
-const char *vj_why_no_attention(vj_func *f, vj_value softmax) {
-    const char *reason = NULL;
-    for (int32_t n = 0; n < f->node_count; n++)
-        if (f->nodes[n].op == VJ_OP_matmul && f->nodes[n].args[0] == softmax) {
-            attention_at(f, n, &reason);
-            return reason ? reason : "the rewrite was not allowed";
-        }
-    return "no product reads its weights";
-}
-
 vj_status vj_pass_attention(vj_pass_context *c) {
     vj_apply_rules(c, NULL, 0, rewrite);
     return c->error->status;
+}
+
+/* The report: what became of a softmax that is no part of an attention */
+
+/* Ops that weights pass through on their way to values. */
+static bool carries_weights(const vj_node *node) {
+    const uint32_t flags = vj_op_table(node->op)->flags;
+    return node->op != VJ_OP_concat && (flags & (VJ_FLAG_ELEMENTWISE | VJ_FLAG_MOVEMENT)) != 0;
+}
+
+enum { MOST_STEPS = 6 };
+
+/* The product of two activations that v feeds; *mixed: past ops that change the weights. */
+static int32_t product_behind(const vj_func *f, vj_value v, int32_t steps, const char **mixed) {
+    for (int32_t n = 0; n < f->node_count; n++) {
+        const vj_node *node = &f->nodes[n];
+        bool reads = false;
+        for (int32_t i = 0; i < node->arg_count; i++)
+            reads = reads || node->args[i] == v;
+        if (!reads || node->dead) continue;
+        if (node->op == VJ_OP_matmul) return n;
+        const bool mixes = node->op == VJ_OP_linear || node->op == VJ_OP_conv;
+        if (steps == 0 || !(mixes || carries_weights(node))) continue;
+        const int32_t found = product_behind(f, node->first_result, steps - 1, mixed);
+        if (found < 0) continue;
+        if (mixes)
+            *mixed = "its weights are mixed across heads by weights (talking heads)";
+        else if (!*mixed && (vj_op_table(node->op)->flags & VJ_FLAG_ELEMENTWISE))
+            *mixed = "its weights are changed between the softmax and the product with v";
+        return found;
+    }
+    return -1;
+}
+
+bool vj_why_no_attention(vj_func *f, vj_value softmax, const char **reason) {
+    const char *mixed = NULL;
+    const int32_t n = product_behind(f, softmax, MOST_STEPS, &mixed);
+    if (n < 0) return false;
+    attention_at(f, n, reason);
+    if (!*reason) *reason = mixed ? mixed : "no product reads its weights alone";
+    return true;
 }

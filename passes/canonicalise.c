@@ -62,6 +62,8 @@ static const vj_rule rules[] = {
     {"pow(x, 0.5)", "sqrt(x)", of_floats},
     {"neg(neg(x))", "x", NULL},
     {"not(not(x))", "x", NULL},
+    {"select(1, x, y)", "x", NULL},
+    {"select(0, x, y)", "y", NULL},
     {"abs(abs(x))", "abs(x)", NULL},
     {"relu(relu(x))", "relu(x)", NULL},
     {"max(x, 0)", "relu(x)", of_floats},

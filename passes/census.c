@@ -2,6 +2,7 @@
  * end of the tensor level, so that it says what the kernels are made of. */
 #include "internal.h"
 
+#include <math.h>
 #include <string.h>
 
 static void count(vj_report *report, const char *what, bool is_fused) {
@@ -21,18 +22,13 @@ static void count_attention(vj_pass_context *c, const vj_node *node) {
                          vj_node_label(c->f, node));
 }
 
-/* A softmax by itself is a kernel of its own; between two products it should have been attention. */
+/* A softmax by itself is a kernel of its own; on the way to a product with values it should have been attention. */
 static void count_softmax(vj_pass_context *c, const vj_node *node) {
-    const vj_func *f = c->f;
-    bool is_of_products = false;
+    const char *why;
+    const vj_node at = *node;
     count(c->report, "softmax", true);
-    for (int32_t n = 0; n < f->node_count; n++)
-        is_of_products =
-            is_of_products || (f->nodes[n].op == VJ_OP_matmul && f->nodes[n].args[0] == node->first_result);
-    if (!is_of_products) return;
-    vj_node at = *node;
+    if (!vj_why_no_attention(c->f, at.first_result, &why)) return;
     count(c->report, "attention", false);
-    const char *why = vj_why_no_attention(c->f, at.first_result);
     vj_report_reason(c->report, "attention", "node '%s': %s", vj_node_label(c->f, &at), why);
 }
 
@@ -66,6 +62,79 @@ static bool is_residual(const vj_func *f, const vj_node *node) {
     return products == 1;
 }
 
+/* Is a number near `wanted` among the operands up to v? */
+static bool holds_number(const vj_func *f, vj_value v, double wanted, int32_t steps) {
+    double x;
+    if (v < 0 || steps == 0) return false;
+    if (vj_is_uniform(f, v, &x)) return fabs(x - wanted) <= 1e-3 * wanted;
+    for (int32_t i = 0; i < vj_producer(f, v)->arg_count; i++)
+        if (holds_number(f, vj_operand(f, v, i), wanted, steps - 1)) return true;
+    return false;
+}
+
+/* What is left of a GELU: any erf, and tanh of a cubic with GELU's numbers. */
+static void count_curve(vj_pass_context *c, const vj_node *node) {
+    const vj_value x = node->args[0];
+    const bool is_erf = node->op == VJ_OP_erf;
+    if (!is_erf && !holds_number(c->f, x, 0.044715, 5) && !holds_number(c->f, x, 0.0356774081, 5)) return;
+    count(c->report, "gelu", false);
+    vj_report_reason(c->report, "gelu", "node '%s': %s", vj_node_label(c->f, node),
+                     is_erf ? "erf is not part of x * 0.5 * (1 + erf(x / sqrt 2))"
+                            : "tanh is not part of x * 0.5 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3)))");
+}
+
+/* The mean (or, with a count behind it, the sum) of squares that v is made of, past numbers that are added or
+ * multiplied; VJ_NONE. `epsilon` and `factor` are set when there were such. */
+static vj_value mean_of_squares(const vj_func *f, vj_value v, bool *epsilon, bool *factor) {
+    double x;
+    for (int32_t steps = 0; steps < 6; steps++) {
+        const vj_value a = vj_operand(f, v, 0), b = vj_operand(f, v, 1);
+        const vj_op op = vj_op_of(f, v);
+        if (op == VJ_OP_reduce) break;
+        const bool first = b >= 0 && vj_is_uniform(f, b, &x), second = !first && vj_is_uniform(f, a, &x);
+        if (op == VJ_OP_add && (first || second))
+            *epsilon = true;
+        else if ((op == VJ_OP_mul && (first || second)) || (op == VJ_OP_div && first))
+            *factor = true;
+        else if (op != VJ_OP_relu && op != VJ_OP_sub)
+            return VJ_NONE;
+        v = second ? b : a;
+    }
+    if (vj_op_of(f, v) != VJ_OP_reduce) return VJ_NONE;
+    const vj_value square = vj_operand(f, v, 0);
+    const bool is_mean = *factor || strcmp(vj_attr_name(vj_producer(f, v), VJ_ATTR_KIND, ""), "mean") == 0;
+    return is_mean && vj_op_of(f, square) == VJ_OP_mul && vj_operand(f, square, 0) == vj_operand(f, square, 1)
+               ? v
+               : VJ_NONE;
+}
+
+static bool is_centred(const vj_func *f, vj_value v) {
+    return vj_op_of(f, v) == VJ_OP_sub && vj_op_of(f, vj_operand(f, v, 1)) == VJ_OP_reduce;
+}
+
+/* A root of a mean of squares: of what is around its mean it is a layer normalisation that was missed; of anything else
+ * it is RMSNorm, whose sum and root are one reduction, with no node of its own. */
+static void count_root(vj_pass_context *c, const vj_node *node) {
+    const vj_func *f = c->f;
+    double power;
+    bool epsilon = false, factor = false;
+    if (vj_is_weight(f, node->first_result)) return;
+    if (node->op == VJ_OP_pow && !(vj_is_uniform(f, node->args[1], &power) && power == -0.5)) return;
+    const vj_value mean = mean_of_squares(f, node->args[0], &epsilon, &factor);
+    if (mean < 0) return;
+    const vj_value squared = vj_operand(f, vj_operand(f, mean, 0), 0);
+    const bool is_moments = vj_op_of(f, node->args[0]) == VJ_OP_sub;
+    if (!is_centred(f, squared) && !is_moments) {
+        count(c->report, "rmsnorm", true);
+        return;
+    }
+    count(c->report, "layernorm", false);
+    vj_report_reason(c->report, "layernorm", "node '%s': %s", vj_node_label(f, node),
+                     factor     ? "its variance is not the mean of squares (N - 1 elements)"
+                     : !epsilon ? "no epsilon is added to its variance"
+                                : "its root does not divide the differences, or its axes are not neighbours");
+}
+
 static void count_node(vj_pass_context *c, int32_t n) {
     const vj_node node = c->f->nodes[n];
     switch (node.op) {
@@ -80,17 +149,12 @@ static void count_node(vj_pass_context *c, int32_t n) {
         count(c->report, node.op == VJ_OP_gelu ? "gelu" : "layernorm", true);
         break;
     case VJ_OP_erf:
-        count(c->report, "gelu", false);
-        vj_report_reason(c->report, "gelu", "node '%s': erf is not part of x * 0.5 * (1 + erf(x / sqrt 2))",
-                         vj_node_label(c->f, &node));
+    case VJ_OP_tanh:
+        count_curve(c, &node);
         break;
-    case VJ_OP_sqrt: /* of a mean and a small number: the root of a variance */
-        if (vj_op_of(c->f, node.args[0]) != VJ_OP_add ||
-            vj_op_of(c->f, vj_operand(c->f, node.args[0], 0)) != VJ_OP_reduce)
-            break;
-        count(c->report, "layernorm", false);
-        vj_report_reason(c->report, "layernorm", "node '%s': the root of a variance that is not of one last axis",
-                         vj_node_label(c->f, &node));
+    case VJ_OP_sqrt:
+    case VJ_OP_pow:
+        count_root(c, &node);
         break;
     case VJ_OP_conv:
         if (is_patch_embedding(c->f, &node)) count(c->report, "patch_embedding", true);
@@ -104,8 +168,8 @@ static void count_node(vj_pass_context *c, int32_t n) {
 }
 
 vj_status vj_pass_census(vj_pass_context *c) {
-    static const char *const rows[] = {"attention",       "qkv",     "layernorm", "gelu", "softmax",
-                                       "patch_embedding", "residual"};
+    static const char *const rows[] = {"attention", "qkv",     "layernorm",       "rmsnorm",
+                                       "gelu",      "softmax", "patch_embedding", "residual"};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         vj_report_row *row = vj_report_row_of(c->report, rows[i]);
         row->seen = row->fused = row->reason_count = 0;

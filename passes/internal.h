@@ -5,7 +5,7 @@
  * fold.c           small constant expressions are computed
  * rules.c, rules_parse.c   rewriting by rules that are text: pattern, condition, replacement
  * canonicalise.c   one spelling for each thing
- * layernorm.c, gelu.c, softmax.c, attention.c, qkv.c   recognition
+ * layernorm.c, gelu.c, softmax.c, attention*.c, qkv.c   recognition
  * weights*.c       algebra on weights
  * narrow.c         slices move towards the inputs
  * weight_read.c    reading weight expressions
@@ -58,8 +58,9 @@ static inline vj_dim vj_last_dim(const vj_type *type) { return type->dims[type->
 /* cse.c: true when something was merged */
 bool vj_merge_equal_nodes(vj_pass_context *c);
 
-/* attention.c: why a softmax is not part of an attention; may add unused nodes */
-const char *vj_why_no_attention(vj_func *f, vj_value softmax);
+/* attention.c: is this softmax, which is part of no attention, on the way to a product with values? Why then is it none?
+ * May add unused nodes. */
+bool vj_why_no_attention(vj_func *f, vj_value softmax, const char **reason);
 
 /* qkv.c: where an operand of an attention comes from, in front of the movement ops */
 vj_value vj_source_of_head(const vj_func *f, vj_value v);

@@ -1,4 +1,4 @@
-/* lower_attention.c - softmax(q k^T * scale + bias) v as one kernel. */
+/* lower_attention.c - softmax(q k^T * scale + bias, masked) v as one kernel. */
 #include "lower.h"
 
 /* The map of an operand [lead, first, second] of the given rank, lead dims as far as they are not 1. */
@@ -23,15 +23,8 @@ static int32_t keys_access(vj_build *b, vj_value v, const vj_view *map) {
     return vj_dense_view_of(b->l, v, &view) ? vj_build_view(b, &view, map) : -1;
 }
 
-/* Scores are dot products times scale, plus the bias. */
-static bool add_score(vj_build *b, const vj_node *node, int32_t lead) {
-    vj_arena *arena = b->l->p->arena;
-    vj_kernel *k = b->k;
-    const double scale = vj_attr_float(node, VJ_ATTR_SCALE, 1);
-    k->score_expr = vj_x(arena, k, VJ_X_ACC, VJ_F32, -1, -1, -1);
-    if (scale != 1)
-        k->score_expr = vj_x(arena, k, VJ_X_MUL, VJ_F32, k->score_expr, vj_x_const(arena, k, VJ_F32, scale), -1);
-    if (node->arg_count < 4 || node->args[3] < 0) return true;
+/* An operand that broadcasts to the scores, as an entry of the expression; -1 after an error. */
+static int32_t at_score(vj_build *b, vj_value v, int32_t lead) {
     int64_t dims[VJ_MAX_RANK], full[VJ_MAX_RANK];
     int32_t point[VJ_MAX_RANK];
     for (int32_t d = 0; d < lead + 2; d++) {
@@ -39,11 +32,30 @@ static bool add_score(vj_build *b, const vj_node *node, int32_t lead) {
         point[d] = d;
     }
     const vj_view map = vj_point_map(b, lead + 2, full, point);
-    const int32_t rank = vj_image_dims(b->l->f, node->args[3], dims);
+    const int32_t rank = vj_image_dims(b->l->f, v, dims);
     const vj_view own = vj_view_operand(&map, rank, dims);
-    const int32_t bias = vj_emit_value(b, node->args[3], &own);
-    if (bias < 0) return false;
-    k->score_expr = vj_x(arena, k, VJ_X_ADD, VJ_F32, k->score_expr, bias, -1);
+    return vj_emit_value(b, v, &own);
+}
+
+/* Scores are dot products times scale, plus the bias; another number where the mask does not keep them. */
+static bool add_score(vj_build *b, const vj_node *node, int32_t lead) {
+    vj_arena *arena = b->l->p->arena;
+    vj_kernel *k = b->k;
+    const double scale = vj_attr_float(node, VJ_ATTR_SCALE, 1);
+    k->score_expr = vj_x(arena, k, VJ_X_ACC, VJ_F32, -1, -1, -1);
+    if (scale != 1)
+        k->score_expr = vj_x(arena, k, VJ_X_MUL, VJ_F32, k->score_expr, vj_x_const(arena, k, VJ_F32, scale), -1);
+    if (node->arg_count > 3 && node->args[3] >= 0) {
+        const int32_t bias = at_score(b, node->args[3], lead);
+        if (bias < 0) return false;
+        k->score_expr = vj_x(arena, k, VJ_X_ADD, VJ_F32, k->score_expr, bias, -1);
+    }
+    if (node->arg_count > 4 && node->args[4] >= 0) {
+        const int32_t keep = at_score(b, node->args[4], lead);
+        if (keep < 0) return false;
+        const int32_t other = vj_x_const(arena, k, VJ_F32, vj_attr_float(node, VJ_ATTR_VALUE, 0));
+        k->score_expr = vj_x(arena, k, VJ_X_SELECT, VJ_F32, keep, k->score_expr, other);
+    }
     return true;
 }
 

@@ -1,4 +1,5 @@
 /* attentioncases.c - attention: key layouts, tails, bias and masks, widths that differ, many keys. */
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -60,14 +61,18 @@ static void run(attention_case a) {
     case_check(&c);
 }
 
-/* Masks of -inf: some keys, and all keys of a row, whose result is NaN */
+/* Masks of -inf: some keys, and all keys of a row, whose result is NaN; masks of the least float, of which a row gives
+ * the mean of the values. */
 static void masked(void) {
     const attention_case a = {2, 11, 21, 8, 9, false, true, 1};
     kernel_case c = build(&a, 99);
     float *bias = c.values[3];
     for (int64_t r = 0; r < a.heads * a.i; r++)
         for (int64_t j = 0; j < a.j; j++)
-            if (j > r || r == 14) bias[r * a.j + j] = -INFINITY;
+            if (j > r || r == 14)
+                bias[r * a.j + j] = -INFINITY;
+            else if (j % 3 == 1 || r == 17)
+                bias[r * a.j + j] = -FLT_MAX;
     case_check(&c);
 }
 
