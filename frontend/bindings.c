@@ -7,6 +7,7 @@ struct vj_bindings {
     vj_arena *arena;
     vj_binding **slots;
     size_t capacity, count; /* capacity: a power of two, at most half full */
+    const vj_bindings *outer;
 };
 
 static size_t hash(const char *name) {
@@ -23,8 +24,9 @@ static vj_binding **slot_of(const vj_bindings *names, const char *name) {
     return &names->slots[at];
 }
 
-vj_bindings *vj_bindings_new(vj_arena *arena, size_t expected) {
+vj_bindings *vj_bindings_new(vj_arena *arena, size_t expected, const vj_bindings *outer) {
     vj_bindings *names = VJ_NEW(arena, vj_bindings);
+    names->outer = outer;
     names->arena = arena;
     names->capacity = 64;
     while (names->capacity < 2 * expected)
@@ -33,7 +35,12 @@ vj_bindings *vj_bindings_new(vj_arena *arena, size_t expected) {
     return names;
 }
 
-vj_binding *vj_bindings_find(const vj_bindings *names, const char *name) { return *slot_of(names, name); }
+vj_binding *vj_bindings_find(const vj_bindings *names, const char *name) {
+    vj_binding *found = NULL;
+    for (; names && !found; names = names->outer)
+        found = *slot_of(names, name);
+    return found;
+}
 
 static void grow(vj_bindings *names) {
     vj_binding **old = names->slots;

@@ -66,6 +66,8 @@ static int by_count(const void *left, const void *right) {
 }
 
 static void count_ops(vj_arena *arena, const vj_onnx *onnx, vj_model_facts *facts) {
+    const vj_scope scope = vj_scope_of_model(onnx);
+    uint8_t *functions = VJ_NEW_ARRAY(arena, uint8_t, onnx->model->n_functions + 1);
     int32_t capacity = 0;
     for (size_t i = 0; i < onnx->graph->n_node; i++) {
         const Onnx__NodeProto *node = onnx->graph->node[i];
@@ -78,25 +80,59 @@ static void count_ops(vj_arena *arena, const vj_onnx *onnx, vj_model_facts *fact
             *row = (struct vj_op_count){op, 0, true};
         }
         facts->ops[at].count++;
-        if (vj_why_unsupported(onnx, node)) facts->ops[at].supported = false;
+        if (!vj_is_supported(&scope, node, functions)) facts->ops[at].supported = false;
     }
     if (facts->op_count) qsort(facts->ops, (size_t)facts->op_count, sizeof *facts->ops, by_count);
 }
 
+typedef struct external_list {
+    vj_arena *arena;
+    vj_model_facts *facts;
+    int32_t capacity;
+} external_list;
+
+static void list_tensor(external_list *list, const Onnx__TensorProto *t) {
+    vj_model_facts *facts = list->facts;
+    for (size_t j = 0; t->data_location == 1 && j < t->n_external_data; j++) {
+        if (strcmp(vj_text_of(t->external_data[j]->key), "location") != 0) continue;
+        const char *name = vj_text_of(t->external_data[j]->value);
+        int32_t at = 0;
+        while (at < facts->external_count && strcmp(facts->external[at].name, name) != 0)
+            at++;
+        if (at < facts->external_count) continue;
+        struct vj_external_file *file = VJ_PUSH(list->arena, facts->external, facts->external_count, list->capacity);
+        file->name = vj_strdup(list->arena, name);
+    }
+}
+
+static void list_nodes(external_list *list, Onnx__NodeProto *const *nodes, size_t count);
+
+/* Nesting is bounded by the wire walk. */
+static void list_attributes(external_list *list, Onnx__AttributeProto *const *attributes, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        const Onnx__AttributeProto *a = attributes[i];
+        if (a->t) list_tensor(list, a->t);
+        for (size_t j = 0; a->g && j < a->g->n_initializer; j++)
+            list_tensor(list, a->g->initializer[j]);
+        if (a->g) list_nodes(list, a->g->node, a->g->n_node);
+    }
+}
+
+static void list_nodes(external_list *list, Onnx__NodeProto *const *nodes, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        list_attributes(list, nodes[i]->attribute, nodes[i]->n_attribute);
+}
+
+/* Wherever a tensor can stand: a file that is not listed would not be in the cache's key. */
 static void list_external(vj_arena *arena, const vj_onnx *onnx, vj_model_facts *facts) {
-    int32_t capacity = 0;
-    for (size_t i = 0; i < onnx->graph->n_initializer; i++) {
-        const Onnx__TensorProto *t = onnx->graph->initializer[i];
-        for (size_t j = 0; t->data_location == 1 && j < t->n_external_data; j++) {
-            if (strcmp(vj_text_of(t->external_data[j]->key), "location") != 0) continue;
-            const char *name = vj_text_of(t->external_data[j]->value);
-            int32_t at = 0;
-            while (at < facts->external_count && strcmp(facts->external[at].name, name) != 0)
-                at++;
-            if (at < facts->external_count) continue;
-            struct vj_external_file *file = VJ_PUSH(arena, facts->external, facts->external_count, capacity);
-            file->name = vj_strdup(arena, name);
-        }
+    external_list list = {.arena = arena, .facts = facts};
+    const Onnx__ModelProto *m = onnx->model;
+    for (size_t i = 0; i < onnx->graph->n_initializer; i++)
+        list_tensor(&list, onnx->graph->initializer[i]);
+    list_nodes(&list, onnx->graph->node, onnx->graph->n_node);
+    for (size_t i = 0; i < m->n_functions; i++) {
+        list_nodes(&list, m->functions[i]->node, m->functions[i]->n_node);
+        list_attributes(&list, m->functions[i]->attribute_proto, m->functions[i]->n_attribute_proto);
     }
 }
 

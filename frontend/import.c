@@ -3,21 +3,20 @@
 
 #include <string.h>
 
-static bool check_versions(vj_importer *im, bool warn) {
-    const vj_onnx *onnx = im->onnx;
-    if (!onnx->opset) return vj_stop(im, VJ_BAD_INPUT, "names no opset of the default domain");
-    if (onnx->opset < VJ_OPSET_OLDEST) {
-        vj_stop(im, onnx->opset < 1 ? VJ_BAD_INPUT : VJ_UNSUPPORTED, "opset %lld is older than %d",
-                (long long)onnx->opset, VJ_OPSET_OLDEST);
+/* `who`: in front of the message, "" for the model. Opset 0: the default domain is not named, so nothing may be of it. */
+bool vj_check_opset(vj_importer *im, int64_t opset, const char *who) {
+    if (opset && opset < VJ_OPSET_OLDEST) {
+        vj_stop(im, opset < 1 ? VJ_BAD_INPUT : VJ_UNSUPPORTED, "%sopset %lld is older than %d", who, (long long)opset,
+                VJ_OPSET_OLDEST);
         vj_hint(im->error, "export the model again with a newer opset, 17 for example");
         return false;
     }
-    if (warn && im->options && im->options->warn && onnx->opset > VJ_OPSET_NEWEST)
+    if (!im->is_repeat && im->options && im->options->warn && opset > VJ_OPSET_NEWEST)
         im->options->warn(im->options->warn_self,
                           vj_sprintf(im->arena,
-                                     "%s: opset %lld is newer than %d, the newest known: its ops are taken as they "
+                                     "%s: %sopset %lld is newer than %d, the newest known: its ops are taken as they "
                                      "were then",
-                                     onnx->path, (long long)onnx->opset, VJ_OPSET_NEWEST));
+                                     im->onnx->path, who, (long long)opset, VJ_OPSET_NEWEST));
     return true;
 }
 
@@ -54,12 +53,14 @@ static bool check_node(vj_importer *im) {
 
 static bool import_node(vj_importer *im, const Onnx__NodeProto *node) {
     vj_origin *origin = VJ_NEW(im->arena, vj_origin);
-    im->node = node;
-    im->row = vj_find_row(im->onnx, node);
+    im->row = vj_find_row(im->scope, node);
     im->origin = origin;
-    origin->node = vj_strdup(im->arena, vj_onnx_node_name(node));
-    origin->op = vj_strdup(im->arena, vj_text_of(node->op_type));
-    origin->opset = (int32_t)im->onnx->opset;
+    origin->node = vj_sprintf(im->arena, "%s%s", im->scope->path, vj_onnx_node_name(node));
+    origin->op = vj_onnx_op_name(im->arena, node);
+    origin->opset = (int32_t)vj_min64(INT32_MAX, vj_opset_of(im->scope, node->domain));
+    im->node = node = vj_resolve_references(im, node);
+    if (!vj_going(im)) return false;
+    if (!im->row) return vj_import_call(im, vj_find_function(im->onnx, node));
     if (!check_node(im)) return false;
     bool done = vj_solve(im) || im->row->build(im);
     if (!done && vj_going(im)) vj_stop(im, VJ_UNSUPPORTED, "has a form that is not supported");
@@ -67,6 +68,13 @@ static bool import_node(vj_importer *im, const Onnx__NodeProto *node) {
     for (size_t i = 0; i < node->n_output; i++)
         if (*node->output[i] && !vj_bindings_find(im->names, node->output[i]) && vj_result_is_used(im, (int32_t)i))
             return vj_stop(im, VJ_UNSUPPORTED, "its result '%.100s' is not supported", node->output[i]);
+    return true;
+}
+
+bool vj_import_nodes(vj_importer *im) {
+    const vj_scope *scope = im->scope;
+    for (size_t i = 0; i < scope->node_count; i++)
+        if (!import_node(im, scope->nodes[i])) return false;
     return true;
 }
 
@@ -97,23 +105,27 @@ static bool add_outputs(vj_importer *im) {
 }
 
 static bool import_graph(vj_importer *im) {
-    const Onnx__GraphProto *g = im->onnx->graph;
-    if (!vj_check_support(im) || !vj_bind_inputs(im)) return false;
-    for (size_t i = 0; i < g->n_node; i++)
-        if (!import_node(im, g->node[i])) return false;
-    return add_outputs(im);
+    return vj_check_opset(im, im->onnx->opset, "") && vj_check_functions(im) && vj_check_support(im, im->scope) &&
+           vj_bind_inputs(im) && vj_import_nodes(im) && add_outputs(im);
 }
 
 vj_func *vj_import(vj_arena *arena, vj_onnx *onnx, const vj_import_options *options, vj_error *error) {
     const Onnx__GraphProto *g = onnx->graph;
     bool *taken = VJ_NEW_ARRAY(arena, bool, options ? options->offered_count + 1 : 1);
     vj_importer im;
+    vj_scope scope = vj_scope_of_model(onnx);
     int32_t restarts = 0;
     for (bool done = false; !done;) {
-        im = (vj_importer){.arena = arena, .onnx = onnx, .options = options, .error = error, .taken = taken};
+        im = (vj_importer){.arena = arena,
+                           .onnx = onnx,
+                           .options = options,
+                           .error = error,
+                           .taken = taken,
+                           .scope = &scope,
+                           .is_repeat = restarts > 0};
         im.f = vj_func_new(arena, "main");
-        im.names = vj_bindings_new(arena, g->n_node + g->n_initializer + g->n_input);
-        done = check_versions(&im, restarts == 0) && import_graph(&im);
+        im.names = scope.names = vj_bindings_new(arena, g->n_node + g->n_initializer + g->n_input, NULL);
+        done = import_graph(&im);
         if (!done && !vj_import_again(&im, &restarts)) return NULL;
     }
     vj_compact(im.f);

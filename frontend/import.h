@@ -27,11 +27,13 @@ typedef struct vj_binding {
     const char *name;
     vj_value value;
     const vj_known *known;
-    bool asked; /* for known */
+    bool asked;     /* for known */
+    bool is_absent; /* an input of a function that its call leaves out */
 } vj_binding;
 
 typedef struct vj_bindings vj_bindings; /* bindings.c */
-vj_bindings *vj_bindings_new(vj_arena *arena, size_t expected);
+/* `outer`: names that are visible too, as a branch of If sees those around it; may be NULL. */
+vj_bindings *vj_bindings_new(vj_arena *arena, size_t expected, const vj_bindings *outer);
 vj_binding *vj_bindings_find(const vj_bindings *names, const char *name);
 /* NULL when the name is there already. The name is borrowed. */
 vj_binding *vj_bindings_add(vj_bindings *names, const char *name);
@@ -54,13 +56,31 @@ typedef struct vj_dim_name {
     vj_dim dim;
 } vj_dim_name;
 
+/* Nodes that are imported one after the other: of the model's graph, of a function's body, of a branch of If. */
+typedef struct vj_scope {
+    const vj_onnx *onnx;
+    const struct vj_scope *outer; /* where it is called or stands; NULL: the model's graph */
+    bool is_branch;               /* sees the names around it */
+    const char *path;             /* in front of its nodes' names in messages: "", or "call/" */
+    Onnx__NodeProto *const *nodes;
+    size_t node_count;
+    const Onnx__GraphProto *graph;       /* whose outputs are its results; NULL: the function's */
+    const Onnx__FunctionProto *function; /* whose attributes are meant, and whose opsets; NULL: the model's opsets */
+    const Onnx__NodeProto *call;         /* of that function */
+    int32_t depth;                       /* calls within calls */
+    vj_bindings *names;
+} vj_scope;
+
 struct vj_importer {
     vj_arena *arena;
     vj_onnx *onnx;
     const vj_import_options *options;
     vj_func *f;
     vj_error *error;
-    vj_bindings *names;
+    const vj_scope *scope;
+    vj_bindings *names; /* the scope's */
+    int32_t inlined;    /* nodes that calls of functions made */
+    bool is_repeat;     /* warnings were given the first time */
     vj_dim_name *dims;
     int32_t dim_count, dim_capacity;
     uint8_t *fold_state; /* fold.c, of each value */
@@ -75,14 +95,42 @@ struct vj_importer {
 };
 
 /* support.c */
-const vj_import_row *vj_find_row(const vj_onnx *onnx, const Onnx__NodeProto *node); /* NULL: not supported */
-const char *vj_why_unsupported(const vj_onnx *onnx, const Onnx__NodeProto *node);   /* NULL: supported */
-const char *vj_onnx_op_name(vj_arena *arena, const Onnx__NodeProto *node);          /* "Add", "com.x::Add" */
-const char *vj_onnx_node_name(const Onnx__NodeProto *node);                         /* or its first output's */
-bool vj_check_support(vj_importer *im);
+/* The row of the node's op; NULL: none, and it may still be a function of the model. */
+const vj_import_row *vj_find_row(const vj_scope *scope, const Onnx__NodeProto *node);
+/* Is the op known, or the function made of known ops? `functions`: a byte for each of the model's, 0 at first, in which
+ * is kept what was found. */
+bool vj_is_supported(const vj_scope *scope, const Onnx__NodeProto *node, uint8_t *functions);
+const char *vj_onnx_op_name(vj_arena *arena, const Onnx__NodeProto *node); /* "Add", "com.x::Add" */
+const char *vj_onnx_node_name(const Onnx__NodeProto *node);                /* or its first output's */
+bool vj_check_support(vj_importer *im, const vj_scope *scope);
+
+/* import.c */
+bool vj_import_nodes(vj_importer *im); /* of im->scope */
+bool vj_check_opset(vj_importer *im, int64_t opset, const char *who);
+
+/* scope.c */
+bool vj_same_domain(const char *a, const char *b);
+vj_scope vj_scope_of_model(const vj_onnx *onnx);                /* without names */
+int64_t vj_opset_of(const vj_scope *scope, const char *domain); /* 0: the default domain, and nobody names its opset */
+size_t vj_scope_outputs(const vj_scope *scope);
+const char *vj_scope_output(const vj_scope *scope, size_t i);
+bool vj_scope_uses(const vj_scope *scope, const char *name);
+const Onnx__NodeProto *vj_scope_definer(const vj_scope *scope, const char *name);
+/* Imports the nodes of a scope that the current node opens, whose results become the node's. */
+bool vj_import_inner(vj_importer *im, vj_scope *inner);
+
+/* functions.c */
+enum { VJ_FUNCTIONS = 4096 };                                               /* of a model, at most */
+int32_t vj_find_function(const vj_onnx *onnx, const Onnx__NodeProto *node); /* its place in the model's list, or -1 */
+vj_scope vj_scope_of_function(const vj_onnx *onnx, int32_t function);       /* as if nobody called it */
+bool vj_check_functions(vj_importer *im);
+/* The node with attributes in place of references to those of the function that it stands in. */
+const Onnx__NodeProto *vj_resolve_references(vj_importer *im, const Onnx__NodeProto *node);
+bool vj_import_call(vj_importer *im, int32_t function);
 
 /* inputs.c */
 bool vj_bind_inputs(vj_importer *im);
+bool vj_bind_initializers(vj_importer *im, const vj_scope *scope);
 bool vj_check_output_type(vj_importer *im, const Onnx__ValueInfoProto *info, vj_value value);
 
 /* fixed.c - inputs that are specialised by value */
@@ -104,6 +152,7 @@ bool vj_stop(vj_importer *im, vj_status status, const char *format, ...) VJ_PRIN
 static inline bool vj_going(const vj_importer *im) { return im->error->status == VJ_OK; }
 bool vj_has_operand(const vj_importer *im, int32_t i);
 vj_value vj_operand(vj_importer *im, int32_t i);
+vj_binding *vj_operand_binding(vj_importer *im, int32_t i); /* NULL and an error when there is none */
 /* The operand's elements, when they are few and known; NULL otherwise (no error). */
 const vj_known *vj_known_operand(vj_importer *im, int32_t i);
 const vj_known *vj_known_of(vj_importer *im, vj_binding *binding);
@@ -115,6 +164,7 @@ const int64_t *vj_constant_list(vj_importer *im, int32_t i, const char *what, in
 vj_value vj_materialise(vj_importer *im, vj_binding *binding);
 bool vj_bind(vj_importer *im, int32_t result, vj_value value);
 bool vj_bind_known(vj_importer *im, int32_t result, const vj_known *known);
+bool vj_bind_same(vj_importer *im, int32_t result, const vj_binding *as);
 bool vj_result_is_used(const vj_importer *im, int32_t result); /* by a node or as an output */
 
 const Onnx__AttributeProto *vj_find_attribute(vj_importer *im, const char *name);

@@ -103,24 +103,30 @@ static bool bind_input(vj_importer *im, const Onnx__ValueInfoProto *info) {
     return true;
 }
 
-static bool bind_initializer(vj_importer *im, const Onnx__TensorProto *t) {
+static bool bind_initializer(vj_importer *im, const vj_scope *scope, const Onnx__TensorProto *t) {
     const char *name = vj_text_of(t->name);
-    const char *what = vj_sprintf(im->arena, "%s: initializer '%.100s'", im->onnx->path, name);
+    const char *what = vj_sprintf(im->arena, "%s: initializer '%s%.100s'", im->onnx->path, scope->path, name);
     vj_type type;
     vj_const constant;
     if (!*name) return vj_stop(im, VJ_BAD_INPUT, "an initializer has no name");
     if (!vj_tensor_constant(im->onnx, t, what, &type, &constant, im->error)) return false;
-    vj_binding *b = vj_bindings_add(im->names, name);
+    vj_binding *b = vj_bindings_add(scope->names, name);
     if (!b) return vj_stop(im, VJ_BAD_INPUT, "'%.100s' is an initializer twice", name);
     b->value = vj_add_const(im->f, name, &type, &constant);
     return true;
 }
 
-bool vj_bind_inputs(vj_importer *im) {
-    const Onnx__GraphProto *g = im->onnx->graph;
+bool vj_bind_initializers(vj_importer *im, const vj_scope *scope) {
+    const Onnx__GraphProto *g = scope->graph;
     if (g->has_dropped) return vj_stop(im, VJ_UNSUPPORTED, "sparse initializers are not supported");
     for (size_t i = 0; i < g->n_initializer; i++)
-        if (!bind_initializer(im, g->initializer[i])) return false;
+        if (!bind_initializer(im, scope, g->initializer[i])) return false;
+    return true;
+}
+
+bool vj_bind_inputs(vj_importer *im) {
+    const Onnx__GraphProto *g = im->onnx->graph;
+    if (!vj_bind_initializers(im, im->scope)) return false;
     for (int32_t i = 0; im->options && i < im->options->shape_count; i++) {
         bool found = false;
         for (size_t j = 0; j < g->n_input && !found; j++)

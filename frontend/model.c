@@ -28,8 +28,7 @@ static bool check_model(vj_onnx *onnx, vj_error *error) {
     }
     onnx->graph = m->graph;
     for (size_t i = 0; i < m->n_opset_import; i++) {
-        const char *domain = vj_text_of(m->opset_import[i]->domain);
-        if (*domain && strcmp(domain, "ai.onnx") != 0) continue;
+        if (!vj_is_default_domain(m->opset_import[i]->domain)) continue;
         if (onnx->opset && onnx->opset != m->opset_import[i]->version) {
             vj_fail(error, VJ_BAD_INPUT, "%s: names two opsets, %lld and %lld", onnx->path, (long long)onnx->opset,
                     (long long)m->opset_import[i]->version);

@@ -2,6 +2,8 @@
 #ifndef VITJIT_FRONTEND_MODEL_H
 #define VITJIT_FRONTEND_MODEL_H
 
+#include <string.h>
+
 #include "frontend.h"
 #include "onnx.pb-c.h"
 
@@ -52,5 +54,9 @@ void vj_fill_facts(vj_arena *arena, const vj_onnx *onnx, vj_model_facts *facts);
 
 /* An absent string of a message is NULL. */
 static inline const char *vj_text_of(const char *s) { return s ? s : ""; }
+/* Has two names, "" and "ai.onnx". */
+static inline bool vj_is_default_domain(const char *domain) {
+    return !*vj_text_of(domain) || strcmp(domain, "ai.onnx") == 0;
+}
 
 #endif

@@ -19,24 +19,22 @@ bool vj_stop(vj_importer *im, vj_status status, const char *format, ...) {
 }
 
 bool vj_has_operand(const vj_importer *im, int32_t i) {
-    return i >= 0 && (size_t)i < im->node->n_input && *im->node->input[i];
+    if (i < 0 || (size_t)i >= im->node->n_input || !*im->node->input[i]) return false;
+    const vj_binding *b = im->scope->function ? vj_bindings_find(im->names, im->node->input[i]) : NULL;
+    return !b || !b->is_absent;
 }
 
 /* Why a name has no value: some node defines it, but later, or nothing does. */
 static void explain_undefined(vj_importer *im, const char *name) {
-    const Onnx__GraphProto *g = im->onnx->graph;
-    for (size_t i = 0; i < g->n_node; i++)
-        for (size_t j = 0; j < g->node[i]->n_output; j++)
-            if (strcmp(g->node[i]->output[j], name) == 0) {
-                vj_stop(im, VJ_BAD_INPUT,
-                        "uses '%s' before node '%s' defines it: the nodes are out of order or form a cycle", name,
-                        vj_onnx_node_name(g->node[i]));
-                return;
-            }
-    vj_stop(im, VJ_BAD_INPUT, "uses '%s', which nothing defines", name);
+    const Onnx__NodeProto *definer = vj_scope_definer(im->scope, name);
+    if (definer)
+        vj_stop(im, VJ_BAD_INPUT, "uses '%s' before node '%s' defines it: the nodes are out of order or form a cycle",
+                name, vj_onnx_node_name(definer));
+    else
+        vj_stop(im, VJ_BAD_INPUT, "uses '%s', which nothing defines", name);
 }
 
-static vj_binding *binding_at(vj_importer *im, int32_t i) {
+vj_binding *vj_operand_binding(vj_importer *im, int32_t i) {
     if (!vj_going(im)) return NULL;
     if (!vj_has_operand(im, i)) {
         vj_stop(im, VJ_BAD_INPUT, "operand %d is missing", i);
@@ -48,7 +46,7 @@ static vj_binding *binding_at(vj_importer *im, int32_t i) {
 }
 
 vj_value vj_operand(vj_importer *im, int32_t i) {
-    vj_binding *b = binding_at(im, i);
+    vj_binding *b = vj_operand_binding(im, i);
     return b ? vj_materialise(im, b) : VJ_NONE;
 }
 
@@ -96,7 +94,7 @@ const vj_known *vj_known_of(vj_importer *im, vj_binding *b) {
 
 const vj_known *vj_known_operand(vj_importer *im, int32_t i) {
     if (!vj_has_operand(im, i)) return NULL;
-    vj_binding *b = binding_at(im, i);
+    vj_binding *b = vj_operand_binding(im, i);
     return b ? vj_known_of(im, b) : NULL;
 }
 
@@ -139,13 +137,8 @@ static bool has_name(const vj_importer *im, int32_t result) {
 bool vj_result_is_used(const vj_importer *im, int32_t result) {
     if (!has_name(im, result)) return false;
     const char *name = im->node->output[result];
-    const Onnx__GraphProto *g = im->onnx->graph;
-    for (size_t i = 0; i < g->n_node; i++)
-        for (size_t j = 0; j < g->node[i]->n_input; j++)
-            if (strcmp(g->node[i]->input[j], name) == 0) return true;
-    for (size_t i = 0; i < g->n_output; i++)
-        if (strcmp(vj_text_of(g->output[i]->name), name) == 0) return true;
-    for (int32_t i = 0; im->options && i < im->options->also_output_count; i++)
+    if (vj_scope_uses(im->scope, name)) return true;
+    for (int32_t i = 0; !im->scope->outer && im->options && i < im->options->also_output_count; i++)
         if (strcmp(im->options->also_outputs[i], name) == 0) return true;
     return false;
 }
@@ -163,7 +156,18 @@ bool vj_bind(vj_importer *im, int32_t result, vj_value value) {
     if (!b) return false;
     b->value = value;
     const char **name = &im->f->values[value].name;
-    if (!*name) *name = vj_strdup(im->arena, b->name);
+    if (!*name) *name = vj_sprintf(im->arena, "%s%s", im->scope->path, b->name);
+    return true;
+}
+
+bool vj_bind_same(vj_importer *im, int32_t result, const vj_binding *as) {
+    if (!vj_going(im)) return false;
+    if (!has_name(im, result)) return true;
+    vj_binding *b = new_binding(im, result);
+    if (!b) return false;
+    b->value = as->value;
+    b->known = as->known;
+    b->asked = as->asked;
     return true;
 }
 

@@ -115,7 +115,7 @@ static const int64_t *split_sizes(vj_importer *im, int64_t total, int32_t parts)
     }
     if (vj_int_attribute(im, "num_outputs", parts) != parts) vj_stop(im, VJ_BAD_INPUT, "has %d results", parts);
     int64_t *sizes = VJ_NEW_ARRAY(im->arena, int64_t, parts + 1), each = vj_ceil_div(total, parts), left = total;
-    if (total % parts && im->onnx->opset < 18)
+    if (total % parts && im->row->since < 18)
         vj_stop(im, VJ_BAD_INPUT, "%lld does not divide by %d", (long long)total, parts);
     for (int32_t i = 0; i < parts; i++) {
         sizes[i] = vj_min64(each, left);

@@ -20,36 +20,51 @@ const char *vj_onnx_node_name(const Onnx__NodeProto *node) {
     return "";
 }
 
-static bool in_default_domain(const Onnx__NodeProto *node) {
-    const char *domain = vj_text_of(node->domain);
-    return !*domain || strcmp(domain, "ai.onnx") == 0;
-}
-
 const char *vj_onnx_op_name(vj_arena *arena, const Onnx__NodeProto *node) {
-    if (in_default_domain(node)) return vj_strdup(arena, vj_text_of(node->op_type));
+    if (vj_is_default_domain(node->domain)) return vj_strdup(arena, vj_text_of(node->op_type));
     return vj_sprintf(arena, "%s::%s", node->domain, vj_text_of(node->op_type));
 }
 
-const vj_import_row *vj_find_row(const vj_onnx *onnx, const Onnx__NodeProto *node) {
-    if (!in_default_domain(node)) return NULL;
+/* Rows name ops of other domains as messages do: domain::op. */
+static bool is_row_of(const vj_import_row *row, const Onnx__NodeProto *node) {
+    if (vj_is_default_domain(node->domain)) return strcmp(row->op, vj_text_of(node->op_type)) == 0;
+    size_t length = strlen(node->domain);
+    return strncmp(row->op, node->domain, length) == 0 && strncmp(row->op + length, "::", 2) == 0 &&
+           strcmp(row->op + length + 2, vj_text_of(node->op_type)) == 0;
+}
+
+const vj_import_row *vj_find_row(const vj_scope *scope, const Onnx__NodeProto *node) {
+    const int64_t opset = vj_opset_of(scope, node->domain);
     const vj_import_row *best = NULL;
     for (const vj_import_row *r = table; r < table + TABLE_ROWS; r++)
-        if (r->since <= onnx->opset && strcmp(r->op, vj_text_of(node->op_type)) == 0 &&
-            (!best || r->since > best->since))
-            best = r;
+        if (r->since <= opset && is_row_of(r, node) && (!best || r->since > best->since)) best = r;
     return best;
 }
 
-const char *vj_why_unsupported(const vj_onnx *onnx, const Onnx__NodeProto *node) {
-    const Onnx__ModelProto *m = onnx->model;
-    for (size_t i = 0; i < m->n_functions; i++)
-        if (strcmp(vj_text_of(m->functions[i]->name), vj_text_of(node->op_type)) == 0 &&
-            strcmp(vj_text_of(m->functions[i]->domain), vj_text_of(node->domain)) == 0)
-            return "a function of the model";
-    if (!in_default_domain(node)) return "of another domain";
+/* Why the node alone, not what it calls, cannot be imported: "" needs no more words; NULL: it can, or is a call. */
+static const char *why_not(const vj_scope *scope, const Onnx__NodeProto *node, int32_t *function) {
+    *function = -1;
     for (size_t i = 0; i < node->n_attribute; i++)
-        if (node->attribute[i]->has_dropped) return "with a subgraph or a sparse or optional attribute";
-    return vj_find_row(onnx, node) ? NULL : "";
+        if (node->attribute[i]->has_dropped) return "with a list of graphs, or a sparse or optional attribute";
+    if (vj_find_row(scope, node)) return NULL;
+    *function = vj_find_function(scope->onnx, node);
+    if (*function >= 0) return NULL;
+    for (size_t i = 0; i < node->n_attribute; i++)
+        if (node->attribute[i]->g) return "control flow";
+    return vj_is_default_domain(node->domain) ? "" : "of another domain";
+}
+
+bool vj_is_supported(const vj_scope *scope, const Onnx__NodeProto *node, uint8_t *functions) {
+    enum { UNKNOWN, SUPPORTED, UNSUPPORTED };
+    int32_t function;
+    if (why_not(scope, node, &function)) return false;
+    if (function < 0) return true;
+    if (functions[function] != UNKNOWN) return functions[function] == SUPPORTED;
+    functions[function] = SUPPORTED; /* so far: a function that calls itself ends here */
+    const vj_scope body = vj_scope_of_function(scope->onnx, function);
+    for (size_t i = 0; i < body.node_count; i++)
+        if (!vj_is_supported(&body, body.nodes[i], functions)) functions[function] = UNSUPPORTED;
+    return functions[function] == SUPPORTED;
 }
 
 typedef struct missing {
@@ -58,33 +73,53 @@ typedef struct missing {
     vj_text nodes;
 } missing;
 
-static missing *missing_row(vj_importer *im, missing **rows, int32_t *count, int32_t *capacity, const char *op,
-                            const char *why) {
-    for (int32_t i = 0; i < *count; i++)
-        if (strcmp((*rows)[i].op, op) == 0) return &(*rows)[i];
-    missing *row = VJ_PUSH(im->arena, *rows, *count, *capacity);
-    *row = (missing){.op = op, .why = why, .nodes = {.arena = im->arena}};
+typedef struct survey {
+    vj_importer *im;
+    missing *rows;
+    int32_t count, capacity;
+    bool *seen; /* of each function: a body is looked at once, for its first call */
+} survey;
+
+static missing *missing_row(survey *s, const char *op, const char *why) {
+    for (int32_t i = 0; i < s->count; i++)
+        if (strcmp(s->rows[i].op, op) == 0) return &s->rows[i];
+    missing *row = VJ_PUSH(s->im->arena, s->rows, s->count, s->capacity);
+    *row = (missing){.op = op, .why = why, .nodes = {.arena = s->im->arena}};
     return row;
 }
 
-bool vj_check_support(vj_importer *im) {
-    missing *rows = NULL;
-    int32_t count = 0, capacity = 0;
-    for (size_t i = 0; i < im->onnx->graph->n_node; i++) {
-        const Onnx__NodeProto *node = im->onnx->graph->node[i];
-        const char *why = vj_why_unsupported(im->onnx, node);
+/* As deep as there are functions. */
+static bool survey_nodes(survey *s, const vj_scope *scope) {
+    for (size_t i = 0; i < scope->node_count; i++) {
+        const Onnx__NodeProto *node = scope->nodes[i];
+        int32_t function;
+        const char *why = why_not(scope, node, &function);
+        if (vj_is_default_domain(node->domain) && !vj_opset_of(scope, ""))
+            return vj_stop(s->im, VJ_BAD_INPUT, "names no opset of the default domain");
+        if (function >= 0 && !s->seen[function]) {
+            s->seen[function] = true;
+            vj_scope body = vj_scope_of_function(scope->onnx, function);
+            body.path = vj_sprintf(s->im->arena, "%s%.60s/", scope->path, vj_onnx_node_name(node));
+            if (!survey_nodes(s, &body)) return false;
+        }
         if (!why) continue;
-        missing *row = missing_row(im, &rows, &count, &capacity, vj_onnx_op_name(im->arena, node), why);
+        missing *row = missing_row(s, vj_onnx_op_name(s->im->arena, node), why);
         if (row->count++ < NAMES_TOLD)
-            vj_text_add(&row->nodes, "%s'%.60s'", row->count > 1 ? ", " : "", vj_onnx_node_name(node));
+            vj_text_add(&row->nodes, "%s'%s%.60s'", row->count > 1 ? ", " : "", scope->path, vj_onnx_node_name(node));
     }
-    if (!count) return true;
+    return true;
+}
+
+bool vj_check_support(vj_importer *im, const vj_scope *scope) {
+    survey s = {.im = im, .seen = VJ_NEW_ARRAY(im->arena, bool, im->onnx->model->n_functions + 1)};
+    if (!survey_nodes(&s, scope)) return false;
+    if (!s.count) return true;
     vj_text text = {.arena = im->arena};
-    for (int32_t i = 0; i < count; i++)
-        vj_text_add(&text, "%s%s%s%s (%d: %s%s)", i ? "; " : "", rows[i].op, *rows[i].why ? ", " : "", rows[i].why,
-                    rows[i].count, rows[i].nodes.at, rows[i].count > NAMES_TOLD ? ", ..." : "");
-    vj_fail(im->error, VJ_UNSUPPORTED, "%s: %d op%s of opset %lld not supported: %s", im->onnx->path, count,
-            count == 1 ? "" : "s", (long long)im->onnx->opset, text.at);
+    for (int32_t i = 0; i < s.count; i++)
+        vj_text_add(&text, "%s%s%s%s (%d: %s%s)", i ? "; " : "", s.rows[i].op, *s.rows[i].why ? ", " : "",
+                    s.rows[i].why, s.rows[i].count, s.rows[i].nodes.at, s.rows[i].count > NAMES_TOLD ? ", ..." : "");
+    vj_fail(im->error, VJ_UNSUPPORTED, "%s: %d op%s of opset %lld not supported: %s", im->onnx->path, s.count,
+            s.count == 1 ? "" : "s", (long long)vj_opset_of(scope, ""), text.at);
     vj_hint(im->error, "--inspect lists the ops of the model; exporting with another opset may avoid them");
     return false;
 }

@@ -3,8 +3,8 @@
  * protobuf-c copies every bytes field, so a model's weights would be held whole, and it trusts the nesting and the
  * number of fields it is given. The walk reads the file through a small window, follows only the fields of onnx.proto
  * (the tables below), checks every length against what encloses it, and writes a slim message in which a large payload
- * is (field, offset, length). The tables have no cycle - graphs inside attributes are dropped and marked - so nesting
- * is bounded by them, whatever the file holds.
+ * is (field, offset, length). The only cycle in the tables is that of graphs inside attributes, whose nesting has a limit
+ * of its own, so depth is bounded whatever the file holds.
  */
 #include "wire.h"
 
@@ -21,6 +21,7 @@ typedef enum action {
     ACTION_TEXT,    /* control characters become '?': names reach terminals */
     ACTION_PAYLOAD, /* cut out when long; `unit` divides its length */
     ACTION_CHILD,   /* a message of kind `child` */
+    ACTION_GRAPH,   /* a graph inside a node */
     ACTION_MARK     /* dropped, but FIELD_DROPPED is set */
 } action;
 
@@ -44,7 +45,7 @@ typedef enum message {
 typedef struct rule {
     uint16_t number;
     uint8_t action;
-    uint8_t child; /* of ACTION_CHILD: the message; of ACTION_PAYLOAD: the unit */
+    uint8_t child; /* of ACTION_CHILD and ACTION_GRAPH: the message; of ACTION_PAYLOAD: the unit */
 } rule;
 
 /* A row ends with number 0. Fields that are not listed are skipped. */
@@ -58,7 +59,15 @@ static const rule rules[MSG_COUNT][16] = {
                    {25, ACTION_CHILD, MSG_FUNCTION}},
     [MSG_OPSET] = {{1, ACTION_TEXT, 0}, {2, ACTION_COPY, 0}},
     [MSG_PROPERTY] = {{1, ACTION_TEXT, 0}, {2, ACTION_COPY, 0}},
-    [MSG_FUNCTION] = {{1, ACTION_TEXT, 0}, {10, ACTION_TEXT, 0}},
+    [MSG_FUNCTION] = {{1, ACTION_TEXT, 0},
+                      {4, ACTION_TEXT, 0},
+                      {5, ACTION_TEXT, 0},
+                      {6, ACTION_TEXT, 0},
+                      {7, ACTION_CHILD, MSG_NODE},
+                      {9, ACTION_CHILD, MSG_OPSET},
+                      {10, ACTION_TEXT, 0},
+                      {11, ACTION_CHILD, MSG_ATTRIBUTE},
+                      {13, ACTION_TEXT, 0}},
     [MSG_GRAPH] = {{1, ACTION_CHILD, MSG_NODE},
                    {2, ACTION_TEXT, 0},
                    {5, ACTION_CHILD, MSG_TENSOR},
@@ -70,13 +79,14 @@ static const rule rules[MSG_COUNT][16] = {
                   {3, ACTION_TEXT, 0},
                   {4, ACTION_TEXT, 0},
                   {5, ACTION_CHILD, MSG_ATTRIBUTE},
-                  {7, ACTION_TEXT, 0}},
+                  {7, ACTION_TEXT, 0},
+                  {8, ACTION_TEXT, 0}},
     [MSG_ATTRIBUTE] = {{1, ACTION_TEXT, 0},
                        {2, ACTION_COPY, 0},
                        {3, ACTION_COPY, 0},
                        {4, ACTION_COPY, 0},
                        {5, ACTION_CHILD, MSG_TENSOR},
-                       {6, ACTION_MARK, 0},
+                       {6, ACTION_GRAPH, MSG_GRAPH},
                        {7, ACTION_COPY, 0},
                        {8, ACTION_COPY, 0},
                        {9, ACTION_COPY, 0},
@@ -114,6 +124,7 @@ typedef struct walk {
     uint8_t *window;
     uint8_t *out;
     size_t out_size, out_capacity;
+    int32_t depth; /* graphs inside graphs */
     bool failed;
 } walk;
 
@@ -292,6 +303,27 @@ static const rule *find_rule(message kind, uint64_t number) {
 
 static bool walk_message(walk *w, message kind, int64_t end);
 
+static bool walk_child(walk *w, const rule *r, int64_t end) {
+    put_tag(w, r->number, WIRE_BYTES);
+    size_t open = put_open_length(w);
+    if (!walk_message(w, (message)r->child, end)) return false;
+    close_length(w, open);
+    return !w->failed;
+}
+
+static bool walk_graph(walk *w, const rule *r, int64_t end) {
+    if (w->depth == VJ_WIRE_GRAPHS) {
+        w->failed = true;
+        vj_fail(w->error, VJ_UNSUPPORTED, "%s: graphs stand inside each other %d deep", w->source->path,
+                VJ_WIRE_GRAPHS + 1);
+        return false;
+    }
+    w->depth++;
+    bool ok = walk_child(w, r, end);
+    w->depth--;
+    return ok;
+}
+
 static bool walk_bytes(walk *w, const rule *r, int64_t end) {
     uint64_t length;
     if (!take_varint(w, end, &length)) return false;
@@ -304,13 +336,10 @@ static bool walk_bytes(walk *w, const rule *r, int64_t end) {
         return true;
     }
     switch ((action)r->action) {
-    case ACTION_CHILD: {
-        put_tag(w, r->number, WIRE_BYTES);
-        size_t open = put_open_length(w);
-        if (!walk_message(w, (message)r->child, w->at + size)) return false;
-        close_length(w, open);
-        return !w->failed;
-    }
+    case ACTION_CHILD:
+        return walk_child(w, r, w->at + size);
+    case ACTION_GRAPH:
+        return walk_graph(w, r, w->at + size);
     case ACTION_PAYLOAD:
         if (size % r->child) return broken(w, "a list of numbers ends inside a number");
         if (size > VJ_WIRE_INLINE) {
@@ -341,7 +370,7 @@ static bool walk_field(walk *w, message kind, int64_t end) {
     const rule *r = find_rule(kind, number);
     if (wire == WIRE_BYTES) return walk_bytes(w, r, end);
     if (wire != WIRE_VARINT && wire != WIRE_64 && wire != WIRE_32) return broken(w, "a field has an unknown wire type");
-    if (r && (r->action == ACTION_TEXT || r->action == ACTION_CHILD))
+    if (r && (r->action == ACTION_TEXT || r->action == ACTION_CHILD || r->action == ACTION_GRAPH))
         return broken(w, "a field has the wrong wire type");
     uint64_t value = 0;
     if (wire == WIRE_VARINT) {

@@ -6,6 +6,8 @@
 
 /* Payloads up to this many bytes stay in the message; longer ones are left in the file. */
 enum { VJ_WIRE_INLINE = 256 };
+/* Graphs inside the nodes of a graph, and so on. */
+enum { VJ_WIRE_GRAPHS = 8 };
 /* The largest slim message, in bytes: a graph without its weights. */
 #define VJ_WIRE_SLIM_LIMIT ((int64_t)128 << 20)
 

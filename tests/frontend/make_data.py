@@ -442,13 +442,6 @@ def fails(name, model, status, words):
     bad.append((name, model if isinstance(model, bytes) else model.SerializeToString(), status, words))
 
 
-def varint(value):
-    out = b""
-    while value > 127:
-        out, value = out + bytes([value & 127 | 128]), value >> 7
-    return out + bytes([value])
-
-
 def broken():
     n, x = h.make_node, {"x": f32(2, 3)}
     relu = [n("Relu", ["x"], ["y"], name="r")]
@@ -466,7 +459,6 @@ def broken():
     fails("unknown output", model_of(relu, x, ["z"]), 2, "'z'")
     fails("unknown op", model_of([n("Foo", ["x"], ["a"], name="f1"), n("Bar", ["a"], ["b"], name="b1"), n("Foo", ["b"], ["y"], name="f2")],
                                  x, ["y"]), 3, "Foo (2: 'f1', 'f2'); Bar (1: 'b1')")
-    fails("other domain", model_of([n("Gelu", ["x"], ["y"], name="g", domain="com.microsoft")], x, ["y"]), 3, "com.microsoft::Gelu")
     fails("cycle", model_of([n("Add", ["x", "b"], ["a"], name="first"), n("Relu", ["a"], ["b"], name="second")], x, ["b"]), 2,
           "'first'")
     fails("undefined operand", model_of([n("Add", ["x", "q"], ["y"], name="add")], x, ["y"]), 2, "'q', which nothing defines")
@@ -508,23 +500,11 @@ def broken():
     m = base()
     m.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 2**62
     fails("huge input", m, 2, "too large")
-    def field(number, raw):  # by hand: protobuf's own writer has a limit of depth
-        return varint(number << 3 | 2) + varint(len(raw)) + raw
-
-    inner = b""
-    for _ in range(2000):
-        inner = field(1, field(4, b"If") + field(5, field(1, b"then_branch") + field(6, inner)))
-    node = field(2, b"y") + field(3, b"if") + field(4, b"If") + field(5, field(1, b"then_branch") + field(6, inner))
-    fails("deep subgraphs", b"\x08\x08" + field(8, b"\x10\x11") + field(7, field(1, node) + field(12, field(1, b"y"))), 3, "If, with a subgraph")
     m = base()
     m.graph.output[0].type.tensor_type.elem_type = T.FLOAT
     for d in (2, 5):
         m.graph.output[0].type.tensor_type.shape.dim.add().dim_value = d
     fails("output contradicts", m, 2, "contradicts")
-    m = base()
-    m.functions.add(name="F", domain="local")
-    m.graph.node[0].op_type, m.graph.node[0].domain = "F", "local"
-    fails("function", m, 3, "a function of the model")
     for name, location in {"external in memory": "w.bin"}.items():
         m = model_of([n("Add", ["x", "c"], ["y"])], x, ["y"], consts={"c": f32(3)})
         t = m.graph.initializer[0]
@@ -545,4 +525,5 @@ def main():
     print(f"{len(cases)} cases, {len(ops)} bytes; {len(bad)} bad models")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -2,6 +2,7 @@
 #include "pack.h"
 
 #include <assert.h>
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,25 @@ vj_pack vj_pack_open(const char *name) {
     if (!p.bytes || fread(p.bytes, 1, p.size, file) != p.size) stop(path);
     fclose(file);
     return p;
+}
+
+static const char *wanted_end;
+
+static int ends_so(const struct dirent *entry) {
+    size_t length = strlen(entry->d_name), end = strlen(wanted_end);
+    return length >= end && strcmp(entry->d_name + length - end, wanted_end) == 0;
+}
+
+void vj_packs(const char *end, void (*each)(const char *name)) {
+    struct dirent **entries;
+    wanted_end = end;
+    int count = scandir(VJ_TEST_DIR "/data", &entries, ends_so, alphasort);
+    if (count < 1) stop(VJ_TEST_DIR "/data");
+    for (int i = 0; i < count; i++) {
+        each(entries[i]->d_name);
+        free(entries[i]);
+    }
+    free(entries);
 }
 
 void vj_pack_close(vj_pack *pack) { free(pack->bytes); }

@@ -24,6 +24,8 @@ enum { VJ_PACK_TENSORS = 16 };
 /* Opens VJ_TEST_DIR/data/NAME; the test stops when it is not there. */
 vj_pack vj_pack_open(const char *name);
 void vj_pack_close(vj_pack *pack);
+/* Calls `each` for every file of data/ whose name ends so, in the order of the names. */
+void vj_packs(const char *end, void (*each)(const char *name));
 bool vj_pack_more(const vj_pack *pack);
 uint32_t vj_pack_u32(vj_pack *pack);
 /* The bytes stay the pack's. */

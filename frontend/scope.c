@@ -1,0 +1,96 @@
+/* scope.c - the lists of nodes that are imported: the model's graph, bodies of functions, branches of If. */
+#include "import.h"
+
+#include <string.h>
+
+bool vj_same_domain(const char *a, const char *b) {
+    return (vj_is_default_domain(a) && vj_is_default_domain(b)) || strcmp(vj_text_of(a), vj_text_of(b)) == 0;
+}
+
+static int64_t opset_in(size_t count, Onnx__OperatorSetIdProto *const *opsets, const char *domain) {
+    for (size_t i = 0; i < count; i++)
+        if (vj_same_domain(opsets[i]->domain, domain)) return opsets[i]->version;
+    return 0;
+}
+
+int64_t vj_opset_of(const vj_scope *scope, const char *domain) {
+    const Onnx__FunctionProto *f = scope->function;
+    int64_t own = f ? opset_in(f->n_opset_import, f->opset_import, domain) : 0;
+    if (own) return own;
+    const Onnx__ModelProto *m = scope->onnx->model;
+    int64_t given = opset_in(m->n_opset_import, m->opset_import, domain);
+    return given || vj_is_default_domain(domain) ? given : 1; /* other domains count from 1 and seldom go on */
+}
+
+vj_scope vj_scope_of_model(const vj_onnx *onnx) {
+    return (vj_scope){
+        .onnx = onnx, .path = "", .nodes = onnx->graph->node, .node_count = onnx->graph->n_node, .graph = onnx->graph};
+}
+
+size_t vj_scope_outputs(const vj_scope *scope) {
+    return scope->graph ? scope->graph->n_output : scope->function->n_output;
+}
+
+const char *vj_scope_output(const vj_scope *scope, size_t i) {
+    return vj_text_of(scope->graph ? scope->graph->output[i]->name : scope->function->output[i]);
+}
+
+/* Nesting is bounded by the wire walk. */
+static bool nodes_use(Onnx__NodeProto *const *nodes, size_t count, const char *name) {
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j < nodes[i]->n_input; j++)
+            if (strcmp(nodes[i]->input[j], name) == 0) return true;
+        for (size_t j = 0; j < nodes[i]->n_attribute; j++) {
+            const Onnx__GraphProto *g = nodes[i]->attribute[j]->g;
+            if (!g) continue;
+            if (nodes_use(g->node, g->n_node, name)) return true;
+            for (size_t k = 0; k < g->n_output; k++)
+                if (strcmp(vj_text_of(g->output[k]->name), name) == 0) return true;
+        }
+    }
+    return false;
+}
+
+bool vj_scope_uses(const vj_scope *scope, const char *name) {
+    if (nodes_use(scope->nodes, scope->node_count, name)) return true;
+    for (size_t i = 0; i < vj_scope_outputs(scope); i++)
+        if (strcmp(vj_scope_output(scope, i), name) == 0) return true;
+    return false;
+}
+
+const Onnx__NodeProto *vj_scope_definer(const vj_scope *scope, const char *name) {
+    for (; scope; scope = scope->is_branch ? scope->outer : NULL)
+        for (size_t i = 0; i < scope->node_count; i++)
+            for (size_t j = 0; j < scope->nodes[i]->n_output; j++)
+                if (strcmp(scope->nodes[i]->output[j], name) == 0) return scope->nodes[i];
+    return NULL;
+}
+
+/* The results of the node that opened the scope are those of the scope. */
+static bool bind_results(vj_importer *im, const vj_scope *inner) {
+    for (size_t i = 0; i < im->node->n_output; i++) {
+        if (!*im->node->output[i]) continue;
+        const char *name = vj_scope_output(inner, i);
+        vj_binding *from = vj_bindings_find(inner->names, name);
+        if (!from || from->is_absent)
+            return vj_stop(im, VJ_BAD_INPUT, "nothing in its graph defines its result '%.100s'", name);
+        if (!vj_bind_same(im, (int32_t)i, from)) return false;
+    }
+    return true;
+}
+
+bool vj_import_inner(vj_importer *im, vj_scope *inner) {
+    const vj_importer outer = *im;
+    if (im->node->n_output > vj_scope_outputs(inner))
+        return vj_stop(im, VJ_BAD_INPUT, "has %zu results, but its graph gives %zu", im->node->n_output,
+                       vj_scope_outputs(inner));
+    im->scope = inner;
+    im->names = inner->names;
+    bool ok = vj_import_nodes(im);
+    im->scope = outer.scope;
+    im->names = outer.names;
+    im->node = outer.node;
+    im->row = outer.row;
+    im->origin = outer.origin;
+    return ok && bind_results(im, inner);
+}
