@@ -26,38 +26,38 @@ static vj_value with_operands(vj_bounding *b, const vj_value *args, int32_t arg_
         vj_dim dim;
         if (attr.key == VJ_ATTR_SIZE) {
             if (node->op == VJ_OP_concat) continue;
-            if (vj_dim_of_code(attr.as.i, &dim)) attr.as.i = vj_bound_of(b, dim);
+            if (vj_dim_of_code(attr.as.i, &dim)) attr.as.i = vj_bounds_of(b, dim);
         } else if (attr.key == VJ_ATTR_DIMS || attr.key == VJ_ATTR_SIZES) {
             int64_t *list = VJ_NEW_ARRAY(b->c->arena, int64_t, attr.count);
             for (int32_t k = 0; k < attr.count; k++)
-                list[k] = vj_dim_of_code(attr.as.ints[k], &dim) && vj_is_data_dim(dim) ? vj_bound_of(b, dim)
+                list[k] = vj_dim_of_code(attr.as.ints[k], &dim) && vj_is_data_dim(dim) ? vj_bounds_of(b, dim)
                                                                                        : attr.as.ints[k];
             attr.as.ints = list;
         }
         attrs[count++] = attr;
     }
-    return vj_bound_emit(b, node->op, args, arg_count, attrs, count);
+    return vj_bounds_emit(b, node->op, args, arg_count, attrs, count);
 }
 
 static vj_value as_it_is(vj_bounding *b) {
     vj_value *args = VJ_NEW_ARRAY(b->c->arena, vj_value, b->node->arg_count);
     for (int32_t i = 0; i < b->node->arg_count; i++)
-        args[i] = vj_bound_arg(b, i);
+        args[i] = vj_bounds_arg(b, i);
     return with_operands(b, args, b->node->arg_count);
 }
 
 /* Operand i with `fill` outside along these axes. */
 static vj_value masked(vj_bounding *b, int32_t i, uint32_t axes, vj_value fill) {
-    return vj_bound_mask(b, vj_bound_arg(b, i), vj_bound_type(b, i), axes, fill);
+    return vj_bounds_mask(b, vj_bounds_arg(b, i), vj_bounds_type(b, i), axes, fill);
 }
 
 static vj_value zero_outside(vj_bounding *b, int32_t i, uint32_t axes) {
-    return masked(b, i, axes, vj_bound_number(b, vj_bound_type(b, i)->dtype, 0));
+    return masked(b, i, axes, vj_bounds_number(b, vj_bounds_type(b, i)->dtype, 0));
 }
 
 /* The smallest or the largest number of a type: it never wins a max or min. */
 static vj_value extreme(vj_bounding *b, vj_dtype dtype, bool is_largest) {
-    if (vj_dtype_is_float(dtype)) return vj_bound_number(b, dtype, is_largest ? INFINITY : -INFINITY);
+    if (vj_dtype_is_float(dtype)) return vj_bounds_number(b, dtype, is_largest ? INFINITY : -INFINITY);
     const int64_t bits = vj_element_bytes(dtype) * 8;
     const bool is_signed = dtype == VJ_I8 || dtype == VJ_I16 || dtype == VJ_I32 || dtype == VJ_I64;
     const uint64_t ones = UINT64_MAX >> (64 - bits);
@@ -68,35 +68,35 @@ static vj_value extreme(vj_bounding *b, vj_dtype dtype, bool is_largest) {
 
 /* An integer divisor that is anything could be 0. */
 static vj_value divide(vj_bounding *b) {
-    const vj_type *divisor = vj_bound_type(b, 1);
+    const vj_type *divisor = vj_bounds_type(b, 1);
     if (vj_dtype_is_float(divisor->dtype) || !data_axes(divisor)) return as_it_is(b);
-    vj_value safe = masked(b, 1, all_axes, vj_bound_number(b, divisor->dtype, 1));
-    return with_operands(b, (vj_value[]){vj_bound_arg(b, 0), safe}, 2);
+    vj_value safe = masked(b, 1, all_axes, vj_bounds_number(b, divisor->dtype, 1));
+    return with_operands(b, (vj_value[]){vj_bounds_arg(b, 0), safe}, 2);
 }
 
 /* A sum over the true elements, divided by their number. */
 static vj_value mean(vj_bounding *b, uint32_t axes) {
-    const vj_type *x = vj_bound_type(b, 0);
-    vj_value sum = zero_outside(b, 0, axes), count = vj_bound_integer(b, 1);
+    const vj_type *x = vj_bounds_type(b, 0);
+    vj_value sum = zero_outside(b, 0, axes), count = vj_bounds_integer(b, 1);
     for (int32_t i = 0; i < x->rank; i++)
-        if (axes >> i & 1) count = vj_bound_emit2(b, VJ_OP_mul, count, vj_bound_size(b, x->dims[i]));
+        if (axes >> i & 1) count = vj_bounds_emit2(b, VJ_OP_mul, count, vj_bounds_size(b, x->dims[i]));
     const vj_attr attrs[] = {vj_name(VJ_ATTR_KIND, "sum"), *vj_attr_find(b->node, VJ_ATTR_AXES),
                              *vj_attr_find(b->node, VJ_ATTR_KEEP)};
-    sum = vj_bound_emit(b, VJ_OP_reduce, &sum, 1, attrs, 3);
-    return vj_bound_emit2(b, VJ_OP_div, sum, vj_bound_cast(b, count, x->dtype));
+    sum = vj_bounds_emit(b, VJ_OP_reduce, &sum, 1, attrs, 3);
+    return vj_bounds_emit2(b, VJ_OP_div, sum, vj_bounds_cast(b, count, x->dtype));
 }
 
 static vj_value reduce(vj_bounding *b) {
     const vj_attr *list = vj_attr_find(b->node, VJ_ATTR_AXES);
     const char *kind = vj_attr_name(b->node, VJ_ATTR_KIND, "");
-    const vj_type *x = vj_bound_type(b, 0);
+    const vj_type *x = vj_bounds_type(b, 0);
     uint32_t axes = 0;
     for (int32_t i = 0; i < list->count; i++)
         axes |= 1u << list->as.ints[i];
     if (!(axes & data_axes(x))) return as_it_is(b);
     if (strcmp(kind, "mean") == 0) return mean(b, axes);
-    vj_value fill = strcmp(kind, "sum") == 0    ? vj_bound_number(b, x->dtype, 0)
-                    : strcmp(kind, "prod") == 0 ? vj_bound_number(b, x->dtype, 1)
+    vj_value fill = strcmp(kind, "sum") == 0    ? vj_bounds_number(b, x->dtype, 0)
+                    : strcmp(kind, "prod") == 0 ? vj_bounds_number(b, x->dtype, 1)
                                                 : extreme(b, x->dtype, strcmp(kind, "min") == 0);
     vj_value y = masked(b, 0, axes, fill);
     return with_operands(b, &y, 1);
@@ -104,43 +104,44 @@ static vj_value reduce(vj_bounding *b) {
 
 static vj_value softmax(vj_bounding *b) {
     const uint32_t axis = 1u << vj_attr_int(b->node, VJ_ATTR_AXIS, 0);
-    vj_value x = masked(b, 0, axis, vj_bound_number(b, vj_bound_type(b, 0)->dtype, -INFINITY));
+    vj_value x = masked(b, 0, axis, vj_bounds_number(b, vj_bounds_type(b, 0)->dtype, -INFINITY));
     return with_operands(b, &x, 1);
 }
 
 static vj_value layernorm(vj_bounding *b) {
     const uint32_t axes = all_axes << vj_attr_int(b->node, VJ_ATTR_AXIS, 0);
-    if (data_axes(vj_bound_type(b, 0)) & axes)
-        return vj_bound_fail(b, "normalises over a size that the data decides, which is not supported");
+    if (data_axes(vj_bounds_type(b, 0)) & axes)
+        return vj_bounds_fail(b, "normalises over a size that the data decides, which is not supported");
     return as_it_is(b);
 }
 
 /* The axes that are summed over, of both sides. */
 static vj_value product(vj_bounding *b) {
-    const vj_type *x = vj_bound_type(b, 0), *w = vj_bound_type(b, 1);
+    const vj_type *x = vj_bounds_type(b, 0), *w = vj_bounds_type(b, 1);
     const uint32_t k_of_x = 1u << (x->rank - 1), k_of_w = 1u << (w->rank > 1 ? w->rank - 2 : 0);
-    vj_value args[3] = {zero_outside(b, 0, k_of_x), zero_outside(b, 1, k_of_w), vj_bound_arg(b, 2)};
+    vj_value args[3] = {zero_outside(b, 0, k_of_x), zero_outside(b, 1, k_of_w), vj_bounds_arg(b, 2)};
     return with_operands(b, args, b->node->arg_count);
 }
 
 /* Keys outside get no weight. A row without any key gives 0, as the sum over nothing. */
 static vj_value attention(vj_bounding *b) {
-    const vj_type *k = vj_bound_type(b, 1), *q = vj_bound_type(b, 0), *v = vj_bound_type(b, 2);
+    const vj_type *k = vj_bounds_type(b, 1), *q = vj_bounds_type(b, 0), *v = vj_bounds_type(b, 2);
     const vj_dim keys = k->dims[k->rank - 2], depth = k->dims[k->rank - 1];
-    if (vj_is_data_dim(depth)) return vj_bound_fail(b, "has a head size that the data decides, which is not supported");
+    if (vj_is_data_dim(depth))
+        return vj_bounds_fail(b, "has a head size that the data decides, which is not supported");
     if (!vj_is_data_dim(keys)) return as_it_is(b);
     const vj_dtype dtype = q->dtype;
-    vj_value args[4] = {vj_bound_arg(b, 0), zero_outside(b, 1, 1u << (k->rank - 2)),
-                        zero_outside(b, 2, 1u << (v->rank - 2)), vj_bound_arg(b, 3)};
-    vj_value low = vj_bound_number(b, dtype, -INFINITY);
+    vj_value args[4] = {vj_bounds_arg(b, 0), zero_outside(b, 1, 1u << (k->rank - 2)),
+                        zero_outside(b, 2, 1u << (v->rank - 2)), vj_bounds_arg(b, 3)};
+    vj_value low = vj_bounds_number(b, dtype, -INFINITY);
     vj_type bias = {.dtype = dtype, .rank = 2, .dims = {vj_dim_const(1), keys}};
     if (args[3] < 0)
-        args[3] = vj_bound_mask(b, vj_bound_number(b, dtype, 0), &bias, 2, low);
+        args[3] = vj_bounds_mask(b, vj_bounds_number(b, dtype, 0), &bias, 2, low);
     else
-        args[3] = vj_bound_mask(b, args[3], &bias, 2, low); /* broadcasts where the bias has more dims, or 1 */
+        args[3] = vj_bounds_mask(b, args[3], &bias, 2, low); /* broadcasts where the bias has more dims, or 1 */
     vj_value y = with_operands(b, args, 4);
-    vj_value any = vj_bound_emit2(b, VJ_OP_lt, vj_bound_integer(b, 0), vj_bound_size(b, keys));
-    return vj_bound_emit(b, VJ_OP_select, (vj_value[]){any, y, vj_bound_number(b, dtype, 0)}, 3, NULL, 0);
+    vj_value any = vj_bounds_emit2(b, VJ_OP_lt, vj_bounds_integer(b, 0), vj_bounds_size(b, keys));
+    return vj_bounds_emit(b, VJ_OP_select, (vj_value[]){any, y, vj_bounds_number(b, dtype, 0)}, 3, NULL, 0);
 }
 
 /* Reshape: dims part into groups of equal products. A group whose true elements are its first ones on both sides stays
@@ -191,15 +192,15 @@ static bool groups_stay(const vj_type *from, const vj_type *to) {
 }
 
 static vj_value reshape(vj_bounding *b) {
-    const vj_type *x = vj_bound_type(b, 0), *y = vj_type_at(b->f, b->node->first_result);
+    const vj_type *x = vj_bounds_type(b, 0), *y = vj_type_at(b->f, b->node->first_result);
     if (!data_axes(x) || groups_stay(x, y)) return as_it_is(b);
-    return vj_bound_unpack(b, vj_bound_pack(b, vj_bound_arg(b, 0), x), y);
+    return vj_bounds_unpack(b, vj_bounds_pack(b, vj_bounds_arg(b, 0), x), y);
 }
 
 /* Is it the last part alone that has room behind its true size? */
 static bool only_last_has_room(const vj_bounding *b, int32_t axis) {
     for (int32_t i = 0; i + 1 < b->node->arg_count; i++)
-        if (vj_is_data_dim(vj_bound_type(b, i)->dims[axis])) return false;
+        if (vj_is_data_dim(vj_bounds_type(b, i)->dims[axis])) return false;
     return true;
 }
 
@@ -209,68 +210,68 @@ static vj_value concat(vj_bounding *b) {
     const int32_t axis = (int32_t)vj_attr_int(node, VJ_ATTR_AXIS, 0);
     vj_value all = as_it_is(b);
     if (only_last_has_room(b, axis)) return all;
-    vj_value start = vj_bound_integer(b, 0), shift = start;
+    vj_value start = vj_bounds_integer(b, 0), shift = start;
     int64_t total = 0;
     for (int32_t i = 0; i < node->arg_count; i++)
-        total += vj_bound_of(b, vj_bound_type(b, i)->dims[axis]);
-    vj_value j = vj_bound_iota(b, total, 0, 1);
+        total += vj_bounds_of(b, vj_bounds_type(b, i)->dims[axis]);
+    vj_value j = vj_bounds_iota(b, total, 0, 1);
     int64_t room = 0;
     for (int32_t i = 0; i < node->arg_count; i++) {
-        const vj_dim dim = vj_bound_type(b, i)->dims[axis];
+        const vj_dim dim = vj_bounds_type(b, i)->dims[axis];
         if (i > 0) {
-            vj_value behind = vj_bound_emit2(b, VJ_OP_le, start, j);
-            vj_value by = vj_bound_emit2(b, VJ_OP_sub, vj_bound_integer(b, room), start);
-            shift = vj_bound_emit(b, VJ_OP_select, (vj_value[]){behind, by, shift}, 3, NULL, 0);
+            vj_value behind = vj_bounds_emit2(b, VJ_OP_le, start, j);
+            vj_value by = vj_bounds_emit2(b, VJ_OP_sub, vj_bounds_integer(b, room), start);
+            shift = vj_bounds_emit(b, VJ_OP_select, (vj_value[]){behind, by, shift}, 3, NULL, 0);
         }
-        room += vj_bound_of(b, dim);
-        start = vj_bound_emit2(b, VJ_OP_add, start, vj_bound_size(b, dim));
+        room += vj_bounds_of(b, dim);
+        start = vj_bounds_emit2(b, VJ_OP_add, start, vj_bounds_size(b, dim));
     }
     vj_attr attr = vj_int(VJ_ATTR_AXIS, axis);
-    return vj_bound_emit(b, VJ_OP_gather, (vj_value[]){all, vj_bound_emit2(b, VJ_OP_add, j, shift)}, 2, &attr, 1);
+    return vj_bounds_emit(b, VJ_OP_gather, (vj_value[]){all, vj_bounds_emit2(b, VJ_OP_add, j, shift)}, 2, &attr, 1);
 }
 
 /* Indices count from the true end and stay inside of the true size. */
 static vj_value gather(vj_bounding *b) {
-    const vj_dim dim = vj_bound_type(b, 0)->dims[vj_attr_int(b->node, VJ_ATTR_AXIS, 0)];
+    const vj_dim dim = vj_bounds_type(b, 0)->dims[vj_attr_int(b->node, VJ_ATTR_AXIS, 0)];
     if (!vj_is_data_dim(dim)) return as_it_is(b);
-    vj_value size = vj_bound_size(b, dim), index = vj_bound_cast(b, vj_bound_arg(b, 1), VJ_I64);
-    vj_value zero = vj_bound_integer(b, 0), last = vj_bound_emit2(b, VJ_OP_sub, size, vj_bound_integer(b, 1));
-    vj_value wrapped = vj_bound_emit2(b, VJ_OP_add, index, size), below = vj_bound_emit2(b, VJ_OP_lt, index, zero);
-    index = vj_bound_emit(b, VJ_OP_select, (vj_value[]){below, wrapped, index}, 3, NULL, 0);
-    index = vj_bound_emit2(b, VJ_OP_max, vj_bound_emit2(b, VJ_OP_min, index, last), zero);
-    return with_operands(b, (vj_value[]){vj_bound_arg(b, 0), index}, 2);
+    vj_value size = vj_bounds_size(b, dim), index = vj_bounds_cast(b, vj_bounds_arg(b, 1), VJ_I64);
+    vj_value zero = vj_bounds_integer(b, 0), last = vj_bounds_emit2(b, VJ_OP_sub, size, vj_bounds_integer(b, 1));
+    vj_value wrapped = vj_bounds_emit2(b, VJ_OP_add, index, size), below = vj_bounds_emit2(b, VJ_OP_lt, index, zero);
+    index = vj_bounds_emit(b, VJ_OP_select, (vj_value[]){below, wrapped, index}, 3, NULL, 0);
+    index = vj_bounds_emit2(b, VJ_OP_max, vj_bounds_emit2(b, VJ_OP_min, index, last), zero);
+    return with_operands(b, (vj_value[]){vj_bounds_arg(b, 0), index}, 2);
 }
 
 static vj_value nonzero(vj_bounding *b) {
-    const vj_type *x = vj_bound_type(b, 0);
-    vj_value y = vj_bound_arg(b, 0);
+    const vj_type *x = vj_bounds_type(b, 0);
+    vj_value y = vj_bounds_arg(b, 0);
     if (data_axes(x)) y = zero_outside(b, 0, all_axes);
     return with_operands(b, &y, 1);
 }
 
 static vj_value unique(vj_bounding *b) {
-    const vj_type *x = vj_bound_type(b, 0);
+    const vj_type *x = vj_bounds_type(b, 0);
     if (vj_is_data_dim(x->dims[1]))
-        return vj_bound_fail(b, "compares rows of a length that the data decides, which is not supported");
-    vj_value args[2] = {vj_bound_arg(b, 0), vj_bound_arg(b, 1)};
-    if (vj_is_data_dim(x->dims[0])) args[1] = vj_bound_size(b, x->dims[0]);
-    return with_operands(b, args, args[1] < 0 ? 1 : 2);
+        return vj_bounds_fail(b, "compares rows of a length that the data decides, which is not supported");
+    vj_value args[2] = {vj_bounds_arg(b, 0), vj_bounds_arg(b, 1)};
+    if (args[1] < 0) args[1] = vj_bounds_size(b, x->dims[0]);
+    return with_operands(b, args, 2);
 }
 
 static vj_value nms(vj_bounding *b) {
-    const vj_type *scores = vj_bound_type(b, 1);
+    const vj_type *scores = vj_bounds_type(b, 1);
     if (vj_is_data_dim(scores->dims[0]) || vj_is_data_dim(scores->dims[1]))
-        return vj_bound_fail(b, "has a number of batches or classes that the data decides, which is not supported");
+        return vj_bounds_fail(b, "has a number of batches or classes that the data decides, which is not supported");
     vj_value args[6];
     for (int32_t i = 0; i < 6; i++)
-        args[i] = vj_bound_arg(b, i);
-    if (vj_is_data_dim(scores->dims[2])) args[5] = vj_bound_size(b, scores->dims[2]);
+        args[i] = vj_bounds_arg(b, i);
+    if (args[5] < 0) args[5] = vj_bounds_size(b, scores->dims[2]);
     return with_operands(b, args, 6);
 }
 
 static bool meets_data_dims(const vj_bounding *b) {
     for (int32_t i = 0; i < b->node->arg_count; i++)
-        if (b->node->args[i] >= 0 && data_axes(vj_bound_type(b, i))) return true;
+        if (b->node->args[i] >= 0 && data_axes(vj_bounds_type(b, i))) return true;
     for (int32_t i = 0; i < b->node->result_count; i++)
         if (data_axes(vj_type_at(b->f, b->node->first_result + i))) return true;
     return false;
@@ -303,10 +304,10 @@ static const struct {
     {VJ_OP_nms, nms},
 };
 
-vj_value vj_bound_node(vj_bounding *b) {
+vj_value vj_bounds_node(vj_bounding *b) {
     if (!meets_data_dims(b)) return as_it_is(b);
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
         if (rules[i].op == b->node->op) return rules[i].bound(b);
     if (vj_op_table(b->node->op)->flags & VJ_FLAG_ELEMENTWISE) return as_it_is(b);
-    return vj_bound_fail(b, "meets a size that the data decides, which is not supported");
+    return vj_bounds_fail(b, "meets a size that the data decides, which is not supported");
 }

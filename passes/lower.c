@@ -161,6 +161,16 @@ static bool lower_node(vj_lowering *l, const vj_node *node) {
         return vj_lower_pad(l, node);
     case VJ_OP_topk:
         return vj_lower_topk(l, node);
+    case VJ_OP_nonzero:
+        return vj_lower_nonzero(l, node);
+    case VJ_OP_unique:
+        return vj_lower_unique(l, node);
+    case VJ_OP_nms:
+        return vj_lower_nms(l, node);
+    case VJ_OP_pack:
+        return vj_lower_pack(l, node);
+    case VJ_OP_unpack:
+        return vj_lower_unpack(l, node);
     case VJ_OP_gather:
     case VJ_OP_gather_elements:
         return vj_is_view_op(l->f, node) || vj_lower_gather(l, node);

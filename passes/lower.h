@@ -173,6 +173,11 @@ bool vj_lower_elementwise_alone(vj_lowering *l, const vj_node *node) VJ_MUST_USE
 bool vj_lower_concat(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
 bool vj_lower_pad(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
 bool vj_lower_topk(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
+bool vj_lower_nonzero(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
+bool vj_lower_unique(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
+bool vj_lower_nms(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
+bool vj_lower_pack(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
+bool vj_lower_unpack(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
 bool vj_lower_gather(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
 bool vj_lower_copy(vj_lowering *l, const vj_view *from, const vj_view *to, vj_dtype dtype, const char *name,
                    const vj_origin *origin) VJ_MUST_USE;

@@ -316,6 +316,29 @@ static const example examples[] = {
      "  %7 = gather_elements %x, %6 axis=1 : f32[N,9,4]\n"
      "  return %1, %2, %7\n"
      "}\n"},
+    {"sizes that the data decides, at their bounds", -1,
+     "func @m(%x: f32[3,5], %i: i64[], %r: i64[7,2]) -> i64[2,15], i64[], i64[7], i64[7], i64[7], f32[15], f32[3,5] {\n"
+     "  @z = const [0] : f32[]\n"
+     "  %b = lt %x, @z : bool[3,5]\n"
+     "  %p, %n = nonzero %b size=15 : i64[2,15], i64[]\n"
+     "  @five = const [5] : i64[]\n"
+     "  %1, %2, %3, %4 = unique %r, @five size=7 sorted=1 : i64[7], i64[7], i64[7], i64[]\n"
+     "  @d = const [2,3] : i64[2]\n"
+     "  %5 = pack %x, @d : f32[15]\n"
+     "  %6 = unpack %5, @d dims=[3,5] : f32[3,5]\n"
+     "  return %p, %n, %1, %2, %3, %5, %6\n"
+     "}\n"},
+    {"suppression of boxes", -1,
+     "func @m(%x: f32[2,9,4], %s: f32[2,3,9]) -> i64[54,3], i64[], i64[12,3] {\n"
+     "  @z = const [0] : f32[]\n"
+     "  @t = const [0.1] : f32[]\n"
+     "  @m = const [100] : i64[]\n"
+     "  @two = const [2] : i64[]\n"
+     "  @nine = const [9] : i64[]\n"
+     "  %1, %2 = nms %x, %s, @m, @t, _, @nine size=54 center=0 : i64[54,3], i64[]\n"
+     "  %3, %4 = nms %x, %s, @two, @t, @z, @nine size=12 center=1 : i64[12,3], i64[]\n"
+     "  return %1, %2, %3\n"
+     "}\n"},
     {"pooling", -1,
      "func @m(%x: f32[N,3,7,7]) -> f32[N,3,3,3], f32[N,3,4,4] {\n"
      "  %1 = pool %x kind=mean kernel=[3,3] stride=[2,2] dilation=[1,1] low=[0,0] high=[0,0] : f32[N,3,3,3]\n"
