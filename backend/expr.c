@@ -61,11 +61,22 @@ static LLVMValueRef add_product(const vj_gen *g, LLVMValueRef sum, LLVMValueRef 
     return LLVMBuildNSWAdd(g->b, sum, product, "");
 }
 
-LLVMValueRef vj_emit_offset(vj_gen *g, const vj_access *access, const vj_point *point) {
+/* first + the sum of factor * (index + shift) over the axes. */
+static LLVMValueRef affine(vj_gen *g, int64_t first, const int64_t *factor, const vj_point *point) {
     LLVMValueRef sum = vj_i64(g, 0);
-    for (int32_t axis = 0; axis < g->k->rank; axis++)
-        sum = add_product(g, sum, point->index[axis], access->stride[axis]);
-    return sum;
+    for (int32_t axis = 0; axis < g->k->rank; axis++) {
+        LLVMValueRef index = point->index[axis];
+        first += point->shift[axis] * factor[axis];
+        if (index && LLVMIsAConstantInt(index))
+            first += LLVMConstIntGetSExtValue(index) * factor[axis];
+        else
+            sum = add_product(g, sum, index, factor[axis]);
+    }
+    return first == 0 ? sum : LLVMBuildNSWAdd(g->b, sum, vj_i64(g, first), "");
+}
+
+LLVMValueRef vj_emit_offset(vj_gen *g, const vj_access *access, const vj_point *point) {
+    return affine(g, 0, access->stride, point);
 }
 
 /* Loads */
@@ -143,9 +154,8 @@ static place place_of(vj_gen *g, const vj_access *access, const indices *indexed
     for (int32_t t = 0; t < access->term_count; t++) {
         const vj_term *term = &access->terms[t];
         LLVMValueRef extent = vj_i64(g, term->extent);
-        LLVMValueRef i = vj_i64(g, term->constant + (axis >= 0 ? lane * term->coef[axis] : 0));
-        for (int32_t a = 0; a < g->k->rank; a++)
-            i = add_product(g, i, point->index[a], term->coef[a]);
+        const int64_t first = term->constant + (axis >= 0 ? lane * term->coef[axis] : 0);
+        LLVMValueRef i = affine(g, first, term->coef, point);
         if (term->kind == VJ_TERM_INDEX) {
             i = lane_of(g, indexed->at[t], lane);
         } else if (term->kind == VJ_TERM_MOD) {
@@ -516,7 +526,9 @@ static LLVMValueRef entry(vj_gen *g, const vj_expr *e, const LLVMValueRef *value
     case VJ_X_STAGE:
         return for_lanes(g, point->stage[e->index], lanes);
     case VJ_X_AXIS: {
-        LLVMValueRef first = vj_splat(g, point->index[e->index], lanes);
+        LLVMValueRef at = point->index[e->index];
+        if (point->shift[e->index]) at = LLVMBuildNSWAdd(g->b, at, vj_i64(g, point->shift[e->index]), "");
+        LLVMValueRef first = vj_splat(g, at, lanes);
         const bool moves = lanes > 1 && e->index == point->vector_axis;
         return moves ? LLVMBuildAdd(g->b, first, steps(g, lanes, 1), "") : first;
     }

@@ -89,16 +89,17 @@ typedef struct vj_point {
     int32_t lanes;                   /* 1: scalars */
     int32_t vector_axis;             /* lanes run along this axis; -1 with lanes 1 */
     LLVMValueRef index[VJ_MAX_AXES]; /* i64 counters; of lane 0 for the vector axis; NULL where no access needs it */
-    LLVMValueRef mask;               /* <lanes x i1>: the lanes that exist; NULL: all. Others are never touched. */
-    LLVMValueRef acc;                /* VJ_X_ACC */
-    const LLVMValueRef *stage;       /* VJ_X_STAGE */
+    int64_t shift[VJ_MAX_AXES]; /* to be added to the counters: of neighbours, whose addresses differ by a constant */
+    LLVMValueRef mask;          /* <lanes x i1>: the lanes that exist; NULL: all. Others are never touched. */
+    LLVMValueRef acc;           /* VJ_X_ACC */
+    const LLVMValueRef *stage;  /* VJ_X_STAGE */
 } vj_point;
 LLVMValueRef vj_emit_expr(vj_gen *g, int32_t expr, const vj_point *point);
 /* Loads through access i: a vector load where the vector axis has stride 1, a splat where 0, element by element else;
  * terms are obeyed. Booleans are bytes in memory and i1 in registers. */
 LLVMValueRef vj_emit_load(vj_gen *g, int32_t access, const vj_point *point);
 void vj_emit_store(vj_gen *g, int32_t access, const vj_point *point, LLVMValueRef value);
-/* Sum of stride * index over the axes, i64 elements. */
+/* Sum of stride * (index + shift) over the axes, i64 elements; what is constant is added last. */
 LLVMValueRef vj_emit_offset(vj_gen *g, const vj_access *access, const vj_point *point);
 
 /* lanes.c */

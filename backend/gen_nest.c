@@ -20,7 +20,10 @@ typedef struct nest {
     int32_t vector_axis; /* -1: scalar code */
     bool vector_is_row;
     int32_t lanes;
-    int64_t vectors, tail; /* along the vector axis: full ones, and the lanes of the last */
+    int64_t vectors, tail;     /* along the vector axis: full ones, and the lanes of the last */
+    bool short_row;            /* a window: its points are written out */
+    int32_t block_axis, block; /* neighbours that are computed together, see schedule.h */
+    int32_t partials;
 } nest;
 
 /* One pass over the row: of a stage, or (stage < 0) of the results that move with the row. */
@@ -113,6 +116,12 @@ static void leaf(const nest *n, pass *p, const vj_point *point, int32_t slot) {
         leaf_results(n, p, point);
         return;
     }
+    const vj_expr *e = &n->k->expr[n->k->stage[p->stage].expr];
+    if (p->kind == VJ_REDUCE_SUM && e->op == VJ_X_MUL && vj_dtype_is_float(p->dtype) && !n->vector_is_row) {
+        LLVMValueRef a = vj_emit_expr(g, e->arg[0], point), b = vj_emit_expr(g, e->arg[1], point);
+        p->acc[slot] = vj_fma(g, a, b, p->acc[slot]);
+        return;
+    }
     LLVMValueRef value = vj_emit_expr(g, n->k->stage[p->stage].expr, point);
     if (point->lanes < n->lanes) {
         p->acc[PARTIALS] = combine(g, p, p->acc[PARTIALS], across(g, p, value));
@@ -156,8 +165,9 @@ static void emit_row(const nest *n, pass *p, vj_point *point, int32_t axis, int3
     }
     const bool along = axis == n->vector_axis;
     const int64_t step = along ? n->lanes : 1, trips = along ? n->vectors : k->extent[axis];
+    const bool written_out = n->short_row && p->stage >= 0;
     const int32_t unroll = p->stage >= 0 && axis == k->rank - 1 && trips >= 2 * PARTIALS ? PARTIALS : 1;
-    const int64_t looped = trips / unroll > 1 ? trips / unroll * unroll : 0;
+    const int64_t looped = !written_out && trips / unroll > 1 ? trips / unroll * unroll : 0;
     const int32_t carried = p->stage >= 0 ? PARTIALS + 1 : 0;
     vj_point at = *point;
     if (looped) {
@@ -173,7 +183,8 @@ static void emit_row(const nest *n, pass *p, vj_point *point, int32_t axis, int3
     }
     for (int64_t i = looped; i < trips; i++) {
         at.index[axis] = vj_i64(g, i * step);
-        emit_row(n, p, &at, axis + 1, unroll > 1 ? (int32_t)(i - looped) : slot);
+        const int64_t next = written_out ? slot * trips + i : unroll > 1 ? i - looped : slot;
+        emit_row(n, p, &at, axis + 1, (int32_t)(next % n->partials));
     }
     if (along && n->tail) emit_tail(n, p, point, axis, slot);
 }
@@ -185,8 +196,10 @@ static LLVMValueRef emit_stage(const nest *n, int32_t stage, vj_point *point) {
         p.acc[i] = identity(g, p.dtype, p.kind, n->lanes);
     p.acc[PARTIALS] = identity(g, p.dtype, p.kind, 1);
     emit_row(n, &p, point, n->outer_axes, 0);
-    LLVMValueRef left = combine(g, &p, p.acc[0], p.acc[1]), right = combine(g, &p, p.acc[2], p.acc[3]);
-    LLVMValueRef all = combine(g, &p, left, right);
+    for (int32_t half = n->partials / 2; half; half /= 2)
+        for (int32_t i = 0; i < half; i++)
+            p.acc[i] = combine(g, &p, p.acc[2 * i], p.acc[2 * i + 1]);
+    LLVMValueRef all = p.acc[0];
     if (!n->vector_is_row) return all;
     all = across(g, &p, all);
     return n->tail ? combine(g, &p, all, p.acc[PARTIALS]) : all;
@@ -201,8 +214,8 @@ static bool moves_with_row(const nest *n, const vj_out *out) {
     return false;
 }
 
-/* All of a group: `outer` has the outer indices. */
-static void emit_group(const nest *n, const vj_point *outer) {
+/* All of one point, or of one vector of points: `outer` has the outer indices. */
+static void emit_points(const nest *n, const vj_point *outer) {
     vj_gen *g = n->g;
     const vj_kernel *k = n->k;
     vj_point at = *outer, *point = &at;
@@ -232,6 +245,37 @@ static void emit_group(const nest *n, const vj_point *outer) {
     if (any) emit_row(n, &p, point, n->outer_axes, 0);
     for (int32_t o = 0; o < k->out_count; o++)
         if (!in_row[o]) vj_emit_store(g, k->out[o].access, &single, once[o]);
+}
+
+/* The same of `block` neighbours, whose results do not move with the row: all sums before any is stored, so that what
+ * they share is loaded once. */
+static void emit_block(const nest *n, const vj_point *first) {
+    vj_gen *g = n->g;
+    const vj_kernel *k = n->k;
+    LLVMValueRef stage[VJ_MAX_BLOCK][VJ_MAX_STAGES], value[VJ_MAX_BLOCK][VJ_MAX_OUTS];
+    vj_point at[VJ_MAX_BLOCK];
+    for (int32_t i = 0; i < n->block; i++) {
+        at[i] = *first;
+        at[i].shift[n->block_axis] = i;
+        at[i].stage = stage[i];
+        for (int32_t axis = n->outer_axes; axis < k->rank; axis++)
+            at[i].index[axis] = vj_i64(g, 0);
+        for (int32_t s = 0; s < k->stage_count; s++)
+            stage[i][s] = emit_stage(n, s, &at[i]);
+    }
+    for (int32_t i = 0; i < n->block; i++)
+        for (int32_t o = 0; o < k->out_count; o++)
+            value[i][o] = vj_emit_expr(g, k->out[o].expr, &at[i]);
+    for (int32_t i = 0; i < n->block; i++)
+        for (int32_t o = 0; o < k->out_count; o++)
+            vj_emit_store(g, k->out[o].access, &at[i], value[i][o]);
+}
+
+static void emit_group(const nest *n, const vj_point *outer) {
+    if (n->block > 1)
+        emit_block(n, outer);
+    else
+        emit_points(n, outer);
 }
 
 /* The group's lanes along an outer axis: its last one is not full. */
@@ -284,8 +328,9 @@ static void emit_outer_vector(const nest *n, vj_point *point, LLVMValueRef chunk
     LLVMPositionBuilderAtEnd(g->b, next);
 }
 
-/* How many steps an outer axis has: vectors where lanes run along it. */
+/* How many steps an outer axis has: vectors where lanes run along it, blocks where neighbours go together. */
 static int64_t outer_steps(const nest *n, int32_t axis) {
+    if (n->block > 1 && axis == n->block_axis) return n->k->extent[axis] / n->block;
     return axis == n->vector_axis ? n->vectors + (n->tail != 0) : n->k->extent[axis];
 }
 
@@ -303,6 +348,7 @@ static void emit_groups(const nest *n, LLVMValueRef first, LLVMValueRef last) {
     vj_point point = {.lanes = 1, .vector_axis = -1};
     memcpy(point.index, loop.carried, (size_t)n->outer_axes * sizeof *point.index);
     memcpy(digit, loop.carried, (size_t)n->outer_axes * sizeof *digit);
+    if (n->block > 1) point.index[n->block_axis] = LLVMBuildNSWMul(g->b, digit[n->block_axis], vj_i64(g, n->block), "");
     if (n->vector_axis >= 0 && !n->vector_is_row)
         emit_outer_vector(n, &point, digit[n->vector_axis]);
     else
@@ -317,6 +363,20 @@ static void emit_groups(const nest *n, LLVMValueRef first, LLVMValueRef last) {
     vj_loop_end(g, &loop, next);
 }
 
+/* Schedules of a block whose results would move with the row are not carried out. */
+static void choose_block(nest *n) {
+    const vj_nest_schedule *s = n->k->schedule ? &n->k->schedule->nest : NULL;
+    n->block = 1;
+    n->block_axis = -1;
+    n->partials = PARTIALS;
+    if (!s || s->block < 2 || s->block > VJ_MAX_BLOCK || !n->short_row) return;
+    for (int32_t o = 0; o < n->k->out_count; o++)
+        if (moves_with_row(n, &n->k->out[o])) return;
+    n->block = s->block;
+    n->block_axis = s->block_axis;
+    n->partials = n->block >= PARTIALS ? 1 : PARTIALS / 2;
+}
+
 void vj_gen_nest(vj_gen *g) {
     const vj_kernel *k = g->k;
     nest n = {.g = g, .k = k, .outer_axes = k->rank - k->row_axes, .vector_axis = -1, .lanes = 1};
@@ -329,6 +389,8 @@ void vj_gen_nest(vj_gen *g) {
         n.vectors = k->extent[n.vector_axis] / n.lanes;
         n.tail = k->extent[n.vector_axis] % n.lanes;
     }
+    n.short_row = !n.vector_is_row && vj_extent_product(k, n.outer_axes, k->row_axes) <= VJ_SHORT_ROW;
+    choose_block(&n);
     int64_t groups = 1;
     for (int32_t axis = 0; axis < n.outer_axes; axis++)
         groups *= outer_steps(&n, axis);

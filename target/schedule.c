@@ -229,41 +229,108 @@ static void schedule_attention(const vj_target *target, vj_kernel *k, vj_attenti
     k->unit_cost = total / (double)k->units;
 }
 
-/* How well lanes along `axis` read and write: adjacent elements are best, one element for all lanes costs nothing,
- * anything else is element by element. */
-static int64_t axis_score(const vj_kernel *k, int32_t axis) {
-    int64_t score = 0;
-    for (int32_t i = 0; i < k->access_count; i++) {
-        const vj_access *access = &k->access[i];
-        bool scattered = access->stride[axis] != 0 && access->stride[axis] != 1;
-        for (int32_t t = 0; t < access->term_count; t++)
-            scattered |= vj_term_moves(k, &access->terms[t], axis);
-        score += scattered ? -4 : access->stride[axis] == 1 ? 4 : 1;
+/* Nests. What a point costs, in instructions, decides along which axis lanes run. */
+
+/* Of a vector that reads or writes element by element, an element: the access and putting it into its lane. */
+#define SCATTERED 1.5
+/* Of a reduction over lanes, by halves, for a step. */
+#define STEP_ACROSS 3.0
+
+static double access_cycles(const vj_target *target, const vj_kernel *k, const vj_access *access, int32_t axis,
+                            int32_t lanes) {
+    int64_t stride = access->stride[axis];
+    bool guarded = false, scattered = false;
+    for (int32_t t = 0; t < access->term_count; t++) {
+        const vj_term *term = &access->terms[t];
+        if (!vj_term_moves(k, term, axis)) continue;
+        if (term->kind == VJ_TERM_GUARD) {
+            guarded = true;
+            stride += term->stride * term->coef[axis];
+        } else {
+            scattered = true;
+        }
     }
-    return score;
+    scattered |= stride != 0 && stride != 1;
+    if (scattered || (guarded && (stride != 1 || !target->masked_stores))) return (guarded ? 2 : 1) * SCATTERED * lanes;
+    return guarded ? 2 : stride == 1 ? 1 : 0.5;
+}
+
+static double op_cycles(const vj_kernel *k) {
+    double cycles = 0;
+    for (int32_t i = 0; i < k->expr_count; i++)
+        cycles += entry_cycles(&k->expr[i]);
+    for (int32_t i = 0; i < k->stage_count; i++) /* extremes look for NaN */
+        cycles += k->stage[i].reduce == VJ_REDUCE_MAX || k->stage[i].reduce == VJ_REDUCE_MIN ? 3 : 1;
+    return cycles;
+}
+
+/* Of a point, with lanes along the axis. */
+static double lanes_cycles(const vj_target *target, const vj_kernel *k, int32_t axis) {
+    const int64_t extent = k->extent[axis];
+    int32_t lanes = target->vector_bytes / 4, steps = 0;
+    while (lanes / 2 >= extent)
+        lanes /= 2;
+    double vector = op_cycles(k);
+    for (int32_t i = 0; i < k->access_count; i++)
+        vector += access_cycles(target, k, &k->access[i], axis, lanes);
+    const double cycles = vector * (double)vj_ceil_div(extent, lanes) / (double)extent;
+    if (axis < k->rank - k->row_axes) return cycles;
+    for (int32_t left = lanes; left > 1; left /= 2)
+        steps++;
+    return cycles +
+           k->stage_count * steps * STEP_ACROSS / (double)vj_extent_product(k, k->rank - k->row_axes, k->row_axes);
+}
+
+static double scalar_cycles(const vj_kernel *k) {
+    double cycles = op_cycles(k);
+    for (int32_t i = 0; i < k->access_count; i++)
+        cycles += 1 + k->access[i].term_count;
+    return cycles;
+}
+
+/* Windows: neighbours along an outer axis share what does not move with it (the filter), and what their windows have in
+ * common. As many as divide the axis: sums, and a vector or two of operands, stay in registers. */
+static void choose_block(const vj_target *target, const vj_kernel *k, vj_nest_schedule *s) {
+    static const int32_t sizes[] = {4, 7, 6, 5, 3, 2};
+    const int32_t outer_axes = k->rank - k->row_axes;
+    const int64_t row = vj_extent_product(k, outer_axes, k->row_axes);
+    s->block = 1;
+    s->block_axis = -1;
+    if (k->stage_count != 1 || row < 2 || row > VJ_SHORT_ROW || s->vector_is_row) return;
+    int32_t axis = outer_axes - 1;
+    while (axis >= 0 && (axis == s->vector_axis || k->extent[axis] == 1))
+        axis--;
+    bool shares = false;
+    for (int32_t i = 0; axis >= 0 && i < k->access_count; i++) {
+        bool in_window = false;
+        for (int32_t r = outer_axes; r < k->rank; r++)
+            in_window |= k->access[i].stride[r] != 0;
+        shares |= in_window && k->access[i].stride[axis] == 0 && k->access[i].term_count == 0;
+    }
+    for (size_t i = 0; shares && i < sizeof sizes / sizeof *sizes; i++)
+        if (k->extent[axis] % sizes[i] == 0 && sizes[i] * 2 <= target->registers) {
+            s->block = sizes[i];
+            s->block_axis = axis;
+            return;
+        }
 }
 
 static void schedule_nest(const vj_target *target, vj_kernel *k, vj_nest_schedule *s) {
     const int32_t lanes = target->vector_bytes / 4, outer_axes = k->rank - k->row_axes;
-    int64_t best = 0;
+    double best = scalar_cycles(k);
     s->vector_axis = -1;
     for (int32_t axis = k->rank - 1; axis >= 0; axis--) {
         if (k->extent[axis] < 2) continue;
-        /* A short axis leaves lanes empty. */
-        int64_t score = axis_score(k, axis);
-        if (score > 0) score = score * vj_min64(k->extent[axis], lanes) / lanes;
-        if (score > best) {
-            best = score;
+        const double cycles = lanes_cycles(target, k, axis);
+        if (cycles < best) {
+            best = cycles;
             s->vector_axis = axis;
         }
     }
     s->vector_is_row = s->vector_axis >= outer_axes;
+    choose_block(target, k, s);
     const int64_t outer = vj_extent_product(k, 0, outer_axes), row = vj_extent_product(k, outer_axes, k->row_axes);
-    double point = 2;
-    for (int32_t i = 0; i < k->expr_count; i++)
-        point += entry_cycles(&k->expr[i]);
-    if (s->vector_axis >= 0) point /= lanes;
-    const double total = (double)outer * (double)row * point;
+    const double total = (double)outer * (double)row * best;
     const int64_t points = vj_ceil_div(outer, wanted_units(total));
     /* Lanes along an outer axis: units begin at whole vectors. */
     const bool whole = s->vector_axis >= 0 && !s->vector_is_row;
@@ -315,6 +382,8 @@ char *vj_schedule_text(vj_arena *arena, const vj_kernel *k) {
     case VJ_KERNEL_NEST:
         vj_text_add(&text, "lanes along axis %d%s, units of %lld points", (int)s->nest.vector_axis,
                     s->nest.vector_is_row ? " (row)" : "", (long long)s->nest.unit_points);
+        if (s->nest.block > 1)
+            vj_text_add(&text, ", %d neighbours along axis %d", (int)s->nest.block, (int)s->nest.block_axis);
         break;
     case VJ_KERNEL_CALL:
         vj_text_add(&text, "call");

@@ -35,10 +35,15 @@ typedef struct vj_attention_schedule {
     int32_t units_per_head; /* query blocks are dealt to so many units of each head */
 } vj_attention_schedule;
 
+/* Rows of at most so many points (a window of 7 x 7) are written out. */
+#define VJ_SHORT_ROW 50
+#define VJ_MAX_BLOCK 8
 typedef struct vj_nest_schedule {
     int32_t vector_axis; /* the axis that lanes run along; -1: scalar code */
     bool vector_is_row;  /* it is a row axis: reductions end with a horizontal step */
     int64_t unit_points; /* outer points a unit */
+    int32_t block;       /* windows: so many neighbours along block_axis are computed together; else 1 */
+    int32_t block_axis;  /* outer; -1: none */
 } vj_nest_schedule;
 
 struct vj_schedule {

@@ -171,6 +171,21 @@ static vj_program *min_columns(vj_arena *a, const int64_t *e) {
     return p;
 }
 
+/* y[i, j, l] = the sum over r < 3 of x[i, j + r, l] * w[r, l], plus j: neighbours along j share w and what their windows have
+ * in common. w stands at the start of x. */
+static vj_program *windows(vj_arena *a, const int64_t *e) {
+    const int64_t line = (e[1] + 2) * e[2];
+    vj_program *p = program_of(a, VJ_F32, e[0] * line, VJ_F32, e[0] * e[1] * e[2]);
+    vj_kernel *k = kernel_of(p, 4, 1, (const int64_t[]){e[0], e[1], e[2], 3});
+    const int32_t x = vj_x_load(a, k, VJ_F32, ACCESS(k, 0, line, e[2], 1, e[2]));
+    const int32_t w = vj_x_load(a, k, VJ_F32, ACCESS(k, 0, 0, 0, 1, e[2]));
+    k->stage[k->stage_count++] = (vj_stage){VJ_REDUCE_SUM, vj_x(a, k, VJ_X_MUL, VJ_F32, x, w, -1)};
+    const int32_t sum = vj_x(a, k, VJ_X_STAGE, VJ_F32, 0, -1, -1);
+    const int32_t j = vj_x(a, k, VJ_X_CAST, VJ_F32, vj_x(a, k, VJ_X_AXIS, VJ_I64, 1, -1, -1), -1, -1);
+    add_out(k, ACCESS(k, 1, e[1] * e[2], e[2], 1), vj_x(a, k, VJ_X_ADD, VJ_F32, sum, j, -1));
+    return p;
+}
+
 /* integers: (x / 3) * 5 + x mod 7, where x is not 0; wraps */
 static vj_program *whole(vj_arena *a, const int64_t *e, vj_dtype dtype) {
     vj_program *p = program_of(a, dtype, e[0] * e[1] * e[2], dtype, e[0] * e[1] * e[2]);
@@ -251,6 +266,7 @@ static const kind kinds[] = {{"softmax_middle", softmax_middle, 1e-6},
                              {"indexed_elements", indexed_elements, 1e-6},
                              {"indexed_sums", indexed_sums, 2e-5},
                              {"sum_rows", sum_rows, 2e-5},
+                             {"windows", windows, 1e-5},
                              {"min_columns", min_columns, 0},
                              {"whole_i64", whole_i64, 0},
                              {"whole_i32", whole_i32, 0},

@@ -142,6 +142,35 @@ static void nests_run_along_adjacent_elements(void **state) {
     vj_arena_free(arena);
 }
 
+/* A filter of 3 x 3 for each of 96 channels over 14 x 14 places that stand channels last, and 3 x 3 maxima in rows of
+ * pixels with stride 2: lanes along the channels, and along the places. */
+static void windows_share_their_filter(void **state) {
+    (void)state;
+    vj_arena *arena = vj_arena_new();
+    vj_program *p = vj_program_new(arena, NULL);
+    vj_kernel *k = vj_add_kernel(p, VJ_KERNEL_NEST, "windows");
+    k->rank = 5;
+    k->row_axes = 2;
+    memcpy(k->extent, (const int64_t[]){14, 14, 96, 3, 3}, 5 * sizeof *k->extent);
+    const int32_t x = vj_add_buffer(p, VJ_BUFFER_ARENA, VJ_F32, 16 * 16 * 96, "x");
+    const int32_t w = vj_add_buffer(p, VJ_BUFFER_ARENA, VJ_F32, 9 * 96, "w");
+    vj_add_access(k, &(vj_access){.buffer = x, .stride = {16 * 96, 96, 1, 16 * 96, 96}});
+    vj_add_access(k, &(vj_access){.buffer = w, .stride = {0, 0, 1, 288, 96}});
+    k->stage_count = 1;
+    vj_schedule_kernel(arena, vj_target_by_name("x86-64-v3"), p, k);
+    assert_int_equal(k->schedule->nest.vector_axis, 2);
+    assert_int_equal(k->schedule->nest.block_axis, 1);
+    assert_int_equal(k->schedule->nest.block, 7);
+    k->access_count = 1;
+    k->access[0] = (vj_access){.buffer = x, .stride = {1024, 64, 2, 32, 1}};
+    k->stage[0].reduce = VJ_REDUCE_MAX;
+    memcpy(k->extent, (const int64_t[]){24, 15, 16, 3, 3}, 5 * sizeof *k->extent);
+    vj_schedule_kernel(arena, vj_target_by_name("x86-64-v3"), p, k);
+    assert_int_equal(k->schedule->nest.vector_axis, 2);
+    assert_int_equal(k->schedule->nest.block, 1);
+    vj_arena_free(arena);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mixes_cover_the_rows),
@@ -150,6 +179,7 @@ int main(void) {
         cmocka_unit_test(units_fit_the_work),
         cmocka_unit_test(attention_blocks_fit_the_stack),
         cmocka_unit_test(nests_run_along_adjacent_elements),
+        cmocka_unit_test(windows_share_their_filter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
