@@ -17,14 +17,12 @@ LLVMTypeRef vj_llvm_type(const vj_gen *g, vj_dtype dtype) {
         return g->f32;
     case VJ_F64:
         return g->f64;
-    case VJ_F16:
-        return LLVMHalfTypeInContext(g->context);
-    case VJ_BF16:
-        return LLVMBFloatTypeInContext(g->context);
     case VJ_BOOL:
     case VJ_I8:
     case VJ_U8:
         return g->i8;
+    case VJ_F16: /* half.c */
+    case VJ_BF16:
     case VJ_I16:
     case VJ_U16:
         return LLVMInt16TypeInContext(g->context);

@@ -179,10 +179,9 @@ static place place_of(vj_gen *g, const vj_access *access, const indices *indexed
  */
 static LLVMValueRef outside(const vj_gen *g, vj_dtype dtype, double value, int32_t lanes) {
     LLVMTypeRef element = vj_llvm_type(g, dtype);
-    LLVMValueRef one = is_float(dtype) ? LLVMConstReal(element, value)
-                       : LLVMGetTypeKind(element) == LLVMIntegerTypeKind
-                           ? LLVMConstInt(element, (unsigned long long)(int64_t)value, true)
-                           : LLVMConstReal(element, value);
+    LLVMValueRef one = is_float(dtype)     ? LLVMConstReal(element, value)
+                       : vj_is_half(dtype) ? vj_half_constant(g, dtype, value)
+                                           : LLVMConstInt(element, (unsigned long long)(int64_t)value, true);
     LLVMValueRef all[64];
     for (int32_t i = 0; i < lanes; i++)
         all[i] = one;
@@ -323,11 +322,11 @@ static LLVMValueRef sign_of(vj_gen *g, LLVMValueRef x, vj_dtype dtype) {
     return LLVMBuildSelect(g->b, up, one, down, "");
 }
 
-static LLVMValueRef cast(vj_gen *g, const vj_expr *e, vj_dtype from, LLVMValueRef x, int32_t lanes) {
-    const vj_dtype to = e->dtype;
-    LLVMTypeRef type = vj_vector_type(g, to, lanes), types[2] = {type, LLVMTypeOf(x)};
+static LLVMValueRef cast(vj_gen *g, vj_dtype from, vj_dtype to, LLVMValueRef x, int32_t lanes) {
     if (from == to) return x;
-    if (from == VJ_F16 || from == VJ_BF16 || to == VJ_F16 || to == VJ_BF16) return refuse(g, e, lanes);
+    if (vj_is_half(from)) return cast(g, VJ_F32, to, vj_from_half(g, from, x, lanes), lanes);
+    if (vj_is_half(to)) return vj_to_half(g, to, cast(g, from, VJ_F32, x, lanes), lanes);
+    LLVMTypeRef type = vj_vector_type(g, to, lanes), types[2] = {type, LLVMTypeOf(x)};
     if (is_float(from)) {
         if (to == VJ_BOOL) return LLVMBuildFCmp(g->b, LLVMRealUNE, x, number(g, x, 0), "");
         if (is_float(to)) return to == VJ_F64 ? LLVMBuildFPExt(g->b, x, type, "") : LLVMBuildFPTrunc(g->b, x, type, "");
@@ -500,7 +499,9 @@ static LLVMValueRef binary(vj_gen *g, const vj_expr *e, vj_dtype of, LLVMValueRe
 static LLVMValueRef constant(vj_gen *g, const vj_expr *e, int32_t lanes) {
     LLVMTypeRef element = e->dtype == VJ_BOOL ? g->i1 : vj_llvm_type(g, e->dtype);
     LLVMValueRef one;
-    if (vj_dtype_is_float(e->dtype))
+    if (vj_is_half(e->dtype))
+        one = vj_half_constant(g, e->dtype, e->imm);
+    else if (is_float(e->dtype))
         one = LLVMConstReal(element, e->imm);
     else if (e->dtype == VJ_BOOL)
         one = LLVMConstInt(element, e->imm != 0, false);
@@ -538,8 +539,8 @@ static LLVMValueRef entry(vj_gen *g, const vj_expr *e, const LLVMValueRef *value
         break;
     }
     const vj_dtype of = g->k->expr[e->arg[0]].dtype;
-    if (e->op == VJ_X_CAST) return cast(g, e, of, value[e->arg[0]], lanes);
-    if (of == VJ_F16 || of == VJ_BF16) return refuse(g, e, lanes);
+    if (e->op == VJ_X_CAST) return cast(g, of, e->dtype, value[e->arg[0]], lanes);
+    if (vj_is_half(of)) return refuse(g, e, lanes); /* the pass widen leaves casts alone */
     if (vj_xop_args(e->op) == 1) return unary(g, e, value[e->arg[0]], lanes);
     return binary(g, e, of, value[e->arg[0]], value[e->arg[1]], lanes);
 }

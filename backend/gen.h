@@ -83,6 +83,12 @@ void vj_store_vector(const vj_gen *g, LLVMValueRef pointer, LLVMValueRef value, 
 void vj_prefetch(const vj_gen *g, LLVMValueRef pointer); /* the line at pointer into the second level; may be nowhere */
 LLVMValueRef vj_reduce_lanes(const vj_gen *g, LLVMValueRef vector, vj_reduce_kind kind); /* fixed order: a tree */
 
+/* half.c: float16 and bfloat16, whose registers hold their bits */
+static inline bool vj_is_half(vj_dtype dtype) { return dtype == VJ_F16 || dtype == VJ_BF16; }
+LLVMValueRef vj_half_constant(const vj_gen *g, vj_dtype dtype, double x);
+LLVMValueRef vj_from_half(const vj_gen *g, vj_dtype dtype, LLVMValueRef x, int32_t lanes); /* to f32 */
+LLVMValueRef vj_to_half(const vj_gen *g, vj_dtype dtype, LLVMValueRef x, int32_t lanes);   /* nearest even */
+
 /* expr.c: scalar expressions at a point of the iteration space, for one element or for `lanes` along one axis */
 
 typedef struct vj_point {

@@ -37,6 +37,11 @@ static const struct {
     [21] = {"uint4", VJ_NO_DTYPE},
     [22] = {"int4", VJ_NO_DTYPE},
     [23] = {"float4e2m1", VJ_NO_DTYPE},
+    [24] = {"float8e8m0", VJ_NO_DTYPE},
+    [25] = {"uint2", VJ_NO_DTYPE},
+    [26] = {"int2", VJ_NO_DTYPE},
+    [27] = {"float6e2m3", VJ_NO_DTYPE},
+    [28] = {"float6e3m2", VJ_NO_DTYPE},
 };
 enum { ONNX_DTYPES = sizeof onnx_dtypes / sizeof onnx_dtypes[0] };
 

@@ -2,6 +2,7 @@
  *
  * pipeline.c       the order of all passes
  * bound*.c         sizes that the data decides become bounds
+ * widen.c          float16 and bfloat16 become float32
  * fold.c           small constant expressions are computed
  * rules.c, rules_parse.c   rewriting by rules that are text: pattern, condition, replacement
  * canonicalise.c   one spelling for each thing
@@ -17,6 +18,7 @@
 #include "passes.h"
 
 vj_status vj_pass_bound(vj_pass_context *c);
+vj_status vj_pass_widen(vj_pass_context *c);
 vj_status vj_pass_fold(vj_pass_context *c);
 vj_status vj_pass_canonicalise(vj_pass_context *c);
 vj_status vj_pass_layernorm(vj_pass_context *c);

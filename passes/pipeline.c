@@ -5,6 +5,7 @@
 
 static const vj_pass passes[] = {
     {"bound", "sizes that the data decides become bounds", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_bound},
+    {"widen", "float16 and bfloat16 are computed in float32", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_widen},
     {"fold", "small constant expressions are computed", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_fold},
     {"canonicalise", "one spelling for each thing", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_canonicalise},
     {"layernorm", "recognises layer normalisation", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_layernorm},

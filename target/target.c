@@ -8,8 +8,8 @@
 #endif
 
 static const vj_target targets[] = {
-#define TARGET(name, triple, cpu, features, bytes, registers, muladd, masked, broadcast, l1, l2, bits)                 \
-    {name, triple, cpu, features, bytes, registers, muladd, masked, broadcast, l1, l2, bits},
+#define TARGET(name, triple, cpu, features, bytes, registers, muladd, masked, broadcast, halves, l1, l2, bits)         \
+    {name, triple, cpu, features, bytes, registers, muladd, masked, broadcast, halves, l1, l2, bits},
 #include "targets.def"
 #undef TARGET
 };

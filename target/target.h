@@ -20,6 +20,7 @@ typedef struct vj_target {
     vj_muladd muladd;
     bool masked_stores;     /* cheap masked loads and stores */
     bool broadcast_operand; /* a multiply-add can take a scalar broadcast from memory */
+    bool half_conversions;  /* float16 to float32 and back by instructions (F16C, NEON) */
     int32_t l1_bytes, l2_bytes;
     uint32_t cpu_feature_bits; /* VJ_CPU_*: what init must find */
 } vj_target;

@@ -1,0 +1,131 @@
+/* halfcheck.c - casts between float32 and the halves, on every target that runs here, in vectors and alone, bit for bit:
+ * all 65,536 halves; of float32 what lies on, beside and halfway between halves, and a million patterns more. The other
+ * targets' code must need no function. The reference is ir/half.h, which rounds a double once. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "harness.h"
+#include "ir/half.h"
+
+enum { HALVES = 1 << 16, FLOATS = 6 * HALVES + (1 << 20) + 5 }; /* an odd number: the last vector is cut */
+
+static float from_half(vj_dtype dtype, uint16_t h) { return dtype == VJ_F16 ? vj_f32_of_f16(h) : vj_f32_of_bf16(h); }
+static uint16_t to_half(vj_dtype dtype, float x) {
+    return dtype == VJ_F16 ? vj_f16_of((double)x) : vj_bf16_of((double)x);
+}
+
+/* out = cast(in), `count` elements `step` apart in the source: a step of 2 makes it read one by one. */
+static vj_program *cast_program(vj_arena *arena, vj_dtype from, vj_dtype to, int64_t count, int64_t step) {
+    const char *a = vj_element_name(from), *b = vj_element_name(to);
+    const char *text =
+        vj_sprintf(arena,
+                   "program casts {\n  %%x: arena %s[%lld]\n  %%y: arena %s[%lld]\n"
+                   "  kernel nest cast {\n    outer i0:%lld\n    row\n    in x0 = %%x[%lld*i0]\n"
+                   "    out %%y[i0] = cast:%s(x0)\n  }\n}\n",
+                   a, (long long)(count * step), b, (long long)count, (long long)count, (long long)step, b);
+    vj_error error = {0};
+    vj_program *p = vj_parse_program(arena, text, &error);
+    if (!p || !vj_verify_program(p, &error)) fail_msg("%s", error.text);
+    return p;
+}
+
+static void run_cast(const vj_target *target, vj_dtype from, vj_dtype to, int64_t count, const void *in, void *out) {
+    const size_t in_bytes = (size_t)(vj_element_bytes(from) * count),
+                 out_bytes = (size_t)(vj_element_bytes(to) * count);
+    vj_arena *arena = vj_arena_new();
+    vj_program *p = cast_program(arena, from, to, count, 1);
+    vj_kernel *k = p->kernels[0];
+    vj_schedule_kernel(arena, target, p, k);
+    guarded source = guarded_new(in_bytes, 1), result = guarded_new(out_bytes, 1);
+    memcpy(source.at, in, in_bytes);
+    code *c = code_make(target, p, k);
+    code_run(c, (void *[]){source.at, result.at}, 0, k->units);
+    memcpy(out, result.at, out_bytes);
+    code_free(c);
+    guarded_free(&source);
+    guarded_free(&result);
+    vj_arena_free(arena);
+}
+
+static void every_half_becomes_its_float(const vj_target *target, vj_dtype dtype) {
+    uint16_t *in = malloc(HALVES * sizeof *in);
+    float *out = malloc(HALVES * sizeof *out);
+    for (int i = 0; i < HALVES; i++)
+        in[i] = (uint16_t)i;
+    run_cast(target, dtype, VJ_F32, HALVES, in, out);
+    for (int i = 0; i < HALVES; i++) {
+        const float want = from_half(dtype, in[i]);
+        if (isnan(want) ? !isnan(out[i]) : vj_bits_of_f32(out[i]) != vj_bits_of_f32(want))
+            fail_msg("%s: %s %04x is %.9g, not %.9g", target->name, vj_element_name(dtype), i, (double)out[i],
+                     (double)want);
+    }
+    free(in);
+    free(out);
+}
+
+/* Around each half: itself, its neighbours in float32, and the middle to the next half with its neighbours. */
+static void fill_floats(vj_dtype dtype, float *x) {
+    int64_t n = 0;
+    for (int i = 0; i < HALVES; i++) {
+        const uint32_t here = vj_bits_of_f32(from_half(dtype, (uint16_t)i));
+        const uint32_t next = vj_bits_of_f32(from_half(dtype, (uint16_t)(i + 1))), middle = here + (next - here) / 2;
+        const uint32_t around[6] = {here, here - 1, here + 1, middle, middle - 1, middle + 1};
+        for (int j = 0; j < 6; j++)
+            x[n++] = vj_f32_of_bits(around[j]);
+    }
+    for (uint32_t u = 12345; n < FLOATS; u += 4093u * 3)
+        x[n++] = vj_f32_of_bits(u);
+}
+
+static void every_float_is_rounded_once(const vj_target *target, vj_dtype dtype) {
+    float *in = malloc(FLOATS * sizeof *in);
+    uint16_t *out = malloc(FLOATS * sizeof *out);
+    fill_floats(dtype, in);
+    run_cast(target, VJ_F32, dtype, FLOATS, in, out);
+    for (int64_t i = 0; i < FLOATS; i++) {
+        const uint16_t want = to_half(dtype, in[i]);
+        if (isnan(in[i]) ? !isnan(from_half(dtype, out[i])) : out[i] != want)
+            fail_msg("%s: %.9g as %s is %04x, not %04x", target->name, (double)in[i], vj_element_name(dtype), out[i],
+                     want);
+    }
+    free(in);
+    free(out);
+}
+
+static void check_target(const vj_target *target, vj_dtype dtype) {
+    if (target_runs_here(target)) {
+        every_half_becomes_its_float(target, dtype);
+        every_float_is_rounded_once(target, dtype);
+        return;
+    }
+    vj_arena *arena = vj_arena_new();
+    for (int64_t step = 1; step < 3; step++) {
+        vj_program *widening = cast_program(arena, dtype, VJ_F32, 1000, step);
+        vj_program *narrowing = cast_program(arena, VJ_F32, dtype, 1000, step);
+        vj_schedule_kernel(arena, target, widening, widening->kernels[0]);
+        vj_schedule_kernel(arena, target, narrowing, narrowing->kernels[0]);
+        code_check(target, widening, widening->kernels[0]);
+        code_check(target, narrowing, narrowing->kernels[0]);
+    }
+    vj_arena_free(arena);
+}
+
+static void casts_of_halves(void **state) {
+    (void)state;
+    for (int32_t t = 0; t < vj_target_count(); t++) {
+        check_target(vj_target_at(t), VJ_F16);
+        check_target(vj_target_at(t), VJ_BF16);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(casts_of_halves)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
