@@ -423,7 +423,16 @@ static LLVMValueRef whole_power(vj_gen *g, vj_dtype dtype, LLVMValueRef a, LLVMV
     return LLVMBuildSelect(g->b, nothing, zero, loop.carried[0], "");
 }
 
-/* NaN in either is the result. */
+/* By as many bits as there are, or more, nothing is left. */
+static LLVMValueRef shift(vj_gen *g, vj_dtype dtype, LLVMValueRef a, LLVMValueRef b, bool left) {
+    LLVMValueRef zero = number(g, b, 0), bits = number(g, b, (double)(8 * vj_element_bytes(dtype)));
+    LLVMValueRef inside = LLVMBuildICmp(g->b, LLVMIntULT, b, bits, "");
+    LLVMValueRef by = LLVMBuildSelect(g->b, inside, b, zero, "");
+    LLVMValueRef moved = left ? LLVMBuildShl(g->b, a, by, "") : LLVMBuildLShr(g->b, a, by, "");
+    return LLVMBuildSelect(g->b, inside, moved, zero, "");
+}
+
+/* The least and the greatest; NaN in either is the result. */
 static LLVMValueRef extreme(vj_gen *g, vj_dtype dtype, LLVMValueRef a, LLVMValueRef b, bool max) {
     if (!is_float(dtype)) {
         const LLVMIntPredicate above = is_unsigned(dtype) ? LLVMIntUGT : LLVMIntSGT;
@@ -490,6 +499,10 @@ static LLVMValueRef binary(vj_gen *g, const vj_expr *e, vj_dtype of, LLVMValueRe
     case VJ_X_XOR:
         if (!floats) return LLVMBuildXor(g->b, a, b, "");
         break;
+    case VJ_X_SHL:
+    case VJ_X_SHR:
+        if (whole) return shift(g, of, a, b, e->op == VJ_X_SHL);
+        break;
     default:
         break;
     }
@@ -540,6 +553,9 @@ static LLVMValueRef entry(vj_gen *g, const vj_expr *e, const LLVMValueRef *value
     }
     const vj_dtype of = g->k->expr[e->arg[0]].dtype;
     if (e->op == VJ_X_CAST) return cast(g, of, e->dtype, value[e->arg[0]], lanes);
+    if (e->op == VJ_X_BITCAST && of == VJ_BOOL && e->dtype != VJ_BOOL)
+        return LLVMBuildZExt(g->b, value[e->arg[0]], vj_vector_type(g, e->dtype, lanes), "");
+    if (e->op == VJ_X_BITCAST) return LLVMBuildBitCast(g->b, value[e->arg[0]], vj_vector_type(g, e->dtype, lanes), "");
     if (vj_is_half(of)) return refuse(g, e, lanes); /* the pass widen leaves casts alone */
     if (vj_xop_args(e->op) == 1) return unary(g, e, value[e->arg[0]], lanes);
     return binary(g, e, of, value[e->arg[0]], value[e->arg[1]], lanes);

@@ -253,6 +253,16 @@ LLVMValueRef vj_math(vj_gen *g, vj_xop op, LLVMValueRef x) {
     case VJ_X_SIN:
     case VJ_X_COS:
         return vj_sin_cos(g, x, op == VJ_X_COS);
+    case VJ_X_TAN:
+    case VJ_X_ASIN:
+    case VJ_X_ACOS:
+    case VJ_X_ATAN:
+    case VJ_X_SINH:
+    case VJ_X_COSH:
+    case VJ_X_ASINH:
+    case VJ_X_ACOSH:
+    case VJ_X_ATANH:
+        return vj_trigonometric(g, op, x);
     default:
         vj_fail(g->error, VJ_UNSUPPORTED, "kernel '%s': no vector form of %s", g->k ? g->k->name : "?",
                 vj_xop_name(op));

@@ -20,19 +20,31 @@ static LLVMValueRef real_equal(const vj_gen *g, LLVMValueRef x, double y) {
 /* Leaves the nearest integer in the last bits of the sum, as long as it is below 2^51. */
 #define ROUNDER 6755399441055744.0
 
-LLVMValueRef vj_sin_cos(vj_gen *g, LLVMValueRef x, bool cosine) {
+/* The rest of x, which is wide, by multiples of pi / 2: in [-pi/4, pi/4]; *rounded has the multiple in its last bits. */
+static LLVMValueRef reduce(const vj_gen *g, LLVMValueRef wide, LLVMValueRef *rounded) {
     /* pi / 2 in parts of 33 bits: a multiple below 2^20 of each is exact (fdlibm's e_rem_pio2.c has the same split) */
     static const double half_pi[3] = {1.57079632673412561417e+00, 6.07710050630396597660e-11,
                                       2.02226624879595063154e-21};
+    LLVMValueRef rounder = vj_real(g, wide, ROUNDER);
+    *rounded = vj_fma(g, wide, vj_real(g, wide, 0.63661977236758134308), rounder);
+    LLVMValueRef n = LLVMBuildFSub(g->b, *rounded, rounder, ""), reduced = wide;
+    for (int32_t i = 0; i < 3; i++)
+        reduced = vj_fma(g, n, vj_real(g, wide, -half_pi[i]), reduced);
+    return vj_at_least(g, vj_at_most(g, reduced, 0.7854), -0.7854);
+}
+
+LLVMValueRef vj_reduce_half_pi(const vj_gen *g, LLVMValueRef wide, LLVMValueRef *is_odd) {
+    LLVMValueRef rounded, r = reduce(g, wide, &rounded), zero = vj_whole(g, g->i64, wide, 0);
+    LLVMValueRef low = LLVMBuildAnd(g->b, as_i64(g, rounded), vj_whole(g, g->i64, wide, 1), "");
+    *is_odd = LLVMBuildICmp(g->b, LLVMIntNE, low, zero, "");
+    return r;
+}
+
+LLVMValueRef vj_sin_cos(vj_gen *g, LLVMValueRef x, bool cosine) {
     /* (sin(r) / r - 1) / r^2 and (cos(r) - 1 + r^2 / 2) / r^4 in r^2, |r| <= pi / 4: 4e-9 and 1e-10 */
     static const double s[] = {-0.166666549, 0.00833217584, -0.000195169765};
     static const double c[] = {0.0416666468, -0.00138873645, 2.44380891e-05};
-    LLVMValueRef wide = LLVMBuildFPExt(g->b, x, vj_like(g->f64, x), ""), rounder = vj_real(g, wide, ROUNDER);
-    LLVMValueRef rounded = vj_fma(g, wide, vj_real(g, wide, 0.63661977236758134308), rounder);
-    LLVMValueRef n = LLVMBuildFSub(g->b, rounded, rounder, ""), reduced = wide;
-    for (int32_t i = 0; i < 3; i++)
-        reduced = vj_fma(g, n, vj_real(g, wide, -half_pi[i]), reduced);
-    reduced = vj_at_least(g, vj_at_most(g, reduced, 0.7854), -0.7854);
+    LLVMValueRef rounded, reduced = reduce(g, LLVMBuildFPExt(g->b, x, vj_like(g->f64, x), ""), &rounded);
     LLVMValueRef turn = LLVMBuildTrunc(g->b, as_i64(g, rounded), vj_like(g->i32, x), "");
     if (cosine) turn = LLVMBuildAdd(g->b, turn, vj_whole(g, g->i32, x, 1), "");
     LLVMValueRef r = LLVMBuildFPTrunc(g->b, reduced, LLVMTypeOf(x), ""), square = LLVMBuildFMul(g->b, r, r, "");
@@ -49,7 +61,7 @@ LLVMValueRef vj_sin_cos(vj_gen *g, LLVMValueRef x, bool cosine) {
 }
 
 /* log2 of x > 0, in f64: 2e-15. Zero gives -inf, infinity itself. */
-static LLVMValueRef wide_log2(const vj_gen *g, LLVMValueRef x) {
+LLVMValueRef vj_wide_log2(const vj_gen *g, LLVMValueRef x) {
     /* log2((1 + f) / (1 - f)) / f in f^2 */
     static const double c[] = {2.8853900817779277,  0.96179669392426903, 0.57707801726912322, 0.41219839894148635,
                                0.32061658678086496, 0.26143827736542946, 0.24298416907978768};
@@ -68,7 +80,7 @@ static LLVMValueRef wide_log2(const vj_gen *g, LLVMValueRef x) {
 }
 
 /* 2^x in f64: 2e-14; x is cut to [-200, 200], beyond any float */
-static LLVMValueRef wide_exp2(const vj_gen *g, LLVMValueRef x) {
+LLVMValueRef vj_wide_exp2(const vj_gen *g, LLVMValueRef x) {
     static const double c[] = {1,
                                0.69314718055995106,
                                0.24022650695716596,
@@ -90,9 +102,9 @@ static LLVMValueRef wide_exp2(const vj_gen *g, LLVMValueRef x) {
 LLVMValueRef vj_math_pow(vj_gen *g, LLVMValueRef x, LLVMValueRef y) {
     LLVMTypeRef wide = vj_like(g->f64, x);
     LLVMValueRef size = vj_size(g, x), height = vj_size(g, y), infinity = vj_real(g, x, (double)__builtin_inff());
-    LLVMValueRef log = wide_log2(g, LLVMBuildFPExt(g->b, size, wide, ""));
+    LLVMValueRef log = vj_wide_log2(g, LLVMBuildFPExt(g->b, size, wide, ""));
     LLVMValueRef product = LLVMBuildFMul(g->b, LLVMBuildFPExt(g->b, y, wide, ""), log, "");
-    LLVMValueRef r = LLVMBuildFPTrunc(g->b, wide_exp2(g, product), LLVMTypeOf(x), "");
+    LLVMValueRef r = LLVMBuildFPTrunc(g->b, vj_wide_exp2(g, product), LLVMTypeOf(x), "");
     r = LLVMBuildSelect(g->b, real_equal(g, size, 1), vj_real(g, x, 1), r, "");
     /* Is y an integer, and an odd one? From 2^24 on all floats are even; an infinity counts as even. */
     LLVMValueRef small = LLVMBuildFCmp(g->b, LLVMRealOLT, height, vj_real(g, x, 0x1p24), "");

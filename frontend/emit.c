@@ -108,6 +108,29 @@ vj_value vj_emit_concat(vj_importer *im, const vj_value *parts, int32_t count, i
     return count == 1 ? parts[0] : vj_emit(im, VJ_OP_concat, parts, count, &attr, 1);
 }
 
+vj_value vj_emit_iota(vj_importer *im, vj_dtype dtype, int64_t count, int32_t axis, int32_t rank) {
+    enum { LIMIT = 1 << 22 };
+    int64_t dims[VJ_MAX_RANK];
+    if (!vj_going(im)) return VJ_NONE;
+    if (count > LIMIT) {
+        vj_stop(im, VJ_UNSUPPORTED, "an axis of %lld is too long", (long long)count);
+        return VJ_NONE;
+    }
+    int64_t *list = VJ_NEW_ARRAY(im->arena, int64_t, count + 1);
+    for (int64_t i = 0; i < count; i++)
+        list[i] = i;
+    for (int32_t d = 0; d < rank; d++)
+        dims[d] = d == axis ? count : 1;
+    return vj_add_const_i64(im->f, dtype, rank, dims, list);
+}
+
+bool vj_closed_axis(vj_importer *im, vj_dim dim) {
+    if (!dim.sym || !vj_going(im)) return vj_going(im);
+    vj_stop(im, VJ_UNSUPPORTED, "works along the batch");
+    vj_hint(im->error, "fix the batch: --batch 1");
+    return false;
+}
+
 vj_value vj_emit_column(vj_importer *im, vj_value x, int32_t axis, int32_t rank) {
     if (!vj_going(im)) return VJ_NONE;
     const vj_type *type = vj_type_at(im->f, x);

@@ -197,6 +197,12 @@ vj_value vj_emit_broadcast(vj_importer *im, vj_value x, const vj_dim *dims, int3
 vj_value vj_emit_slice(vj_importer *im, vj_value x, int32_t axis, int64_t start, vj_dim size, int64_t step);
 vj_value vj_emit_reduce(vj_importer *im, const char *kind, vj_value x, const int32_t *axes, int32_t count, bool keep);
 vj_value vj_emit_concat(vj_importer *im, const vj_value *parts, int32_t count, int32_t axis);
+/* 0, 1, ... count - 1 as a constant of `rank` dims, all 1 but `axis`. */
+vj_value vj_emit_iota(vj_importer *im, vj_dtype dtype, int64_t count, int32_t axis, int32_t rank);
+/* False and an error when the dim is the batch: the current node works along it. */
+bool vj_closed_axis(vj_importer *im, vj_dim dim);
+/* ops_axes.c: log(softmax(x)) */
+vj_value vj_emit_log_softmax(vj_importer *im, vj_value x, int32_t axis);
 /* x [C] as [C, 1, 1, ...]: `rank` dims, C at `axis` */
 vj_value vj_emit_column(vj_importer *im, vj_value x, int32_t axis, int32_t rank);
 /* ops_movement.c: the rows of x (its first axis) in the order that the list says; all are in range. */

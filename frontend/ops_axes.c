@@ -17,6 +17,8 @@ static vj_value softmax_along(vj_importer *im, vj_value x, int32_t axis, bool lo
     return vj_emit2(im, VJ_OP_sub, low, vj_emit1(im, VJ_OP_log, sum));
 }
 
+vj_value vj_emit_log_softmax(vj_importer *im, vj_value x, int32_t axis) { return softmax_along(im, x, axis, true); }
+
 bool vj_build_softmax(vj_importer *im) {
     vj_value x = vj_operand(im, 0);
     int64_t given = vj_int_attribute(im, "axis", -1);
@@ -56,6 +58,13 @@ static vj_value log_sum_exp(vj_importer *im, vj_value x, const int32_t *axes, in
 
 static vj_value square(vj_importer *im, vj_value x) { return vj_emit2(im, VJ_OP_mul, x, x); }
 
+/* Booleans: the largest is whether any is true, the least whether all are. */
+static vj_value extreme(vj_importer *im, const char *kind, vj_value x, const int32_t *axes, int32_t count, bool keep) {
+    const bool is_bool = vj_going(im) && type_of(im, x)->dtype == VJ_BOOL;
+    if (!is_bool) return vj_emit_reduce(im, kind, x, axes, count, keep);
+    return vj_emit_cast(im, vj_emit_reduce(im, kind, vj_emit_cast(im, x, VJ_I32), axes, count, keep), VJ_BOOL);
+}
+
 static vj_value reduce_as(vj_importer *im, const char *op, vj_value x, const int32_t *axes, int32_t count, bool keep) {
     static const char *const plain[][2] = {{"ReduceSum", "sum"},
                                            {"ReduceMean", "mean"},
@@ -63,7 +72,7 @@ static vj_value reduce_as(vj_importer *im, const char *op, vj_value x, const int
                                            {"ReduceMin", "min"},
                                            {"ReduceProd", "prod"}};
     for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++)
-        if (strcmp(op, plain[i][0]) == 0) return vj_emit_reduce(im, plain[i][1], x, axes, count, keep);
+        if (strcmp(op, plain[i][0]) == 0) return extreme(im, plain[i][1], x, axes, count, keep);
     if (strcmp(op, "ReduceL1") == 0) return vj_emit_reduce(im, "sum", vj_emit1(im, VJ_OP_abs, x), axes, count, keep);
     if (strcmp(op, "ReduceSumSquare") == 0) return vj_emit_reduce(im, "sum", square(im, x), axes, count, keep);
     if (strcmp(op, "ReduceL2") == 0)

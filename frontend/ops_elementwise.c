@@ -1,6 +1,7 @@
 /* ops_elementwise.c - builders of elementwise ops and activations. */
 #include "import.h"
 
+#include <math.h>
 #include <string.h>
 
 static vj_dtype dtype_of(vj_importer *im, vj_value v) { return v < 0 ? VJ_NO_DTYPE : vj_type_at(im->f, v)->dtype; }
@@ -32,6 +33,39 @@ bool vj_build_unary(vj_importer *im) { return vj_bind(im, 0, vj_emit1(im, (vj_op
 bool vj_build_binary(vj_importer *im) {
     vj_value a = vj_operand(im, 0), b = vj_operand(im, 1);
     return vj_bind(im, 0, vj_emit2(im, (vj_op)im->row->ir_op, a, b));
+}
+
+/* Not, And, Or, Xor are of booleans, the Bitwise ones of integers: one op of the IR. */
+static bool on_type(vj_importer *im, bool wants_bool) {
+    vj_value a = vj_operand(im, 0), b = im->row->min_operands > 1 ? vj_operand(im, 1) : VJ_NONE;
+    if (!vj_going(im)) return false;
+    if ((dtype_of(im, a) == VJ_BOOL) != wants_bool)
+        return vj_stop(im, VJ_BAD_INPUT, "its operand is %s", vj_element_name(dtype_of(im, a)));
+    const vj_op op = (vj_op)im->row->ir_op;
+    return vj_bind(im, 0, b < 0 ? vj_emit1(im, op, a) : vj_emit2(im, op, a, b));
+}
+
+bool vj_build_logic(vj_importer *im) { return on_type(im, true); }
+bool vj_build_bits(vj_importer *im) { return on_type(im, false); }
+
+bool vj_build_bit_shift(vj_importer *im) {
+    const char *direction = vj_text_attribute(im, "direction", "");
+    const bool left = strcmp(direction, "LEFT") == 0;
+    vj_value a = vj_operand(im, 0), b = vj_operand(im, 1);
+    if (!left && strcmp(direction, "RIGHT") != 0) return vj_stop(im, VJ_BAD_INPUT, "direction is '%.20s'", direction);
+    return vj_bind(im, 0, vj_emit2(im, left ? VJ_OP_shl : VJ_OP_shr, a, b));
+}
+
+bool vj_build_bit_cast(vj_importer *im) {
+    const int32_t code = (int32_t)vj_max64(-1, vj_min64(vj_int_attribute(im, "to", -1), 1000));
+    const vj_dtype to = vj_dtype_of_onnx(code);
+    vj_value x = vj_operand(im, 0);
+    if (!vj_going(im)) return false;
+    if (to == VJ_NO_DTYPE || to == VJ_BOOL)
+        return vj_stop(im, VJ_UNSUPPORTED, "casts to %s (%d), which is not supported", vj_onnx_dtype_name(code), code);
+    if (to == dtype_of(im, x)) return vj_bind(im, 0, x);
+    const vj_attr attr = vj_name(VJ_ATTR_TO, vj_element_name(to));
+    return vj_bind(im, 0, vj_emit(im, VJ_OP_bitcast, &x, 1, &attr, 1));
 }
 
 bool vj_build_swapped(vj_importer *im) {
@@ -110,6 +144,20 @@ bool vj_build_clip_6(vj_importer *im) {
     return vj_bind(im, 0, x);
 }
 
+bool vj_build_is_inf(vj_importer *im) {
+    const bool negative = vj_int_attribute(im, "detect_negative", 1) != 0;
+    const bool positive = vj_int_attribute(im, "detect_positive", 1) != 0;
+    vj_value x = vj_operand(im, 0);
+    if (!vj_going(im)) return false;
+    if (!negative && !positive) {
+        const vj_type *type = vj_type_at(im->f, x);
+        return vj_bind(im, 0, vj_emit_broadcast(im, vj_emit_number(im, VJ_BOOL, 0), type->dims, type->rank));
+    }
+    if (negative && positive) x = vj_emit1(im, VJ_OP_abs, x);
+    vj_value end = vj_emit_number(im, dtype_of(im, x), positive ? (double)INFINITY : -(double)INFINITY);
+    return vj_bind(im, 0, vj_emit2(im, VJ_OP_eq, x, end));
+}
+
 bool vj_build_is_nan(vj_importer *im) {
     vj_value x = vj_operand(im, 0);
     return vj_bind(im, 0, vj_emit1(im, VJ_OP_not, vj_emit2(im, VJ_OP_eq, x, x)));
@@ -136,6 +184,24 @@ bool vj_build_leaky_relu(vj_importer *im) {
     vj_value x = vj_operand(im, 0);
     vj_value low = scaled(im, x, vj_float_attribute(im, "alpha", 0.01));
     return vj_bind(im, 0, vj_emit3(im, VJ_OP_select, is_negative(im, x), low, x));
+}
+
+bool vj_build_thresholded_relu(vj_importer *im) {
+    vj_value x = vj_operand(im, 0);
+    vj_value above = vj_emit2(im, VJ_OP_lt, number(im, x, vj_float_attribute(im, "alpha", 1)), x);
+    return vj_bind(im, 0, vj_emit3(im, VJ_OP_select, above, x, number(im, x, 0)));
+}
+
+/* x moved by bias towards 0 where |x| is above lambd, else 0. */
+bool vj_build_shrink(vj_importer *im) {
+    const double lambd = vj_float_attribute(im, "lambd", 0.5), bias = vj_float_attribute(im, "bias", 0);
+    vj_value x = vj_operand(im, 0);
+    vj_value above = vj_emit2(im, VJ_OP_lt, number(im, x, lambd), x);
+    vj_value below = vj_emit2(im, VJ_OP_lt, x, number(im, x, -lambd));
+    vj_value up = vj_emit2(im, VJ_OP_add, x, number(im, x, bias)),
+             down = vj_emit2(im, VJ_OP_sub, x, number(im, x, bias));
+    vj_value low = vj_emit3(im, VJ_OP_select, below, up, number(im, x, 0));
+    return vj_bind(im, 0, vj_emit3(im, VJ_OP_select, above, down, low));
 }
 
 bool vj_build_prelu(vj_importer *im) {

@@ -175,3 +175,31 @@ bool vj_build_lp_norm(vj_importer *im) {
     norm = vj_emit3(im, VJ_OP_select, is_zero, number_like(im, x, 1), norm);
     return vj_bind(im, 0, vj_emit2(im, VJ_OP_div, x, norm));
 }
+
+/* (x - mean) / (deviation + 1e-9) over the axes */
+bool vj_build_mean_variance_norm(vj_importer *im) {
+    static const int64_t usual[] = {0, 2, 3};
+    vj_value x = vj_operand(im, 0);
+    int32_t count, axes[VJ_MAX_RANK];
+    const int64_t *given = vj_ints_attribute(im, "axes", &count);
+    if (!vj_going(im)) return false;
+    const vj_type t = *type_of(im, x);
+    if (!given) {
+        given = usual;
+        count = 3;
+    }
+    if (count > t.rank) return vj_stop(im, VJ_BAD_INPUT, "names %d axes", count);
+    bool named[VJ_MAX_RANK] = {false};
+    for (int32_t i = 0; i < count; i++) {
+        const int32_t axis = vj_axis_of(im, given[i], t.rank);
+        if (axis < 0 || !vj_closed_axis(im, t.dims[axis])) return false;
+        named[axis] = true;
+    }
+    count = 0;
+    for (int32_t d = 0; d < t.rank; d++)
+        if (named[d]) axes[count++] = d;
+    vj_value centred = vj_emit2(im, VJ_OP_sub, x, vj_emit_reduce(im, "mean", x, axes, count, true));
+    vj_value var = vj_emit_reduce(im, "mean", vj_emit2(im, VJ_OP_mul, centred, centred), axes, count, true);
+    vj_value below = vj_emit2(im, VJ_OP_add, vj_emit1(im, VJ_OP_sqrt, var), number_like(im, x, 1e-9));
+    return vj_bind(im, 0, vj_emit2(im, VJ_OP_div, centred, below));
+}

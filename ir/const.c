@@ -190,7 +190,7 @@ bool vj_const_read_i64(const vj_func *f, vj_value v, int64_t first, int64_t coun
 }
 
 /* Writes one element in its stored form. */
-static void encode(vj_dtype dtype, double x, int64_t exact, uint8_t *at) {
+void vj_element_store(vj_dtype dtype, double x, int64_t exact, uint8_t *at) {
     float f32 = (float)x;
     uint16_t half = dtype == VJ_F16 ? vj_f16_of(x) : vj_bf16_of(x);
     uint8_t truth = exact != 0;
@@ -227,7 +227,7 @@ bool vj_const_read_bytes(const vj_func *f, vj_value v, int64_t offset, int64_t l
         int64_t i = (offset + done) / size, skip = (offset + done) % size;
         int64_t part = vj_min64(size - skip, length - done);
         double x = made_element(constant, dtype, i);
-        encode(dtype, x, int_of(x), element);
+        vj_element_store(dtype, x, int_of(x), element);
         memcpy((uint8_t *)out + done, element + skip, (size_t)part);
         done += part;
     }
@@ -258,7 +258,7 @@ void vj_const_from_host(vj_arena *arena, vj_dtype dtype, int64_t count, const do
     uint8_t *data = vj_alloc(arena, (size_t)bytes);
     for (int64_t i = 0; i < count; i++) {
         double x = floats ? floats[i] : (double)ints[i];
-        encode(dtype, x, floats ? int_of(x) : ints[i], data + i * vj_element_bytes(dtype));
+        vj_element_store(dtype, x, floats ? int_of(x) : ints[i], data + i * vj_element_bytes(dtype));
     }
     vj_source *source = VJ_NEW(arena, vj_source);
     *source = (vj_source){.path = "a computed constant", .fd = -1, .at = data, .size = bytes};

@@ -80,6 +80,15 @@ bool vj_eval_sigmoid(vj_eval_context *c) { return map(c, sigmoid, NULL); }
 bool vj_eval_relu(vj_eval_context *c) { return map(c, relu, is_unsigned(c->args[0]->type.dtype) ? same : positive); }
 bool vj_eval_sin(vj_eval_context *c) { return map(c, sin, NULL); }
 bool vj_eval_cos(vj_eval_context *c) { return map(c, cos, NULL); }
+bool vj_eval_tan(vj_eval_context *c) { return map(c, tan, NULL); }
+bool vj_eval_asin(vj_eval_context *c) { return map(c, asin, NULL); }
+bool vj_eval_acos(vj_eval_context *c) { return map(c, acos, NULL); }
+bool vj_eval_atan(vj_eval_context *c) { return map(c, atan, NULL); }
+bool vj_eval_sinh(vj_eval_context *c) { return map(c, sinh, NULL); }
+bool vj_eval_cosh(vj_eval_context *c) { return map(c, cosh, NULL); }
+bool vj_eval_asinh(vj_eval_context *c) { return map(c, asinh, NULL); }
+bool vj_eval_acosh(vj_eval_context *c) { return map(c, acosh, NULL); }
+bool vj_eval_atanh(vj_eval_context *c) { return map(c, atanh, NULL); }
 bool vj_eval_floor(vj_eval_context *c) { return map(c, floor, same); }
 bool vj_eval_ceil(vj_eval_context *c) { return map(c, ceil, same); }
 bool vj_eval_round(vj_eval_context *c) { return map(c, nearbyint, same); } /* half to even: the default mode */
@@ -133,6 +142,22 @@ bool vj_eval_cast(vj_eval_context *c) {
     return true;
 }
 
+bool vj_eval_bitcast(vj_eval_context *c) {
+    const vj_tensor *x = c->args[0];
+    vj_tensor *y = c->results[0];
+    for (int64_t i = 0; i < x->count; i++) {
+        uint8_t bits[8] = {0};
+        int64_t exact = 0;
+        vj_element_store(x->type.dtype, x->f ? x->f[i] : 0, x->f ? 0 : x->i[i], bits);
+        const double f = vj_element_of(y->type.dtype, bits, &exact);
+        if (y->f)
+            y->f[i] = f;
+        else
+            y->i[i] = exact;
+    }
+    return true;
+}
+
 /* Two operands. `u` is the form for unsigned 64-bit integers where it differs: the others are exact in int64. */
 
 typedef double (*float_zip)(double, double);
@@ -181,6 +206,8 @@ static int64_t u_max(int64_t a, int64_t b) { return (uint64_t)a > (uint64_t)b ? 
 static int64_t i_and(int64_t a, int64_t b) { return a & b; }
 static int64_t i_or(int64_t a, int64_t b) { return a | b; }
 static int64_t i_xor(int64_t a, int64_t b) { return a ^ b; }
+static int64_t u_shl(int64_t a, int64_t b) { return (uint64_t)b < 64 ? (int64_t)((uint64_t)a << b) : 0; }
+static int64_t u_shr(int64_t a, int64_t b) { return (uint64_t)b < 64 ? (int64_t)((uint64_t)a >> b) : 0; }
 
 /* By squaring; a negative exponent truncates 1 / base^n: only the powers of 1 and -1 stay. */
 static int64_t u_pow(int64_t base, int64_t exponent) {
@@ -206,6 +233,8 @@ bool vj_eval_max(vj_eval_context *c) { return zip(c, f_max, i_max, u_max); }
 bool vj_eval_and(vj_eval_context *c) { return zip(c, NULL, i_and, NULL); }
 bool vj_eval_or(vj_eval_context *c) { return zip(c, NULL, i_or, NULL); }
 bool vj_eval_xor(vj_eval_context *c) { return zip(c, NULL, i_xor, NULL); }
+bool vj_eval_shl(vj_eval_context *c) { return zip(c, NULL, u_shl, NULL); }
+bool vj_eval_shr(vj_eval_context *c) { return zip(c, NULL, u_shr, NULL); }
 
 /* Comparisons: bool from two numbers. */
 

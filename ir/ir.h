@@ -225,6 +225,8 @@ bool vj_const_read_bytes(const vj_func *f, vj_value v, int64_t offset, int64_t l
                          vj_error *error) VJ_MUST_USE;
 /* One stored element; *exact is set for integers and booleans. */
 double vj_element_of(vj_dtype dtype, const uint8_t *at, int64_t *exact);
+/* The other way: of a float from x, rounded, of an integer or boolean from exact. */
+void vj_element_store(vj_dtype dtype, double x, int64_t exact, uint8_t *at);
 /* A constant of bytes in the arena, from host data: doubles, or (when floats is NULL) integers. */
 void vj_const_from_host(vj_arena *arena, vj_dtype dtype, int64_t count, const double *floats, const int64_t *ints,
                         vj_const *constant);

@@ -15,6 +15,14 @@ static double int_modulo(double a, double b) {
     return r != 0 && (r < 0) != (b < 0) ? r + b : r;
 }
 
+static double same_bits(vj_dtype from, vj_dtype to, double a) {
+    uint8_t bits[8] = {0};
+    int64_t exact = 0;
+    vj_element_store(from, a, vj_dtype_is_float(from) ? 0 : (int64_t)a, bits);
+    const double x = vj_element_of(to, bits, &exact);
+    return vj_dtype_is_float(to) ? x : (double)exact;
+}
+
 static double unary(const vj_expr *e, const vj_expr *from, double a) {
     switch (e->op) {
     case VJ_X_NEG:
@@ -45,6 +53,24 @@ static double unary(const vj_expr *e, const vj_expr *from, double a) {
         return sin(a);
     case VJ_X_COS:
         return cos(a);
+    case VJ_X_TAN:
+        return tan(a);
+    case VJ_X_ASIN:
+        return asin(a);
+    case VJ_X_ACOS:
+        return acos(a);
+    case VJ_X_ATAN:
+        return atan(a);
+    case VJ_X_SINH:
+        return sinh(a);
+    case VJ_X_COSH:
+        return cosh(a);
+    case VJ_X_ASINH:
+        return asinh(a);
+    case VJ_X_ACOSH:
+        return acosh(a);
+    case VJ_X_ATANH:
+        return atanh(a);
     case VJ_X_FLOOR:
         return floor(a);
     case VJ_X_CEIL:
@@ -55,6 +81,8 @@ static double unary(const vj_expr *e, const vj_expr *from, double a) {
         return isnan(a) ? a : (a > 0) - (a < 0);
     case VJ_X_NOT:
         return e->dtype == VJ_BOOL ? a == 0 : (double)~(int64_t)a;
+    case VJ_X_BITCAST:
+        return same_bits(from->dtype, e->dtype, a);
     case VJ_X_CAST:
         return !is_float(e) && is_float(from) ? (double)vj_float_to_int(e->dtype, a) : a;
     default:
@@ -93,6 +121,10 @@ static double binary(const vj_expr *e, double a, double b) {
         return (double)((int64_t)a | (int64_t)b);
     case VJ_X_XOR:
         return (double)((int64_t)a ^ (int64_t)b);
+    case VJ_X_SHL:
+        return b >= 0 && b < 64 ? (double)(uint64_t)((uint64_t)a << (int32_t)b) : 0;
+    case VJ_X_SHR:
+        return b >= 0 && b < 64 ? (double)((uint64_t)a >> (int32_t)b) : 0;
     default:
         return NAN;
     }

@@ -37,7 +37,7 @@ static bool is_comparison(vj_xop op) { return op == VJ_X_EQ || op == VJ_X_LT || 
 static bool float_only(vj_xop op) {
     return op == VJ_X_EXP || op == VJ_X_LOG || op == VJ_X_SQRT || op == VJ_X_RSQRT || op == VJ_X_RECIPROCAL ||
            op == VJ_X_ERF || op == VJ_X_TANH || op == VJ_X_SIGMOID || op == VJ_X_GELU_ERF || op == VJ_X_GELU_TANH ||
-           op == VJ_X_SIN || op == VJ_X_COS;
+           (op >= VJ_X_SIN && op <= VJ_X_ATANH);
 }
 
 static bool check_types(const vj_verify_at *at, int32_t number) {
@@ -47,6 +47,8 @@ static bool check_types(const vj_verify_at *at, int32_t number) {
     for (int32_t i = 0; i < args; i++)
         arg[i] = at->k->expr[e->arg[i]].dtype;
     if (args == 0 || e->op == VJ_X_CAST) return true;
+    if (e->op == VJ_X_BITCAST)
+        return vj_element_bytes(arg[0]) == vj_element_bytes(e->dtype) || fail(at, number, "the sizes differ");
     if (e->op == VJ_X_SELECT)
         return (arg[0] == VJ_BOOL && arg[1] == arg[2] && arg[1] == e->dtype) ||
                fail(at, number, "it wants a bool and two of its own type");

@@ -43,6 +43,24 @@ static int32_t xop_of(vj_op op) {
         return VJ_X_SIN;
     case VJ_OP_cos:
         return VJ_X_COS;
+    case VJ_OP_tan:
+        return VJ_X_TAN;
+    case VJ_OP_asin:
+        return VJ_X_ASIN;
+    case VJ_OP_acos:
+        return VJ_X_ACOS;
+    case VJ_OP_atan:
+        return VJ_X_ATAN;
+    case VJ_OP_sinh:
+        return VJ_X_SINH;
+    case VJ_OP_cosh:
+        return VJ_X_COSH;
+    case VJ_OP_asinh:
+        return VJ_X_ASINH;
+    case VJ_OP_acosh:
+        return VJ_X_ACOSH;
+    case VJ_OP_atanh:
+        return VJ_X_ATANH;
     case VJ_OP_floor:
         return VJ_X_FLOOR;
     case VJ_OP_ceil:
@@ -55,6 +73,8 @@ static int32_t xop_of(vj_op op) {
         return VJ_X_NOT;
     case VJ_OP_cast:
         return VJ_X_CAST;
+    case VJ_OP_bitcast:
+        return VJ_X_BITCAST;
     case VJ_OP_add:
         return VJ_X_ADD;
     case VJ_OP_sub:
@@ -83,6 +103,10 @@ static int32_t xop_of(vj_op op) {
         return VJ_X_OR;
     case VJ_OP_xor:
         return VJ_X_XOR;
+    case VJ_OP_shl:
+        return VJ_X_SHL;
+    case VJ_OP_shr:
+        return VJ_X_SHR;
     case VJ_OP_select:
         return VJ_X_SELECT;
     default:

@@ -163,6 +163,15 @@ static const function functions[] = {
     {"cos", VJ_X_COS, cos, 2, 1e-7, 1.6e6, 0},
     {"sin, far", VJ_X_SIN, sin, 2, 6e-7, 0x1p31, 0},
     {"cos, far", VJ_X_COS, cos, 2, 6e-7, 0x1p31, 0},
+    {"tan", VJ_X_TAN, tan, 2, 0, 1.6e6, 0},
+    {"asin", VJ_X_ASIN, asin, 2, 0, 0, 0},
+    {"acos", VJ_X_ACOS, acos, 2, 0, 0, 0},
+    {"atan", VJ_X_ATAN, atan, 2, 0, 0, 0},
+    {"sinh", VJ_X_SINH, sinh, 2, 0, 0, 0},
+    {"cosh", VJ_X_COSH, cosh, 2, 0, 0, 0},
+    {"asinh", VJ_X_ASINH, asinh, 2, 0, 0, 0},
+    {"acosh", VJ_X_ACOSH, acosh, 2, 0, 0, 0},
+    {"atanh", VJ_X_ATANH, atanh, 2, 0, 0, 0},
 };
 
 typedef struct worst {
