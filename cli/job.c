@@ -89,10 +89,20 @@ static bool other_batch(const vj_model *model, int64_t batch) {
     return t->rank > 0 && t->dims[0] > 0 && t->dims[0] != batch;
 }
 
+static bool has_empty(const vj_array *inputs, int32_t count) {
+    for (int32_t i = 0; i < count; i++)
+        if (vj_array_elements(&inputs[i]) == 0) return true;
+    return false;
+}
+
 /* First generic in the batch and without the inputs' shapes, then, if that cannot be, for them. A failure of the second
  * try is about these; where the first succeeded, binding says better what does not fit. */
 static vj_status compile_and_refine(vj_job *job, const vj_array *inputs, int32_t count) {
     const bool named = all_named(inputs, count);
+    if (named && has_empty(inputs, count)) { /* no size of a batch fits */
+        const vj_status status = compile_for(job, inputs, count);
+        return status ? say_last(job, status == VJ_USAGE ? VJ_BAD_INPUT : status) : VJ_OK;
+    }
     vj_compile_request generic = job->order.request;
     generic.fixed_batch = 0;
     const vj_status first = compile(job, &generic);

@@ -34,14 +34,25 @@ static const vj_shape *given_shape(const vj_importer *im, const char *name) {
     return NULL;
 }
 
+/* Of an output too: 0 may stand for an unknown size there. */
 static bool is_open(const Onnx__Dimension *d) {
     return (d->dim_param && *d->dim_param) || !d->has_dim_value || d->dim_value < 1;
+}
+
+/* A dim of 0 is one, but for old exporters, which wrote it for an unknown batch: there a shape that is given decides. */
+static bool is_zero(const Onnx__Dimension *d, int32_t axis, const vj_shape *given) {
+    if ((d->dim_param && *d->dim_param) || !d->has_dim_value || d->dim_value != 0) return false;
+    return given ? given->dims[axis] == 0 : axis > 0;
 }
 
 /* One dim of an input. The batch stays N even when a shape gives its size: code is generic in it. */
 static bool input_dim(vj_importer *im, const char *input, const Onnx__Dimension *d, int32_t axis, const vj_shape *given,
                       vj_dim *dim) {
     int64_t size = given ? given->dims[axis] : 0;
+    if (is_zero(d, axis, given)) {
+        *dim = vj_dim_const(0);
+        return true;
+    }
     if (!is_open(d)) {
         if (given && size != d->dim_value)
             return vj_stop(im, VJ_USAGE, "input '%.100s' has %" PRId64 " as dim %d, not %" PRId64, input, d->dim_value,

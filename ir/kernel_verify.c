@@ -258,7 +258,8 @@ static bool check_buffer(const vj_program *p, int32_t number, vj_error *error) {
     const vj_buffer *b = &p->buffers[number];
     const char *what = NULL;
     int64_t bytes;
-    const int64_t least = b->kind == VJ_BUFFER_INPUT ? 0 : 1; /* an input that nobody reads may be empty */
+    /* an input that nobody reads and an output that nobody writes may be empty */
+    const int64_t least = b->kind == VJ_BUFFER_INPUT || b->kind == VJ_BUFFER_OUTPUT ? 0 : 1;
     if (b->elements < least || vj_element_bytes(b->dtype) == 0 ||
         !vj_mul(b->elements, vj_element_bytes(b->dtype), &bytes)) {
         what = "its size makes no sense";

@@ -59,7 +59,17 @@ static bool add_arguments(vj_lowering *l) {
     return true;
 }
 
-/* Every size is bounded and there is something to compute. */
+/* What the pass `empty` left: nothing can be computed from an empty tensor but another one. */
+static bool reads_something(const vj_lowering *l, const vj_node *node) {
+    for (int32_t i = 0; i < node->arg_count; i++)
+        if (node->args[i] >= 0 && vj_image_elements(l->f, node->args[i]) == 0)
+            return vj_lower_fail(l, node, "it reads an empty tensor");
+    return true;
+}
+
+static bool is_empty(const vj_lowering *l, vj_value v) { return vj_image_elements(l->f, v) == 0; }
+
+/* Every size is bounded. */
 static bool sizes_fit(const vj_lowering *l) {
     const vj_func *f = l->f;
     for (int32_t v = 0; v < f->value_count; v++) {
@@ -68,7 +78,6 @@ static bool sizes_fit(const vj_lowering *l) {
         if (f->nodes[f->values[v].node].dead) continue;
         if (!vj_type_elements(f, type, &count) || count > INT64_MAX / 64)
             return vj_lower_fail(l, vj_producer(f, v), "its result is too large");
-        if (count == 0 && l->uses[v] > 0) return vj_lower_fail(l, vj_producer(f, v), "its result is empty");
         for (int32_t d = 0; d < type->rank; d++)
             if (type->dims[d].sym >= VJ_SYM_FIRST_DATA)
                 return vj_lower_fail(l, vj_producer(f, v), "sizes that the data decides are not supported");
@@ -186,6 +195,7 @@ static bool fill_outputs(vj_lowering *l) {
         const vj_value v = f->outputs[i];
         int64_t dims[VJ_MAX_RANK];
         vj_view from;
+        if (is_empty(l, v)) continue;
         const int32_t rank = vj_image_dims(f, v, dims);
         if (!vj_view_of(l, v, &from)) return false;
         if (from.buffer == l->out[i]) continue;
@@ -203,7 +213,8 @@ static bool lower_all(vj_lowering *l) {
         bool used = false;
         for (int32_t r = 0; r < node->result_count; r++)
             used |= l->uses[v + r] > 0;
-        if (l->done[v] || !used || vj_is_static_weight(l, v)) continue;
+        if (l->done[v] || !used || is_empty(l, v) || vj_is_static_weight(l, v)) continue;
+        if (!reads_something(l, node)) return false;
         if (!lower_node(l, node)) return false;
     }
     return fill_outputs(l);

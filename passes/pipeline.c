@@ -7,6 +7,7 @@ static const vj_pass passes[] = {
     {"bound", "sizes that the data decides become bounds", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_bound},
     {"widen", "float16 and bfloat16 are computed in float32", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_widen},
     {"fold", "small constant expressions are computed", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_fold},
+    {"empty", "what reads a tensor without elements", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_empty},
     {"canonicalise", "one spelling for each thing", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_canonicalise},
     {"layernorm", "recognises layer normalisation", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_layernorm},
     {"gelu", "recognises GELU", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_gelu},
