@@ -164,6 +164,9 @@ const int64_t *vj_constant_list(vj_importer *im, int32_t i, const char *what, in
 vj_value vj_materialise(vj_importer *im, vj_binding *binding);
 bool vj_bind(vj_importer *im, int32_t result, vj_value value);
 bool vj_bind_known(vj_importer *im, int32_t result, const vj_known *known);
+/* For a builder that goes on from another's result: the value so far (VJ_NONE: nobody names it), and what replaces it. */
+vj_value vj_bound(vj_importer *im, int32_t result);
+bool vj_rebind(vj_importer *im, int32_t result, vj_value value);
 bool vj_bind_same(vj_importer *im, int32_t result, const vj_binding *as);
 bool vj_result_is_used(const vj_importer *im, int32_t result); /* by a node or as an output */
 

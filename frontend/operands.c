@@ -160,6 +160,25 @@ bool vj_bind(vj_importer *im, int32_t result, vj_value value) {
     return true;
 }
 
+vj_value vj_bound(vj_importer *im, int32_t result) {
+    vj_binding *b = vj_going(im) && has_name(im, result) ? vj_bindings_find(im->names, im->node->output[result]) : NULL;
+    return b ? vj_materialise(im, b) : VJ_NONE;
+}
+
+bool vj_rebind(vj_importer *im, int32_t result, vj_value value) {
+    if (!vj_going(im)) return false;
+    vj_binding *b = vj_bindings_find(im->names, im->node->output[result]);
+    vj_value_info *old = &im->f->values[b->value], *now = &im->f->values[value];
+    if (!now->name) {
+        now->name = old->name;
+        old->name = NULL;
+    }
+    b->value = value;
+    b->known = NULL;
+    b->asked = false;
+    return true;
+}
+
 bool vj_bind_same(vj_importer *im, int32_t result, const vj_binding *as) {
     if (!vj_going(im)) return false;
     if (!has_name(im, result)) return true;

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Makes tests/frontend/data/dialects_{ops,bad}.bin: local functions and If, with ONNX Runtime's answers, and models of
-these kinds that must be refused. The layout is make_data.py's.
+"""Makes tests/frontend/data/dialects_{ops,bad}.bin: local functions, If and com.microsoft, with ONNX Runtime's answers,
+and models of these kinds that must be refused. The layout is make_data.py's.
 
     make_dialects.py [FOLDER]        needs numpy, onnx, onnxruntime and onnxscript
 """
@@ -189,6 +189,147 @@ def conditions():
                                                        consts={"c": np.array(False)}), x)
 
 
+def ms(op_type, *operands, outs=1, dyn=(), domain="com.microsoft", name=None, want=None, **attributes):
+    """One node of com.microsoft, as make_data.op; `want` is the answer where ONNX Runtime has the op on GPUs alone."""
+    inputs, consts, names = {}, {}, []
+    for i, x in enumerate(operands):
+        names.append("" if x is None else f"x{i}")
+        if isinstance(x, tuple):
+            consts[f"x{i}"] = x[1]
+        elif x is not None:
+            inputs[f"x{i}"] = x
+    results = [f"y{i}" if i in (outs if isinstance(outs, tuple) else range(outs)) else "" for i in range(4)]
+    while not results[-1]:
+        results.pop()
+    model = model_of([n(op_type, names, results, domain=domain, name="node", **attributes)], inputs, [r for r in results if r],
+                     consts=consts, dyn=[f"x{i}" for i in dyn])
+    model.opset_import.append(h.make_opsetid("com.microsoft", 1))
+    if want is not None:
+        cases.append((f"{op_type}-{len(cases)}", model, 0, list(inputs.values()), [want]))
+        return
+    case(name or f"{op_type}-{len(cases)}", model, inputs, next(iter(inputs.values())).shape[0] if dyn else 0)
+
+
+def c(a):
+    return ("const", a)
+
+
+def microsoft():
+    x = f32(2, 3, 8)
+    ms("Gelu", x)
+    ms("BiasGelu", x, c(f32(8)))
+    ms("FastGelu", x)
+    ms("FastGelu", x, c(f32(8)))
+    ms("QuickGelu", x)
+    ms("QuickGelu", x, alpha=1.0)
+    for ta in (0, 1):
+        for tb in (0, 1):
+            a, b = f32(2, 3, 4), f32(2, 4, 5)
+            ms("FusedMatMul", a.transpose(0, 2, 1).copy() if ta else a, b.transpose(0, 2, 1).copy() if tb else b, transA=ta, transB=tb,
+               alpha=0.5)
+            q, k = f32(2, 3, 4, 5), f32(2, 3, 5, 6)
+            ms("FusedMatMul", q.transpose(0, 1, 3, 2).copy() if ta else q, k.transpose(2, 0, 1, 3).copy() if not tb else
+               k.transpose(3, 0, 1, 2).copy(), transA=ta, transB=tb, transBatchB=1)
+    ms("FusedMatMul", f32(3, 2, 5), f32(5, 2, 4), transBatchA=1, transBatchB=1)
+    ms("FusedMatMul", f32(5, 2, 3), f32(2, 5, 4), transBatchA=1, transA=1)
+    ms("FusedMatMul", f32(3, 4), c(f32(5, 4)), transB=1, alpha=0.125, dyn=(0,))
+    ms("FusedMatMul", f32(4), f32(4, 5))
+    img, w, b = f32(1, 4, 6, 5), c(f32(8, 4, 3, 3)), c(f32(8))
+    for activation, params in (("Relu", ()), ("Tanh", ()), ("Sigmoid", ()), ("LeakyRelu", (0.2,)), ("Clip", (-0.5, 1.0)), ("HardSigmoid", (0.2, 0.5))):
+        ms("FusedConv", img, w, b, kernel_shape=[3, 3], pads=[1, 1, 1, 1], activation=activation,
+           **({"activation_params": list(params)} if params else {}))
+    ms("FusedConv", img, w, None, f32(1, 8, 6, 5), kernel_shape=[3, 3], pads=[1, 1, 1, 1], activation="Relu")
+    ms("FusedConv", img, w, b, f32(1, 8, 3, 3), kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[2, 2], dyn=(0, 3))
+    a, b2 = f32(3, 4), f32(4, 5)
+    ms("FusedGemm", a, c(b2), c(f32(5)), activation="Relu")
+    ms("FusedGemm", a, c(b2), c(f32(5)), activation="LeakyRelu", activation_alpha=0.3, alpha=0.5, beta=2.0)
+    ms("FusedGemm", a, c(b2.T.copy()), transB=1, activation="Tanh")
+    for shape, axis, inner in (((2, 1, 1, 5), 3, 1), ((1, 1, 3, 5), 3, 0), ((3, 5), 2, 0)):
+        data, bias = f32(2, 4, 3, 5), f32(*shape)
+        sums = (data.astype(np.float64) + bias).reshape(*data.shape[:axis], -1)
+        e = np.exp(sums - sums.max(-1, keepdims=True))
+        ms("BiasSoftmax", data, bias, axis=axis, is_inner_broadcast=inner, want=(e / e.sum(-1, keepdims=True)).reshape(data.shape))
+    ms("BiasAdd", x, c(bias_of := f32(8)), x2 := f32(2, 3, 8), want=x.astype(np.float64) + bias_of + x2)
+    gain, offset, bias = c(f32(8)), c(f32(8)), c(f32(8))
+    ms("SkipLayerNormalization", x, f32(2, 3, 8), gain, offset, epsilon=1e-6)
+    ms("SkipLayerNormalization", x, f32(2, 3, 8), gain, offset, bias, outs=(0, 3), dyn=(0, 1))
+    ms("SkipLayerNormalization", x, c(f32(1, 3, 8)), gain)
+    ms("SkipLayerNormalization", x, c(f32(3, 8)), gain, None, bias)
+    ms("SkipSimplifiedLayerNormalization", x, f32(2, 3, 8), gain, epsilon=1e-6)
+    ms("SkipSimplifiedLayerNormalization", x, f32(2, 3, 8), gain, bias, outs=(0, 3))
+    ms("SimplifiedLayerNormalization", x, gain, domain="", axis=-1, epsilon=1e-5)
+    ms("SimplifiedLayerNormalization", x, c(f32(3, 8)), domain="", axis=1)
+
+
+def i32(*values):
+    return np.array(values, np.int32)
+
+
+def attention():
+    x, w, b = f32(2, 5, 6), c(f32(6, 24)), c(f32(24))
+    ms("Attention", x, w, b, num_heads=2)
+    unmasked = cases[-1][4][0]
+    ms("Attention", x, w, None, num_heads=4, dyn=(0,))
+    ms("Attention", x, c(f32(6, 8 + 8 + 12)), c(f32(28)), num_heads=2, qkv_hidden_sizes=[8, 8, 12])
+    ms("Attention", x, w, b, num_heads=2, scale=0.3)
+    ms("Attention", x, w, b, num_heads=2, unidirectional=1)
+    mask = np.array([[1, 1, 1, 0, 0], [1, 0, 1, 1, 1]], np.int32)
+    ms("Attention", x, w, b, mask, num_heads=2, name="raw mask")
+    ms("Attention", x, w, b, mask, num_heads=2, dyn=(0, 3), name="raw mask, open batch")
+    ms("Attention", x, w, b, mask, num_heads=2, mask_filter_value=-3.0, name="a filter that is seen")
+    # The same number added to all scores changes nothing, but for float32's rounding of -10000 + score.
+    ms("Attention", x, w, b, np.zeros((2, 5), np.int32), num_heads=2, want=unmasked)
+    ms("Attention", x, w, b, rng.integers(0, 2, (2, 5, 5)).astype(np.int32), num_heads=2, name="mask of rows")
+    ms("Attention", x, w, b, i32(3, 5), num_heads=2, name="lengths")
+    ms("Attention", x, w, b, i32(3, 5), num_heads=2, dyn=(0, 3), name="lengths, open batch")
+    ms("Attention", x, w, b, i32(4, 5, 1, 2), num_heads=2, name="ends and starts")
+    ms("Attention", x, w, b, mask, num_heads=2, unidirectional=1, name="mask and order")
+    ms("Attention", x, w, b, None, None, f32(2, 2, 5, 5), num_heads=2, name="attention bias")
+    ms("Attention", x, w, b, mask, None, f32(1, 2, 5, 5), num_heads=2, name="attention bias and mask")
+    q, k, v = f32(2, 5, 8), f32(2, 7, 8), f32(2, 7, 12)
+    mha = lambda *operands, **kw: ms("MultiHeadAttention", *operands, num_heads=kw.pop("num_heads", 2), **kw)
+    mha(q, k, v, name="MHA")
+    mha(q, k, v, c(f32(28)), name="MHA with bias", dyn=(0, 1, 2))
+    mha(q, k, v, None, None, f32(2, 2, 5, 7), scale=0.7, name="MHA attention bias")
+    mha(q, k, v, None, None, f32(1, 1, 5, 7), name="MHA attention bias for all")
+    mha(q, k, v, None, rng.integers(0, 2, (2, 7)).astype(np.int32), name="MHA padding mask")
+    mha(q, k, v, None, i32(3, 7), name="MHA lengths")
+    mha(q, k, v, None, rng.integers(0, 2, (2, 5, 7)).astype(np.int32), name="MHA mask of rows")
+    def apart(*operands):  # ONNX Runtime has packed forms on GPUs alone: its answer for the same, not packed
+        inputs = dict(zip("qkv", operands))
+        model = model_of([n("MultiHeadAttention", list("qkv"), ["y"], domain="com.microsoft", num_heads=2)], inputs, ["y"])
+        model.opset_import.append(h.make_opsetid("com.microsoft", 1))
+        return answer("apart", model, inputs)[0]
+    packed, pair = f32(2, 5, 2, 3, 4), f32(2, 7, 2, 2, 4)
+    mha(packed, want=apart(*(packed[:, :, :, i].reshape(2, 5, 8) for i in range(3))))
+    mha(q, pair, want=apart(q, *(pair[:, :, :, i].reshape(2, 7, 8) for i in range(2))))
+    mha(q, f32(2, 2, 7, 4), f32(2, 2, 7, 4), name="MHA keys by heads")
+    mha(q, f32(2, 5, 8), f32(2, 5, 8), unidirectional=1, name="MHA in order")
+    mha(q, f32(2, 5, 8), f32(2, 5, 8), None, None, None, f32(2, 2, 3, 4), f32(2, 2, 3, 4), outs=3, name="MHA past")
+    mha(q, f32(2, 5, 8), f32(2, 5, 8), None, None, None, f32(2, 2, 3, 4), f32(2, 2, 3, 4), outs=3, unidirectional=1, name="MHA past in order")
+
+
+def microsoft_broken():
+    x = {"x": f32(2, 5, 6)}
+    def refused(name, status, words, op_type, operands, consts=None, outs=("y",), **attributes):
+        model = model_of([n(op_type, operands, list(outs), domain="com.microsoft", name="node", **attributes)], x, [o for o in outs if o],
+                         consts=consts)
+        model.opset_import.append(h.make_opsetid("com.microsoft", 1))
+        fails(name, model, status, words)
+    w = {"w": f32(6, 24)}
+    refused("no heads", 2, "'node' (com.microsoft::Attention, opset 1): num_heads is 0", "Attention", ["x", "w"], w)
+    refused("heads do not divide", 2, "24 columns do not divide", "Attention", ["x", "w"], w, num_heads=5)
+    refused("rotary", 3, "do_rotary is not supported", "Attention", ["x", "w"], w, num_heads=2, do_rotary=1)
+    refused("past", 3, "past and present", "Attention", ["x", "w", "", "", "p"], {**w, "p": f32(2, 2, 2, 1, 4)}, num_heads=2)
+    refused("mask of rank 4", 3, "a mask of that shape", "Attention", ["x", "w", "", "m"], {**w, "m": np.ones((2, 1, 9, 9), np.int32)}, num_heads=2)
+    refused("scores", 3, "scores as a result", "MultiHeadAttention", ["x", "x", "x"], outs=("y", "", "", "s"), num_heads=2)
+    refused("query not packed", 2, "not packed", "MultiHeadAttention", ["x"], num_heads=2)
+    refused("short bias", 2, "too few elements", "MultiHeadAttention", ["x", "x", "x", "b"], {"b": f32(17)}, num_heads=2)
+    refused("training results", 3, "mean and deviation", "SkipLayerNormalization", ["x", "x", "g"], {"g": f32(6)}, outs=("y", "m"))
+    refused("unknown activation", 3, "'Swoosh'", "FusedGemm", ["a", "a"], {"a": f32(3, 3)}, activation="Swoosh")
+    refused("an op that is not known", 3, "com.microsoft::QAttention, of another domain (1: 'node')", "QAttention", ["x"])
+
+
 def field(number, raw):
     return h_varint(number << 3 | 2) + h_varint(len(raw)) + raw
 
@@ -256,7 +397,7 @@ def broken():
 
 def main():
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent / "data")
-    for part in (functions, scripts, conditions, broken):
+    for part in (functions, scripts, conditions, broken, microsoft, attention, microsoft_broken):
         part()
     ops = b"".join(text(name) + text(m.SerializeToString()) + struct.pack("<I", batch) + tensors(i) + tensors(o)
                    for name, m, batch, i, o in cases)
