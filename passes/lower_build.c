@@ -221,21 +221,46 @@ static bool needs_axis(const vj_build *b, int32_t group) {
     return false;
 }
 
+static void swap_axes(axes *all, int32_t a, int32_t b) {
+    int64_t strides[VJ_MAX_ACCESSES];
+    const axis moved = all->at[a];
+    all->at[a] = all->at[b];
+    all->at[b] = moved;
+    memcpy(strides, all->stride[a], sizeof strides);
+    memcpy(all->stride[a], all->stride[b], sizeof strides);
+    memcpy(all->stride[b], strides, sizeof strides);
+}
+
 /* The outer axes of a nest, in the order in which its result stands: lanes and lines of the cache go along the last. A
  * result moves with every outer axis of more than one point. */
 static void order_outer(const vj_build *b, axes *all) {
-    if (b->k->kind != VJ_KERNEL_NEST || b->k->out_count == 0) return;
     const int32_t result = b->k->out[0].access;
     for (int32_t a = 1; a < all->count && all->at[a].group == VJ_GROUP_OUTER; a++)
-        for (int32_t i = a; i > 0 && all->stride[i - 1][result] < all->stride[i][result]; i--) {
-            int64_t strides[VJ_MAX_ACCESSES];
-            const axis moved = all->at[i];
-            all->at[i] = all->at[i - 1];
-            all->at[i - 1] = moved;
-            memcpy(strides, all->stride[i], sizeof strides);
-            memcpy(all->stride[i], all->stride[i - 1], sizeof strides);
-            memcpy(all->stride[i - 1], strides, sizeof strides);
-        }
+        for (int32_t i = a; i > 0 && all->stride[i - 1][result] < all->stride[i][result]; i--)
+            swap_axes(all, i - 1, i);
+}
+
+/* Where the columns of a product are not adjacent in its result but some rows are, those become the inner rows: tiles
+ * are transposed in registers then, and stored by whole vectors. */
+static void order_rows(const vj_build *b, axes *all) {
+    const int32_t result = b->k->out[0].access;
+    int32_t last_row = -1, adjacent = -1, last_col = -1;
+    for (int32_t a = 0; a < all->count; a++) {
+        const bool unit = all->at[a].extent > 1 && all->stride[a][result] == 1;
+        if (all->at[a].group == VJ_GROUP_COLS) last_col = a;
+        if (all->at[a].group != VJ_GROUP_ROWS) continue;
+        last_row = a;
+        if (unit) adjacent = a;
+    }
+    if (adjacent < 0 || all->stride[last_col][result] == 1) return;
+    for (int32_t a = adjacent; a < last_row; a++)
+        swap_axes(all, a, a + 1);
+}
+
+static void order_axes(const vj_build *b, axes *all) {
+    if (b->k->out_count == 0) return;
+    if (b->k->kind == VJ_KERNEL_NEST) order_outer(b, all);
+    if (b->k->kind == VJ_KERNEL_GEMM) order_rows(b, all);
 }
 
 static void list_axes(const vj_build *b, axes *all) {
@@ -300,7 +325,7 @@ bool vj_build_finish(vj_build *b) {
     vj_kernel *k = b->k;
     axes *all = VJ_NEW(b->l->arena, axes);
     list_axes(b, all);
-    order_outer(b, all);
+    order_axes(b, all);
     merge_axes(b, all);
     if (all->count > VJ_MAX_AXES) {
         vj_fail(b->l->error, VJ_UNSUPPORTED, "kernel %s needs %d axes", k->name, (int)all->count);

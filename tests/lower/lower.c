@@ -378,6 +378,14 @@ static const example examples[] = {
      "  %5 = conv %4, @d low=[1,1] high=[1,1] stride=[1,1] dilation=[1,1] groups=1 : f32[N,20,9,7]\n"
      "  return %5\n"
      "}\n"},
+    {"an enlarged map whose channels are adjacent: they are the inner rows", 1,
+     "func @m(%x: f32[N,6,5,20]) -> f32[N,6,9,20] {\n"
+     "  @w = const seed(1) : f32[5,9]\n"
+     "  %1 = transpose %x perm=[0,3,1,2] : f32[N,20,6,5]\n"
+     "  %2 = linear %1, @w : f32[N,20,6,9]\n"
+     "  %3 = transpose %2 perm=[0,2,3,1] : f32[N,6,9,20]\n"
+     "  return %3\n"
+     "}\n"},
     {"a line, channels last, flattened behind", -1,
      "func @m(%x: f32[N,16,10]) -> f32[N,24,5], f32[N,120] {\n"
      "  @w = const seed(1) : f32[24,16,3]\n"

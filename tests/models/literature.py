@@ -235,6 +235,62 @@ class Hybrid(Trunk):
         return y.reshape(b, 2, 2, 4, 4, c).permute(0, 3, 1, 4, 2, 5).reshape(b, h, w, c)
 
 
+class Grouped(Trunk):
+    """Chen et al. 2021 (Visformer), Srinivas et al. 2021 (BoTNet): maps of channels; windows over groups of channels, batch
+    norm, and attention whose query, key and value are a convolution, with a learned bias for each row and column."""
+
+    def __init__(self):
+        super().__init__(dim=32)
+        self.batch_norms = nn.ModuleList(nn.BatchNorm2d(32) for _ in range(2))
+        self.widen, self.within = nn.Conv2d(32, 64, 1), nn.Conv2d(64, 64, 3, padding=1, groups=4, bias=False)
+        self.narrow, self.ask = nn.Conv2d(64, 32, 1), nn.Conv2d(32, 96, 1, bias=False)
+        self.rows, self.columns = (nn.Parameter(torch.randn(15, 16) * 0.2) for _ in range(2))
+        at = torch.arange(8)
+        self.register_buffer("apart", at[:, None] - at[None, :] + 7)
+
+    def mix(self, x, i):
+        x = self.batch_norms[i](x.permute(0, 3, 1, 2))
+        if i == 0:
+            y = self.narrow(F.gelu(self.within(F.gelu(self.widen(x)))))
+        else:
+            b, c, h, w = x.shape
+            q, k, v = self.ask(x).reshape(b, 3, 2, c // 2, h * w).permute(1, 0, 2, 4, 3).unbind(0)
+            q = q.reshape(b, 2, h, w, c // 2)
+            rows = torch.einsum("bnhwd,hkd->bnhwk", q, self.rows[self.apart])[..., :, None]
+            columns = torch.einsum("bnhwd,wkd->bnhwk", q, self.columns[self.apart])[..., None, :]
+            y = softmax_attention(q.reshape(b, 2, 64, -1), k, v, (rows + columns).reshape(b, 2, 64, 64))
+            y = y.permute(0, 1, 3, 2).reshape(b, c, h, w)
+        return y.permute(0, 2, 3, 1)
+
+
+class Reduced(Trunk):
+    """Wang et al. 2021 (PVT), Chu et al. 2021 (Twins): keys and values of a map that a strided convolution made smaller, a
+    depthwise convolution as position, and heads that are mixed before and behind the softmax (Touvron et al. 2021)."""
+
+    def __init__(self):
+        super().__init__()
+        self.smaller, self.norm = nn.Conv2d(24, 24, 2, 2), nn.LayerNorm(24)
+        self.place = nn.Conv2d(24, 24, 3, padding=1, groups=24)
+        self.before, self.behind = nn.Linear(2, 2), nn.Linear(2, 2)
+
+    def mix(self, x, i):
+        b, h, w, c = x.shape
+        flat = x.reshape(b, h * w, c)
+        if i == 0:
+            y = flat.transpose(1, 2).reshape(b, c, h, w)
+            flat = (y + self.place(y)).flatten(2).transpose(1, 2)
+        small = self.smaller(flat.transpose(1, 2).reshape(b, c, h, w)).reshape(b, c, -1).permute(0, 2, 1)
+        split = lambda t: t.reshape(b, -1, self.heads, c // self.heads).permute(0, 2, 1, 3)
+        q, _, _ = self.qkv[i](flat).chunk(3, -1)
+        _, k, v = self.qkv[i](self.norm(small)).chunk(3, -1)
+        q, k, v = split(q), split(k), split(v)
+        if i == 0:
+            return self.join_heads(softmax_attention(q, k, v)).reshape(x.shape)
+        scores = q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5
+        weights = self.before(scores.permute(0, 2, 3, 1)).softmax(dim=-2)
+        return self.join_heads(self.behind(weights).permute(0, 3, 1, 2) @ v).reshape(x.shape)
+
+
 class Upsampled(Axial):
     """Zheng et al. 2021 (SETR): a map of classes, enlarged; the position embedding is resized from 6 x 6."""
 
@@ -271,4 +327,4 @@ class Shuffled(Trunk):
 
 
 LITERATURE = {"window": Window, "cosine": Cosine, "axial": Axial, "local": Local, "halo": Halo, "sparse": Sparse, "rotary": Rotary,
-              "channels": Channels, "hybrid": Hybrid, "upsampled": Upsampled, "shuffled": Shuffled}
+              "channels": Channels, "hybrid": Hybrid, "grouped": Grouped, "reduced": Reduced, "upsampled": Upsampled, "shuffled": Shuffled}
