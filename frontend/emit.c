@@ -104,8 +104,36 @@ vj_value vj_emit_reduce(vj_importer *im, const char *kind, vj_value x, const int
 }
 
 vj_value vj_emit_concat(vj_importer *im, const vj_value *parts, int32_t count, int32_t axis) {
-    vj_attr attr = vj_int(VJ_ATTR_AXIS, axis);
-    return count == 1 ? parts[0] : vj_emit(im, VJ_OP_concat, parts, count, &attr, 1);
+    vj_attr attrs[2] = {vj_int(VJ_ATTR_AXIS, axis)};
+    if (count == 1) return parts[0];
+    vj_lin sum = {0};
+    bool has_data = false;
+    for (int32_t i = 0; vj_going(im) && i < count; i++) {
+        const vj_type *type = vj_type_at(im->f, parts[i]);
+        if (axis >= type->rank) break; /* inference refuses it */
+        has_data |= vj_is_data_dim(type->dims[axis]);
+        if (!vj_lin_combine(im, VJ_LIN_ADD, sum, vj_lin_of_dim(im, type->dims[axis]), &sum)) has_data = false;
+    }
+    if (!has_data) return vj_emit(im, VJ_OP_concat, parts, count, attrs, 1);
+    vj_dim size;
+    if (!vj_dim_of_lin(im, sum, "sum", &size)) return VJ_NONE;
+    attrs[1] = vj_int(VJ_ATTR_SIZE, vj_dim_code(size));
+    return vj_emit(im, VJ_OP_concat, parts, count, attrs, 2);
+}
+
+vj_value vj_emit_places(vj_importer *im, vj_lin count) {
+    enum { LIMIT = 1 << 22 };
+    int64_t least, most;
+    vj_dim dim;
+    if (!vj_going(im) || !vj_lin_range(im, count, &least, &most) || !vj_dim_of_lin(im, count, "range", &dim))
+        return VJ_NONE;
+    if (most > LIMIT) {
+        vj_stop(im, VJ_UNSUPPORTED, "makes up to %lld elements", (long long)most);
+        return VJ_NONE;
+    }
+    const vj_type type = vj_type_of(VJ_I64, 1, &most);
+    vj_value all = vj_add_const(im->f, NULL, &type, &(vj_const){.kind = VJ_CONST_IOTA});
+    return vj_emit_slice(im, all, 0, 0, dim, 1);
 }
 
 vj_value vj_emit_iota(vj_importer *im, vj_dtype dtype, int64_t count, int32_t axis, int32_t rank) {
@@ -126,6 +154,7 @@ vj_value vj_emit_iota(vj_importer *im, vj_dtype dtype, int64_t count, int32_t ax
 
 bool vj_closed_axis(vj_importer *im, vj_dim dim) {
     if (!dim.sym || !vj_going(im)) return vj_going(im);
+    if (vj_is_data_dim(dim)) return vj_stop(im, VJ_UNSUPPORTED, "works along a size that the data decides");
     vj_stop(im, VJ_UNSUPPORTED, "works along the batch");
     vj_hint(im->error, "fix the batch: --batch 1");
     return false;
@@ -149,6 +178,8 @@ bool vj_dim_product(vj_importer *im, const vj_dim *dims, int32_t count, vj_dim *
     for (int32_t i = 0; i < count; i++) {
         if (!vj_mul(p.c, dims[i].c, &p.c)) return vj_stop(im, VJ_BAD_INPUT, "a product of dims is too large");
         if (dims[i].sym == VJ_SYM_NONE) continue;
+        if (vj_is_data_dim(p) || (p.sym && vj_is_data_dim(dims[i])))
+            return vj_stop(im, VJ_UNSUPPORTED, "a dim would be the product of two sizes that the data decides");
         if (p.sym != VJ_SYM_NONE) return vj_stop(im, VJ_UNSUPPORTED, "a dim would be the square of the batch");
         p.sym = dims[i].sym;
     }

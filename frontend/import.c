@@ -51,6 +51,23 @@ static bool check_node(vj_importer *im) {
     return true;
 }
 
+/* Has an operand of the current node a size that the data decides? */
+static bool meets_data(const vj_importer *im) {
+    for (size_t i = 0; i < im->node->n_input; i++) {
+        const vj_binding *b = vj_bindings_find(im->names, im->node->input[i]);
+        if (b && b->value >= 0 && vj_type_has_data_dims(vj_type_at(im->f, b->value))) return true;
+        for (int64_t k = 0; b && b->known && k < b->known->count; k++)
+            if (b->known->at[k].a && b->known->at[k].data) return true;
+    }
+    return false;
+}
+
+/* Builders take a symbol where a number must be for the model's mistake; it is what they cannot do. */
+static bool stop_node(vj_importer *im) {
+    if (im->error->status == VJ_BAD_INPUT && im->unknown_count && meets_data(im)) im->error->status = VJ_UNSUPPORTED;
+    return false;
+}
+
 static bool import_node(vj_importer *im, const Onnx__NodeProto *node) {
     vj_origin *origin = VJ_NEW(im->arena, vj_origin);
     im->row = vj_find_row(im->scope, node);
@@ -64,7 +81,7 @@ static bool import_node(vj_importer *im, const Onnx__NodeProto *node) {
     if (!check_node(im)) return false;
     bool done = vj_solve(im) || im->row->build(im);
     if (!done && vj_going(im)) vj_stop(im, VJ_UNSUPPORTED, "has a form that is not supported");
-    if (!vj_going(im)) return false;
+    if (!vj_going(im)) return stop_node(im);
     for (size_t i = 0; i < node->n_output; i++)
         if (*node->output[i] && !vj_bindings_find(im->names, node->output[i]) && vj_result_is_used(im, (int32_t)i))
             return vj_stop(im, VJ_UNSUPPORTED, "its result '%.100s' is not supported", node->output[i]);

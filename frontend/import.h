@@ -9,10 +9,12 @@
 
 #include "model.h"
 
-/* A small value whose elements are known: integers and booleans a * N + b (N the open batch), floats f. */
+/* A small value whose elements are known: integers and booleans a * N + b (N the open batch, or a size that the data
+ * decides), floats f. */
 typedef struct vj_lin {
     int64_t a, b;
     double f;
+    int32_t data; /* 0: N is the batch; else 1 more than the unknown that a multiplies */
 } vj_lin;
 typedef struct vj_known {
     vj_dtype dtype;
@@ -30,6 +32,34 @@ typedef struct vj_binding {
     bool asked;     /* for known */
     bool is_absent; /* an input of a function that its call leaves out */
 } vj_binding;
+
+/* What can be done with elements; VJ_LIN_FOUND: a node finds it. */
+typedef enum vj_lin_op {
+    VJ_LIN_FOUND,
+    VJ_LIN_ADD,
+    VJ_LIN_SUB,
+    VJ_LIN_MUL,
+    VJ_LIN_DIV,
+    VJ_LIN_MOD,
+    VJ_LIN_MIN,
+    VJ_LIN_MAX,
+    VJ_LIN_EQ,
+    VJ_LIN_LT,
+    VJ_LIN_LE,
+    VJ_LIN_GT,
+    VJ_LIN_GE,
+    VJ_LIN_AND,
+    VJ_LIN_OR
+} vj_lin_op;
+
+/* A number that the data decides (sizes.c): an i64[] of the graph, its range, and how it came to be. */
+typedef struct vj_unknown {
+    vj_value value;
+    int64_t least, most;
+    int32_t symbol; /* of dims; VJ_SYM_NONE: none yet */
+    vj_lin_op op;
+    vj_lin x, y;
+} vj_unknown;
 
 typedef struct vj_bindings vj_bindings; /* bindings.c */
 /* `outer`: names that are visible too, as a branch of If sees those around it; may be NULL. */
@@ -83,6 +113,8 @@ struct vj_importer {
     bool is_repeat;     /* warnings were given the first time */
     vj_dim_name *dims;
     int32_t dim_count, dim_capacity;
+    vj_unknown *unknowns;
+    int32_t unknown_count, unknown_capacity;
     uint8_t *fold_state; /* fold.c, of each value */
     vj_tensor **folded;
     int32_t fold_capacity;
@@ -206,6 +238,7 @@ vj_value vj_emit_iota(vj_importer *im, vj_dtype dtype, int64_t count, int32_t ax
 bool vj_closed_axis(vj_importer *im, vj_dim dim);
 /* ops_axes.c: log(softmax(x)) */
 vj_value vj_emit_log_softmax(vj_importer *im, vj_value x, int32_t axis);
+vj_value vj_emit_places(vj_importer *im, vj_lin count); /* 0, 1, ... as i64[count] */
 /* x [C] as [C, 1, 1, ...]: `rank` dims, C at `axis` */
 vj_value vj_emit_column(vj_importer *im, vj_value x, int32_t axis, int32_t rank);
 /* ops_movement.c: the rows of x (its first axis) in the order that the list says; all are in range. */
@@ -217,7 +250,25 @@ bool vj_dim_product(vj_importer *im, const vj_dim *dims, int32_t count, vj_dim *
 bool vj_solve(vj_importer *im);
 vj_known *vj_known_new(vj_importer *im, vj_dtype dtype, int32_t rank, const int64_t *dims);
 enum { VJ_KNOWN_LIMIT = 1024, VJ_KNOWN_FLOATS = 16 }; /* elements */
-/* a * N + b as a dim: a or b is 0, and it is not negative. */
+
+/* lin.c: x op y; false: it has no such form for every N. */
+bool vj_lin_combine(vj_importer *im, vj_lin_op op, vj_lin x, vj_lin y, vj_lin *z);
+/* The range that x can have; INT64_MAX: there is no end. */
+bool vj_lin_range(const vj_importer *im, vj_lin x, int64_t *least, int64_t *most);
+
+/* sizes.c - sizes that the data decides */
+
+/* A size that a node finds, at most `most`: the dim for its type; its value (i64[]) is given when the node is there. */
+bool vj_new_size(vj_importer *im, int64_t most, vj_dim *dim);
+void vj_set_size(vj_importer *im, vj_dim dim, vj_value value);
+/* x op y as a size of its own, computed by nodes; false: its range is not known. */
+bool vj_size_from(vj_importer *im, vj_lin_op op, vj_lin x, vj_lin y, vj_lin *z);
+vj_lin vj_lin_of_dim(const vj_importer *im, vj_dim dim);
+bool vj_lin_is_dim(const vj_importer *im, vj_lin lin, vj_dim dim);
+/* An i64[] that is a number or follows from a size that the data decides. */
+vj_value vj_lin_value(vj_importer *im, vj_lin lin);
+vj_value vj_known_value(vj_importer *im, const vj_known *k);
+/* a * N + b as a dim. Of the batch, a or b is 0; of a size that the data decides, it may be a new symbol. */
 bool vj_dim_of_lin(vj_importer *im, vj_lin lin, const char *what, vj_dim *dim);
 
 /* The builders. */

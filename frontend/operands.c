@@ -55,14 +55,20 @@ vj_value vj_materialise(vj_importer *im, vj_binding *b) {
     const vj_known *k = b->known;
     double *f = VJ_NEW_ARRAY(im->arena, double, k->count + 1);
     int64_t *n = VJ_NEW_ARRAY(im->arena, int64_t, k->count + 1);
+    bool has_data = false;
     for (int64_t i = 0; i < k->count; i++) {
-        if (k->at[i].a) {
+        has_data |= k->at[i].a && k->at[i].data;
+        if (k->at[i].a && !k->at[i].data) {
             vj_stop(im, VJ_UNSUPPORTED, "'%s' depends on the batch and is used as data", b->name);
             vj_hint(im->error, "fix the batch: --batch 1");
             return VJ_NONE;
         }
         f[i] = k->at[i].f;
         n[i] = k->at[i].b;
+    }
+    if (has_data) {
+        b->value = vj_known_value(im, k);
+        return b->value;
     }
     b->value = vj_dtype_is_float(k->dtype) ? vj_add_const_f64(im->f, k->dtype, k->rank, k->dims, f)
                                            : vj_add_const_i64(im->f, k->dtype, k->rank, k->dims, n);
@@ -87,7 +93,7 @@ const vj_known *vj_known_of(vj_importer *im, vj_binding *b) {
     if (!t) return NULL;
     vj_known *k = vj_known_new(im, type->dtype, type->rank, dims);
     for (int64_t i = 0; i < count; i++)
-        k->at[i] = (vj_lin){0, is_float ? 0 : t->i[i], is_float ? t->f[i] : 0};
+        k->at[i] = (vj_lin){.b = is_float ? 0 : t->i[i], .f = is_float ? t->f[i] : 0};
     b->known = k;
     return k;
 }
@@ -119,6 +125,10 @@ const int64_t *vj_constant_list(vj_importer *im, int32_t i, const char *what, in
     if (!k) return NULL;
     int64_t *list = VJ_NEW_ARRAY(im->arena, int64_t, k->count + 1);
     for (int64_t j = 0; j < k->count; j++) {
+        if (k->at[j].a && k->at[j].data) {
+            vj_stop(im, VJ_UNSUPPORTED, "its %s follow from a size that the data decides", what);
+            return NULL;
+        }
         if (k->at[j].a) {
             vj_stop(im, VJ_UNSUPPORTED, "its %s depend on the batch", what);
             vj_hint(im->error, "fix the batch: --batch 1");

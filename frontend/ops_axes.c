@@ -94,7 +94,7 @@ bool vj_build_reduce(vj_importer *im) {
             axes[i] = i;
     }
     for (int32_t i = 0; i < count; i++)
-        if (type_of(im, x)->dims[axes[i]].sym) {
+        if (type_of(im, x)->dims[axes[i]].sym == VJ_SYM_BATCH) {
             vj_stop(im, VJ_UNSUPPORTED, "reduces over the batch");
             vj_hint(im->error, "fix the batch: --batch 1");
             return false;

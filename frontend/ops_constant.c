@@ -76,11 +76,40 @@ bool vj_build_constant_of_shape(vj_importer *im) {
     return vj_bind(im, 0, vj_emit_broadcast(im, scalar, dims, (int32_t)shape->count));
 }
 
+static bool has_data_bounds(vj_importer *im) {
+    bool any = false;
+    for (int32_t i = 0; i < 3; i++) {
+        const vj_known *k = vj_known_operand(im, i);
+        if (!k || k->count != 1 || vj_dtype_is_float(k->dtype)) return false;
+        any |= k->at[0].a && k->at[0].data;
+    }
+    return any;
+}
+
+/* start, start + delta, ... while it is below the limit, a size that the data decides. */
+static bool range_of_data(vj_importer *im) {
+    vj_lin at[3], size, step;
+    for (int32_t i = 0; i < 3; i++)
+        at[i] = vj_known_operand(im, i)->at[0];
+    const vj_dtype dtype = vj_known_operand(im, 0)->dtype;
+    step = at[2];
+    if (step.a || step.b < 1 || !vj_lin_combine(im, VJ_LIN_SUB, at[1], at[0], &size) ||
+        !vj_lin_combine(im, VJ_LIN_ADD, size, (vj_lin){.b = step.b - 1}, &size) ||
+        !vj_lin_combine(im, VJ_LIN_MAX, size, (vj_lin){.b = 0}, &size) ||
+        !vj_lin_combine(im, VJ_LIN_DIV, size, step, &size))
+        return vj_going(im) && vj_stop(im, VJ_UNSUPPORTED, "has bounds that the data decides");
+    vj_value y = vj_emit_places(im, size);
+    if (step.b != 1) y = vj_emit2(im, VJ_OP_mul, y, vj_lin_value(im, step));
+    if (at[0].a || at[0].b) y = vj_emit2(im, VJ_OP_add, y, vj_lin_value(im, at[0]));
+    return vj_bind(im, 0, vj_emit_cast(im, y, dtype));
+}
+
 /* Longer ones than shapes.c follows. */
 bool vj_build_range(vj_importer *im) {
     int64_t at[3];
     vj_dtype dtype = VJ_NO_DTYPE;
     double f[3];
+    if (has_data_bounds(im)) return range_of_data(im);
     for (int32_t i = 0; i < 3; i++) {
         const vj_known *k = vj_known_operand(im, i);
         if (!vj_going(im)) return false;
@@ -111,6 +140,6 @@ bool vj_build_size(vj_importer *im) {
     vj_dim product;
     if (!vj_dim_product(im, vj_type_at(im->f, x)->dims, vj_type_at(im->f, x)->rank, &product)) return false;
     vj_known *k = vj_known_new(im, VJ_I64, 0, NULL);
-    k->at[0] = product.sym ? (vj_lin){.a = product.c} : (vj_lin){.b = product.c};
+    k->at[0] = vj_lin_of_dim(im, product);
     return vj_bind_known(im, 0, k);
 }

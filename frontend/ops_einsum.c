@@ -120,7 +120,7 @@ static void sum_alone(einsum *e, int32_t operand) {
             axes[count++] = i;
     }
     for (int32_t i = 0; i < count; i++)
-        if (vj_type_at(e->im->f, e->x[operand])->dims[axes[i]].sym)
+        if (vj_type_at(e->im->f, e->x[operand])->dims[axes[i]].sym == VJ_SYM_BATCH)
             vj_stop(e->im, VJ_UNSUPPORTED, "sums over the batch");
     e->x[operand] = vj_emit_reduce(e->im, "sum", e->x[operand], axes, count, false);
     *t = left;

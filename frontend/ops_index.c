@@ -43,6 +43,7 @@ static bool closed_axis(vj_importer *im, vj_value x, int32_t axis, int64_t *leng
     const vj_dim dim = type_of(im, x)->dims[axis];
     *length = dim.c;
     if (!dim.sym) return true;
+    if (vj_is_data_dim(dim)) return vj_stop(im, VJ_UNSUPPORTED, "works along a size that the data decides");
     vj_stop(im, VJ_UNSUPPORTED, "works along the batch");
     vj_hint(im->error, "fix the batch: --batch 1");
     return false;

@@ -39,12 +39,67 @@ static vj_value slice_open(vj_importer *im, vj_value x, int32_t axis, vj_lin sta
     return VJ_NONE;
 }
 
+/* Is x never above y? */
+static bool at_most(vj_importer *im, vj_lin x, vj_lin y) {
+    vj_lin yes;
+    return vj_lin_combine(im, VJ_LIN_LE, x, y, &yes) && yes.b;
+}
+
+/* A place of an axis of n, counted from the front and inside of [0, n]; false: it cannot be said. */
+static bool place_of(vj_importer *im, vj_lin at, vj_lin n, vj_lin *place) {
+    const vj_lin zero = {.b = 0}, below = {.b = -1};
+    vj_lin from_end;
+    if (at_most(im, at, below)) {
+        if (at.a == 0 && at.b < -((int64_t)1 << 40)) return *place = zero, true;
+        return vj_lin_combine(im, VJ_LIN_ADD, at, n, &from_end) &&
+               vj_lin_combine(im, VJ_LIN_MAX, from_end, zero, place);
+    }
+    return at_most(im, zero, at) && vj_lin_combine(im, VJ_LIN_MIN, at, n, place);
+}
+
+/* Rows start, start + step, ... of an axis, `size` of them, wherever the start comes from. */
+static vj_value rows_from(vj_importer *im, vj_value x, int32_t axis, vj_lin start, vj_dim size, int64_t step) {
+    vj_lin number = vj_lin_of_dim(im, size);
+    vj_value index = vj_emit_places(im, number);
+    if (step != 1) index = vj_emit2(im, VJ_OP_mul, index, vj_emit_number(im, VJ_I64, (double)step));
+    index = vj_emit2(im, VJ_OP_add, index, vj_lin_value(im, start));
+    const vj_attr attr = vj_int(VJ_ATTR_AXIS, axis);
+    return vj_emit(im, VJ_OP_gather, (vj_value[]){x, index}, 2, &attr, 1);
+}
+
+/* Places or an axis that the data decides. Backwards it goes from the end alone. */
+static vj_value slice_by_data(vj_importer *im, vj_value x, int32_t axis, vj_lin from, vj_lin to, int64_t step) {
+    const vj_lin n = vj_lin_of_dim(im, type_of(im, x)->dims[axis]), zero = {.b = 0}, one = {.b = 1};
+    vj_lin start, end, size;
+    vj_dim dim;
+    bool good;
+    if (step == -1 && from.a == 0 && (from.b == -1 || from.b >= INT32_MAX) && to.a == 0 && to.b <= -INT32_MAX) {
+        good = vj_lin_combine(im, VJ_LIN_SUB, n, one, &start);
+        size = n;
+    } else {
+        good = step > 0 && place_of(im, from, n, &start) && place_of(im, to, n, &end) &&
+               vj_lin_combine(im, VJ_LIN_SUB, end, start, &size) &&
+               vj_lin_combine(im, VJ_LIN_ADD, size, (vj_lin){.b = step - 1}, &size) &&
+               vj_lin_combine(im, VJ_LIN_DIV, size, (vj_lin){.b = step}, &size) &&
+               vj_lin_combine(im, VJ_LIN_MAX, size, zero, &size);
+    }
+    if (!good) {
+        if (vj_going(im)) vj_stop(im, VJ_UNSUPPORTED, "cuts axis %d at places that the data decides", axis);
+        return VJ_NONE;
+    }
+    if (!vj_dim_of_lin(im, size, "slice", &dim)) return VJ_NONE;
+    return start.a || step < 0 ? rows_from(im, x, axis, start, dim, step)
+                               : vj_emit_slice(im, x, axis, start.b, dim, step);
+}
+
 static vj_value slice_axis(vj_importer *im, vj_value x, int32_t axis, vj_lin from, vj_lin to, int64_t step) {
     vj_dim dim = type_of(im, x)->dims[axis];
     if (step == 0 || step == INT64_MIN) {
         vj_stop(im, VJ_BAD_INPUT, "has step %lld", (long long)step);
         return VJ_NONE;
     }
+    if (vj_is_data_dim(dim) || (from.a && from.data) || (to.a && to.data))
+        return slice_by_data(im, x, axis, from, to, step);
     if (dim.sym) return slice_open(im, x, axis, from, to, step);
     if (from.a || to.a) {
         vj_stop(im, VJ_UNSUPPORTED, "cuts axis %d at a place that depends on the batch", axis);
@@ -134,6 +189,7 @@ bool vj_build_split(vj_importer *im) {
     if (im->node->n_output > 4096) return vj_stop(im, VJ_UNSUPPORTED, "has %zu results", im->node->n_output);
     int32_t parts = (int32_t)im->node->n_output;
     if (dim.sym && parts == 1) return vj_bind(im, 0, x);
+    if (vj_is_data_dim(dim)) return vj_stop(im, VJ_UNSUPPORTED, "splits a size that the data decides (axis %d)", axis);
     if (dim.sym) {
         vj_stop(im, VJ_UNSUPPORTED, "cuts the batch apart (axis %d)", axis);
         vj_hint(im->error, "fix the batch: --batch %d", parts);
@@ -193,6 +249,11 @@ static bool is_progression(const int64_t *list, int64_t count, int64_t *step) {
     return count > 0 && *step > 0;
 }
 
+static vj_value emit_gather(vj_importer *im, vj_value data, vj_value indices, int32_t axis) {
+    const vj_attr attr = vj_int(VJ_ATTR_AXIS, axis);
+    return vj_emit(im, VJ_OP_gather, (vj_value[]){data, indices}, 2, &attr, 1);
+}
+
 static vj_value gather(vj_importer *im, vj_value data, vj_value indices, int32_t axis) {
     const vj_type type = *type_of(im, data), index_type = *type_of(im, indices);
     int64_t count, step;
@@ -201,9 +262,10 @@ static vj_value gather(vj_importer *im, vj_value data, vj_value indices, int32_t
         vj_stop(im, VJ_BAD_INPUT, "its indices are not integers");
         return VJ_NONE;
     }
+    if (vj_is_data_dim(type.dims[axis])) return emit_gather(im, data, indices, axis);
     int64_t *list = read_indices(im, indices, type.dims[axis].c, &count, &changed);
     if (!vj_going(im)) return VJ_NONE;
-    if (type.dims[axis].sym && (!list || changed)) {
+    if (type.dims[axis].sym == VJ_SYM_BATCH && (!list || changed)) {
         vj_stop(im, VJ_UNSUPPORTED, "indexes the batch");
         vj_hint(im->error, "fix the batch: --batch 1");
         return VJ_NONE;
@@ -222,8 +284,7 @@ static vj_value gather(vj_importer *im, vj_value data, vj_value indices, int32_t
             dims[i] = index_type.dims[i].c;
         indices = vj_add_const_i64(im->f, VJ_I64, index_type.rank, dims, list);
     }
-    vj_attr attr = vj_int(VJ_ATTR_AXIS, axis);
-    return vj_emit(im, VJ_OP_gather, (vj_value[]){data, indices}, 2, &attr, 1);
+    return emit_gather(im, data, indices, axis);
 }
 
 bool vj_build_gather(vj_importer *im) {

@@ -212,7 +212,7 @@ static bool plan_scale(vj_importer *im, axis_plan *a, vj_dim dim, double scale) 
 }
 
 static bool plan_size(vj_importer *im, axis_plan *a, vj_dim dim, vj_lin size) {
-    if (dim.sym) return (size.a == dim.c && size.b == 0) || vj_stop(im, VJ_UNSUPPORTED, "resizes the batch");
+    if (dim.sym) return vj_lin_is_dim(im, size, dim) || vj_stop(im, VJ_UNSUPPORTED, "resizes the batch");
     if (size.a || size.b < 1 || size.b > AXIS_LIMIT || a->in < 1)
         return vj_stop(im, VJ_BAD_INPUT, "gives an axis of %lld an impossible size", (long long)dim.c);
     a->out = size.b;

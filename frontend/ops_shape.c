@@ -5,7 +5,9 @@
 
 static const vj_type *type_of(vj_importer *im, vj_value v) { return vj_type_at(im->f, v); }
 
-static bool cannot_take_batch(vj_importer *im) {
+static bool cannot_take_batch(vj_importer *im, vj_dim total) {
+    if (vj_is_data_dim(total))
+        return vj_stop(im, VJ_UNSUPPORTED, "gives a shape of fixed size to a tensor whose size the data decides");
     vj_stop(im, VJ_UNSUPPORTED, "is written for one batch size, but the model leaves the batch open");
     vj_hint(im->error, "compile for that size: --batch N; or export the model with a fixed or a truly dynamic batch");
     return false;
@@ -13,9 +15,11 @@ static bool cannot_take_batch(vj_importer *im) {
 
 /* The dim that -1 stands for: what is left of `total` beside the other dims. */
 static bool solve_rest(vj_importer *im, vj_dim total, vj_dim others, vj_dim *rest) {
+    if (others.sym && total.sym != others.sym && vj_is_data_dim(others))
+        return vj_stop(im, VJ_UNSUPPORTED, "solves the dim -1 beside a size that the data decides");
     if (others.c == 0 || (others.sym && !total.sym)) return vj_stop(im, VJ_BAD_INPUT, "cannot solve the dim -1");
     if (total.c % others.c) {
-        if (total.sym && !others.sym) return cannot_take_batch(im);
+        if (total.sym) return cannot_take_batch(im, total);
         return vj_stop(im, VJ_BAD_INPUT, "%lld elements do not divide by the other dims' %lld", (long long)total.c,
                        (long long)others.c);
     }
@@ -49,7 +53,7 @@ bool vj_build_reshape(vj_importer *im) {
     }
     if (!vj_dim_product(im, type->dims, type->rank, &total) || !vj_dim_product(im, dims, rank, &others)) return false;
     if (open >= 0 && !solve_rest(im, total, others, &dims[open])) return false;
-    if (open < 0 && total.sym && !others.sym && others.c) return cannot_take_batch(im);
+    if (open < 0 && total.sym && !others.sym && others.c) return cannot_take_batch(im, total);
     return vj_bind(im, 0, vj_emit_reshape(im, x, dims, rank));
 }
 
@@ -79,6 +83,8 @@ bool vj_build_squeeze(vj_importer *im) {
         bool is_one = vj_dim_equal(type->dims[i], vj_dim_const(1));
         bool named = count < 0 ? is_one : next < count && axes[next] == i;
         if (named && count >= 0) next++;
+        if (vj_is_data_dim(type->dims[i]) && (named || count < 0))
+            return vj_stop(im, VJ_UNSUPPORTED, "drops dim %d, whose size the data decides, if it is 1", i);
         if (named && !is_one) return vj_stop(im, VJ_BAD_INPUT, "dim %d is not 1", i);
         if (!named) dims[rank++] = type->dims[i];
     }

@@ -1,7 +1,7 @@
 /* shapes.c - solves shape sub-graphs while importing.
  *
  * Exporters compute reshape targets with a dozen nodes that start at Shape. Here the elements of small integer values
- * are followed as a * N + b, N the open batch, so that every target is known when its reader is built; nothing of such
+ * are followed as a * N + b, N the open batch or a size that the data decides, so that every target is known when its reader is built; nothing of such
  * a sub-graph reaches the IR. Floats are followed when they have few elements and no N (a scale of 1 / sqrt(dim)), each
  * result rounded to its type. What is not exact or not decided for every N >= 1 is left to the builders.
  */
@@ -32,15 +32,6 @@ vj_known *vj_known_new(vj_importer *im, vj_dtype dtype, int32_t rank, const int6
     return k;
 }
 
-bool vj_dim_of_lin(vj_importer *im, vj_lin lin, const char *what, vj_dim *dim) {
-    if (lin.a < 0 || (lin.a == 0 && lin.b < 0)) return vj_stop(im, VJ_BAD_INPUT, "its %s has a negative dim", what);
-    if (lin.a != 0 && lin.b != 0)
-        return vj_stop(im, VJ_UNSUPPORTED, "its %s has the dim %lld * N + %lld", what, (long long)lin.a,
-                       (long long)lin.b);
-    *dim = lin.a ? (vj_dim){lin.a, VJ_SYM_BATCH} : vj_dim_const(lin.b);
-    return true;
-}
-
 static vj_lin integer(int64_t b) { return (vj_lin){.b = b}; }
 
 static bool small(int32_t rank, const int64_t *dims) {
@@ -58,119 +49,39 @@ static bool make(solver *s, vj_dtype dtype, int32_t rank, const int64_t *dims) {
 
 /* Element arithmetic. False: not exact, or not decided. */
 
-static bool fits(vj_dtype dtype, const vj_lin *x) {
-    return dtype != VJ_I32 || (x->a == 0 ? x->b >= INT32_MIN && x->b <= INT32_MAX : true);
+static bool fits(vj_importer *im, vj_dtype dtype, const vj_lin *x) {
+    int64_t least, most;
+    if (dtype != VJ_I32 || (x->a && !x->data)) return true;
+    return vj_lin_range(im, *x, &least, &most) && least >= INT32_MIN && most <= INT32_MAX;
 }
 
-/* The sign of x - y for every N >= 1. *decided is false when it varies; at least says x >= y always. */
-static int sign_of_difference(vj_lin x, vj_lin y, bool *decided, bool *at_least, bool *at_most) {
-    int64_t a, b, at_one;
-    *decided = *at_least = *at_most = false;
-    if (__builtin_sub_overflow(x.a, y.a, &a) || __builtin_sub_overflow(x.b, y.b, &b) || !vj_add(a, b, &at_one))
-        return 0;
-    int here = at_one > 0 ? 1 : at_one < 0 ? -1 : 0;
-    *at_least = a >= 0 && here >= 0;
-    *at_most = a <= 0 && here <= 0;
-    *decided = a == 0 || (a > 0 && here > 0) || (a < 0 && here < 0);
-    return here;
-}
-
-typedef enum binary { ADD, SUB, MUL, DIV, MOD, MIN, MAX, EQ, LT, LE, GT, GE, AND, OR } binary;
-
-static bool compare(binary op, vj_lin x, vj_lin y, vj_lin *z) {
-    bool decided, at_least, at_most;
-    int sign = sign_of_difference(x, y, &decided, &at_least, &at_most);
-    if (op == LE && at_most) return *z = integer(1), true;
-    if (op == GE && at_least) return *z = integer(1), true;
-    if (!decided) return false;
-    bool yes = op == EQ ? sign == 0 : op == LT ? sign < 0 : op == LE ? sign <= 0 : op == GT ? sign > 0 : sign >= 0;
-    *z = integer(yes);
-    return true;
-}
-
-static bool divide(vj_lin x, vj_lin y, vj_lin *z) {
-    if (y.a == 0 && y.b == 0) return false;
-    if (y.a == 0 && y.b == -1) return !__builtin_sub_overflow(0, x.a, &z->a) && !__builtin_sub_overflow(0, x.b, &z->b);
-    if (y.a == 0 && (x.a == 0 || (x.a % y.b == 0 && x.b % y.b == 0))) {
-        z->a = x.a / y.b; /* truncating, as ONNX and C do; exact where N is in it */
-        z->b = x.b / y.b;
-        return true;
-    }
-    if (y.a == 0 || y.a == -1 || x.a % y.a) return false;
-    int64_t ratio = x.a / y.a, b;
-    if (!vj_mul(ratio, y.b, &b) || b != x.b) return false;
-    *z = integer(ratio);
-    return true;
-}
-
-/* Floored, as Mod without fmod is. */
-static bool modulo(vj_lin x, vj_lin y, vj_lin *z) {
-    if (y.a || y.b == 0 || y.b == -1 || x.a % y.b) return false;
-    int64_t r = x.b % y.b;
-    *z = integer(r != 0 && (r < 0) != (y.b < 0) ? r + y.b : r);
-    return true;
-}
-
-static bool on_integers(binary op, vj_lin x, vj_lin y, vj_lin *z) {
-    bool decided, at_least, at_most;
-    int64_t left, right;
+static bool on_floats(vj_lin_op op, double x, double y, vj_lin *z) {
     switch (op) {
-    case ADD:
-        return vj_add(x.a, y.a, &z->a) && vj_add(x.b, y.b, &z->b);
-    case SUB:
-        return !__builtin_sub_overflow(x.a, y.a, &z->a) && !__builtin_sub_overflow(x.b, y.b, &z->b);
-    case MUL:
-        if (x.a && y.a) return false;
-        return vj_mul(x.a, y.b, &left) && vj_mul(x.b, y.a, &right) && vj_add(left, right, &z->a) &&
-               vj_mul(x.b, y.b, &z->b);
-    case DIV:
-        return divide(x, y, z);
-    case MOD:
-        return modulo(x, y, z);
-    case MIN:
-    case MAX:
-        sign_of_difference(x, y, &decided, &at_least, &at_most);
-        if (!at_least && !at_most) return false;
-        *z = at_least == (op == MAX) ? x : y;
-        return true;
-    case AND:
-        *z = integer(x.b & y.b);
-        return true;
-    case OR:
-        *z = integer(x.b | y.b);
-        return true;
-    default:
-        return compare(op, x, y, z);
-    }
-}
-
-static bool on_floats(binary op, double x, double y, vj_lin *z) {
-    switch (op) {
-    case ADD:
+    case VJ_LIN_ADD:
         z->f = x + y;
         return true;
-    case SUB:
+    case VJ_LIN_SUB:
         z->f = x - y;
         return true;
-    case MUL:
+    case VJ_LIN_MUL:
         z->f = x * y;
         return true;
-    case DIV:
+    case VJ_LIN_DIV:
         z->f = x / y;
         return true;
-    case EQ:
+    case VJ_LIN_EQ:
         z->b = x == y;
         return true;
-    case LT:
+    case VJ_LIN_LT:
         z->b = x < y;
         return true;
-    case LE:
+    case VJ_LIN_LE:
         z->b = x <= y;
         return true;
-    case GT:
+    case VJ_LIN_GT:
         z->b = x > y;
         return true;
-    case GE:
+    case VJ_LIN_GE:
         z->b = x >= y;
         return true;
     default:
@@ -208,11 +119,11 @@ static const vj_lin *element(const vj_known *k, int32_t rank, const int64_t *dim
     return &k->at[at];
 }
 
-static bool solve_binary(solver *s, binary op) {
+static bool solve_binary(solver *s, vj_lin_op op) {
     if (s->count != 2 || s->in[0]->dtype != s->in[1]->dtype) return false;
-    if (op == MOD && vj_int_attribute(s->im, "fmod", 0)) return false;
+    if (op == VJ_LIN_MOD && vj_int_attribute(s->im, "fmod", 0)) return false;
     vj_dtype dtype = s->in[0]->dtype;
-    bool is_float = vj_dtype_is_float(dtype), logic = op >= EQ;
+    bool is_float = vj_dtype_is_float(dtype), logic = op >= VJ_LIN_EQ;
     int32_t rank;
     int64_t dims[VJ_MAX_RANK];
     if (!broadcast_dims(s->in[0], s->in[1], &rank, dims)) return false;
@@ -220,29 +131,29 @@ static bool solve_binary(solver *s, binary op) {
     for (int64_t i = 0; i < s->out->count; i++) {
         const vj_lin *x = element(s->in[0], rank, dims, i), *y = element(s->in[1], rank, dims, i);
         vj_lin *z = &s->out->at[i];
-        if (is_float ? !on_floats(op, x->f, y->f, z) : !on_integers(op, *x, *y, z)) return false;
+        if (is_float ? !on_floats(op, x->f, y->f, z) : !vj_lin_combine(s->im, op, *x, *y, z)) return false;
         if (is_float)
             z->f = rounded(dtype, z->f);
-        else if (!logic && !fits(dtype, z))
+        else if (!logic && !fits(s->im, dtype, z))
             return false;
     }
     return true;
 }
 
-static bool solve_add(solver *s) { return solve_binary(s, ADD); }
-static bool solve_sub(solver *s) { return solve_binary(s, SUB); }
-static bool solve_mul(solver *s) { return solve_binary(s, MUL); }
-static bool solve_div(solver *s) { return solve_binary(s, DIV); }
-static bool solve_mod(solver *s) { return solve_binary(s, MOD); }
-static bool solve_min(solver *s) { return solve_binary(s, MIN); }
-static bool solve_max(solver *s) { return solve_binary(s, MAX); }
-static bool solve_equal(solver *s) { return solve_binary(s, EQ); }
-static bool solve_less(solver *s) { return solve_binary(s, LT); }
-static bool solve_less_or_equal(solver *s) { return solve_binary(s, LE); }
-static bool solve_greater(solver *s) { return solve_binary(s, GT); }
-static bool solve_greater_or_equal(solver *s) { return solve_binary(s, GE); }
-static bool solve_and(solver *s) { return solve_binary(s, AND); }
-static bool solve_or(solver *s) { return solve_binary(s, OR); }
+static bool solve_add(solver *s) { return solve_binary(s, VJ_LIN_ADD); }
+static bool solve_sub(solver *s) { return solve_binary(s, VJ_LIN_SUB); }
+static bool solve_mul(solver *s) { return solve_binary(s, VJ_LIN_MUL); }
+static bool solve_div(solver *s) { return solve_binary(s, VJ_LIN_DIV); }
+static bool solve_mod(solver *s) { return solve_binary(s, VJ_LIN_MOD); }
+static bool solve_min(solver *s) { return solve_binary(s, VJ_LIN_MIN); }
+static bool solve_max(solver *s) { return solve_binary(s, VJ_LIN_MAX); }
+static bool solve_equal(solver *s) { return solve_binary(s, VJ_LIN_EQ); }
+static bool solve_less(solver *s) { return solve_binary(s, VJ_LIN_LT); }
+static bool solve_less_or_equal(solver *s) { return solve_binary(s, VJ_LIN_LE); }
+static bool solve_greater(solver *s) { return solve_binary(s, VJ_LIN_GT); }
+static bool solve_greater_or_equal(solver *s) { return solve_binary(s, VJ_LIN_GE); }
+static bool solve_and(solver *s) { return solve_binary(s, VJ_LIN_AND); }
+static bool solve_or(solver *s) { return solve_binary(s, VJ_LIN_OR); }
 
 static bool solve_where(solver *s) {
     if (s->count != 3 || s->in[0]->dtype != VJ_BOOL || s->in[1]->dtype != s->in[2]->dtype) return false;
@@ -266,12 +177,12 @@ static bool copy_as(solver *s, int32_t rank, const int64_t *dims) {
 
 static bool solve_identity(solver *s) { return s->count == 1 && copy_as(s, s->in[0]->rank, s->in[0]->dims); }
 
-static bool cast_element(vj_dtype from, vj_dtype to, vj_lin x, vj_lin *y) {
+static bool cast_element(vj_importer *im, vj_dtype from, vj_dtype to, vj_lin x, vj_lin *y) {
     bool from_float = vj_dtype_is_float(from), to_float = vj_dtype_is_float(to);
     if (from_float && to_float) return y->f = rounded(to, x.f), true;
     if (to_float) return y->f = rounded(to, (double)x.b), x.a == 0;
     if (to == VJ_BOOL) return *y = integer(from_float ? x.f != 0 : x.b != 0), x.a == 0;
-    if (!from_float) return *y = x, fits(to, y);
+    if (!from_float) return *y = x, fits(im, to, y);
     if (!(fabs(x.f) < 0x1p31)) return false;
     *y = integer((int64_t)x.f);
     return true;
@@ -283,7 +194,7 @@ static bool solve_cast(solver *s) {
     if (to != VJ_I64 && to != VJ_I32 && to != VJ_BOOL && to != VJ_F32 && to != VJ_F64) return false;
     if (!make(s, to, s->in[0]->rank, s->in[0]->dims)) return false;
     for (int64_t i = 0; i < s->out->count; i++)
-        if (!cast_element(s->in[0]->dtype, to, s->in[0]->at[i], &s->out->at[i])) return false;
+        if (!cast_element(s->im, s->in[0]->dtype, to, s->in[0]->at[i], &s->out->at[i])) return false;
     return true;
 }
 
@@ -323,11 +234,11 @@ static bool solve_reduce_prod(solver *s) {
     vj_lin product = integer(1);
     for (int64_t i = 0; i < s->in[0]->count; i++) {
         vj_lin next;
-        if (!on_integers(MUL, product, s->in[0]->at[i], &next)) return false;
+        if (!vj_lin_combine(s->im, VJ_LIN_MUL, product, s->in[0]->at[i], &next)) return false;
         product = next;
     }
     s->out->at[0] = product;
-    return fits(s->out->dtype, &product);
+    return fits(s->im, s->out->dtype, &product);
 }
 
 /* Movement */
@@ -496,9 +407,7 @@ static bool solve_shape(vj_importer *im) {
     end = vj_max64(start, vj_min64(end, rank));
     vj_known *out = vj_known_new(im, VJ_I64, 1, (int64_t[]){end - start});
     for (int64_t i = start; i < end; i++) {
-        if (dims[i].sym > VJ_SYM_BATCH)
-            return vj_stop(im, VJ_UNSUPPORTED, "asks for a size that the data decides"), true;
-        out->at[i - start] = dims[i].sym ? (vj_lin){.a = dims[i].c} : integer(dims[i].c);
+        out->at[i - start] = vj_lin_of_dim(im, dims[i]);
     }
     vj_bind_known(im, 0, out);
     return true;

@@ -67,7 +67,7 @@ bool vj_infer_transpose(vj_inference *in) {
     return true;
 }
 
-/* A size that the data decides, from the front: what is taken at most must be inside of what there is at most. Whoever
+/* Sizes that the data decides, from the front: what is taken at most must be inside of what there is at most. Whoever
  * builds the node sees to it that what is taken is there. */
 static bool slice_data_size(vj_inference *in, int32_t axis, vj_dim dim, int64_t start, vj_dim size, int64_t step) {
     int64_t most, taken, end;
@@ -84,7 +84,8 @@ static bool slice_axis(vj_inference *in, int32_t axis, vj_dim dim, int64_t start
     int64_t last;
     if (step == 0) return vj_infer_fail(in, "steps[%d] is 0", axis);
     if (vj_dim_equal(dim, size) && start == 0 && step == 1) return true;
-    if (vj_is_data_dim(size) && dim.sym != VJ_SYM_BATCH) return slice_data_size(in, axis, dim, start, size, step);
+    if ((vj_is_data_dim(size) && dim.sym != VJ_SYM_BATCH) || (vj_is_data_dim(dim) && size.sym == VJ_SYM_NONE))
+        return slice_data_size(in, axis, dim, start, size, step);
     if (size.sym != VJ_SYM_NONE || vj_is_data_dim(dim))
         return vj_infer_fail(in, "axis %d of %s elements can only be taken whole or by a constant size", axis,
                              vj_brief_dim(dim).text);
