@@ -18,7 +18,7 @@ find_program(VJ_CLANG NAMES clang-19 REQUIRED)
 # No calls that a library would have to answer, no tables of addresses, no unwinding, no fused operations but those written.
 set(VJ_ROUTINE_FLAGS
     -std=c17 -O2 -ffreestanding -fno-builtin -fPIC -fno-stack-protector -fno-unwind-tables
-    -fno-asynchronous-unwind-tables -fno-jump-tables -fno-strict-aliasing -ffp-contract=off -fno-math-errno -Qn
+    -fno-asynchronous-unwind-tables -fno-jump-tables -fno-strict-aliasing -fwrapv -ffp-contract=off -fno-math-errno -Qn
     -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror)
 
 function(vj_embed_routines target folder)

@@ -2,28 +2,30 @@
 #include "eval.h"
 #include "routines.h"
 
-static int32_t axis_of(const vj_node *node, int32_t rank) {
-    const int64_t axis = vj_attr_int(node, VJ_ATTR_AXIS, 0);
-    return (int32_t)(axis < 0 ? axis + rank : axis);
-}
-
-/* Operands, then results, are the routine's arrays. Nothing is done where a result is empty. */
-static bool run(vj_eval_context *c, vj_routine routine, const int64_t *param, const double *number) {
-    const vj_routine_row *row = vj_routine_at(routine);
-    vj_routine_run run = {.param = param, .number = number, .arena = c->arena};
+/* Operands, then results, are the routine's arrays. Nothing is done where one is empty. */
+static bool run(vj_eval_context *c, void (*site_of)(vj_site *site)) {
+    vj_site *site = VJ_NEW(c->arena, vj_site);
+    site->node = c->node;
+    for (int32_t i = 0; i < c->node->arg_count; i++) {
+        site->rank[i] = c->args[i]->type.rank;
+        for (int32_t d = 0; d < site->rank[i]; d++)
+            site->dims[i][d] = vj_tensor_dim(c->args[i], d);
+    }
+    site_of(site);
+    const vj_routine_row *row = vj_routine_at(site->routine);
+    vj_routine_run *all = VJ_NEW(c->arena, vj_routine_run);
+    *all = (vj_routine_run){.param = site->param, .number = site->number, .arena = c->arena};
     for (int32_t i = 0; i < row->reads + row->writes; i++) {
         const vj_tensor *t = i < row->reads ? c->args[i] : c->results[i - row->reads];
-        run.array[i] = (vj_array){t->type.dtype, t->f, t->i};
+        all->array[i] = (vj_array){t->type.dtype, t->f, t->i};
         if (t->count == 0) return true;
     }
-    vj_routine_evaluate(routine, &run);
+    vj_routine_evaluate(site->routine, all);
     return true;
 }
 
-bool vj_eval_topk(vj_eval_context *c) {
-    const vj_tensor *x = c->args[0];
-    const int32_t rank = x->type.rank, axis = axis_of(c->node, rank);
-    const int64_t param[] = {vj_tensor_extent(x, 0, axis), vj_tensor_dim(x, axis), vj_tensor_extent(x, axis + 1, rank),
-                             vj_attr_int(c->node, VJ_ATTR_K, 0), vj_attr_int(c->node, VJ_ATTR_LARGEST, 1)};
-    return run(c, VJ_ROUTINE_topk, param, NULL);
-}
+bool vj_eval_topk(vj_eval_context *c) { return run(c, vj_site_topk); }
+bool vj_eval_scatter(vj_eval_context *c) { return run(c, vj_site_scatter); }
+bool vj_eval_scan(vj_eval_context *c) { return run(c, vj_site_scan); }
+bool vj_eval_roialign(vj_eval_context *c) { return run(c, vj_site_roialign); }
+bool vj_eval_gridsample(vj_eval_context *c) { return run(c, vj_site_gridsample); }

@@ -66,3 +66,16 @@ void vj_run_topk(const vj_routine_run *run) {
         }
     }
 }
+
+void vj_site_topk(vj_site *site) {
+    int64_t *p = site->param;
+    double steps = 2;
+    vj_site_axis(site);
+    p[K] = vj_attr_int(site->node, VJ_ATTR_K, 0);
+    p[LARGEST] = vj_attr_int(site->node, VJ_ATTR_LARGEST, 1);
+    for (int64_t i = 1; i < p[K]; i *= 2)
+        steps += 4;
+    site->routine = VJ_ROUTINE_topk;
+    site->rows = p[OUTER] * p[INNER];
+    site->cycles = (double)site->rows * (double)p[LENGTH] * steps;
+}

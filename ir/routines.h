@@ -3,7 +3,7 @@
  * routines.def   the table
  * routine.c      rows, names of parameters, bounds
  * routine_<id>.c a routine's bounds, and its definition in plain C: the oracle of backend/calls/<id>.c, which the
- *                evaluators of both levels run
+ *                evaluators of both levels run; how ops of the tensor level call it
  */
 #ifndef VITJIT_IR_ROUTINES_H
 #define VITJIT_IR_ROUTINES_H
@@ -56,6 +56,33 @@ typedef struct vj_routine_run {
     vj_array array[VJ_MAX_CALL_BUFFERS]; /* read and written ones */
     vj_arena *arena;
 } vj_routine_run;
+
+/* A node of the tensor level that one routine computes: from its attributes and the dims of its operands to a call. */
+typedef struct vj_site {
+    const vj_node *node;
+    int32_t rank[VJ_MAX_CALL_BUFFERS]; /* of the operands */
+    int64_t dims[VJ_MAX_CALL_BUFFERS][VJ_MAX_RANK];
+    /* set: */
+    vj_routine routine;
+    int64_t param[VJ_MAX_PARAMS];
+    double number[VJ_MAX_NUMBERS];
+    int64_t rows;  /* into how many parts it can be cut */
+    double cycles; /* its work */
+} vj_site;
+/* Sets param[0..2] to how many there are before, along and behind the node's axis of operand 0. */
+void vj_site_axis(vj_site *site);
+
+void vj_site_topk(vj_site *site);
+void vj_site_scatter(vj_site *site);
+void vj_site_scan(vj_site *site);
+void vj_site_roialign(vj_site *site);
+void vj_site_gridsample(vj_site *site);
+
+enum { VJ_SCATTER_SET, VJ_SCATTER_SUM, VJ_SCATTER_PROD, VJ_SCATTER_MAX, VJ_SCATTER_MIN };
+enum { VJ_GRID_NEAREST, VJ_GRID_LINEAR, VJ_GRID_CUBIC };
+enum { VJ_GRID_ZEROS, VJ_GRID_BORDER, VJ_GRID_REFLECTION };
+/* Of words parted by blanks, the one that `text` is; -1: none. */
+int32_t vj_word_of(const char *words, const char *text);
 
 void vj_routine_evaluate(vj_routine routine, const vj_routine_run *run);
 

@@ -169,7 +169,7 @@ static bool lower_node(vj_lowering *l, const vj_node *node) {
     case VJ_OP_pad:
         return vj_lower_pad(l, node);
     case VJ_OP_topk:
-        return vj_lower_topk(l, node);
+        return vj_lower_site(l, node, vj_site_topk);
     case VJ_OP_nonzero:
         return vj_lower_nonzero(l, node);
     case VJ_OP_unique:
@@ -180,6 +180,14 @@ static bool lower_node(vj_lowering *l, const vj_node *node) {
         return vj_lower_pack(l, node);
     case VJ_OP_unpack:
         return vj_lower_unpack(l, node);
+    case VJ_OP_scatter:
+        return vj_lower_site(l, node, vj_site_scatter);
+    case VJ_OP_scan:
+        return vj_lower_site(l, node, vj_site_scan);
+    case VJ_OP_roialign:
+        return vj_lower_site(l, node, vj_site_roialign);
+    case VJ_OP_gridsample:
+        return vj_lower_site(l, node, vj_site_gridsample);
     case VJ_OP_gather:
     case VJ_OP_gather_elements:
         return vj_is_view_op(l->f, node) || vj_lower_gather(l, node);

@@ -22,6 +22,7 @@
 #define VITJIT_PASSES_LOWER_H
 
 #include "internal.h"
+#include "ir/routines.h"
 #include "view.h"
 
 typedef struct vj_lowering {
@@ -172,7 +173,6 @@ bool vj_lower_elementwise(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
 bool vj_lower_elementwise_alone(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
 bool vj_lower_concat(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
 bool vj_lower_pad(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
-bool vj_lower_topk(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
 bool vj_lower_nonzero(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
 bool vj_lower_unique(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
 bool vj_lower_nms(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
@@ -200,6 +200,8 @@ typedef struct vj_call {
     double cycles;
 } vj_call;
 bool vj_lower_call(vj_lowering *l, const vj_node *node, const vj_call *call) VJ_MUST_USE;
+/* The same for a node whose operands are what its routine reads (ir/routines.h). */
+bool vj_lower_site(vj_lowering *l, const vj_node *node, void (*site_of)(vj_site *site)) VJ_MUST_USE;
 
 /* layout.c */
 

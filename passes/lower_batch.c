@@ -45,7 +45,13 @@ static bool keeps_apart(const vj_func *f, const vj_node *node, int32_t i, int32_
         return d < normal_axis(node, x->rank);
     case VJ_OP_gather:
         return i == 1 || normal_axis(node, x->rank) != d;
+    case VJ_OP_gridsample:
+        return d == 0;
+    case VJ_OP_roialign:
+        return false; /* regions are of any image */
     case VJ_OP_topk:
+    case VJ_OP_scatter:
+    case VJ_OP_scan:
     case VJ_OP_gather_elements:
         return normal_axis(node, x->rank) != d;
     case VJ_OP_reduce:

@@ -1,7 +1,7 @@
 /* lower_call.c - nodes that a routine computes: their operands stand dense, their results are written dense. */
 #include "lower.h"
 
-#include "ir/routines.h"
+#include <string.h>
 
 /* Row-major without gaps? */
 static bool is_dense(const vj_view *view) {
@@ -69,33 +69,19 @@ bool vj_lower_call(vj_lowering *l, const vj_node *node, const vj_call *call) {
     return true;
 }
 
-/* The product of image dims [first, last). */
-static int64_t extent(const vj_lowering *l, vj_value v, int32_t first, int32_t last) {
-    int64_t dims[VJ_MAX_RANK], product = 1;
-    vj_image_dims(l->f, v, dims);
-    for (int32_t d = first; d < last; d++)
-        product *= dims[d];
-    return product;
-}
-
-static int32_t axis_of(const vj_lowering *l, const vj_node *node) {
-    const int32_t rank = vj_type_at(l->f, node->args[0])->rank;
-    const int32_t axis = (int32_t)vj_attr_int(node, VJ_ATTR_AXIS, 0);
-    return axis < 0 ? axis + rank : axis;
-}
-
-bool vj_lower_topk(vj_lowering *l, const vj_node *node) {
-    const vj_value x = node->args[0];
-    const int32_t rank = vj_type_at(l->f, x)->rank, axis = axis_of(l, node);
-    const int64_t outer = extent(l, x, 0, axis), length = extent(l, x, axis, axis + 1);
-    const int64_t inner = extent(l, x, axis + 1, rank), k = vj_attr_int(node, VJ_ATTR_K, 0);
-    double steps = 2;
-    for (int64_t i = 1; i < k; i *= 2)
-        steps += 4;
-    const vj_call call = {.routine = VJ_ROUTINE_topk,
-                          .read = {x},
-                          .param = {outer, length, inner, k, vj_attr_int(node, VJ_ATTR_LARGEST, 1)},
-                          .rows = outer * inner,
-                          .cycles = (double)outer * (double)length * (double)inner * steps};
-    return vj_lower_call(l, node, &call);
+bool vj_lower_site(vj_lowering *l, const vj_node *node, void (*site_of)(vj_site *site)) {
+    vj_site *site = VJ_NEW(l->arena, vj_site);
+    vj_call *call = VJ_NEW(l->arena, vj_call);
+    site->node = node;
+    for (int32_t i = 0; i < node->arg_count; i++) {
+        call->read[i] = node->args[i];
+        site->rank[i] = vj_image_dims(l->f, node->args[i], site->dims[i]);
+    }
+    site_of(site);
+    call->routine = site->routine;
+    call->rows = site->rows;
+    call->cycles = site->cycles;
+    memcpy(call->param, site->param, sizeof call->param);
+    memcpy(call->number, site->number, sizeof call->number);
+    return vj_lower_call(l, node, call);
 }

@@ -339,6 +339,26 @@ static const example examples[] = {
      "  %3, %4 = nms %x, %s, @two, @t, @z, @nine size=12 center=1 : i64[12,3], i64[]\n"
      "  return %1, %2, %3\n"
      "}\n"},
+    {"what routines compute: of views, into outputs and concats", -1,
+     "func @m(%x: f32[N,3,5,4], %g: f32[N,2,3,2], %i: i64[N,3,2,4]) -> f32[N,3,7,4], f32[N,3,2,3], f32[N,5,12] {\n"
+     "  %1 = slice %x starts=[0,0,1,0] sizes=[N,3,2,4] steps=[1,1,2,1] : f32[N,3,2,4]\n"
+     "  %2 = scatter %x, %i, %1 axis=2 kind=sum : f32[N,3,5,4]\n"
+     "  %3 = neg %1 : f32[N,3,2,4]\n"
+     "  %4 = concat %2, %3 axis=2 : f32[N,3,7,4]\n"
+     "  %5 = gridsample %x, %g mode=linear padding=border align=0 : f32[N,3,2,3]\n"
+     "  %6 = transpose %x perm=[0,2,1,3] : f32[N,5,3,4]\n"
+     "  %7 = scan %6 axis=1 kind=sum exclusive=0 reverse=0 : f32[N,5,3,4]\n"
+     "  %8 = reshape %7 dims=[N,5,12] : f32[N,5,12]\n"
+     "  return %4, %5, %8\n"
+     "}\n"},
+    {"regions, in every image", -1,
+     "func @m(%x: f32[2,3,8,8], %r: f32[5,4], %b: i64[5]) -> f32[5,3,4] {\n"
+     "  @eight = const [8.0] : f32[1]\n"
+     "  %1 = mul %r, @eight : f32[5,4]\n"
+     "  %2 = roialign %x, %1, %b kind=mean sizes=[2,2] samples=2 half_pixel=1 scale=1 : f32[5,3,2,2]\n"
+     "  %3 = reshape %2 dims=[5,3,4] : f32[5,3,4]\n"
+     "  return %3\n"
+     "}\n"},
     {"pooling", -1,
      "func @m(%x: f32[N,3,7,7]) -> f32[N,3,3,3], f32[N,3,4,4] {\n"
      "  %1 = pool %x kind=mean kernel=[3,3] stride=[2,2] dilation=[1,1] low=[0,0] high=[0,0] : f32[N,3,3,3]\n"

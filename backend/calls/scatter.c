@@ -1,0 +1,64 @@
+/* scatter.c - a copy of the data in which updates are written, or combined, where indices say.
+ *
+ * Columns (outer, inner) are dealt out: all updates of one are done in their order by one unit. */
+#include "calls.h"
+
+enum { SET, SUM, PROD, MAX, MIN };
+
+/* NaN stays. */
+#define COMBINE(name, type)                                                                                            \
+    static inline type combine_##name(type a, type b, int64_t how) {                                                   \
+        switch (how) {                                                                                                 \
+        case SUM:                                                                                                      \
+            return (type)(a + b);                                                                                      \
+        case PROD:                                                                                                     \
+            return (type)(a * b);                                                                                      \
+        case MAX:                                                                                                      \
+            return a > b || a != a ? a : b;                                                                            \
+        case MIN:                                                                                                      \
+            return a < b || a != a ? a : b;                                                                            \
+        default:                                                                                                       \
+            return b;                                                                                                  \
+        }                                                                                                              \
+    }
+
+/* Of outer point `o`, the inner columns [from, to). Indices outside write nothing. */
+#define COLUMNS(name, type)                                                                                            \
+    static void columns_##name(const type *data, const int64_t *index, const type *updates, type *y, int64_t length,   \
+                               int64_t inner, int64_t count, int64_t index_count, int64_t index_inner, int64_t how,    \
+                               int64_t from, int64_t to) {                                                             \
+        for (int64_t l = 0; l < length; l++)                                                                           \
+            for (int64_t i = from; i < to; i++)                                                                        \
+                y[l * inner + i] = data[l * inner + i];                                                                \
+        for (int64_t m = 0; m < count; m++) {                                                                          \
+            const int64_t *at = index + m * index_count;                                                               \
+            const type *row = updates + m * inner;                                                                     \
+            for (int64_t i = from; i < to; i++) {                                                                      \
+                const int64_t given = at[i * index_inner], l = given < 0 ? given + length : given;                     \
+                if (l < 0 || l >= length) continue;                                                                    \
+                type *cell = &y[l * inner + i];                                                                        \
+                *cell = combine_##name(*cell, row[i], how);                                                            \
+            }                                                                                                          \
+        }                                                                                                              \
+    }
+
+#define SCATTER(name, type)                                                                                            \
+    COMBINE(name, type)                                                                                                \
+    COLUMNS(name, type)                                                                                                \
+    void vj_routine_scatter_##name(const type *data, const int64_t *index, const type *updates, type *y,               \
+                                   int64_t outer, int64_t length, int64_t inner, int64_t count, int64_t index_outer,   \
+                                   int64_t index_count, int64_t index_inner, int64_t how, int64_t units,               \
+                                   int64_t first, int64_t last) {                                                      \
+        const int64_t columns = outer * inner, end = part_of(columns, last, units);                                    \
+        for (int64_t c = part_of(columns, first, units); c < end;) {                                                   \
+            const int64_t o = c / inner, from = c % inner, to = inner - from < end - c ? inner : from + (end - c);     \
+            columns_##name(data + o * length * inner, index + o * index_outer, updates + o * count * inner,            \
+                           y + o * length * inner, length, inner, count, index_count, index_inner, how, from, to);     \
+            c += to - from;                                                                                            \
+        }                                                                                                              \
+    }
+
+FOR_INTEGERS(SCATTER)
+FOR_FLOATS(SCATTER)
+#undef bool /* a name here */
+SCATTER(bool, uint8_t)
