@@ -469,5 +469,77 @@ END
     [ "$status" -eq 0 ] || fail "a program with asked.o ends with $status"
 }
 
+# outputs of a size that the data decides: rows, places, shape and total of found.onnx, whose first dim is open
+part_sizes() {
+    mkdir out
+    f=$data/found
+    for case in "$f" "$f.none"; do
+        run 0 "$f.onnx" --input "x=$case.x.npy" --output out
+        silent
+        for name in rows places shape; do
+            cmp -s "out/$name.npy" "$case.$name.npy" || fail "$name.npy is not numpy's"
+        done
+        run 0 "$f.onnx" --input "x=$case.x.npy" --expect "rows=$case.rows.npy" --expect "places=$case.places.npy" -j2
+    done
+    run 4 "$f.onnx" --input "x=$f.x.npy" --expect "rows=$f.none.rows.npy"
+    prints "f32[3,5] is not f32[0,5]"
+    # another batch is another program
+    run 0 "$f.onnx" --input "x=$f.six.x.npy" --output out
+    cmp -s out/rows.npy "$f.six.rows.npy" || fail "rows.npy is not numpy's for six rows"
+    cmp -s out/places.npy "$f.six.places.npy" || fail "places.npy is not numpy's for six rows"
+    run 0 "$f.onnx" --batch 3
+    prints "output rows  f32["
+    prints "output shape  i64[2]"
+    run 0 "$f.onnx" --bench 0.01 --input "x=$f.none.x.npy"
+    run 0 "$f.onnx" --inspect
+    prints "NonZero 1"
+    run 0 "$f.onnx" --check
+    # an object: room for the most, and the dims behind
+    run 0 "$f.onnx" --emit-obj --batch 4
+    command="the header and the object of found.onnx"
+    grep -qF 'rows  f32[4, 5], dense, the last dim fastest; this is the most, output 4 gets its dims' found.h ||
+        fail "found.h does not say the most"
+    cat >main.c <<'END'
+#include <stdio.h>
+#include <stdlib.h>
+#include "found.h"
+int main(int argc, char **argv) {
+    static float x[20], rows[20], total;
+    static int64_t places[40], shape[2], rows_dims[2], places_dims[2];
+    unsigned char head[128]; /* of the .npy: of version 1, 128 bytes */
+    const void *in[] = {x};
+    void *out[] = {rows, places, shape, &total, rows_dims, places_dims};
+    FILE *file = argc == 2 ? fopen(argv[1], "rb") : NULL;
+    if (!file || fread(head, 1, 128, file) != 128 || fread(x, 4, 20, file) != 20) return 1;
+    found_context c;
+    const size_t bytes = (FOUND_SCRATCH_BYTES(1, 1) / FOUND_ALIGNMENT + 1) * FOUND_ALIGNMENT;
+    if (FOUND_OUTPUT_COUNT != 6 || FOUND_OUTPUT_1_BYTES(1) != sizeof places || FOUND_MAX_BATCH != 1) return 2;
+    if (found_model()->outputs[0].dims_output != 5 || found_model()->outputs[2].dims_output != 0) return 3;
+    if (found_init(&c, NULL, 0) || found_run(&c, 1, in, out, aligned_alloc(FOUND_ALIGNMENT, bytes))) return 4;
+    int n = 0, k = 0;
+    for (int r = 0; r < 4; r++) {
+        float sum = 0;
+        for (int i = 0; i < 5; i++) sum += x[5 * r + i];
+        for (int i = 0; sum > 0 && i < 5; i++)
+            if (rows[5 * n + i] != x[5 * r + i]) return 5;
+        n += sum > 0;
+    }
+    const int64_t found = places_dims[1];
+    for (int i = 0; i < 20; i++) {
+        if (!(x[i] > 0)) continue;
+        if (k == found || places[k] != i / 5 || places[found + k] != i % 5) return 6;
+        k++;
+    }
+    return rows_dims[0] == n && rows_dims[1] == 5 && places_dims[0] == 2 && found == k && shape[0] == n ? 0 : 7;
+}
+END
+    "${CC:-cc}" -o main main.c found.o -lm || fail "it does not compile"
+    for case in "$f" "$f.none"; do
+        ./main "$case.x.npy"
+        status=$?
+        [ "$status" -eq 0 ] || fail "a program with found.o ends with $status"
+    done
+}
+
 "part_$part"
 exit "$failed"

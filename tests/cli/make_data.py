@@ -67,6 +67,13 @@ def main():
                       node("Reshape", ["c", "one"], ["k"]), node("TopK", ["x", "k"], ["y", ""], name="best")],
          [value("x", F, 4, 64)], [value("y", F, 4, None)], [helper.make_tensor("one", I, [1], [1])])
 
+    # sizes that the data decides: rows whose sum is positive, where they are, the places of all that is positive
+    zero, ones = helper.make_tensor("zero", F, [], [0]), helper.make_tensor("ones", I, [1], [1])
+    save("found", [node("ReduceSum", ["x", "ones"], ["r"], keepdims=0), node("Greater", ["r", "zero"], ["m"]), node("Compress", ["x", "m"], ["rows"], axis=0),
+                   node("Greater", ["x", "zero"], ["p"]), node("NonZero", ["p"], ["places"], name="search"), node("Shape", ["rows"], ["shape"]),
+                   node("ReduceSum", ["rows"], ["total"], keepdims=0)],
+         [value("x", F, "batch", 5)], [value("rows", F, "found", 5), value("places", I, 2, "n"), value("shape", I, 2), value("total", F)], [zero, ones])
+
     random = np.random.default_rng(5)
     a, b = (random.standard_normal((4, 3), dtype=np.float32) for _ in range(2))
     big = random.standard_normal((2, 3, 5, 6), dtype=np.float32)
@@ -79,6 +86,15 @@ def main():
                         ("s", x.reshape(2, 12).sum(1, keepdims=True)), ("target2", np.array([6, 1])),
                         ("y2", x.reshape(12, 2)), ("axes2", np.array([-2])), ("s2", x.reshape(12, 2).sum(0, keepdims=True))):
         np.save(os.path.join(HERE, f"asked.{name}.npy"), array)
+
+
+    x = random.standard_normal((4, 5), dtype=np.float32)
+    for name, a in (("", x), (".none", -np.abs(x)), (".six", random.standard_normal((6, 5), dtype=np.float32))):
+        rows = a[a.sum(1) > 0]
+        np.save(os.path.join(HERE, f"found{name}.x.npy"), a)
+        np.save(os.path.join(HERE, f"found{name}.rows.npy"), rows)
+        np.save(os.path.join(HERE, f"found{name}.places.npy"), np.array(np.nonzero(a > 0)).astype(np.int64))
+        np.save(os.path.join(HERE, f"found{name}.shape.npy"), np.array(rows.shape))
 
 
 if __name__ == "__main__":
