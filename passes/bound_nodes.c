@@ -242,6 +242,41 @@ static vj_value gather(vj_bounding *b) {
     return with_operands(b, (vj_value[]){vj_bounds_arg(b, 0), index}, 2);
 }
 
+static int32_t axis_of(const vj_bounding *b) {
+    const int64_t axis = vj_attr_int(b->node, VJ_ATTR_AXIS, 0);
+    return (int32_t)(axis < 0 ? axis + vj_bounds_type(b, 0)->rank : axis);
+}
+
+/* Indices count from the true end; updates that are none write nothing, as their index is outside. */
+static vj_value scatter(vj_bounding *b) {
+    const int32_t axis = axis_of(b);
+    const vj_dim dim = vj_bounds_type(b, 0)->dims[axis];
+    const int64_t far = INT64_C(1) << 52; /* behind any axis, and exact as a double */
+    vj_value index = vj_bounds_arg(b, 1);
+    if (vj_is_data_dim(dim)) {
+        vj_value wrapped = vj_bounds_emit2(b, VJ_OP_add, index, vj_bounds_size(b, dim));
+        vj_value below = vj_bounds_emit2(b, VJ_OP_lt, index, vj_bounds_integer(b, 0));
+        vj_value gone = vj_bounds_emit2(b, VJ_OP_lt, wrapped, vj_bounds_integer(b, 0));
+        wrapped = vj_bounds_emit(b, VJ_OP_select, (vj_value[]){gone, vj_bounds_integer(b, far), wrapped}, 3, NULL, 0);
+        index = vj_bounds_emit(b, VJ_OP_select, (vj_value[]){below, wrapped, index}, 3, NULL, 0);
+    }
+    index = vj_bounds_mask(b, index, vj_bounds_type(b, 1), 1u << axis, vj_bounds_integer(b, far));
+    return with_operands(b, (vj_value[]){vj_bounds_arg(b, 0), index, vj_bounds_arg(b, 2)}, 3);
+}
+
+static vj_value scan(vj_bounding *b) {
+    const bool product = strcmp(vj_attr_name(b->node, VJ_ATTR_KIND, "sum"), "prod") == 0;
+    vj_value x = masked(b, 0, 1u << axis_of(b), vj_bounds_number(b, vj_bounds_type(b, 0)->dtype, product));
+    return with_operands(b, &x, 1);
+}
+
+/* Regions and places of a grid may be too many, but a picture ends where it ends. */
+static vj_value sampled(vj_bounding *b) {
+    if (data_axes(vj_bounds_type(b, 0)) >> 2)
+        return vj_bounds_fail(b, "reads pictures of a size that the data decides, which is not supported");
+    return as_it_is(b);
+}
+
 static vj_value nonzero(vj_bounding *b) {
     const vj_type *x = vj_bounds_type(b, 0);
     vj_value y = vj_bounds_arg(b, 0);
@@ -299,6 +334,11 @@ static const struct {
     {VJ_OP_broadcast, as_it_is},
     {VJ_OP_gather, gather},
     {VJ_OP_gather_elements, gather},
+    {VJ_OP_topk, as_it_is}, /* never along an axis with a symbol */
+    {VJ_OP_scatter, scatter},
+    {VJ_OP_scan, scan},
+    {VJ_OP_roialign, sampled},
+    {VJ_OP_gridsample, sampled},
     {VJ_OP_nonzero, nonzero},
     {VJ_OP_unique, unique},
     {VJ_OP_nms, nms},
