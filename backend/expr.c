@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "gen.h"
+#include "vmath.h"
 
 static bool is_unsigned(vj_dtype dtype) {
     return dtype == VJ_U8 || dtype == VJ_U16 || dtype == VJ_U32 || dtype == VJ_U64 || dtype == VJ_BOOL;
@@ -373,6 +374,7 @@ static LLVMValueRef unary(vj_gen *g, const vj_expr *e, LLVMValueRef x, int32_t l
         break;
     default:
         if (dtype == VJ_F32) return vj_math(g, e->op, x);
+        if (dtype == VJ_F64) return vj_math_double(g, e->op, x);
         break;
     }
     return refuse(g, e, lanes);

@@ -2,6 +2,7 @@
  *
  * vmath.c        exp, log, erf, tanh, sigmoid, gelu: in f32
  * vmath_wide.c   sin, cos, pow, mod: through f64
+ * vmath_double.c exp, log, tanh, sigmoid, sin, cos, tan: of f64
  * vmath_trig.c   tan, the inverse trigonometric and the hyperbolic functions: through f64
  */
 #ifndef VITJIT_BACKEND_VMATH_H
@@ -25,10 +26,14 @@ LLVMValueRef vj_at_least(const vj_gen *g, LLVMValueRef x, double limit);
 
 /* vmath_wide.c */
 LLVMValueRef vj_sin_cos(vj_gen *g, LLVMValueRef x, bool cosine);
-/* Those of f64: log2 of x > 0; 2^x, cut to 2^-200 .. 2^200; the rest of x by multiples of pi / 2, and is it an odd one? */
+/* Those of f64: log2 of x > 0; 2^x, cut to 2^-200 .. 2^200; the rest of x by multiples of pi / 2, the multiple in the last
+ * bits of `turn`. */
 LLVMValueRef vj_wide_log2(const vj_gen *g, LLVMValueRef x);
 LLVMValueRef vj_wide_exp2(const vj_gen *g, LLVMValueRef x);
-LLVMValueRef vj_reduce_half_pi(const vj_gen *g, LLVMValueRef x, LLVMValueRef *is_odd);
+LLVMValueRef vj_reduce_half_pi(const vj_gen *g, LLVMValueRef x, LLVMValueRef *turn);
+
+/* vmath_double.c: x of f64 */
+LLVMValueRef vj_math_double(vj_gen *g, vj_xop op, LLVMValueRef x);
 
 /* vmath_trig.c */
 LLVMValueRef vj_trigonometric(vj_gen *g, vj_xop op, LLVMValueRef x);

@@ -33,10 +33,9 @@ static LLVMValueRef reduce(const vj_gen *g, LLVMValueRef wide, LLVMValueRef *rou
     return vj_at_least(g, vj_at_most(g, reduced, 0.7854), -0.7854);
 }
 
-LLVMValueRef vj_reduce_half_pi(const vj_gen *g, LLVMValueRef wide, LLVMValueRef *is_odd) {
-    LLVMValueRef rounded, r = reduce(g, wide, &rounded), zero = vj_whole(g, g->i64, wide, 0);
-    LLVMValueRef low = LLVMBuildAnd(g->b, as_i64(g, rounded), vj_whole(g, g->i64, wide, 1), "");
-    *is_odd = LLVMBuildICmp(g->b, LLVMIntNE, low, zero, "");
+LLVMValueRef vj_reduce_half_pi(const vj_gen *g, LLVMValueRef wide, LLVMValueRef *turn) {
+    LLVMValueRef rounded, r = reduce(g, wide, &rounded);
+    *turn = as_i64(g, rounded);
     return r;
 }
 

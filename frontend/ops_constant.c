@@ -111,14 +111,15 @@ bool vj_build_range(vj_importer *im) {
     double f[3];
     if (has_data_bounds(im)) return range_of_data(im);
     for (int32_t i = 0; i < 3; i++) {
-        const vj_known *k = vj_known_operand(im, i);
+        vj_value v = vj_operand(im, i);
+        const vj_tensor *t = vj_fold(im, v);
         if (!vj_going(im)) return false;
-        if (!k) return vj_stop_unknown(im, i, "bounds");
-        if (k->count != 1 || k->at[0].a) return vj_stop(im, VJ_UNSUPPORTED, "its bounds are not constant");
-        if (i && k->dtype != dtype) return vj_stop(im, VJ_BAD_INPUT, "its bounds differ in type");
-        dtype = k->dtype;
-        at[i] = k->at[0].b;
-        f[i] = vj_dtype_is_float(dtype) ? k->at[0].f : (double)at[i];
+        if (!t) return vj_stop_unknown(im, i, "bounds");
+        if (t->count != 1) return vj_stop(im, VJ_BAD_INPUT, "its bounds are not one number each");
+        if (i && t->type.dtype != dtype) return vj_stop(im, VJ_BAD_INPUT, "its bounds differ in type");
+        dtype = t->type.dtype;
+        at[i] = t->i ? t->i[0] : 0;
+        f[i] = t->f ? t->f[0] : (double)at[i];
     }
     double span = (f[1] - f[0]) / f[2];
     if (!(f[2] != 0) || !(span <= RANGE_LIMIT)) return vj_stop(im, VJ_UNSUPPORTED, "makes too many elements");

@@ -314,6 +314,36 @@ static bool scalar_constant(vj_importer *im, int32_t i, double *number) {
     return true;
 }
 
+/* Where element i of a padded axis comes from: the nearest place, the other end on, or mirrored at the ends. */
+static int64_t source_of_padding(char mode, int64_t i, int64_t n) {
+    const int64_t period = mode == 'r' ? 2 * (n - 1) : n;
+    if (mode == 'e') return vj_max64(0, vj_min64(i, n - 1));
+    const int64_t at = period > 0 ? (i % period + period) % period : 0;
+    return at < n ? at : period - at;
+}
+
+/* All modes but `constant` pick elements that are there. */
+static vj_value padded_by_elements(vj_importer *im, vj_value x, const char *mode, const int64_t *low,
+                                   const int64_t *high) {
+    const vj_type t = *type_of(im, x);
+    for (int32_t axis = 0; axis < t.rank && vj_going(im); axis++) {
+        int64_t count;
+        if (!low[axis] && !high[axis]) continue;
+        if (!vj_closed_axis(im, t.dims[axis])) return VJ_NONE;
+        const int64_t n = t.dims[axis].c;
+        if (n < 1 || !vj_add(n, low[axis], &count) || !vj_add(count, high[axis], &count) || count > CONSTANT_LIMIT) {
+            vj_stop(im, n < 1 ? VJ_BAD_INPUT : VJ_UNSUPPORTED, "cannot pad axis %d of %lld elements", axis,
+                    (long long)n);
+            return VJ_NONE;
+        }
+        int64_t *from = VJ_NEW_ARRAY(im->arena, int64_t, count + 1);
+        for (int64_t i = 0; i < count; i++)
+            from[i] = source_of_padding(mode[0], i - low[axis], n);
+        x = gather(im, x, vj_add_const_i64(im->f, VJ_I64, 1, &count, from), axis);
+    }
+    return x;
+}
+
 bool vj_build_pad(vj_importer *im) {
     vj_value x = vj_operand(im, 0);
     int32_t pad_count, axis_count = 0;
@@ -327,10 +357,12 @@ bool vj_build_pad(vj_importer *im) {
     int32_t rank = type_of(im, x)->rank, n = axes ? axis_count : rank;
     if (n > rank || pad_count != 2 * n) return vj_stop(im, VJ_BAD_INPUT, "has %d pads for %d axes", pad_count, n);
     int64_t low[VJ_MAX_RANK] = {0}, high[VJ_MAX_RANK] = {0};
-    bool any = false;
+    bool any = false, seen[VJ_MAX_RANK] = {false};
     for (int32_t i = 0; i < n; i++) {
         int32_t axis = vj_axis_of(im, axes ? axes[i] : i, rank);
         if (axis < 0) return false;
+        if (seen[axis]) return vj_stop(im, VJ_BAD_INPUT, "axis %d is named twice", axis);
+        seen[axis] = true;
         vj_dim dim = type_of(im, x)->dims[axis];
         int64_t cut_low = pads[i] < 0 ? pads[i] : 0, cut_high = pads[n + i] < 0 ? pads[n + i] : 0, size;
         if (cut_low || cut_high) {
@@ -343,6 +375,11 @@ bool vj_build_pad(vj_importer *im) {
         any = any || low[axis] || high[axis];
     }
     if (!any) return vj_bind(im, 0, x);
+    if (strcmp(mode, "constant") != 0) {
+        if (strcmp(mode, "edge") != 0 && strcmp(mode, "reflect") != 0 && strcmp(mode, "wrap") != 0)
+            return vj_stop(im, VJ_BAD_INPUT, "mode is '%.20s'", mode);
+        return vj_bind(im, 0, padded_by_elements(im, x, mode, low, high));
+    }
     vj_attr attrs[] = {vj_ints(VJ_ATTR_LOW, low, rank), vj_ints(VJ_ATTR_HIGH, high, rank), vj_name(VJ_ATTR_MODE, mode),
                        vj_float(VJ_ATTR_VALUE, value)};
     return vj_bind(im, 0, vj_emit(im, VJ_OP_pad, &x, 1, attrs, 4));

@@ -141,9 +141,21 @@ def pictures():
     op("Det", f32(3, 3), name="Det alone")
 
 
+def frames_and_ranges():
+    x = f32(2, 3, 4)
+    for mode, pads in (("edge", (0, 2, 1, 1, 0, 3)), ("reflect", (1, 2, 3, 0, 1, 0)), ("wrap", (1, 0, 2, 0, 2, 1))):
+        op("Pad", x, const(i64(*pads)), name=f"Pad {mode}", mode=mode, opset=19)
+    op("Pad", x, const(i64(-1, 2)), None, const(i64(2)), name="Pad cut and edge", mode="edge", opset=18)
+    op("Pad", ints(np.int32, 3, 5), const(i64(1, -2, 0, 3)), const(np.int32(7)), name="Pad cut and constant", opset=18)
+    for name, values in (("f32", np.float32([1, 2.2, 0.3])), ("i64", i64(5, -4, -3)), ("i32 empty", np.int32([5, 5, 1]))):
+        op("Range", *(const(v) for v in values), name=f"Range {name}")
+    for name in "Exp Log Tanh Sigmoid Sin Cos Tan".split():
+        op(name, np.abs(f32(3, 4)).astype(np.float64), name=f"{name} f64")
+
+
 def main():
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent / "data")
-    for part in (trigonometry, bits, activations, ones, losses, quantised, pictures):
+    for part in (trigonometry, bits, activations, ones, losses, quantised, pictures, frames_and_ranges):
         part()
     cases = make_data.cases
     packed = b"".join(text(name) + text(m.SerializeToString()) + struct.pack("<I", batch) + tensors(i) + tensors(o)

@@ -21,11 +21,12 @@
 #include <string.h>
 
 #include "backend/gen.h"
+#include "backend/vmath.h"
 #include "ir/eval.h"
 
 #define BLOCK 4096
 
-typedef void (*map_fn)(const float *x, const float *y, float *out);
+typedef void (*map_fn)(const void *x, const void *y, void *out);
 
 enum { EXP2_NEGATIVE = VJ_X_COUNT, EXP_NEGATIVE };
 
@@ -57,12 +58,13 @@ static LLVMValueRef apply(vj_gen *g, int op, LLVMValueRef x, LLVMValueRef y) {
     case VJ_X_MOD:
         return vj_math_mod(g, x, y);
     default:
+        if (LLVMTypeOf(x) == vj_like(g->f64, x)) return vj_math_double(g, (vj_xop)op, x);
         return vj_math(g, (vj_xop)op, x);
     }
 }
 
 /* void map(x, y, out): BLOCK elements, `lanes` at a time. A symbol that the code would need fails the lookup. */
-static code make(const vj_target *target, int op, int32_t lanes) {
+static code make(const vj_target *target, int op, int32_t lanes, vj_dtype dtype) {
     LLVMContextRef context = LLVMContextCreate();
     vj_error error = {0};
     vj_gen gen = {.context = context,
@@ -85,11 +87,11 @@ static code make(const vj_target *target, int op, int32_t lanes) {
     LLVMPositionBuilderAtEnd(g->b, LLVMAppendBasicBlockInContext(context, g->function, ""));
     vj_loop loop;
     vj_loop_begin(g, &loop, vj_i64(g, 0), vj_i64(g, BLOCK), lanes, true, NULL, 0);
-    LLVMValueRef x = vj_element(g, LLVMGetParam(g->function, 0), VJ_F32, loop.index);
-    LLVMValueRef y = vj_element(g, LLVMGetParam(g->function, 1), VJ_F32, loop.index);
-    LLVMValueRef to = vj_element(g, LLVMGetParam(g->function, 2), VJ_F32, loop.index);
+    LLVMValueRef x = vj_element(g, LLVMGetParam(g->function, 0), dtype, loop.index);
+    LLVMValueRef y = vj_element(g, LLVMGetParam(g->function, 1), dtype, loop.index);
+    LLVMValueRef to = vj_element(g, LLVMGetParam(g->function, 2), dtype, loop.index);
     LLVMValueRef result =
-        apply(g, op, vj_load_vector(g, x, VJ_F32, lanes, NULL, NULL), vj_load_vector(g, y, VJ_F32, lanes, NULL, NULL));
+        apply(g, op, vj_load_vector(g, x, dtype, lanes, NULL, NULL), vj_load_vector(g, y, dtype, lanes, NULL, NULL));
     vj_store_vector(g, to, result, NULL);
     vj_loop_end(g, &loop, NULL);
     LLVMBuildRetVoid(g->b);
@@ -261,13 +263,81 @@ static void test_function(void **state) {
         const vj_target *target = vj_target_at(t);
         if (!runs_here(target)) continue;
         for (int32_t lanes = 1; lanes <= 16; lanes = lanes == 1 ? target->vector_bytes / 4 : lanes * 16) {
-            code c = make(target, f->op, lanes);
+            code c = make(target, f->op, lanes, VJ_F32);
             worst w = {0};
             edges(&c, f, &w);
             sweep(&c, f, lanes == 1 ? 99991 : 997, &w);
             print_message("%-13s %-10s %2d lanes: %.3f of the bound at %a: %a, truly %a\n", f->name, target->name,
                           (int)lanes, w.error, (double)w.x, (double)w.got, w.want);
             assert_true(w.error <= 1);
+            LLVMErrorRef error = LLVMOrcDisposeLLJIT(c.jit);
+            assert_null(error);
+        }
+    }
+}
+
+/* Of f64: random numbers of every magnitude, and special ones, against the C library in extended precision. */
+typedef struct double_function {
+    const char *name;
+    int op;
+    long double (*truth)(long double);
+    double relative, absolute; /* the bound is the larger */
+    double limit;              /* only for |x| up to this; 0: all */
+} double_function;
+
+static long double sigmoid_l(long double x) { return x < 0 ? expl(x) / (1 + expl(x)) : 1 / (1 + expl(-x)); }
+
+static const double_function double_functions[] = {
+    {"exp f64", VJ_X_EXP, expl, 4e-16, 0x1p-1074, 0},    {"log f64", VJ_X_LOG, logl, 1e-14, 1e-14, 0},
+    {"tanh f64", VJ_X_TANH, tanhl, 2e-15, 0x1p-1074, 0}, {"sigmoid f64", VJ_X_SIGMOID, sigmoid_l, 8e-16, 0x1p-1074, 0},
+    {"sin f64", VJ_X_SIN, sinl, 1e-14, 1e-15, 1.6e6},    {"cos f64", VJ_X_COS, cosl, 1e-14, 1e-15, 1.6e6},
+    {"tan f64", VJ_X_TAN, tanl, 1e-14, 1e-15, 1.6e6},
+};
+
+static double double_error(const double_function *f, double x, double got) {
+    const long double want = f->truth((long double)x);
+    const double rounded = (double)want;
+    if (isnan(rounded) || isnan(got)) return isnan(rounded) && isnan(got) ? 0 : INFINITY;
+    if (isinf(rounded) || isinf(got)) return got == rounded || fabsl(want) > 1.797e308L ? 0 : INFINITY;
+    const long double bound = fmaxl((long double)f->relative * fabsl(want), (long double)f->absolute);
+    return (double)(fabsl((long double)got - want) / bound);
+}
+
+static void fill_doubles(double *x, uint64_t *seed) {
+    static const double special[] = {0,         1,         0.5,   709.78,   710,  745.2, 746,
+                                     0x1p-1074, 0x1p-1022, 1e300, INFINITY, 0.25, 20,    1e-9};
+    enum { COUNT = sizeof special / sizeof *special };
+    for (int32_t i = 0; i < BLOCK; i++) {
+        *seed = *seed * 6364136223846793005ULL + 1442695040888963407ULL;
+        const double unit = (double)(int64_t)*seed * 0x1p-63;
+        x[i] = i < 2 * COUNT ? (i % 2 ? -special[i / 2] : special[i / 2]) : ldexp(unit, (int)(*seed >> 8 & 31) - 16);
+        if (i == 2 * COUNT) x[i] = NAN;
+        if (i % 5 == 0 && i > 2 * COUNT) x[i] = ldexp(unit, (int)(*seed >> 8 & 2047) - 1060);
+    }
+}
+
+static void test_double_function(void **state) {
+    const double_function *f = *state;
+    for (int32_t t = 0; t < vj_target_count(); t++) {
+        const vj_target *target = vj_target_at(t);
+        if (!runs_here(target)) continue;
+        for (int32_t lanes = 1; lanes <= 8; lanes = lanes == 1 ? target->vector_bytes / 4 : lanes * 16) {
+            code c = make(target, f->op, lanes, VJ_F64);
+            double worst_error = 0, worst_x = 0;
+            uint64_t seed = 3;
+            for (int32_t block = 0; block < 100; block++) {
+                static double x[BLOCK], out[BLOCK];
+                fill_doubles(x, &seed);
+                c.map(x, x, out);
+                for (int32_t i = 0; i < BLOCK; i++) {
+                    if (f->limit != 0 && !(fabs(x[i]) <= f->limit)) continue;
+                    const double error = double_error(f, x[i], out[i]);
+                    if (error > worst_error) worst_error = error, worst_x = x[i];
+                }
+            }
+            print_message("%-13s %-10s %2d lanes: %.3f of the bound at %a\n", f->name, target->name, (int)lanes,
+                          worst_error, worst_x);
+            assert_true(worst_error <= 1);
             LLVMErrorRef error = LLVMOrcDisposeLLJIT(c.jit);
             assert_null(error);
         }
@@ -281,7 +351,7 @@ static void test_two(const char *name, int op, double (*truth)(double, double)) 
     for (int32_t t = 0; t < vj_target_count(); t++) {
         const vj_target *target = vj_target_at(t);
         if (!runs_here(target)) continue;
-        code c = make(target, op, target->vector_bytes / 4);
+        code c = make(target, op, target->vector_bytes / 4, VJ_F32);
         worst w = {0};
         static float x[BLOCK], y[BLOCK], out[BLOCK];
         int32_t at = 0;
@@ -323,11 +393,14 @@ static void test_mod(void **state) {
 }
 
 int main(void) {
-    enum { COUNT = sizeof functions / sizeof *functions };
-    struct CMUnitTest tests[COUNT + 2];
+    enum { COUNT = sizeof functions / sizeof *functions, DOUBLES = sizeof double_functions / sizeof *double_functions };
+    struct CMUnitTest tests[COUNT + 2 + DOUBLES];
     for (size_t i = 0; i < COUNT; i++)
         tests[i] = (struct CMUnitTest){functions[i].name, test_function, NULL, NULL, (void *)(uintptr_t)&functions[i]};
     tests[COUNT] = (struct CMUnitTest)cmocka_unit_test(test_pow);
     tests[COUNT + 1] = (struct CMUnitTest)cmocka_unit_test(test_mod);
+    for (size_t i = 0; i < DOUBLES; i++)
+        tests[COUNT + 2 + i] = (struct CMUnitTest){double_functions[i].name, test_double_function, NULL, NULL,
+                                                   (void *)(uintptr_t)&double_functions[i]};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
