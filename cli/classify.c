@@ -21,6 +21,7 @@ typedef struct gallery {
     vj_array input;
     const char **files; /* of the pictures in the batch */
     int64_t filled;
+    int32_t results;   /* outputs that are no maps of attention */
     int64_t classes;   /* of a single [N, C] output that is printed as labels; 0: statistics are printed */
     vj_array *written; /* with --output: the outputs of all pictures so far */
     vj_status worst;
@@ -130,7 +131,7 @@ static void announce(const gallery *g) {
 static vj_status judge_outputs(gallery *g) {
     const vj_model *model = g->job.model;
     const vj_tensor_info *t = &model->outputs[0];
-    const bool rows = model->output_count == 1 && t->rank == 2 && t->dtype == VJ_F32 &&
+    const bool rows = g->results == 1 && t->rank == 2 && t->dtype == VJ_F32 &&
                       (g->fixed ? t->dims[0] == g->batch : t->dims[0] == -1) && t->dims[1] > 0;
     if (rows && (g->recipe.label_count > 0 || g->command->topk)) g->classes = t->dims[1];
     if (g->command->topk && !rows)
@@ -138,7 +139,7 @@ static vj_status judge_outputs(gallery *g) {
     if (g->classes && g->recipe.label_count > 0 && g->recipe.label_count != g->classes)
         vj_say_warning(g->command->model, "%d labels for %lld classes", (int)g->recipe.label_count,
                        (long long)g->classes);
-    for (int32_t i = 0; i < model->output_count && g->command->output; i++) {
+    for (int32_t i = 0; i < g->results && g->command->output; i++) {
         const vj_tensor_info *o = &model->outputs[i];
         bool first = o->rank > 0 && (g->fixed ? o->dims[0] == g->batch : o->dims[0] == -1);
         for (int32_t d = 1; d < o->rank; d++)
@@ -189,7 +190,7 @@ static vj_array row_of(const vj_array *output, int64_t i, int64_t rows) {
 }
 
 static vj_status print_one(gallery *g, int64_t i, int64_t rows) {
-    const int32_t count = vj_output_count(g->job.model);
+    const int32_t count = g->results;
     if (g->classes) {
         const float *row = (const float *)g->job.outputs[0].data + i * g->classes;
         return vj_print_labels(g->command, g->files[i], &g->recipe, row, g->classes);
@@ -203,9 +204,22 @@ static vj_status print_one(gallery *g, int64_t i, int64_t rows) {
     return VJ_OK;
 }
 
+/* --attention */
+static vj_status draw(gallery *g, int64_t i, int64_t rows) {
+    vj_picture seen = {0};
+    vj_why why = {""};
+    const float *in = (const float *)(const void *)((const char *)g->input.data + g->image_bytes * (size_t)i);
+    if (!g->command->attention) return VJ_OK;
+    vj_status status = vj_unprocess(in, &g->recipe, g->channels, g->height, g->width, &seen, &why)
+                           ? vj_maps_draw(g->command, g->job.model, g->job.outputs, i, rows, g->files[i], &seen)
+                           : vj_say(VJ_SYSTEM, g->files[i], "%s", why.text);
+    vj_picture_free(&seen);
+    return status;
+}
+
 /* Appends the batch's outputs to what --output will write. */
 static vj_status keep(gallery *g, int64_t rows) {
-    for (int32_t k = 0; k < vj_output_count(g->job.model) && g->command->output; k++) {
+    for (int32_t k = 0; k < g->results && g->command->output; k++) {
         const vj_array *from = &g->job.outputs[k];
         vj_array *to = &g->written[k];
         const size_t bytes = from->bytes / (size_t)rows * (size_t)g->filled;
@@ -238,7 +252,9 @@ static vj_status run_batch(gallery *g) {
     if (status) return status;
     for (int64_t i = 0; i < g->filled; i++)
         note(g, print_one(g, i, rows));
-    status = keep(g, rows);
+    for (int64_t i = 0; i < g->filled && status == VJ_OK; i++)
+        status = draw(g, i, rows);
+    if (status == VJ_OK) status = keep(g, rows);
     g->filled = 0;
     return status;
 }
@@ -267,7 +283,7 @@ static vj_status run_all(gallery *g, const vj_paths *paths) {
         }
         if (g->filled == g->batch || i + 1 == paths->count) status = run_batch(g);
     }
-    const int32_t count = vj_output_count(g->job.model);
+    const int32_t count = g->results;
     if (status == VJ_OK && g->command->output && g->written[0].name)
         status = vj_outputs_write(g->command->output, g->written, count);
     if (status == VJ_OK && any && !g->classes && !g->command->output)
@@ -286,7 +302,9 @@ static vj_status classify(gallery *g, const vj_paths *paths) {
     status = prepare_batch(g);
     if (status) return status;
     if (!find_recipe(command, g->job.model, &g->recipe, &why)) return recipe_failed(command, &why);
+    g->results = vj_results_count(command, g->job.model);
     status = judge_outputs(g);
+    if (status == VJ_OK && command->attention) status = vj_maps_check(command, g->job.model, paths);
     if (status == VJ_OK) {
         announce(g);
         status = run_all(g, paths);
@@ -300,6 +318,7 @@ vj_status vj_classify(const vj_command *command) {
     gallery g = {.command = command};
     vj_paths paths;
     vj_status status = command->output ? vj_outputs_folder(command->output) : VJ_OK;
+    if (status == VJ_OK && command->attention) status = vj_outputs_folder(command->attention);
     if (status) return status;
     note(&g, vj_paths_find(command, &paths));
     if (g.worst != VJ_SYSTEM && paths.count > 0) status = classify(&g, &paths);

@@ -11,7 +11,7 @@
  * order.c         what the command asks of the compiler
  * job.c           a compiled model with inputs and outputs bound
  * run.c           tensors in, tensors out; the introduction
- * classify.c      pictures in, labels out; pictures.c finds the files, labels.c prints
+ * classify.c      pictures in, labels out; pictures.c finds the files, labels.c prints, maps.c draws
  * compare.c       --expect, and what --test finds
  * test.c, bench.c, stats.c, tools.c (--inspect, --report, --check, passes, --emit-*, targets, cache)
  */
@@ -62,7 +62,7 @@ typedef struct vj_command {
     uint64_t given; /* a bit an option of the table */
     vj_emit emit;
     vj_list inputs, expects, shapes, fixes, also_outputs, disabled_passes;
-    const char *output, *emit_path, *prefix, *weights;
+    const char *output, *attention, *emit_path, *prefix, *weights;
     const char *cpu, *target, *features, *precision, *jit;
     const char *cache, *print_after, *stop_after;
     const char *format, *labels, *mean, *std, *resize, *crop_pct, *interpolation;
@@ -138,6 +138,8 @@ bool vj_npy_write(FILE *file, const vj_array *array);
 /* Is the folder there, and can its files be named? Asked before long work. */
 vj_status vj_outputs_folder(const char *folder);
 vj_status vj_outputs_names(const char *model_path, const vj_model *model);
+/* The first `length` bytes of a name, at most `room`, with `_` for what is not in [A-Za-z0-9._-]. */
+void vj_plain_name(const char *name, size_t length, char *out, size_t room);
 /* Writes FOLDER/NAME.npy for each, all whole or none. */
 vj_status vj_outputs_write(const char *folder, const vj_array *arrays, int32_t count);
 
@@ -212,6 +214,16 @@ typedef struct vj_paths {
 /* What cannot be listed has been said; the rest is there all the same. */
 vj_status vj_paths_find(const vj_command *command, vj_paths *paths);
 void vj_paths_free(vj_paths *paths);
+
+/* maps.c: --attention */
+
+/* The outputs that are results; maps of attention stand behind them. */
+int32_t vj_results_count(const vj_command *command, const vj_model *model);
+/* Can maps be drawn, and each picture's be told from the others'? Says which layers have none. */
+vj_status vj_maps_check(const vj_command *command, const vj_model *model, const vj_paths *paths);
+/* All maps of image `image` of a run of `images`, over the picture as the model sees it. */
+vj_status vj_maps_draw(const vj_command *command, const vj_model *model, const vj_array *outputs, int64_t image,
+                       int64_t images, const char *file, const vj_picture *picture);
 
 /* labels.c: a picture's results on stdout */
 vj_status vj_print_labels(const vj_command *command, const char *file, const vj_recipe *recipe, const float *row,

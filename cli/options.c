@@ -53,6 +53,7 @@ static const option table[] = {
     {.about = "Running"},
     {"--input", 0, LIST, 0, FIELD(inputs), "NAME=x.npy", VJ_MODE_TENSORS | VJ_MODE_BENCH, "an input's value (repeat); with none: seeded values"},
     {"--output", 0, TEXT, 0, FIELD(output), "DIR", VJ_MODE_TENSORS | VJ_MODE_PICTURES, "write every output to DIR/NAME.npy"},
+    {"--attention", 0, TEXT, 0, FIELD(attention), "DIR", VJ_MODE_PICTURES, "draw where each head looks: DIR/PICTURE.layer-LL.head-HH.png"},
     {"--expect", 0, LIST, 0, FIELD(expects), "NAME=y.npy", VJ_MODE_TENSORS, "compare an output (repeat); exit status 4 when it differs"},
     {"--rtol", 0, NUMBER, 0, FIELD(rtol), "X", VJ_MODE_TENSORS | VJ_MODE_TEST, "relative tolerance of comparisons (1e-3)"},
     {"--atol", 0, NUMBER, 0, FIELD(atol), "X", VJ_MODE_TENSORS | VJ_MODE_TEST, "absolute tolerance (--test: 1e-7; --expect: 1e-5 of the largest)"},

@@ -191,6 +191,7 @@ vj_status vj_order_fill(const vj_command *command, vj_order *order) {
     o->fixed_count = order->fix_count;
     o->also_outputs = command->also_outputs.at;
     o->also_output_count = command->also_outputs.count;
+    o->keep_attention = command->attention ? VJ_KEEP_ATTENTION_ROWS : VJ_KEEP_NO_ATTENTION;
     o->use_orc = command->jit && strcmp(command->jit, "orc") == 0;
     o->log = log_line;
     o->log_self = (void *)(uintptr_t)command->model;

@@ -22,9 +22,9 @@ vj_status vj_outputs_folder(const char *folder) {
     return VJ_OK;
 }
 
-static void sanitise(const char *name, char out[MAX_NAME + 1]) {
+void vj_plain_name(const char *name, size_t length, char *out, size_t room) {
     size_t i = 0;
-    for (; name[i] && i < MAX_NAME; i++) {
+    for (; i < length && i < room; i++) {
         const char c = name[i];
         const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
                            c == '_' || c == '-';
@@ -32,6 +32,8 @@ static void sanitise(const char *name, char out[MAX_NAME + 1]) {
     }
     out[i] = 0;
 }
+
+static void sanitise(const char *name, char out[MAX_NAME + 1]) { vj_plain_name(name, strlen(name), out, MAX_NAME); }
 
 vj_status vj_outputs_names(const char *model_path, const vj_model *model) {
     char name[MAX_NAME + 1], other[MAX_NAME + 1];

@@ -5,6 +5,7 @@
  * picture_png.c   libspng
  * resample.c      Pillow's separable resampling, to the pixel
  * preprocess.c    resize, crop, scale, mean and std: pixels to a plane-by-plane float tensor
+ * heat.c          a map of weights over a picture
  * recipe.c        where pre-processing and labels come from: options, the model's metadata, files beside it, a guess
  */
 #ifndef VITJIT_CLI_PICTURE_H
@@ -37,6 +38,7 @@ bool vj_picture_alloc(vj_picture *picture, int64_t width, int64_t height, int32_
 /* Each reads an open file from its start. *orientation is EXIF's, 1 to 8. */
 bool vj_jpeg_read(FILE *file, vj_picture *picture, int32_t *orientation, vj_why *why);
 bool vj_png_read(FILE *file, vj_picture *picture, vj_why *why);
+bool vj_png_write(FILE *file, const vj_picture *picture, vj_why *why);
 
 typedef enum vj_filter {
     VJ_NEAREST,
@@ -78,6 +80,14 @@ typedef struct vj_recipe {
 /* Fills out[channels][height][width]. */
 bool vj_preprocess(const vj_picture *picture, const vj_recipe *recipe, int32_t channels, int32_t height, int32_t width,
                    float *out, vj_why *why);
+
+/* The picture that vj_preprocess made `in` of, as the model sees it: resized and cropped. */
+bool vj_unprocess(const float *in, const vj_recipe *recipe, int32_t channels, int32_t height, int32_t width,
+                  vj_picture *picture, vj_why *why);
+
+/* heat.c: `weights` [rows, columns] over the whole picture, the least dark and the largest bright. */
+bool vj_heat_over(const vj_picture *picture, const float *weights, int32_t rows, int32_t columns, vj_picture *to,
+                  vj_why *why);
 
 /* What the command line says; NULL and 0: nothing. */
 typedef struct vj_recipe_options {

@@ -55,3 +55,19 @@ bool vj_png_read(FILE *file, vj_picture *picture, vj_why *why) {
     spng_ctx_free(png);
     return good;
 }
+
+bool vj_png_write(FILE *file, const vj_picture *picture, vj_why *why) {
+    spng_ctx *png = spng_ctx_new(SPNG_CTX_ENCODER);
+    struct spng_ihdr header = {.width = (uint32_t)picture->width,
+                               .height = (uint32_t)picture->height,
+                               .bit_depth = 8,
+                               .color_type =
+                                   picture->channels == 1 ? SPNG_COLOR_TYPE_GRAYSCALE : SPNG_COLOR_TYPE_TRUECOLOR};
+    const size_t size = (size_t)picture->width * (size_t)picture->height * (size_t)picture->channels;
+    int error = png ? spng_set_png_file(png, file) : SPNG_EMEM;
+    if (!error) error = spng_set_ihdr(png, &header);
+    if (!error) error = spng_encode_image(png, picture->pixels, size, SPNG_FMT_PNG, SPNG_ENCODE_FINALIZE);
+    if (error) snprintf(why->text, sizeof why->text, "no PNG can be written: %s", spng_strerror(error));
+    spng_ctx_free(png);
+    return error == 0;
+}

@@ -89,3 +89,18 @@ bool vj_preprocess(const vj_picture *picture, const vj_recipe *recipe, int32_t c
     vj_picture_free(&small);
     return good;
 }
+
+bool vj_unprocess(const float *in, const vj_recipe *recipe, int32_t channels, int32_t height, int32_t width,
+                  vj_picture *picture, vj_why *why) {
+    if (!vj_picture_alloc(picture, width, height, channels, why)) return false;
+    const size_t plane = (size_t)width * (size_t)height;
+    for (int32_t c = 0; c < channels; c++) {
+        const double mean = recipe->mean[recipe->mean_count > 1 ? c : 0],
+                     std = recipe->std[recipe->std_count > 1 ? c : 0];
+        for (size_t i = 0; i < plane; i++) {
+            const double v = (in[(size_t)c * plane + i] * std + mean) / recipe->scale;
+            picture->pixels[i * (size_t)channels + (size_t)c] = (uint8_t)lrint(fmin(fmax(v, 0), 255));
+        }
+    }
+    return true;
+}

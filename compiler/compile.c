@@ -85,6 +85,7 @@ static vj_status run_passes(vj_unit *u) {
                                          .disabled = r->disabled_passes,
                                          .disabled_count = r->disabled_pass_count,
                                          .pass_limit = r->pass_limit,
+                                         .keep_attention = r->options->keep_attention,
                                          .cancel = asked_to_stop,
                                          .cancel_self = (void *)(uintptr_t)r};
     u->report = (vj_report){.arena = u->arena};

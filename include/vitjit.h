@@ -60,6 +60,16 @@ typedef struct vj_fixed_input {
 
 typedef enum vj_log_level { VJ_LOG_ERROR, VJ_LOG_WARNING, VJ_LOG_INFO } vj_log_level;
 
+/* Weights of attentions, softmax(q k^T ..), as further outputs: `vitjit.attention.LL` in the order of the layers, with
+ * `.HxW+F` behind it where the keys are the places of a picture of H x W patches behind F other tokens. */
+typedef enum vj_keep_attention {
+    VJ_KEEP_NO_ATTENTION,
+    VJ_KEEP_ATTENTION,     /* whole: [N,heads,queries,keys] */
+    VJ_KEEP_ATTENTION_ROWS /* [N,heads,1,keys]: of the first token's query when there are tokens before the patches, else
+                            * the mean over the queries */
+} vj_keep_attention;
+#define VJ_ATTENTION_PREFIX "vitjit.attention."
+
 /* Options of compilation and of running. Set by vj_options_init, then change what you need. Strings and arrays are
  * borrowed for the call only. */
 typedef struct vj_options {
@@ -80,6 +90,7 @@ typedef struct vj_options {
     void *cancel_self;
     const vj_fixed_input *fixed; /* another value of these inputs is another program; packed weights are shared */
     int32_t fixed_count;
+    int32_t keep_attention; /* vj_keep_attention */
 } vj_options;
 
 void vj_options_init(vj_options *options);

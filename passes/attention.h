@@ -24,7 +24,6 @@ bool vj_pass_transpose(vj_moves *moves, const vj_type *from, const int64_t *perm
 vj_value vj_bring_down(vj_func *f, const vj_moves *moves, vj_value v);
 /* The same for an operand of a product: its dims are those above, but axis *axis has another size. *axis follows. */
 vj_value vj_bring_operand_down(vj_func *f, const vj_moves *moves, vj_value v, int32_t rank, int32_t *axis);
-vj_value vj_swap_last(vj_func *f, vj_value v);
 
 /* attention_walk.c */
 

@@ -7,6 +7,7 @@
  * rules.c, rules_parse.c   rewriting by rules that are text: pattern, condition, replacement
  * canonicalise.c   one spelling for each thing
  * layernorm.c, gelu.c, softmax.c, attention*.c, qkv.c   recognition
+ * maps.c           weights of attentions as outputs
  * weights*.c       algebra on weights
  * narrow.c         slices move towards the inputs
  * weight_read.c    reading weight expressions
@@ -26,6 +27,7 @@ vj_status vj_pass_layernorm(vj_pass_context *c);
 vj_status vj_pass_gelu(vj_pass_context *c);
 vj_status vj_pass_softmax(vj_pass_context *c);
 vj_status vj_pass_attention(vj_pass_context *c);
+vj_status vj_pass_maps(vj_pass_context *c);
 vj_status vj_pass_qkv(vj_pass_context *c);
 vj_status vj_pass_weights(vj_pass_context *c);
 vj_status vj_pass_narrow(vj_pass_context *c);
@@ -60,6 +62,9 @@ static inline vj_dim vj_last_dim(const vj_type *type) { return type->dims[type->
 
 /* cse.c: true when something was merged */
 bool vj_merge_equal_nodes(vj_pass_context *c);
+
+/* attention_moves.c */
+vj_value vj_swap_last(vj_func *f, vj_value v);
 
 /* attention.c: is this softmax, which is part of no attention, on the way to a product with values? Why then is it none?
  * May add unused nodes. */

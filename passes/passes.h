@@ -36,9 +36,10 @@ typedef struct vj_pipeline_options {
     const char *stop_after;
     const char *const *disabled;
     int32_t disabled_count;
-    int32_t pass_limit; /* rewrites in all; -1: no limit */
-    FILE *dump;         /* where print_after goes; NULL: stderr */
-    bool verify;        /* after every pass, in release builds too */
+    int32_t pass_limit;     /* rewrites in all; -1: no limit */
+    FILE *dump;             /* where print_after goes; NULL: stderr */
+    int32_t keep_attention; /* vj_keep_attention */
+    bool verify;            /* after every pass, in release builds too */
     int32_t (*cancel)(void *self);
     void *cancel_self;
 } vj_pipeline_options;

@@ -13,6 +13,7 @@ static const vj_pass passes[] = {
     {"gelu", "recognises GELU", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_gelu},
     {"softmax", "recognises softmax", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_softmax},
     {"attention", "recognises attention", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_attention},
+    {"maps", "weights of attentions that are asked for become outputs", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_maps},
     {"qkv", "merges the products of query, key and value", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_qkv},
     {"narrow", "what no one reads is not computed", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_narrow},
     {"weights", "scales and gains go into weights", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_weights},

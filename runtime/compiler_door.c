@@ -161,6 +161,8 @@ static vj_status take_options(const vj_options *given, vj_options *options) {
             return vj_error_set(VJ_USAGE, "vj_options: value %d has no name, no data or a rank outside 0 to %d", i,
                                 VJ_MODEL_MAX_RANK);
     }
+    if (options->keep_attention < VJ_KEEP_NO_ATTENTION || options->keep_attention > VJ_KEEP_ATTENTION_ROWS)
+        return vj_error_set(VJ_USAGE, "vj_options: keep_attention is %d", options->keep_attention);
     if (options->scheduler && (options->scheduler->parts < 1 || !options->scheduler->run))
         return vj_error_set(VJ_USAGE, "vj_options: a scheduler needs `run` and at least one part");
     return VJ_OK;

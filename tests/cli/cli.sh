@@ -218,6 +218,35 @@ part_sets() {
     form
 }
 
+part_attention() {
+    # values inside of what is fused stay themselves
+    run 0 "$digits/digits.onnx" --input "image=$data/attention.image.npy" --also-output /blocks.0/Softmax_output_0 \
+        --also-output /blocks.3/Softmax_output_0 --expect "/blocks.0/Softmax_output_0=$data/attention.first.npy" \
+        --expect "/blocks.3/Softmax_output_0=$data/attention.last.npy"
+    mkdir maps
+    run 0 "$digits/digits.onnx" "$digits/pictures/two.png" "$digits/pictures/six.png" --topk 1 --quiet --attention maps
+    lines 4
+    prints "%  two"
+    [ "$(ls maps | wc -l)" -eq 32 ] || fail "not 2 pictures x 4 layers x 4 heads"
+    for name in two.layer-00.head-00 two.layer-03.head-03 six.layer-01.head-02; do
+        [ "$(head -c 4 "maps/$name.png" | tail -c 3)" = PNG ] || fail "$name.png is no PNG"
+    done
+    # the outputs are those of the model alone
+    mkdir rows
+    run 0 "$digits/digits.onnx" "$digits/pictures/two.png" --quiet --attention maps --output rows
+    [ "$(ls -A rows)" = logits.npy ] || fail "rows has not logits.npy alone"
+    bad 2 "$digits/digits.onnx" "$digits/pictures/two.png" --attention missing
+    cp "$digits/pictures/two.png" two.png
+    rm -f maps/*
+    bad 1 "$digits/digits.onnx" two.png "$digits/pictures/two.png" --attention maps
+    says "two.layer-.."
+    empty maps
+    bad 3 "$fixtures/window.ts17.onnx" two.png --attention maps
+    says "no attention that can be drawn"
+    empty maps
+    bad 1 "$digits/digits.onnx" --attention maps
+}
+
 part_pictures() {
     pictures=$source/tests/pictures/data
     run 0 "$digits/digits.onnx" "$digits/pictures" --topk 3

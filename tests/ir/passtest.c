@@ -45,7 +45,10 @@ static bool is_idempotent(const test_case *c, vj_pass_context *context, const ch
 static bool mode_pass(test_case *c) {
     vj_error error = {0};
     vj_report report = {.arena = c->arena};
-    vj_pipeline_options options = {.target = vj_target_by_name("x86-64-v4"), .pass_limit = -1, .verify = true};
+    vj_pipeline_options options = {.target = vj_target_by_name("x86-64-v4"),
+                                   .pass_limit = -1,
+                                   .keep_attention = VJ_KEEP_ATTENTION_ROWS,
+                                   .verify = true};
     vj_func *f = vj_parse(c->arena, c->text, c->folder, NULL, &error);
     if (!f || !vj_verify(f, &error)) return case_fails(c, atoi(error.text), "%s", error.text);
     vj_pass_context context = {

@@ -99,7 +99,7 @@ static bool mode_pass(test_case *c) {
     enum { BATCH = 2 };
     vj_error error = {0};
     vj_report report = {.arena = c->arena};
-    vj_pipeline_options options = {.pass_limit = -1, .verify = true};
+    vj_pipeline_options options = {.pass_limit = -1, .keep_attention = VJ_KEEP_ATTENTION_ROWS, .verify = true};
     vj_func *before = vj_parse(c->arena, c->text, c->folder, NULL, &error);
     vj_func *after = vj_parse(c->arena, c->text, c->folder, NULL, &error);
     if (!before || !after) return case_fails(c, atoi(error.text), "%s", error.text);
