@@ -93,7 +93,7 @@ static bool in_place(const vj_program *p, int32_t phase, int32_t from, int32_t t
         const vj_access *out = NULL;
         for (int32_t o = 0; o < k->out_count; o++)
             if (k->access[k->out[o].access].buffer == to) {
-                if (out) return false;
+                if (out || k->out[o].segment >= 0) return false; /* other segments read the same elements */
                 out = &k->access[k->out[o].access];
             }
         for (int32_t a = 0; a < k->access_count; a++) {

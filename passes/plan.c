@@ -54,6 +54,7 @@ static bool written_over(const vj_program *p, const vj_phase *phase, int32_t fro
         const vj_access *out = NULL;
         for (int32_t o = 0; o < k->out_count; o++)
             if (k->access[k->out[o].access].buffer == to) {
+                if (k->out[o].segment >= 0) return false; /* the other segments read the same elements */
                 out = &k->access[k->out[o].access];
                 results++;
             }

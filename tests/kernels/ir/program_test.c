@@ -430,6 +430,27 @@ static void plans_share_bytes_only_when_they_may(void **state) {
     plan_of_three("-i0 + 15", 0, "share bytes");
 }
 
+/* Both halves of the columns read the operand, one may not stand in its place. */
+static void segments_share_no_bytes_with_operands(void **state) {
+    (void)state;
+    static const char text[] = "program p {\n  arena 128 lower 128 weights 0\n  %%x: input 0 f32[4]\n"
+                               "  %%b: input 1 f32[4]\n  %%r: arena f32[4] at 0\n  %%s: arena f32[4] at %d\n"
+                               "  %%y: output 0 f32[4]\n  phase 0\n"
+                               "  kernel nest p { outer i0:4\n row\n in x0 = %%x[i0]\n out %%r[i0] = x0 }\n"
+                               "  phase 1\n  kernel gemm q { rows i0:2\n cols i1:2, i2:2\n depth i3:1\n"
+                               "    A %%x[i0 + i3]\n B %%b[2*i1 + i2 + i3]\n in x0 = %%r[2*i0 + i2]\n"
+                               "    out i1=0: %%s[2*i0 + i2] = acc + x0\n    out i1=1: %%y[2*i0 + i2] = x0 }\n"
+                               "  phase 2\n  kernel nest r { outer i0:4\n row\n in x0 = %%s[i0]\n"
+                               "    out %%y[i0] = x0 }\n}\n";
+    for (int at = 0; at <= 64; at += 64) {
+        vj_arena *arena = vj_arena_new();
+        vj_error error = {0};
+        assert_int_equal(vj_verify_program(parse(arena, vj_sprintf(arena, text, at)), &error), at == 64);
+        if (at == 0) assert_non_null(strstr(error.text, "share bytes"));
+        vj_arena_free(arena);
+    }
+}
+
 static void reader_refuses(void **state) {
     (void)state;
     static const char *const bad[][2] = {
@@ -456,11 +477,17 @@ static void reader_refuses(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(text_round_trips),       cmocka_unit_test(gemm_is_a_convolution),
-        cmocka_unit_test(attention_is_attention), cmocka_unit_test(nest_is_a_layernorm),
-        cmocka_unit_test(segments_go_their_ways), cmocka_unit_test(indices_are_taken_inside),
-        cmocka_unit_test(calls_compute),          cmocka_unit_test(verifier_refuses),
-        cmocka_unit_test(reader_refuses),         cmocka_unit_test(plans_share_bytes_only_when_they_may),
+        cmocka_unit_test(text_round_trips),
+        cmocka_unit_test(gemm_is_a_convolution),
+        cmocka_unit_test(attention_is_attention),
+        cmocka_unit_test(nest_is_a_layernorm),
+        cmocka_unit_test(segments_go_their_ways),
+        cmocka_unit_test(indices_are_taken_inside),
+        cmocka_unit_test(calls_compute),
+        cmocka_unit_test(verifier_refuses),
+        cmocka_unit_test(reader_refuses),
+        cmocka_unit_test(plans_share_bytes_only_when_they_may),
+        cmocka_unit_test(segments_share_no_bytes_with_operands),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
