@@ -82,6 +82,12 @@ static bool same_map(const vj_kernel *k, const vj_access *a, const vj_access *b)
     return true;
 }
 
+static bool has_segments(const vj_kernel *k) {
+    for (int32_t o = 0; o < k->out_count; o++)
+        if (k->out[o].segment >= 0) return true;
+    return false;
+}
+
 /* `to` may take the place of `from` where `from` is read last, by one kernel alone that writes `to` with the same map,
  * element by element: each is read by the thread that overwrites it, before it does. */
 static bool in_place(const vj_program *p, int32_t phase, int32_t from, int32_t to) {
@@ -97,7 +103,7 @@ static bool in_place(const vj_program *p, int32_t phase, int32_t from, int32_t t
                 out = &k->access[k->out[o].access];
             }
         for (int32_t a = 0; a < k->access_count; a++) {
-            if (k->kind == VJ_KERNEL_CALL && k->access[a].buffer == from) return false;
+            if (k->access[a].buffer == from && (k->kind == VJ_KERNEL_CALL || has_segments(k))) return false;
             if (k->access[a].buffer == from && (!out || !same_map(k, &k->access[a], out))) return false;
             if (k->access[a].buffer == from && (a == k->a || a == k->b || a == k->q || a == k->k || a == k->v))
                 return false;

@@ -277,6 +277,14 @@ static vj_value sampled(vj_bounding *b) {
     return as_it_is(b);
 }
 
+/* A region takes as many samples as its size asks for: those outside are made empty. */
+static vj_value roialign(vj_bounding *b) {
+    if (data_axes(vj_bounds_type(b, 0)) >> 1)
+        return vj_bounds_fail(b, "reads pictures of a size that the data decides, which is not supported");
+    vj_value args[3] = {vj_bounds_arg(b, 0), zero_outside(b, 1, 1), zero_outside(b, 2, 1)};
+    return with_operands(b, args, 3);
+}
+
 static vj_value nonzero(vj_bounding *b) {
     const vj_type *x = vj_bounds_type(b, 0);
     vj_value y = vj_bounds_arg(b, 0);
@@ -337,7 +345,7 @@ static const struct {
     {VJ_OP_topk, as_it_is}, /* never along an axis with a symbol */
     {VJ_OP_scatter, scatter},
     {VJ_OP_scan, scan},
-    {VJ_OP_roialign, sampled},
+    {VJ_OP_roialign, roialign},
     {VJ_OP_gridsample, sampled},
     {VJ_OP_nonzero, nonzero},
     {VJ_OP_unique, unique},

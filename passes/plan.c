@@ -46,6 +46,13 @@ static bool is_operand(const vj_kernel *k, int32_t access) {
     return access == k->a || access == k->b || access == k->q || access == k->k || access == k->v;
 }
 
+/* Has the kernel columns of several kinds? What one of them reads, another may read too, at a point of its own. */
+static bool has_segments(const vj_kernel *k) {
+    for (int32_t o = 0; o < k->out_count; o++)
+        if (k->out[o].segment >= 0) return true;
+    return false;
+}
+
 /* In this phase, does one kernel alone write `to`, reading `from` at the same elements only, and no other touch it? */
 static bool written_over(const vj_program *p, const vj_phase *phase, int32_t from, int32_t to) {
     int32_t results = 0;
@@ -61,7 +68,7 @@ static bool written_over(const vj_program *p, const vj_phase *phase, int32_t fro
         for (int32_t a = 0; a < k->access_count; a++) {
             if (k->access[a].buffer == to && !is_result(k, a)) return false;
             if (k->access[a].buffer != from) continue;
-            if (k->kind == VJ_KERNEL_CALL) return false;
+            if (k->kind == VJ_KERNEL_CALL || has_segments(k)) return false;
             if (!out || is_result(k, a) || is_operand(k, a) || !same_map(k, &k->access[a], out)) return false;
         }
     }

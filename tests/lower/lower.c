@@ -328,6 +328,20 @@ static const example examples[] = {
      "  %6 = unpack %5, @d dims=[3,5] : f32[3,5]\n"
      "  return %p, %n, %1, %2, %3, %5, %6\n"
      "}\n"},
+    {"parts of a product that read the same value: neither takes its place", -1,
+     "func @m(%x: f32[N,8], %y: f32[N,2]) -> f32[N,2], f32[N,2] {\n"
+     "  @w = const seed(1) : f32[8,4]\n"
+     "  %1 = linear %x, @w : f32[N,4]\n"
+     "  %2 = slice %1 starts=[0,0] sizes=[N,2] steps=[1,1] : f32[N,2]\n"
+     "  %3 = slice %1 starts=[0,2] sizes=[N,2] steps=[1,1] : f32[N,2]\n"
+     "  @v = const seed(2) : f32[2,2]\n"
+     "  %4 = linear %y, @v : f32[N,2]\n"
+     "  %5 = mul %2, %4 : f32[N,2]\n"
+     "  %6 = mul %3, %4 : f32[N,2]\n"
+     "  %7 = linear %5, @v : f32[N,2]\n"
+     "  %8 = linear %6, @v : f32[N,2]\n"
+     "  return %7, %8\n"
+     "}\n"},
     {"suppression of boxes", -1,
      "func @m(%x: f32[2,9,4], %s: f32[2,3,9]) -> i64[54,3], i64[], i64[12,3] {\n"
      "  @z = const [0] : f32[]\n"
