@@ -25,7 +25,17 @@ static bool run(vj_eval_context *c, void (*site_of)(vj_site *site)) {
 }
 
 bool vj_eval_topk(vj_eval_context *c) { return run(c, vj_site_topk); }
-bool vj_eval_scatter(vj_eval_context *c) { return run(c, vj_site_scatter); }
+bool vj_eval_scatter(vj_eval_context *c) {
+    const vj_tensor *data = c->args[0];
+    if (c->args[2]->count > 0) return run(c, vj_site_scatter);
+    for (int64_t i = 0; i < data->count; i++) {
+        if (data->f)
+            c->results[0]->f[i] = data->f[i];
+        else
+            c->results[0]->i[i] = data->i[i];
+    }
+    return true;
+}
 bool vj_eval_scan(vj_eval_context *c) { return run(c, vj_site_scan); }
 bool vj_eval_roialign(vj_eval_context *c) { return run(c, vj_site_roialign); }
 bool vj_eval_gridsample(vj_eval_context *c) { return run(c, vj_site_gridsample); }

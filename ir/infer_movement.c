@@ -209,6 +209,13 @@ static const vj_type *indices_into(vj_inference *in, const vj_type *data, int64_
         vj_infer_fail(in, "the indices are %s, not integers", vj_element_name(indices->dtype));
         return NULL;
     }
+    bool none = false;
+    for (int32_t i = 0; i < indices->rank; i++)
+        none |= vj_dim_equal(indices->dims[i], vj_dim_const(0));
+    if (vj_dim_equal(data->dims[axis], vj_dim_const(0)) && !none) {
+        vj_infer_fail(in, "takes elements of axis %" PRId64 ", which has none", axis);
+        return NULL;
+    }
     return indices;
 }
 

@@ -66,6 +66,8 @@ static vj_value rewritten(vj_pass_context *c, int32_t n) {
         return spread(f, neutral(f, vj_attr_name(&node, VJ_ATTR_KIND, ""), type.dtype), &type, node.origin);
     case VJ_OP_concat:
         return without_empty_parts(f, c->arena, &node);
+    case VJ_OP_scatter:
+        return node.args[0]; /* no updates */
     case VJ_OP_pad:
         return spread(f, number(f, type.dtype, vj_attr_float(&node, VJ_ATTR_VALUE, 0)), &type, node.origin);
     case VJ_OP_matmul:
