@@ -153,9 +153,19 @@ def frames_and_ranges():
         op(name, np.abs(f32(3, 4)).astype(np.float64), name=f"{name} f64")
 
 
+def sequences():
+    x = f32(4, 3, 2)
+    op("ReverseSequence", x, i64(1, 4, 2), name="ReverseSequence by time")
+    op("ReverseSequence", x, i64(3, 1, 2, 3), name="ReverseSequence by batch", time_axis=1, batch_axis=0)
+    past, update = f32(2, 3, 5, 2), f32(2, 3, 2, 2)
+    op("TensorScatter", past, update, i64(1, 3), name="TensorScatter linear", opset=24)
+    op("TensorScatter", past, update, name="TensorScatter from 0", opset=24)
+    op("TensorScatter", past, update, i64(4, 2), name="TensorScatter circular", mode="circular", opset=24)
+
+
 def main():
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent / "data")
-    for part in (trigonometry, bits, activations, ones, losses, quantised, pictures, frames_and_ranges):
+    for part in (trigonometry, bits, activations, ones, losses, quantised, pictures, frames_and_ranges, sequences):
         part()
     cases = make_data.cases
     packed = b"".join(text(name) + text(m.SerializeToString()) + struct.pack("<I", batch) + tensors(i) + tensors(o)
