@@ -1,8 +1,10 @@
 /* ops_quantize.c - builders of quantised ops: numbers as integers q = x / scale + zero point. They become exact integer
  * arithmetic in 32 bits and a few float steps, as ONNX defines them. */
-#include "import.h"
+#include "windows.h"
 
 #include <string.h>
+
+enum { PLACES = 1 << 22 }; /* of windows, in a constant */
 
 static const vj_type *type_of(vj_importer *im, vj_value v) { return vj_type_at(im->f, v); }
 static vj_dtype dtype_of(vj_importer *im, vj_value v) {
@@ -185,4 +187,106 @@ bool vj_build_qlinear_matmul(vj_importer *im) {
     vj_value whole = whole_product(im, a, vj_operand(im, 2), b, vj_operand(im, 5));
     if (!vj_going(im)) return false;
     return vj_bind(im, 0, requantised(im, whole, 1, 4, 6, type_of(im, whole)->rank - 1));
+}
+
+/* Convolutions: the windows of x become rows of a product. */
+
+/* The places in a padded picture of element k of the kernel at place l of the result: [kernel, places]. */
+typedef struct window_places {
+    int64_t padded[VJ_MAX_RANK], out[VJ_MAX_RANK];
+    int64_t kernel, places, elements; /* products */
+    int64_t *at;
+} window_places;
+
+static bool list_places(vj_importer *im, const vj_type *x, const vj_windows *w, window_places *p) {
+    int64_t count;
+    *p = (window_places){.kernel = 1, .places = 1, .elements = 1};
+    for (int32_t i = 0; i < w->spatial; i++) {
+        const int64_t reach = (w->kernel[i] - 1) * w->dilation[i] + 1;
+        p->padded[i] = x->dims[2 + i].c + w->low[i] + w->high[i];
+        if (p->padded[i] < reach) return vj_stop(im, VJ_BAD_INPUT, "its kernel is larger than its padded input");
+        p->out[i] = (p->padded[i] - reach) / w->stride[i] + 1;
+        if (!vj_mul(p->kernel, w->kernel[i], &p->kernel) || !vj_mul(p->places, p->out[i], &p->places) ||
+            !vj_mul(p->elements, p->padded[i], &p->elements))
+            return vj_stop(im, VJ_BAD_INPUT, "has a size that is impossible");
+    }
+    if (!vj_mul(p->kernel, p->places, &count) || count > PLACES)
+        return vj_stop(im, VJ_UNSUPPORTED, "has too many windows");
+    p->at = VJ_NEW_ARRAY(im->arena, int64_t, count + 1);
+    for (int64_t n = 0; n < count; n++) {
+        int64_t k = n / p->places, l = n % p->places, stride = 1;
+        for (int32_t i = w->spatial - 1; i >= 0; i--) {
+            p->at[n] += (l % p->out[i] * w->stride[i] + k % w->kernel[i] * w->dilation[i]) * stride;
+            stride *= p->padded[i];
+            k /= w->kernel[i];
+            l /= p->out[i];
+        }
+    }
+    return true;
+}
+
+/* x [N, C, S..] as [N, groups, C / groups * kernel, places] */
+static vj_value windows_of(vj_importer *im, vj_value x, const vj_windows *w, const window_places *p, int64_t groups) {
+    const vj_type t = *type_of(im, x);
+    int64_t low[VJ_MAX_RANK] = {0}, high[VJ_MAX_RANK] = {0};
+    bool pads = false;
+    for (int32_t i = 0; i < w->spatial; i++) {
+        low[2 + i] = w->low[i];
+        high[2 + i] = w->high[i];
+        pads |= w->low[i] || w->high[i];
+    }
+    const vj_attr attrs[] = {vj_ints(VJ_ATTR_LOW, low, t.rank), vj_ints(VJ_ATTR_HIGH, high, t.rank),
+                             vj_name(VJ_ATTR_MODE, "constant"), vj_float(VJ_ATTR_VALUE, 0)};
+    if (pads) x = vj_emit(im, VJ_OP_pad, &x, 1, attrs, 4);
+    const vj_dim flat[3] = {t.dims[0], t.dims[1], vj_dim_const(p->elements)};
+    const vj_dim rows[4] = {t.dims[0], vj_dim_const(groups), vj_dim_const(t.dims[1].c / groups * p->kernel),
+                            vj_dim_const(p->places)};
+    const int64_t dims[2] = {p->kernel, p->places};
+    const vj_attr axis = vj_int(VJ_ATTR_AXIS, 2);
+    x = vj_emit_reshape(im, x, flat, 3);
+    if (!vj_going(im)) return VJ_NONE;
+    vj_value at = vj_add_const_i64(im->f, VJ_I64, 2, dims, p->at);
+    return vj_emit_reshape(im, vj_emit(im, VJ_OP_gather, (vj_value[]){x, at}, 2, &axis, 1), rows, 4);
+}
+
+static vj_value whole_conv(vj_importer *im, vj_value x, vj_value x_zero, vj_value w, vj_value w_zero) {
+    vj_windows win;
+    window_places p;
+    const int64_t groups = vj_int_attribute(im, "group", 1);
+    if (!vj_going(im)) return VJ_NONE;
+    const vj_type t = *type_of(im, x), f = *type_of(im, w);
+    int64_t kernel[VJ_MAX_RANK], channels;
+    bool fits = t.rank >= 3 && f.rank == t.rank && vj_type_is_static(&f) && groups >= 1 && !t.dims[1].sym;
+    fits = fits && f.dims[0].c % groups == 0 && vj_mul(f.dims[1].c, groups, &channels) && channels == t.dims[1].c;
+    if (!fits) {
+        vj_stop(im, VJ_BAD_INPUT, "its weight does not fit %s in %lld groups", vj_type_text(im->arena, &t),
+                (long long)groups);
+        return VJ_NONE;
+    }
+    for (int32_t i = 2; i < f.rank; i++)
+        kernel[i - 2] = f.dims[i].c;
+    if (!vj_read_windows(im, &t, kernel, &win) || !list_places(im, &t, &win, &p)) return VJ_NONE;
+    x = centred(im, x, x_zero, 1);
+    w = centred(im, w, w_zero, 0);
+    if (!vj_going(im)) return VJ_NONE;
+    const vj_dim filters[4] = {vj_dim_const(1), vj_dim_const(groups), vj_dim_const(f.dims[0].c / groups),
+                               vj_dim_const(f.dims[1].c * p.kernel)};
+    vj_value y = vj_emit2(im, VJ_OP_matmul, vj_emit_reshape(im, w, filters, 4), windows_of(im, x, &win, &p, groups));
+    vj_dim out[VJ_MAX_RANK] = {t.dims[0], f.dims[0]};
+    for (int32_t i = 0; i < win.spatial; i++)
+        out[2 + i] = vj_dim_const(p.out[i]);
+    return vj_emit_reshape(im, y, out, t.rank);
+}
+
+bool vj_build_conv_integer(vj_importer *im) {
+    vj_value x = vj_operand(im, 0), w = vj_operand(im, 1);
+    return vj_bind(im, 0, whole_conv(im, x, optional(im, 2), w, optional(im, 3)));
+}
+
+bool vj_build_qlinear_conv(vj_importer *im) {
+    vj_value x = vj_operand(im, 0), w = vj_operand(im, 3), bias = optional(im, 8);
+    vj_value whole = whole_conv(im, x, vj_operand(im, 2), w, vj_operand(im, 5));
+    if (!vj_going(im)) return false;
+    if (bias >= 0) whole = vj_emit2(im, VJ_OP_add, whole, vj_emit_column(im, bias, 1, type_of(im, whole)->rank));
+    return vj_bind(im, 0, requantised(im, whole, 1, 4, 6, 1));
 }

@@ -124,6 +124,17 @@ def quantised():
        name="QLinearMatMul columns")
 
 
+def quantised_convolutions():
+    x, w = ints(np.uint8, 2, 4, 5, 6), ints(np.uint8, 6, 2, 3, 2)
+    op("ConvInteger", x, ints(np.uint8, 3, 4, 3, 3), const(np.uint8(3)), name="ConvInteger", pads=[1, 0, 1, 2])
+    op("ConvInteger", x, w, const(np.uint8(100)), const(np.uint8(90)), name="ConvInteger groups", group=2, strides=[2, 1], dilations=[1, 2])
+    scale, zero = const(np.float32(0.02)), const(np.uint8(117))
+    rest = [const(np.float32(0.03)), const(np.uint8(100)), const(np.float32(0.4)), const(np.uint8(99))]
+    op("QLinearConv", x, scale, zero, const(w), *rest, name="QLinearConv groups", group=2, pads=[1, 1, 1, 1])
+    op("QLinearConv", x, scale, zero, const(ints(np.int8, 3, 4, 3, 3, low=-60, high=60)), const(np.float32([0.01, 0.02, 0.03])), const(np.int8([0, 0, 0])),
+       const(np.float32(0.3)), const(np.uint8(7)), const(np.int32([1000, -20, 3])), name="QLinearConv channels", auto_pad="SAME_UPPER", strides=[2, 2])
+
+
 def pictures():
     x = f32(2, 3, 5, 6)
     op("CenterCropPad", x, const(i64(2, 3, 8, 3)), opset=18)
@@ -165,7 +176,7 @@ def sequences():
 
 def main():
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent / "data")
-    for part in (trigonometry, bits, activations, ones, losses, quantised, pictures, frames_and_ranges, sequences):
+    for part in (trigonometry, bits, activations, ones, losses, quantised, pictures, frames_and_ranges, sequences, quantised_convolutions):
         part()
     cases = make_data.cases
     packed = b"".join(text(name) + text(m.SerializeToString()) + struct.pack("<I", batch) + tensors(i) + tensors(o)
