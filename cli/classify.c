@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <cjson/cJSON.h>
-
 #include "runtime/runtime.h"
 
 /* What a run over pictures keeps. */
@@ -45,19 +43,6 @@ static const char *picture_input(const vj_model *model) {
     return NULL;
 }
 
-/* The model's metadata, a JSON object, as pairs of strings that borrow from it. */
-static vj_key_value *metadata_pairs(const cJSON *json, int32_t *count) {
-    const int size = cJSON_GetArraySize(json);
-    vj_key_value *pairs = calloc((size_t)size + 1, sizeof *pairs);
-    const cJSON *item;
-    *count = 0;
-    cJSON_ArrayForEach(item, json) {
-        if (pairs && item->string && cJSON_IsString(item))
-            pairs[(*count)++] = (vj_key_value){item->string, item->valuestring};
-    }
-    return pairs;
-}
-
 static bool find_recipe(const vj_command *command, const vj_model *model, vj_recipe *recipe, vj_why *why) {
     const vj_recipe_options options = {.mean = command->mean,
                                        .std = command->std,
@@ -65,13 +50,7 @@ static bool find_recipe(const vj_command *command, const vj_model *model, vj_rec
                                        .resize = command->resize,
                                        .crop_pct = command->crop_pct,
                                        .labels = command->labels};
-    cJSON *json = cJSON_Parse(vj_model_metadata(model));
-    int32_t count = 0;
-    vj_key_value *pairs = metadata_pairs(json, &count);
-    const bool good = vj_recipe_find(command->model, pairs, count, &options, recipe, why);
-    free(pairs);
-    cJSON_Delete(json);
-    return good;
+    return vj_recipe_of_model(command->model, vj_model_metadata(model), &options, recipe, why);
 }
 
 /* A wrong option is the caller's mistake, a wrong file or metadata the input's. */

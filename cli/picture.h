@@ -1,4 +1,5 @@
-/* picture.h - image files become pixels, and pixels become a model's input. Used by the command line only.
+/* picture.h - image files become pixels, and pixels become a model's input. A library of its own, which the command line
+ * and examples/embeddings use.
  *
  * picture.c       opens a file, knows JPEG from PNG, turns by EXIF orientation
  * picture_jpeg.c  libjpeg, libexif
@@ -105,6 +106,9 @@ typedef struct vj_key_value {
  * a guess (bicubic, crop 0.9, mean = std = 0.5). False with a reason when an option or a file is wrong. */
 bool vj_recipe_find(const char *model_path, const vj_key_value *metadata, int32_t metadata_count,
                     const vj_recipe_options *options, vj_recipe *recipe, vj_why *why);
+/* The same with the metadata as a JSON object of strings (vj_model_metadata). */
+bool vj_recipe_of_model(const char *model_path, const char *metadata, const vj_recipe_options *options,
+                        vj_recipe *recipe, vj_why *why);
 void vj_recipe_free(vj_recipe *recipe);
 
 #endif

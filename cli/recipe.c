@@ -319,3 +319,27 @@ bool vj_recipe_find(const char *model_path, const vj_key_value *metadata, int32_
     if (!good) vj_recipe_free(recipe);
     return good;
 }
+
+/* The model's metadata, a JSON object, as pairs of strings that borrow from it. */
+static vj_key_value *metadata_pairs(const cJSON *json, int32_t *count) {
+    const int size = cJSON_GetArraySize(json);
+    vj_key_value *pairs = calloc((size_t)size + 1, sizeof *pairs);
+    const cJSON *item;
+    *count = 0;
+    cJSON_ArrayForEach(item, json) {
+        if (pairs && item->string && cJSON_IsString(item))
+            pairs[(*count)++] = (vj_key_value){item->string, item->valuestring};
+    }
+    return pairs;
+}
+
+bool vj_recipe_of_model(const char *model_path, const char *metadata, const vj_recipe_options *options,
+                        vj_recipe *recipe, vj_why *why) {
+    cJSON *json = cJSON_Parse(metadata);
+    int32_t count = 0;
+    vj_key_value *pairs = metadata_pairs(json, &count);
+    const bool good = vj_recipe_find(model_path, pairs, count, options, recipe, why);
+    free(pairs);
+    cJSON_Delete(json);
+    return good;
+}

@@ -120,6 +120,9 @@ int32_t vj_output_shape_of(const vj_model *model, int32_t i, int64_t n, int64_t 
 /* The value that input i must have, as vj_options.fixed gave it (bytes of its shape); NULL: any. The model's. */
 const void *vj_input_fixed_value(const vj_model *model, int32_t i);
 
+/* The model's metadata_props as a JSON object; "{}" when it has none. */
+const char *vj_model_metadata(const vj_model *model);
+
 /* Memory, known before the first run: bytes of packed weights (shared by all sessions and processes) and of the arena
  * that one session needs for a batch of n. */
 vj_status vj_plan_bytes(const vj_model *model, int64_t n, int64_t *weights, int64_t *arena);

@@ -210,6 +210,7 @@ const char *vj_model_introduction(const vj_model *model) {
 }
 
 const char *vj_model_metadata(const vj_model *model) {
+    if (!model) return "";
     const vj_image_header *h = header_of(model);
     size_t first = strlen(vj_model_introduction(model)) + 1;
     return first < h->notes_bytes ? (const char *)h + h->notes + first : "{}";

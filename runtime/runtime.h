@@ -125,7 +125,6 @@ void vj_cache_bound(const char *folder, int64_t bytes);
 vj_status vj_compile_with(const vj_compile_request *request, vj_model **model);
 vj_status vj_compiler_open(const vj_compiler_api **api);
 const char *vj_model_introduction(const vj_model *model);
-const char *vj_model_metadata(const vj_model *model); /* a JSON object */
 vj_status vj_cache_list(const char *folder, FILE *out);
 vj_status vj_cache_verify(const char *folder, FILE *out);    /* VJ_BAD_INPUT when a file is damaged */
 vj_status vj_cache_prune(const char *folder, int64_t bytes); /* 0: all */

@@ -1,0 +1,297 @@
+/* Embeddings of a folder of pictures, as one .npy with a row a picture, in the order of the files' names:
+ *     embeddings MODEL.onnx FOLDER OUT.npy [--output NAME] [--pool class|mean|tokens] [--prefix N] [--normalise]
+ *
+ * --output     which of the model's outputs (the first): DINOv2's last_hidden_state or pooler_output, CLIP's image_embeds,
+ *              SigLIP's pooler_output
+ * --pool       what becomes of tokens, an output [N,tokens,dims]: the first one (class), the mean of those behind the prefix
+ *              (mean), or all as they are (tokens: the default). Outputs [N,dims] are taken as they are
+ * --prefix     tokens before the patches that a mean leaves out (1: the class token; 5 with four registers; SigLIP 0)
+ * --normalise  each vector by its Euclidean length
+ *
+ * Pre-processing comes from the model's metadata or the files beside it, as in the command line. The names of the files
+ * go to stdout, a line a row. */
+#include <dirent.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include <vitjit.h>
+
+#include "cli/picture.h"
+
+enum { BATCH = 8 };
+typedef enum pooling { TOKENS, CLASS, MEAN } pooling;
+
+typedef struct arguments {
+    const char *model, *folder, *out, *output;
+    pooling pool;
+    int64_t prefix;
+    bool normalise;
+} arguments;
+
+/* Rows so far; every row has `size` floats: [tokens, dims], or [dims]. */
+typedef struct rows {
+    float *data;
+    int64_t count, tokens, dims; /* tokens 0: one vector a row */
+} rows;
+
+static int usage(void) {
+    fputs("usage: embeddings MODEL.onnx FOLDER OUT.npy [--output NAME] [--pool class|mean|tokens] [--prefix N] "
+          "[--normalise]\n",
+          stderr);
+    return VJ_USAGE;
+}
+
+static int fail(vj_status status, const char *file, const char *why) {
+    fprintf(stderr, "embeddings: %s: %s\n", file, why);
+    return status;
+}
+
+static bool read_arguments(int argc, char **argv, arguments *a) {
+    static const char *const pools[] = {"tokens", "class", "mean"};
+    *a = (arguments){.prefix = 1};
+    if (argc < 4) return false;
+    a->model = argv[1];
+    a->folder = argv[2];
+    a->out = argv[3];
+    for (int i = 4; i < argc; i++) {
+        const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+        bool good = value != NULL;
+        if (strcmp(argv[i], "--normalise") == 0) {
+            good = a->normalise = true;
+            continue;
+        }
+        if (good && strcmp(argv[i], "--output") == 0) {
+            a->output = value;
+        } else if (good && strcmp(argv[i], "--prefix") == 0) {
+            char *end;
+            a->prefix = strtoll(value, &end, 10);
+            good = end != value && !*end && a->prefix >= 0;
+        } else if (good && strcmp(argv[i], "--pool") == 0) {
+            good = false;
+            for (int p = 0; p < 3; p++)
+                if (strcmp(value, pools[p]) == 0) {
+                    a->pool = (pooling)p;
+                    good = true;
+                }
+        } else {
+            good = false;
+        }
+        if (!good) return false;
+        i++;
+    }
+    return true;
+}
+
+static int is_picture(const struct dirent *entry) {
+    const char *dot = strrchr(entry->d_name, '.');
+    return dot && (strcasecmp(dot, ".jpg") == 0 || strcasecmp(dot, ".jpeg") == 0 || strcasecmp(dot, ".png") == 0);
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b) { return strcmp((*a)->d_name, (*b)->d_name); }
+
+/* The model takes one f32 [N,C,H,W]; dims for a batch of n. NULL: it does, else why not. */
+static const char *input_shape(const vj_model *model, int64_t n, int64_t dims[4]) {
+    int64_t all[VJ_MODEL_MAX_RANK];
+    if (vj_input_count(model) != 1 || vj_input_dtype(model, 0) != VJ_F32 || vj_input_shape(model, 0, n, all) != 4)
+        return "its input is not one f32 [N,C,H,W]";
+    memcpy(dims, all, 4 * sizeof *dims);
+    if (dims[1] != 1 && dims[1] != 3) return "its input has neither 1 nor 3 channels";
+    if (dims[2] < 1 || dims[3] < 1 || dims[2] > 1 << 15 || dims[3] > 1 << 15) return "pictures of that size";
+    return NULL;
+}
+
+static int32_t output_named(const vj_model *model, const char *name) {
+    for (int32_t i = 0; i < vj_output_count(model); i++)
+        if (!name || strcmp(vj_output_name(model, i), name) == 0) return i;
+    return -1;
+}
+
+/* What a row is made of; NULL, or why the output does not fit. */
+static const char *plan_rows(const arguments *a, const vj_model *model, int32_t output, rows *r) {
+    int64_t dims[VJ_MODEL_MAX_RANK];
+    const int32_t rank = vj_output_shape_of(model, output, 1, dims);
+    if (vj_output_dtype(model, output) != VJ_F32 || rank < 2 || rank > 3)
+        return "is not f32 [N,dims] or [N,tokens,dims]";
+    for (int32_t d = 1; d < rank; d++)
+        if (dims[d] < 1) return "has a size that the data decides";
+    r->dims = dims[rank - 1];
+    r->tokens = rank == 3 ? dims[1] : 0;
+    if (a->pool != TOKENS && rank != 3) return "has no tokens to pool";
+    if (a->pool == MEAN && a->prefix >= r->tokens) return "has no tokens behind the prefix";
+    return NULL;
+}
+
+static void normalise(float *v, int64_t dims) {
+    double square = 0;
+    for (int64_t i = 0; i < dims; i++)
+        square += (double)v[i] * v[i];
+    for (int64_t i = 0; i < dims && square > 0; i++)
+        v[i] = (float)(v[i] / sqrt(square));
+}
+
+/* One picture's output to its row: [tokens, dims] to one vector, or as it is. */
+static void pool(const arguments *a, const rows *r, const float *from, float *to) {
+    const int64_t tokens = r->tokens ? r->tokens : 1;
+    const int64_t first = a->pool == MEAN ? a->prefix : 0, last = a->pool == CLASS ? 1 : tokens;
+    if (a->pool == TOKENS) {
+        memcpy(to, from, (size_t)(tokens * r->dims) * sizeof *to);
+    } else {
+        for (int64_t d = 0; d < r->dims; d++) {
+            double sum = 0;
+            for (int64_t t = first; t < last; t++)
+                sum += from[t * r->dims + d];
+            to[d] = (float)(sum / (double)(last - first));
+        }
+    }
+    for (int64_t t = 0; a->normalise && t < (a->pool == TOKENS ? tokens : 1); t++)
+        normalise(to + t * r->dims, r->dims);
+}
+
+static int64_t row_size(const arguments *a, const rows *r) {
+    return a->pool == TOKENS && r->tokens ? r->tokens * r->dims : r->dims;
+}
+
+static bool append(const arguments *a, rows *r, const float *outputs, int64_t count) {
+    const int64_t size = row_size(a, r), whole = (r->tokens ? r->tokens : 1) * r->dims;
+    float *more = realloc(r->data, (size_t)((r->count + count) * size) * sizeof *more);
+    if (!more) return false;
+    r->data = more;
+    for (int64_t i = 0; i < count; i++)
+        pool(a, r, outputs + i * whole, r->data + r->count++ * size);
+    return true;
+}
+
+/* Version 1.0: magic, the header's length, a Python dictionary padded to a multiple of 64 bytes, the data. */
+static bool write_npy(const arguments *a, const rows *r) {
+    char shape[96], header[256] = "";
+    if (a->pool == TOKENS && r->tokens)
+        snprintf(shape, sizeof shape, "%lld, %lld, %lld", (long long)r->count, (long long)r->tokens,
+                 (long long)r->dims);
+    else
+        snprintf(shape, sizeof shape, "%lld, %lld", (long long)r->count, (long long)r->dims);
+    int used = snprintf(header, sizeof header, "{'descr': '<f4', 'fortran_order': False, 'shape': (%s), }", shape);
+    while ((10 + used + 1) % 64 != 0)
+        header[used++] = ' ';
+    header[used++] = '\n';
+    const unsigned char head[10] = {
+        0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)used, (unsigned char)(used >> 8)};
+    const size_t count = (size_t)(r->count * row_size(a, r));
+    FILE *file = fopen(a->out, "wb");
+    if (!file) return false;
+    const bool good = fwrite(head, 1, 10, file) == 10 && fwrite(header, 1, (size_t)used, file) == (size_t)used &&
+                      fwrite(r->data, sizeof(float), count, file) == count;
+    return fclose(file) == 0 && good;
+}
+
+/* A run's worth of pictures. */
+typedef struct embedder {
+    const arguments *a;
+    vj_model *model;
+    vj_session *session;
+    vj_recipe recipe;
+    int64_t dims[4]; /* of the input, for a full batch */
+    int32_t output;
+    float *pixels;
+    void **results; /* of all outputs */
+    int64_t filled;
+    bool fixed; /* the graph has its batch baked in */
+    rows rows;
+} embedder;
+
+static int run(embedder *e) {
+    int64_t dims[4];
+    memcpy(dims, e->dims, sizeof dims);
+    if (e->filled == 0) return VJ_OK;
+    if (!e->fixed) dims[0] = e->filled;
+    const size_t bytes = (size_t)(dims[0] * dims[1] * dims[2] * dims[3]) * sizeof(float);
+    vj_status status = vj_bind_input(e->session, vj_input_name(e->model, 0), e->pixels, bytes, VJ_F32, dims, 4);
+    for (int32_t i = 0; i < vj_output_count(e->model) && status == VJ_OK; i++) {
+        free(e->results[i]);
+        e->results[i] = malloc(vj_output_bound(e->session, i) + 1);
+        if (!e->results[i]) return fail(VJ_SYSTEM, e->a->model, "no memory");
+        status = vj_bind_output(e->session, i, e->results[i], vj_output_bound(e->session, i));
+    }
+    if (status == VJ_OK) status = vj_run(e->session);
+    if (status) return fail(status, e->a->model, vj_error_message());
+    if (!append(e->a, &e->rows, e->results[e->output], e->filled)) return fail(VJ_SYSTEM, e->a->out, "no memory");
+    e->filled = 0;
+    return VJ_OK;
+}
+
+/* A picture that cannot be read is told, and has no row. */
+static int add(embedder *e, const char *path) {
+    vj_picture picture;
+    vj_why why = {""};
+    float *to = e->pixels + e->filled * e->dims[1] * e->dims[2] * e->dims[3];
+    bool good = vj_picture_read(path, &picture, &why);
+    if (good) {
+        good = vj_preprocess(&picture, &e->recipe, (int32_t)e->dims[1], (int32_t)e->dims[2], (int32_t)e->dims[3], to,
+                             &why);
+        vj_picture_free(&picture);
+    }
+    if (!good) return fail(VJ_BAD_INPUT, path, why.text);
+    printf("%s\n", path);
+    return ++e->filled == e->dims[0] ? run(e) : VJ_OK;
+}
+
+static int prepare(embedder *e) {
+    const arguments *a = e->a;
+    const vj_recipe_options none = {0};
+    vj_why why = {""};
+    int64_t one[4], two[4];
+    vj_status status = vj_compile_file(a->model, NULL, &e->model);
+    if (status == VJ_OK) status = vj_session_create(e->model, &e->session);
+    if (status) return fail(status, a->model, vj_error_message());
+    const char *unfit = input_shape(e->model, 1, one);
+    if (unfit) return fail(VJ_UNSUPPORTED, a->model, unfit);
+    e->output = output_named(e->model, a->output);
+    if (e->output < 0) return fail(VJ_USAGE, a->output, "the model has no output of this name");
+    unfit = plan_rows(a, e->model, e->output, &e->rows);
+    if (unfit) return fail(VJ_UNSUPPORTED, vj_output_name(e->model, e->output), unfit);
+    input_shape(e->model, 2, two);
+    e->fixed = one[0] == two[0];
+    input_shape(e->model, BATCH, e->dims);
+    if (!vj_recipe_of_model(a->model, vj_model_metadata(e->model), &none, &e->recipe, &why))
+        return fail(VJ_BAD_INPUT, a->model, why.text);
+    fprintf(stderr, "embeddings: pre-processing from %s\n", e->recipe.source);
+    e->pixels = calloc((size_t)(e->dims[0] * e->dims[1] * e->dims[2] * e->dims[3]), sizeof *e->pixels);
+    e->results = calloc((size_t)vj_output_count(e->model), sizeof *e->results);
+    return e->pixels && e->results ? VJ_OK : fail(VJ_SYSTEM, a->model, "no memory");
+}
+
+static int embed(embedder *e) {
+    struct dirent **entries = NULL;
+    const int count = scandir(e->a->folder, &entries, is_picture, by_name);
+    int status = count < 1 ? fail(VJ_BAD_INPUT, e->a->folder, "no pictures in this folder") : prepare(e), worst = VJ_OK;
+    for (int i = 0; i < count; i++) {
+        char path[8192];
+        snprintf(path, sizeof path, "%s/%s", e->a->folder, entries[i]->d_name);
+        free(entries[i]);
+        if (status != VJ_OK) continue;
+        status = add(e, path);
+        if (status == VJ_BAD_INPUT) worst = status, status = VJ_OK;
+    }
+    free(entries);
+    if (status == VJ_OK) status = run(e);
+    if (status == VJ_OK && !write_npy(e->a, &e->rows)) status = fail(VJ_SYSTEM, e->a->out, "cannot be written");
+    return status ? status : worst;
+}
+
+int main(int argc, char **argv) {
+    arguments a;
+    if (!read_arguments(argc, argv, &a)) return usage();
+    embedder e = {.a = &a};
+    const int status = embed(&e);
+    for (int32_t i = 0; e.results && i < vj_output_count(e.model); i++)
+        free(e.results[i]);
+    free(e.results);
+    free(e.pixels);
+    free(e.rows.data);
+    vj_recipe_free(&e.recipe);
+    vj_session_free(e.session);
+    vj_model_free(e.model);
+    return status;
+}
