@@ -241,7 +241,9 @@ vj_value vj_emit_log_softmax(vj_importer *im, vj_value x, int32_t axis);
 vj_value vj_emit_places(vj_importer *im, vj_lin count); /* 0, 1, ... as i64[count] */
 /* x [C] as [C, 1, 1, ...]: `rank` dims, C at `axis` */
 vj_value vj_emit_column(vj_importer *im, vj_value x, int32_t axis, int32_t rank);
-/* ops_movement.c: the rows of x (its first axis) in the order that the list says; all are in range. */
+/* ops_movement.c: ONNX's Gather; data has the axis. */
+vj_value vj_emit_gather(vj_importer *im, vj_value data, vj_value indices, int32_t axis);
+/* The rows of x (its first axis) in the order that the list says; all are in range. */
 vj_value vj_emit_rows(vj_importer *im, vj_value x, const int64_t *rows, int64_t count);
 /* The product of dims; false and an error when it overflows or has N more than once. */
 bool vj_dim_product(vj_importer *im, const vj_dim *dims, int32_t count, vj_dim *product);

@@ -254,7 +254,8 @@ static vj_value emit_gather(vj_importer *im, vj_value data, vj_value indices, in
     return vj_emit(im, VJ_OP_gather, (vj_value[]){data, indices}, 2, &attr, 1);
 }
 
-static vj_value gather(vj_importer *im, vj_value data, vj_value indices, int32_t axis) {
+vj_value vj_emit_gather(vj_importer *im, vj_value data, vj_value indices, int32_t axis) {
+    if (!vj_going(im)) return VJ_NONE;
     const vj_type type = *type_of(im, data), index_type = *type_of(im, indices);
     int64_t count, step;
     bool changed;
@@ -292,12 +293,12 @@ bool vj_build_gather(vj_importer *im) {
     int64_t given = vj_int_attribute(im, "axis", 0);
     if (!vj_going(im)) return false;
     int32_t axis = vj_axis_of(im, given, type_of(im, data)->rank);
-    return axis >= 0 && vj_bind(im, 0, gather(im, data, indices, axis));
+    return axis >= 0 && vj_bind(im, 0, vj_emit_gather(im, data, indices, axis));
 }
 
 vj_value vj_emit_rows(vj_importer *im, vj_value x, const int64_t *rows, int64_t count) {
     if (!vj_going(im)) return VJ_NONE;
-    return gather(im, x, vj_add_const_i64(im->f, VJ_I64, 1, &count, rows), 0);
+    return vj_emit_gather(im, x, vj_add_const_i64(im->f, VJ_I64, 1, &count, rows), 0);
 }
 
 /* Pad */

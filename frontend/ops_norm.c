@@ -24,20 +24,66 @@ static bool is_row(vj_importer *im, vj_value v, vj_value x, int32_t axis) {
     return true;
 }
 
+static int32_t axes_from(int32_t axis, int32_t rank, int32_t *axes) {
+    for (int32_t i = axis; i < rank; i++)
+        axes[i - axis] = i;
+    return rank - axis;
+}
+
+/* The mean and the inverse of the deviation, of type `stash` (ONNX's stash_type). */
+static bool bind_statistics(vj_importer *im, vj_value x, int32_t axis, double eps) {
+    static const int64_t float32 = 1, bfloat16 = 16;
+    if (!vj_result_is_used(im, 1) && !vj_result_is_used(im, 2)) return true;
+    const int64_t stash = vj_int_attribute(im, "stash_type", 1);
+    if (!vj_going(im)) return false;
+    if (stash != float32 && stash != bfloat16) return vj_stop(im, VJ_UNSUPPORTED, "stash_type %lld", (long long)stash);
+    int32_t axes[VJ_MAX_RANK];
+    const int32_t count = axes_from(axis, type_of(im, x)->rank, axes);
+    const vj_dtype dtype = type_of(im, x)->dtype, to = stash == bfloat16 ? VJ_BF16 : VJ_F32;
+    x = vj_emit_cast(im, x, dtype == VJ_F64 ? VJ_F64 : VJ_F32);
+    vj_value mean = vj_emit_reduce(im, "mean", x, axes, count, true), around = vj_emit2(im, VJ_OP_sub, x, mean);
+    vj_value var = vj_emit_reduce(im, "mean", vj_emit2(im, VJ_OP_mul, around, around), axes, count, true);
+    vj_value root = vj_emit1(im, VJ_OP_sqrt, vj_emit2(im, VJ_OP_add, var, number_like(im, var, eps)));
+    return vj_bind(im, 1, vj_emit_cast(im, mean, to)) &&
+           vj_bind(im, 2, vj_emit_cast(im, vj_emit1(im, VJ_OP_reciprocal, root), to));
+}
+
 bool vj_build_layer_norm(vj_importer *im) {
     vj_value x = vj_operand(im, 0), gain = vj_operand(im, 1), offset = VJ_NONE;
     if (vj_has_operand(im, 2)) offset = vj_operand(im, 2);
     double eps = vj_float_attribute(im, "epsilon", 1e-5f);
     int64_t given = vj_int_attribute(im, "axis", -1);
-    if (vj_result_is_used(im, 1) || vj_result_is_used(im, 2))
-        return vj_stop(im, VJ_UNSUPPORTED, "only its first result is supported");
     if (!vj_going(im)) return false;
     int32_t axis = vj_axis_of(im, given, type_of(im, x)->rank);
-    if (axis < 0) return false;
+    if (axis < 0 || !bind_statistics(im, x, axis, eps)) return false;
     if (is_row(im, gain, x, axis) && (offset < 0 || is_row(im, offset, x, axis)))
         return vj_bind(im, 0, normalised(im, x, gain, offset, axis, eps));
     vj_value y = vj_emit2(im, VJ_OP_mul, normalised(im, x, VJ_NONE, VJ_NONE, axis, eps), gain);
     return vj_bind(im, 0, offset < 0 ? y : vj_emit2(im, VJ_OP_add, y, offset));
+}
+
+/* (x - mean) / (deviation + 1e-9), as ONNX's definition of the op has it. */
+bool vj_build_mean_variance_norm(vj_importer *im) {
+    vj_value x = vj_operand(im, 0);
+    int32_t axes[VJ_MAX_RANK], count = -1;
+    if (!vj_going(im)) return false;
+    const vj_type t = *type_of(im, x);
+    if (!vj_axes_of(im, -1, t.rank, axes, &count)) return false;
+    if (count < 0) { /* the default: [0, 2, 3] */
+        if (t.rank != 4) return vj_stop(im, VJ_BAD_INPUT, "has no axes for a tensor of rank %d", t.rank);
+        memcpy(axes, (int32_t[]){0, 2, 3}, 3 * sizeof *axes);
+        count = 3;
+    }
+    for (int32_t i = 0; i < count; i++)
+        if (t.dims[axes[i]].sym) {
+            vj_stop(im, VJ_UNSUPPORTED, "takes its mean over the batch");
+            vj_hint(im->error, "fix the batch: --batch 1");
+            return false;
+        }
+    vj_value around = vj_emit2(im, VJ_OP_sub, x, vj_emit_reduce(im, "mean", x, axes, count, true));
+    vj_value var = vj_emit_reduce(im, "mean", vj_emit2(im, VJ_OP_mul, around, around), axes, count, true);
+    vj_value by = vj_emit2(im, VJ_OP_add, vj_emit1(im, VJ_OP_sqrt, var), number_like(im, x, 1e-9));
+    return vj_bind(im, 0, vj_emit2(im, VJ_OP_div, around, by));
 }
 
 bool vj_build_rms_norm(vj_importer *im) {
@@ -47,9 +93,8 @@ bool vj_build_rms_norm(vj_importer *im) {
     if (!vj_going(im)) return false;
     int32_t rank = type_of(im, x)->rank, axis = vj_axis_of(im, given, rank), axes[VJ_MAX_RANK];
     if (axis < 0) return false;
-    for (int32_t i = axis; i < rank; i++)
-        axes[i - axis] = i;
-    vj_value mean = vj_emit_reduce(im, "mean", vj_emit2(im, VJ_OP_mul, x, x), axes, rank - axis, true);
+    const int32_t count = axes_from(axis, rank, axes);
+    vj_value mean = vj_emit_reduce(im, "mean", vj_emit2(im, VJ_OP_mul, x, x), axes, count, true);
     vj_value root = vj_emit1(im, VJ_OP_sqrt, vj_emit2(im, VJ_OP_add, mean, number_like(im, x, eps)));
     return vj_bind(im, 0, vj_emit2(im, VJ_OP_mul, vj_emit2(im, VJ_OP_div, x, root), gain));
 }
@@ -91,6 +136,8 @@ bool vj_build_batch_norm(vj_importer *im) {
         at[i] = vj_operand(im, i);
     double eps = vj_float_attribute(im, "epsilon", 1e-5f);
     const bool training = vj_int_attribute(im, "training_mode", 0) != 0;
+    if (vj_int_attribute(im, "spatial", 1) == 0)
+        return vj_stop(im, VJ_UNSUPPORTED, "has statistics for each place (spatial=0)");
     if (!vj_going(im)) return false;
     int32_t rank = type_of(im, at[0])->rank;
     if (rank < 2) return vj_stop(im, VJ_BAD_INPUT, "needs channels");

@@ -2,7 +2,7 @@
  *
  * eval.c              the driver: order, lifetimes, rounding
  * eval_walk.c         stepping through several tensors at once, by strides
- * eval_elementwise.c, eval_movement.c, eval_products.c, eval_reduce.c,
+ * eval_elementwise.c, eval_movement.c, eval_products.c, eval_reduce.c, eval_windows.c,
  * eval_data.c, eval_routines.c   one function vj_eval_<id> an op of ops.def
  * kernel_eval.c       the same for kernels, with some of the arithmetic shared
  */

@@ -1,5 +1,5 @@
-/* eval_products.c - matmul, linear, convolution, attention, for floats; matmul for integers too. Inner loops run along
- * rows of the right operand, so that whole models evaluate in seconds. */
+/* eval_products.c - matmul, linear, attention, for floats; matmul for integers too. Inner loops run along rows of the
+ * right operand, so that whole models evaluate in seconds. */
 #include "eval.h"
 
 #include <string.h>
@@ -83,61 +83,6 @@ bool vj_eval_linear(vj_eval_context *c) {
     for (int64_t i = 0; bias && i < m; i++)
         memcpy(y->f + i * n, bias->f, (size_t)n * sizeof *y->f);
     multiply(x->f, w->f, y->f, m, k, n);
-    return true;
-}
-
-/* Convolution with one or two spatial dims; index 0 is the height, 1 the width. */
-
-typedef struct geometry {
-    int64_t stride[2], dilation[2], low[2], in[2], kernel[2], out[2];
-} geometry;
-
-static geometry geometry_of(const vj_eval_context *c) {
-    const vj_tensor *x = c->args[0], *w = c->args[1], *y = c->results[0];
-    const int32_t spatial = x->type.rank - 2;
-    geometry g = {{1, 1}, {1, 1}, {0, 0}, {1, 1}, {1, 1}, {1, 1}};
-    for (int32_t i = 0; i < spatial; i++) {
-        const int32_t to = 2 - spatial + i;
-        g.stride[to] = vj_attr_find(c->node, VJ_ATTR_STRIDE)->as.ints[i];
-        g.dilation[to] = vj_attr_find(c->node, VJ_ATTR_DILATION)->as.ints[i];
-        g.low[to] = vj_attr_find(c->node, VJ_ATTR_LOW)->as.ints[i];
-        g.in[to] = vj_tensor_dim(x, 2 + i);
-        g.kernel[to] = vj_tensor_dim(w, 2 + i);
-        g.out[to] = vj_tensor_dim(y, 2 + i);
-    }
-    return g;
-}
-
-/* One input plane, one tap of the kernel, added to the whole output plane. */
-static void add_tap(const geometry *g, const double *x, double factor, int64_t r, int64_t s, double *y) {
-    for (int64_t i = 0; i < g->out[0]; i++) {
-        const int64_t row = i * g->stride[0] - g->low[0] + r * g->dilation[0];
-        if (row < 0 || row >= g->in[0]) continue;
-        for (int64_t j = 0; j < g->out[1]; j++) {
-            const int64_t column = j * g->stride[1] - g->low[1] + s * g->dilation[1];
-            if (column >= 0 && column < g->in[1]) y[i * g->out[1] + j] += factor * x[row * g->in[1] + column];
-        }
-    }
-}
-
-bool vj_eval_conv(vj_eval_context *c) {
-    const vj_tensor *x = c->args[0], *w = c->args[1], *bias = vj_arg(c, 2);
-    vj_tensor *y = c->results[0];
-    const geometry g = geometry_of(c);
-    const int64_t groups = vj_attr_int(c->node, VJ_ATTR_GROUPS, 1);
-    const int64_t images = vj_tensor_dim(x, 0), outputs = vj_tensor_dim(w, 0), inputs = vj_tensor_dim(w, 1);
-    const int64_t in_plane = g.in[0] * g.in[1], out_plane = g.out[0] * g.out[1], taps = g.kernel[0] * g.kernel[1];
-    for (int64_t n = 0; n < images; n++)
-        for (int64_t o = 0; o < outputs; o++) {
-            double *to = y->f + (n * outputs + o) * out_plane;
-            const int64_t first = o / (outputs / groups) * inputs;
-            for (int64_t i = 0; bias && i < out_plane; i++)
-                to[i] = bias->f[o];
-            for (int64_t ci = 0; ci < inputs; ci++)
-                for (int64_t t = 0; t < taps; t++)
-                    add_tap(&g, x->f + (n * vj_tensor_dim(x, 1) + first + ci) * in_plane,
-                            w->f[(o * inputs + ci) * taps + t], t / g.kernel[1], t % g.kernel[1], to);
-        }
     return true;
 }
 

@@ -1,4 +1,4 @@
-/* eval_reduce.c - ops along axes: reductions, softmax, layer normalisation, pooling. */
+/* eval_reduce.c - ops along axes: reductions, softmax, layer normalisation. */
 #include "eval.h"
 
 #include <math.h>
@@ -174,73 +174,5 @@ bool vj_eval_layernorm(vj_eval_context *c) {
     for (int64_t r = 0; r < rows; r++)
         normalise(x->f + r * count, y->f + r * count, count, eps);
     scale_and_shift(y, vj_arg(c, 1), vj_arg(c, 2));
-    return true;
-}
-
-/* Pooling, with one or two spatial dims: x [planes, height, width]. */
-
-typedef struct window {
-    int64_t kernel[2], stride[2], dilation[2], low[2], in[2], out[2];
-} window;
-
-static window window_of(const vj_eval_context *c) {
-    const vj_tensor *x = c->args[0], *y = c->results[0];
-    const int32_t spatial = x->type.rank - 2;
-    window w = {{1, 1}, {1, 1}, {1, 1}, {0, 0}, {1, 1}, {1, 1}};
-    for (int32_t i = 0; i < spatial; i++) {
-        const int32_t to = 2 - spatial + i;
-        w.kernel[to] = vj_attr_find(c->node, VJ_ATTR_KERNEL)->as.ints[i];
-        w.stride[to] = vj_attr_find(c->node, VJ_ATTR_STRIDE)->as.ints[i];
-        w.dilation[to] = vj_attr_find(c->node, VJ_ATTR_DILATION)->as.ints[i];
-        w.low[to] = vj_attr_find(c->node, VJ_ATTR_LOW)->as.ints[i];
-        w.in[to] = vj_tensor_dim(x, 2 + i);
-        w.out[to] = vj_tensor_dim(y, 2 + i);
-    }
-    return w;
-}
-
-/* Reduces one window over the elements that exist, and counts them. */
-static double pool_window(const window *w, const double *x, int64_t y0, int64_t x0, reduction how, int64_t *found) {
-    double result = how == MAX ? -INFINITY : 0;
-    *found = 0;
-    for (int64_t r = 0; r < w->kernel[0]; r++)
-        for (int64_t s = 0; s < w->kernel[1]; s++) {
-            const int64_t row = y0 + r * w->dilation[0], column = x0 + s * w->dilation[1];
-            if (row < 0 || row >= w->in[0] || column < 0 || column >= w->in[1]) continue;
-            result = join(how, result, x[row * w->in[1] + column]);
-            ++*found;
-        }
-    return result;
-}
-
-/* The elements as doubles: integers are exact to 2^53. */
-static const double *as_doubles(vj_arena *arena, const vj_tensor *t) {
-    if (t->f) return t->f;
-    double *copy = VJ_NEW_ARRAY(arena, double, t->count + 1);
-    for (int64_t i = 0; i < t->count; i++)
-        copy[i] = (double)t->i[i];
-    return copy;
-}
-
-bool vj_eval_pool(vj_eval_context *c) {
-    const vj_tensor *x = c->args[0];
-    vj_tensor *y = c->results[0];
-    const double *from = as_doubles(c->arena, x);
-    double *to = y->f ? y->f : VJ_NEW_ARRAY(c->arena, double, y->count + 1);
-    const reduction how = reduction_of(c->node);
-    const bool count_padding = vj_attr_int(c->node, VJ_ATTR_COUNT_PAD, 0) != 0;
-    const window w = window_of(c);
-    const int64_t planes = vj_tensor_extent(x, 0, 2);
-    int64_t at = 0;
-    for (int64_t plane = 0; plane < planes; plane++)
-        for (int64_t i = 0; i < w.out[0]; i++)
-            for (int64_t j = 0; j < w.out[1]; j++) {
-                int64_t found;
-                const double value = pool_window(&w, from + plane * w.in[0] * w.in[1], i * w.stride[0] - w.low[0],
-                                                 j * w.stride[1] - w.low[1], how, &found);
-                to[at++] = how != MEAN ? value : value / (double)(count_padding ? w.kernel[0] * w.kernel[1] : found);
-            }
-    for (int64_t i = 0; y->i && i < y->count; i++)
-        y->i[i] = (int64_t)to[i];
     return true;
 }

@@ -64,8 +64,8 @@ typedef struct windows {
 
 static bool read_windows(vj_inference *in, const vj_type *x, windows *w) {
     w->spatial = x->rank - 2;
-    if (w->spatial < 1 || w->spatial > 2)
-        return vj_infer_fail(in, "%s is not [N, C, W] or [N, C, H, W]", vj_brief_type(x).text);
+    if (w->spatial < 1 || w->spatial > 3)
+        return vj_infer_fail(in, "%s is not [N, C, W], [N, C, H, W] or [N, C, D, H, W]", vj_brief_type(x).text);
     return (w->stride = vj_infer_ints(in, VJ_ATTR_STRIDE, w->spatial, 1)) &&
            (w->dilation = vj_infer_ints(in, VJ_ATTR_DILATION, w->spatial, 1)) &&
            (w->low = vj_infer_ints(in, VJ_ATTR_LOW, w->spatial, 0)) &&
@@ -99,7 +99,7 @@ bool vj_infer_conv(vj_inference *in) {
         return vj_infer_fail(in, "%s channels, but the weight %s in %" PRId64 " groups reads %" PRId64,
                              vj_brief_dim(x->dims[1]).text, vj_brief_type(w).text, groups, channels);
     if (!is_bias_of(in, 2, w->dims[0])) return false;
-    int64_t kernel[2];
+    int64_t kernel[3];
     win.kernel = kernel;
     in->results[0] = (vj_type){.dtype = x->dtype, .rank = x->rank, .dims = {x->dims[0], w->dims[0]}};
     for (int32_t i = 0; i < win.spatial; i++) {

@@ -5,6 +5,7 @@
  * lower_channels.c    which pictures stand channels last
  * lower_concat.c      elementwise ops on a concat go to its parts
  * lower_gather.c      gathers that are no views: slices, or reads through an index
+ * lower_spread.c      nodes that no kernel computes as they are become several
  * lower_movement.c    movement ops on views
  * lower_value.c       where values stand: views, places to write to, weights
  * lower_build.c       a kernel in the making: the points, accesses to them, axes
@@ -58,6 +59,9 @@ void vj_spread_over_concats(vj_pass_context *c);
 /* lower_gather.c: gathers by constant indices of a few runs become slices, joined */
 bool vj_spread_gathers(vj_pass_context *c) VJ_MUST_USE;
 
+/* lower_spread.c */
+void vj_spread_nodes(vj_pass_context *c);
+
 /* lower_batch.c */
 bool vj_images_stay_apart(const vj_func *f, vj_error *error) VJ_MUST_USE;
 
@@ -85,6 +89,9 @@ bool vj_is_available(const vj_lowering *l, vj_value v);
 bool vj_view_of(vj_lowering *l, vj_value v, vj_view *view) VJ_MUST_USE;
 /* The same, dense in a buffer of its own or a weight. */
 bool vj_dense_view_of(vj_lowering *l, vj_value v, vj_view *view) VJ_MUST_USE;
+/* The same of v reshaped to `dims`, which stand in the order `perm`. */
+bool vj_ordered_view_of(vj_lowering *l, vj_value v, int32_t rank, const int64_t *dims, const int64_t *perm,
+                        vj_view *view) VJ_MUST_USE;
 /* Where v is to be written: in an output, its part of a concat, or a buffer with the layout that its reader wants. */
 vj_view vj_place(vj_lowering *l, vj_value v);
 vj_view vj_dense_place(vj_lowering *l, vj_value v); /* row-major: in an output, or a buffer of its own */

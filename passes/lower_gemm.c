@@ -1,4 +1,4 @@
-/* lower_gemm.c - linear and matmul. */
+/* lower_gemm.c - linear and matmul: a gemm of f32, and for other types a nest that sums over a row. */
 #include "lower.h"
 
 /* Operands a [lead, m, k] and b [lead, k, n] of a product; m is absent from a vector on the left, n from one on the
@@ -13,6 +13,7 @@ typedef struct product {
     vj_value weight; /* of the packed operand */
     vj_view weight_view;
     bool packs_a, packs_b;
+    bool is_nest;
 } product;
 
 static bool lead_is_one(const int64_t *dims, int32_t rank) {
@@ -21,25 +22,29 @@ static bool lead_is_one(const int64_t *dims, int32_t rank) {
     return true;
 }
 
+static void add_point(vj_build *b, const product *p, int64_t extent, int32_t group) {
+    vj_point_dim(b, extent, !p->is_nest ? group : group == VJ_GROUP_DEPTH ? VJ_GROUP_ROW : VJ_GROUP_OUTER);
+}
+
 static void add_points(vj_build *b, product *p) {
     const bool has_m = p->a_rank > 1, has_n = p->b_rank > 1;
     p->lead = p->rank - has_m - has_n;
     for (int32_t d = 0; d < p->lead; d++) {
         const int32_t in_b = d - p->lead + p->b_rank - 2;
         const bool moves_b = !p->packs_a && !p->packs_b && p->b_rank > 2 && in_b >= 0 && p->b_dim[in_b] != 1;
-        vj_point_dim(b, p->dim[d], moves_b ? VJ_GROUP_BATCH : VJ_GROUP_ROWS);
+        add_point(b, p, p->dim[d], moves_b ? VJ_GROUP_BATCH : VJ_GROUP_ROWS);
     }
     p->m = p->n = -1;
     if (has_m) {
         p->m = b->dims;
-        vj_point_dim(b, p->dim[p->lead], p->packs_a ? VJ_GROUP_COLS : VJ_GROUP_ROWS);
+        add_point(b, p, p->dim[p->lead], p->packs_a ? VJ_GROUP_COLS : VJ_GROUP_ROWS);
     }
     if (has_n) {
         p->n = b->dims;
-        vj_point_dim(b, p->dim[p->rank - 1], p->packs_a ? VJ_GROUP_ROWS : VJ_GROUP_COLS);
+        add_point(b, p, p->dim[p->rank - 1], p->packs_a ? VJ_GROUP_ROWS : VJ_GROUP_COLS);
     }
     p->k = b->dims;
-    vj_point_dim(b, p->a_dim[p->a_rank - 1], VJ_GROUP_DEPTH);
+    add_point(b, p, p->a_dim[p->a_rank - 1], VJ_GROUP_DEPTH);
 }
 
 static vj_view map_of_a(const vj_build *b, const product *p) {
@@ -96,19 +101,37 @@ static bool add_operands(vj_build *b, const product *p) {
     return (b->k->a >= 0 && b->k->b >= 0) || vj_lower_fail(b->l, p->node, "its operands cannot be addressed");
 }
 
+/* The sum over k of a * b, at one point of the result. */
+static int32_t sum_of_products(vj_build *b, const product *p, vj_dtype dtype) {
+    const vj_view a_map = map_of_a(b, p), b_map = map_of_b(b, p);
+    vj_arena *arena = b->l->p->arena;
+    const int32_t left = vj_build_operand(b, p->a, &a_map), right = left < 0 ? -1 : vj_build_operand(b, p->b, &b_map);
+    if (right < 0) return -1;
+    const int32_t x = vj_x_load(arena, b->k, dtype, left), y = vj_x_load(arena, b->k, dtype, right);
+    b->k->stage[b->k->stage_count++] = (vj_stage){VJ_REDUCE_SUM, vj_x(arena, b->k, VJ_X_MUL, dtype, x, y, -1)};
+    return vj_x(arena, b->k, VJ_X_STAGE, dtype, 0, -1, -1);
+}
+
 static bool lower_product(vj_lowering *l, const vj_node *node, vj_value bias, const char *name) {
-    product p = {.node = node, .a = node->args[0], .b = node->args[1], .bias = bias};
+    const vj_dtype dtype = vj_dtype_at(l->f, node->first_result);
+    product p = {.node = node, .a = node->args[0], .b = node->args[1], .bias = bias, .is_nest = dtype != VJ_F32};
     p.a_rank = vj_image_dims(l->f, p.a, p.a_dim);
     p.b_rank = vj_image_dims(l->f, p.b, p.b_dim);
     p.rank = vj_image_dims(l->f, node->first_result, p.dim);
-    if (vj_dtype_at(l->f, node->first_result) != VJ_F32)
-        return vj_lower_fail(l, node, "only products of f32 are supported");
-    p.packs_b = lead_is_one(p.b_dim, p.b_rank) && vj_has_weight_view(l, p.b, &p.weight, &p.weight_view);
-    p.packs_a = !p.packs_b && lead_is_one(p.a_dim, p.a_rank) && vj_has_weight_view(l, p.a, &p.weight, &p.weight_view);
-    vj_build *b = vj_build_new(l, VJ_KERNEL_GEMM, name, node->origin);
+    p.packs_b = !p.is_nest && lead_is_one(p.b_dim, p.b_rank) && vj_has_weight_view(l, p.b, &p.weight, &p.weight_view);
+    p.packs_a = !p.is_nest && !p.packs_b && lead_is_one(p.a_dim, p.a_rank) &&
+                vj_has_weight_view(l, p.a, &p.weight, &p.weight_view);
+    vj_build *b = vj_build_new(l, p.is_nest ? VJ_KERNEL_NEST : VJ_KERNEL_GEMM, name, node->origin);
     add_points(b, &p);
-    if (!vj_points_ready(b) || !add_operands(b, &p)) return false;
-    vj_chain chain = {.value = node->first_result, .expr = vj_x(l->p->arena, b->k, VJ_X_ACC, VJ_F32, -1, -1, -1)};
+    if (!vj_points_ready(b)) return false;
+    vj_chain chain = {.value = node->first_result};
+    if (p.is_nest) {
+        chain.expr = sum_of_products(b, &p, dtype);
+        if (chain.expr < 0) return false;
+    } else {
+        if (!add_operands(b, &p)) return false;
+        chain.expr = vj_x(l->p->arena, b->k, VJ_X_ACC, VJ_F32, -1, -1, -1);
+    }
     int32_t same[VJ_MAX_RANK];
     for (int32_t d = 0; d < p.rank; d++)
         same[d] = d;
@@ -117,7 +140,7 @@ static bool lower_product(vj_lowering *l, const vj_node *node, vj_value bias, co
         const vj_view along = vj_view_operand(&chain.map, 1, p.dim + p.rank - 1);
         const int32_t add = vj_emit_value(b, bias, &along);
         if (add < 0) return false;
-        chain.expr = vj_x(l->p->arena, b->k, VJ_X_ADD, VJ_F32, chain.expr, add, -1);
+        chain.expr = vj_x(l->p->arena, b->k, VJ_X_ADD, dtype, chain.expr, add, -1);
     }
     return vj_finish_chain(b, chain);
 }

@@ -83,21 +83,9 @@ int32_t vj_packed_weight(vj_lowering *l, vj_value source, int64_t offset, const 
     return weight_buffer(l, &weight);
 }
 
-/* A dense buffer of what the view of a weight reaches, each element once; its dims stand in this order (NULL: their own). */
-static void dense_weight(vj_lowering *l, vj_value v, const int64_t *order, vj_view *view) {
-    vj_value source = VJ_NONE;
-    const bool is_weight = vj_has_weight_view(l, v, &source, view);
-    assert(is_weight);
-    (void)is_weight;
+/* A dense buffer of what the view of a weight reaches, each element once, in the order of the view's digits. */
+static void pack_dense(vj_lowering *l, vj_value source, vj_view *view) {
     vj_digits digits = {0};
-    int32_t count = 0;
-    for (int32_t d = 0; d < view->rank; d++)
-        count += view->count[d];
-    if (count > VJ_MAX_AXES) {
-        source = v;
-        *view = vj_view_dense(-1, view->rank, view->dim, 0, 1);
-    }
-    if (order) vj_view_transpose(view, order);
     for (int32_t d = 0; d < view->rank; d++)
         for (int32_t i = 0; i < view->count[d]; i++)
             if (view->digit[d][i].stride != 0)
@@ -108,14 +96,40 @@ static void dense_weight(vj_lowering *l, vj_value v, const int64_t *order, vj_vi
     for (int32_t d = 0; d < view->rank; d++)
         for (int32_t i = 0; i < view->count[d]; i++)
             if (view->digit[d][i].stride != 0) view->digit[d][i].stride = place /= view->digit[d][i].extent;
-    if (order) vj_view_untranspose(view, order);
     view->offset = 0;
     view->buffer = weight_buffer(l, &weight);
 }
 
+static bool has_few_digits(const vj_view *view) {
+    int32_t count = 0;
+    for (int32_t d = 0; d < view->rank; d++)
+        count += view->count[d];
+    return count <= VJ_MAX_AXES;
+}
+
+/* A weight, reshaped to `dims` (NULL: its own), whose dims stand in this order (NULL: as they are). */
+static void dense_weight(vj_lowering *l, vj_value v, int32_t rank, const int64_t *dims, const int64_t *order,
+                         vj_view *view) {
+    int64_t own[VJ_MAX_RANK];
+    vj_value source = VJ_NONE;
+    const bool is_weight = vj_has_weight_view(l, v, &source, view);
+    assert(is_weight);
+    if (!dims) {
+        rank = vj_image_dims(l->f, v, own);
+        dims = own;
+    }
+    if (!is_weight || !vj_view_reshape(view, rank, dims) || !has_few_digits(view)) {
+        source = v;
+        *view = vj_view_dense(-1, rank, dims, 0, 1);
+    }
+    if (order) vj_view_transpose(view, order);
+    pack_dense(l, source, view);
+    if (order) vj_view_untranspose(view, order);
+}
+
 bool vj_weight_view_in_order(vj_lowering *l, vj_value v, const int64_t *order, vj_view *view) {
     if (v < 0 || !vj_is_static_weight(l, v)) return false;
-    dense_weight(l, v, order, view);
+    dense_weight(l, v, 0, NULL, order, view);
     return true;
 }
 
@@ -132,6 +146,25 @@ bool vj_dense_view_of(vj_lowering *l, vj_value v, vj_view *view) {
     return vj_lower_copy(l, &from, view, vj_dtype_at(l->f, v), "copy", vj_producer(l->f, v)->origin);
 }
 
+bool vj_ordered_view_of(vj_lowering *l, vj_value v, int32_t rank, const int64_t *dims, const int64_t *perm,
+                        vj_view *view) {
+    if (vj_is_static_weight(l, v)) {
+        dense_weight(l, v, rank, dims, perm, view);
+        return true;
+    }
+    vj_view from;
+    if (!vj_view_of(l, v, &from)) return false;
+    if (!vj_view_reshape(&from, rank, dims) && (!vj_dense_view_of(l, v, &from) || !vj_view_reshape(&from, rank, dims)))
+        return false;
+    vj_view_transpose(&from, perm);
+    const int32_t buffer =
+        vj_add_buffer(l->p, VJ_BUFFER_ARENA, vj_dtype_at(l->f, v), vj_image_elements(l->f, v), l->f->values[v].name);
+    *view = vj_view_dense(buffer, rank, from.dim, 0, 1);
+    if (!vj_lower_copy(l, &from, view, vj_dtype_at(l->f, v), "copy", vj_producer(l->f, v)->origin)) return false;
+    vj_view_untranspose(view, perm);
+    return true;
+}
+
 static bool moved_view_of(vj_lowering *l, const vj_node *node, vj_view *view) {
     if (!vj_view_of(l, node->args[0], view)) return false;
     if (vj_move_view(l->f, node, view)) return true;
@@ -143,7 +176,7 @@ bool vj_view_of(vj_lowering *l, vj_value v, vj_view *view) {
     const vj_node *node = vj_producer(l->f, v);
     if (!l->done[v]) {
         if (vj_is_static_weight(l, v))
-            dense_weight(l, v, NULL, view);
+            dense_weight(l, v, 0, NULL, NULL, view);
         else if (vj_is_view_op(l->f, node)) {
             if (!moved_view_of(l, node, view)) return false;
         } else if (vj_op_table(node->op)->flags & VJ_FLAG_ELEMENTWISE)

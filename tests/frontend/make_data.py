@@ -4,6 +4,7 @@
     make_data.py [FOLDER]        needs numpy, onnx and onnxruntime
 
 ops.bin   one record a case: text name; bytes model; u32 batch; tensors inputs; tensors outputs
+          (families with many cases have packs of their own, by make_packs.py)
 bad.bin   one record a case: text name; bytes model; u32 status; text that the error must contain
 A text or bytes is u32 length and bytes; tensors are u32 count and, each: u32 is_integer, u32 rank, u32 dims..., then
 8 bytes an element: float64 or int64. All little-endian. Answers that ONNX Runtime cannot give (it lacks the op) come
@@ -514,12 +515,16 @@ def broken():
         fails(name, m, 2, "in memory cannot have")
 
 
+def packed(of):
+    return b"".join(text(name) + text(m.SerializeToString()) + struct.pack("<I", batch) + tensors(i) + tensors(o)
+                    for name, m, batch, i, o in of)
+
+
 def main():
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent / "data")
     for part in (elementwise, activations, movement, resizing, indices, products, attention, axes, norms, shapes, broken):
         part()
-    ops = b"".join(text(name) + text(m.SerializeToString()) + struct.pack("<I", batch) + tensors(i) + tensors(o)
-                   for name, m, batch, i, o in cases)
+    ops = packed(cases)
     (folder / "ops.bin").write_bytes(ops)
     (folder / "bad.bin").write_bytes(b"".join(text(a) + text(b) + struct.pack("<I", st) + text(w) for a, b, st, w in bad))
     print(f"{len(cases)} cases, {len(ops)} bytes; {len(bad)} bad models")

@@ -1,0 +1,92 @@
+/* ops_rotary.c - the builder of RotaryEmbedding: pairs of elements of a head are turned by the angle of their token. */
+#include "import.h"
+
+static const vj_type *type_of(vj_importer *im, vj_value v) { return vj_type_at(im->f, v); }
+
+typedef struct rotary {
+    vj_importer *im;
+    int32_t heads;            /* which of the four dims is the heads': 1, or 2 in a tensor that came without them */
+    int64_t head_dim, turned; /* elements of a head, and those that are turned, from the first on */
+    bool interleaved;         /* pairs are neighbours, not halves */
+} rotary;
+
+/* cos or sin for [batch, tokens, turned / 2], with an axis of 1 for the heads. */
+static vj_value angles(const rotary *r, int32_t operand, const vj_type *x) {
+    vj_importer *im = r->im;
+    vj_value v = vj_operand(im, operand);
+    if (vj_has_operand(im, 3)) v = vj_emit_gather(im, v, vj_operand(im, 3), 0);
+    if (!vj_going(im)) return VJ_NONE;
+    const vj_type t = *type_of(im, v);
+    const vj_dim tokens = x->dims[r->heads == 1 ? 2 : 1];
+    const vj_dim want[3] = {x->dims[0], tokens, vj_dim_const(r->turned / 2)};
+    bool fits = t.rank == 3;
+    for (int32_t d = 0; fits && d < 3; d++)
+        fits = vj_dim_equal(t.dims[d], want[d]) || (d == 0 && vj_dim_equal(t.dims[d], vj_dim_const(1)));
+    if (!fits) {
+        vj_stop(im, VJ_BAD_INPUT, "%s of cosines or sines does not fit %s", vj_type_text(im->arena, &t),
+                vj_type_text(im->arena, x));
+        return VJ_NONE;
+    }
+    vj_dim dims[4] = {t.dims[0], vj_dim_const(1), vj_dim_const(1), want[2]};
+    dims[r->heads == 1 ? 2 : 1] = tokens;
+    return vj_emit_cast(im, vj_emit_reshape(im, v, dims, 4), x->dtype);
+}
+
+static vj_value half(const rotary *r, vj_value x, int64_t which) {
+    const vj_dim size = vj_dim_const(r->turned / 2);
+    return r->interleaved ? vj_emit_slice(r->im, x, 3, which, size, 2)
+                          : vj_emit_slice(r->im, x, 3, which * (r->turned / 2), size, 1);
+}
+
+static vj_value joined(const rotary *r, vj_value first, vj_value second) {
+    vj_importer *im = r->im;
+    vj_value parts[2] = {first, second};
+    if (!vj_going(im)) return VJ_NONE;
+    if (!r->interleaved) return vj_emit_concat(im, parts, 2, 3);
+    vj_dim dims[5];
+    for (int32_t d = 0; d < 4; d++)
+        dims[d] = type_of(im, first)->dims[d];
+    dims[4] = vj_dim_const(1);
+    for (int32_t i = 0; i < 2; i++)
+        parts[i] = vj_emit_reshape(im, parts[i], dims, 5);
+    dims[3].c *= 2;
+    return vj_emit_reshape(im, vj_emit_concat(im, parts, 2, 4), dims, 4);
+}
+
+/* x [.., .., .., head dim] with its first `turned` elements turned. */
+static vj_value turn(const rotary *r, vj_value x) {
+    vj_importer *im = r->im;
+    if (!vj_going(im)) return VJ_NONE;
+    const vj_type t = *type_of(im, x);
+    vj_value cosine = angles(r, 1, &t), sine = angles(r, 2, &t), a = half(r, x, 0), b = half(r, x, 1);
+    vj_value real = vj_emit2(im, VJ_OP_sub, vj_emit2(im, VJ_OP_mul, cosine, a), vj_emit2(im, VJ_OP_mul, sine, b));
+    vj_value imaginary = vj_emit2(im, VJ_OP_add, vj_emit2(im, VJ_OP_mul, sine, a), vj_emit2(im, VJ_OP_mul, cosine, b));
+    vj_value parts[2] = {joined(r, real, imaginary), VJ_NONE};
+    if (r->turned == r->head_dim) return parts[0];
+    parts[1] = vj_emit_slice(im, x, 3, r->turned, vj_dim_const(r->head_dim - r->turned), 1);
+    return vj_emit_concat(im, parts, 2, 3);
+}
+
+bool vj_build_rotary_embedding(vj_importer *im) {
+    vj_value x = vj_operand(im, 0);
+    int64_t heads = vj_int_attribute(im, "num_heads", 0), turned = vj_int_attribute(im, "rotary_embedding_dim", 0);
+    rotary r = {.im = im, .heads = 1, .interleaved = vj_int_attribute(im, "interleaved", 0) != 0};
+    if (!vj_going(im)) return false;
+    const vj_type t = *type_of(im, x);
+    if ((t.rank != 3 && t.rank != 4) || t.dims[t.rank - 1].sym)
+        return vj_stop(im, VJ_BAD_INPUT, "its operand is %s", vj_type_text(im->arena, &t));
+    if (t.rank == 3) {
+        if (heads < 1 || t.dims[2].c % heads)
+            return vj_stop(im, VJ_BAD_INPUT, "%s does not divide into %lld heads", vj_type_text(im->arena, &t),
+                           (long long)heads);
+        r.heads = 2;
+        vj_dim dims[4] = {t.dims[0], t.dims[1], vj_dim_const(heads), vj_dim_const(t.dims[2].c / heads)};
+        x = vj_emit_reshape(im, x, dims, 4);
+    }
+    if (!vj_going(im)) return false;
+    r.head_dim = type_of(im, x)->dims[3].c;
+    r.turned = turned ? turned : r.head_dim;
+    if (r.turned < 2 || r.turned > r.head_dim || r.turned % 2)
+        return vj_stop(im, VJ_BAD_INPUT, "turns %lld elements of %lld", (long long)r.turned, (long long)r.head_dim);
+    return vj_bind(im, 0, vj_emit_reshape(im, turn(&r, x), t.dims, t.rank));
+}

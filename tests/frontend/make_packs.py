@@ -1,0 +1,190 @@
+#!/usr/bin/env python3
+"""Makes the packs of cases in tests/frontend/data that are one family of ops each: FAMILY_ops.bin, in the layout of ops.bin.
+
+    make_packs.py [FAMILY...]      all when none is named; needs numpy, onnx and onnxruntime
+
+Each family has its own seed, so that one can be made anew without the others. A new family is a function here.
+"""
+import pathlib
+import sys
+
+import numpy as np
+
+import make_data
+from make_data import c, f32, op, s
+
+
+def const(*shape, scale=1.0):
+    return ("const", f32(*shape, scale=scale))
+
+
+def windows():
+    x1, x2, x3 = f32(2, 4, 7), f32(1, 4, 5, 4), f32(1, 4, 3, 3, 4)
+    for x, kernel in ((x1, (3,)), (x2, (3, 2)), (x3, (2, 3, 2))):
+        n = len(kernel)
+        op("Conv", x, const(3, 4, *kernel), const(3), pads=[1] * (2 * n), strides=[2] * n)
+        op("Conv", x, f32(5, 4, *kernel), f32(5))  # the weight is an input
+        op("Conv", x, f32(6, 2, *kernel), group=2, pads=[1] * n + [0] * n)
+        op("Conv", x, const(4, 2, *kernel), group=2, pads=[1] * (2 * n))
+        op("Conv", x, const(8, 1, *kernel), const(8), group=4, dilations=[2] * n, pads=[1] * (2 * n))
+        op("ConvTranspose", x, const(4, 3, *kernel), const(3))
+        op("ConvTranspose", x, const(4, 3, *kernel), strides=[2] * n, pads=[1] * n + [0] * n, output_padding=[1] * n)
+        op("ConvTranspose", x, f32(4, 3, *kernel), f32(3), strides=list(kernel))
+        y = x[tuple([slice(None), slice(None)] + [slice(2)] * n)]
+        op("ConvTranspose", y, f32(4, 2, *kernel), group=2, strides=[2] * n, dilations=[2] * n)
+        op("ConvTranspose", y, const(4, 1, *kernel), group=4, strides=[3] * n)
+        for how in "SAME_UPPER SAME_LOWER VALID".split():
+            op("Conv", x, const(5, 4, *kernel), auto_pad=how, strides=[2] * n)
+            op("ConvTranspose", y, const(4, 3, *kernel), auto_pad=how, strides=[2] * n)
+        for count in (0, 1):
+            for ceil in (0, 1):
+                op("AveragePool", x, opset=19, kernel_shape=[3] * n, strides=[2] * n, pads=[1] * (2 * n), ceil_mode=ceil, count_include_pad=count)
+                op("AveragePool", x, opset=19, kernel_shape=[2] * n, strides=[3] * n, dilations=[2] * n, ceil_mode=ceil, count_include_pad=count)
+        op("MaxPool", x, opset=12, outs=2, kernel_shape=[3] * n, strides=[2] * n, pads=[1] * (2 * n))
+        op("MaxPool", x, opset=12, outs=2, kernel_shape=[2] * n, dilations=[2] * n, ceil_mode=1, strides=[2] * n)
+        op("LpPool", x, opset=18, kernel_shape=[3] * n, strides=[2] * n, pads=[1] * (2 * n), p=3)
+        op("LpPool", x, kernel_shape=[2] * n)
+        for name in "GlobalAveragePool GlobalMaxPool GlobalLpPool".split():
+            op(name, x)
+    op("MaxPool", x2, opset=12, outs=2, kernel_shape=[2, 3], storage_order=1)
+    op("MaxPool", rng_ints(np.uint8), opset=12, kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+    op("MaxPool", rng_ints(np.int8), opset=12, outs=2, kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+    op("Conv", x2.astype(np.float64), ("const", f32(6, 2, 3, 3).astype(np.float64)), group=2, pads=[1, 1, 1, 1])
+    op("Conv", f32(2, 8, 2, 19), const(8, 2, 3, 3), const(8), group=4, pads=[1, 1, 1, 1], dyn=True)
+    op("Conv", f32(1, 32, 4, 4), const(32, 8, 3, 3), const(32), group=4, pads=[1, 1, 1, 1])
+    op("ConvTranspose", x2, const(4, 3, 4, 4), const(3), strides=[2, 2], pads=[1, 1, 1, 1])
+    op("ConvTranspose", x2, const(4, 3, 3, 3), strides=[2, 2], output_shape=[10, 8])
+    op("ConvTranspose", x2, const(4, 3, 3, 3), strides=[2, 3], output_shape=[9, 9], auto_pad="SAME_UPPER")
+    op("ConvTranspose", f32(2, 4, 3, 3), const(4, 5, 2, 2), const(5), strides=[2, 2], dyn=True)
+    op("ConvTranspose", f32(2, 4, 3, 3), const(4, 5, 3, 3), const(5), strides=[2, 2], dyn=True)
+    op("LRN", x2, size=3)
+    op("LRN", x2, size=5, alpha=0.5, beta=0.6, bias=2.0)
+
+
+def rng_ints(dtype):
+    info = np.iinfo(dtype)
+    return make_data.rng.integers(info.min, info.max + 1, (1, 2, 5, 6)).astype(dtype)
+
+
+def by_definition(op_type, *operands, **attrs):
+    """As op, with the answer of onnx's reference evaluator: where ONNX Runtime differs from the definition."""
+    runtime, make_data.ort = make_data.ort, None
+    op(op_type, *operands, **attrs)
+    make_data.ort = runtime
+
+
+def attention():
+    def qkv(b=2, h=2, kv=2, i=4, j=5, d=4, e=3):
+        return f32(b, h, i, d), f32(b, kv, j, d), f32(b, kv, j, e)
+
+    q, k, v = qkv()
+    past = f32(2, 2, 3, 4), f32(2, 2, 3, 3)
+    for attrs in ({}, {"is_causal": 1}, {"softcap": 2.0}, {"is_causal": 1, "softcap": 0.5, "scale": 0.5}):
+        by_definition("Attention", q, k, v, None, *past, outs=3, opset=23, **attrs)
+        by_definition("Attention", q, k, v, f32(4, 8), *past, outs=3, opset=23, **attrs)
+    for mode in range(4):
+        by_definition("Attention", q, k, v, f32(2, 4, 8), *past, outs=4, opset=23, qk_matmul_output_mode=mode, softcap=1.5 if mode else 0.0)
+    mask = make_data.rng.random((2, 1, 4, 5)) > 0.5
+    mask[0, 0, 1] = False  # a row that looks nowhere
+    by_definition("Attention", q, k, v, mask, opset=24)
+    by_definition("Attention", q, k, v, np.where(mask, 0, -np.inf).astype(np.float32), opset=24)
+    by_definition("Attention", q, k, v, ("const", np.where(mask, 0, -np.inf).astype(np.float32)), opset=24)
+    by_definition("Attention", q, k, v, mask[:, :, :, :3], opset=24)
+    by_definition("Attention", q, k, v, f32(4, 3), opset=24)
+    lengths = np.array([5, 2], np.int64)
+    for attrs in ({}, {"is_causal": 1}):
+        by_definition("Attention", q, k, v, None, None, None, lengths, opset=24, **attrs)
+        by_definition("Attention", q, k, v, mask, None, None, lengths, opset=24, **attrs)
+    for window in ({"left_window_size": 1}, {"right_window_size": 1}, {"left_window_size": 2, "right_window_size": 0},
+                   {"left_window_size": 1, "right_window_size": 2, "is_causal": 1}):
+        by_definition("Attention", q, k, v, opset=25, **window)
+        by_definition("Attention", q, k, v, None, *past, outs=3, opset=25, **window)
+        by_definition("Attention", q, k, v, None, None, None, lengths, opset=25, **window)
+    q, k, v = qkv(h=6, kv=2)
+    by_definition("Attention", q, k, v, f32(1, 6, 1, 5), opset=23)
+    by_definition("Attention", f32(2, 4, 48), f32(2, 5, 8), f32(2, 5, 6), opset=23, q_num_heads=6, kv_num_heads=1, is_causal=1)
+    double = [x.astype(np.float64) for x in qkv()]
+    by_definition("Attention", *double, opset=23, is_causal=1)
+    by_definition("Attention", *qkv(), opset=23, softmax_precision=11)
+    x = f32(2, 3, 4, 8)
+    angle = f32(10, 4)
+    cos, sin = ("const", np.cos(angle)), ("const", np.sin(angle))
+    ids = np.array([[1, 0, 9, 3], [2, 2, 5, 7]], np.int64)
+    for interleaved in (0, 1):
+        op("RotaryEmbedding", x, cos, sin, ids, opset=23, interleaved=interleaved)
+        op("RotaryEmbedding", x, f32(2, 4, 4), f32(2, 4, 4), opset=23, interleaved=interleaved)
+        op("RotaryEmbedding", f32(2, 4, 24), cos, sin, ids, opset=23, interleaved=interleaved, num_heads=3)
+        op("RotaryEmbedding", f32(2, 3, 4, 12), cos, sin, ids, opset=23, interleaved=interleaved, rotary_embedding_dim=8)
+
+
+def products():
+    shapes = {"...ii->...i": [(3, 4, 4)], "iij->ij": [(3, 3, 2)], "ii": [(4, 4)], "ijij->ji": [(2, 3, 2, 3)], "i,i": [(5,), (5,)],
+              "ij,jk,kl->il": [(2, 3), (3, 4), (4, 2)], "bi,bj,bk->ijk": [(3, 2), (3, 4), (3, 2)], "a,b,c,d->dcba": [(2,), (3,), (1,), (2,)],
+              "...i,...i->...": [(2, 1, 3), (4, 3)], "ij,ij->j": [(1, 3), (4, 3)], "bhid,bhjd->bhij": [(2, 3, 4, 5), (2, 3, 6, 5)],
+              "ijk->": [(2, 3, 4)], "A...,A...->...A": [(2, 3), (2, 3)], "ab,b...->a...": [(2, 3), (3, 4, 2)], "ii,i->i": [(3, 3), (3,)],
+              "bij , bjk": [(2, 3, 4), (2, 4, 5)]}
+    for equation, dims in shapes.items():
+        by_definition("Einsum", *[f32(*d) for d in dims], name=f"Einsum {equation}", equation=equation)
+        by_definition("Einsum", *[f32(*d).astype(np.float64) for d in dims], name=f"Einsum f64 {equation}", equation=equation)
+    op("Einsum", np.arange(6).reshape(2, 3), np.arange(12).reshape(3, 4), equation="ij,jk->ik")
+    for kind in (np.float64, np.int32, np.int64, np.uint32, np.uint64):
+        a, b = (f32(2, 3, 4, scale=4).astype(kind), f32(4, 5, scale=4).astype(kind))
+        op("MatMul", np.abs(a), np.abs(b))
+        op("MatMul", np.abs(a[0, 0]), np.abs(b))
+        op("MatMul", np.abs(a), np.abs(b[:, 0]))
+    op("MatMul", f32(3, 4).astype(np.float64), ("const", f32(4, 5).astype(np.float64)))
+    for opset in (7, 9, 11, 13):
+        for bias in ((3, 5), (5,), (1, 5), (3, 1), (1,), ()):
+            op("Gemm", f32(3, 4), const(4, 5), f32(*bias), opset=opset, alpha=0.5, beta=1.5)
+    op("Gemm", f32(4, 3).astype(np.float64), f32(5, 4).astype(np.float64), f32(5).astype(np.float64), transA=1, transB=1)
+    by_definition("Gemm", np.arange(6, dtype=np.int32).reshape(2, 3), np.arange(12, dtype=np.int32).reshape(3, 4),
+                  np.arange(4, dtype=np.int32), alpha=2.0, beta=3.0)
+    u8, i8 = (make_data.rng.integers(0, 256, (3, 4)).astype(np.uint8), make_data.rng.integers(-128, 128, (4, 2)).astype(np.int8))
+    op("MatMulInteger", u8, i8)
+    op("MatMulInteger", u8, i8, s(7, np.uint8), s(-3, np.int8))
+    op("MatMulInteger", u8, u8.T.copy(), s(7, np.uint8), c(1, 2, 200, dtype=np.uint8))
+    x = make_data.rng.integers(0, 256, (1, 2, 5, 4)).astype(np.uint8)
+    op("ConvInteger", x, make_data.rng.integers(0, 256, (3, 2, 3, 2)).astype(np.uint8), s(100, np.uint8), s(3, np.uint8), pads=[1, 0, 0, 1])
+
+
+def norms():
+    x = f32(2, 4, 3, 5, scale=3)
+    for axis in (-1, 1, 2, 3):
+        dims = x.shape[axis:]
+        op("LayerNormalization", x, const(*dims), const(*dims), axis=axis, outs=3)
+        op("LayerNormalization", x, f32(*dims), axis=axis, outs=3, epsilon=0.1)
+        op("RMSNormalization", x, const(*dims), opset=23, axis=axis)
+        op("LogSoftmax", x, axis=axis)
+        op("Hardmax", np.round(x), axis=axis)
+        op("Hardmax", np.round(x), opset=11, axis=axis)
+    double = x.astype(np.float64)
+    op("LayerNormalization", double, f32(5).astype(np.float64), outs=1)
+    op("Softmax", double, axis=1)
+    op("LogSoftmax", double)
+    op("MeanVarianceNormalization", x)
+    op("MeanVarianceNormalization", x, axes=[1, 3])
+    op("BatchNormalization", x, const(4), const(4), const(4), ("const", np.abs(f32(4)) + 0.1), opset=7)
+    op("BatchNormalization", f32(3, 4), const(4), const(4), const(4), ("const", np.abs(f32(4)) + 0.1), opset=9)
+    op("InstanceNormalization", f32(2, 3, 7), const(3), const(3))
+    op("GroupNormalization", f32(2, 6, 3, 2, 2), const(6), const(6), opset=21, num_groups=3)
+    op("Gelu", double, opset=20)
+    op("Gelu", double, opset=20, approximate="tanh")
+
+
+FAMILIES = {"windows": windows, "attention": attention, "products": products, "norms": norms}
+
+
+def main():
+    folder = pathlib.Path(__file__).parent / "data"
+    for number, (name, family) in enumerate(FAMILIES.items()):
+        if sys.argv[1:] and name not in sys.argv[1:]:
+            continue
+        make_data.rng = np.random.default_rng([7, number])
+        make_data.cases.clear()
+        family()
+        data = make_data.packed(make_data.cases)
+        (folder / f"{name}_ops.bin").write_bytes(data)
+        print(f"{name}: {len(make_data.cases)} cases, {len(data)} bytes")
+
+
+main()
