@@ -6,31 +6,9 @@
 
 static const vj_type *type_of(vj_importer *im, vj_value v) { return vj_type_at(im->f, v); }
 
-/* 1 at the first of the largest elements, 0 elsewhere. */
-static vj_value hardmax_along(vj_importer *im, vj_value x, int32_t axis) {
-    if (!vj_going(im)) return VJ_NONE;
-    const vj_type t = *type_of(im, x);
-    int64_t dims[VJ_MAX_RANK];
-    if (t.dims[axis].sym || t.dims[axis].c > 1 << 22) {
-        vj_stop(im, VJ_UNSUPPORTED, "is taken over the batch, or too long an axis");
-        return VJ_NONE;
-    }
-    int64_t *list = VJ_NEW_ARRAY(im->arena, int64_t, t.dims[axis].c + 1);
-    for (int32_t d = 0; d < t.rank; d++)
-        dims[d] = d == axis ? t.dims[axis].c : 1;
-    for (int64_t i = 0; i < t.dims[axis].c; i++)
-        list[i] = i;
-    vj_value place = vj_add_const_i64(im->f, VJ_I64, t.rank, dims, list);
-    vj_value is_top = vj_emit2(im, VJ_OP_eq, x, vj_emit_reduce(im, "max", x, &axis, 1, true));
-    vj_value far = vj_emit_number(im, VJ_I64, (double)t.dims[axis].c);
-    vj_value first = vj_emit_reduce(im, "min", vj_emit3(im, VJ_OP_select, is_top, place, far), &axis, 1, true);
-    return vj_emit_cast(im, vj_emit2(im, VJ_OP_eq, place, first), t.dtype);
-}
-
-/* Softmax, LogSoftmax without the loss where a weight is almost 0, or Hardmax. */
-static vj_value softmax_along(vj_importer *im, vj_value x, int32_t axis, int32_t kind) {
-    if (kind == VJ_OP_eq) return hardmax_along(im, x, axis);
-    if (kind != VJ_OP_log) {
+/* log(softmax(x)) as it is, or, for LogSoftmax, without the loss where a weight is almost 0. */
+static vj_value softmax_along(vj_importer *im, vj_value x, int32_t axis, bool log) {
+    if (!log) {
         vj_attr attr = vj_int(VJ_ATTR_AXIS, axis);
         return vj_emit(im, VJ_OP_softmax, &x, 1, &attr, 1);
     }
@@ -46,14 +24,14 @@ bool vj_build_softmax(vj_importer *im) {
     int64_t given = vj_int_attribute(im, "axis", -1);
     if (!vj_going(im)) return false;
     int32_t axis = vj_axis_of(im, given, type_of(im, x)->rank);
-    return axis >= 0 && vj_bind(im, 0, softmax_along(im, x, axis, im->row->ir_op));
+    return axis >= 0 && vj_bind(im, 0, softmax_along(im, x, axis, im->row->ir_op != 0));
 }
 
 /* Before opset 13: over all dims from the axis on, together. */
 bool vj_build_softmax_2d(vj_importer *im) {
     vj_value x = vj_operand(im, 0);
     int64_t given = vj_int_attribute(im, "axis", 1);
-    const int32_t kind = im->row->ir_op;
+    bool log = im->row->ir_op != 0;
     if (!vj_going(im)) return false;
     const vj_type t = *type_of(im, x);
     int32_t axis = vj_axis_of(im, given, t.rank);
@@ -61,11 +39,11 @@ bool vj_build_softmax_2d(vj_importer *im) {
     bool alone = true;
     for (int32_t i = axis + 1; i < t.rank; i++)
         alone = alone && vj_dim_equal(t.dims[i], vj_dim_const(1));
-    if (alone) return vj_bind(im, 0, softmax_along(im, x, axis, kind));
+    if (alone) return vj_bind(im, 0, softmax_along(im, x, axis, log));
     vj_dim flat[2];
     if (!vj_dim_product(im, t.dims, axis, &flat[0]) || !vj_dim_product(im, t.dims + axis, t.rank - axis, &flat[1]))
         return false;
-    vj_value y = softmax_along(im, vj_emit_reshape(im, x, flat, 2), 1, kind);
+    vj_value y = softmax_along(im, vj_emit_reshape(im, x, flat, 2), 1, log);
     return vj_bind(im, 0, vj_emit_reshape(im, y, t.dims, t.rank));
 }
 

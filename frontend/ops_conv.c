@@ -1,4 +1,4 @@
-/* ops_conv.c - builders of Conv, ConvInteger and ConvTranspose.
+/* ops_conv.c - builders of Conv and ConvTranspose.
  *
  * A transposed convolution of stride s is a convolution for each of the s phases of a spatial axis: the results whose
  * index leaves the same rest see the same places of the kernel, and their windows move by one. The phases are then
@@ -38,25 +38,6 @@ bool vj_build_conv(vj_importer *im) {
     vj_windows win;
     if (!vj_going(im) || !read_weight(im, x, w, &win)) return false;
     return vj_bind(im, 0, convolved(im, x, w, bias, &win, groups));
-}
-
-/* Sums of products of 8-bit numbers are exact in float64. */
-bool vj_build_conv_integer(vj_importer *im) {
-    vj_value of[2];
-    int64_t groups = vj_int_attribute(im, "group", 1);
-    vj_windows win;
-    for (int32_t i = 0; i < 2; i++) {
-        of[i] = vj_emit_cast(im, vj_operand(im, i), VJ_F64);
-        if (!vj_has_operand(im, 2 + i) || !vj_going(im)) continue;
-        vj_value zero = vj_emit_cast(im, vj_operand(im, 2 + i), VJ_F64);
-        if (!vj_going(im)) return false;
-        const int32_t rank = type_of(im, of[i])->rank;
-        if (i == 1 && type_of(im, zero)->rank == 1 && !vj_dim_equal(type_of(im, zero)->dims[0], vj_dim_const(1)))
-            zero = vj_emit_column(im, zero, 0, rank);
-        of[i] = vj_emit2(im, VJ_OP_sub, of[i], zero);
-    }
-    if (!vj_going(im) || !read_weight(im, of[0], of[1], &win)) return false;
-    return vj_bind(im, 0, vj_emit_cast(im, convolved(im, of[0], of[1], VJ_NONE, &win, groups), VJ_I32));
 }
 
 /* ConvTranspose */

@@ -340,7 +340,7 @@ static vj_value padded_by_elements(vj_importer *im, vj_value x, const char *mode
         int64_t *from = VJ_NEW_ARRAY(im->arena, int64_t, count + 1);
         for (int64_t i = 0; i < count; i++)
             from[i] = source_of_padding(mode[0], i - low[axis], n);
-        x = gather(im, x, vj_add_const_i64(im->f, VJ_I64, 1, &count, from), axis);
+        x = vj_emit_gather(im, x, vj_add_const_i64(im->f, VJ_I64, 1, &count, from), axis);
     }
     return x;
 }

@@ -1,8 +1,6 @@
 /* ops_norm.c - builders of the normalisations. */
 #include "import.h"
 
-#include <string.h>
-
 static const vj_type *type_of(vj_importer *im, vj_value v) { return vj_type_at(im->f, v); }
 
 static vj_value number_like(vj_importer *im, vj_value x, double n) {
@@ -60,30 +58,6 @@ bool vj_build_layer_norm(vj_importer *im) {
         return vj_bind(im, 0, normalised(im, x, gain, offset, axis, eps));
     vj_value y = vj_emit2(im, VJ_OP_mul, normalised(im, x, VJ_NONE, VJ_NONE, axis, eps), gain);
     return vj_bind(im, 0, offset < 0 ? y : vj_emit2(im, VJ_OP_add, y, offset));
-}
-
-/* (x - mean) / (deviation + 1e-9), as ONNX's definition of the op has it. */
-bool vj_build_mean_variance_norm(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
-    int32_t axes[VJ_MAX_RANK], count = -1;
-    if (!vj_going(im)) return false;
-    const vj_type t = *type_of(im, x);
-    if (!vj_axes_of(im, -1, t.rank, axes, &count)) return false;
-    if (count < 0) { /* the default: [0, 2, 3] */
-        if (t.rank != 4) return vj_stop(im, VJ_BAD_INPUT, "has no axes for a tensor of rank %d", t.rank);
-        memcpy(axes, (int32_t[]){0, 2, 3}, 3 * sizeof *axes);
-        count = 3;
-    }
-    for (int32_t i = 0; i < count; i++)
-        if (t.dims[axes[i]].sym) {
-            vj_stop(im, VJ_UNSUPPORTED, "takes its mean over the batch");
-            vj_hint(im->error, "fix the batch: --batch 1");
-            return false;
-        }
-    vj_value around = vj_emit2(im, VJ_OP_sub, x, vj_emit_reduce(im, "mean", x, axes, count, true));
-    vj_value var = vj_emit_reduce(im, "mean", vj_emit2(im, VJ_OP_mul, around, around), axes, count, true);
-    vj_value by = vj_emit2(im, VJ_OP_add, vj_emit1(im, VJ_OP_sqrt, var), number_like(im, x, 1e-9));
-    return vj_bind(im, 0, vj_emit2(im, VJ_OP_div, around, by));
 }
 
 bool vj_build_rms_norm(vj_importer *im) {

@@ -1,4 +1,4 @@
-/* ops_products.c - builders of Gemm and MatMulInteger. */
+/* ops_products.c - the builder of Gemm. */
 #include "import.h"
 
 #include <math.h>
@@ -50,21 +50,4 @@ bool vj_build_gemm(vj_importer *im) {
         y = vj_emit2(im, VJ_OP_add, y, c);
     }
     return vj_bind(im, 0, y);
-}
-
-/* Operand i less its zero point, which is a number or one a row (or column, of the right operand), as `to`. */
-static vj_value without_zero_point(vj_importer *im, int32_t i, vj_dtype to, bool by_row) {
-    vj_value x = vj_emit_cast(im, vj_operand(im, i), to);
-    if (!vj_has_operand(im, 2 + i)) return x;
-    vj_value zero = vj_emit_cast(im, vj_operand(im, 2 + i), to);
-    if (!vj_going(im)) return VJ_NONE;
-    const vj_type t = *type_of(im, zero);
-    if (by_row && t.rank == 1 && !vj_dim_equal(t.dims[0], vj_dim_const(1)))
-        zero = vj_emit_reshape(im, zero, (vj_dim[]){t.dims[0], vj_dim_const(1)}, 2);
-    return vj_emit2(im, VJ_OP_sub, x, zero);
-}
-
-bool vj_build_matmul_integer(vj_importer *im) {
-    vj_value a = without_zero_point(im, 0, VJ_I32, true), b = without_zero_point(im, 1, VJ_I32, false);
-    return vj_bind(im, 0, vj_emit2(im, VJ_OP_matmul, a, b));
 }
