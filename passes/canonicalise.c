@@ -120,6 +120,33 @@ static vj_value transpose_node(vj_func *f, const vj_node *node) {
     return vj_make_transpose(f, vj_operand(f, x, 0), merged, node->origin);
 }
 
+/* A slice that stays within one part of a concat is of that part. */
+static vj_value slice_of_concat(vj_func *f, const vj_node *node) {
+    const vj_node concat = *vj_producer(f, node->args[0]);
+    const int32_t axis = (int32_t)vj_attr_int(&concat, VJ_ATTR_AXIS, 0), rank = vj_type_at(f, node->args[0])->rank;
+    const int64_t *starts = vj_attr_find(node, VJ_ATTR_STARTS)->as.ints;
+    const int64_t count = vj_attr_find(node, VJ_ATTR_SIZES)->as.ints[axis];
+    const int64_t step = vj_attr_find(node, VJ_ATTR_STEPS)->as.ints[axis];
+    if (count < 1) return VJ_NONE; /* none, or a multiple of the batch */
+    const int64_t end = starts[axis] + (count - 1) * step;
+    const int64_t low = step > 0 ? starts[axis] : end, high = step > 0 ? end : starts[axis];
+    int64_t first = 0;
+    for (int32_t i = 0; i < concat.arg_count; i++) {
+        const vj_dim dim = vj_type_at(f, concat.args[i])->dims[axis];
+        if (dim.sym != VJ_SYM_NONE) return VJ_NONE;
+        if (low >= first && high < first + dim.c) {
+            int64_t moved[VJ_MAX_RANK];
+            for (int32_t d = 0; d < rank; d++)
+                moved[d] = starts[d] - (d == axis ? first : 0);
+            const vj_attr attrs[] = {vj_ints(VJ_ATTR_STARTS, moved, rank), *vj_attr_find(node, VJ_ATTR_SIZES),
+                                     *vj_attr_find(node, VJ_ATTR_STEPS)};
+            return vj_make(f, VJ_OP_slice, &concat.args[i], 1, attrs, 3, node->origin);
+        }
+        first += dim.c;
+    }
+    return VJ_NONE;
+}
+
 static vj_value slice_node(vj_func *f, const vj_node *node) {
     vj_value x = node->args[0];
     if (vj_type_equal(vj_type_at(f, x), vj_type_at(f, node->first_result))) {
@@ -128,6 +155,7 @@ static vj_value slice_node(vj_func *f, const vj_node *node) {
             if (steps->as.ints[i] != 1 && vj_type_at(f, x)->dims[i].c != 1) return VJ_NONE;
         return x;
     }
+    if (vj_op_of(f, x) == VJ_OP_concat) return slice_of_concat(f, node);
     if (vj_op_of(f, x) != VJ_OP_slice) return VJ_NONE;
     const vj_node *inner = vj_producer(f, x);
     int64_t starts[VJ_MAX_RANK], steps[VJ_MAX_RANK];
