@@ -10,7 +10,10 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+from detector import Detector
 from literature import LITERATURE
+
+LITERATURE["detector"] = Detector
 
 
 class Attention(nn.Module):
