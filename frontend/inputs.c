@@ -148,7 +148,10 @@ bool vj_bind_inputs(vj_importer *im) {
     for (size_t i = 0; i < g->n_input; i++) {
         /* Old models list initializers as inputs too; their data is the default, and vitjit takes it. */
         const vj_binding *known = vj_bindings_find(im->names, vj_text_of(g->input[i]->name));
-        if (known && vj_is_const(im->f, known->value)) continue;
+        if (known && vj_is_const(im->f, known->value)) {
+            if (!vj_fixed_value(im, known->name)) continue;
+            return vj_stop(im, VJ_USAGE, "'%.100s' has a value in the model, which is taken", known->name);
+        }
         if (!bind_input(im, g->input[i])) return false;
     }
     return true;
