@@ -130,6 +130,7 @@ static vj_value attention(vj_bounding *b) {
     if (vj_is_data_dim(depth))
         return vj_bounds_fail(b, "has a head size that the data decides, which is not supported");
     if (!vj_is_data_dim(keys)) return as_it_is(b);
+    if (b->node->arg_count > 4) return vj_bounds_fail(b, "has a mask over keys whose number the data decides");
     const vj_dtype dtype = q->dtype;
     vj_value args[4] = {vj_bounds_arg(b, 0), zero_outside(b, 1, 1u << (k->rank - 2)),
                         zero_outside(b, 2, 1u << (v->rank - 2)), vj_bounds_arg(b, 3)};

@@ -18,6 +18,10 @@ static vj_value attention(vj_func *f, const vj_node *node) {
     const double scale = vj_attr_float(node, VJ_ATTR_SCALE, 1);
     if (scale != 1) scores = vj_make_binary(f, VJ_OP_mul, scores, number(f, k.dtype, scale), origin);
     if (node->arg_count > 3 && node->args[3] >= 0) scores = vj_make_binary(f, VJ_OP_add, scores, node->args[3], origin);
+    if (node->arg_count > 4 && node->args[4] >= 0) {
+        const vj_value other = number(f, k.dtype, vj_attr_float(node, VJ_ATTR_VALUE, 0));
+        scores = vj_make(f, VJ_OP_select, (vj_value[]){node->args[4], scores, other}, 3, NULL, 0, origin);
+    }
     const vj_attr last = vj_int(VJ_ATTR_AXIS, vj_type_at(f, scores)->rank - 1);
     const vj_value weights = vj_make(f, VJ_OP_softmax, &scores, 1, &last, 1, origin);
     return vj_make_binary(f, VJ_OP_matmul, weights, node->args[2], origin);

@@ -142,8 +142,11 @@ static void scale_queries(vj_pass_context *c, int32_t n) {
     f->values[made].name = f->values[product].name;
     vj_replace_uses(f, product, made);
     vj_node attention = f->nodes[n];
-    vj_attr one = vj_float(VJ_ATTR_SCALE, 1);
-    vj_value again = vj_make(f, VJ_OP_attention, attention.args, attention.arg_count, &one, 1, attention.origin);
+    vj_attr attrs[2] = {vj_float(VJ_ATTR_SCALE, 1)};
+    const vj_attr *value = vj_attr_find(&attention, VJ_ATTR_VALUE);
+    if (value) attrs[1] = *value;
+    vj_value again =
+        vj_make(f, VJ_OP_attention, attention.args, attention.arg_count, attrs, value ? 2 : 1, attention.origin);
     f->values[again].name = f->values[attention.first_result].name;
     vj_replace_uses(f, attention.first_result, again);
     vj_kill(f, n);

@@ -333,6 +333,12 @@ part_tools() {
     run 0 "$digits/digits.onnx" --report --stats
     prints "attention 4 of 4"
     prints '"distinct_kernels"'
+    run 0 "$fixtures/cosine.ts17.onnx" --report
+    prints "attention 2 of 2"
+    prints "layernorm 4 of 4"
+    run 0 "$digits/digits.onnx" --report --also-output /blocks.2/Softmax_output_0
+    prints "attention 3 of 4"
+    prints "node '/blocks.2/Softmax': its weights are kept, as they are used elsewhere too"
     run 0 "$digits/digits.onnx" --check
     run 0 targets
     for target in x86-64 x86-64-v3 x86-64-v4 aarch64; do prints "$target "; done

@@ -381,15 +381,17 @@ static vj_value pool(maker *m, vj_op op) {
 static vj_value attention(maker *m, vj_op op) {
     const vj_value q = any_float(m, 2);
     if (q < 0) return VJ_NONE;
-    const vj_attr attr = vj_float(VJ_ATTR_SCALE, chance(m->random, 50) ? 0.5 : real(m->random, -1, 1));
-    vj_value args[4] = {q, q, q, VJ_NONE};
+    const vj_attr attrs[2] = {vj_float(VJ_ATTR_SCALE, chance(m->random, 50) ? 0.5 : real(m->random, -1, 1)),
+                              vj_float(VJ_ATTR_VALUE, real(m->random, -9, 1))};
+    vj_value args[5] = {q, q, q, VJ_NONE, VJ_NONE};
     for (int32_t i = 1; i < 3; i++) {
         const vj_value other = any_float(m, 2);
         if (chance(m->random, 50) && other >= 0) args[i] = other;
     }
     if (chance(m->random, 40)) args[3] = partner(m, q, type_in(m, q)->dtype);
-    vj_value v = make_node(m, op, args, 4, &attr, 1);
-    if (v < 0) v = make_node(m, op, (vj_value[]){q, q, q}, 3, &attr, 1);
+    if (chance(m->random, 30)) args[4] = partner(m, q, VJ_BOOL);
+    vj_value v = args[4] >= 0 ? make_node(m, op, args, 5, attrs, 2) : make_node(m, op, args, 4, attrs, 1);
+    if (v < 0) v = make_node(m, op, (vj_value[]){q, q, q}, 3, attrs, 1);
     return v;
 }
 

@@ -141,6 +141,13 @@ static const example examples[] = {
      "  %13 = softmax %12 axis=1 : f32[N,5,12]\n"
      "  return %13\n"
      "}\n"},
+    {"attention with a mask that puts a number", 2,
+     "func @m(%x: f32[N,2,7,4], %keep: bool[N,1,1,7], %b: f32[7,7]) -> f32[N,2,7,4] {\n"
+     "  @k = const seed(1) : f32[4,4]\n"
+     "  %k = linear %x, @k : f32[N,2,7,4]\n"
+     "  %y = attention %x, %k, %x, %b, %keep scale=0.5 value=-1 : f32[N,2,7,4]\n"
+     "  return %y\n"
+     "}\n"},
     {"patches behind a class token, with positions", 3,
      "func @m(%x: f32[N,3,8,8]) -> f32[N,5,6] {\n"
      "  @w = const seed(1) : f32[6,3,4,4]\n"
