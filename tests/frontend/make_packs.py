@@ -171,7 +171,22 @@ def norms():
     op("Gelu", double, opset=20, approximate="tanh")
 
 
-FAMILIES = {"windows": windows, "attention": attention, "products": products, "norms": norms}
+def sequences():
+    b, t, d, e = 2, 3, 4, 2
+    for rule in "linear gated delta gated_delta".split():
+        for q_heads, heads in ((2, 2), (4, 2)):
+            decay = None if rule in ("linear", "delta") else -np.abs(f32(b, t, heads * (d if q_heads == 2 else 1)))
+            beta = None if "delta" not in rule else np.abs(f32(b, t, heads if q_heads == 2 else 1))
+            operands = [f32(b, t, q_heads * d), f32(b, t, heads * d), f32(b, t, heads * e), f32(b, heads, d, e) if q_heads == 4 else None, decay, beta]
+            while operands[-1] is None:
+                operands.pop()
+            by_definition("LinearAttention", *operands, outs=2, opset=27, update_rule=rule, q_num_heads=q_heads, kv_num_heads=heads)
+    x, w = f32(2, 3, 5), const(3, 1, 4)
+    by_definition("CausalConvWithState", x, w, outs=2, opset=27)
+    by_definition("CausalConvWithState", x, w, const(3), f32(2, 3, 3), outs=2, opset=27, activation="silu")
+
+
+FAMILIES = {"windows": windows, "attention": attention, "products": products, "norms": norms, "sequences": sequences}
 
 
 def main():
