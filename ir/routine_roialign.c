@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-enum { REGIONS, IMAGES, CHANNELS, HEIGHT, WIDTH, OUT_H, OUT_W, SAMPLING, MAXIMUM, HALF_PIXEL };
+enum { REGIONS, IMAGES, CHANNELS, HEIGHT, WIDTH, OUT_H, OUT_W, SAMPLING, MAXIMUM, HALF_PIXEL, CHANNELS_LAST };
 enum { X, ROIS, BATCH, Y };
 
 bool vj_bound_roialign(vj_routine_use *use) {
@@ -64,7 +64,8 @@ static bool place(const vj_array *x, const side *s, double i, int64_t *low, int6
 
 static double larger(double a, double b) { return a > b ? a : b; }
 
-static double bin(const vj_array *x, const double *plane, const side *v, const side *h, bool max) {
+/* `step` elements between pixels */
+static double bin(const vj_array *x, const double *plane, int64_t step, const side *v, const side *h, bool max) {
     double sum = 0, best = -INFINITY, inside = 0;
     const double all = v->count * h->count;
     int64_t y0, y1, x0, x1;
@@ -73,9 +74,9 @@ static double bin(const vj_array *x, const double *plane, const side *v, const s
         if (!place(x, v, row, &y0, &y1, &b)) continue;
         for (double column = h->first; column < h->last; column++) {
             if (!place(x, h, column, &x0, &x1, &a)) continue;
-            const double *top = plane + y0 * (int64_t)h->size, *bottom = plane + y1 * (int64_t)h->size;
-            const double p[4] = {(1 - b) * (1 - a) * top[x0], (1 - b) * a * top[x1], b * (1 - a) * bottom[x0],
-                                 b * a * bottom[x1]};
+            const double *top = plane + y0 * (int64_t)h->size * step, *bottom = plane + y1 * (int64_t)h->size * step;
+            const double p[4] = {(1 - b) * (1 - a) * top[x0 * step], (1 - b) * a * top[x1 * step],
+                                 b * (1 - a) * bottom[x0 * step], b * a * bottom[x1 * step]};
             inside++;
             sum += p[0] + p[1] + p[2] + p[3];
             best = larger(larger(larger(p[0], p[1]), larger(p[2], p[3])), best);
@@ -93,6 +94,7 @@ static double samples_of(const vj_array *x, int64_t given, double size, int64_t 
 
 static void region(const vj_routine_run *run, int64_t r) {
     const int64_t *p = run->param, images = p[IMAGES], area = p[HEIGHT] * p[WIDTH], bins = p[OUT_H] * p[OUT_W];
+    const bool last = p[CHANNELS_LAST] != 0;
     const vj_array *x = &run->array[X];
     const double *roi = run->array[ROIS].f + 4 * r, offset = p[HALF_PIXEL] ? 0.5 : 0, scale = in(x, run->number[0]);
     double edge[4];
@@ -108,7 +110,8 @@ static void region(const vj_routine_run *run, int64_t r) {
             const side v = side_of(x, edge[1], in(x, high / (double)p[OUT_H]), i / p[OUT_W], down, p[HEIGHT]);
             const side h = side_of(x, edge[0], in(x, wide / (double)p[OUT_W]), i % p[OUT_W], across, p[WIDTH]);
             run->array[Y].f[(r * p[CHANNELS] + c) * bins + i] =
-                bin(x, x->f + (image * p[CHANNELS] + c) * area, &v, &h, p[MAXIMUM] != 0);
+                bin(x, x->f + image * p[CHANNELS] * area + (last ? c : c * area), last ? p[CHANNELS] : 1, &v, &h,
+                    p[MAXIMUM] != 0);
         }
 }
 
@@ -130,6 +133,7 @@ void vj_site_roialign(vj_site *site) {
     p[HALF_PIXEL] = vj_attr_int(site->node, VJ_ATTR_HALF_PIXEL, 0);
     site->number[0] = vj_attr_float(site->node, VJ_ATTR_SCALE, 1);
     site->routine = VJ_ROUTINE_roialign;
+    site->channels_last = CHANNELS_LAST;
     site->rows = p[REGIONS];
     const double each = p[SAMPLING] > 0 ? (double)p[SAMPLING] * (double)p[SAMPLING] : 4; /* a guess */
     site->cycles = (double)p[REGIONS] * (double)sizes[0] * (double)sizes[1] * each * (20 + 6 * (double)p[CHANNELS]);

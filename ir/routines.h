@@ -68,6 +68,8 @@ typedef struct vj_site {
     double number[VJ_MAX_NUMBERS];
     int64_t rows;  /* into how many parts it can be cut */
     double cycles; /* its work */
+    /* The parameter that says that operand 0 [N, C, H, W] stands channels last, as lowering likes it; 0: there is none. */
+    int32_t channels_last;
 } vj_site;
 /* Sets param[0..2] to how many there are before, along and behind the node's axis of operand 0. */
 void vj_site_axis(vj_site *site);

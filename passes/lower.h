@@ -205,6 +205,7 @@ typedef struct vj_call {
     double number[VJ_MAX_NUMBERS];
     int64_t rows;
     double cycles;
+    const int64_t *perm; /* the order of the dims in which read[0] stands; NULL: its own */
 } vj_call;
 bool vj_lower_call(vj_lowering *l, const vj_node *node, const vj_call *call) VJ_MUST_USE;
 /* The same for a node whose operands are what its routine reads (ir/routines.h). */

@@ -11,9 +11,21 @@ static bool is_dense(const vj_view *view) {
     return digits.count == 0 || (digits.count == 1 && digits.at[0].stride == 1);
 }
 
-static bool add_read(vj_lowering *l, vj_kernel *k, vj_value v) {
+/* In this order of its dims. */
+static bool dense_in_order(vj_lowering *l, vj_value v, const int64_t *perm, vj_view *view) {
+    vj_view_transpose(view, perm);
+    if (is_dense(view)) return true;
+    const vj_view from = *view;
+    const int32_t buffer =
+        vj_add_buffer(l->p, VJ_BUFFER_ARENA, vj_dtype_at(l->f, v), vj_image_elements(l->f, v), l->f->values[v].name);
+    *view = vj_view_dense(buffer, from.rank, from.dim, 0, 1);
+    return vj_lower_copy(l, &from, view, vj_dtype_at(l->f, v), "copy", vj_producer(l->f, v)->origin);
+}
+
+static bool add_read(vj_lowering *l, vj_kernel *k, vj_value v, const int64_t *perm) {
     vj_view view;
-    if (!vj_view_of(l, v, &view) || (!is_dense(&view) && !vj_dense_view_of(l, v, &view))) return false;
+    if (!vj_view_of(l, v, &view)) return false;
+    if (perm ? !dense_in_order(l, v, perm, &view) : !is_dense(&view) && !vj_dense_view_of(l, v, &view)) return false;
     vj_add_access(k, &(vj_access){.buffer = view.buffer, .offset = view.offset});
     return true;
 }
@@ -56,7 +68,7 @@ bool vj_lower_call(vj_lowering *l, const vj_node *node, const vj_call *call) {
             i < row->reads ? vj_dtype_at(l->f, call->read[i]) : vj_dtype_at(l->f, node->first_result + i - row->reads);
     if (!vj_routine_bound(call->routine, &use)) return fail(l, node, use.wrong);
     for (int32_t i = 0; i < row->reads; i++)
-        if (!add_read(l, k, call->read[i])) return false;
+        if (!add_read(l, k, call->read[i], i == 0 ? call->perm : NULL)) return false;
     for (int32_t i = row->reads; i < values; i++) {
         const vj_value v = node->first_result + i - row->reads;
         const vj_view view = vj_dense_place(l, v);
@@ -83,5 +95,10 @@ bool vj_lower_site(vj_lowering *l, const vj_node *node, void (*site_of)(vj_site 
     call->cycles = site->cycles;
     memcpy(call->param, site->param, sizeof call->param);
     memcpy(call->number, site->number, sizeof call->number);
+    static const int64_t channels_last[] = {0, 2, 3, 1};
+    if (site->channels_last) {
+        call->param[site->channels_last] = 1;
+        call->perm = channels_last;
+    }
     return vj_lower_call(l, node, call);
 }

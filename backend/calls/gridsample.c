@@ -1,13 +1,15 @@
 /* gridsample.c - pictures read at the places of a grid (ONNX GridSample): the nearest pixel, or a sum of pixels around.
  *
  * A place is a position along each of up to three axes, the minor first. Along an axis it reads up to four pixels with
- * their weights; the samples are all combinations. Places are dealt out; the samples of one serve all channels. */
+ * their weights; the samples are all combinations. Places are dealt out; the samples of a block of them serve all channels. */
 #include "calls.h"
 
 enum { NEAREST, LINEAR, CUBIC };
 enum { ZEROS, BORDER, REFLECTION };
 #define MOST_TAPS    4
 #define MOST_SAMPLES 64
+#define BLOCK        64 /* places, or as many as have so many samples together: */
+#define SAMPLES      256
 
 #define GRIDSAMPLE(name, type)                                                                                         \
     /* Adding and taking away a number whose last digit is 1 rounds halves to even. */                                 \
@@ -110,22 +112,30 @@ enum { ZEROS, BORDER, REFLECTION };
             axis[a] = (axis_##name){                                                                                   \
                 size[a], stride[a], align ? 0 : (type) - 0.5, (type)(size[a] - 1) + (align ? 0 : (type)0.5), mode,     \
                 padding, align != 0};                                                                                  \
-        for (int64_t p = part_of(images * places, first, units); p < end; p++) {                                       \
-            taps_##name taps[3];                                                                                       \
-            int64_t at[MOST_SAMPLES];                                                                                  \
-            type weight[MOST_SAMPLES];                                                                                 \
-            taps[2] = (taps_##name){1, {0}, {1}};                                                                      \
-            for (int64_t a = 0; a < axes; a++)                                                                         \
-                taps_of_##name(&axis[a], grid[p * axes + a], &taps[a]);                                                \
-            const int64_t count = combine_##name(taps, at, weight), image = p / places;                                \
-            const type *from = x + image * channels * plane;                                                           \
-            type *to = y + image * channels * places + p % places;                                                     \
-            for (int64_t c = 0; c < channels; c++, from += plane) {                                                    \
-                type sum = 0;                                                                                          \
-                for (int64_t i = 0; i < count; i++)                                                                    \
-                    sum += weight[i] * from[at[i]];                                                                    \
-                to[c * places] = sum;                                                                                  \
+        for (int64_t p = part_of(images * places, first, units); p < end;) {                                           \
+            const int64_t image = p / places;                                                                          \
+            int64_t at[SAMPLES + MOST_SAMPLES], starts[BLOCK + 1], count = 0;                                          \
+            starts[0] = 0;                                                                                             \
+            type weight[SAMPLES + MOST_SAMPLES];                                                                       \
+            while (count < BLOCK && starts[count] < SAMPLES && p + count < end && (p + count) / places == image) {     \
+                taps_##name taps[3];                                                                                   \
+                taps[2] = (taps_##name){1, {0}, {1}};                                                                  \
+                for (int64_t a = 0; a < axes; a++)                                                                     \
+                    taps_of_##name(&axis[a], grid[(p + count) * axes + a], &taps[a]);                                  \
+                starts[count + 1] = starts[count] + combine_##name(taps, at + starts[count], weight + starts[count]);  \
+                count++;                                                                                               \
             }                                                                                                          \
+            for (int64_t c = 0; c < channels; c++) {                                                                   \
+                const type *from = x + (image * channels + c) * plane;                                                 \
+                type *to = y + (image * channels + c) * places + p % places;                                           \
+                for (int64_t j = 0; j < count; j++) {                                                                  \
+                    type sum = 0;                                                                                      \
+                    for (int64_t i = starts[j]; i < starts[j + 1]; i++)                                                \
+                        sum += weight[i] * from[at[i]];                                                                \
+                    to[j] = sum;                                                                                       \
+                }                                                                                                      \
+            }                                                                                                          \
+            p += count;                                                                                                \
         }                                                                                                              \
     }
 

@@ -22,28 +22,57 @@ enum { SET, SUM, PROD, MAX, MIN };
         }                                                                                                              \
     }
 
-/* Of outer point `o`, the inner columns [from, to). Indices outside write nothing. */
+/* A row by one index: a loop a way, so that it is done by vectors. */
+#define ROW(name, type)                                                                                                \
+    static void row_##name(type *y, const type *u, int64_t count, int64_t how) {                                       \
+        if (how == SET)                                                                                                \
+            for (int64_t i = 0; i < count; i++)                                                                        \
+                y[i] = u[i];                                                                                           \
+        else if (how == SUM)                                                                                           \
+            for (int64_t i = 0; i < count; i++)                                                                        \
+                y[i] = combine_##name(y[i], u[i], SUM);                                                                \
+        else if (how == PROD)                                                                                          \
+            for (int64_t i = 0; i < count; i++)                                                                        \
+                y[i] = combine_##name(y[i], u[i], PROD);                                                               \
+        else if (how == MAX)                                                                                           \
+            for (int64_t i = 0; i < count; i++)                                                                        \
+                y[i] = combine_##name(y[i], u[i], MAX);                                                                \
+        else                                                                                                           \
+            for (int64_t i = 0; i < count; i++)                                                                        \
+                y[i] = combine_##name(y[i], u[i], MIN);                                                                \
+    }
+
+/* From the front; -1: outside. */
+static inline int64_t place_of(int64_t index, int64_t length) {
+    const int64_t at = index < 0 ? index + length : index;
+    return at < 0 || at >= length ? -1 : at;
+}
+
+/* Of one outer point, the inner columns [from, to). Indices outside write nothing. */
 #define COLUMNS(name, type)                                                                                            \
     static void columns_##name(const type *data, const int64_t *index, const type *updates, type *y, int64_t length,   \
                                int64_t inner, int64_t count, int64_t index_count, int64_t index_inner, int64_t how,    \
                                int64_t from, int64_t to) {                                                             \
         for (int64_t l = 0; l < length; l++)                                                                           \
-            for (int64_t i = from; i < to; i++)                                                                        \
-                y[l * inner + i] = data[l * inner + i];                                                                \
+            row_##name(y + l * inner + from, data + l * inner + from, to - from, SET);                                 \
         for (int64_t m = 0; m < count; m++) {                                                                          \
             const int64_t *at = index + m * index_count;                                                               \
             const type *row = updates + m * inner;                                                                     \
+            const int64_t one = place_of(*at, length);                                                                 \
+            if (index_inner == 0) {                                                                                    \
+                if (one >= 0) row_##name(y + one * inner + from, row + from, to - from, how);                          \
+                continue;                                                                                              \
+            }                                                                                                          \
             for (int64_t i = from; i < to; i++) {                                                                      \
-                const int64_t given = at[i * index_inner], l = given < 0 ? given + length : given;                     \
-                if (l < 0 || l >= length) continue;                                                                    \
-                type *cell = &y[l * inner + i];                                                                        \
-                *cell = combine_##name(*cell, row[i], how);                                                            \
+                const int64_t l = place_of(at[i * index_inner], length);                                               \
+                if (l >= 0) y[l * inner + i] = combine_##name(y[l * inner + i], row[i], how);                          \
             }                                                                                                          \
         }                                                                                                              \
     }
 
 #define SCATTER(name, type)                                                                                            \
     COMBINE(name, type)                                                                                                \
+    ROW(name, type)                                                                                                    \
     COLUMNS(name, type)                                                                                                \
     void vj_routine_scatter_##name(const type *data, const int64_t *index, const type *updates, type *y,               \
                                    int64_t outer, int64_t length, int64_t inner, int64_t count, int64_t index_outer,   \

@@ -35,10 +35,10 @@ static const vj_dtype floats[] = {VJ_F32, VJ_F64, VJ_NO_DTYPE};
     " product=" #product "\nread %x[0] write %y[0] units 3 cost 1 } }"
 
 /* 3 channels of 5 x 6; regions of noise, so of either direction, partly outside */
-#define ROIALIGN(samples, max, half)                                                                                   \
+#define ROIALIGN(samples, max, half, last)                                                                             \
     "program p { %x: input 0 @[180] %r: input 1 @[28] %b: input 2 i64[7] %y: output 0 @[252]\n"                        \
     "kernel call k { routine roialign regions=7 images=2 channels=3 height=5 width=6 out_h=3 out_w=4 "                 \
-    "sampling=" #samples " max=" #max " half_pixel=" #half                                                             \
+    "sampling=" #samples " max=" #max " half_pixel=" #half " channels_last=" #last                                     \
     " scale=0.5\nread %x[0] read %r[0] read %b[0] write %y[0] units 3 cost 1 } }"
 
 #define GRIDSAMPLE(mode, padding, align)                                                                               \
@@ -111,11 +111,11 @@ static const call_case call_cases[] = {
     {"running sums, without the element, from the end", numbers, 3, false, -9, 9, 1e-6, SCAN(1, 1, 0)},
     {"running products", numbers, 2, false, -3, 3, 1e-4, SCAN(0, 0, 1)},
     {"running products, without the element, from the end", numbers, 2, false, -3, 3, 1e-4, SCAN(1, 1, 1)},
-    {"regions: means, as many samples as pixels", floats, 12, false, -1, 2, 4e-6, ROIALIGN(0, 0, 1)},
-    {"regions: means of 2 x 2", floats, 12, false, -1, 2, 4e-6, ROIALIGN(2, 0, 0)},
-    {"regions: largest of 3 x 3", floats, 12, false, 0, 1, 4e-6, ROIALIGN(3, 1, 1)},
-    {"regions: largest", floats, 12, false, 0, 1, 4e-6, ROIALIGN(0, 1, 0)},
-    {"regions far outside, and of no size that a number has", floats, 1e9, true, 0, 1, 1e9, ROIALIGN(0, 0, 0)},
+    {"regions: means, as many samples as pixels", floats, 12, false, -1, 2, 4e-6, ROIALIGN(0, 0, 1, 0)},
+    {"regions: means of 2 x 2", floats, 12, false, -1, 2, 4e-6, ROIALIGN(2, 0, 0, 1)},
+    {"regions: largest of 3 x 3", floats, 12, false, 0, 1, 4e-6, ROIALIGN(3, 1, 1, 1)},
+    {"regions: largest", floats, 12, false, 0, 1, 4e-6, ROIALIGN(0, 1, 0, 0)},
+    {"regions far outside, and of no size that a number has", floats, 1e9, true, 0, 1, 1e9, ROIALIGN(0, 0, 0, 1)},
     {"grid: nearest, zeros", floats, 1.5, false, 0, 0, 0, GRIDSAMPLE(0, 0, 0)},
     {"grid: nearest, border, aligned", floats, 1.5, false, 0, 0, 0, GRIDSAMPLE(0, 1, 1)},
     {"grid: nearest, reflection", floats, 4, false, 0, 0, 0, GRIDSAMPLE(0, 2, 0)},

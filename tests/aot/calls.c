@@ -210,7 +210,9 @@ static void test_case(void **state) {
         }
 }
 
-int main(void) {
+/* calls [PATTERN]: those whose names match */
+int main(int argc, char **argv) {
+    if (argc > 1) cmocka_set_test_filter(argv[1]);
     struct CMUnitTest tests[CALL_CASES];
     for (size_t i = 0; i < CALL_CASES; i++)
         tests[i] = (struct CMUnitTest){call_cases[i].name, test_case, NULL, NULL, (void *)(uintptr_t)&call_cases[i]};
