@@ -34,9 +34,21 @@ static bool difference(const vj_importer *im, vj_lin x, vj_lin y, int64_t *least
            !__builtin_sub_overflow(x_least, y_most, least) && !__builtin_sub_overflow(x_most, y_least, most);
 }
 
+static bool same(vj_lin x, vj_lin y) { return x.a == y.a && x.b == y.b && (!x.a || x.data == y.data); }
+
+/* Is x the smaller of y and something, or y the larger of x and something? */
+static bool made_at_most(const vj_importer *im, vj_lin x, vj_lin y) {
+    const vj_unknown *u = x.a == 1 && x.b == 0 && x.data ? &im->unknowns[x.data - 1] : NULL;
+    const vj_unknown *v = y.a == 1 && y.b == 0 && y.data ? &im->unknowns[y.data - 1] : NULL;
+    return (u && u->op == VJ_LIN_MIN && (same(u->x, y) || same(u->y, y))) ||
+           (v && v->op == VJ_LIN_MAX && (same(v->x, x) || same(v->y, x)));
+}
+
 /* Where the order of x and y is the same for all N. */
 static bool compare(const vj_importer *im, vj_lin_op op, vj_lin x, vj_lin y, vj_lin *z) {
     int64_t least, most;
+    if ((op == VJ_LIN_LE && made_at_most(im, x, y)) || (op == VJ_LIN_GE && made_at_most(im, y, x)))
+        return *z = integer(1), true;
     if (!difference(im, x, y, &least, &most)) return false;
     const bool is_less = most < 0, is_more = least > 0, is_equal = least == 0 && most == 0;
     if (op == VJ_LIN_LE && most <= 0) return *z = integer(1), true;

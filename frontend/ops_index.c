@@ -57,13 +57,31 @@ bool vj_build_gather_elements(vj_importer *im) {
 
 /* Places in an order */
 
-static bool top_k(vj_importer *im, int64_t k) {
+/* A k or an axis that the data decides: k must be what there is at most, whatever the data. */
+static bool top_k_of_data(vj_importer *im, vj_value x, int32_t axis, vj_lin k, bool largest) {
+    const vj_lin length = vj_lin_of_dim(im, type_of(im, x)->dims[axis]);
+    vj_lin fits;
+    int64_t least, most;
+    vj_dim size;
+    if (!vj_lin_combine(im, VJ_LIN_LE, k, length, &fits) || !fits.b || !vj_lin_range(im, k, &least, &most))
+        return vj_stop(im, VJ_UNSUPPORTED, "takes a number of elements that the data may not have");
+    if (!vj_dim_of_lin(im, k, "k", &size)) return false;
+    const vj_attr attrs[] = {vj_int(VJ_ATTR_AXIS, axis), vj_int(VJ_ATTR_K, most), vj_int(VJ_ATTR_LARGEST, largest),
+                             vj_int(VJ_ATTR_SIZE, vj_dim_code(size))};
+    const vj_value values = vj_emit(im, VJ_OP_topk, &x, 1, attrs, vj_is_data_dim(size) ? 4 : 3);
+    return vj_going(im) && vj_bind(im, 0, values) && (!vj_result_is_used(im, 1) || vj_bind(im, 1, values + 1));
+}
+
+static bool top_k(vj_importer *im, vj_lin at_most) {
+    const int64_t k = at_most.b;
     vj_value x = vj_operand(im, 0);
     int64_t given = vj_int_attribute(im, "axis", -1), length;
     bool largest = vj_int_attribute(im, "largest", 1) != 0;
     vj_int_attribute(im, "sorted", 1); /* 0: any order, so also this one */
     if (!vj_going(im)) return false;
     const int32_t axis = vj_axis_of(im, given, type_of(im, x)->rank);
+    if (axis < 0) return false;
+    if (at_most.a || vj_is_data_dim(type_of(im, x)->dims[axis])) return top_k_of_data(im, x, axis, at_most, largest);
     if (!vj_closed_length(im, x, axis, &length)) return false;
     if (k < 0 || k > length)
         return vj_stop(im, VJ_BAD_INPUT, "takes %lld of %lld elements", (long long)k, (long long)length);
@@ -73,13 +91,17 @@ static bool top_k(vj_importer *im, int64_t k) {
 }
 
 bool vj_build_top_k(vj_importer *im) {
-    int32_t count;
-    const int64_t *k = vj_constant_list(im, 1, "k", &count);
+    const vj_known *k = vj_known_list(im, 1, "k");
     if (!vj_going(im)) return false;
-    return count == 1 ? top_k(im, k[0]) : vj_stop(im, VJ_BAD_INPUT, "needs one k");
+    if (k->count != 1) return vj_stop(im, VJ_BAD_INPUT, "needs one k");
+    if (k->at[0].a && !k->at[0].data) { /* says that it depends on the batch */
+        int32_t count;
+        return vj_constant_list(im, 1, "k", &count) != NULL;
+    }
+    return top_k(im, k->at[0]);
 }
 
-bool vj_build_top_k_1(vj_importer *im) { return top_k(im, vj_int_attribute(im, "k", -1)); }
+bool vj_build_top_k_1(vj_importer *im) { return top_k(im, (vj_lin){.b = vj_int_attribute(im, "k", -1)}); }
 
 bool vj_build_arg(vj_importer *im) {
     vj_value x = vj_operand(im, 0);
@@ -117,7 +139,9 @@ bool vj_tuples_fit(vj_importer *im, const vj_type *index, const vj_type *data, i
         index->dims[index->rank - 1].c > data->rank - first)
         return vj_stop(im, VJ_BAD_INPUT, "its index tuples do not fit a tensor of rank %d", data->rank);
     for (int32_t i = 0; i < index->dims[index->rank - 1].c; i++)
-        if (data->dims[first + i].sym) {
+        if (vj_is_data_dim(data->dims[first + i]))
+            return vj_stop(im, VJ_UNSUPPORTED, "indexes an axis whose size the data decides by tuples");
+        else if (data->dims[first + i].sym) {
             vj_stop(im, VJ_UNSUPPORTED, "indexes the batch");
             vj_hint(im->error, "fix the batch: --batch 1");
             return false;

@@ -2,6 +2,8 @@
 #include "eval.h"
 #include "routines.h"
 
+#include <string.h>
+
 /* Operands, then results, are the routine's arrays. Nothing is done where one is empty. */
 static bool run(vj_eval_context *c, void (*site_of)(vj_site *site)) {
     vj_site *site = VJ_NEW(c->arena, vj_site);
@@ -24,7 +26,27 @@ static bool run(vj_eval_context *c, void (*site_of)(vj_site *site)) {
     return true;
 }
 
-bool vj_eval_topk(vj_eval_context *c) { return run(c, vj_site_topk); }
+/* Where the data decides how many are taken, that many. */
+bool vj_eval_topk(vj_eval_context *c) {
+    const vj_node *own = c->node;
+    const vj_attr *size = vj_attr_find(own, VJ_ATTR_SIZE);
+    if (!size) return run(c, vj_site_topk);
+    const int32_t axis = (int32_t)vj_attr_int(own, VJ_ATTR_AXIS, 0);
+    const int64_t taken = vj_tensor_dim(c->results[0], axis);
+    if (taken > vj_tensor_dim(c->args[0], axis)) {
+        vj_fail(c->error, VJ_BAD_INPUT, "topk: takes more than there is");
+        return false;
+    }
+    vj_node copy = *own;
+    copy.attrs = VJ_NEW_ARRAY(c->arena, vj_attr, own->attr_count);
+    memcpy(copy.attrs, own->attrs, (size_t)own->attr_count * sizeof *copy.attrs);
+    for (int32_t i = 0; i < copy.attr_count; i++)
+        if (copy.attrs[i].key == VJ_ATTR_K) copy.attrs[i].as.i = taken;
+    c->node = &copy;
+    const bool done = run(c, vj_site_topk);
+    c->node = own;
+    return done;
+}
 bool vj_eval_scatter(vj_eval_context *c) {
     const vj_tensor *data = c->args[0];
     if (c->args[2]->count > 0) return run(c, vj_site_scatter);

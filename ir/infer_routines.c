@@ -4,17 +4,31 @@
 #include <inttypes.h>
 #include <string.h>
 
+/* How many are taken, where the data decides it: at most k, and at most what there can be. */
+static bool topk_size(vj_inference *in, const vj_attr *size, int64_t k, vj_dim length, vj_dim *taken) {
+    int64_t most, there;
+    if (!vj_infer_decode_dim(in, size->as.i, taken) || !vj_dim_bound(in->f, *taken, &most)) return false;
+    if (!vj_is_data_dim(*taken)) return vj_infer_fail(in, "size is no size that the data decides");
+    if (length.sym == VJ_SYM_BATCH) return vj_infer_fail(in, "a size on an axis with N");
+    return (most == k && vj_dim_bound(in->f, length, &there) && k <= there) ||
+           vj_infer_fail(in, "size is at most %" PRId64 ", where k is %" PRId64 " of %s", most, k,
+                         vj_brief_dim(length).text);
+}
+
 bool vj_infer_topk(vj_inference *in) {
     const vj_type *x = vj_infer_arg(in, 0);
     const int64_t axis = vj_attr_int(in->node, VJ_ATTR_AXIS, 0), k = vj_attr_int(in->node, VJ_ATTR_K, 0);
     const int64_t largest = vj_attr_int(in->node, VJ_ATTR_LARGEST, 1);
     if (!vj_infer_number(in, 0) || !vj_infer_axis(in, axis, x->rank)) return false;
     if (largest != 0 && largest != 1) return vj_infer_fail(in, "largest is %" PRId64 ", not 0 or 1", largest);
-    if (x->dims[axis].sym != VJ_SYM_NONE) return vj_infer_fail(in, "axis %" PRId64 " has no fixed size", axis);
-    if (k < 0 || k > x->dims[axis].c)
+    const vj_attr *size = vj_attr_find(in->node, VJ_ATTR_SIZE);
+    vj_dim taken = vj_dim_const(k);
+    if (size && !topk_size(in, size, k, x->dims[axis], &taken)) return false;
+    if (!size && x->dims[axis].sym != VJ_SYM_NONE) return vj_infer_fail(in, "axis %" PRId64 " has no fixed size", axis);
+    if (!size && (k < 0 || k > x->dims[axis].c))
         return vj_infer_fail(in, "takes %" PRId64 " of %" PRId64 " elements", k, x->dims[axis].c);
     in->results[0] = *x;
-    in->results[0].dims[axis] = vj_dim_const(k);
+    in->results[0].dims[axis] = taken;
     in->results[1] = in->results[0];
     in->results[1].dtype = VJ_I64;
     return true;

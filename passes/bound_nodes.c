@@ -25,7 +25,7 @@ static vj_value with_operands(vj_bounding *b, const vj_value *args, int32_t arg_
         vj_attr attr = node->attrs[i];
         vj_dim dim;
         if (attr.key == VJ_ATTR_SIZE) {
-            if (node->op == VJ_OP_concat) continue;
+            if (node->op == VJ_OP_concat || node->op == VJ_OP_topk) continue;
             if (vj_dim_of_code(attr.as.i, &dim)) attr.as.i = vj_bounds_of(b, dim);
         } else if (attr.key == VJ_ATTR_DIMS || attr.key == VJ_ATTR_SIZES) {
             int64_t *list = VJ_NEW_ARRAY(b->c->arena, int64_t, attr.count);
@@ -99,6 +99,16 @@ static vj_value reduce(vj_bounding *b) {
                     : strcmp(kind, "prod") == 0 ? vj_bounds_number(b, x->dtype, 1)
                                                 : extreme(b, x->dtype, strcmp(kind, "min") == 0);
     vj_value y = masked(b, 0, axes, fill);
+    return with_operands(b, &y, 1);
+}
+
+/* What is outside comes behind all that is inside: it is the least of all, or NaN, the largest. */
+static vj_value topk(vj_bounding *b) {
+    const vj_type *x = vj_bounds_type(b, 0);
+    const bool is_largest = vj_attr_int(b->node, VJ_ATTR_LARGEST, 1) != 0;
+    vj_value fill = is_largest || !vj_dtype_is_float(x->dtype) ? extreme(b, x->dtype, !is_largest)
+                                                               : vj_bounds_number(b, x->dtype, (double)NAN);
+    vj_value y = masked(b, 0, 1u << vj_attr_int(b->node, VJ_ATTR_AXIS, 0), fill);
     return with_operands(b, &y, 1);
 }
 
@@ -325,32 +335,20 @@ static const struct {
     vj_op op;
     vj_value (*bound)(vj_bounding *b);
 } rules[] = {
-    {VJ_OP_div, divide},
-    {VJ_OP_mod, divide},
-    {VJ_OP_reduce, reduce},
-    {VJ_OP_softmax, softmax},
-    {VJ_OP_layernorm, layernorm},
-    {VJ_OP_matmul, product},
-    {VJ_OP_linear, product},
-    {VJ_OP_attention, attention},
+    {VJ_OP_div, divide},          {VJ_OP_mod, divide},
+    {VJ_OP_reduce, reduce},       {VJ_OP_softmax, softmax},
+    {VJ_OP_layernorm, layernorm}, {VJ_OP_matmul, product},
+    {VJ_OP_linear, product},      {VJ_OP_attention, attention},
     {VJ_OP_conv, as_it_is}, /* windows and channels are no sizes that the data decides: inference refuses them */
-    {VJ_OP_pool, as_it_is},
-    {VJ_OP_reshape, reshape},
-    {VJ_OP_transpose, as_it_is},
-    {VJ_OP_slice, as_it_is}, /* from the front, inside of the bounds */
-    {VJ_OP_pad, as_it_is},   /* never an axis with a symbol */
-    {VJ_OP_concat, concat},
-    {VJ_OP_broadcast, as_it_is},
-    {VJ_OP_gather, gather},
-    {VJ_OP_gather_elements, gather},
-    {VJ_OP_topk, as_it_is}, /* never along an axis with a symbol */
-    {VJ_OP_scatter, scatter},
-    {VJ_OP_scan, scan},
-    {VJ_OP_roialign, roialign},
-    {VJ_OP_gridsample, sampled},
-    {VJ_OP_nonzero, nonzero},
-    {VJ_OP_unique, unique},
-    {VJ_OP_nms, nms},
+    {VJ_OP_pool, as_it_is},       {VJ_OP_reshape, reshape},
+    {VJ_OP_transpose, as_it_is},  {VJ_OP_slice, as_it_is}, /* from the front, inside of the bounds */
+    {VJ_OP_pad, as_it_is},                                 /* never an axis with a symbol */
+    {VJ_OP_concat, concat},       {VJ_OP_broadcast, as_it_is},
+    {VJ_OP_gather, gather},       {VJ_OP_gather_elements, gather},
+    {VJ_OP_topk, topk},           {VJ_OP_scatter, scatter},
+    {VJ_OP_scan, scan},           {VJ_OP_roialign, roialign},
+    {VJ_OP_gridsample, sampled},  {VJ_OP_nonzero, nonzero},
+    {VJ_OP_unique, unique},       {VJ_OP_nms, nms},
 };
 
 vj_value vj_bounds_node(vj_bounding *b) {

@@ -139,6 +139,13 @@ def around():
                                         n("Gather", ["fb", "keep"], ["y"], axis=0), n("Gather", ["i", "keep"], ["w"], axis=0)],
           {"b": b[0], "s": sc[0, 0]}, ["y", "w"],
           consts={**idx, "i2": np.int64(2), "least": np.float32(0.4), "most": i64(5), "iou": np.array([0.3], np.float32), "zero01": i64(0, 1)})
+    best = MASK + [n("GatherND", ["x", "nzt"], ["v"]), n("Shape", ["v"], ["s"])]
+    graph("the best of what is found", best + [n("Min", ["s", "k4"], ["k"]), n("TopK", ["v", "k"], ["t", "ti"]), n("TopK", ["v", "k"], ["l", "li"], largest=0),
+                                               n("TopK", ["v", "s"], ["a", "ai"]), n("Gather", ["nzt", "ti"], ["y"], axis=0)],
+          {"x": x}, ["t", "ti", "l", "li", "a", "ai", "y"], consts={**idx, "k4": i64(4)})
+    graph("the best of two", best + [n("Min", ["s", "k4"], ["k"]), n("TopK", ["v", "k"], ["t", "ti"]), n("TopK", ["row", "k"], ["r", "ri"], axis=1)],
+          {"x": np.where(np.arange(30).reshape(5, 6) % 13 == 7, x + 9, -1).astype(np.float32)}, ["t", "ti", "r", "ri"],
+          consts={**idx, "k4": i64(4), "row": f32(2, 6)})
     graph("kinds of what is found", MASK + [n("Gather", ["nz", "i0"], ["r"], axis=0), n("Unique", ["r"], ["u", "f", "v", "k"]),
                                             n("Unique", ["nzt"], ["ua", "fa", "va", "ka"], axis=0)],
           {"x": x}, ["u", "f", "v", "k", "ua", "fa", "va", "ka"], consts=idx)
