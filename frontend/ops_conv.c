@@ -100,11 +100,11 @@ static phase phase_of(const transposed *t, int32_t axis, int64_t rest) {
     const vj_windows *w = &t->win;
     const int64_t s = w->stride[axis], d = w->dilation[axis], divisor = common_divisor(s, d);
     phase p = {.step = s / divisor, .apart = d / divisor, .results = vj_ceil_div(t->out[axis], s)};
-    for (int64_t tap = 0; tap < w->kernel[axis]; tap++) {
-        if ((rest + w->low[axis] - tap * d) % s != 0) continue;
-        p.taps++;
-        p.last = tap;
-    }
+    int64_t tap = 0;
+    while (tap < p.step && (rest + w->low[axis] - tap * d) % s != 0)
+        tap++;
+    if (tap < p.step && tap < w->kernel[axis]) p.taps = vj_ceil_div(w->kernel[axis] - tap, p.step);
+    p.last = tap + (p.taps - 1) * p.step;
     p.first = p.taps ? (rest + w->low[axis] - p.last * d) / s : 0;
     return p;
 }

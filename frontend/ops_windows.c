@@ -209,14 +209,17 @@ bool vj_build_lrn(vj_importer *im) {
     vj_dim flat[4] = {t.dims[0], vj_dim_const(1), t.dims[1]};
     if (!vj_dim_product(im, t.dims + 2, t.rank - 2, &flat[3])) return false;
     if (flat[3].sym) return vj_stop(im, VJ_UNSUPPORTED, "slides over an open axis");
+    /* no more padding than there are channels; the mean is still over `size` */
+    const int64_t before = vj_min64((size - 1) / 2, t.dims[1].c), behind = vj_min64(size / 2, t.dims[1].c);
+    const int64_t window = before + 1 + behind;
     const vj_windows w = {.spatial = 2,
-                          .kernel = {size, 1},
+                          .kernel = {window, 1},
                           .stride = {1, 1},
                           .dilation = {1, 1},
-                          .low = {(size - 1) / 2, 0},
-                          .high = {size / 2, 0}};
+                          .low = {before, 0},
+                          .high = {behind, 0}};
     vj_value mean = pooled(im, vj_emit_reshape(im, vj_emit2(im, VJ_OP_mul, x, x), flat, 4), &w, false, true);
-    vj_value scaled = vj_emit2(im, VJ_OP_mul, mean, vj_emit_number(im, t.dtype, alpha));
+    vj_value scaled = vj_emit2(im, VJ_OP_mul, mean, vj_emit_number(im, t.dtype, alpha * (double)window / (double)size));
     vj_value sum = vj_emit2(im, VJ_OP_add, scaled, vj_emit_number(im, t.dtype, bias));
     vj_value by = vj_emit2(im, VJ_OP_pow, sum, vj_emit_number(im, t.dtype, beta));
     return vj_bind(im, 0, vj_emit2(im, VJ_OP_div, x, vj_emit_reshape(im, by, t.dims, t.rank)));

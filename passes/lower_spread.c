@@ -29,10 +29,9 @@ static vj_value attention(vj_func *f, const vj_node *node) {
 
 /* Of window `i` along an axis: how many places are the input's own. */
 static int64_t places_inside(int64_t size, int64_t begin, int64_t kernel, int64_t dilation) {
-    int64_t count = 0;
-    for (int64_t t = 0; t < kernel; t++)
-        count += begin + t * dilation >= 0 && begin + t * dilation < size;
-    return count;
+    const int64_t first = begin < 0 ? vj_ceil_div(-begin, dilation) : 0;
+    const int64_t end = size > begin ? vj_ceil_div(size - begin, dilation) : 0; /* behind the last inside */
+    return vj_max64(0, vj_min64(end, kernel) - first);
 }
 
 /* The mean that counts padding, times how many places a window has over how many are the input's own: a product of one
