@@ -20,6 +20,7 @@ static bool reshape_columns(columns *c, const vj_type *to) {
     int64_t left = 1, stride = 0; /* of the axis being split */
     for (int32_t i = to->rank - 1; i >= 0; i--) {
         int64_t need = to->dims[i].c;
+        if (need == 0) return false;
         out.size[i] = need;
         if (need == 1) continue;
         bool is_first = true;
@@ -27,7 +28,7 @@ static bool reshape_columns(columns *c, const vj_type *to) {
             if (left == 1) {
                 while (from >= 0 && c->size[from] == 1)
                     from--;
-                if (from < 0) return false;
+                if (from < 0 || c->size[from] == 0) return false;
                 left = c->size[from];
                 stride = c->stride[from--];
             }

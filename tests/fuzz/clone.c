@@ -86,6 +86,14 @@ static void copy_outputs(copying *c) {
             vj_add_output(c->to, c->from->output_names[i], c->value[c->from->outputs[i]]);
 }
 
+void settle(vj_func *f) {
+    vj_compact(f);
+    f->batch_is_open = false;
+    for (vj_value v = 0; v < f->value_count; v++)
+        for (int32_t i = 0; i < vj_type_at(f, v)->rank; i++)
+            f->batch_is_open |= vj_type_at(f, v)->dims[i].sym == VJ_SYM_BATCH;
+}
+
 vj_func *clone(vj_arena *arena, const vj_func *f, const clone_plan *plan) {
     copying c = {.from = f, .to = vj_func_new(arena, f->name), .plan = plan};
     c.value = VJ_NEW_ARRAY(arena, vj_value, f->value_count + 1);
@@ -98,7 +106,7 @@ vj_func *clone(vj_arena *arena, const vj_func *f, const clone_plan *plan) {
     for (int32_t n = 0; n < f->node_count; n++)
         if (f->nodes[n].op != VJ_OP_param && !f->nodes[n].dead && !copy_node(&c, &f->nodes[n])) return NULL;
     copy_outputs(&c);
-    vj_compact(c.to);
+    settle(c.to);
     vj_error error = {0};
     return vj_verify(c.to, &error) ? c.to : NULL;
 }

@@ -38,6 +38,8 @@ typedef struct clone_plan {
 #define CLONE_PLAIN ((clone_plan){.skipped = VJ_NONE, .instead = VJ_NONE, .only = VJ_NONE})
 /* NULL when the changed nodes do not fit each other. Unused nodes go, unused inputs stay. */
 vj_func *clone(vj_arena *arena, const vj_func *f, const clone_plan *plan);
+/* Compacts, and forgets an N that no value has any more. */
+void settle(vj_func *f);
 
 /* make.c */
 typedef struct maker {

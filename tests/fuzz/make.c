@@ -375,6 +375,6 @@ vj_func *make_function(vj_arena *arena, uint64_t seed, bool *has_batch) {
     for (int32_t i = 0; i < steps; i++)
         step(&m, patterns);
     choose_outputs(&m);
-    vj_compact(m.f);
+    settle(m.f);
     return m.f;
 }
