@@ -78,7 +78,7 @@ static bool import_node(vj_importer *im, const Onnx__NodeProto *node) {
     im->node = node = vj_resolve_references(im, node);
     if (!vj_going(im)) return false;
     if (!im->row) return vj_import_call(im, vj_find_function(im->onnx, node));
-    if (!check_node(im)) return false;
+    if (!check_node(im) || !vj_check_types(im)) return false;
     bool done = vj_solve(im) || im->row->build(im);
     if (!done && vj_going(im)) vj_stop(im, VJ_UNSUPPORTED, "has a form that is not supported");
     if (!vj_going(im)) return stop_node(im);

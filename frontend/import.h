@@ -160,6 +160,9 @@ bool vj_check_functions(vj_importer *im);
 const Onnx__NodeProto *vj_resolve_references(vj_importer *im, const Onnx__NodeProto *node);
 bool vj_import_call(vj_importer *im, int32_t function);
 
+/* constraints.c: element types that ONNX forbids for the current node */
+bool vj_check_types(vj_importer *im);
+
 /* inputs.c */
 bool vj_bind_inputs(vj_importer *im);
 bool vj_bind_initializers(vj_importer *im, const vj_scope *scope);
@@ -205,6 +208,8 @@ bool vj_result_is_used(const vj_importer *im, int32_t result); /* by a node or a
 const Onnx__AttributeProto *vj_find_attribute(vj_importer *im, const char *name);
 int64_t vj_int_attribute(vj_importer *im, const char *name, int64_t otherwise);
 double vj_float_attribute(vj_importer *im, const char *name, double otherwise);
+/* The attribute "epsilon": finite and not negative. */
+double vj_epsilon(vj_importer *im, double otherwise);
 const char *vj_text_attribute(vj_importer *im, const char *name, const char *otherwise);
 /* NULL and count 0 when it is absent. */
 const int64_t *vj_ints_attribute(vj_importer *im, const char *name, int32_t *count);

@@ -86,7 +86,8 @@ static bool bind_input(vj_importer *im, const Onnx__ValueInfoProto *info) {
     if (!t) return vj_stop(im, VJ_UNSUPPORTED, "input '%.100s' is not a tensor", name);
     vj_type type = {.dtype = vj_dtype_of_onnx(t->elem_type)};
     if (type.dtype == VJ_NO_DTYPE)
-        return vj_stop(im, VJ_UNSUPPORTED, "input '%.100s' has element type %s, which is not supported", name,
+        return vj_stop(im, vj_is_onnx_dtype(t->elem_type) ? VJ_UNSUPPORTED : VJ_BAD_INPUT,
+                       "input '%.100s' has element type %s, which is not supported", name,
                        vj_onnx_dtype_name(t->elem_type));
     const vj_fixed_input *fixed = vj_fixed_value(im, name);
     if (fixed) return vj_bind_fixed_input(im, fixed, t);
@@ -135,6 +136,19 @@ bool vj_bind_initializers(vj_importer *im, const vj_scope *scope) {
     return true;
 }
 
+/* Does the declared type allow this one? */
+static bool agrees(const Onnx__ValueInfoProto *info, const vj_type *type) {
+    const Onnx__TensorTypeProto *t = info->type ? info->type->tensor_type : NULL;
+    if (!t) return true;
+    bool fits = t->elem_type == 0 || vj_dtype_of_onnx(t->elem_type) == type->dtype;
+    fits = fits && (!t->shape || t->shape->n_dim == (size_t)type->rank);
+    for (int32_t i = 0; fits && t->shape && i < type->rank; i++) {
+        const Onnx__Dimension *d = t->shape->dim[i];
+        fits = is_open(d) || type->dims[i].sym != VJ_SYM_NONE || d->dim_value == type->dims[i].c;
+    }
+    return fits;
+}
+
 bool vj_bind_inputs(vj_importer *im) {
     const Onnx__GraphProto *g = im->onnx->graph;
     if (!vj_bind_initializers(im, im->scope)) return false;
@@ -149,6 +163,9 @@ bool vj_bind_inputs(vj_importer *im) {
         /* Old models list initializers as inputs too; their data is the default, and vitjit takes it. */
         const vj_binding *known = vj_bindings_find(im->names, vj_text_of(g->input[i]->name));
         if (known && vj_is_const(im->f, known->value)) {
+            if (!agrees(g->input[i], vj_type_at(im->f, known->value)))
+                return vj_stop(im, VJ_BAD_INPUT, "initializer '%.100s' is %s, which contradicts the input of that name",
+                               known->name, vj_type_text(im->arena, vj_type_at(im->f, known->value)));
             if (!vj_fixed_value(im, known->name)) continue;
             return vj_stop(im, VJ_USAGE, "'%.100s' has a value in the model, which is taken", known->name);
         }
@@ -159,16 +176,8 @@ bool vj_bind_inputs(vj_importer *im) {
 
 /* An output's declared type must not contradict what its operands give. */
 bool vj_check_output_type(vj_importer *im, const Onnx__ValueInfoProto *info, vj_value value) {
-    const Onnx__TensorTypeProto *t = info->type ? info->type->tensor_type : NULL;
     const vj_type *type = vj_type_at(im->f, value);
-    if (!t) return true;
-    bool agrees = t->elem_type == 0 || vj_dtype_of_onnx(t->elem_type) == type->dtype;
-    agrees = agrees && (!t->shape || t->shape->n_dim == (size_t)type->rank);
-    for (int32_t i = 0; agrees && t->shape && i < type->rank; i++) {
-        const Onnx__Dimension *d = t->shape->dim[i];
-        agrees = is_open(d) || type->dims[i].sym != VJ_SYM_NONE || d->dim_value == type->dims[i].c;
-    }
-    if (agrees) return true;
+    if (agrees(info, type)) return true;
     return vj_stop(im, VJ_BAD_INPUT, "output '%.100s' is %s, which contradicts the type that the model declares",
                    vj_text_of(info->name), vj_type_text(im->arena, type));
 }

@@ -45,6 +45,7 @@ vj_source *vj_source_open_external(vj_arena *arena, const char *model_path, cons
 /* tensor.c - a TensorProto as a type and a constant, every size checked. `what` names it in messages. */
 vj_dtype vj_dtype_of_onnx(int32_t elem_type); /* VJ_NO_DTYPE: one that vitjit has not */
 const char *vj_onnx_dtype_name(int32_t elem_type);
+bool vj_is_onnx_dtype(int32_t elem_type); /* supported or not */
 bool vj_tensor_shape(const Onnx__TensorProto *t, const char *what, vj_type *type, int64_t *elements, vj_error *error);
 bool vj_tensor_constant(vj_onnx *onnx, const Onnx__TensorProto *t, const char *what, vj_type *type, vj_const *constant,
                         vj_error *error) VJ_MUST_USE;

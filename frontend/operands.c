@@ -238,6 +238,12 @@ double vj_float_attribute(vj_importer *im, const char *name, double otherwise) {
     return a ? (double)a->f : otherwise;
 }
 
+double vj_epsilon(vj_importer *im, double otherwise) {
+    const double eps = vj_float_attribute(im, "epsilon", otherwise);
+    if (!(eps >= 0 && eps < 1e30)) vj_stop(im, VJ_BAD_INPUT, "its epsilon is %g", eps);
+    return eps;
+}
+
 const char *vj_text_attribute(vj_importer *im, const char *name, const char *otherwise) {
     const Onnx__AttributeProto *a = attribute_of_kind(im, name, KIND_TEXT);
     return a ? vj_strndup(im->arena, (const char *)a->s.data, a->s.len) : otherwise;

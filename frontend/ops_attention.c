@@ -216,6 +216,7 @@ static bool read_operands(attention *a) {
     const vj_type qt = *type_of(im, a->q), kt = *type_of(im, a->k), vt = *type_of(im, a->v);
     if (qt.rank != 4 || kt.rank != 4 || vt.rank != 4)
         return vj_stop(im, VJ_BAD_INPUT, "queries, keys and values differ in rank");
+    if (qt.dtype != kt.dtype) return vj_stop(im, VJ_BAD_INPUT, "queries and keys differ in type");
     a->dtype = qt.dtype;
     if (past) {
         a->k = joined(im, 4, a->k);

@@ -1,6 +1,7 @@
 /* ops_constant.c - builders of constants: Constant, ConstantOfShape, Range, Size. */
 #include "import.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { RANGE_LIMIT = 1 << 22 };
@@ -14,6 +15,8 @@ static bool tensor_constant(vj_importer *im, const Onnx__TensorProto *t) {
 }
 
 static bool float_list(vj_importer *im, const Onnx__AttributeProto *a) {
+    if (a->n_ints || a->has_i || a->has_s || a->has_f)
+        return vj_stop(im, VJ_BAD_INPUT, "attribute 'value_floats' is of the wrong kind");
     int64_t dims[1] = {(int64_t)a->n_floats};
     double *data = VJ_NEW_ARRAY(im->arena, double, a->n_floats + 1);
     for (size_t i = 0; i < a->n_floats; i++)
@@ -122,7 +125,9 @@ bool vj_build_range(vj_importer *im) {
         f[i] = t->f ? t->f[0] : (double)at[i];
     }
     double span = (f[1] - f[0]) / f[2];
-    if (!(f[2] != 0) || !(span <= RANGE_LIMIT)) return vj_stop(im, VJ_UNSUPPORTED, "makes too many elements");
+    if (f[2] == 0 || isnan(f[0]) || isnan(f[1]) || isnan(f[2]))
+        return vj_stop(im, VJ_BAD_INPUT, "goes from %g to %g by %g", f[0], f[1], f[2]);
+    if (!(span <= RANGE_LIMIT)) return vj_stop(im, VJ_UNSUPPORTED, "makes too many elements");
     int64_t count = span > 0 ? (int64_t)span + ((double)(int64_t)span < span) : 0;
     double *reals = VJ_NEW_ARRAY(im->arena, double, count + 1);
     int64_t *list = VJ_NEW_ARRAY(im->arena, int64_t, count + 1);

@@ -117,6 +117,7 @@ bool vj_build_cast(vj_importer *im) {
     int32_t code = (int32_t)vj_max64(-1, vj_min64(vj_int_attribute(im, "to", -1), 1000));
     vj_dtype to = vj_dtype_of_onnx(code);
     vj_value x = vj_operand(im, 0);
+    if (to == VJ_NO_DTYPE && !vj_is_onnx_dtype(code)) return vj_stop(im, VJ_BAD_INPUT, "casts to no type (%d)", code);
     if (to == VJ_NO_DTYPE)
         return vj_stop(im, VJ_UNSUPPORTED, "casts to %s (%d), which is not supported", vj_onnx_dtype_name(code), code);
     return vj_bind(im, 0, vj_emit_cast(im, x, to));

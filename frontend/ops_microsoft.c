@@ -185,7 +185,7 @@ static bool bind_normalised(vj_importer *im, vj_value y, vj_value sum) {
 }
 
 bool vj_build_ms_skip_layer_norm(vj_importer *im) {
-    const double eps = vj_float_attribute(im, "epsilon", 1e-12f);
+    const double eps = vj_epsilon(im, 1e-12f);
     vj_value sum = skip_sum(im, 4);
     vj_value args[3] = {sum, vj_operand(im, 2), vj_has_operand(im, 3) ? vj_operand(im, 3) : VJ_NONE};
     if (!vj_going(im)) return false;
@@ -194,7 +194,7 @@ bool vj_build_ms_skip_layer_norm(vj_importer *im) {
 }
 
 bool vj_build_ms_skip_rms_norm(vj_importer *im) {
-    const double eps = vj_float_attribute(im, "epsilon", 1e-12f);
+    const double eps = vj_epsilon(im, 1e-12f);
     vj_value sum = skip_sum(im, 3), gain = vj_operand(im, 2);
     if (!vj_going(im)) return false;
     const int32_t last = type_of(im, sum)->rank - 1;

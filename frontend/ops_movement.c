@@ -147,9 +147,12 @@ bool vj_build_slice_1(vj_importer *im) {
     int32_t rank = type_of(im, x)->rank;
     if (!starts || !ends || start_count > rank || end_count != start_count || (axes && axis_count != start_count))
         return vj_stop(im, VJ_BAD_INPUT, "its starts, ends and axes differ in length");
+    uint32_t seen = 0;
     for (int32_t i = 0; i < start_count && vj_going(im); i++) {
         int32_t axis = vj_axis_of(im, axes ? axes[i] : i, rank);
         if (axis < 0) return false;
+        if (seen >> axis & 1) return vj_stop(im, VJ_BAD_INPUT, "axis %d is named twice", axis);
+        seen |= 1u << axis;
         x = slice_axis(im, x, axis, (vj_lin){.b = starts[i]}, (vj_lin){.b = ends[i]}, 1);
     }
     return vj_bind(im, 0, x);
@@ -172,6 +175,9 @@ static const int64_t *split_sizes(vj_importer *im, int64_t total, int32_t parts)
     int64_t *sizes = VJ_NEW_ARRAY(im->arena, int64_t, parts + 1), each = vj_ceil_div(total, parts), left = total;
     if (total % parts && im->row->since < 18)
         vj_stop(im, VJ_BAD_INPUT, "%lld does not divide by %d", (long long)total, parts);
+    int64_t before = 0; /* the last part must not be beyond the end */
+    if (!vj_mul(each, parts - 1, &before) || before > total)
+        vj_stop(im, VJ_BAD_INPUT, "cuts %lld into %d parts", (long long)total, parts);
     for (int32_t i = 0; i < parts; i++) {
         sizes[i] = vj_min64(each, left);
         left -= sizes[i];
@@ -303,12 +309,13 @@ vj_value vj_emit_rows(vj_importer *im, vj_value x, const int64_t *rows, int64_t 
 
 /* Pad */
 
-static bool scalar_constant(vj_importer *im, int32_t i, double *number) {
+static bool scalar_constant(vj_importer *im, int32_t i, vj_value like, double *number) {
     if (!vj_has_operand(im, i)) return true;
     const vj_tensor *t = vj_fold(im, vj_operand(im, i));
     if (!vj_going(im)) return false;
     if (!t) return vj_stop_unknown(im, i, "value");
     if (t->count != 1) return vj_stop(im, VJ_BAD_INPUT, "its value is not one number");
+    if (t->type.dtype != type_of(im, like)->dtype) return vj_stop(im, VJ_BAD_INPUT, "its value is of another type");
     *number = t->f ? t->f[0] : (double)t->i[0];
     if (t->i && (t->i[0] > INT64_C(1) << 53 || t->i[0] < -(INT64_C(1) << 53)))
         return vj_stop(im, VJ_UNSUPPORTED, "its value has more than 53 bits");
@@ -354,7 +361,7 @@ bool vj_build_pad(vj_importer *im) {
     const int64_t *axes = vj_has_operand(im, 3) ? vj_constant_list(im, 3, "axes", &axis_count) : NULL;
     const char *mode = vj_text_attribute(im, "mode", "constant");
     double value = by_operand ? 0 : vj_float_attribute(im, "value", 0);
-    if (!scalar_constant(im, 2, &value) || !vj_going(im)) return false;
+    if (!scalar_constant(im, 2, x, &value) || !vj_going(im)) return false;
     int32_t rank = type_of(im, x)->rank, n = axes ? axis_count : rank;
     if (n > rank || pad_count != 2 * n) return vj_stop(im, VJ_BAD_INPUT, "has %d pads for %d axes", pad_count, n);
     int64_t low[VJ_MAX_RANK] = {0}, high[VJ_MAX_RANK] = {0};
@@ -403,6 +410,7 @@ bool vj_build_depth_to_space(vj_importer *im) {
     const char *mode = vj_text_attribute(im, "mode", "DCR");
     int64_t b;
     if (!vj_going(im) || !block_of(im, x, &b)) return false;
+    if (strcmp(mode, "DCR") != 0 && strcmp(mode, "CRD") != 0) return vj_stop(im, VJ_BAD_INPUT, "mode is '%.20s'", mode);
     const vj_type t = *type_of(im, x);
     if (t.dims[1].c % (b * b)) return vj_stop(im, VJ_BAD_INPUT, "channels do not divide by the block");
     vj_dim block = vj_dim_const(b), c = vj_dim_const(t.dims[1].c / (b * b));

@@ -49,7 +49,7 @@ static bool bind_statistics(vj_importer *im, vj_value x, int32_t axis, double ep
 bool vj_build_layer_norm(vj_importer *im) {
     vj_value x = vj_operand(im, 0), gain = vj_operand(im, 1), offset = VJ_NONE;
     if (vj_has_operand(im, 2)) offset = vj_operand(im, 2);
-    double eps = vj_float_attribute(im, "epsilon", 1e-5f);
+    double eps = vj_epsilon(im, 1e-5f);
     int64_t given = vj_int_attribute(im, "axis", -1);
     if (!vj_going(im)) return false;
     int32_t axis = vj_axis_of(im, given, type_of(im, x)->rank);
@@ -63,7 +63,7 @@ bool vj_build_layer_norm(vj_importer *im) {
 bool vj_build_rms_norm(vj_importer *im) {
     vj_value x = vj_operand(im, 0), gain = vj_operand(im, 1);
     int64_t given = vj_int_attribute(im, "axis", -1);
-    double eps = vj_float_attribute(im, "epsilon", 1e-5f);
+    double eps = vj_epsilon(im, 1e-5f);
     if (!vj_going(im)) return false;
     int32_t rank = type_of(im, x)->rank, axis = vj_axis_of(im, given, rank), axes[VJ_MAX_RANK];
     if (axis < 0) return false;
@@ -108,7 +108,7 @@ bool vj_build_batch_norm(vj_importer *im) {
     vj_value at[5];
     for (int32_t i = 0; i < 5; i++)
         at[i] = vj_operand(im, i);
-    double eps = vj_float_attribute(im, "epsilon", 1e-5f);
+    double eps = vj_epsilon(im, 1e-5f);
     const bool training = vj_int_attribute(im, "training_mode", 0) != 0;
     if (vj_int_attribute(im, "spatial", 1) == 0)
         return vj_stop(im, VJ_UNSUPPORTED, "has statistics for each place (spatial=0)");
@@ -154,7 +154,7 @@ bool vj_build_instance_norm(vj_importer *im) {
     vj_value x = vj_operand(im, 0), gain = vj_operand(im, 1), offset = vj_operand(im, 2);
     if (!vj_going(im)) return false;
     int64_t channels = type_of(im, x)->rank > 2 ? type_of(im, x)->dims[1].c : 0;
-    return with_columns(im, normalised_groups(im, x, channels, vj_float_attribute(im, "epsilon", 1e-5f)), gain, offset);
+    return with_columns(im, normalised_groups(im, x, channels, vj_epsilon(im, 1e-5f)), gain, offset);
 }
 
 /* One number a group, given to each of its channels. */
@@ -170,7 +170,7 @@ static vj_value by_channel(vj_importer *im, vj_value v, int64_t groups, int64_t 
 bool vj_build_group_norm(vj_importer *im) {
     vj_value x = vj_operand(im, 0), gain = vj_operand(im, 1), offset = vj_operand(im, 2);
     int64_t groups = vj_int_attribute(im, "num_groups", 0);
-    double eps = vj_float_attribute(im, "epsilon", 1e-5f);
+    double eps = vj_epsilon(im, 1e-5f);
     vj_value y = normalised_groups(im, x, groups, eps);
     if (!vj_going(im)) return false;
     if (im->row->ir_op) {

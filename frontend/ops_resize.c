@@ -241,11 +241,16 @@ static bool plan_axes(vj_importer *im, const resize *r, const vj_type *type, int
     if (!vj_going(im)) return false;
     if (count > type->rank) return vj_stop(im, VJ_BAD_INPUT, "names %d axes", count);
     if (!given) count = type->rank;
-    for (int32_t i = 0; i < count; i++)
+    for (int32_t i = 0; i < count; i++) {
         if ((axes[i] = vj_axis_of(im, given ? given[i] : i, type->rank)) < 0) return false;
+        for (int32_t j = 0; j < i; j++)
+            if (axes[j] == axes[i]) return vj_stop(im, VJ_BAD_INPUT, "axis %d is named twice", axes[i]);
+    }
     for (int32_t d = 0; d < type->rank; d++)
         plan[d] = (axis_plan){type->dims[d].c, type->dims[d].c, 1, 0, 1};
     const bool by_scale = !is_empty_list(im, scales);
+    if (by_scale && vj_has_operand(im, sizes) && !is_empty_list(im, sizes))
+        return vj_stop(im, VJ_BAD_INPUT, "has scales and sizes");
     const double *scale = by_scale ? known_floats(im, scales, count, "scales") : NULL;
     const vj_known *size = by_scale ? NULL : vj_known_list(im, sizes, "sizes");
     const double *box = r->coordinates == CROP_AND_RESIZE ? known_floats(im, roi, 2 * count, "roi") : NULL;

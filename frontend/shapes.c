@@ -371,6 +371,7 @@ static bool solve_expand(solver *s) {
 static bool solve_range(solver *s) {
     int64_t start, limit, delta;
     if (s->count != 3 || s->in[0]->dtype != s->in[1]->dtype || s->in[0]->dtype != s->in[2]->dtype) return false;
+    if (s->in[0]->count != 1 || s->in[1]->count != 1 || s->in[2]->count != 1) return false;
     if (!constant_at(s, 0, 0, &start) || !constant_at(s, 1, 0, &limit) || !constant_at(s, 2, 0, &delta)) return false;
     int64_t span;
     if (delta == 0 || delta == INT64_MIN || __builtin_sub_overflow(limit, start, &span) || span == INT64_MIN)

@@ -52,6 +52,8 @@ vj_dtype vj_dtype_of_onnx(int32_t elem_type) {
     return elem_type > 0 && elem_type < ONNX_DTYPES ? onnx_dtypes[elem_type].dtype : VJ_NO_DTYPE;
 }
 
+bool vj_is_onnx_dtype(int32_t elem_type) { return elem_type > 0 && elem_type < ONNX_DTYPES; }
+
 const char *vj_onnx_dtype_name(int32_t elem_type) {
     return elem_type >= 0 && elem_type < ONNX_DTYPES ? onnx_dtypes[elem_type].name : "unknown";
 }

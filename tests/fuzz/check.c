@@ -58,11 +58,11 @@ static char *text_of(vj_arena *arena, const vj_func *f, const vj_program *p) {
     return copy;
 }
 
-/* Constants that live in memory print as bytes(length), which is not read back. */
+/* Constants of memory print as bytes(length), and those of a model as its place: neither is read back. */
 static bool prints_and_parses(checking *c, const vj_func *f, const char *when) {
     vj_error error = {0};
     const char *text = text_of(c->arena, f, NULL), *rest;
-    if (strstr(text, "const bytes(")) return true;
+    if (strstr(text, "const bytes(") || strstr(text, "const file(")) return true;
     const vj_func *again = vj_parse(c->arena, text, ".", &rest, &error);
     if (!again) return wrong(c, "%s, the text is not read back: %s", when, error.text);
     return strcmp(text, text_of(c->arena, again, NULL)) == 0 ||
@@ -309,6 +309,11 @@ void check_function(const vj_func *f, uint64_t seed, outcome *out) {
     rng r = {seed ^ 0xabcdef};
     *out = (outcome){.what = FINE};
     checking c = {.arena = arena, .f = f, .batch = f->batch_is_open ? 1 + pick(&r, 4) : 1, .seed = seed, .out = out};
+    if (f->symbol_count > 0) { /* copies and the truth know no size that the data decides */
+        out->what = VACUOUS;
+        vj_arena_free(arena);
+        return;
+    }
     clone_plan with_batch = CLONE_PLAIN;
     with_batch.batch = c.batch;
     c.fixed = clone(arena, f, &with_batch);

@@ -1,0 +1,260 @@
+/* fuzz_onnx.c - changed ONNX models: imported, compiled, and run beside the evaluator where they are small. Any answer
+ * will do but a crash, a sanitizer's report, no end, a gigabyte of memory, or a wrong result.
+ *
+ *     fuzz_onnx [--seconds S] [--seed N] [--count N] [--one SEED] [--keep FOLDER] [--verbose] [MODEL.onnx...]
+ *
+ * The models that are changed are the small ones of tests/frontend/data, and those named. What fails is written to
+ * FOLDER/SEED.onnx. Exit status 1 when something failed.
+ */
+#include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "backend/backend.h"
+#include "frontend/frontend.h"
+#include "mutate.h"
+#include "pack.h"
+#include "passes/passes.h"
+
+enum { SECONDS = 40, MOST_MODELS = 2000 };
+
+typedef struct corpus {
+    struct base {
+        const uint8_t *bytes;
+        size_t size;
+        char name[128];
+    } *base;
+    int32_t count;
+} corpus;
+
+typedef struct settings {
+    double seconds;
+    uint64_t seed;
+    int64_t count;
+    const char *keep;
+    bool verbose;
+} settings;
+
+typedef struct told {
+    bool wrong;
+    int32_t status; /* vj_status of what came first */
+    char text[sizeof((vj_error){0}.text)];
+} told;
+
+static void add_model(corpus *c, const char *name, const uint8_t *bytes, size_t size) {
+    if (c->count == MOST_MODELS) return;
+    struct base *b = &c->base[c->count++];
+    b->bytes = bytes;
+    b->size = size;
+    snprintf(b->name, sizeof b->name, "%s", name);
+}
+
+static corpus *filled; /* vj_packs calls back without an argument */
+
+/* The pack stays open: its bytes are the models. */
+static void add_pack(const char *file) {
+    vj_pack pack = vj_pack_open(file);
+    while (vj_pack_more(&pack)) {
+        char name[128];
+        size_t size;
+        vj_pack_tensor tensors[VJ_PACK_TENSORS];
+        vj_pack_text(&pack, name, sizeof name);
+        const uint8_t *model = vj_pack_bytes(&pack, &size);
+        vj_pack_u32(&pack);
+        for (int i = 0; i < 2; i++)
+            vj_pack_free_tensors(tensors, vj_pack_tensors(&pack, tensors));
+        add_model(filled, name, model, size);
+    }
+}
+
+static void add_file(corpus *c, const char *path) {
+    FILE *f = fopen(path, "rb");
+    if (!f || fseek(f, 0, SEEK_END) != 0) {
+        fprintf(stderr, "fuzz_onnx: %s cannot be read\n", path);
+        exit(2);
+    }
+    const size_t size = (size_t)ftell(f);
+    uint8_t *bytes = malloc(size + 1);
+    rewind(f);
+    if (!bytes || fread(bytes, 1, size, f) != size) exit(2);
+    fclose(f);
+    const char *name = strrchr(path, '/');
+    add_model(c, name ? name + 1 : path, bytes, size);
+}
+
+/* Is it little work for the evaluator? About as many steps as results times the terms of each. */
+static bool is_light(const vj_func *f) {
+    double work = 0;
+    for (vj_value v = 0; v < f->value_count; v++) {
+        const vj_node *node = vj_producer(f, v);
+        int64_t count, terms = 1;
+        if (!vj_type_elements(f, vj_type_at(f, v), &count)) return false;
+        if (!(vj_op_table(node->op)->flags & (VJ_FLAG_ELEMENTWISE | VJ_FLAG_MOVEMENT)) && node->arg_count &&
+            !vj_type_elements(f, vj_type_at(f, node->args[node->arg_count > 1 && node->args[1] >= 0]), &terms))
+            return false;
+        work += (double)count * (double)(node->arg_count ? terms : 1);
+    }
+    return work < 2e6;
+}
+
+/* As compiler/compile.c does it, to the code. */
+static vj_status compile(vj_arena *arena, vj_func *f, vj_error *error) {
+    const vj_pipeline_options options = {.target = vj_target_host(), .pass_limit = -1, .verify = true};
+    const vj_codegen_options generation = {.target = vj_target_host(), .kind = VJ_EMIT_OBJECT, .threads = 1};
+    vj_report report = {.arena = arena};
+    vj_program *p = NULL;
+    vj_bytes code = {0};
+    uint64_t entry;
+    vj_codegen_stats stats;
+    vj_status status = vj_run_passes(arena, f, &options, &report, &p, error);
+    if (status == VJ_OK && p->per_image_bytes < INT64_C(1) << 30)
+        status = vj_generate_code(p, &generation, &code, &entry, &stats, error);
+    vj_bytes_free(&code);
+    return status;
+}
+
+static void try_model(const uint8_t *bytes, size_t size, uint64_t seed, told *out) {
+    vj_arena *arena = vj_arena_new();
+    vj_error error = {0};
+    vj_model_facts facts;
+    jmp_buf oom;
+    if (setjmp(oom)) {
+        *out = (told){.wrong = true, .text = "it takes too much memory"};
+        return;
+    }
+    vj_arena_on_oom(arena, &oom);
+    vj_arena_limit(arena, (size_t)1 << 30);
+    const vj_import_options options = {.fixed_batch = seed % 4 == 0 ? 2 : 0};
+    vj_onnx *onnx = vj_onnx_open_memory(arena, bytes, size, "bad.onnx", &facts, &error);
+    vj_func *f = onnx ? vj_import(arena, onnx, &options, &error) : NULL;
+    out->status = (int32_t)error.status;
+    snprintf(out->text, sizeof out->text, "%s", error.text);
+    if (!f && error.status == VJ_OK) *out = (told){.wrong = true, .text = "no function and no error"};
+    if (f && is_light(f) && f->symbol_count == 0) {
+        outcome o;
+        check_function(f, seed, &o);
+        out->wrong = o.what == WRONG;
+        if (out->wrong) vj_print(f, stdout);
+        fflush(stdout);
+        snprintf(out->text, sizeof out->text, "%s", o.text);
+    } else if (f) {
+        const vj_status status = compile(arena, f, &error);
+        out->status = (int32_t)status;
+        out->wrong = status != VJ_OK && status != VJ_UNSUPPORTED;
+        snprintf(out->text, sizeof out->text, "%s", error.text);
+    }
+    if (out->status == VJ_SYSTEM) out->wrong = true;
+    vj_onnx_close(onnx);
+    vj_arena_free(arena);
+}
+
+static void limit_child(void) {
+#ifndef __SANITIZE_ADDRESS__
+    const struct rlimit memory = {(rlim_t)3 << 30, (rlim_t)3 << 30};
+    setrlimit(RLIMIT_AS, &memory);
+#endif
+    const struct rlimit time = {SECONDS, SECONDS};
+    setrlimit(RLIMIT_CPU, &time);
+    alarm(4 * SECONDS);
+}
+
+static void try_apart(const uint8_t *bytes, size_t size, uint64_t seed, told *out) {
+    int ends[2], status = 0;
+    if (pipe(ends) != 0) abort();
+    fflush(NULL);
+    *out = (told){.wrong = true};
+    const pid_t child = fork();
+    if (child < 0) abort();
+    if (child == 0) {
+        told mine = {0};
+        limit_child();
+        try_model(bytes, size, seed, &mine);
+        if (write(ends[1], &mine, sizeof mine) != (ssize_t)sizeof mine) _exit(1);
+        _exit(0);
+    }
+    close(ends[1]);
+    const bool complete = read(ends[0], out, sizeof *out) == (ssize_t)sizeof *out;
+    close(ends[0]);
+    waitpid(child, &status, 0);
+    if (complete && WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
+    *out = (told){.wrong = true};
+    if (WIFSIGNALED(status))
+        snprintf(out->text, sizeof out->text, "ended by signal %d", WTERMSIG(status));
+    else
+        snprintf(out->text, sizeof out->text, "ended with exit status %d", WEXITSTATUS(status));
+}
+
+static void keep(const settings *s, uint64_t seed, const uint8_t *bytes, size_t size) {
+    char path[1024];
+    if (!s->keep) return;
+    snprintf(path, sizeof path, "%s/%llu.onnx", s->keep, (unsigned long long)seed);
+    FILE *f = fopen(path, "wb");
+    if (f) fwrite(bytes, 1, size, f);
+    if (f) fclose(f);
+}
+
+static bool run_seed(const settings *s, const corpus *c, uint64_t seed, int64_t by_status[8]) {
+    rng r = {seed * 0x2545f4914f6cdd1du};
+    char what[600];
+    size_t size;
+    const struct base *b = &c->base[pick(&r, c->count)];
+    uint8_t *bytes = mutate(&r, b->bytes, b->size, &size, what, sizeof what);
+    if (!bytes) return true;
+    told out;
+    try_apart(bytes, size, seed, &out);
+    by_status[out.status & 7]++;
+    if (out.wrong || s->verbose)
+        printf("seed %llu: %s%s: %s%s\n", (unsigned long long)seed, out.wrong ? "WRONG " : "", b->name, what, out.text);
+    if (out.wrong) keep(s, seed, bytes, size);
+    fflush(stdout);
+    free(bytes);
+    return !out.wrong;
+}
+
+static settings read_arguments(int argc, char **argv, corpus *c) {
+    settings s = {.seconds = 60, .seed = 1, .count = INT64_MAX};
+    for (int i = 1; i < argc; i++) {
+        const char *value = i + 1 < argc ? argv[i + 1] : "";
+        if (strcmp(argv[i], "--verbose") == 0) {
+            s.verbose = true;
+        } else if (strcmp(argv[i], "--seconds") == 0) {
+            s.seconds = atof(value), i++;
+        } else if (strcmp(argv[i], "--seed") == 0) {
+            s.seed = strtoull(value, NULL, 10), i++;
+        } else if (strcmp(argv[i], "--count") == 0) {
+            s.count = strtoll(value, NULL, 10), i++;
+            s.seconds = 1e9;
+        } else if (strcmp(argv[i], "--one") == 0) {
+            s.seed = strtoull(value, NULL, 10), i++;
+            s.count = 1;
+        } else if (strcmp(argv[i], "--keep") == 0) {
+            s.keep = value, i++;
+        } else if (argv[i][0] == '-') {
+            fprintf(stderr, "usage: fuzz_onnx [--seconds S] [--seed N] [--count N] [--one SEED] [--keep FOLDER] "
+                            "[--verbose] [MODEL.onnx...]\n");
+            exit(2);
+        } else {
+            add_file(c, argv[i]);
+        }
+    }
+    return s;
+}
+
+int main(int argc, char **argv) {
+    corpus c = {.base = calloc(MOST_MODELS, sizeof *c.base)};
+    if (!c.base) return 2;
+    filled = &c;
+    vj_packs("ops.bin", add_pack);
+    const settings s = read_arguments(argc, argv, &c);
+    const double end = seconds_now() + s.seconds;
+    int64_t by_status[8] = {0}, failed = 0;
+    for (int64_t i = 0; i < s.count && seconds_now() < end; i++)
+        failed += !run_seed(&s, &c, s.seed + (uint64_t)i, by_status);
+    printf("%lld imported, %lld used wrongly, %lld bad, %lld unsupported, %lld FAILED\n", (long long)by_status[0],
+           (long long)by_status[1], (long long)by_status[2], (long long)by_status[3], (long long)failed);
+    free(c.base);
+    return failed > 0;
+}
