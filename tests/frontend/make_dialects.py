@@ -309,6 +309,37 @@ def attention():
     mha(q, f32(2, 5, 8), f32(2, 5, 8), None, None, None, f32(2, 2, 3, 4), f32(2, 2, 3, 4), outs=3, unidirectional=1, name="MHA past in order")
 
 
+def ladder():
+    """Forms of the oldest opsets."""
+    op7 = lambda *a, **kw: make_data.op(*a, opset=kw.pop("opset", 7), **kw)
+    x, y = f32(1, 8, 4, 4), f32(1, 8, 4, 4)
+    for name in ("Max", "Min", "Sum", "Mean"):
+        op7(name, x, y)
+    op7("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2])
+    op7("AveragePool", x, kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+    op7("DepthToSpace", x, blocksize=2)
+    op7("SpaceToDepth", x, blocksize=2)
+    op7("Upsample", x, scales=[1.0, 1.0, 2.0, 2.0], mode="nearest")
+    op7("Softmax", x, axis=2)
+    op7("LogSoftmax", x)
+    op7("BatchNormalization", x, c(f32(8)), c(f32(8)), c(f32(8)), c(np.abs(f32(8)) + 0.1), epsilon=1e-3)
+    op7("Dropout", x, ratio=0.25)
+    op7("Pad", x, pads=[0, 0, 1, 2, 0, 0, 0, 1], value=1.5)
+    op7("Clip", x, min=-0.5, max=0.75)
+    op7("Slice", x, axes=[1, 3], starts=[2, -4], ends=[100, 6])
+    op7("Squeeze", f32(2, 1, 3), axes=[1])
+    op7("Unsqueeze", f32(2, 3), axes=[0, 3])
+    op7("Split", x, axis=1, split=[3, 5], outs=2)
+    op7("TopK", x, k=2, axis=1, outs=2)
+    op7("ReduceSum", x, axes=[1, 2], keepdims=0)
+    op7("ArgMax", x, axis=1)
+    op7("Gemm", f32(3, 4), c(f32(4, 5)), c(f32(3, 1)))
+    op7("Flatten", x, axis=2)
+    op7("Upsample", x, c(np.array([1, 1, 2, 1.5], np.float32)), mode="linear", opset=9)
+    op7("Resize", x, c(np.array([1, 1, 2, 2], np.float32)), mode="nearest", opset=10)
+    op7("TopK", x, c(i64(3)), axis=1, outs=2, opset=10)
+
+
 def microsoft_broken():
     x = {"x": f32(2, 5, 6)}
     def refused(name, status, words, op_type, operands, consts=None, outs=("y",), **attributes):
@@ -397,7 +428,7 @@ def broken():
 
 def main():
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent / "data")
-    for part in (functions, scripts, conditions, broken, microsoft, attention, microsoft_broken):
+    for part in (functions, scripts, conditions, broken, microsoft, attention, microsoft_broken, ladder):
         part()
     ops = b"".join(text(name) + text(m.SerializeToString()) + struct.pack("<I", batch) + tensors(i) + tensors(o)
                    for name, m, batch, i, o in cases)
