@@ -125,6 +125,7 @@ static const vj_rule rules[] = {
     SPELLINGS(AROUND, ROOT_OF(MOMENTS)),
     SPELLINGS(AROUND, ROOT_OF("relu(" MOMENTS ")")),
     {"div(" CENTRED ", sqrt(" VARIANCE "))", "layernorm(x){axis=last, eps=0}", NULL},
+    {"mul(" CENTRED ", pow(" VARIANCE ", -0.5))", "layernorm(x){axis=last, eps=0}", NULL},
     {"mul(" CENTRED ", pow(add(" VARIANCE ", e:uniform), -0.5))", PLAIN, eps_is_given},
     {"mul(" AROUND ", pow(add(" MOMENTS ", e:uniform), -0.5))", PLAIN, eps_is_given},
     {SPREAD("sqrt(add(" MEAN("mul(d=sub(x, m=" MEAN("x") "), d)") ", e:uniform))"), "add(" TIMES ", b)", eps_is_given},
