@@ -103,7 +103,7 @@ static uint64_t next_random(uint64_t *seed) {
 static void flip(const uint8_t *model, size_t size, int index) {
     uint8_t *copy = malloc(size);
     uint64_t seed = (uint64_t)index + 1;
-    for (int round = 0; round < 400; round++) {
+    for (int round = 0; round < 80; round++) {
         memcpy(copy, model, size);
         for (uint64_t n = 1 + next_random(&seed) % 2; n > 0; n--) {
             uint8_t *at = &copy[next_random(&seed) % size];

@@ -23,7 +23,7 @@ enum { SECONDS = 40, MOST_MODELS = 2000 };
 
 typedef struct corpus {
     struct base {
-        const uint8_t *bytes;
+        uint8_t *bytes;
         size_t size;
         char name[128];
     } *base;
@@ -47,14 +47,15 @@ typedef struct told {
 static void add_model(corpus *c, const char *name, const uint8_t *bytes, size_t size) {
     if (c->count == MOST_MODELS) return;
     struct base *b = &c->base[c->count++];
-    b->bytes = bytes;
+    b->bytes = malloc(size + 1);
+    if (!b->bytes) exit(2);
+    memcpy(b->bytes, bytes, size);
     b->size = size;
     snprintf(b->name, sizeof b->name, "%s", name);
 }
 
 static corpus *filled; /* vj_packs calls back without an argument */
 
-/* The pack stays open: its bytes are the models. */
 static void add_pack(const char *file) {
     vj_pack pack = vj_pack_open(file);
     while (vj_pack_more(&pack)) {
@@ -68,6 +69,7 @@ static void add_pack(const char *file) {
             vj_pack_free_tensors(tensors, vj_pack_tensors(&pack, tensors));
         add_model(filled, name, model, size);
     }
+    vj_pack_close(&pack);
 }
 
 static void add_file(corpus *c, const char *path) {
@@ -83,6 +85,7 @@ static void add_file(corpus *c, const char *path) {
     fclose(f);
     const char *name = strrchr(path, '/');
     add_model(c, name ? name + 1 : path, bytes, size);
+    free(bytes);
 }
 
 /* Is it little work for the evaluator? About as many steps as results times the terms of each. */
@@ -255,6 +258,8 @@ int main(int argc, char **argv) {
         failed += !run_seed(&s, &c, s.seed + (uint64_t)i, by_status);
     printf("%lld imported, %lld used wrongly, %lld bad, %lld unsupported, %lld FAILED\n", (long long)by_status[0],
            (long long)by_status[1], (long long)by_status[2], (long long)by_status[3], (long long)failed);
+    for (int32_t i = 0; i < c.count; i++)
+        free(c.base[i].bytes);
     free(c.base);
     return failed > 0;
 }
