@@ -129,11 +129,20 @@ def head(a):
 
 
 def cpu():
+    """-> "AMD EPYC, family 25, model 1, AVX2": the name alone tells no two generations of a virtual machine's CPU apart."""
+    facts = {}
     try:
         with open("/proc/cpuinfo") as info:
-            return [line.split(":", 1)[1].strip() for line in info if line.startswith("model name")][0]
-    except (OSError, IndexError):
+            for line in info:
+                key, _, value = line.partition(":")
+                facts.setdefault(key.strip(), value.strip())
+    except OSError:
+        pass
+    if "model name" not in facts:
         return platform.machine()
+    flags = facts.get("flags", "").split()
+    widest = "AVX-512" if "avx512f" in flags else "AVX2" if "avx2" in flags else "neither AVX2 nor AVX-512"
+    return f"{facts['model name']}, family {facts.get('cpu family')}, model {facts.get('model')}, {widest}"
 
 
 def preamble(a):
