@@ -90,13 +90,23 @@ static double absolute_error(const vj_node *node, const vj_tensor *t) {
     return node->op == VJ_OP_sin || node->op == VJ_OP_cos ? 6e-7 : smallest(t->type.dtype);
 }
 
-/* Where a sum of products may overflow on the way, whatever it comes to; and angles too large for their turns to be
- * known. */
+/* Beyond that a sum of products may overflow on the way, whatever it comes to, and an angle's turns are not known (vmath_wide.c,
+ * vmath_trig.c, vmath_double.c). */
+static double largest_operand(const vj_node *node, vj_dtype dtype, bool sums) {
+    if (node->op == VJ_OP_tan) return 0x1p20;
+    if (node->op == VJ_OP_sin || node->op == VJ_OP_cos) return dtype == VJ_F64 ? 0x1p20 : 0x1p30;
+    return sums && dtype != VJ_F64 ? 1e15 : INFINITY;
+}
+
+/* Infinite weights of a convolution may meet the zeros of its padding, or not. */
 static bool is_lost(const vj_node *node, vj_tensor *const *args, bool sums) {
-    const double most = sums ? 1e15 : node->op == VJ_OP_sin || node->op == VJ_OP_cos ? 0x1p30 : INFINITY;
     for (int32_t a = 0; a < node->arg_count; a++)
-        for (int64_t i = 0; args[a] && args[a]->f && i < args[a]->count; i++)
-            if (args[a]->type.dtype != VJ_F64 && fabs(args[a]->f[i]) > most && isfinite(args[a]->f[i])) return true;
+        for (int64_t i = 0; args[a] && args[a]->f && i < args[a]->count; i++) {
+            const double x = args[a]->f[i];
+            if (isfinite(x) ? fabs(x) > largest_operand(node, args[a]->type.dtype, sums)
+                            : node->op == VJ_OP_conv && a == 1)
+                return true;
+        }
     return false;
 }
 
@@ -114,20 +124,20 @@ static void disturb(const vj_func *f, const vj_node *node, vj_tensor *t, int32_t
             continue;
         }
         if (!exact && isfinite(*x)) *x += (fabs(*x) * part + least) * sign_of(r);
-        if (*x == 0) *x = copysign(*x, sign_of(r)); /* which zero it is, no op promises */
+        if (*x == 0 || isnan(*x)) *x = copysign(*x, sign_of(r)); /* which zero or NaN it is, no op promises */
         if (fabs(*x) > largest * (1 - part)) *x = copysign((double)INFINITY, *x);
     }
 }
 
-/* The operand as the sums of a product may see it. */
-static vj_tensor *disturbed_operand(vj_arena *arena, vj_tensor *x, double terms, rng *r) {
+/* The operand as the sums of a product may see it: each element with the roundings of itself and of `beside`. */
+static vj_tensor *disturbed_operand(vj_arena *arena, vj_tensor *x, double terms, double beside, rng *r) {
     if (!x || !x->f) return x;
     vj_tensor *t = VJ_NEW(arena, vj_tensor);
     *t = *x;
     t->f = VJ_NEW_ARRAY(arena, double, x->count + 1);
     const double part = unit(x->type.dtype) * (2 + sqrt(terms));
     for (int64_t i = 0; i < x->count; i++)
-        t->f[i] = x->f[i] + x->f[i] * part * sign_of(r);
+        t->f[i] = x->f[i] + (fabs(x->f[i]) + beside) * part * sign_of(r);
     return t;
 }
 
@@ -152,8 +162,9 @@ static bool eval_node(sampling *s, const vj_node *node, int32_t sample) {
         for (int32_t i = 0; i < shape.type.rank; i++)
             shape.count *= shape.type.dims[i].c;
         const double terms = terms_of(node, args, &shape);
+        /* a place in pixels is (grid + 1) * size / 2: the grid's rounding is that of the sum */
         for (int32_t a = 0; a < node->arg_count; a++)
-            args[a] = disturbed_operand(s->arena, args[a], terms, &s->random);
+            args[a] = disturbed_operand(s->arena, args[a], terms, node->op == VJ_OP_gridsample && a == 1, &s->random);
     }
     if (!vj_eval_node(s->arena, s->f, node, args, results, s->error)) return false;
     const bool lost = sample == 0 && is_lost(node, args, sums);
