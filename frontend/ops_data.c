@@ -78,18 +78,21 @@ bool vj_build_non_zero(vj_importer *im) {
     return vj_bind(im, 0, places_of(im, vj_emit_cast(im, x, VJ_BOOL)));
 }
 
+/* The axis that the node names; without one x is flattened, and its one axis is meant. -1: an error. */
+static int32_t axis_or_flat(vj_importer *im, vj_value *x) {
+    const vj_type *type = type_of(im, *x);
+    vj_dim all;
+    if (vj_find_attribute(im, "axis")) return vj_axis_of(im, vj_int_attribute(im, "axis", 0), type->rank);
+    if (!vj_dim_product(im, type->dims, type->rank, &all)) return -1;
+    *x = vj_emit_reshape(im, *x, &all, 1);
+    return 0;
+}
+
 /* The elements of an axis, or of all of x in a row, where the condition holds; what the condition lacks is left out. */
 bool vj_build_compress(vj_importer *im) {
     vj_value x = vj_operand(im, 0), condition = vj_operand(im, 1);
-    int32_t axis = 0;
     if (!vj_going(im)) return false;
-    if (vj_find_attribute(im, "axis")) {
-        axis = vj_axis_of(im, vj_int_attribute(im, "axis", 0), type_of(im, x)->rank);
-    } else {
-        vj_dim all;
-        if (!vj_dim_product(im, type_of(im, x)->dims, type_of(im, x)->rank, &all)) return false;
-        x = vj_emit_reshape(im, x, &all, 1);
-    }
+    const int32_t axis = axis_or_flat(im, &x);
     if (!vj_going(im) || axis < 0) return false;
     const vj_type *type = type_of(im, condition);
     const vj_dim length = type_of(im, x)->dims[axis];
@@ -123,16 +126,9 @@ static vj_value rows_of(vj_importer *im, vj_value x, int32_t axis) {
 bool vj_build_unique(vj_importer *im) {
     vj_value x = vj_operand(im, 0);
     const int64_t sorted = vj_int_attribute(im, "sorted", 1);
-    int32_t axis = 0;
     if (!vj_going(im)) return false;
     if (sorted != 0 && sorted != 1) return vj_stop(im, VJ_BAD_INPUT, "sorted is neither 0 nor 1");
-    if (vj_find_attribute(im, "axis")) {
-        axis = vj_axis_of(im, vj_int_attribute(im, "axis", 0), type_of(im, x)->rank);
-    } else {
-        vj_dim all;
-        if (!vj_dim_product(im, type_of(im, x)->dims, type_of(im, x)->rank, &all)) return false;
-        x = vj_emit_reshape(im, x, &all, 1);
-    }
+    const int32_t axis = axis_or_flat(im, &x);
     if (axis < 0 || !vj_going(im)) return false;
     vj_value rows = rows_of(im, x, axis);
     int64_t most;

@@ -186,6 +186,18 @@ static bool weight_by_group(const product *p, bool filters_last, vj_view *view) 
     return vj_ordered_view_of(l, p->node->args[1], rank, dims, perm, view);
 }
 
+/* The filters stay the same over images and places. */
+static vj_digits digits_of_filters(const product *p, const vj_view *weight) {
+    vj_digits y = {0};
+    vj_digits_push(&y, p->out[0], 0);
+    vj_push_dim(&y, weight, 0);
+    vj_push_dim(&y, weight, 1);
+    for (int32_t i = 0; i < p->w->spatial; i++)
+        vj_digits_push(&y, p->out[2 + i], 0);
+    push_depth(&y, p, weight, 2);
+    return y;
+}
+
 /* Rows are places, columns the filters of a group. */
 static bool by_filters(product *p) {
     vj_build *b = p->b;
@@ -197,13 +209,7 @@ static bool by_filters(product *p) {
     }
     add_depth(p);
     if (!vj_points_ready(b)) return false;
-    vj_digits x = digits_of_x(p), y = {0};
-    vj_digits_push(&y, p->out[0], 0);
-    vj_push_dim(&y, &weight, 0);
-    vj_push_dim(&y, &weight, 1);
-    for (int32_t i = 0; i < p->w->spatial; i++)
-        vj_digits_push(&y, p->out[2 + i], 0);
-    push_depth(&y, p, &weight, 2);
+    const vj_digits x = digits_of_x(p), y = digits_of_filters(p, &weight);
     b->k->a = vj_build_access(b, p->w->x.buffer, p->w->x.offset, &x);
     b->k->b = vj_build_access(b, weight.buffer, weight.offset, &y);
     if (b->k->a < 0 || b->k->b < 0) return vj_lower_fail(b->l, p->node, "its operands cannot be addressed");
@@ -225,13 +231,7 @@ static bool by_places(product *p) {
     }
     add_depth(p);
     if (!vj_points_ready(b)) return false;
-    vj_digits x = digits_of_x(p), y = {0};
-    vj_digits_push(&y, p->out[0], 0);
-    vj_push_dim(&y, &weight, 0);
-    vj_push_dim(&y, &weight, 1);
-    for (int32_t i = 0; i < p->w->spatial; i++)
-        vj_digits_push(&y, p->out[2 + i], 0);
-    push_depth(&y, p, &weight, 2);
+    const vj_digits x = digits_of_x(p), y = digits_of_filters(p, &weight);
     b->k->a = vj_build_access(b, weight.buffer, weight.offset, &y);
     b->k->b = vj_build_access(b, p->w->x.buffer, p->w->x.offset, &x);
     if (b->k->a < 0 || b->k->b < 0) return vj_lower_fail(b->l, p->node, "its operands cannot be addressed");
