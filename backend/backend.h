@@ -10,6 +10,7 @@
  * image_code.c  an image's code, generated on all cores
  * link.c      resolves objects' PC-relative relocations into an image's code
  * orc.c       the same object through LLVM's ORC: the differential check
+ * peak.c      a program whose speed is the peak of a target's multiply-adds
  */
 #ifndef VITJIT_BACKEND_BACKEND_H
 #define VITJIT_BACKEND_BACKEND_H
@@ -39,6 +40,7 @@ typedef struct vj_codegen_options {
     const vj_object_abi *abi; /* NULL: an image's code: one global symbol, vj_phase */
     int32_t threads;          /* of vj_generate_code; 0: all */
     bool sanitize_address, sanitize_thread;
+    bool marks; /* of code without an abi: it calls vj_marked_args.mark (vitjit_image.h) around each kernel */
 } vj_codegen_options;
 
 typedef struct vj_codegen_stats {
@@ -65,6 +67,14 @@ vj_status vj_link_objects(const vj_bytes *objects, int32_t count, const char *sy
 typedef struct vj_orc vj_orc;
 vj_orc *vj_orc_load(const vj_bytes *object, const char *symbol, void **function, vj_error *error);
 void vj_orc_free(vj_orc *orc);
+
+/* number[i]: of kernel i's code, counted from 0 in order of appearance. How many there are. */
+int32_t vj_distinct_kernels(const vj_program *p, int32_t *number);
+#define VJ_KERNEL_SYMBOL 192
+void vj_kernel_symbol(const vj_kernel *k, int32_t number, char *name, size_t size);
+
+/* peak.c: multiply-adds of registers alone, planned, as one kernel on scratch; *flops of a run. */
+vj_program *vj_peak_program(vj_arena *arena, const vj_target *target, double *flops);
 
 const char *vj_llvm_version(void); /* "19.1.7" */
 

@@ -6,6 +6,8 @@
  */
 #include "driver.h"
 
+#include "vitjit_image.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +18,7 @@ typedef struct driver {
     vj_gen g;
     LLVMValueRef const *kernels;
     int64_t scratch_fixed;
+    bool marks;
     LLVMTypeRef share_type;
 } driver;
 
@@ -80,6 +83,16 @@ static LLVMValueRef choose(const vj_gen *g, LLVMIntPredicate how, LLVMValueRef a
     return LLVMBuildSelect(g->b, LLVMBuildICmp(g->b, how, a, b, ""), a, b, "");
 }
 
+/* Tells the caller's mark that a share of a kernel begins (begun 0, units 0) or has ended; what it returns. */
+static LLVMValueRef mark(const driver *d, int32_t kernel, LLVMValueRef begun, LLVMValueRef units) {
+    const vj_gen *g = &d->g;
+    LLVMValueRef args = LLVMGetParam(g->function, 0), self = member(g, args, offsetof(vj_marked_args, self), g->ptr);
+    LLVMTypeRef parameters[] = {g->ptr, g->i32, g->i64, g->i64};
+    LLVMValueRef argument[] = {self, LLVMConstInt(g->i32, (unsigned)kernel, false), begun, units};
+    return LLVMBuildCall2(g->b, LLVMFunctionType(g->i64, parameters, 4, false),
+                          member(g, args, offsetof(vj_marked_args, mark), g->ptr), argument, 4, "");
+}
+
 /* The part's share of one kernel's units over all images: unit u of image r is number r * units + u. */
 static void emit_kernel(driver *d, int32_t number) {
     vj_gen *g = &d->g;
@@ -89,6 +102,7 @@ static void emit_kernel(driver *d, int32_t number) {
     LLVMValueRef all = mul(g, images, units), one = vj_i64(g, 1);
     LLVMValueRef from = divide(g, mul(g, all, part), parts), to = divide(g, mul(g, all, add(g, part, one)), parts);
     LLVMValueRef last = divide(g, add(g, to, vj_i64(g, vj_max64(1, k->units) - 1)), units);
+    LLVMValueRef begun = d->marks ? mark(d, number, vj_i64(g, 0), vj_i64(g, 0)) : NULL;
     vj_loop loop;
     vj_loop_begin(g, &loop, divide(g, from, units), last, 1, false, NULL, 0);
     LLVMValueRef before = mul(g, loop.index, units);
@@ -102,6 +116,7 @@ static void emit_kernel(driver *d, int32_t number) {
     LLVMBuildCall2(g->b, LLVMGlobalGetValueType(d->kernels[number]), d->kernels[number], argument,
                    (unsigned)k->access_count + 2, "");
     vj_loop_end(g, &loop, NULL);
+    if (d->marks) mark(d, number, begun, sub(g, to, from));
 }
 
 static void begin_function(driver *d, const char *name, LLVMTypeRef type) {
@@ -171,7 +186,8 @@ static void emit_dispatch(driver *d, const char *name, LLVMValueRef const *share
 }
 
 LLVMValueRef vj_gen_phase(LLVMModuleRef module, const vj_target *target, const vj_program *p,
-                          LLVMValueRef const *kernels, int64_t scratch_fixed, const char *name, vj_error *error) {
+                          LLVMValueRef const *kernels, int64_t scratch_fixed, bool marks, const char *name,
+                          vj_error *error) {
     LLVMContextRef context = LLVMGetModuleContext(module);
     driver state = {.g = {.context = context,
                           .module = module,
@@ -186,7 +202,8 @@ LLVMValueRef vj_gen_phase(LLVMModuleRef module, const vj_target *target, const v
                           .f64 = LLVMDoubleTypeInContext(context),
                           .ptr = LLVMPointerTypeInContext(context, 0)},
                     .kernels = kernels,
-                    .scratch_fixed = scratch_fixed};
+                    .scratch_fixed = scratch_fixed,
+                    .marks = marks};
     driver *d = &state;
     d->g.b = LLVMCreateBuilderInContext(context);
     LLVMTypeRef parameters[SHARE_PARAMETERS] = {d->g.ptr};

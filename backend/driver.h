@@ -4,9 +4,11 @@
 
 #include "gen.h"
 
-/* driver.c: void name(const vj_args *, i32 phase, i32 part, i32 parts); kernels[i] is the function of p->kernels[i]. */
+/* driver.c: void name(const vj_args *, i32 phase, i32 part, i32 parts); kernels[i] is the function of p->kernels[i]. With
+ * marks it calls vj_marked_args.mark around each kernel. */
 LLVMValueRef vj_gen_phase(LLVMModuleRef module, const vj_target *target, const vj_program *p,
-                          LLVMValueRef const *kernels, int64_t scratch_fixed, const char *name, vj_error *error);
+                          LLVMValueRef const *kernels, int64_t scratch_fixed, bool marks, const char *name,
+                          vj_error *error);
 /* driver_abi.c: descriptor, init, run and run_on, linked into the module, which has the phase function. */
 void vj_gen_abi(LLVMModuleRef module, const vj_target *target, const vj_object_abi *abi, vj_error *error);
 

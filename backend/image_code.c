@@ -41,7 +41,7 @@ static void generate_driver(LLVMModuleRef module, const pieces *all, vj_error *e
         functions[i] = LLVMGetNamedFunction(module, name);
         if (!functions[i]) functions[i] = vj_declare_kernel(module, p->kernels[i], name);
     }
-    vj_gen_phase(module, all->options->target, p, functions, 0, "vj_phase", error);
+    vj_gen_phase(module, all->options->target, p, functions, 0, all->options->marks, "vj_phase", error);
     free(functions);
 }
 

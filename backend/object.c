@@ -161,7 +161,8 @@ static void generate(LLVMModuleRef module, LLVMTargetMachineRef machine, const v
     if (error->status != VJ_OK) return;
     const vj_object_abi *abi = options->abi;
     const char *name = abi ? vj_sprintf(p->arena, "%s_phase", abi->prefix) : "vj_phase";
-    vj_gen_phase(module, options->target, p, kernels, abi ? abi->model->scratch_fixed : 0, name, error);
+    const int64_t fixed = abi ? abi->model->scratch_fixed : 0;
+    vj_gen_phase(module, options->target, p, kernels, fixed, options->marks && !abi, name, error);
     if (abi) vj_gen_abi(module, options->target, abi, error);
     vj_module_write(module, machine, options, out, error);
 }

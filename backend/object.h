@@ -11,11 +11,6 @@
 
 #include "driver.h"
 
-/* number[i]: of kernel i's code, counted from 0 in order of appearance. How many there are. */
-int32_t vj_distinct_kernels(const vj_program *p, int32_t *number);
-#define VJ_KERNEL_SYMBOL 192
-void vj_kernel_symbol(const vj_kernel *k, int32_t number, char *name, size_t size);
-
 /* The machine is the architecture's baseline: each kernel names its own CPU and features. NULL: an error is set. */
 LLVMTargetMachineRef vj_machine_new(const vj_target *target, vj_error *error);
 /* A module in a context of its own. */

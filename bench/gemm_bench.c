@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "backend/backend.h"
 #include "harness.h"
 
 typedef struct shape {
@@ -124,30 +125,13 @@ static double measure(const vj_target *target, const shape *s, double seconds, i
     return flops / median * 1e-9;
 }
 
-/* The peak: a gemm whose operands do not move with k (strides of 0), so that its loop is multiply-adds alone. */
+/* The peak: GFLOP/s of multiply-adds alone. */
 static double peak(const vj_target *target, double seconds) {
     vj_arena *arena = vj_arena_new();
-    vj_program *p = vj_program_new(arena, NULL);
-    vj_kernel *k = vj_add_kernel(p, VJ_KERNEL_GEMM, "peak");
-    const int32_t height = target->registers > 16 ? 4 : 3, width = height, lanes = target->vector_bytes / 4;
-    const int64_t extent[] = {height, (int64_t)width * lanes, 4096};
-    k->rank = 3;
-    memcpy(k->extent, extent, sizeof extent);
-    k->row_axes = k->col_axes = k->depth_axes = 1;
-    const int32_t a = vj_add_buffer(p, VJ_BUFFER_ARENA, VJ_F32, extent[0], "a");
-    const int32_t b = vj_add_buffer(p, VJ_BUFFER_ARENA, VJ_F32, extent[1], "b");
-    const int32_t c = vj_add_buffer(p, VJ_BUFFER_ARENA, VJ_F32, extent[0] * extent[1], "c");
-    k->a = vj_add_access(k, &(vj_access){.buffer = a, .stride = {1, 0, 0}});
-    k->b = vj_add_access(k, &(vj_access){.buffer = b, .stride = {0, 1, 0}});
-    const int32_t to = vj_add_access(k, &(vj_access){.buffer = c, .stride = {extent[1], 1, 0}});
-    k->out[k->out_count++] = (vj_out){to, vj_x(arena, k, VJ_X_ACC, VJ_F32, 0, 0, 0), -1};
-    vj_schedule schedule = {
-        .gemm = {.lanes = lanes, .width = width, .k_unroll = 8, .unit_col_tiles = 1, .unit_row_blocks = 1}};
-    vj_tile_mix(height, height, &schedule.gemm);
-    k->schedule = &schedule;
-    code *peak_code = code_make(target, p, k);
+    double flops, best = 1e30;
+    const vj_program *p = vj_peak_program(arena, target, &flops);
+    code *peak_code = code_make(target, p, p->kernels[0]);
     static float values[3][4096] __attribute__((aligned(64)));
-    double best = 1e30;
     for (const double start = now(); now() - start < seconds;) {
         const double begin = now();
         for (int32_t i = 0; i < 16; i++)
@@ -157,7 +141,7 @@ static double peak(const vj_target *target, double seconds) {
     }
     code_free(peak_code);
     vj_arena_free(arena);
-    return 2.0 * (double)(extent[0] * extent[1] * extent[2]) / best * 1e-9;
+    return flops / best * 1e-9;
 }
 
 /* Attention of one image, for its share of a block: GFLOP/s of the two products, softmax's time included. */

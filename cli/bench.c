@@ -33,7 +33,20 @@ static vj_timing summarise(double *ms, int64_t runs) {
     return (vj_timing){ms[0], runs % 2 ? ms[runs / 2] : (ms[runs / 2 - 1] + ms[runs / 2]) / 2, ms[p99], runs};
 }
 
-static vj_status bench(const vj_command *command, vj_job *job) {
+/* The table of kernels, after the figures: a profile runs other code, and its cost is in none of them. */
+static vj_status finish(const vj_command *command, const vj_job *job, const vj_array *inputs, int32_t count,
+                        const vj_timing *t) {
+    vj_profile profile = {.rss_before_bytes = vj_peak_rss_bytes()};
+    if (command->quiet && !command->profile) return vj_print_stats(command, job->model, t, NULL);
+    vj_status status = vj_profile_make(command, inputs, count, &profile);
+    if (status == VJ_OK && !command->quiet) vj_profile_print(&profile);
+    if (status == VJ_OK && command->profile) status = vj_trace_write(command->profile, command->model, &profile);
+    if (status == VJ_OK) status = vj_print_stats(command, job->model, t, &profile);
+    vj_profile_free(&profile);
+    return status;
+}
+
+static vj_status bench(const vj_command *command, vj_job *job, const vj_array *inputs, int32_t count) {
     double *ms = malloc((size_t)MOST_RUNS * sizeof *ms); /* touched only as far as it is used */
     int64_t runs = 0;
     if (!ms) return vj_say(VJ_SYSTEM, NULL, "no memory");
@@ -46,7 +59,7 @@ static vj_status bench(const vj_command *command, vj_job *job) {
         printf("min %.3f ms, median %.3f ms, p99 %.3f ms of %lld runs; at the median %.1f GFLOP/s, %.1f images/s\n",
                t.min_ms, t.median_ms, t.p99_ms, (long long)t.runs, flops / t.median_ms * 1e-6,
                (double)job->images * 1e3 / t.median_ms);
-        status = vj_print_stats(command, job->model, &t);
+        status = finish(command, job, inputs, count, &t);
     }
     free(ms);
     return status;
@@ -57,7 +70,7 @@ vj_status vj_run_bench(const vj_command *command) {
     vj_array *inputs = NULL;
     int32_t count = 0;
     vj_status status = vj_job_prepare(command, &job, &inputs, &count);
-    if (status == VJ_OK) status = bench(command, &job);
+    if (status == VJ_OK) status = bench(command, &job, inputs, count);
     vj_arrays_free(inputs, count);
     vj_job_close(&job);
     return status;

@@ -13,6 +13,7 @@
  * run.c           tensors in, tensors out; the introduction
  * classify.c      pictures in, labels out; pictures.c finds the files, labels.c prints, maps.c draws
  * compare.c       --expect, and what --test finds
+ * profile.c       runs with marks: when each thread worked on which kernel; trace.c writes it for Perfetto
  * test.c, bench.c, stats.c, tools.c (--inspect, --report, --check, passes, --emit-*, targets, cache)
  */
 #ifndef VITJIT_CLI_CLI_H
@@ -67,8 +68,10 @@ typedef struct vj_command {
     const char *cache, *print_after, *stop_after;
     const char *format, *labels, *mean, *std, *resize, *crop_pct, *interpolation;
     int64_t batch, threads, topk, pass_limit;
+    const char *profile;
     double seconds, rtol, atol;
     bool no_cache, stats, quiet;
+    bool marks; /* of a profile's own copy of the command: code that says when its kernels begin and end */
 } vj_command;
 
 /* Parses and judges. On failure the message has been printed. */
@@ -243,8 +246,53 @@ typedef struct vj_timing {
 } vj_timing;
 vj_status vj_run_bench(const vj_command *command);
 
-/* stats.c: the last line of stdout, when --stats was given; timing may be NULL */
-vj_status vj_print_stats(const vj_command *command, const vj_model *model, const vj_timing *timing);
+/* profile.c */
+
+/* A kernel of a profiled program; texts are the table's. */
+typedef struct vj_profiled {
+    const struct cJSON *facts; /* docs/cli.md has the keys */
+    const char *name, *domain;
+    double flops, bytes; /* of one image */
+    int64_t units;       /* of one image */
+    double busy_ms;      /* of a run, all threads' time added up */
+} vj_profiled;
+
+/* A thread's work on a kernel, in one run. */
+typedef struct vj_work {
+    int64_t begin_ns, end_ns, busy_ns; /* busy: without what lies between its parts */
+    int64_t units;
+    int32_t kernel, thread, parts;
+} vj_work;
+
+typedef struct vj_profile {
+    struct cJSON *table;
+    vj_profiled *kernels;
+    int32_t kernel_count;
+    vj_work *work; /* in the order of their begins */
+    int64_t work_count;
+    int64_t lost;     /* shares of kernels for which there was no room */
+    int64_t *run_end; /* ns; of each run */
+    int32_t runs, threads, threads_seen;
+    int64_t images;     /* of a run */
+    double wall_ms;     /* of a run, on average */
+    double peak_gflops; /* of all threads at once */
+    double rss_before_bytes;
+} vj_profile;
+/* Compiles the command's model once more, with marks, and runs it on the inputs, one array an input. */
+vj_status vj_profile_make(const vj_command *command, const vj_array *inputs, int32_t count, vj_profile *profile);
+void vj_profile_free(vj_profile *profile);
+void vj_profile_print(const vj_profile *profile);
+/* What --profile asks for, if it was given. */
+vj_status vj_profile_if_asked(const vj_command *command, const vj_array *inputs, int32_t count);
+
+/* trace.c: the profile as Chrome's trace events. */
+vj_status vj_trace_folder(const char *path); /* Can it be written? Asked before long work. */
+vj_status vj_trace_write(const char *path, const char *model, const vj_profile *profile);
+
+/* stats.c: the last line of stdout, when --stats was given; timing and profile may be NULL */
+double vj_peak_rss_bytes(void); /* of this process, so far */
+vj_status vj_print_stats(const vj_command *command, const vj_model *model, const vj_timing *timing,
+                         const vj_profile *profile);
 
 /* tools.c */
 vj_status vj_run_inspect(const vj_command *command);

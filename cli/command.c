@@ -86,6 +86,7 @@ vj_status vj_command_read(int argc, char **argv, vj_command *c) {
     const char *misplaced = vj_options_misplaced(c);
     if (misplaced) return vj_say(VJ_USAGE, NULL, "%s means nothing with %s", misplaced, mode_name(c->mode));
     if (c->no_cache && c->cache) return vj_say(VJ_USAGE, NULL, "--cache and --no-cache: one of them");
+    if (c->profile && vj_trace_folder(c->profile)) return VJ_BAD_INPUT;
     if (c->output && !*c->output) return vj_say(VJ_USAGE, NULL, "--output wants a folder's name");
     return VJ_OK;
 }

@@ -42,7 +42,7 @@ static const option table[] = {
     {.about = "What to do (without any: classify the pictures, run the tensors, or introduce the model)"},
     {"--inspect", 0, MODE, VJ_MODE_INSPECT, 0, NULL, ANY, "introduce the model without compiling; unsupported models too"},
     {"--test", 0, MODE, VJ_MODE_TEST, 0, NULL, ANY, "the words behind MODEL are ONNX test-data sets: run and compare"},
-    {"--bench", 0, BENCH, VJ_MODE_BENCH, FIELD(seconds), "[SECONDS]", ANY, "measure for that long (3): min, median, p99, GFLOP/s, images/s"},
+    {"--bench", 0, BENCH, VJ_MODE_BENCH, FIELD(seconds), "[SECONDS]", ANY, "measure for that long (3): min, median, p99, GFLOP/s, images/s; then every kernel"},
     {"--report", 0, MODE, VJ_MODE_REPORT, 0, NULL, ANY, "what was fused, and what was not and why"},
     {"--check", 0, MODE, VJ_MODE_CHECK, 0, NULL, ANY, "run every kernel beside the evaluator; name the first that differs"},
     {"--emit-obj", 0, EMIT, VJ_EMIT_OBJ, 0, NULL, ANY, "write STEM.o, STEM.h and, for large models, STEM.weights"},
@@ -60,6 +60,7 @@ static const option table[] = {
     {"--batch", 0, COUNT, 1, FIELD(batch), "N", MODELS, "images a run (1)"},
     {"--threads", 'j', COUNT, 1, FIELD(threads), "N", MODELS, "threads (as many CPUs as the process may use)"},
     {"--stats", 0, FLAG, 0, FIELD(stats), NULL, RUNS | VJ_MODE_REPORT, "one JSON object as the last line of stdout"},
+    {"--profile", 0, TEXT, 0, FIELD(profile), "FILE.json", VJ_MODE_INTRODUCE | VJ_MODE_TENSORS | VJ_MODE_BENCH, "a trace of some more runs for Perfetto: a span a kernel and thread"},
     {"--quiet", 0, FLAG, 0, FIELD(quiet), NULL, ANY, "results and errors only"},
 
     {.about = "Pictures"},

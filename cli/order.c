@@ -202,7 +202,8 @@ vj_status vj_order_fill(const vj_command *command, vj_order *order) {
                                           .stop_after = command->stop_after,
                                           .disabled_passes = command->disabled_passes.at,
                                           .disabled_pass_count = command->disabled_passes.count,
-                                          .pass_limit = (int32_t)command->pass_limit};
+                                          .pass_limit = (int32_t)command->pass_limit,
+                                          .marks = command->marks};
     return VJ_OK;
 }
 

@@ -71,7 +71,7 @@ static vj_status deliver(const vj_command *command, vj_job *job) {
     }
     vj_status compared = status == VJ_OK ? vj_expect_all(command, job) : VJ_OK;
     if (status == VJ_OK && (compared == VJ_OK || compared == VJ_DIFFERS))
-        status = vj_print_stats(command, job->model, NULL);
+        status = vj_print_stats(command, job->model, NULL, NULL);
     return status ? status : compared;
 }
 
@@ -84,6 +84,7 @@ vj_status vj_run_tensors(const vj_command *command) {
     status = vj_job_prepare(command, &job, &inputs, &count);
     if (status == VJ_OK && command->output) status = vj_outputs_names(command->model, job.model);
     if (status == VJ_OK) status = deliver(command, &job);
+    if (status == VJ_OK) status = vj_profile_if_asked(command, inputs, count);
     vj_arrays_free(inputs, count);
     vj_job_close(&job);
     return status;
@@ -121,8 +122,9 @@ vj_status vj_run_introduction(const vj_command *command) {
     }
     if (status == VJ_OK) {
         vj_print_outputs(job.outputs, vj_output_count(job.model));
-        status = vj_print_stats(command, job.model, NULL);
+        status = vj_print_stats(command, job.model, NULL, NULL);
     }
+    if (status == VJ_OK) status = vj_profile_if_asked(command, inputs, count);
     vj_arrays_free(inputs, count);
     vj_job_close(&job);
     return status;

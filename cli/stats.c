@@ -23,17 +23,35 @@ static void add_timing(cJSON *json, const vj_timing *t) {
     cJSON_AddNumberToObject(json, "runs", (double)t->runs);
 }
 
-vj_status vj_print_stats(const vj_command *command, const vj_model *model, const vj_timing *timing) {
+static void add_profile(cJSON *json, const vj_profile *profile) {
+    cJSON_AddNumberToObject(json, "peak_gflops", profile->peak_gflops);
+    cJSON_AddNumberToObject(json, "profiled_ms", profile->wall_ms);
+    cJSON_AddNumberToObject(json, "threads", profile->threads);
+    cJSON *kernels = cJSON_AddArrayToObject(json, "kernel_times");
+    for (int32_t i = 0; kernels && i < profile->kernel_count; i++) {
+        cJSON *kernel = cJSON_Duplicate(profile->kernels[i].facts, true);
+        cJSON_AddNumberToObject(kernel, "busy_ms", profile->kernels[i].busy_ms);
+        cJSON_AddItemToArray(kernels, kernel);
+    }
+}
+
+double vj_peak_rss_bytes(void) {
+    struct rusage usage = {0};
+    getrusage(RUSAGE_SELF, &usage);
+    return (double)usage.ru_maxrss * 1024;
+}
+
+vj_status vj_print_stats(const vj_command *command, const vj_model *model, const vj_timing *timing,
+                         const vj_profile *profile) {
     if (!command->stats) return VJ_OK;
     vj_model_stats s = {.size = sizeof s};
     const vj_status status = vj_model_get_stats(model, &s);
     if (status) return vj_say(status, command->model, "%s", vj_error_message());
-    struct rusage usage = {0};
-    getrusage(RUSAGE_SELF, &usage);
     cJSON *json = cJSON_CreateObject();
     add_model(json, &s);
-    cJSON_AddNumberToObject(json, "peak_rss_bytes", (double)usage.ru_maxrss * 1024);
+    cJSON_AddNumberToObject(json, "peak_rss_bytes", profile ? profile->rss_before_bytes : vj_peak_rss_bytes());
     if (timing) add_timing(json, timing);
+    if (profile) add_profile(json, profile);
     char *text = cJSON_PrintUnformatted(json);
     if (text) puts(text);
     cJSON_free(text);

@@ -67,6 +67,7 @@ static vj_compiler_api the_api = {.version = VJ_COMPILER_API,
                                   .report = vj_report_text,
                                   .check = vj_check,
                                   .read_tensor = vj_read_tensor,
+                                  .peak = vj_peak,
                                   .target = target_row};
 
 static void complete(void) {

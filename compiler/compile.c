@@ -169,7 +169,8 @@ typedef struct generation {
 
 static void *generate(void *self) {
     generation *g = self;
-    const vj_codegen_options options = {.target = g->u->target, .kind = VJ_EMIT_OBJECT};
+    const vj_codegen_options options = {
+        .target = g->u->target, .kind = VJ_EMIT_OBJECT, .marks = g->u->request->marks != 0};
     const vj_program *p = g->u->program;
     jmp_buf oom;
     if (setjmp(oom)) {

@@ -251,6 +251,7 @@ vj_status vj_graph_key(vj_unit *u) {
     feed_text(&h, u->target->name);
     feed_i64(&h, u->request->pass_limit);
     feed_i64(&h, u->request->options ? u->request->options->keep_attention : 0);
+    feed_i64(&h, u->request->marks);
     for (int32_t i = 0; i < u->request->disabled_pass_count; i++)
         feed_text(&h, u->request->disabled_passes[i]);
     for (int32_t i = 0; i < f->symbol_count; i++) {

@@ -6,10 +6,11 @@
  * pack.c      packed weights, written in blocks to a descriptor
  * image.c     the image's bytes
  * emit.c      objects, headers, assembly, LLVM and vitjit IR as files; emit.h has its parts
- * notes.c     the introduction and the metadata, which an image carries
+ * notes.c     the introduction and the metadata, which an image carries; kernels.c what a profile wants of its kernels
  * inspect.c   --inspect and --report
  * check.c     the compiled kernels beside the evaluator
  * tensor.c    tensors of ONNX test data
+ * peak.c      the speed of this machine's multiply-adds
  * orc.c       code through ORC, instrumented in sanitizers' builds
  * api.c       the library's one exported symbol
  */
@@ -92,10 +93,17 @@ vj_status vj_load_by_orc(vj_unit *u, const vj_bytes *object, vj_compiled *out);
 
 /* What a model is, in lines. Of a unit that is not planned: what is known of the file. */
 char *vj_introduction(vj_unit *u);
-/* The introduction, 0, the metadata as a JSON object, 0. */
+/* The introduction, 0, the metadata as a JSON object, 0; of code with marks the kernels, 0. */
 char *vj_notes(vj_unit *u, size_t *bytes);
 /* `attention 12 of 12, ...` */
 char *vj_fused_text(vj_unit *u);
+void vj_add_json_string(vj_text *out, const char *text);
+
+/* kernels.c: the planned kernels as a JSON array, as docs/cli.md describes it. */
+char *vj_kernels_json(vj_unit *u);
+
+/* peak.c: see vj_compiler_api */
+vj_status vj_peak(const char *cpu, int32_t threads, double seconds, double *gflops, char *error, size_t error_bytes);
 
 /* emit.c, inspect.c, check.c, tensor.c: see vj_compiler_api */
 vj_status vj_emit_files(const vj_compile_request *request, const vj_emit_request *emit, char **summary, char *error,

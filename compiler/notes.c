@@ -104,7 +104,7 @@ static int32_t utf8_length(const unsigned char *at) {
     return (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f) ? 0 : length;
 }
 
-static void add_json_string(vj_text *out, const char *text) {
+void vj_add_json_string(vj_text *out, const char *text) {
     vj_text_add(out, "\"");
     for (const unsigned char *at = (const unsigned char *)(text ? text : ""); *at;) {
         const int32_t length = utf8_length(at);
@@ -126,9 +126,9 @@ static const char *metadata_json(vj_unit *u) {
     vj_text_add(&text, "{");
     for (int32_t i = 0; i < u->facts.metadata_count; i++) {
         if (i) vj_text_add(&text, ",");
-        add_json_string(&text, u->facts.metadata[i].key);
+        vj_add_json_string(&text, u->facts.metadata[i].key);
         vj_text_add(&text, ":");
-        add_json_string(&text, u->facts.metadata[i].value);
+        vj_add_json_string(&text, u->facts.metadata[i].value);
     }
     vj_text_add(&text, "}");
     return text.at;
@@ -136,10 +136,13 @@ static const char *metadata_json(vj_unit *u) {
 
 char *vj_notes(vj_unit *u, size_t *bytes) {
     const char *introduction = vj_introduction(u), *json = metadata_json(u);
+    const char *kernels = u->request->marks ? vj_kernels_json(u) : NULL;
     const size_t first = strlen(introduction) + 1, second = strlen(json) + 1;
-    char *notes = vj_alloc(u->arena, first + second);
+    const size_t third = kernels ? strlen(kernels) + 1 : 0;
+    char *notes = vj_alloc(u->arena, first + second + third);
     memcpy(notes, introduction, first);
     memcpy(notes + first, json, second);
-    *bytes = first + second;
+    if (kernels) memcpy(notes + first + second, kernels, third);
+    *bytes = first + second + third;
     return notes;
 }

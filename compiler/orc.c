@@ -52,8 +52,11 @@ static vj_status find_gaps(vj_unit *u, vj_compiled *out) {
 }
 
 vj_status vj_load_by_orc(vj_unit *u, const vj_bytes *object, vj_compiled *out) {
-    const vj_codegen_options options = {
-        .target = u->target, .kind = VJ_EMIT_OBJECT, .sanitize_address = ADDRESS, .sanitize_thread = THREAD};
+    const vj_codegen_options options = {.target = u->target,
+                                        .kind = VJ_EMIT_OBJECT,
+                                        .sanitize_address = ADDRESS,
+                                        .sanitize_thread = THREAD,
+                                        .marks = u->request->marks != 0};
     vj_bytes instrumented = {0};
     vj_codegen_stats stats;
     void *phase = NULL;

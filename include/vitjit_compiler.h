@@ -22,6 +22,7 @@ typedef struct vj_compile_request {
     const char *const *disabled_passes;
     int32_t disabled_pass_count;
     int32_t pass_limit; /* -1: none */
+    int32_t marks;      /* nonzero: code that says when each kernel begins and ends (vj_marked_args) */
 } vj_compile_request;
 
 /* Where packed weights go. `find` is asked first: it returns an open descriptor of a file with this digest that has been
@@ -73,7 +74,7 @@ typedef struct vj_target_info {
 
 /* The library's one exported symbol: `const vj_compiler_api *vj_compiler_get(void)`. Texts of failures go to `error`
  * (at least 4096 bytes), the hint behind a newline and two blanks ("\n  hint: ..."). Strings returned are malloc'ed. */
-#define VJ_COMPILER_API 1
+#define VJ_COMPILER_API 2
 typedef struct vj_compiler_api {
     int32_t version; /* VJ_COMPILER_API */
     const char *build_id, *llvm_version;
@@ -93,6 +94,10 @@ typedef struct vj_compiler_api {
     vj_status (*read_tensor)(const char *path, char **name, int32_t *dtype, int32_t *rank,
                              int64_t dims[VJ_MODEL_MAX_RANK], void **data, size_t *bytes, char *error,
                              size_t error_bytes);
+    /* GFLOP/s of multiply-adds in registers, on `threads` threads at once, the best of `seconds`; of the host's CPU when
+     * `cpu` is NULL. */
+    vj_status (*peak)(const char *cpu, int32_t threads, double seconds, double *gflops, char *error,
+                      size_t error_bytes);
     /* `vitjit targets`: the i-th row, an architecture's baseline before its better ones; 0 when there is none. */
     int32_t (*target)(int32_t i, vj_target_info *info);
 } vj_compiler_api;

@@ -11,7 +11,7 @@
 #include "vitjit_model.h"
 
 #define VJ_IMAGE_MAGIC      0x31474d494a5456ULL /* "VTJIMG1" */
-#define VJ_IMAGE_VERSION    3
+#define VJ_IMAGE_VERSION    4
 #define VJ_IMAGE_CODE_ALIGN 4096
 
 typedef struct vj_image_tensor {
@@ -42,8 +42,9 @@ typedef struct vj_image_header {
     uint32_t cpu_feature_bits;
     uint32_t model_name, compiler, cpu; /* strings */
     uint32_t input_count, output_count;
-    uint64_t inputs, outputs;        /* offsets of vj_image_tensor arrays */
-    uint64_t notes, notes_bytes;     /* the introduction, 0, the model's metadata as a JSON object, 0 */
+    uint64_t inputs, outputs; /* offsets of vj_image_tensor arrays */
+    /* The introduction, 0, the model's metadata as a JSON object, 0; of code with marks also its kernels as a JSON array, 0 */
+    uint64_t notes, notes_bytes;
     uint64_t values, values_bytes;   /* what inputs must be */
     uint64_t strings, strings_bytes; /* the last byte is 0 */
     uint64_t code, code_bytes;
@@ -56,6 +57,14 @@ typedef struct vj_image_header {
  * within the image. No phase waits inside; between phases all parts must have finished the one before. Scratch slot s
  * begins at scratch + scratch_fixed + s * scratch_per_image. */
 typedef void (*vj_phase_fn)(const vj_args *args, int32_t phase, int32_t part, int32_t parts);
+
+/* What the phases of code with marks (vj_compile_request.marks) are given: `mark` is called before a thread's share of a
+ * kernel with begun = 0, and behind it with what it returned then and the units done. Other code reads `args` alone. */
+typedef struct vj_marked_args {
+    vj_args args;
+    int64_t (*mark)(void *self, int32_t kernel, int64_t begun, int64_t units);
+    void *self;
+} vj_marked_args;
 
 /* Packed weights as a file: this header (padded to VJ_WEIGHTS_HEADER bytes), then weights_bytes of data. */
 #define VJ_WEIGHTS_MAGIC  0x31544857544a56ULL /* "VJTWHT1" */

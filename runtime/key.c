@@ -40,7 +40,8 @@ vj_status vj_file_key(const vj_compile_request *request, vj_key *key) {
                         (uint64_t)request->pass_limit,
                         (uint64_t)o->shape_count,
                         (uint64_t)o->also_output_count,
-                        (uint64_t)o->keep_attention};
+                        (uint64_t)o->keep_attention,
+                        (uint64_t)request->marks};
     XXH3_128bits_update(&state, facts, sizeof facts);
     mix_text(&state, build);
     mix_text(&state, o->cpu);

@@ -216,4 +216,11 @@ const char *vj_model_metadata(const vj_model *model) {
     return first < h->notes_bytes ? (const char *)h + h->notes + first : "{}";
 }
 
+const char *vj_model_kernels(const vj_model *model) {
+    const vj_image_header *h = header_of(model);
+    size_t at = strlen(vj_model_introduction(model)) + 1;
+    if (at < h->notes_bytes) at += strlen(vj_model_metadata(model)) + 1;
+    return at < h->notes_bytes ? (const char *)h + h->notes + at : "";
+}
+
 int32_t vj_model_parts(const vj_model *model) { return vj_state(model)->parts; }

@@ -6,6 +6,7 @@
  * model.c          the public model: from image and weights, from the cache or the compiler
  * session.c        binding and running
  * poison.c         gaps of scratch, in builds with AddressSanitizer
+ * profile.c        when kernels began and ended, of code with marks
  * cache.c, key.c   files of earlier compilations
  * cache_files.c    their listing, check and bound
  * digest.c         hashes of large files, on all cores
@@ -85,6 +86,13 @@ vj_status vj_model_new(vj_compiled *compiled, const vj_options *options, vj_mode
 void vj_scratch_poison(const vj_model_state *s, void *scratch, int64_t used, size_t bytes);
 void vj_scratch_unpoison(void *scratch, size_t bytes);
 
+/* profile.c: vj_marked_args.mark; self is a session's vj_spans, or NULL: nothing is kept. */
+typedef struct vj_spans vj_spans;
+int64_t vj_mark(void *self, int32_t kernel, int64_t begun, int64_t units);
+vj_spans *vj_spans_new(int64_t most);
+void vj_spans_free(vj_spans *spans);
+const struct vj_span *vj_spans_kept(const vj_spans *spans, int64_t *count, int64_t *lost); /* of NULL: none */
+
 /* key.c */
 typedef struct vj_key {
     uint64_t half[2];
@@ -129,6 +137,20 @@ vj_status vj_cache_list(const char *folder, FILE *out);
 vj_status vj_cache_verify(const char *folder, FILE *out);    /* VJ_BAD_INPUT when a file is damaged */
 vj_status vj_cache_prune(const char *folder, int64_t bytes); /* 0: all */
 int32_t vj_model_parts(const vj_model *model);
+
+/* Of models compiled with marks: their kernels as a JSON array ("" without marks). */
+const char *vj_model_kernels(const vj_model *model);
+/* One thread's share of a kernel, or a part of that share: `units` of its units, times the images. */
+typedef struct vj_span {
+    int64_t begin_ns, end_ns; /* CLOCK_MONOTONIC */
+    int64_t units;
+    uint64_t thread; /* a name that no two threads at once have */
+    int32_t kernel;
+} vj_span;
+/* From now on runs keep their spans, `most` in all (those beyond are counted alone); forgets earlier ones. */
+vj_status vj_session_record(vj_session *session, int64_t most);
+/* In no order. *count are kept, *lost are not. Between runs only. */
+const vj_span *vj_session_spans(const vj_session *session, int64_t *count, int64_t *lost);
 #pragma GCC visibility pop
 
 /* compiler_door.c: says which compiler would be opened: version, size and time of the library */

@@ -19,6 +19,7 @@ struct vj_session {
     void **rest_outputs;
     void *scratch;
     size_t scratch_bytes;
+    vj_spans *spans; /* of code with marks, when they are wanted */
 };
 
 static void free_scratch(vj_session *x) {
@@ -83,6 +84,7 @@ vj_status vj_session_create(vj_model *model, vj_session **session) {
 void vj_session_free(vj_session *x) {
     if (!x) return;
     free_scratch(x);
+    vj_spans_free(x->spans);
     free(x->batch);
     free(x->inputs);
     free(x->outputs);
@@ -209,8 +211,11 @@ static void pool_step(void *self, int32_t i, int32_t part, int32_t parts) {
 
 static void run_serially(job *j) { j->phase(j->args, 0, 0, 1); /* all images are whole ones */ }
 
+/* What a phase is called with, marks or not. */
+static vj_marked_args marked(const vj_session *x, vj_args args) { return (vj_marked_args){args, vj_mark, x->spans}; }
+
 /* From the n-th image on. */
-static vj_args rest_of(vj_session *x, const vj_args *args, int64_t n) {
+static vj_marked_args rest_of(vj_session *x, const vj_args *args, int64_t n) {
     const vj_model *model = &x->s->model;
     for (int32_t i = 0; i < model->input_count; i++) {
         const vj_tensor_info *t = &model->inputs[i];
@@ -220,7 +225,7 @@ static vj_args rest_of(vj_session *x, const vj_args *args, int64_t n) {
         const vj_tensor_info *t = &model->outputs[i];
         x->rest_outputs[i] = (char *)args->outputs[i] + (grows(t) ? n * t->bytes_per_image : 0);
     }
-    return (vj_args){x->rest_inputs, x->rest_outputs, args->weights, args->scratch, args->n - n};
+    return marked(x, (vj_args){x->rest_inputs, x->rest_outputs, args->weights, args->scratch, args->n - n});
 }
 
 /* Whole images, one thread each; then the images that are left, each cut into several parts for each thread, so that
@@ -231,8 +236,8 @@ static void run_on_pool(vj_session *x, vj_pool *pool, job *j) {
     if (whole && !vj_pool_try(pool, pool_step, j, 0, 1, threads)) {
         run_serially(j);
     } else if (left) {
-        const vj_args rest = rest_of(x, j->args, whole);
-        j->args = &rest;
+        const vj_marked_args rest = rest_of(x, j->args, whole);
+        j->args = &rest.args;
         if (!vj_pool_try(pool, pool_step, j, 1, x->s->model.phase_count + 1, threads * PARTS_PER_THREAD))
             run_serially(j);
     }
@@ -287,8 +292,8 @@ vj_status vj_run(vj_session *x) {
     vj_status status = all_bound(x);
     if (status) return status;
     vj_model_state *s = x->s;
-    vj_args args = {x->inputs, x->outputs, s->weights.data, x->scratch, batch_now(x)};
-    job j = {.args = &args, .phase = s->phase, .threads = &s->scheduler};
+    const vj_marked_args args = marked(x, (vj_args){x->inputs, x->outputs, s->weights.data, x->scratch, batch_now(x)});
+    job j = {.args = &args.args, .phase = s->phase, .threads = &s->scheduler};
     if (!s->own_threads)
         run_on_callers_threads(&s->model, &j);
     else if (s->pool && vj_pool_size(s->pool) > 1)
@@ -296,6 +301,20 @@ vj_status vj_run(vj_session *x) {
     else
         run_serially(&j);
     return VJ_OK;
+}
+
+vj_status vj_session_record(vj_session *x, int64_t most) {
+    if (!x || most < 1) return vj_error_set(VJ_USAGE, "no session, or no spans wanted");
+    if (!*vj_model_kernels(&x->s->model)) return vj_error_set(VJ_USAGE, "the model was not compiled with marks");
+    vj_spans *spans = vj_spans_new(most);
+    if (!spans) return vj_error_set(VJ_SYSTEM, "no memory for %lld spans", (long long)most);
+    vj_spans_free(x->spans);
+    x->spans = spans;
+    return VJ_OK;
+}
+
+const vj_span *vj_session_spans(const vj_session *x, int64_t *count, int64_t *lost) {
+    return vj_spans_kept(x->spans, count, lost);
 }
 
 /* Dims that the run wrote; never more than what there is room for, whatever stands there. */

@@ -313,10 +313,24 @@ part_bench() {
     for key in flops weights_bytes arena_bytes arena_lower_bound_bytes kernels compile_ms cache_hit peak_rss_bytes min_ms median_ms p99_ms runs; do
         grep -q "\"$key\":" last || fail "--stats lacks $key"
     done
+    prints "of peak"
+    prints "waiting"
+    for key in peak_gflops profiled_ms threads kernel_times busy_ms weight_bytes; do
+        grep -q "\"$key\":" last || fail "--stats lacks $key"
+    done
     run 0 "$digits/digits.onnx" --stats --quiet
     prints '"cache_hit":true'
     prints_not '"min_ms"'
-    run 0 "$digits/digits.onnx" --bench=0 --no-cache
+    run 0 "$digits/digits.onnx" --bench=0 --no-cache --quiet --stats
+    prints_not "of peak"
+    prints_not kernel_times
+    for mode in "" "--bench 0" "--input image=$digits/test_images.npy"; do
+        rm -f trace.json
+        run 0 "$digits/digits.onnx" $mode --profile trace.json
+        grep -q '"ph":"X"' trace.json || fail "no spans in the trace"
+    done
+    bad 2 "$digits/digits.onnx" --profile missing/trace.json
+    bad 1 "$digits/digits.onnx" --inspect --profile trace.json
     run 0 "$digits/digits.onnx" --bench 0.05 --input "image=$digits/test_images.npy"
     run 0 "$digits/digits.onnx" --jit=orc --input "image=$digits/test_images.npy" --expect "logits=$digits/test_logits.npy"
     prints "top-1 same in 360 of 360: ok"

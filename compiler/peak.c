@@ -1,0 +1,113 @@
+/* peak.c - runs the program of backend/peak.c on some threads at once. */
+#include "internal.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#define MOST_THREADS 1024
+#define TURN_SECONDS 1e-3 /* of one timing: far above the clock's grain, short beside a time slice */
+
+typedef struct peak_runner {
+    vj_phase_fn phase;
+    int64_t scratch_bytes;
+    double flops, seconds;
+    double best; /* GFLOP/s */
+    pthread_t thread;
+} peak_runner;
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void *run(void *self) {
+    peak_runner *r = self;
+    float *scratch = aligned_alloc(VJ_ALIGN, (size_t)r->scratch_bytes);
+    if (!scratch) return NULL;
+    for (size_t i = 0; i < (size_t)r->scratch_bytes / sizeof *scratch; i++)
+        scratch[i] = 0.5F;
+    const vj_args args = {.scratch = scratch, .n = 1};
+    const double end = now() + r->seconds;
+    do {
+        const double begin = now();
+        double took;
+        int64_t runs = 0;
+        do {
+            r->phase(&args, 0, 0, 1);
+            runs++;
+        } while ((took = now() - begin) < TURN_SECONDS);
+        const double reached = r->flops * (double)runs / took * 1e-9;
+        if (reached > r->best) r->best = reached;
+    } while (now() < end);
+    free(scratch);
+    return NULL;
+}
+
+static double run_all(const peak_runner *one, int32_t threads) {
+    peak_runner *all = calloc((size_t)threads, sizeof *all);
+    double sum = 0;
+    int32_t started = 1;
+    if (!all) return 0;
+    for (int32_t i = 0; i < threads; i++)
+        all[i] = *one;
+    while (started < threads && pthread_create(&all[started].thread, NULL, run, &all[started]) == 0)
+        started++;
+    run(&all[0]);
+    for (int32_t i = 1; i < started; i++)
+        pthread_join(all[i].thread, NULL);
+    for (int32_t i = 0; i < started; i++)
+        sum += all[i].best;
+    free(all);
+    return sum;
+}
+
+typedef struct peak_order {
+    const char *cpu;
+    int32_t threads;
+    double seconds, *gflops;
+} peak_order;
+
+static vj_status measure(const peak_order *order, const vj_program *p, double flops, const vj_bytes *code,
+                         uint64_t entry, vj_error *error) {
+    peak_runner one = {.scratch_bytes = p->per_image_bytes, .flops = flops, .seconds = order->seconds};
+    uint8_t *at = mmap(NULL, code->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (at == MAP_FAILED) return vj_fail(error, VJ_SYSTEM, "no memory for %zu bytes of code", code->size);
+    memcpy(at, code->at, code->size);
+    if (mprotect(at, code->size, PROT_READ | PROT_EXEC) != 0) {
+        munmap(at, code->size);
+        return vj_fail(error, VJ_SYSTEM, "the system does not let code be mapped for execution");
+    }
+    __builtin___clear_cache((char *)at, (char *)at + code->size);
+    const void *phase = at + entry;
+    memcpy(&one.phase, &phase, sizeof phase);
+    *order->gflops = run_all(&one, order->threads);
+    munmap(at, code->size);
+    return *order->gflops > 0 ? VJ_OK : vj_fail(error, VJ_SYSTEM, "no memory");
+}
+
+static vj_status generate_and_measure(vj_arena *arena, jmp_buf *oom, void *self, vj_error *error) {
+    const peak_order *order = self;
+    (void)oom;
+    const vj_target *target = order->cpu ? vj_target_by_name(order->cpu) : vj_target_host();
+    if (!target) return vj_fail(error, VJ_USAGE, "no CPU or target is called '%s'", order->cpu);
+    double flops;
+    const vj_program *p = vj_peak_program(arena, target, &flops);
+    const vj_codegen_options options = {.target = target, .kind = VJ_EMIT_OBJECT, .threads = 1};
+    vj_codegen_stats stats;
+    vj_bytes code;
+    uint64_t entry;
+    if (vj_generate_code(p, &options, &code, &entry, &stats, error) != VJ_OK) return error->status;
+    const vj_status status = measure(order, p, flops, &code, entry, error);
+    vj_bytes_free(&code);
+    return status;
+}
+
+vj_status vj_peak(const char *cpu, int32_t threads, double seconds, double *gflops, char *error, size_t error_bytes) {
+    peak_order order = {cpu, threads < 1 ? 1 : threads < MOST_THREADS ? threads : MOST_THREADS, seconds, gflops};
+    *gflops = 0;
+    return vj_with_arena(generate_and_measure, &order, error, error_bytes);
+}
