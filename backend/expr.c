@@ -228,7 +228,7 @@ static LLVMValueRef gather(vj_gen *g, const vj_access *access, const indices *in
 LLVMValueRef vj_emit_load(vj_gen *g, int32_t access_number, const vj_point *point) {
     const vj_access *access = &g->k->access[access_number];
     const vj_dtype dtype = g->p->buffers[access->buffer].dtype;
-    LLVMValueRef base = LLVMGetParam(g->function, (unsigned)access_number);
+    LLVMValueRef base = g->access[access_number];
     const int32_t lanes = point->lanes;
     const indices indexed = indices_of(g, access, point);
     lane_walk walk = walk_of(access, lanes > 1 ? point->vector_axis : -1);
@@ -264,8 +264,7 @@ void vj_emit_store(vj_gen *g, int32_t access_number, const vj_point *point, LLVM
     const vj_dtype dtype = g->p->buffers[access->buffer].dtype;
     const int32_t lanes = point->lanes, axis = point->vector_axis;
     assert(access->term_count == 0);
-    LLVMValueRef pointer =
-        vj_element(g, LLVMGetParam(g->function, (unsigned)access_number), dtype, vj_emit_offset(g, access, point));
+    LLVMValueRef pointer = vj_element(g, g->access[access_number], dtype, vj_emit_offset(g, access, point));
     if (lanes == 1 || access->stride[axis] == 1) {
         vj_store_vector(g, pointer, value, lanes == 1 ? NULL : point->mask);
         return;

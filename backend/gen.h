@@ -2,9 +2,9 @@
  *
  * A kernel becomes one LLVM function:
  *
- *     void kernel(ptr access_0, ptr access_1, ..., i64 first_unit, i64 last_unit)
+ *     void kernel(ptr accesses, i64 first_unit, i64 last_unit)
  *
- * access_i points at the element that access i reads when all axes are 0: the driver adds the buffer's base, the image
+ * accesses[i] points at the element that access i reads when all axes are 0: the driver adds the buffer's base, the image
  * and the access' offset. So neither buffers, offsets nor names are in the code, and equal kernels are one function.
  * Pointers are aligned to their element only (packed weights: to 64 bytes). The function does units
  * [first_unit, last_unit) of kernel->units; every unit can run on any thread.
@@ -24,6 +24,8 @@ typedef struct vj_gen {
     const vj_program *p;
     const vj_kernel *k;
     LLVMValueRef function;
+    LLVMValueRef access[VJ_MAX_ACCESSES]; /* the kernel's pointers, loaded where it begins */
+    LLVMValueRef first_unit, last_unit;
     LLVMTypeRef i1, i8, i32, i64, f32, f64, ptr;
     int32_t lanes; /* of f32 in one vector register */
     vj_error *error;
@@ -33,7 +35,7 @@ typedef struct vj_gen {
 LLVMValueRef vj_gen_kernel(LLVMModuleRef module, const vj_target *target, const vj_program *p, const vj_kernel *k,
                            const char *name, vj_error *error);
 /* The same function, defined elsewhere. */
-LLVMValueRef vj_declare_kernel(LLVMModuleRef module, const vj_kernel *k, const char *name);
+LLVMValueRef vj_declare_kernel(LLVMModuleRef module, const char *name);
 /* The passes of a kernel's module: its code is final but for repeated addresses and invariants. Never default<On>, which
  * unrolls and vectorizes once more. globaldce drops what a linked routine's file has beside it. instcombine stops the process when it needs a second round, unless told not to check. */
 #define VJ_KERNEL_PASSES "globaldce,function(instcombine<no-verify-fixpoint>,simplifycfg,early-cse,loop-mssa(licm))"

@@ -142,8 +142,7 @@ void vj_gen_attention(vj_gen *g) {
     const int64_t tiles = vj_ceil_div(k->extent[m->i], s->height);
     const int64_t blocks = vj_ceil_div(tiles, s->query_block / s->height);
     vj_loop loop;
-    vj_loop_begin(g, &loop, LLVMGetParam(g->function, (unsigned)k->access_count),
-                  LLVMGetParam(g->function, (unsigned)k->access_count + 1), 1, false, NULL, 0);
+    vj_loop_begin(g, &loop, g->first_unit, g->last_unit, 1, false, NULL, 0);
     LLVMValueRef shares = vj_i64(g, s->units_per_head);
     LLVMValueRef share = LLVMBuildURem(g->b, loop.index, shares, "");
     LLVMValueRef point = LLVMBuildUDiv(g->b, loop.index, shares, "");

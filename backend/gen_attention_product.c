@@ -127,8 +127,7 @@ static void set_point(product *t, LLVMValueRef row, LLVMValueRef lane) {
 
 static LLVMValueRef access_at(const vj_attention *m, int32_t access, const vj_point *point) {
     vj_gen *g = m->g;
-    return vj_element(g, LLVMGetParam(g->function, (unsigned)access), VJ_F32,
-                      vj_emit_offset(g, &m->k->access[access], point));
+    return vj_element(g, g->access[access], VJ_F32, vj_emit_offset(g, &m->k->access[access], point));
 }
 
 /* Row `row` of the block of scores, from column `column` on. */

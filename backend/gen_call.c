@@ -98,14 +98,14 @@ void vj_gen_call(vj_gen *g) {
     if (!f) return;
     unsigned count = 0;
     for (int32_t i = 0; i < k->access_count; i++)
-        argument[count++] = LLVMGetParam(g->function, (unsigned)i);
+        argument[count++] = g->access[i];
     for (int32_t i = 0; i < params; i++)
         argument[count++] = vj_i64(g, k->param[i]);
     for (int32_t i = 0; i < numbers; i++)
         argument[count++] = LLVMConstReal(g->f64, k->number[i]);
     argument[count++] = vj_i64(g, k->units);
-    for (unsigned i = 0; i < 2; i++)
-        argument[count++] = LLVMGetParam(g->function, (unsigned)k->access_count + i);
+    argument[count++] = g->first_unit;
+    argument[count++] = g->last_unit;
     if (LLVMCountParams(f) != count) {
         vj_fail(g->error, VJ_SYSTEM, "routine %s has other parameters than its row", name);
         return;

@@ -159,8 +159,8 @@ void vj_gen_gemm(vj_gen *g) {
     m->rows = m->inner_row < 0 ? 1 : k->extent[m->inner_row];
     m->n = vj_extent_product(k, m->first_col, k->col_axes);
     m->depth = vj_extent_product(k, m->first_depth, k->depth_axes);
-    m->a = LLVMGetParam(g->function, (unsigned)k->a);
-    m->b = LLVMGetParam(g->function, (unsigned)k->b);
+    m->a = g->access[k->a];
+    m->b = g->access[k->b];
     assert(k->col_axes > 0);
     if (g->p->buffers[k->access[k->a].buffer].dtype != VJ_F32 ||
         g->p->buffers[k->access[k->b].buffer].dtype != VJ_F32) {
@@ -172,8 +172,7 @@ void vj_gen_gemm(vj_gen *g) {
     const int64_t tiles = vj_ceil_div(m->n, (int64_t)s->width * m->lanes);
     const int64_t groups = vj_ceil_div(tiles, s->unit_col_tiles);
     vj_loop loop;
-    vj_loop_begin(g, &loop, LLVMGetParam(g->function, (unsigned)k->access_count),
-                  LLVMGetParam(g->function, (unsigned)k->access_count + 1), 1, false, NULL, 0);
+    vj_loop_begin(g, &loop, g->first_unit, g->last_unit, 1, false, NULL, 0);
     LLVMValueRef blocks = vj_i64(g, s->unit_row_blocks), rest = LLVMBuildUDiv(g->b, loop.index, blocks, "");
     LLVMValueRef block = LLVMBuildURem(g->b, loop.index, blocks, ""), group = rest;
     vj_gemm_tile tile = {0};

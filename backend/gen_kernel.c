@@ -38,17 +38,28 @@ static void set_types(vj_gen *g) {
     g->ptr = LLVMPointerTypeInContext(g->context, 0);
 }
 
-LLVMValueRef vj_declare_kernel(LLVMModuleRef module, const vj_kernel *k, const char *name) {
+enum { ACCESSES, FIRST_UNIT, LAST_UNIT, PARAMETERS };
+
+LLVMValueRef vj_declare_kernel(LLVMModuleRef module, const char *name) {
     LLVMContextRef context = LLVMGetModuleContext(module);
-    LLVMTypeRef parameters[VJ_MAX_ACCESSES + 2];
-    for (int32_t i = 0; i < k->access_count; i++)
-        parameters[i] = LLVMPointerTypeInContext(context, 0);
-    parameters[k->access_count] = parameters[k->access_count + 1] = LLVMInt64TypeInContext(context);
-    LLVMTypeRef type =
-        LLVMFunctionType(LLVMVoidTypeInContext(context), parameters, (unsigned)k->access_count + 2, false);
+    LLVMTypeRef parameters[PARAMETERS] = {LLVMPointerTypeInContext(context, 0), LLVMInt64TypeInContext(context),
+                                          LLVMInt64TypeInContext(context)};
+    LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(context), parameters, PARAMETERS, false);
     LLVMValueRef function = LLVMAddFunction(module, name, type);
     LLVMSetVisibility(function, LLVMHiddenVisibility);
     return function;
+}
+
+static void begin(vj_gen *g) {
+    LLVMPositionBuilderAtEnd(g->b, LLVMAppendBasicBlockInContext(g->context, g->function, "entry"));
+    g->first_unit = LLVMGetParam(g->function, FIRST_UNIT);
+    g->last_unit = LLVMGetParam(g->function, LAST_UNIT);
+    LLVMValueRef accesses = LLVMGetParam(g->function, ACCESSES);
+    for (int32_t i = 0; i < g->k->access_count; i++) {
+        LLVMValueRef number = vj_i64(g, i);
+        LLVMValueRef at = LLVMBuildInBoundsGEP2(g->b, g->ptr, accesses, &number, 1, "");
+        g->access[i] = LLVMBuildLoad2(g->b, g->ptr, at, "");
+    }
 }
 
 LLVMValueRef vj_gen_kernel(LLVMModuleRef module, const vj_target *target, const vj_program *p, const vj_kernel *k,
@@ -62,10 +73,10 @@ LLVMValueRef vj_gen_kernel(LLVMModuleRef module, const vj_target *target, const 
                   .error = error};
     vj_gen *g = &gen;
     set_types(g);
-    g->function = vj_declare_kernel(module, k, name);
+    g->function = vj_declare_kernel(module, name);
     vj_set_target_attributes(g, g->function);
     g->b = LLVMCreateBuilderInContext(g->context);
-    LLVMPositionBuilderAtEnd(g->b, LLVMAppendBasicBlockInContext(g->context, g->function, "entry"));
+    begin(g);
     switch (k->kind) {
     case VJ_KERNEL_GEMM:
         vj_gen_gemm(g);

@@ -395,10 +395,9 @@ void vj_gen_nest(vj_gen *g) {
     for (int32_t axis = 0; axis < n.outer_axes; axis++)
         groups *= outer_steps(&n, axis);
     /* Unit u has groups [groups * u / units, groups * (u + 1) / units). */
-    LLVMValueRef count = vj_i64(g, groups), units = vj_i64(g, vj_max64(1, k->units)), range[2];
-    for (unsigned i = 0; i < 2; i++) {
-        LLVMValueRef unit = LLVMGetParam(g->function, (unsigned)k->access_count + i);
-        range[i] = LLVMBuildUDiv(g->b, LLVMBuildMul(g->b, unit, count, ""), units, "");
-    }
+    LLVMValueRef count = vj_i64(g, groups), units = vj_i64(g, vj_max64(1, k->units));
+    LLVMValueRef range[2] = {g->first_unit, g->last_unit};
+    for (int32_t i = 0; i < 2; i++)
+        range[i] = LLVMBuildUDiv(g->b, LLVMBuildMul(g->b, range[i], count, ""), units, "");
     emit_groups(&n, range[0], range[1]);
 }

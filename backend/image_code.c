@@ -39,7 +39,7 @@ static void generate_driver(LLVMModuleRef module, const pieces *all, vj_error *e
         char name[VJ_KERNEL_SYMBOL];
         vj_kernel_symbol(p->kernels[i], all->number[i], name, sizeof name);
         functions[i] = LLVMGetNamedFunction(module, name);
-        if (!functions[i]) functions[i] = vj_declare_kernel(module, p->kernels[i], name);
+        if (!functions[i]) functions[i] = vj_declare_kernel(module, name);
     }
     vj_gen_phase(module, all->options->target, p, functions, 0, all->options->marks, "vj_phase", error);
     free(functions);

@@ -46,25 +46,6 @@ static LLVMTargetMachineRef machine_of(const vj_target *target) {
                                    LLVMCodeGenLevelAggressive, LLVMRelocPIC, LLVMCodeModelSmall);
 }
 
-/* void entry(ptr accesses, i64 first, i64 last) */
-static void add_adapter(LLVMModuleRef module, const vj_kernel *k, LLVMValueRef kernel) {
-    LLVMContextRef context = LLVMGetModuleContext(module);
-    LLVMTypeRef ptr = LLVMPointerTypeInContext(context, 0), i64 = LLVMInt64TypeInContext(context);
-    LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(context), (LLVMTypeRef[]){ptr, i64, i64}, 3, false);
-    LLVMValueRef entry = LLVMAddFunction(module, "entry", type), args[VJ_MAX_ACCESSES + 2];
-    LLVMBuilderRef b = LLVMCreateBuilderInContext(context);
-    LLVMPositionBuilderAtEnd(b, LLVMAppendBasicBlockInContext(context, entry, ""));
-    for (int32_t i = 0; i < k->access_count; i++) {
-        LLVMValueRef index = LLVMConstInt(i64, (unsigned long long)i, false);
-        args[i] = LLVMBuildLoad2(b, ptr, LLVMBuildGEP2(b, ptr, LLVMGetParam(entry, 0), &index, 1, ""), "");
-    }
-    args[k->access_count] = LLVMGetParam(entry, 1);
-    args[k->access_count + 1] = LLVMGetParam(entry, 2);
-    LLVMBuildCall2(b, LLVMGlobalGetValueType(kernel), kernel, args, (unsigned)k->access_count + 2, "");
-    LLVMBuildRetVoid(b);
-    LLVMDisposeBuilder(b);
-}
-
 static LLVMMemoryBufferRef emit(const vj_target *target, const vj_program *p, const vj_kernel *k,
                                 LLVMCodeGenFileType what) {
     LLVMContextRef context = LLVMContextCreate();
@@ -75,9 +56,8 @@ static LLVMMemoryBufferRef emit(const vj_target *target, const vj_program *p, co
     LLVMSetModuleDataLayout(module, layout);
     LLVMDisposeTargetData(layout);
     vj_error error = {0};
-    LLVMValueRef kernel = vj_gen_kernel(module, target, p, k, "kernel", &error);
+    vj_gen_kernel(module, target, p, k, "entry", &error);
     if (error.status != VJ_OK) die(error.text);
-    add_adapter(module, k, kernel);
     char *message = NULL;
     if (LLVMVerifyModule(module, LLVMReturnStatusAction, &message)) die(message);
     LLVMDisposeMessage(message);
