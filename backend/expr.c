@@ -180,9 +180,10 @@ static place place_of(vj_gen *g, const vj_access *access, const indices *indexed
  */
 static LLVMValueRef outside(const vj_gen *g, vj_dtype dtype, double value, int32_t lanes) {
     LLVMTypeRef element = vj_llvm_type(g, dtype);
-    LLVMValueRef one = is_float(dtype)     ? LLVMConstReal(element, value)
-                       : vj_is_half(dtype) ? vj_half_constant(g, dtype, value)
-                                           : LLVMConstInt(element, (unsigned long long)(int64_t)value, true);
+    LLVMValueRef one = is_float(dtype) ? LLVMConstReal(element, value)
+                       : vj_is_half(dtype)
+                           ? vj_half_constant(g, dtype, value)
+                           : LLVMConstInt(element, (unsigned long long)vj_float_to_int(dtype, value), true);
     LLVMValueRef all[64];
     for (int32_t i = 0; i < lanes; i++)
         all[i] = one;
@@ -520,7 +521,7 @@ static LLVMValueRef constant(vj_gen *g, const vj_expr *e, int32_t lanes) {
     else if (e->dtype == VJ_BOOL)
         one = LLVMConstInt(element, e->imm != 0, false);
     else
-        one = LLVMConstInt(element, (unsigned long long)(int64_t)e->imm, true);
+        one = LLVMConstInt(element, (unsigned long long)vj_float_to_int(e->dtype, e->imm), true);
     return vj_splat(g, one, lanes);
 }
 

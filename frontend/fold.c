@@ -6,6 +6,7 @@
 
 /* Elements of values on the way, of those that products and reductions touch; nodes above each other. */
 enum { ELEMENTS = 1 << 22, SUMMED = 1 << 14, DEPTH = 500 };
+#define MOST_WORK 0x1p30          /* steps of one node: about a second */
 enum { UNKNOWN, OPEN, CONSTANT }; /* does it follow from constants alone? */
 
 static void make_room(vj_importer *im) {
@@ -34,7 +35,7 @@ static bool is_constant(vj_importer *im, vj_value v, int32_t depth) {
     const bool is_cheap = node->op == VJ_OP_const || (flags & (VJ_FLAG_ELEMENTWISE | VJ_FLAG_MOVEMENT));
     const int64_t limit = is_cheap ? ELEMENTS : SUMMED;
     bool yes = node->op != VJ_OP_param && node->result_count == 1 && depth < DEPTH && is_small(im->f, v, limit) &&
-               !(flags & VJ_FLAG_DATA_SHAPE);
+               !(flags & VJ_FLAG_DATA_SHAPE) && vj_node_work(im->f, node) <= MOST_WORK;
     for (int32_t i = 0; yes && i < node->arg_count; i++)
         yes = node->args[i] < 0 || (is_small(im->f, node->args[i], limit) && is_constant(im, node->args[i], depth + 1));
     im->fold_state[v] = yes ? CONSTANT : OPEN;

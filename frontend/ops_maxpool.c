@@ -2,7 +2,6 @@
  * all windows is a slice of the padded input, and the first that is larger than those before is kept. */
 #include "windows.h"
 
-#include <math.h>
 #include <string.h>
 
 enum { MOST_PLACES = 64 };
@@ -15,22 +14,6 @@ typedef struct walk {
     bool column_major; /* storage_order */
 } walk;
 
-/* The least number of a type, which never wins. */
-static double lowest(vj_dtype dtype) {
-    switch (dtype) {
-    case VJ_I8:
-        return INT8_MIN;
-    case VJ_I16:
-        return INT16_MIN;
-    case VJ_I32:
-        return INT32_MIN;
-    case VJ_I64:
-        return (double)INT64_MIN;
-    default:
-        return vj_dtype_is_float(dtype) ? -(double)INFINITY : 0;
-    }
-}
-
 static vj_value padded(const walk *k, vj_value x) {
     int64_t low[VJ_MAX_RANK] = {0}, high[VJ_MAX_RANK] = {0};
     bool any = false;
@@ -40,7 +23,7 @@ static vj_value padded(const walk *k, vj_value x) {
         any = any || low[2 + i] || high[2 + i];
     }
     vj_attr attrs[] = {vj_ints(VJ_ATTR_LOW, low, k->x.rank), vj_ints(VJ_ATTR_HIGH, high, k->x.rank),
-                       vj_name(VJ_ATTR_MODE, "constant"), vj_float(VJ_ATTR_VALUE, lowest(k->x.dtype))};
+                       vj_name(VJ_ATTR_MODE, "constant"), vj_float(VJ_ATTR_VALUE, vj_lowest(k->x.dtype))};
     return any ? vj_emit(k->im, VJ_OP_pad, &x, 1, attrs, 4) : x;
 }
 

@@ -1,6 +1,7 @@
 /* ops_regions.c - builders of ops that read pictures at computed places: RoiAlign, GridSample; of sequences turned
  * round. */
 #include "indices.h"
+#include "ir/routines.h"
 
 #include <string.h>
 
@@ -21,6 +22,9 @@ bool vj_build_roi_align(vj_importer *im) {
     if (!half && strcmp(way, "output_half_pixel") != 0)
         return vj_stop(im, VJ_BAD_INPUT, "coordinate_transformation_mode is '%.20s'", way);
     if (sizes[0] < 1 || sizes[1] < 1 || samples < 0) return vj_stop(im, VJ_BAD_INPUT, "a size is not positive");
+    if (samples > VJ_MOST_SAMPLES)
+        return vj_stop(im, VJ_UNSUPPORTED, "takes %lld samples a side of a bin; at most %d are supported",
+                       (long long)samples, VJ_MOST_SAMPLES);
     const vj_attr attrs[] = {vj_name(VJ_ATTR_KIND, max ? "max" : "mean"), vj_ints(VJ_ATTR_SIZES, sizes, 2),
                              vj_int(VJ_ATTR_SAMPLES, samples), vj_int(VJ_ATTR_HALF_PIXEL, half),
                              vj_float(VJ_ATTR_SCALE, scale)};

@@ -93,6 +93,8 @@ static vj_value padded(vj_importer *im, vj_value x, const vj_windows *w) {
     return any ? vj_emit(im, VJ_OP_pad, &x, 1, attrs, 4) : x;
 }
 
+#define MOST_WORK 0x1p36 /* steps for an image */
+
 static vj_value pooled(vj_importer *im, vj_value x, const vj_windows *w, bool is_max, bool count_pad) {
     vj_attr attrs[] = {vj_name(VJ_ATTR_KIND, is_max ? "max" : "mean"),
                        vj_ints(VJ_ATTR_KERNEL, w->kernel, w->spatial),
@@ -101,7 +103,12 @@ static vj_value pooled(vj_importer *im, vj_value x, const vj_windows *w, bool is
                        vj_ints(VJ_ATTR_LOW, w->low, w->spatial),
                        vj_ints(VJ_ATTR_HIGH, w->high, w->spatial),
                        vj_int(VJ_ATTR_COUNT_PAD, count_pad)};
-    return vj_emit(im, VJ_OP_pool, &x, 1, attrs, is_max ? 6 : 7);
+    const vj_value y = vj_emit(im, VJ_OP_pool, &x, 1, attrs, is_max ? 6 : 7);
+    if (vj_going(im) && vj_node_work(im->f, vj_producer(im->f, y)) > MOST_WORK) {
+        vj_stop(im, VJ_UNSUPPORTED, "reads more than 2^36 places: its windows are too many and too large");
+        return VJ_NONE;
+    }
+    return y;
 }
 
 bool vj_read_pool(vj_importer *im, vj_value *x, vj_windows *w, bool *count_pad) {

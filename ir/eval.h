@@ -62,8 +62,6 @@ void vj_walk_next(vj_walk *w);
 
 /* An integer kept in the width of its dtype. */
 int64_t vj_wrap(vj_dtype dtype, int64_t x);
-/* Truncates and saturates; NaN becomes 0. To bool: is it not zero? */
-int64_t vj_float_to_int(vj_dtype to, double x);
 
 double vj_gelu_erf(double x);
 double vj_gelu_tanh(double x);

@@ -110,21 +110,6 @@ bool vj_eval_gelu(vj_eval_context *c) {
 
 /* Casts: float to integer truncates and saturates, NaN becomes 0; integers wrap; to bool: is it not zero? */
 
-int64_t vj_float_to_int(vj_dtype to, double x) {
-    static const struct {
-        double low, high; /* high: the first number too large */
-    } range[VJ_DTYPE_COUNT] = {
-        [VJ_I8] = {-0x1p7, 0x1p7},    [VJ_U8] = {0, 0x1p8},   [VJ_I16] = {-0x1p15, 0x1p15}, [VJ_U16] = {0, 0x1p16},
-        [VJ_I32] = {-0x1p31, 0x1p31}, [VJ_U32] = {0, 0x1p32}, [VJ_I64] = {-0x1p63, 0x1p63}, [VJ_U64] = {0, 0x1p64}};
-    if (to == VJ_BOOL) return x != 0;
-    if (isnan(x)) return 0;
-    x = trunc(x);
-    if (x < range[to].low) x = range[to].low;
-    if (to == VJ_U64) return x >= 0x1p64 ? -1 : (int64_t)(uint64_t)x;
-    if (to == VJ_I64) return x >= 0x1p63 ? INT64_MAX : (int64_t)x;
-    return x >= range[to].high ? (int64_t)range[to].high - 1 : (int64_t)x;
-}
-
 bool vj_eval_cast(vj_eval_context *c) {
     const vj_tensor *x = c->args[0];
     vj_tensor *y = c->results[0];

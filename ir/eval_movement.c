@@ -109,7 +109,7 @@ bool vj_eval_pad(vj_eval_context *c) {
             if (y->f)
                 y->f[i] = read ? x->f[row + from] : value;
             else
-                y->i[i] = read ? x->i[row + from] : vj_wrap(y->type.dtype, (int64_t)value);
+                y->i[i] = read ? x->i[row + from] : vj_float_to_int(y->type.dtype, value);
         }
     }
     return true;

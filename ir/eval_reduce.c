@@ -42,21 +42,6 @@ static int64_t join_int(reduction how, bool is_u64, int64_t a, int64_t b) {
 }
 
 /* The value that a reduction over nothing has. */
-static int64_t empty_int(reduction how, vj_dtype dtype) {
-    static const struct {
-        int64_t low, high;
-    } range[VJ_DTYPE_COUNT] = {[VJ_I8] = {INT8_MIN, INT8_MAX},
-                               [VJ_U8] = {0, UINT8_MAX},
-                               [VJ_I16] = {INT16_MIN, INT16_MAX},
-                               [VJ_U16] = {0, UINT16_MAX},
-                               [VJ_I32] = {INT32_MIN, INT32_MAX},
-                               [VJ_U32] = {0, UINT32_MAX},
-                               [VJ_I64] = {INT64_MIN, INT64_MAX},
-                               [VJ_U64] = {0, -1},
-                               [VJ_BOOL] = {0, 1}};
-    return how == MAX ? range[dtype].low : how == MIN ? range[dtype].high : how == PROD;
-}
-
 static double empty(reduction how) { return how == MAX ? -INFINITY : how == MIN ? INFINITY : how == PROD; }
 
 /* The result's stride of every axis of x: 0 for those that are reduced. */
@@ -97,7 +82,7 @@ bool vj_eval_reduce(vj_eval_context *c) {
         if (y->f)
             y->f[i] = empty(how);
         else
-            y->i[i] = empty_int(how, y->type.dtype);
+            y->i[i] = vj_float_to_int(y->type.dtype, empty(how));
     }
     vj_walk w = vj_walk_over(x);
     vj_walk_strided(&w, 0, stride);

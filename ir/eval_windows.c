@@ -73,17 +73,23 @@ bool vj_eval_conv(vj_eval_context *c) {
     return true;
 }
 
+/* Where this tap of the window at (h, i, j) stands in its plane; -1: in the padding. */
+static int64_t place_of_tap(const geometry *g, int64_t h, int64_t i, int64_t j, int64_t tap) {
+    const int64_t slice = place(g, 0, h, tap / g->kernel[2] / g->kernel[1]);
+    const int64_t row = place(g, 1, i, tap / g->kernel[2] % g->kernel[1]);
+    const int64_t column = place(g, 2, j, tap % g->kernel[2]);
+    return slice < 0 || row < 0 || column < 0 ? -1 : (slice * g->in[1] + row) * g->in[2] + column;
+}
+
 /* Reduces one window over the elements that exist, and counts them. */
 static double pool_window(const geometry *g, const double *x, int64_t h, int64_t i, int64_t j, bool is_max,
                           int64_t *found) {
     double result = is_max ? -INFINITY : 0;
     *found = 0;
     for (int64_t tap = 0; tap < volume(g->kernel); tap++) {
-        const int64_t slice = place(g, 0, h, tap / g->kernel[2] / g->kernel[1]);
-        const int64_t row = place(g, 1, i, tap / g->kernel[2] % g->kernel[1]);
-        const int64_t column = place(g, 2, j, tap % g->kernel[2]);
-        if (slice < 0 || row < 0 || column < 0) continue;
-        const double value = x[(slice * g->in[1] + row) * g->in[2] + column];
+        const int64_t at = place_of_tap(g, h, i, j, tap);
+        if (at < 0) continue;
+        const double value = x[at];
         if (!is_max)
             result += value;
         else
@@ -93,31 +99,33 @@ static double pool_window(const geometry *g, const double *x, int64_t h, int64_t
     return result;
 }
 
-/* The elements as doubles: integers are exact to 2^53. */
-static const double *as_doubles(vj_arena *arena, const vj_tensor *t) {
-    if (t->f) return t->f;
-    double *copy = VJ_NEW_ARRAY(arena, double, t->count + 1);
-    for (int64_t i = 0; i < t->count; i++)
-        copy[i] = (double)t->i[i];
-    return copy;
+/* The largest element of a window of integers. */
+static int64_t largest_of(const geometry *g, const int64_t *x, int64_t h, int64_t i, int64_t j, vj_dtype dtype) {
+    int64_t result = vj_float_to_int(dtype, -INFINITY);
+    for (int64_t tap = 0; tap < volume(g->kernel); tap++) {
+        const int64_t at = place_of_tap(g, h, i, j, tap);
+        if (at >= 0 && (dtype == VJ_U64 ? (uint64_t)x[at] > (uint64_t)result : x[at] > result)) result = x[at];
+    }
+    return result;
 }
 
 bool vj_eval_pool(vj_eval_context *c) {
     const vj_tensor *x = c->args[0];
     vj_tensor *y = c->results[0];
-    const double *from = as_doubles(c->arena, x);
-    double *to = y->f ? y->f : VJ_NEW_ARRAY(c->arena, double, y->count + 1);
     const bool is_max = strcmp(vj_attr_name(c->node, VJ_ATTR_KIND, "max"), "max") == 0;
     const bool count_padding = vj_attr_int(c->node, VJ_ATTR_COUNT_PAD, 0) != 0;
     const geometry g = geometry_of(c, vj_attr_find(c->node, VJ_ATTR_KERNEL)->as.ints);
     const int64_t planes = vj_tensor_extent(x, 0, 2), out_volume = volume(g.out);
     for (int64_t at = 0; at < planes * out_volume; at++) {
         const int64_t j = at % g.out[2], i = at / g.out[2] % g.out[1], h = at / g.out[2] / g.out[1] % g.out[0];
+        const int64_t plane = at / out_volume * volume(g.in);
         int64_t found;
-        const double value = pool_window(&g, from + at / out_volume * volume(g.in), h, i, j, is_max, &found);
-        to[at] = is_max ? value : value / (double)(count_padding ? volume(g.kernel) : found);
+        if (y->i) {
+            y->i[at] = largest_of(&g, x->i + plane, h, i, j, x->type.dtype);
+            continue;
+        }
+        const double value = pool_window(&g, x->f + plane, h, i, j, is_max, &found);
+        y->f[at] = is_max ? value : value / (double)(count_padding ? volume(g.kernel) : found);
     }
-    for (int64_t i = 0; y->i && i < y->count; i++)
-        y->i[i] = (int64_t)to[i];
     return true;
 }

@@ -1,5 +1,6 @@
 /* infer_routines.c - result types of the ops that a routine computes. */
 #include "infer.h"
+#include "routines.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -86,7 +87,9 @@ bool vj_infer_roialign(vj_inference *in) {
     if (!sizes || !vj_infer_float(in, 0) || !vj_infer_same_dtype(in, 0, 1) || !infer_flag(in, VJ_ATTR_HALF_PIXEL) ||
         !vj_infer_word(in, VJ_ATTR_KIND, kinds, 2))
         return false;
-    if (vj_attr_int(in->node, VJ_ATTR_SAMPLES, 0) < 0) return vj_infer_fail(in, "samples is negative");
+    const int64_t samples = vj_attr_int(in->node, VJ_ATTR_SAMPLES, 0);
+    if (samples < 0 || samples > VJ_MOST_SAMPLES)
+        return vj_infer_fail(in, "samples is %" PRId64 ", not 0 to %d", samples, VJ_MOST_SAMPLES);
     if (images->dtype != VJ_I64) return vj_infer_fail(in, "the images are %s, not i64", vj_element_name(images->dtype));
     if (x->rank != 4 || rois->rank != 2 || images->rank != 1 || !vj_dim_equal(rois->dims[1], vj_dim_const(4)) ||
         !vj_dim_equal(rois->dims[0], images->dims[0]))

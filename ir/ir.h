@@ -148,7 +148,10 @@ vj_type vj_type_of(vj_dtype dtype, int32_t rank, const int64_t *dims);
 /* Elements with N = 1 and symbols at their bound; false on overflow. */
 bool vj_type_elements(const vj_func *f, const vj_type *type, int64_t *count);
 bool vj_dtype_is_float(vj_dtype dtype);
-bool vj_dtype_is_int(vj_dtype dtype);                       /* not bool */
+bool vj_dtype_is_int(vj_dtype dtype); /* not bool */
+/* Truncates and saturates; NaN becomes 0. To bool: is it not zero? */
+int64_t vj_float_to_int(vj_dtype to, double x);
+double vj_lowest(vj_dtype dtype);                           /* of a number's type: what never wins a maximum */
 vj_dtype vj_dtype_by_name(const char *name, size_t length); /* VJ_NO_DTYPE: unknown */
 char *vj_type_text(vj_arena *arena, const vj_type *type);   /* f32[N,197,768] */
 void vj_text_dim(vj_text *text, vj_dim dim);                /* 12, N, 4N, s0, 4s0 */
@@ -239,6 +242,9 @@ bool vj_is_splat(const vj_func *f, vj_value v, double *number);
 bool vj_infer(const vj_func *f, const vj_node *node, vj_type *results, vj_error *error) VJ_MUST_USE;
 /* numpy broadcasting; dims with N meet only equal ones or 1 */
 bool vj_broadcast(const vj_type *a, const vj_type *b, vj_type *out);
+
+/* work.c - steps that the evaluator takes for a node, roughly; sizes that the data decides at their bounds, N as 1 */
+double vj_node_work(const vj_func *f, const vj_node *node);
 
 /* verify.c */
 bool vj_verify(const vj_func *f, vj_error *error) VJ_MUST_USE;

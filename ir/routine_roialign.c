@@ -8,7 +8,6 @@ enum { REGIONS, IMAGES, CHANNELS, HEIGHT, WIDTH, OUT_H, OUT_W, SAMPLING, MAXIMUM
 enum { X, ROIS, BATCH, Y };
 
 bool vj_bound_roialign(vj_routine_use *use) {
-    enum { MOST_SAMPLES = 1 << 12 }; /* along a side of a bin */
     const int64_t *p = use->param, picture[] = {p[IMAGES], p[CHANNELS], p[HEIGHT], p[WIDTH]};
     const int64_t bins[] = {p[REGIONS], p[CHANNELS], p[OUT_H], p[OUT_W]}, corners[] = {p[REGIONS], 4};
     if (!vj_routine_product(use, picture, 4, &use->elements[X]) ||
@@ -16,7 +15,8 @@ bool vj_bound_roialign(vj_routine_use *use) {
         !vj_routine_product(use, corners, 2, &use->elements[ROIS]))
         return false;
     use->elements[BATCH] = p[REGIONS];
-    if (p[SAMPLING] < 0 || p[SAMPLING] > MOST_SAMPLES) return vj_routine_wrong(use, "its sampling ratio is too large");
+    if (p[SAMPLING] < 0 || p[SAMPLING] > VJ_MOST_SAMPLES)
+        return vj_routine_wrong(use, "its sampling ratio is too large");
     if (use->dtype[X] != VJ_F32 && use->dtype[X] != VJ_F64)
         return vj_routine_wrong(use, "only f32 and f64 are supported");
     return (use->dtype[ROIS] == use->dtype[X] && use->dtype[Y] == use->dtype[X] && use->dtype[BATCH] == VJ_I64) ||
@@ -30,26 +30,29 @@ static double in(const vj_array *x, double number) { return x->dtype == VJ_F32 ?
 typedef struct side {
     double start, step;
     double count;
-    double first, last, size;
+    int64_t first, last, size;
 } side;
 
+/* Within [0, most]; not a number is 0. */
+static int64_t clipped(double x, double most) { return (int64_t)fmin(x > 0 ? x : 0, most); }
+
 static side side_of(const vj_array *x, double start, double bin_size, int64_t bin, double samples, int64_t size) {
-    side s = {.start = in(x, start + in(x, (double)bin * bin_size)), .count = samples, .last = samples};
+    side s = {.start = in(x, start + in(x, (double)bin * bin_size)), .count = samples, .size = size};
     s.step = in(x, bin_size / samples);
-    s.size = (double)size;
+    s.last = (int64_t)samples;
     if (s.step > 0) { /* regions may be far larger than the picture */
-        s.first = fmin(fmax(floor((-1 - s.start) / s.step) - 2, 0), samples);
-        s.last = fmin(fmax(ceil((s.size - s.start) / s.step) + 2, 0), samples);
+        s.first = clipped(floor((-1 - s.start) / s.step) - 2, samples);
+        s.last = clipped(ceil(((double)size - s.start) / s.step) + 2, samples);
     } else if (!(s.step < 0)) {
-        s.last = s.start >= -1 && s.start <= s.size ? samples : 0;
+        s.last = s.start >= -1 && s.start <= (double)size ? (int64_t)samples : 0;
     }
     return s;
 }
 
-static bool place(const vj_array *x, const side *s, double i, int64_t *low, int64_t *high, double *part) {
-    double at = in(x, s->start + in(x, in(x, i + 0.5) * s->step));
-    const int64_t last = (int64_t)s->size - 1;
-    if (!(at >= -1 && at <= s->size)) return false;
+static bool place(const vj_array *x, const side *s, int64_t i, int64_t *low, int64_t *high, double *part) {
+    double at = in(x, s->start + in(x, in(x, (double)i + 0.5) * s->step));
+    const int64_t last = s->size - 1;
+    if (!(at >= -1 && at <= (double)s->size)) return false;
     at = fmax(at, 0);
     *low = (int64_t)at;
     if (*low >= last) {
@@ -70,11 +73,11 @@ static double bin(const vj_array *x, const double *plane, int64_t step, const si
     const double all = v->count * h->count;
     int64_t y0, y1, x0, x1;
     double b, a;
-    for (double row = v->first; row < v->last; row++) {
+    for (int64_t row = v->first; row < v->last; row++) {
         if (!place(x, v, row, &y0, &y1, &b)) continue;
-        for (double column = h->first; column < h->last; column++) {
+        for (int64_t column = h->first; column < h->last; column++) {
             if (!place(x, h, column, &x0, &x1, &a)) continue;
-            const double *top = plane + y0 * (int64_t)h->size * step, *bottom = plane + y1 * (int64_t)h->size * step;
+            const double *top = plane + y0 * h->size * step, *bottom = plane + y1 * h->size * step;
             const double p[4] = {(1 - b) * (1 - a) * top[x0 * step], (1 - b) * a * top[x1 * step],
                                  b * (1 - a) * bottom[x0 * step], b * a * bottom[x1 * step]};
             inside++;

@@ -74,6 +74,8 @@ typedef struct vj_site {
 /* Sets param[0..2] to how many there are before, along and behind the node's axis of operand 0. */
 void vj_site_axis(vj_site *site);
 
+enum { VJ_MOST_SAMPLES = 128 }; /* of RoiAlign, along a side of a bin */
+
 void vj_site_topk(vj_site *site);
 void vj_site_scatter(vj_site *site);
 void vj_site_scan(vj_site *site);

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 bool vj_type_equal(const vj_type *a, const vj_type *b) {
@@ -74,6 +75,25 @@ bool vj_type_elements(const vj_func *f, const vj_type *type, int64_t *count) {
 
 bool vj_dtype_is_float(vj_dtype dtype) { return dtype >= VJ_F32 && dtype <= VJ_BF16; }
 bool vj_dtype_is_int(vj_dtype dtype) { return dtype >= VJ_I8 && dtype <= VJ_U64; }
+
+int64_t vj_float_to_int(vj_dtype to, double x) {
+    static const struct {
+        double low, high; /* high: the first number too large */
+    } range[VJ_DTYPE_COUNT] = {
+        [VJ_I8] = {-0x1p7, 0x1p7},    [VJ_U8] = {0, 0x1p8},   [VJ_I16] = {-0x1p15, 0x1p15}, [VJ_U16] = {0, 0x1p16},
+        [VJ_I32] = {-0x1p31, 0x1p31}, [VJ_U32] = {0, 0x1p32}, [VJ_I64] = {-0x1p63, 0x1p63}, [VJ_U64] = {0, 0x1p64}};
+    if (to == VJ_BOOL) return x != 0;
+    if (isnan(x)) return 0;
+    x = trunc(x);
+    if (x < range[to].low) x = range[to].low;
+    if (to == VJ_U64) return x >= 0x1p64 ? -1 : (int64_t)(uint64_t)x;
+    if (to == VJ_I64) return x >= 0x1p63 ? INT64_MAX : (int64_t)x;
+    return x >= range[to].high ? (int64_t)range[to].high - 1 : (int64_t)x;
+}
+
+double vj_lowest(vj_dtype dtype) {
+    return vj_dtype_is_float(dtype) ? -(double)INFINITY : (double)vj_float_to_int(dtype, -(double)INFINITY);
+}
 
 vj_dtype vj_dtype_by_name(const char *name, size_t length) {
     for (int d = VJ_NO_DTYPE + 1; d < VJ_DTYPE_COUNT; d++) {

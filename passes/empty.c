@@ -11,22 +11,22 @@ static bool is_empty(const vj_func *f, vj_value v) {
     return v >= 0 && vj_type_elements(f, vj_type_at(f, v), &count) && count == 0;
 }
 
+/* A number of the type, as a constant of rank 0. */
+static vj_value number(vj_func *f, vj_dtype dtype, double x) {
+    const int64_t whole = vj_float_to_int(dtype, x);
+    return vj_dtype_is_float(dtype) ? vj_add_const_f64(f, dtype, 0, NULL, &x)
+                                    : vj_add_const_i64(f, dtype, 0, NULL, &whole);
+}
+
 /* The number that a reduction over nothing gives, as a constant of rank 0. */
 static vj_value neutral(vj_func *f, const char *kind, vj_dtype dtype) {
-    static const int64_t low[VJ_DTYPE_COUNT] = {
-        [VJ_I8] = INT8_MIN, [VJ_I16] = INT16_MIN, [VJ_I32] = INT32_MIN, [VJ_I64] = INT64_MIN};
-    static const int64_t high[VJ_DTYPE_COUNT] = {
-        [VJ_I8] = INT8_MAX,    [VJ_U8] = UINT8_MAX,  [VJ_I16] = INT16_MAX, [VJ_U16] = UINT16_MAX, [VJ_I32] = INT32_MAX,
-        [VJ_U32] = UINT32_MAX, [VJ_I64] = INT64_MAX, [VJ_U64] = -1,        [VJ_BOOL] = 1};
     const bool is_max = strcmp(kind, "max") == 0, is_min = strcmp(kind, "min") == 0,
                is_prod = strcmp(kind, "prod") == 0;
     const double real = is_max                      ? -(double)INFINITY
                         : is_min                    ? (double)INFINITY
                         : strcmp(kind, "mean") == 0 ? (double)NAN
                                                     : is_prod;
-    const int64_t whole = is_max ? low[dtype] : is_min ? high[dtype] : is_prod;
-    return vj_dtype_is_float(dtype) ? vj_add_const_f64(f, dtype, 0, NULL, &real)
-                                    : vj_add_const_i64(f, dtype, 0, NULL, &whole);
+    return number(f, dtype, real);
 }
 
 static vj_value spread(vj_func *f, vj_value scalar, const vj_type *type, const vj_origin *origin) {
@@ -35,13 +35,6 @@ static vj_value spread(vj_func *f, vj_value scalar, const vj_type *type, const v
         dims[d] = vj_dim_code(type->dims[d]);
     const vj_attr attr = vj_ints(VJ_ATTR_DIMS, dims, type->rank);
     return type->rank ? vj_make(f, VJ_OP_broadcast, &scalar, 1, &attr, 1, origin) : scalar;
-}
-
-/* A number of the type, as a constant of rank 0. */
-static vj_value number(vj_func *f, vj_dtype dtype, double x) {
-    const int64_t whole = vj_dtype_is_float(dtype) ? 0 : (int64_t)x;
-    return vj_dtype_is_float(dtype) ? vj_add_const_f64(f, dtype, 0, NULL, &x)
-                                    : vj_add_const_i64(f, dtype, 0, NULL, &whole);
 }
 
 static vj_value without_empty_parts(vj_func *f, vj_arena *arena, const vj_node *node) {

@@ -8,6 +8,7 @@
 #define RESULT_BYTES     ((int64_t)1 << 20)   /* of any result */
 #define WEIGHT_BYTES     ((int64_t)64 << 10)  /* of a result that could as well be read in blocks */
 #define OPERAND_ELEMENTS ((int64_t)4 << 20)   /* evaluated at once: 32 MiB as doubles */
+#define MOST_WORK        0x1p30               /* steps: about a second */
 enum { ROWS = 64, BLOCK_ELEMENTS = 1 << 16 }; /* of a streamed product */
 
 static bool sizes_allow(const vj_func *f, const vj_node *node) {
@@ -24,7 +25,7 @@ static bool sizes_allow(const vj_func *f, const vj_node *node) {
         if (node->args[i] >= 0 &&
             (!vj_type_elements(f, vj_type_at(f, node->args[i]), &count) || !vj_add(total, count, &total)))
             return false;
-    return total <= OPERAND_ELEMENTS;
+    return total <= OPERAND_ELEMENTS && vj_node_work(f, node) <= MOST_WORK;
 }
 
 /* What can be read in blocks waits for whoever computes with it; that one takes expressions too. */

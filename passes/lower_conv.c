@@ -325,7 +325,7 @@ bool vj_lower_pool(vj_lowering *l, const vj_node *node) {
     const bool is_max = strcmp(vj_attr_name(node, VJ_ATTR_KIND, "max"), "max") == 0;
     const vj_dtype dtype = vj_dtype_at(l->f, node->first_result);
     const int64_t *kernel = vj_attr_find(node, VJ_ATTR_KERNEL)->as.ints;
-    if (!open_windows(l, node, is_max ? -INFINITY : 0, &w)) return false;
+    if (!open_windows(l, node, is_max ? vj_lowest(dtype) : 0, &w)) return false;
     for (int32_t i = 0; i < w.spatial; i++) {
         w.kernel[i] = kernel[i];
         count *= kernel[i];

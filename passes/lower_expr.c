@@ -4,7 +4,10 @@
 #include "lower.h"
 
 #include <assert.h>
+#include <math.h>
 #include <string.h>
+
+#define MOST_EXACT 0x1p53 /* integers from there on are not all doubles */
 
 static bool is_elementwise(const vj_node *node) { return vj_op_table(node->op)->flags & VJ_FLAG_ELEMENTWISE; }
 
@@ -163,14 +166,16 @@ static bool inlined_behind(const vj_build *b, vj_value *v, vj_view *map) {
 int32_t vj_emit_value(vj_build *b, vj_value v, const vj_view *map) {
     vj_arena *arena = b->l->p->arena;
     double number;
-    if (vj_is_splat_value(b->l, v, &number)) return vj_x_const(arena, b->k, vj_dtype_at(b->l->f, v), number);
+    const vj_dtype dtype = vj_dtype_at(b->l->f, v);
+    if (vj_is_splat_value(b->l, v, &number) && (!vj_dtype_is_int(dtype) || fabs(number) < MOST_EXACT))
+        return vj_x_const(arena, b->k, dtype, number);
     vj_view behind = *map;
     vj_value inner = v;
     if (inlined_behind(b, &inner, &behind) && vj_add_map_cuts(b, &behind))
         return vj_emit_node(b, vj_producer(b->l->f, inner), &behind, NULL);
     const int32_t access = vj_build_operand(b, v, map);
     if (access < 0) return -1;
-    return vj_x_load(arena, b->k, vj_dtype_at(b->l->f, v), access);
+    return vj_x_load(arena, b->k, dtype, access);
 }
 
 /* Chains */

@@ -11,6 +11,22 @@ enum { ZEROS, BORDER, REFLECTION };
 #define BLOCK        64 /* places, or as many as have so many samples together: */
 #define SAMPLES      256
 
+/* x mirrored into [low, high], as often as it takes: in doubles, since floats do not tell odd from even far outside. */
+static double floor_of(double x) {
+    const double whole = (double)(int64_t)x; /* |x| < 2^41 */
+    return whole > x ? whole - 1 : whole;
+}
+
+static double mirror(double x, double low, double high) {
+    const double range = high - low;
+    if (!(range > 0)) return low;
+    if (!(x < low) && !(x > high)) return x;
+    const bool below = x < low;
+    const double away = below ? low - x : x - high, times = floor_of(away / range), rest = away - times * range;
+    const bool odd = times - 2 * floor_of(times / 2) != 0;
+    return below == odd ? high - rest : low + rest;
+}
+
 #define GRIDSAMPLE(name, type)                                                                                         \
     /* Adding and taking away a number whose last digit is 1 rounds halves to even. */                                 \
     static type round_##name(type x) {                                                                                 \
@@ -23,17 +39,6 @@ enum { ZEROS, BORDER, REFLECTION };
     static type floor_##name(type x) {                                                                                 \
         const type whole = round_##name(x);                                                                            \
         return whole > x ? whole - 1 : whole;                                                                          \
-    }                                                                                                                  \
-                                                                                                                       \
-    /* x mirrored into [low, high], as often as it takes. */                                                           \
-    static type mirror_##name(type x, type low, type high) {                                                           \
-        const type range = high - low;                                                                                 \
-        if (!(range > 0)) return low;                                                                                  \
-        if (!(x < low) && !(x > high)) return x;                                                                       \
-        const bool below = x < low;                                                                                    \
-        const type away = below ? low - x : x - high, times = floor_##name(away / range), rest = away - times * range; \
-        const bool odd = times - 2 * floor_##name(times / 2) != 0;                                                     \
-        return below == odd ? high - rest : low + rest;                                                                \
     }                                                                                                                  \
                                                                                                                        \
     typedef struct axis_##name {                                                                                       \
@@ -51,7 +56,7 @@ enum { ZEROS, BORDER, REFLECTION };
     static int64_t pixel_##name(const axis_##name *a, type x) {                                                        \
         const type last = (type)(a->size - 1);                                                                         \
         if (a->padding == ZEROS && !(x >= 0 && x <= last)) return -1;                                                  \
-        if (a->padding == REFLECTION) x = mirror_##name(x, a->low, a->high);                                           \
+        if (a->padding == REFLECTION) x = (type)mirror((double)x, (double)a->low, (double)a->high);                    \
         const int64_t at = x > 0 ? x < last ? (int64_t)x : a->size - 1 : 0;                                            \
         return at * a->stride;                                                                                         \
     }                                                                                                                  \
@@ -72,7 +77,7 @@ enum { ZEROS, BORDER, REFLECTION };
         if (a->mode == NEAREST) x = round_##name(x);                                                                   \
         /* The cubic kernel's pixels are each taken inside, as ONNX Runtime and PyTorch do. */                         \
         if (a->padding == BORDER && a->mode != CUBIC && !(x >= a->low && x <= a->high)) x = x > 0 ? size - 1 : 0;      \
-        if (a->padding == REFLECTION) x = mirror_##name(x, a->low, a->high);                                           \
+        if (a->padding == REFLECTION) x = (type)mirror((double)x, (double)a->low, (double)a->high);                    \
         if (a->mode == NEAREST) {                                                                                      \
             *taps = (taps_##name){1, {pixel_##name(a, x)}, {1}};                                                       \
             return;                                                                                                    \

@@ -199,6 +199,9 @@ def windows():
         refuse("MaxPool", f"kernel_shape {k}", x, attrs={"kernel_shape": k})
         refuse("AveragePool", f"kernel_shape {k}", x, attrs={"kernel_shape": k})
     refuse("MaxPool", "no kernel_shape", x)
+    for op in ("MaxPool", "AveragePool", "LpPool"):
+        n = 2**20 # as many windows of as many places
+        refuse(op, "endless windows", x, attrs={"kernel_shape": [n, 1], "pads": [n - 1, 0, n - 1, 0]}, status=3)
     refuse("AveragePool", "padding wider than the kernel", x, attrs={"kernel_shape": [2, 2], "pads": [2, 2, 2, 2]})
     for how in ("nonsense", "same_upper", ""):
         refuse("Conv", f"auto_pad '{how}'", x, {"w": w}, {"auto_pad": how})
@@ -214,6 +217,20 @@ def windows():
     refuse("Conv", "a kernel larger than the picture", x, {"w": f32(2, 4, 7, 7)})
     refuse("Conv", "of integers", np.ones((1, 4, 6, 6), np.int64), {"w": np.ones((2, 4, 3, 3), np.int64)})
     refuse("GlobalAveragePool", "of rank 2", f32(2, 3))
+
+
+def regions():
+    x, rois, images = f32(1, 2, 4, 4), f32(3, 4), i64(0, 0, 0)
+    for samples, status in ((-1, 2), (129, 3), (2**31 - 1, 3), (2**62, 3)):
+        refuse("RoiAlign", f"sampling_ratio {samples}", x, {"r": rois, "i": images}, {"sampling_ratio": samples}, status=status)
+    for size in (0, -1, -2**63):
+        refuse("RoiAlign", f"output_height {size}", x, {"r": rois, "i": images}, {"output_height": size})
+    refuse("RoiAlign", "mode nonsense", x, {"r": rois, "i": images}, {"mode": "nonsense"})
+    refuse("RoiAlign", "regions of three numbers", x, {"r": f32(3, 3), "i": images})
+    refuse("RoiAlign", "fewer images than regions", x, {"r": rois, "i": i64(0, 0)})
+    refuse("GridSample", "a grid of three numbers over two axes", x, {"g": f32(1, 2, 2, 3)})
+    refuse("GridSample", "a grid of more images", x, {"g": f32(2, 2, 2, 2)})
+    refuse("GridSample", "padding_mode nonsense", x, {"g": f32(1, 2, 2, 2)}, {"padding_mode": "nonsense"})
 
 
 def products():
@@ -371,7 +388,7 @@ def graphs():
 
 def main():
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent / "data")
-    for part in (axes, shapes, movement, windows, products, norms, resizing, types, operands, graphs):
+    for part in (axes, shapes, movement, windows, regions, products, norms, resizing, types, operands, graphs):
         part()
     raw = b"".join(records)
     (folder / "refused.bad.bin").write_bytes(raw)

@@ -88,18 +88,11 @@ static void add_file(corpus *c, const char *path) {
     free(bytes);
 }
 
-/* Is it little work for the evaluator? About as many steps as results times the terms of each. */
+/* Is it little work for the evaluator? */
 static bool is_light(const vj_func *f) {
     double work = 0;
-    for (vj_value v = 0; v < f->value_count; v++) {
-        const vj_node *node = vj_producer(f, v);
-        int64_t count, terms = 1;
-        if (!vj_type_elements(f, vj_type_at(f, v), &count)) return false;
-        if (!(vj_op_table(node->op)->flags & (VJ_FLAG_ELEMENTWISE | VJ_FLAG_MOVEMENT)) && node->arg_count &&
-            !vj_type_elements(f, vj_type_at(f, node->args[node->arg_count > 1 && node->args[1] >= 0]), &terms))
-            return false;
-        work += (double)count * (double)(node->arg_count ? terms : 1);
-    }
+    for (int32_t n = 0; n < f->node_count; n++)
+        work += vj_node_work(f, &f->nodes[n]);
     return work < 2e6;
 }
 
