@@ -45,6 +45,8 @@ typedef struct vj_codegen_options {
 
 typedef struct vj_codegen_stats {
     int32_t kernels, distinct_kernels;
+    const char *
+        symbols; /* of vj_generate_code: a line "offset size name", in hexadecimal, a function; the program's arena's */
 } vj_codegen_stats;
 
 /* Code for a planned program, as one object, by one thread. */

@@ -124,5 +124,5 @@ void vj_kernel_symbol(const vj_kernel *k, int32_t number, char *name, size_t siz
     if (k->kind == VJ_KERNEL_CALL) at += snprintf(name + at, size - (size_t)at, "_%s", vj_routine_at(k->routine)->name);
     for (int32_t i = 0; i < k->rank && at > 0 && (size_t)at < size; i++)
         at += snprintf(name + at, size - (size_t)at, "%s%lld", i ? "x" : "_", (long long)k->extent[i]);
-    if (at > 0 && (size_t)at < size) snprintf(name + at, size - (size_t)at, "__%d", (int)number);
+    if (at > 0 && (size_t)at < size) snprintf(name + at, size - (size_t)at, "_%d", (int)number);
 }

@@ -116,7 +116,7 @@ vj_status vj_generate_code(const vj_program *p, const vj_codegen_options *option
     *entry = 0;
     int32_t *number = VJ_NEW_ARRAY(p->arena, int32_t, p->kernel_count + 1);
     const int32_t distinct = vj_distinct_kernels(p, number);
-    *stats = (vj_codegen_stats){p->kernel_count, distinct};
+    *stats = (vj_codegen_stats){.kernels = p->kernel_count, .distinct_kernels = distinct};
     pieces all = {.p = p, .options = options, .number = number, .count = distinct + 1};
     all.kernel = VJ_NEW_ARRAY(p->arena, const vj_kernel *, all.count);
     all.objects = VJ_NEW_ARRAY(p->arena, vj_bytes, all.count);
@@ -125,7 +125,10 @@ vj_status vj_generate_code(const vj_program *p, const vj_codegen_options *option
     all.order = VJ_NEW_ARRAY(p->arena, int32_t, all.count);
     order_by_size(&all);
     generate_all(&all, error);
-    if (error->status == VJ_OK) vj_link_objects(all.objects, all.count, "vj_phase", code, entry, error);
+    vj_text symbols = {.arena = p->arena};
+    vj_text_add(&symbols, "%s", "");
+    if (error->status == VJ_OK) vj_link_named(all.objects, all.count, "vj_phase", code, entry, &symbols, error);
+    stats->symbols = symbols.at;
     for (int32_t i = 0; i < all.count; i++)
         vj_bytes_free(&all.objects[i]);
     return error->status;

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend.h"
+#include "object.h"
 
 #define PLACED_LIMIT ((uint64_t)1 << 31) /* PC-relative offsets have 32 bits */
 
@@ -249,6 +249,18 @@ static bool find_entry(const linker *l, const char *symbol, uint64_t *entry) {
     return false;
 }
 
+/* The functions, where they stand in the blob. */
+static void add_symbols(const object_file *o, vj_text *symbols) {
+    for (uint64_t i = 0; i < o->symbol_count; i++) {
+        const Elf64_Sym *s = &o->symbols[i];
+        if (ELF64_ST_TYPE(s->st_info) != STT_FUNC || s->st_shndx >= o->header->e_shnum ||
+            o->place[s->st_shndx] == UINT64_MAX || s->st_value > o->sections[s->st_shndx].sh_size)
+            continue;
+        vj_text_add(symbols, "%llx %llx %s\n", (unsigned long long)(o->place[s->st_shndx] + s->st_value),
+                    (unsigned long long)s->st_size, name_of(o, s));
+    }
+}
+
 static bool open_object(object_file *o, const vj_bytes *bytes) {
     o->at = bytes->at;
     o->size = bytes->size;
@@ -272,15 +284,17 @@ static bool link_all(linker *l, const vj_bytes *objects, const char *symbol, uin
     return find_entry(l, symbol, entry);
 }
 
-vj_status vj_link_objects(const vj_bytes *objects, int32_t count, const char *symbol, vj_bytes *code, uint64_t *entry,
-                          vj_error *error) {
+vj_status vj_link_named(const vj_bytes *objects, int32_t count, const char *symbol, vj_bytes *code, uint64_t *entry,
+                        vj_text *symbols, vj_error *error) {
     *code = (vj_bytes){0};
     *entry = 0;
     linker l = {.objects = calloc((size_t)count + 1, sizeof(object_file)), .count = count, .error = error};
     if (!l.objects) return vj_fail(error, VJ_SYSTEM, "no memory");
     const bool fine = link_all(&l, objects, symbol, entry);
-    for (int32_t i = 0; i < count; i++)
+    for (int32_t i = 0; i < count; i++) {
+        if (fine && symbols) add_symbols(&l.objects[i], symbols);
         free(l.objects[i].place);
+    }
     free(l.objects);
     if (!fine) {
         free(l.code);
@@ -288,6 +302,11 @@ vj_status vj_link_objects(const vj_bytes *objects, int32_t count, const char *sy
     }
     *code = (vj_bytes){l.code, l.code_size};
     return VJ_OK;
+}
+
+vj_status vj_link_objects(const vj_bytes *objects, int32_t count, const char *symbol, vj_bytes *code, uint64_t *entry,
+                          vj_error *error) {
+    return vj_link_named(objects, count, symbol, code, entry, NULL, error);
 }
 
 vj_status vj_link_code(const vj_bytes *object, const char *symbol, vj_bytes *code, uint64_t *entry, vj_error *error) {

@@ -139,7 +139,7 @@ static LLVMValueRef *generate_kernels(LLVMModuleRef module, const vj_codegen_opt
     LLVMValueRef *functions = VJ_NEW_ARRAY(p->arena, LLVMValueRef, p->kernel_count + 1);
     LLVMValueRef *made = VJ_NEW_ARRAY(p->arena, LLVMValueRef, p->kernel_count + 1);
     int32_t *number = VJ_NEW_ARRAY(p->arena, int32_t, p->kernel_count + 1);
-    *stats = (vj_codegen_stats){p->kernel_count, vj_distinct_kernels(p, number)};
+    *stats = (vj_codegen_stats){.kernels = p->kernel_count, .distinct_kernels = vj_distinct_kernels(p, number)};
     for (int32_t i = 0; i < p->kernel_count && error->status == VJ_OK; i++) {
         LLVMValueRef *function = &made[number[i]];
         if (!*function) {

@@ -11,6 +11,10 @@
 
 #include "driver.h"
 
+/* link.c: as vj_link_objects, and adds to `symbols` (or NULL) what vj_codegen_stats says. */
+vj_status vj_link_named(const vj_bytes *objects, int32_t count, const char *symbol, vj_bytes *code, uint64_t *entry,
+                        vj_text *symbols, vj_error *error);
+
 /* The machine is the architecture's baseline: each kernel names its own CPU and features. NULL: an error is set. */
 LLVMTargetMachineRef vj_machine_new(const vj_target *target, vj_error *error);
 /* A module in a context of its own. */

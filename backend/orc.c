@@ -1,5 +1,4 @@
-/* orc.c - the same object through LLVM's ORC: the differential check of link.c and of the loader, and the way in for
- * debuggers. */
+/* orc.c - the same object through LLVM's ORC: the differential check of link.c and of the loader. */
 #include <llvm-c/Core.h>
 #include <llvm-c/LLJIT.h>
 #include <llvm-c/Target.h>

@@ -38,7 +38,7 @@ vj_status vj_write_image(vj_unit *u, const vj_bytes *code, uint64_t entry, const
                          size_t *bytes) {
     const vj_model *model = vj_describe(u, u->program->name);
     size_t notes_bytes;
-    const char *notes = vj_notes(u, &notes_bytes);
+    const char *notes = vj_notes(u, &notes_bytes), *symbols = stats->symbols ? stats->symbols : "";
     blob strings = {.arena = u->arena}, values = {.arena = u->arena};
     vj_image_header h = {.magic = VJ_IMAGE_MAGIC,
                          .version = VJ_IMAGE_VERSION,
@@ -76,7 +76,9 @@ vj_status vj_write_image(vj_unit *u, const vj_bytes *code, uint64_t entry, const
     h.notes_bytes = notes_bytes;
     h.values = h.notes + h.notes_bytes;
     h.values_bytes = (uint64_t)values.count;
-    h.strings = h.values + h.values_bytes;
+    h.symbols = h.values + h.values_bytes;
+    h.symbols_bytes = strlen(symbols) + 1;
+    h.strings = h.symbols + h.symbols_bytes;
     h.strings_bytes = (uint64_t)strings.count;
     h.code = (uint64_t)vj_round_up((int64_t)(h.strings + h.strings_bytes), VJ_IMAGE_CODE_ALIGN);
     h.code_bytes = code->size;
@@ -86,6 +88,7 @@ vj_status vj_write_image(vj_unit *u, const vj_bytes *code, uint64_t entry, const
     memcpy(out + h.inputs, table, tensors * sizeof *table);
     memcpy(out + h.notes, notes, h.notes_bytes);
     if (h.values_bytes) memcpy(out + h.values, values.at, h.values_bytes);
+    memcpy(out + h.symbols, symbols, h.symbols_bytes);
     memcpy(out + h.strings, strings.at, h.strings_bytes);
     memcpy(out + h.code, code->at, code->size);
     memcpy(out, &h, sizeof h);

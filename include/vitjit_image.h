@@ -11,7 +11,7 @@
 #include "vitjit_model.h"
 
 #define VJ_IMAGE_MAGIC      0x31474d494a5456ULL /* "VTJIMG1" */
-#define VJ_IMAGE_VERSION    4
+#define VJ_IMAGE_VERSION    5
 #define VJ_IMAGE_CODE_ALIGN 4096
 
 typedef struct vj_image_tensor {
@@ -46,6 +46,7 @@ typedef struct vj_image_header {
     /* The introduction, 0, the model's metadata as a JSON object, 0; of code with marks also its kernels as a JSON array, 0 */
     uint64_t notes, notes_bytes;
     uint64_t values, values_bytes;   /* what inputs must be */
+    uint64_t symbols, symbols_bytes; /* a text, 0: a line "offset size name", in hexadecimal, a function of the code */
     uint64_t strings, strings_bytes; /* the last byte is 0 */
     uint64_t code, code_bytes;
     uint64_t

@@ -67,6 +67,9 @@ static bool layout_is_sound(const vj_image_header *h, size_t bytes) {
         return false;
     if (!inside(h->notes, h->notes_bytes, bytes)) return false;
     if (!inside(h->values, h->values_bytes, bytes)) return false;
+    if (!inside(h->symbols, h->symbols_bytes, bytes) ||
+        (h->symbols_bytes && ((const char *)h)[h->symbols + h->symbols_bytes - 1] != 0))
+        return false;
     if (h->notes_bytes && ((const char *)h)[h->notes + h->notes_bytes - 1] != 0) return false;
     if (h->code % VJ_IMAGE_CODE_ALIGN != 0 || h->code_bytes == 0 || !inside(h->code, h->code_bytes, bytes))
         return false;

@@ -100,6 +100,8 @@ vj_status vj_model_new(vj_compiled *compiled, const vj_options *options, vj_mode
         if (!status) {
             void *entry = (char *)s->code + h->phase_entry;
             memcpy(&s->phase, &entry, sizeof entry);
+            const char *symbols = h->symbols_bytes ? (const char *)s->image + h->symbols : "";
+            s->debug = vj_debug_register(s->code, s->code_bytes, symbols);
         }
     }
     close(compiled->weights_fd);
@@ -116,6 +118,7 @@ void vj_model_free(vj_model *model) {
     if (!model) return;
     vj_model_state *s = (vj_model_state *)model;
     vj_pool_free(s->pool);
+    vj_debug_unregister(s->debug);
     if (s->code) munmap(s->code, s->code_bytes);
     if (s->orc && s->free_orc) s->free_orc(s->orc);
     vj_weights_unmap(&s->weights);

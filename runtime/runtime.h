@@ -6,6 +6,7 @@
  * model.c          the public model: from image and weights, from the cache or the compiler
  * session.c        binding and running
  * poison.c         gaps of scratch, in builds with AddressSanitizer
+ * debug.c          what debuggers and profilers learn of mapped code; debug_elf.c the object that says it
  * profile.c        when kernels began and ended, of code with marks
  * cache.c, key.c   files of earlier compilations
  * cache_files.c    their listing, check and bound
@@ -70,6 +71,7 @@ typedef struct vj_model_state {
     vj_pool *pool;    /* made with the first session when parts > 1 */
     int32_t pool_lock;
     int32_t parts;
+    struct vj_debug *debug; /* of mapped code */
     double compile_ms;
     int32_t cache_hit;
     void *orc;
@@ -85,6 +87,23 @@ vj_status vj_model_new(vj_compiled *compiled, const vj_options *options, vj_mode
  * builds with AddressSanitizer. */
 void vj_scratch_poison(const vj_model_state *s, void *scratch, int64_t used, size_t bytes);
 void vj_scratch_unpoison(void *scratch, size_t bytes);
+
+/* debug.c: tells debuggers, and perf when VITJIT_PERF_MAP is set, what functions the code has; `symbols` as in the image.
+ * NULL: nobody was told, for want of memory or of symbols. */
+typedef struct vj_debug vj_debug;
+vj_debug *vj_debug_register(const void *code, size_t code_bytes, const char *symbols);
+void vj_debug_unregister(vj_debug *debug);
+
+/* debug_elf.c: an object in memory with the code's address and its functions; malloc'ed, or NULL. */
+void *vj_debug_object(const void *code, size_t code_bytes, const char *symbols, size_t *bytes);
+/* The next line of `symbols`: false at the end, or where it is no line of functions inside the code. The name ends at
+ * its newline. */
+typedef struct vj_function_line {
+    uint64_t offset, size;
+    const char *name;
+    int32_t name_length;
+} vj_function_line;
+bool vj_debug_line(const char **symbols, size_t code_bytes, vj_function_line *line);
 
 /* profile.c: vj_marked_args.mark; self is a session's vj_spans, or NULL: nothing is kept. */
 typedef struct vj_spans vj_spans;

@@ -213,6 +213,7 @@ static void damaged_images_are_refused(void **state) {
                              offsetof(vj_image_header, strings),       offsetof(vj_image_header, strings_bytes),
                              offsetof(vj_image_header, code),          offsetof(vj_image_header, code_bytes),
                              offsetof(vj_image_header, phase_entry),   offsetof(vj_image_header, notes),
+                             offsetof(vj_image_header, symbols),       offsetof(vj_image_header, symbols_bytes),
                              offsetof(vj_image_header, scratch_fixed), offsetof(vj_image_header, max_batch)};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         uint64_t *at = (uint64_t *)(void *)(image + fields[i]), was = *at;
