@@ -12,7 +12,7 @@ vj_common(vitjit_compiler)
 target_link_libraries(vitjit_compiler PRIVATE vj_backend vj_passes vj_frontend vj_target vj_ir vj_onnx_schema
                       vj_llvm vj_protobuf Threads::Threads m)
 
-# Only what runtime.h lists for it: libc alone, and no symbol beside those of vitjit_rt.h (and the pool's two of pool.h).
+# Only what runtime.h lists for it: libc alone, and no symbol beside those of vitjit_rt.h (and the pool's three of pool.h).
 set(VJ_RT_SOURCES cpus.c pool.c weights_file.c)
 list(TRANSFORM VJ_RT_SOURCES PREPEND ${PROJECT_SOURCE_DIR}/runtime/)
 add_library(vitjit_rt STATIC ${VJ_RT_SOURCES})

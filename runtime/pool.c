@@ -9,6 +9,10 @@
  * compare-and-swap only: a thread that comes late finds another number there and cannot claim what is no longer its
  * step's. A word with an older number stands for a range from which nobody has taken yet.
  *
+ * Callers that found the pool busy work alone meanwhile, as its guests. There are to be no more threads at work than the
+ * pool has: for each guest a worker (those of the highest numbers first) takes no more parts, but waits at the gate
+ * until there are fewer guests. A pool with as many guests as workers refuses further jobs: they are guests too.
+ *
  * Waiting spins for a short while and then sleeps on a futex. It never calls sched_yield: on a busy machine that gives
  * away a whole time slice, milliseconds, where the wait would have lasted microseconds.
  */
@@ -40,7 +44,10 @@ typedef struct seat {
 struct vj_pool {
     _Alignas(64) _Atomic uint64_t now; /* the step under way, or the end of the last job */
     atomic_int sleepers;
-    atomic_uint bell;             /* what sleepers sleep on */
+    atomic_uint bell; /* what sleepers sleep on */
+    _Alignas(64) atomic_int guests;
+    atomic_int parked;            /* workers at the gate */
+    atomic_uint gate;             /* what they sleep on */
     _Alignas(64) atomic_int done; /* parts of this step */
     /* The job. Written after every range has a number of the new job's, so whoever sees a new value here and comes from
      * an older step finds nothing to claim. */
@@ -83,6 +90,27 @@ static void sleep_while(vj_pool *pool, uint64_t step) {
         syscall(SYS_futex, &pool->bell, FUTEX_WAIT_PRIVATE, bell, NULL, NULL, 0);
     }
     atomic_fetch_sub(&pool->sleepers, 1);
+}
+
+/* Are there too many guests for this thread to work? Never for the job's own caller, number 0. */
+static bool is_crowded(vj_pool *pool, int32_t number) {
+    return number > 0 && atomic_load(&pool->guests) >= pool->threads - number;
+}
+
+static void park_while_crowded(vj_pool *pool, int32_t number) {
+    atomic_fetch_add(&pool->parked, 1);
+    for (;;) {
+        unsigned gate = atomic_load(&pool->gate);
+        if (!is_crowded(pool, number) || atomic_load(&pool->ending)) break;
+        syscall(SYS_futex, &pool->gate, FUTEX_WAIT_PRIVATE, gate, NULL, NULL, 0);
+    }
+    atomic_fetch_sub(&pool->parked, 1);
+}
+
+static void open_gate(vj_pool *pool) {
+    if (atomic_load(&pool->parked) == 0) return;
+    atomic_fetch_add(&pool->gate, 1);
+    syscall(SYS_futex, &pool->gate, FUTEX_WAKE_PRIVATE, 1 << 30, NULL, NULL, 0);
 }
 
 static void wait_while(vj_pool *pool, uint64_t step) {
@@ -134,7 +162,7 @@ static void take_part(vj_pool *pool, int32_t self, uint64_t step) {
     int32_t did = 0;
     for (int32_t k = 0; k < pool->threads; k++) {
         const int32_t owner = self + k < pool->threads ? self + k : self + k - pool->threads;
-        for (int32_t part; (part = claim(pool, owner, step, parts)) >= 0; did++)
+        for (int32_t part; !is_crowded(pool, self) && (part = claim(pool, owner, step, parts)) >= 0; did++)
             work(arg, first + (int32_t)(step - begin), part, parts);
     }
     if (did && atomic_fetch_add_explicit(&pool->done, did, memory_order_acq_rel) + did == parts)
@@ -145,6 +173,7 @@ static void *worker(void *self) {
     const seat *s = self;
     for (uint64_t step = 0;;) {
         wait_while(s->pool, step);
+        if (is_crowded(s->pool, s->number)) park_while_crowded(s->pool, s->number);
         step = step_now(s->pool);
         if (atomic_load(&s->pool->ending)) return NULL;
         take_part(s->pool, s->number, step);
@@ -180,6 +209,7 @@ void vj_pool_free(vj_pool *pool) {
     if (!pool) return;
     if (pool->owner == getpid()) {
         atomic_store(&pool->ending, true);
+        open_gate(pool);
         open_step(pool, step_now(pool) + 1);
         for (int32_t i = 1; i < pool->threads; i++)
             pthread_join(pool->seats[i].thread, NULL);
@@ -210,6 +240,7 @@ static uint64_t publish_job(vj_pool *pool, vj_step step, void *arg, int32_t firs
 bool vj_pool_try(vj_pool *pool, vj_step step, void *arg, int32_t first, int32_t last, int32_t parts) {
     if (first >= last || parts < 1) return true;
     if ((uint64_t)parts >= PART_MASK) return false;
+    if (pool->threads > 1 && is_crowded(pool, 1)) return false;
     if (atomic_flag_test_and_set_explicit(&pool->busy, memory_order_acquire)) return false;
     const uint64_t end = publish_job(pool, step, arg, first, last, parts);
     for (uint64_t at; (at = step_now(pool)) < end;) {
@@ -220,9 +251,17 @@ bool vj_pool_try(vj_pool *pool, vj_step step, void *arg, int32_t first, int32_t 
     return true;
 }
 
+void vj_pool_alone(vj_pool *pool, void (*work)(void *arg), void *arg) {
+    atomic_fetch_add(&pool->guests, 1);
+    work(arg);
+    atomic_fetch_sub(&pool->guests, 1);
+    open_gate(pool);
+}
+
 typedef struct call {
     void (*task)(void *arg, int32_t part);
     void *arg;
+    int32_t parts;
 } call;
 
 static void one_task(void *self, int32_t i, int32_t part, int32_t parts) {
@@ -232,11 +271,15 @@ static void one_task(void *self, int32_t i, int32_t part, int32_t parts) {
     c->task(c->arg, part);
 }
 
+static void all_tasks(void *self) {
+    const call *c = self;
+    for (int32_t part = 0; part < c->parts; part++)
+        c->task(c->arg, part);
+}
+
 static void run(void *self, void (*task)(void *arg, int32_t part), void *arg, int32_t parts) {
-    call c = {task, arg};
-    if (vj_pool_try(self, one_task, &c, 0, 1, parts)) return;
-    for (int32_t part = 0; part < parts; part++)
-        task(arg, part);
+    call c = {task, arg, parts};
+    if (!vj_pool_try(self, one_task, &c, 0, 1, parts)) vj_pool_alone(self, all_tasks, &c);
 }
 
 vj_threads vj_pool_threads(vj_pool *pool) { return (vj_threads){.self = pool, .parts = pool->threads, .run = run}; }

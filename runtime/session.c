@@ -209,7 +209,10 @@ static void pool_step(void *self, int32_t i, int32_t part, int32_t parts) {
     j->phase(j->args, i, part, parts);
 }
 
-static void run_serially(job *j) { j->phase(j->args, 0, 0, 1); /* all images are whole ones */ }
+static void run_serially(void *self) {
+    const job *j = self;
+    j->phase(j->args, 0, 0, 1); /* all images are whole ones */
+}
 
 /* What a phase is called with, marks or not. */
 static vj_marked_args marked(const vj_session *x, vj_args args) { return (vj_marked_args){args, vj_mark, x->spans}; }
@@ -234,12 +237,12 @@ static void run_on_pool(vj_session *x, vj_pool *pool, job *j) {
     const int32_t threads = vj_pool_size(pool);
     const int64_t left = j->args->n % threads, whole = j->args->n - left;
     if (whole && !vj_pool_try(pool, pool_step, j, 0, 1, threads)) {
-        run_serially(j);
+        vj_pool_alone(pool, run_serially, j);
     } else if (left) {
         const vj_marked_args rest = rest_of(x, j->args, whole);
         j->args = &rest.args;
         if (!vj_pool_try(pool, pool_step, j, 1, x->s->model.phase_count + 1, threads * PARTS_PER_THREAD))
-            run_serially(j);
+            vj_pool_alone(pool, run_serially, j);
     }
 }
 

@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -64,6 +66,62 @@ static void busy_pool_refuses(void **state) {
     vj_pool *pool = vj_pool_new(2);
     assert_true(vj_pool_try(pool, nested, pool, 0, 1, 2));
     vj_pool_free(pool);
+}
+
+/* A guest that comes in the middle of a job, and stays until it is over. */
+typedef struct guest {
+    vj_pool *pool;
+    pthread_t caller, thread;
+    atomic_bool here, may_go;
+    atomic_int by_others; /* parts of later steps that another thread than the caller did */
+} guest;
+
+static void stay(void *self) {
+    guest *g = self;
+    atomic_store(&g->here, true);
+    while (!atomic_load(&g->may_go))
+        usleep(100);
+}
+
+static void *visit(void *self) {
+    guest *g = self;
+    vj_pool_alone(g->pool, stay, g);
+    return NULL;
+}
+
+static void work_beside_guest(void *self, int32_t i, int32_t part, int32_t parts) {
+    guest *g = self;
+    (void)parts;
+    if (i == 0 && part == 0) {
+        assert_int_equal(pthread_create(&g->thread, NULL, visit, g), 0);
+        while (!atomic_load(&g->here))
+            usleep(100);
+    }
+    if (i > 0 && !pthread_equal(pthread_self(), g->caller)) atomic_fetch_add(&g->by_others, 1);
+}
+
+static void nothing(void *self, int32_t i, int32_t part, int32_t parts) {
+    (void)self;
+    (void)i;
+    (void)part;
+    (void)parts;
+}
+
+/* The worker of a pool of two leaves the job to its caller; with three threads one worker goes on. */
+static void workers_make_room_for_guests(void **state) {
+    (void)state;
+    for (int32_t threads = 2; threads <= 3; threads++) {
+        guest g = {.pool = vj_pool_new(threads), .caller = pthread_self()};
+        assert_non_null(g.pool);
+        assert_true(vj_pool_try(g.pool, work_beside_guest, &g, 0, 500, 8));
+        if (threads == 2) assert_int_equal(atomic_load(&g.by_others), 0);
+        assert_int_equal(vj_pool_try(g.pool, nothing, NULL, 0, 1, 2), threads == 3);
+        atomic_store(&g.may_go, true);
+        pthread_join(g.thread, NULL);
+        for (int32_t i = 0; i < 100; i++)
+            assert_true(vj_pool_try(g.pool, nothing, NULL, 0, 3, 4));
+        vj_pool_free(g.pool);
+    }
 }
 
 /* mov rax,[rdi+8]; mov rax,[rax]; lock inc dword [rax]; ret */
@@ -382,6 +440,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pool_has_barriers),
         cmocka_unit_test(busy_pool_refuses),
+        cmocka_unit_test(workers_make_room_for_guests),
         cmocka_unit_test(run_goes_through_phases),
         cmocka_unit_test(callers_scheduler),
         cmocka_unit_test(bindings_are_checked),
