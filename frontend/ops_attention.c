@@ -209,13 +209,18 @@ static bool read_operands(attention *a) {
     if (past != vj_has_operand(im, 5)) return vj_stop(im, VJ_BAD_INPUT, "has past keys or past values alone");
     if (past && vj_has_operand(im, 6)) return vj_stop(im, VJ_BAD_INPUT, "has past keys and nonpad_kv_seqlen");
     if (!vj_going(im)) return false;
+    const int32_t rank = type_of(im, a->q)->rank;
+    if (type_of(im, a->k)->rank != rank || type_of(im, a->v)->rank != rank)
+        return vj_stop(im, VJ_BAD_INPUT, "queries, keys and values differ in rank");
     a->q = by_heads(im, a->q, q_heads);
     a->k = by_heads(im, a->k, kv_heads);
     a->v = by_heads(im, a->v, kv_heads);
     if (!vj_going(im)) return false;
     const vj_type qt = *type_of(im, a->q), kt = *type_of(im, a->k), vt = *type_of(im, a->v);
-    if (qt.rank != 4 || kt.rank != 4 || vt.rank != 4)
-        return vj_stop(im, VJ_BAD_INPUT, "queries, keys and values differ in rank");
+    const vj_dim one = vj_dim_const(1);
+    if ((!vj_dim_equal(kt.dims[0], qt.dims[0]) && !vj_dim_equal(kt.dims[0], one)) ||
+        (!vj_dim_equal(vt.dims[0], qt.dims[0]) && !vj_dim_equal(vt.dims[0], one)))
+        return vj_stop(im, VJ_BAD_INPUT, "queries, keys and values differ in batch");
     if (qt.dtype != kt.dtype) return vj_stop(im, VJ_BAD_INPUT, "queries and keys differ in type");
     a->dtype = qt.dtype;
     if (past) {

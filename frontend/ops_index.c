@@ -126,6 +126,7 @@ vj_value vj_emit_flat_index(vj_importer *im, vj_value index, const vj_type *data
     for (int64_t i = k - 1; i >= 0 && vj_going(im); i--) {
         const int64_t extent = data->dims[first + i].c;
         vj_value at = vj_emit_slice(im, index, type.rank - 1, i, vj_dim_const(1), 1);
+        if (!vj_indices_fit(im, at, extent)) return VJ_NONE;
         at = vj_emit_from_front(im, vj_going(im) ? vj_emit_reshape(im, at, type.dims, type.rank - 1) : VJ_NONE, extent);
         if (*length != 1) at = vj_emit2(im, VJ_OP_mul, at, vj_emit_number(im, type.dtype, (double)*length));
         sum = sum < 0 ? at : vj_emit2(im, VJ_OP_add, sum, at);

@@ -154,7 +154,13 @@ def movement():
     for index in (2, -3, 2**62, -2**63):
         refuse("Gather", f"index {index} of 2", a, {"i": i64(index)}, {"axis": 0})
         refuse("ScatterND", f"index {index} of 2", a, {"i": i64([index]), "u": f32(1, 3, 4)})
+        refuse("GatherND", f"index {index} of 2", a, {"i": i64([index])})
+        refuse("ScatterElements", f"index {index} of 2", a, {"i": np.full((1, 3, 4), index, np.int64), "u": f32(1, 3, 4)},
+               {"axis": 0})
         refuse("GatherElements", f"index {index} of 2", a, {"i": np.full((1, 3, 4), index, np.int64)}, {"axis": 0})
+    for pair in ([0, 3], [1, -4], [-1, 2**62], [2, -3]): # inside when counted flat
+        refuse("GatherND", f"indices {pair} of [2, 3]", a, {"i": i64(pair)})
+        refuse("ScatterND", f"indices {pair} of [2, 3]", a, {"i": i64(pair), "u": f32(4)})
     for op, n in (("Gather", 0), ("GatherND", 0), ("GatherElements", 0), ("ScatterND", 1), ("ScatterElements", 1)):
         u = {"u": f32(1, 3, 4)} if n else {}
         refuse(op, "indices as floats", a, {"i": np.zeros((1, 3, 4) if "El" in op else (1, 1), np.float32), **u})
@@ -202,12 +208,16 @@ def windows():
     for op in ("MaxPool", "AveragePool", "LpPool"):
         n = 2**20 # as many windows of as many places
         refuse(op, "endless windows", x, attrs={"kernel_shape": [n, 1], "pads": [n - 1, 0, n - 1, 0]}, status=3)
+    for op in ("MaxPool", "AveragePool", "LpPool"):
+        refuse(op, "of rank 2", f32(4, 4), attrs={"kernel_shape": []})
+        refuse(op, "of rank 2 with a kernel", f32(4, 4), attrs={"kernel_shape": [2]})
     refuse("AveragePool", "padding wider than the kernel", x, attrs={"kernel_shape": [2, 2], "pads": [2, 2, 2, 2]})
     for how in ("nonsense", "same_upper", ""):
         refuse("Conv", f"auto_pad '{how}'", x, {"w": w}, {"auto_pad": how})
         refuse("MaxPool", f"auto_pad '{how}'", x, attrs={"kernel_shape": [2, 2], "auto_pad": how})
     for g in (0, -1, 3, 8, BIG, -2**63):
         refuse("Conv", f"group {g}", x, {"w": w}, {"group": g})
+    refuse("Conv", "of rank 2", f32(4, 4), {"w": f32(4, 4)})
     refuse("Conv", "groups that do not divide the filters", x, {"w": f32(3, 2, 3, 3)}, {"group": 2})
     refuse("Conv", "a weight of other channels", x, {"w": f32(2, 3, 3, 3)})
     refuse("Conv", "a weight of another rank", x, {"w": f32(2, 4, 3)})
@@ -217,6 +227,21 @@ def windows():
     refuse("Conv", "a kernel larger than the picture", x, {"w": f32(2, 4, 7, 7)})
     refuse("Conv", "of integers", np.ones((1, 4, 6, 6), np.int64), {"w": np.ones((2, 4, 3, 3), np.int64)})
     refuse("GlobalAveragePool", "of rank 2", f32(2, 3))
+    w = f32(4, 2, 3, 3)
+    for key, values in {"strides": ([0, 1], [1], [1, 1, 1], [-1, 1]), "dilations": ([0, 1], [1], [1, 1, 1], [BIG, BIG]),
+                        "pads": ([1], [0, 0, 0], [0] * 5, [-9, 0, 0, 0], [BIG, BIG, BIG, BIG], [9, 9, 9, 9]),
+                        "kernel_shape": ([3], [3, 2], [3, 3, 3], [-3, 3]),
+                        "output_padding": ([1], [1, 1, 1], [-1, 0], [BIG, 0]),
+                        "output_shape": ([8], [8, 8, 8], [0, 8], [-1, 8], [BIG, 8])}.items():
+        for value in values:
+            refuse("ConvTranspose", f"{key} {value}", x, {"w": w}, {key: value})
+    for g in (0, -1, 3, 8, BIG, -2**63):
+        refuse("ConvTranspose", f"group {g}", x, {"w": w}, {"group": g})
+    refuse("ConvTranspose", "of rank 2", f32(4, 4), {"w": f32(4, 4)})
+    refuse("ConvTranspose", "a weight of another rank", x, {"w": f32(4, 2, 3)})
+    refuse("ConvTranspose", "a weight of other channels", x, {"w": f32(3, 2, 3, 3)})
+    refuse("ConvTranspose", "a bias of another length", x, {"w": w, "b": f32(3)})
+    refuse("ConvTranspose", "auto_pad nonsense", x, {"w": w}, {"auto_pad": "nonsense"})
 
 
 def regions():
@@ -244,12 +269,20 @@ def products():
     refuse("Gemm", "c does not broadcast", f32(2, 3), {"b": f32(3, 2), "c": f32(3)})
     refuse("Gemm", "c is larger than the product", f32(2, 3), {"b": f32(3, 2), "c": f32(1, 2, 2)})
     refuse("Gemm", "c of another type", f32(2, 3), {"b": f32(3, 2), "c": np.ones(2, np.float64)})
-    for eq in ("", "ij,jk->ik", "ij->ijk", "i->i", "ijk->ij", "i1->i", "ij->->i", "ij-i", "ij>i", "ij,", "...ijk->...",
+    for eq in ("", "ij,jk->ik", "ij->ijk", "i->i", "ijk->ij", "i1->i", "ij->->i", "ij-i", "ij>i", "ij,", "...ijk->...", "ij->ii",
+               "ij->iji", "ij->i j k", "ij,jk", "i...j...->ij", "IJ->ij",
                "...", ",", "->", ".ij->ij", "i..j->ij", "ij->i.j"):
         if eq == "...":
             continue
         refuse("Einsum", f"'{eq}' of a matrix", f32(2, 3), attrs={"equation": eq})
     refuse("Einsum", "no equation", f32(2, 3))
+    two = {"x": f32(2, 3), "z": f32(4, 2)}
+    for eq in ("ij,jk->ik", "ij,ij->ij", "ij,ki", "ij,jk,kl->il", "ij->i", "ij,k->ik", "ij,kli->jkl", "...i,...k->...ik", "ij,->ij"):
+        if eq == "ij,ki":
+            continue # fits: transposes
+        refuse("Einsum", f"'{eq}' of [2, 3] and [4, 2]", two, attrs={"equation": eq})
+    refuse("Einsum", "a diagonal of what is not square", f32(2, 3), attrs={"equation": "ii->i"})
+    refuse("Einsum", "of two types", {"x": f32(2, 3), "z": np.ones((3, 2), np.float64)}, attrs={"equation": "ij,jk->ik"})
     q, k3 = f32(1, 2, 3, 4), f32(1, 3, 8)
     refuse("Attention", "no number of heads", k3, {"k": k3, "v": k3})
     for heads in (0, -1, 3, BIG, -2**63):
@@ -259,6 +292,9 @@ def products():
     refuse("Attention", "heads do not divide", q, {"k": f32(1, 3, 3, 4), "v": f32(1, 3, 3, 4)})
     refuse("Attention", "a mask of another size", q, {"k": q, "v": q, "m": f32(5, 3)})
     refuse("Attention", "types differ", q, {"k": q.astype(np.float64), "v": q})
+    refuse("Attention", "ranks differ", q, {"k": k3, "v": k3}, {"q_num_heads": 2, "kv_num_heads": 2})
+    refuse("Attention", "the rank of v differs", q, {"k": q, "v": k3}, {"q_num_heads": 2, "kv_num_heads": 2})
+    refuse("Attention", "batches differ", q, {"k": f32(2, 2, 3, 4), "v": f32(2, 2, 3, 4)})
     refuse("Attention", "of rank 2", f32(3, 4), {"k": f32(3, 4), "v": f32(3, 4)})
 
 
