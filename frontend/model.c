@@ -49,8 +49,10 @@ static vj_onnx *open_source(vj_arena *arena, vj_source *source, bool in_memory, 
     onnx->in_memory = in_memory;
     onnx->unpacked = read_message(source, VJ_WIRE_MODEL, &onnx__model_proto__descriptor, error);
     if (onnx->unpacked) {
-        onnx->model = (const Onnx__ModelProto *)vj_unpacked_message(onnx->unpacked);
+        Onnx__ModelProto *model = (Onnx__ModelProto *)vj_unpacked_message(onnx->unpacked);
+        onnx->model = model;
         if (check_model(onnx, error)) {
+            vj_sort_nodes(arena, model);
             if (facts) vj_fill_facts(arena, onnx, facts);
             return onnx;
         }

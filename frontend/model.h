@@ -32,7 +32,7 @@ struct vj_onnx {
 /* unpack.c - protobuf-c with a budget. The message lives until vj_unpacked_free. */
 vj_unpacked *vj_unpack(const ProtobufCMessageDescriptor *kind, const uint8_t *slim, size_t size, const char *path,
                        vj_error *error);
-const ProtobufCMessage *vj_unpacked_message(const vj_unpacked *unpacked);
+ProtobufCMessage *vj_unpacked_message(const vj_unpacked *unpacked);
 void vj_unpacked_free(vj_unpacked *unpacked);
 
 /* source.c - regular files as sources */
@@ -49,6 +49,9 @@ bool vj_is_onnx_dtype(int32_t elem_type); /* supported or not */
 bool vj_tensor_shape(const Onnx__TensorProto *t, const char *what, vj_type *type, int64_t *elements, vj_error *error);
 bool vj_tensor_constant(vj_onnx *onnx, const Onnx__TensorProto *t, const char *what, vj_type *type, vj_const *constant,
                         vj_error *error) VJ_MUST_USE;
+
+/* order.c - sorts the nodes of all graphs and functions; what forms a cycle stays unsorted. */
+void vj_sort_nodes(vj_arena *arena, Onnx__ModelProto *m);
 
 /* facts.c */
 void vj_fill_facts(vj_arena *arena, const vj_onnx *onnx, vj_model_facts *facts);

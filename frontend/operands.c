@@ -28,8 +28,8 @@ bool vj_has_operand(const vj_importer *im, int32_t i) {
 static void explain_undefined(vj_importer *im, const char *name) {
     const Onnx__NodeProto *definer = vj_scope_definer(im->scope, name);
     if (definer)
-        vj_stop(im, VJ_BAD_INPUT, "uses '%s' before node '%s' defines it: the nodes are out of order or form a cycle",
-                name, vj_onnx_node_name(definer));
+        vj_stop(im, VJ_BAD_INPUT, "uses '%s' before node '%s' defines it: the nodes form a cycle", name,
+                vj_onnx_node_name(definer));
     else
         vj_stop(im, VJ_BAD_INPUT, "uses '%s', which nothing defines", name);
 }

@@ -62,7 +62,7 @@ vj_unpacked *vj_unpack(const ProtobufCMessageDescriptor *kind, const uint8_t *sl
     return NULL;
 }
 
-const ProtobufCMessage *vj_unpacked_message(const vj_unpacked *unpacked) { return unpacked->message; }
+ProtobufCMessage *vj_unpacked_message(const vj_unpacked *unpacked) { return unpacked->message; }
 
 void vj_unpacked_free(vj_unpacked *unpacked) {
     if (!unpacked) return;

@@ -186,7 +186,37 @@ def sequences():
     by_definition("CausalConvWithState", x, w, const(3), f32(2, 3, 3), outs=2, opset=27, activation="silu")
 
 
-FAMILIES = {"windows": windows, "attention": attention, "products": products, "norms": norms, "sequences": sequences}
+def order():
+    """Nodes in another order than that of their use: the answers are those of the sorted model."""
+    n = make_data.h.make_node
+
+    def shuffled(name, nodes, inputs, outputs, orders, **kw):
+        want = make_data.answer(name, make_data.model_of(nodes, inputs, outputs, **kw), inputs)
+        for i, order in enumerate(orders):
+            model = make_data.model_of([nodes[k] for k in order], inputs, outputs, **kw)
+            make_data.cases.append((f"{name} {i}", model, 0, list(inputs.values()), want))
+
+    # as convert_float_to_float16 of onnxconverter-common writes it: the casts behind all else
+    half = [n("Cast", ["x"], ["x16"], to=10), n("MatMul", ["x16", "w"], ["y16"]), n("Add", ["y16", "b"], ["z16"]),
+            n("Cast", ["z16"], ["z"], to=1), n("Softmax", ["z"], ["y"], axis=-1)]
+    w, b = np.round(f32(4, 3)).astype(np.float16), np.round(f32(3)).astype(np.float16) # exact in float16
+    shuffled("float16 and its casts", half, {"x": np.round(f32(2, 4))}, ["y"], ([1, 2, 4, 0, 3], [4, 3, 2, 1, 0]), consts={"w": w, "b": b})
+    twice = [n("Relu", ["x"], ["a"]), n("Neg", ["a"], ["b"]), n("Split", ["b"], ["c", "d"], axis=0), n("Mul", ["c", "d"], ["e"]),
+             n("Add", ["e", "a1"], ["y"]), n("Exp", ["d"], ["a1"])]
+    twice = [twice[i] for i in (0, 1, 2, 3, 5, 4)]
+    shuffled("results used from afar", twice, {"x": f32(4, 3)}, ["y"], ([5, 4, 3, 2, 1, 0], [1, 0, 3, 2, 5, 4], [3, 4, 5, 0, 1, 2]), opset=13)
+    branch = make_data.h.make_graph([n("Mul", ["i", "late"], ["t"]), n("Neg", ["late"], ["i"])][::-1], "yes", [],
+                                    [make_data.h.make_empty_tensor_value_info("t")])
+    other = make_data.h.make_graph([n("Identity", ["x"], ["t"])], "no", [], [make_data.h.make_empty_tensor_value_info("t")])
+    inside = [n("Exp", ["x"], ["late"]), n("If", ["c"], ["z"], then_branch=branch, else_branch=other), n("Abs", ["z"], ["y"])]
+    shuffled("what a branch uses", inside, {"x": f32(2, 3)}, ["y"], ([1, 0, 2], [2, 1, 0]), consts={"c": np.array(True)})
+    branch.node.reverse()
+    unsorted = [n("If", ["c"], ["z"], then_branch=branch, else_branch=other)]
+    model = make_data.model_of([n("Abs", ["z"], ["y"]), *unsorted, inside[0]], {"x": make_data.cases[-1][3][0]}, ["y"], consts={"c": np.array(True)})
+    make_data.cases.append(("inside of a branch", model, 0, *make_data.cases[-1][3:]))
+
+
+FAMILIES = {"windows": windows, "attention": attention, "products": products, "norms": norms, "sequences": sequences, "order": order}
 
 
 def main():

@@ -415,7 +415,8 @@ def graphs():
           [nh.from_array(f, "w")], [info("x"), info("w", (3, 3))])
     model("an initializer of another type than its input", [h.make_node("Add", ["x", "w"], ["y"], name="n")], ["y"], "'w'",
           [nh.from_array(f, "w")], [info("x"), info("w", (2, 3), T.INT64)])
-    model("nodes out of order", [h.make_node("Relu", ["a"], ["y"], name="n"), h.make_node("Relu", ["x"], ["a"], name="m")], ["y"], "'n'")
+    model("a cycle behind nodes in reverse", [h.make_node("Relu", ["a"], ["y"], name="m"), h.make_node("Add", ["x", "c"], ["a"], name="n"),
+                                              h.make_node("Neg", ["a"], ["c"], name="o")], ["y"], "'o'")
     model("an input of strings", [relu], ["y"], "'x'", inputs=[info("x", (2, 3), T.STRING)], status=3)
     model("an input of an unknown type", [relu], ["y"], "'x'", inputs=[info("x", (2, 3), 99)])
     model("an input with a negative dim, which is an open one", [relu], ["y"], "'x'", inputs=[info("x", (2, -3))], status=1)
