@@ -5,6 +5,24 @@
 
 static uint64_t mix(uint64_t h, uint64_t x) { return (h ^ x) * 0x9e3779b97f4a7c15u ^ (h >> 29); }
 
+enum { SMALL = 4096 };
+
+/* Equal for constants that same_const calls equal; those of one type would else all meet in one place of the table. */
+static uint64_t hash_const(const vj_func *f, vj_value v) {
+    const vj_const *constant = vj_attr_find(vj_producer(f, v), VJ_ATTR_CONSTANT)->as.constant;
+    uint8_t content[SMALL] = {0};
+    vj_error ignored = {0};
+    uint64_t h = (uint64_t)constant->length, word;
+    if (constant->kind != VJ_CONST_BYTES) return h;
+    if (constant->length > SMALL) return mix(mix(h, (uint64_t)(uintptr_t)constant->source), (uint64_t)constant->offset);
+    if (!vj_const_read_bytes(f, v, 0, constant->length, content, &ignored)) return h;
+    for (int64_t at = 0; at < constant->length; at += (int64_t)sizeof word) {
+        memcpy(&word, content + at, sizeof word);
+        h = mix(h, word);
+    }
+    return h;
+}
+
 static uint64_t hash_node(const vj_func *f, const vj_node *node) {
     uint64_t h = mix((uint64_t)node->op, (uint64_t)vj_type_at(f, node->first_result)->dtype);
     for (int32_t i = 0; i < node->arg_count; i++)
@@ -14,6 +32,7 @@ static uint64_t hash_node(const vj_func *f, const vj_node *node) {
         vj_attr_kind kind = vj_attr_key_kind(attr->key);
         h = mix(h, (uint64_t)attr->key);
         if (kind == VJ_KIND_INT) h = mix(h, (uint64_t)attr->as.i);
+        if (kind == VJ_KIND_CONST) h = mix(h, hash_const(f, node->first_result));
         for (int32_t k = 0; kind == VJ_KIND_INTS && k < attr->count; k++)
             h = mix(h, (uint64_t)attr->as.ints[k]);
     }
@@ -22,7 +41,6 @@ static uint64_t hash_node(const vj_func *f, const vj_node *node) {
 
 /* Small constants are equal when their bytes are; large ones when they stand in the same place. */
 static bool same_const(const vj_func *f, vj_value a, vj_value b) {
-    enum { SMALL = 4096 };
     const vj_const *x = vj_attr_find(vj_producer(f, a), VJ_ATTR_CONSTANT)->as.constant;
     const vj_const *y = vj_attr_find(vj_producer(f, b), VJ_ATTR_CONSTANT)->as.constant;
     const vj_type *type = vj_type_at(f, a);

@@ -90,6 +90,22 @@ static bool class_fits(const vj_func *f, vj_value v, vj_pattern_class class_) {
     }
 }
 
+/* Could the pattern match in some order of the operands? Asked before all orders are tried, of which a long pattern has
+ * hundreds; what is costly to see, numbers and equal captures, is left to them. */
+static bool may_match(const vj_func *f, const vj_pattern *p, vj_value v) {
+    if (p->kind == VJ_PATTERN_ABSENT) return v < 0;
+    if (v < 0) return false;
+    if (p->kind == VJ_PATTERN_NUMBER) return vj_is_const(f, v);
+    if (p->kind == VJ_PATTERN_ANY) return true;
+    const vj_node *node = vj_producer(f, v);
+    if (node->op != p->op || node->arg_count != p->arg_count) return false;
+    bool straight = true;
+    for (int32_t i = 0; i < p->arg_count && straight; i++)
+        straight = may_match(f, p->args[i], node->args[i]);
+    return straight ||
+           (p->swap >= 0 && may_match(f, p->args[0], node->args[1]) && may_match(f, p->args[1], node->args[0]));
+}
+
 static bool matches(vj_match *m, const vj_pattern *p, vj_value v, uint32_t swaps) {
     double x;
     if (p->kind == VJ_PATTERN_ABSENT) return v < 0;
@@ -146,6 +162,7 @@ static vj_value rewritten(vj_pass_context *c, const vj_compiled_rule *r, int32_t
     const vj_node *node = &f->nodes[n];
     const vj_origin *origin = node->origin;
     vj_value root = node->first_result;
+    if (!may_match(f, r->pattern, root)) return VJ_NONE;
     for (uint32_t swaps = 0; swaps < 1u << r->swaps; swaps++) {
         vj_match m = {.f = f, .root = root};
         if (!matches(&m, r->pattern, root, swaps) || (r->rule->condition && !r->rule->condition(&m))) continue;
