@@ -1,8 +1,9 @@
-/* pack.c - packed weights, written in blocks straight into the file's mapping.
+/* pack.c - packed weights, made in pieces of a few megabytes and written to a descriptor.
  *
  * A matrix's element (k, n) stands in its dense source at offset + koff[k] + noff[n]. Reading follows whichever side is
  * compact there: a [K, N] source by rows of k, a transposed or convolution weight by rows of n. Both read long runs, so
- * plain constants are packed at the speed of memory; each thread takes whole weights, the largest first.
+ * plain constants are packed at the speed of memory; each thread takes whole pieces, the largest first. Written, not
+ * mapped: a fault for every page of a new file costs several times what packing does.
  */
 #include "internal.h"
 
@@ -20,12 +21,20 @@
 #include "vitjit_digest.h"
 
 #define BLOCK_ELEMENTS (1 << 18)
+#define PIECE_BYTES    ((int64_t)8 << 20)
+
+/* Columns (of panels: whole ones) or elements [first, first + count) of a buffer. */
+typedef struct piece {
+    int32_t buffer;
+    int64_t first, count, bytes;
+} piece;
 
 typedef struct packer {
     vj_unit *u;
-    uint8_t *base;  /* of the packed weights */
-    int32_t *order; /* buffers, the largest first */
+    int descriptor;
+    piece *pieces; /* the largest first */
     int32_t count;
+    int64_t room; /* bytes of the largest */
     atomic_int next;
     atomic_bool failed;
 } packer;
@@ -34,35 +43,42 @@ typedef struct worker {
     packer *p;
     vj_arena *arena;
     vj_weight_reader *reader;
+    float *block;  /* of BLOCK_ELEMENTS, for what is read */
+    uint8_t *room; /* where a piece is made */
     vj_error error;
     jmp_buf oom;
 } worker;
 
-/* Where the values of a group of digits stand, from the lowest on: offset[i] >= 0, and the lowest is at *base. *span is
- * the largest plus 1. */
-static int64_t *offsets_of(vj_arena *arena, int32_t rank, const int64_t *extent, const int64_t *stride, int64_t count,
-                           int64_t *base, int64_t *span) {
-    int64_t *offset = VJ_NEW_ARRAY(arena, int64_t, count);
-    int64_t low = 0, high = 0;
+/* Where some values of a group of digits stand: the lowest at base, all at base + offset[i] with offset[i] in
+ * [0, span). */
+typedef struct side {
+    int64_t *offset, count, base, span;
+} side;
+
+/* Values [first, first + count) of the group. */
+static side side_of(vj_arena *arena, int32_t rank, const int64_t *extent, const int64_t *stride, int64_t first,
+                    int64_t count) {
+    side s = {.offset = VJ_NEW_ARRAY(arena, int64_t, count), .count = count};
+    int64_t low = INT64_MAX, high = INT64_MIN;
     for (int64_t i = 0; i < count; i++) {
-        int64_t rest = i;
+        int64_t rest = first + i;
         for (int32_t d = rank - 1; d >= 0; d--) {
-            offset[i] += rest % extent[d] * stride[d];
+            s.offset[i] += rest % extent[d] * stride[d];
             rest /= extent[d];
         }
-        low = vj_min64(low, offset[i]);
-        high = vj_max64(high, offset[i]);
+        low = vj_min64(low, s.offset[i]);
+        high = vj_max64(high, s.offset[i]);
     }
-    for (int64_t i = 0; low < 0 && i < count; i++)
-        offset[i] -= low;
-    *base = low;
-    *span = high - low + 1;
-    return offset;
+    for (int64_t i = 0; i < count; i++)
+        s.offset[i] -= low;
+    s.base = count ? low : 0;
+    s.span = count ? high - low + 1 : 1;
+    return s;
 }
 
-static bool in_order(const int64_t *offset, int64_t count) {
-    for (int64_t i = 0; i < count; i++)
-        if (offset[i] != i) return false;
+static bool in_order(const side *s) {
+    for (int64_t i = 0; i < s->count; i++)
+        if (s->offset[i] != i) return false;
     return true;
 }
 
@@ -70,111 +86,136 @@ static float *panel_at(float *to, int64_t k_count, int64_t k, int64_t n) {
     return to + ((n / VJ_PANEL) * k_count + k) * VJ_PANEL + n % VJ_PANEL;
 }
 
+/* Room for runs of `span` elements, which are read together as far as a block holds them. */
+static float *block_for(worker *w, int64_t span) {
+    return span <= BLOCK_ELEMENTS ? w->block : VJ_NEW_ARRAY(w->arena, float, span);
+}
+
 /* How many offsets from `first` on follow each other at a distance of `span`: what one read can take. */
-static int64_t run_of(const int64_t *offset, int64_t first, int64_t count, int64_t span) {
+static int64_t run_of(const side *s, int64_t first, int64_t span) {
     const int64_t most = vj_max64(1, BLOCK_ELEMENTS / span);
     int64_t run = 1;
-    while (run < most && first + run < count && offset[first + run] - offset[first + run - 1] == span)
+    while (run < most && first + run < s->count && s->offset[first + run] - s->offset[first + run - 1] == span)
         run++;
     return run;
 }
 
-/* The source is compact along n: a row of k is one run of `span` elements. */
-static bool pack_rows_of_k(worker *w, const vj_weight *x, const int64_t *koff, const int64_t *noff, int64_t base,
-                           int64_t span, float *to) {
-    float *block = VJ_NEW_ARRAY(w->arena, float, vj_max64(span, BLOCK_ELEMENTS));
-    const bool dense = in_order(noff, x->n);
-    for (int64_t k = 0; k < x->k;) {
-        const int64_t run = run_of(koff, k, x->k, span);
-        if (!vj_weight_read(w->reader, x->source, base + koff[k], run * span, block, &w->error)) return false;
-        for (int64_t r = 0; r < run; r++, k++) {
-            const float *row = block + r * span;
-            for (int64_t n = 0; n < x->n; n += VJ_PANEL) {
-                float *out = panel_at(to, x->k, k, n);
-                const int64_t lanes = vj_min64(VJ_PANEL, x->n - n);
-                if (dense)
-                    memcpy(out, row + n, (size_t)lanes * sizeof *out);
-                else
-                    for (int64_t i = 0; i < lanes; i++)
-                        out[i] = row[noff[n + i]];
-            }
-        }
+/* One row of k, from row[offset of n] on, into all panels. */
+static void spread_row(const float *row, const side *n, bool dense, int64_t k_count, int64_t k, float *to) {
+    int64_t i = 0;
+    float *out = panel_at(to, k_count, k, 0);
+    for (; dense && i + VJ_PANEL <= n->count; i += VJ_PANEL, out += k_count * VJ_PANEL)
+        memcpy(out, row + i, VJ_PANEL * sizeof *out);
+    for (; i < n->count; i++)
+        *panel_at(to, k_count, k, i) = row[n->offset[i]];
+}
+
+/* The source is compact along n: a row of k is one run of n->span elements. */
+static bool pack_rows_of_k(worker *w, const vj_weight *x, const side *k, const side *n, float *to) {
+    float *block = block_for(w, n->span);
+    const bool dense = in_order(n);
+    const int64_t base = x->source_offset + k->base + n->base;
+    for (int64_t i = 0; i < k->count;) {
+        const int64_t run = run_of(k, i, n->span);
+        if (!vj_weight_read(w->reader, x->source, base + k->offset[i], run * n->span, block, &w->error)) return false;
+        for (int64_t r = 0; r < run; r++, i++)
+            spread_row(block + r * n->span, n, dense, k->count, i, to);
     }
     return true;
 }
 
-/* The source is compact along k: a column is one run of `span` elements. */
-static bool pack_rows_of_n(worker *w, const vj_weight *x, const int64_t *koff, const int64_t *noff, int64_t base,
-                           int64_t span, float *to) {
-    float *block = VJ_NEW_ARRAY(w->arena, float, vj_max64(span, BLOCK_ELEMENTS));
-    for (int64_t n = 0; n < x->n;) {
-        const int64_t run = vj_min64(run_of(noff, n, x->n, span), VJ_PANEL - n % VJ_PANEL);
-        if (!vj_weight_read(w->reader, x->source, base + noff[n], run * span, block, &w->error)) return false;
-        for (int64_t k = 0; k < x->k; k++) {
-            float *out = panel_at(to, x->k, k, n);
+/* The source is compact along k: a column is one run of k->span elements. */
+static bool pack_rows_of_n(worker *w, const vj_weight *x, const side *k, const side *n, float *to) {
+    float *block = block_for(w, k->span);
+    const int64_t base = x->source_offset + k->base + n->base;
+    for (int64_t j = 0; j < n->count;) {
+        const int64_t run = vj_min64(run_of(n, j, k->span), VJ_PANEL - j % VJ_PANEL);
+        if (!vj_weight_read(w->reader, x->source, base + n->offset[j], run * k->span, block, &w->error)) return false;
+        for (int64_t i = 0; i < k->count; i++) {
+            float *out = panel_at(to, k->count, i, j);
             for (int64_t r = 0; r < run; r++)
-                out[r] = block[r * span + koff[k]];
+                out[r] = block[r * k->span + k->offset[i]];
         }
-        n += run;
+        j += run;
     }
     return true;
 }
 
 /* Neither side is compact: element by element from the whole source. */
-static bool pack_scattered(worker *w, const vj_weight *x, const int64_t *koff, const int64_t *noff, int64_t base,
-                           int64_t span, float *to) {
+static bool pack_scattered(worker *w, const vj_weight *x, const side *k, const side *n, float *to) {
+    const int64_t span = k->span + n->span - 1, base = x->source_offset + k->base + n->base;
     float *whole = VJ_NEW_ARRAY(w->arena, float, span);
     if (!vj_weight_read(w->reader, x->source, base, span, whole, &w->error)) return false;
-    for (int64_t k = 0; k < x->k; k++)
-        for (int64_t n = 0; n < x->n; n++)
-            *panel_at(to, x->k, k, n) = whole[koff[k] + noff[n]];
+    for (int64_t i = 0; i < k->count; i++)
+        for (int64_t j = 0; j < n->count; j++)
+            *panel_at(to, k->count, i, j) = whole[k->offset[i] + n->offset[j]];
     return true;
 }
 
-static bool pack_panels(worker *w, const vj_weight *x, float *to) {
-    int64_t k_base, k_span, n_base, n_span;
-    const int64_t *koff = offsets_of(w->arena, x->k_rank, x->k_extent, x->k_stride, x->k, &k_base, &k_span);
-    const int64_t *noff = offsets_of(w->arena, x->n_rank, x->n_extent, x->n_stride, x->n, &n_base, &n_span);
-    const int64_t base = x->source_offset + k_base + n_base;
-    if (n_span <= 2 * x->n) return pack_rows_of_k(w, x, koff, noff, base, n_span, to);
-    if (k_span <= 2 * x->k) return pack_rows_of_n(w, x, koff, noff, base, k_span, to);
-    return pack_scattered(w, x, koff, noff, base, k_span + n_span - 1, to);
+static bool pack_panels(worker *w, const vj_weight *x, const piece *part, float *to) {
+    const side k = side_of(w->arena, x->k_rank, x->k_extent, x->k_stride, 0, x->k);
+    const side n = side_of(w->arena, x->n_rank, x->n_extent, x->n_stride, part->first, part->count);
+    /* What is left of the last panel. */
+    if (n.count % VJ_PANEL)
+        memset(panel_at(to, k.count, 0, n.count / VJ_PANEL * VJ_PANEL), 0, (size_t)k.count * VJ_PANEL * sizeof *to);
+    if (n.span <= 2 * n.count) return pack_rows_of_k(w, x, &k, &n, to);
+    if (k.span <= 2 * k.count) return pack_rows_of_n(w, x, &k, &n, to);
+    return pack_scattered(w, x, &k, &n, to);
 }
 
 /* Elements of a plain constant, in its own type: integers beyond 2^24 do not pass through float. */
-static bool pack_constant(worker *w, const vj_weight *x, int64_t size, const int64_t *noff, int64_t base, int64_t span,
-                          uint8_t *to) {
+static bool pack_constant(worker *w, const vj_weight *x, int64_t size, const side *n, int64_t base, uint8_t *to) {
     const vj_func *f = w->p->u->f;
-    if (in_order(noff, x->n)) return vj_const_read_bytes(f, x->source, base * size, x->n * size, to, &w->error);
-    uint8_t *whole = vj_alloc_array(w->arena, (size_t)span, (size_t)size);
-    if (!vj_const_read_bytes(f, x->source, base * size, span * size, whole, &w->error)) return false;
-    for (int64_t i = 0; i < x->n; i++)
-        memcpy(to + i * size, whole + noff[i] * size, (size_t)size);
+    if (in_order(n)) return vj_const_read_bytes(f, x->source, base * size, n->count * size, to, &w->error);
+    uint8_t *whole = vj_alloc_array(w->arena, (size_t)n->span, (size_t)size);
+    if (!vj_const_read_bytes(f, x->source, base * size, n->span * size, whole, &w->error)) return false;
+    for (int64_t i = 0; i < n->count; i++)
+        memcpy(to + i * size, whole + n->offset[i] * size, (size_t)size);
     return true;
 }
 
-static bool pack_dense(worker *w, const vj_weight *x, vj_dtype dtype, uint8_t *to) {
-    int64_t base, span;
-    const int64_t *noff = offsets_of(w->arena, x->n_rank, x->n_extent, x->n_stride, x->n, &base, &span);
+static bool pack_dense(worker *w, const vj_weight *x, vj_dtype dtype, const piece *part, uint8_t *to) {
+    const side n = side_of(w->arena, x->n_rank, x->n_extent, x->n_stride, part->first, part->count);
     const vj_func *f = w->p->u->f;
-    base += x->source_offset;
+    const int64_t base = x->source_offset + n.base;
     if (vj_is_const(f, x->source) && vj_type_at(f, x->source)->dtype == dtype)
-        return pack_constant(w, x, vj_element_bytes(dtype), noff, base, span, to);
+        return pack_constant(w, x, vj_element_bytes(dtype), &n, base, to);
     if (dtype != VJ_F32)
         return vj_fail(&w->error, VJ_UNSUPPORTED, "computed constants of type %s", vj_element_name(dtype)) == VJ_OK;
     float *out = (float *)(void *)to;
-    if (in_order(noff, x->n)) return vj_weight_read(w->reader, x->source, base, x->n, out, &w->error);
-    float *whole = VJ_NEW_ARRAY(w->arena, float, span);
-    if (!vj_weight_read(w->reader, x->source, base, span, whole, &w->error)) return false;
-    for (int64_t i = 0; i < x->n; i++)
-        out[i] = whole[noff[i]];
+    if (in_order(&n)) return vj_weight_read(w->reader, x->source, base, n.count, out, &w->error);
+    float *whole = VJ_NEW_ARRAY(w->arena, float, n.span);
+    if (!vj_weight_read(w->reader, x->source, base, n.span, whole, &w->error)) return false;
+    for (int64_t i = 0; i < n.count; i++)
+        out[i] = whole[n.offset[i]];
     return true;
 }
 
-static bool pack_buffer(worker *w, const vj_buffer *buffer) {
-    const vj_weight *x = &w->p->u->program->weights[buffer->index];
-    uint8_t *to = w->p->base + buffer->offset;
-    return x->kind == VJ_PACK_PANELS ? pack_panels(w, x, (float *)(void *)to) : pack_dense(w, x, buffer->dtype, to);
+/* A limit on the size of files and a full disk are errors here. */
+static bool write_all(int descriptor, const uint8_t *at, int64_t bytes, int64_t offset, vj_error *error) {
+    while (bytes > 0) {
+        const ssize_t done = pwrite(descriptor, at, (size_t)bytes, (off_t)offset);
+        if (done < 0 && errno == EINTR) continue;
+        if (done <= 0) {
+            vj_fail(error, VJ_SYSTEM, "packed weights cannot be written: %s", strerror(done < 0 ? errno : ENOSPC));
+            return false;
+        }
+        at += done;
+        bytes -= done;
+        offset += done;
+    }
+    return true;
+}
+
+static bool pack_piece(worker *w, const piece *part) {
+    const vj_program *program = w->p->u->program;
+    const vj_buffer *buffer = &program->buffers[part->buffer];
+    const vj_weight *x = &program->weights[buffer->index];
+    const bool panels = x->kind == VJ_PACK_PANELS;
+    const int64_t before = part->first * (panels ? x->k * vj_element_bytes(VJ_F32) : vj_element_bytes(buffer->dtype));
+    if (!(panels ? pack_panels(w, x, part, (float *)(void *)w->room) : pack_dense(w, x, buffer->dtype, part, w->room)))
+        return false;
+    return write_all(w->p->descriptor, w->room, part->bytes, VJ_WEIGHTS_HEADER + buffer->offset + before, &w->error);
 }
 
 static void *work(void *self) {
@@ -187,69 +228,127 @@ static void *work(void *self) {
     }
     vj_arena_on_oom(w->arena, &w->oom);
     w->reader = vj_weight_reader_new(w->arena, p->u->f);
+    w->block = VJ_NEW_ARRAY(w->arena, float, BLOCK_ELEMENTS);
+    w->room = vj_alloc(w->arena, (size_t)p->room);
     for (int32_t i; (i = atomic_fetch_add(&p->next, 1)) < p->count && !atomic_load(&p->failed);) {
         const vj_arena_mark mark = vj_arena_save(w->arena);
-        if (!pack_buffer(w, &p->u->program->buffers[p->order[i]])) atomic_store(&p->failed, true);
+        if (!pack_piece(w, &p->pieces[i])) atomic_store(&p->failed, true);
         vj_arena_release(w->arena, mark);
     }
     return NULL;
 }
 
-static bool order_by_size(packer *p) {
+/* Pieces */
+
+/* Elements that a piece begins at a multiple of, and the bytes of so many. */
+static int64_t grain_of(const vj_program *program, const vj_buffer *buffer, int64_t *bytes) {
+    const vj_weight *x = &program->weights[buffer->index];
+    const bool panels = x->kind == VJ_PACK_PANELS;
+    *bytes = panels ? x->k * VJ_PANEL * vj_element_bytes(VJ_F32) : vj_element_bytes(buffer->dtype);
+    return panels ? VJ_PANEL : 1;
+}
+
+static void cut(packer *p, int32_t number, int32_t *capacity, vj_arena *arena) {
     const vj_program *program = p->u->program;
-    p->order = calloc((size_t)program->buffer_count + 1, sizeof *p->order);
-    for (int32_t i = 0; p->order && i < program->buffer_count; i++) {
-        if (program->buffers[i].kind != VJ_BUFFER_WEIGHT) continue;
-        int32_t at = p->count++;
-        for (; at > 0 && program->buffers[p->order[at - 1]].elements < program->buffers[i].elements; at--)
-            p->order[at] = p->order[at - 1];
-        p->order[at] = i;
+    const vj_buffer *buffer = &program->buffers[number];
+    const vj_weight *x = &program->weights[buffer->index];
+    int64_t grain_bytes;
+    const int64_t grain = grain_of(program, buffer, &grain_bytes), grains = vj_ceil_div(x->n, grain);
+    const int64_t parts = vj_ceil_div(grains * grain_bytes, PIECE_BYTES);
+    const int64_t each = vj_ceil_div(grains, vj_max64(1, parts));
+    for (int64_t at = 0; at < grains; at += each) {
+        const int64_t count = vj_min64(each, grains - at);
+        *VJ_PUSH(arena, p->pieces, p->count, *capacity) =
+            (piece){number, at * grain, vj_min64(count * grain, x->n - at * grain), count * grain_bytes};
+        p->room = vj_max64(p->room, count * grain_bytes);
     }
-    return p->order != NULL;
+}
+
+static int by_size(const void *a, const void *b) {
+    const piece *x = a, *y = b;
+    return x->bytes != y->bytes ? (x->bytes < y->bytes) - (x->bytes > y->bytes)
+                                : (x->buffer > y->buffer) - (x->buffer < y->buffer);
+}
+
+static void cut_all(packer *p, vj_arena *arena) {
+    const vj_program *program = p->u->program;
+    int32_t capacity = 0;
+    for (int32_t i = 0; i < program->buffer_count; i++)
+        if (program->buffers[i].kind == VJ_BUFFER_WEIGHT) cut(p, i, &capacity, arena);
+    if (p->count) qsort(p->pieces, (size_t)p->count, sizeof *p->pieces, by_size);
 }
 
 #define MAX_WORKERS 16
 
-/* The unit's arena may be another thread's by now: each worker has one of its own. */
-static vj_status pack_all(vj_unit *u, uint8_t *base, int32_t threads) {
-    packer p = {.u = u, .base = base};
-    worker workers[MAX_WORKERS];
+/* task(items[i]) for all i at once, as far as there are threads. */
+static void run_threads(void *(*task)(void *), char *items, size_t size, int32_t count) {
     pthread_t ids[MAX_WORKERS];
     int32_t started = 0;
-    if (!order_by_size(&p)) return vj_fail(&u->error, VJ_SYSTEM, "no memory while packing weights");
-    threads = threads < 1 ? 1 : threads > MAX_WORKERS ? MAX_WORKERS : threads;
-    for (int32_t i = 0; i < threads; i++)
-        workers[i] = (worker){.p = &p, .arena = vj_arena_new()};
-    while (started < threads - 1 && pthread_create(&ids[started], NULL, work, &workers[started + 1]) == 0)
+    while (started < count - 1 && pthread_create(&ids[started], NULL, task, items + (size_t)(started + 1) * size) == 0)
         started++;
-    work(&workers[0]);
+    task(items);
     for (int32_t i = 0; i < started; i++)
         pthread_join(ids[i], NULL);
+}
+
+/* The unit's arena may be another thread's by now: each worker has one of its own. */
+static vj_status pack_all(vj_unit *u, int descriptor, int32_t threads) {
+    packer p = {.u = u, .descriptor = descriptor};
+    worker workers[MAX_WORKERS];
+    for (int32_t i = 0; i < threads; i++)
+        workers[i] = (worker){.p = &p, .arena = vj_arena_new()};
+    cut_all(&p, workers[0].arena);
+    run_threads(work, (char *)workers, sizeof *workers, threads);
     for (int32_t i = 0; i < threads; i++) {
         if (workers[i].error.status) vj_fail(&u->error, workers[i].error.status, "%s", workers[i].error.text);
         vj_arena_free(workers[i].arena);
     }
-    free(p.order);
     return u->error.status;
 }
 
-vj_status vj_pack_weights(vj_unit *u, int descriptor, int32_t threads) {
-    const int64_t bytes = u->program->weights_bytes;
-    const size_t whole = (size_t)(VJ_WEIGHTS_HEADER + bytes);
-    /* posix_fallocate, not ftruncate: a full disk must fail here, not as a signal when a page is written. */
-    const int no_room = posix_fallocate(descriptor, 0, (off_t)whole);
-    if (no_room)
-        return vj_fail(&u->error, VJ_SYSTEM, "no room for %zu bytes of packed weights: %s", whole, strerror(no_room));
-    uint8_t *map = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
+/* Blocks of the digest, claimed by threads. */
+typedef struct blocks {
+    const uint8_t *at;
+    size_t bytes;
+    XXH128_hash_t *hash;
+    atomic_size_t next;
+} blocks;
+
+static void *hash_blocks(void *self) {
+    blocks *b = *(blocks **)self;
+    for (size_t i; (i = atomic_fetch_add(&b->next, 1)) < vj_digest_blocks(b->bytes);)
+        b->hash[i] = XXH3_128bits(b->at + i * VJ_DIGEST_BLOCK, vj_digest_block_bytes(i, b->bytes));
+    return NULL;
+}
+
+/* Of what was written, which also proves that it can be read. */
+static vj_status write_header(vj_unit *u, int descriptor, int32_t threads) {
+    const size_t bytes = (size_t)u->program->weights_bytes;
+    uint8_t *map = mmap(NULL, VJ_WEIGHTS_HEADER + bytes, PROT_READ, MAP_SHARED, descriptor, 0);
     if (map == MAP_FAILED) return vj_fail(&u->error, VJ_SYSTEM, "packed weights: %s", strerror(errno));
-    vj_status status = pack_all(u, map + VJ_WEIGHTS_HEADER, threads);
+    blocks all = {.at = map + VJ_WEIGHTS_HEADER, .bytes = bytes}, *each[MAX_WORKERS];
+    all.hash = calloc(vj_digest_blocks(bytes) + 1, sizeof *all.hash);
+    for (int32_t i = 0; i < threads; i++)
+        each[i] = &all;
+    if (all.hash) run_threads(hash_blocks, (char *)each, sizeof *each, threads);
+    munmap(map, VJ_WEIGHTS_HEADER + bytes);
+    if (!all.hash) return vj_fail(&u->error, VJ_SYSTEM, "no memory while packing weights");
+    XXH128_hash_t check = vj_digest_begin(bytes);
+    for (size_t i = 0; i < vj_digest_blocks(bytes); i++)
+        check = vj_digest_add(check, all.hash[i]);
+    free(all.hash);
+    vj_weights_header h = {.magic = VJ_WEIGHTS_MAGIC, .bytes = (int64_t)bytes, .check = {check.low64, check.high64}};
+    memcpy(h.digest, u->weights_digest, sizeof h.digest);
+    return write_all(descriptor, (const uint8_t *)&h, sizeof h, 0, &u->error) ? VJ_OK : u->error.status;
+}
+
+vj_status vj_pack_weights(vj_unit *u, int descriptor, int32_t threads) {
+    threads = threads < 1 ? 1 : threads > MAX_WORKERS ? MAX_WORKERS : threads;
+    const int64_t whole = VJ_WEIGHTS_HEADER + u->program->weights_bytes;
+    if (ftruncate(descriptor, (off_t)whole) != 0)
+        return vj_fail(&u->error, VJ_SYSTEM, "no room for %lld bytes of packed weights: %s", (long long)whole,
+                       strerror(errno));
+    vj_status status = pack_all(u, descriptor, threads);
     if (status == VJ_OK) status = vj_sources_unchanged(u);
-    if (status == VJ_OK) {
-        const XXH128_hash_t check = vj_digest_of(map + VJ_WEIGHTS_HEADER, (size_t)bytes);
-        vj_weights_header h = {.magic = VJ_WEIGHTS_MAGIC, .bytes = bytes, .check = {check.low64, check.high64}};
-        memcpy(h.digest, u->weights_digest, sizeof h.digest);
-        memcpy(map, &h, sizeof h);
-    }
-    munmap(map, whole);
-    return status;
+    return status == VJ_OK ? write_header(u, descriptor, threads) : status;
 }
