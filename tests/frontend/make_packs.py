@@ -216,7 +216,57 @@ def order():
     make_data.cases.append(("inside of a branch", model, 0, *make_data.cases[-1][3:]))
 
 
-FAMILIES = {"windows": windows, "attention": attention, "products": products, "norms": norms, "sequences": sequences, "order": order}
+def rotary():
+    """com.microsoft's RotaryEmbedding, as ONNX Runtime's tools write it."""
+    n = make_data.h.make_node
+
+    def ms(x, positions, cos, sin, dyn=False, **attrs):
+        inputs, consts = {"x": x}, {"cos": cos, "sin": sin}
+        (inputs if isinstance(positions, np.ndarray) else consts)["p"] = positions if isinstance(positions, np.ndarray) else positions[1]
+        node = n("RotaryEmbedding", ["x", "p", "cos", "sin"], ["y"], domain="com.microsoft", name="node", **attrs)
+        model = make_data.model_of([node], inputs, ["y"], consts=consts, dyn=list(inputs) if dyn else ())
+        model.opset_import.append(make_data.h.make_opsetid("com.microsoft", 1))
+        name = f"ms rotary {len(make_data.cases)}"
+        make_data.cases.append((name, model, x.shape[0] if dyn else 0, list(inputs.values()), make_data.answer(name, model, inputs)))
+
+    cos, sin = f32(6, 4), f32(6, 4)
+    each, first = make_data.i64([0, 2, 1], [4, 3, 5]), make_data.i64(2)
+    for interleaved in (0, 1):
+        for positions in (each, first, ("const", each), ("const", first)):
+            ms(f32(2, 3, 24), positions, cos, sin, interleaved=interleaved)
+        ms(f32(2, 2, 3, 8), each, cos, sin, interleaved=interleaved)
+        ms(f32(2, 2, 3, 8), first, cos, sin, interleaved=interleaved, num_heads=2)
+        ms(f32(2, 3, 24), first, cos, sin, interleaved=interleaved, num_heads=2, rotary_embedding_dim=8)
+        ms(f32(2, 2, 3, 12), each, cos, sin, interleaved=interleaved, num_heads=2, rotary_embedding_dim=8)
+    ms(f32(3, 4, 16), ("const", first), cos, sin, dyn=True)
+
+
+def halves():
+    """float16 through ops that a routine computes. The numbers are exact in float16, and so are the answers."""
+    h16 = lambda *shape: (np.round(f32(*shape) * 4) / 4).astype(np.float16)
+    i64 = make_data.i64
+    x = h16(3, 4, 5)
+    op("TopK", x, c(3), outs=2, axis=2)
+    op("TopK", x, c(2), outs=2, axis=1, largest=0)
+    index = np.array([[[0, 2, 1, 2, 0]]] * 2, np.int64)
+    for reduction in ("none", "add", "mul", "max"):
+        op("ScatterElements", x, ("const", index), h16(2, 1, 5), opset=18, axis=1, reduction=reduction)
+        op("ScatterND", x, i64([2], [0]), h16(2, 4, 5), opset=18, reduction=reduction)
+    op("CumSum", x, c(1))
+    op("CumSum", x, c(2), exclusive=1, reverse=1)
+    op("CumProd", h16(2, 3), c(1), opset=26)
+    grid = (np.array([[-1, -1], [0, 1], [0.5, 0], [-0.5, 1], [1, 0.5], [3, -2]]).reshape(1, 2, 3, 2)).astype(np.float16)
+    for mode in ("linear", "nearest"):
+        for padding in ("zeros", "border", "reflection"):
+            by_definition("GridSample", h16(1, 2, 5, 5), ("const", grid), opset=20, mode=mode, padding_mode=padding, align_corners=1)
+    rois = np.array([[0, 0, 4, 4], [1, 1, 3, 5], [0.5, 1, 4.5, 3]]).astype(np.float16)
+    for mode in ("avg", "max"):
+        op("RoiAlign", h16(2, 2, 6, 6), rois, c(0, 1, 1), opset=16, mode=mode, output_height=2, output_width=2, sampling_ratio=2)
+    op("Unique", np.array([2, 1, 1, 3, 2], np.float16), outs=4)
+
+
+FAMILIES = {"windows": windows, "attention": attention, "products": products, "norms": norms, "sequences": sequences, "order": order, "rotary": rotary,
+            "halves": halves}
 
 
 def main():
