@@ -57,7 +57,7 @@ static vj_status import_once(vj_unit *u) {
                                        .warn_self = (void *)(uintptr_t)u->request};
     u->f = vj_import(u->arena, u->onnx, &options, &u->error);
     if (!u->f) return u->error.status;
-    return u->keyed ? vj_graph_key(u) : VJ_OK;
+    return u->keyed ? vj_graph_key_begin(u) : VJ_OK;
 }
 
 /* Some graphs show already here that they mix the images of a batch: as in vj_unit_plan. */
@@ -93,7 +93,7 @@ static vj_status run_passes(vj_unit *u) {
 }
 
 /* A graph that mixes the images of a batch cannot stay generic in it: it is compiled for the batch asked for. */
-vj_status vj_unit_plan(vj_unit *u) {
+static vj_status plan(vj_unit *u) {
     vj_status status = run_passes(u);
     if (status == VJ_UNSUPPORTED && u->f->batch_is_open && u->fixed_batch == 0) {
         const vj_error first = u->error;
@@ -107,6 +107,11 @@ vj_status vj_unit_plan(vj_unit *u) {
         }
     }
     return status;
+}
+
+vj_status vj_unit_plan(vj_unit *u) {
+    const vj_status status = plan(u);
+    return status == VJ_OK && u->keyed ? vj_graph_key(u) : status;
 }
 
 static void report_error(const vj_error *e, char *error, size_t error_bytes) {
@@ -261,9 +266,9 @@ static vj_status compile_unit(vj_unit *u, void *self) {
     u->keyed = true;
     vj_status status = vj_unit_import(u);
     if (status == VJ_OK) status = list_external(u, c->out);
+    if (status == VJ_OK) status = vj_unit_plan(u); /* sooner done than the key: constants are hashed meanwhile */
     if (status == VJ_OK && !take_from_cache(u, c)) {
-        status = vj_unit_plan(u);
-        if (status == VJ_OK && !u->program) status = vj_fail(&u->error, VJ_USAGE, "stopped before there is code");
+        if (!u->program) status = vj_fail(&u->error, VJ_USAGE, "stopped before there is code");
         if (status == VJ_OK) status = vj_weights_digest(u);
         if (status == VJ_OK) status = generate_and_pack(u, c);
     }

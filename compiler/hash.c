@@ -1,8 +1,8 @@
 /* hash.c - the graph key and the packed weights' digest: XXH3-128 over a canonical walk.
  *
  * Both walk a function's nodes in order, and feed operands by number, so names never count. A constant is fed as the
- * digest of its bytes. Those of large constants are computed first, by all cores, and kept for the weights' digest,
- * which meets the same constants again.
+ * digest of its bytes. Those of large constants are computed by other threads while the passes work, and kept for the
+ * weights' digest, which meets the same constants again.
  */
 #include "internal.h"
 
@@ -20,7 +20,6 @@
 typedef struct digest {
     const vj_source *source;
     int64_t offset, length;
-    vj_value value; /* one that has this constant */
     XXH128_hash_t hash;
 } digest;
 
@@ -30,11 +29,26 @@ typedef struct seen_file {
     struct stat was;
 } seen_file;
 
+#define MAX_MEMBERS 8
+typedef struct member {
+    struct vj_digests *of;
+    uint8_t *block;
+    pthread_t thread;
+    vj_error error;
+} member;
+
 struct vj_digests {
     digest *known;
     int32_t count, capacity;
     seen_file *files;
     int32_t file_count, file_capacity;
+    atomic_int next; /* who takes it hashes known[next] */
+    member members[MAX_MEMBERS];
+    int32_t running; /* of the members, behind the first: that one is the unit's own thread */
+    /* The graph key: of all but large constants, and these in the order of the walk. */
+    XXH128_hash_t graph;
+    int32_t *large;
+    int32_t large_count, large_capacity;
 };
 
 typedef struct hasher {
@@ -42,6 +56,7 @@ typedef struct hasher {
     XXH3_state_t state;
     uint8_t *block;
     const int32_t *number; /* NULL: operands are fed by their indices; else by these */
+    bool later;            /* large constants are listed, for their digests are not there yet */
 } hasher;
 
 static void feed(hasher *h, const void *data, size_t bytes) { XXH3_128bits_update(&h->state, data, bytes); }
@@ -63,67 +78,72 @@ static void feed_type(hasher *h, const vj_type *type) {
 
 /* Constants in files and in memory */
 
-static digest *find_digest(const vj_unit *u, const vj_const *constant) {
-    struct vj_digests *all = u->digests;
+/* In known; -1: none. */
+static int32_t find_digest(const struct vj_digests *all, const vj_const *constant) {
     for (int32_t i = 0; i < all->count; i++) {
-        digest *d = &all->known[i];
-        if (d->source == constant->source && d->offset == constant->offset && d->length == constant->length) return d;
+        const digest *d = &all->known[i];
+        if (d->source == constant->source && d->offset == constant->offset && d->length == constant->length) return i;
     }
-    return NULL;
+    return -1;
 }
 
-static bool hash_content(const vj_func *f, vj_value v, int64_t length, uint8_t *block, XXH128_hash_t *out,
+static bool hash_content(const vj_source *source, int64_t offset, int64_t length, uint8_t *block, XXH128_hash_t *out,
                          vj_error *error) {
     XXH3_state_t state;
     XXH3_128bits_reset(&state);
     for (int64_t at = 0; at < length; at += BLOCK) {
         const int64_t bytes = vj_min64(BLOCK, length - at);
-        if (!vj_const_read_bytes(f, v, at, bytes, block, error)) return false;
+        if (!vj_source_read(source, offset + at, bytes, block, error)) return false;
         XXH3_128bits_update(&state, block, (size_t)bytes);
     }
     *out = XXH3_128bits_digest(&state);
     return true;
 }
 
-/* Hashes known[next], known[next + 1], ... */
-typedef struct team {
-    const vj_unit *u;
-    atomic_int next;
-} team;
-typedef struct member {
-    team *of;
-    uint8_t *block;
-    vj_error error;
-} member;
-
 static void *hash_some(void *self) {
     member *m = self;
-    const struct vj_digests *all = m->of->u->digests;
-    for (int32_t i; (i = atomic_fetch_add(&m->of->next, 1)) < all->count && m->error.status == VJ_OK;) {
+    struct vj_digests *all = m->of;
+    for (int32_t i; (i = atomic_fetch_add(&all->next, 1)) < all->count && m->error.status == VJ_OK;) {
         digest *d = &all->known[i];
-        hash_content(m->of->u->f, d->value, d->length, m->block, &d->hash, &m->error);
+        hash_content(d->source, d->offset, d->length, m->block, &d->hash, &m->error);
     }
     return NULL;
 }
 
-#define MAX_MEMBERS 8
+static void join(struct vj_digests *all) {
+    for (; all->running > 0; all->running--)
+        pthread_join(all->members[all->running].thread, NULL);
+}
 
-static bool hash_from(vj_unit *u, int32_t first) {
-    team t = {.u = u};
-    member members[MAX_MEMBERS];
-    pthread_t ids[MAX_MEMBERS];
-    const int64_t wanted = vj_min64(vj_min64(sysconf(_SC_NPROCESSORS_ONLN), MAX_MEMBERS), u->digests->count - first);
-    int32_t count = 1;
-    atomic_init(&t.next, first);
-    for (int32_t i = 0; i < MAX_MEMBERS && (i == 0 || i < wanted); i++)
-        members[i] = (member){.of = &t, .block = vj_alloc(u->arena, BLOCK)};
-    while (count < wanted && pthread_create(&ids[count], NULL, hash_some, &members[count]) == 0)
-        count++;
-    hash_some(&members[0]);
-    for (int32_t i = 1; i < count; i++)
-        pthread_join(ids[i], NULL);
+static void stop(void *self) {
+    struct vj_digests *all = self;
+    atomic_store(&all->next, INT32_MAX / 2);
+    join(all);
+}
+
+/* known[first], known[first + 1], ... by threads, as far as there are cores beside this one's. */
+static void begin_hashing(vj_unit *u, int32_t first) {
+    struct vj_digests *all = u->digests;
+    const int64_t cores = vj_max64(1, vj_min64(sysconf(_SC_NPROCESSORS_ONLN), MAX_MEMBERS));
+    atomic_store(&all->next, first);
+    for (int32_t i = 0; i < cores && i <= all->count - first; i++) {
+        member *m = &all->members[i];
+        *m = (member){.of = all, .block = m->block ? m->block : vj_alloc(u->arena, BLOCK)};
+        if (i == 0) continue;
+        if (pthread_create(&m->thread, NULL, hash_some, m) != 0) break;
+        all->running++;
+    }
+}
+
+/* What is left of it, by this thread too. */
+static bool finish_hashing(vj_unit *u) {
+    struct vj_digests *all = u->digests;
+    const int32_t count = all->running + 1;
+    hash_some(&all->members[0]);
+    join(all);
     for (int32_t i = 0; i < count; i++)
-        if (members[i].error.status) vj_fail(&u->error, members[i].error.status, "%s", members[i].error.text);
+        if (all->members[i].error.status)
+            vj_fail(&u->error, all->members[i].error.status, "%s", all->members[i].error.text);
     return u->error.status == VJ_OK;
 }
 
@@ -137,9 +157,12 @@ static void note_file(vj_unit *u, const vj_source *source) {
     if (fstat(source->fd, &file->was) != 0) all->file_count--;
 }
 
-/* The digests of all large constants that have none yet. */
-static bool hash_large_constants(vj_unit *u) {
-    if (!u->digests) u->digests = VJ_NEW(u->arena, struct vj_digests);
+/* The digests of all large constants that have none yet are begun. */
+static void hash_large_constants(vj_unit *u) {
+    if (!u->digests) {
+        u->digests = VJ_NEW(u->arena, struct vj_digests);
+        vj_arena_at_free(u->arena, stop, u->digests);
+    }
     struct vj_digests *all = u->digests;
     const int32_t first = all->count;
     for (int32_t i = 0; i < u->f->node_count; i++) {
@@ -148,11 +171,10 @@ static bool hash_large_constants(vj_unit *u) {
         const vj_const *c = vj_attr_find(node, VJ_ATTR_CONSTANT)->as.constant;
         if (c->kind != VJ_CONST_BYTES) continue;
         note_file(u, c->source);
-        if (c->length < KEPT_BYTES || find_digest(u, c)) continue;
-        *VJ_PUSH(u->arena, all->known, all->count, all->capacity) =
-            (digest){c->source, c->offset, c->length, node->first_result, {0}};
+        if (c->length < KEPT_BYTES || find_digest(all, c) >= 0) continue;
+        *VJ_PUSH(u->arena, all->known, all->count, all->capacity) = (digest){c->source, c->offset, c->length, {0}};
     }
-    return first == all->count || hash_from(u, first);
+    begin_hashing(u, first);
 }
 
 vj_status vj_sources_unchanged(vj_unit *u) {
@@ -170,29 +192,35 @@ vj_status vj_sources_unchanged(vj_unit *u) {
     return VJ_OK;
 }
 
-static bool content(hasher *h, vj_value v, const vj_const *constant, XXH128_hash_t *out) {
-    const digest *d = constant->length < KEPT_BYTES ? NULL : find_digest(h->u, constant);
-    if (!d) return hash_content(h->u->f, v, constant->length, h->block, out, &h->u->error);
-    *out = d->hash;
+static bool feed_content(hasher *h, const vj_const *constant) {
+    struct vj_digests *all = h->u->digests;
+    XXH128_hash_t hash;
+    const int32_t number = constant->length < KEPT_BYTES ? -1 : find_digest(all, constant);
+    if (number >= 0 && h->later) {
+        *VJ_PUSH(h->u->arena, all->large, all->large_count, all->large_capacity) = number;
+        return true;
+    }
+    if (number >= 0)
+        hash = all->known[number].hash;
+    else if (!hash_content(constant->source, constant->offset, constant->length, h->block, &hash, &h->u->error))
+        return false;
+    feed(h, &hash, sizeof hash);
     return true;
 }
 
 /* The walk */
 
-static bool feed_constant(hasher *h, vj_value v, const vj_const *constant) {
+static bool feed_constant(hasher *h, const vj_const *constant) {
     feed_i64(h, constant->kind);
     if (constant->kind != VJ_CONST_BYTES) {
         feed(h, &constant->splat, sizeof constant->splat);
         feed_i64(h, (int64_t)constant->seed);
         return true;
     }
-    XXH128_hash_t hash;
-    if (!content(h, v, constant, &hash)) return false;
-    feed(h, &hash, sizeof hash);
-    return true;
+    return feed_content(h, constant);
 }
 
-static bool feed_attr(hasher *h, vj_value v, const vj_attr *attr) {
+static bool feed_attr(hasher *h, const vj_attr *attr) {
     feed_i64(h, attr->key);
     switch (vj_attr_key_kind(attr->key)) {
     case VJ_KIND_INT:
@@ -205,7 +233,7 @@ static bool feed_attr(hasher *h, vj_value v, const vj_attr *attr) {
         feed_text(h, attr->as.name);
         return true;
     case VJ_KIND_CONST:
-        return feed_constant(h, v, attr->as.constant);
+        return feed_constant(h, attr->as.constant);
     case VJ_KIND_INTS:
         break;
     }
@@ -224,29 +252,25 @@ static bool feed_node(hasher *h, const vj_node *node) {
     for (int32_t i = 0; i < node->result_count; i++)
         feed_type(h, vj_type_at(h->u->f, node->first_result + i));
     for (int32_t i = 0; i < node->attr_count; i++)
-        if (!feed_attr(h, node->first_result, &node->attrs[i])) return false;
+        if (!feed_attr(h, &node->attrs[i])) return false;
     return true;
 }
 
 static bool start(hasher *h, vj_unit *u) {
     *h = (hasher){.u = u, .block = vj_alloc(u->arena, BLOCK)};
     XXH3_128bits_reset(&h->state);
-    return hash_large_constants(u);
+    if (u->digests && !finish_hashing(u)) return false; /* of an earlier import */
+    hash_large_constants(u);
+    return true;
 }
 
-static vj_status finish(hasher *h, bool good, uint64_t out[2]) {
-    if (good) {
-        const XXH128_hash_t hash = XXH3_128bits_digest(&h->state);
-        out[0] = hash.low64;
-        out[1] = hash.high64;
-    }
-    return good ? VJ_OK : h->u->error.status;
-}
-
-vj_status vj_graph_key(vj_unit *u) {
+vj_status vj_graph_key_begin(vj_unit *u) {
     hasher h;
     const vj_func *f = u->f;
-    bool good = start(&h, u);
+    if (!start(&h, u)) return u->error.status;
+    bool good = true;
+    h.later = true;
+    u->digests->large_count = 0;
     feed_text(&h, vj_compiler_get()->build_id);
     feed_text(&h, u->target->name);
     feed_i64(&h, u->request->pass_limit);
@@ -276,7 +300,22 @@ vj_status vj_graph_key(vj_unit *u) {
         feed_text(&h, u->facts.metadata[i].key);
         feed_text(&h, u->facts.metadata[i].value);
     }
-    return finish(&h, good, u->graph_key);
+    u->digests->graph = XXH3_128bits_digest(&h.state);
+    return good ? VJ_OK : u->error.status;
+}
+
+vj_status vj_graph_key(vj_unit *u) {
+    const struct vj_digests *all = u->digests;
+    XXH3_state_t state;
+    if (!finish_hashing(u)) return u->error.status;
+    XXH3_128bits_reset(&state);
+    XXH3_128bits_update(&state, &all->graph, sizeof all->graph);
+    for (int32_t i = 0; i < all->large_count; i++)
+        XXH3_128bits_update(&state, &all->known[all->large[i]].hash, sizeof all->known->hash);
+    const XXH128_hash_t hash = XXH3_128bits_digest(&state);
+    u->graph_key[0] = hash.low64;
+    u->graph_key[1] = hash.high64;
+    return VJ_OK;
 }
 
 /* The nodes that a weight's source is made of, each once, numbered as they come: other nodes of the function do not
@@ -307,7 +346,7 @@ static void feed_recipe(hasher *h, const vj_weight *w) {
 
 vj_status vj_weights_digest(vj_unit *u) {
     hasher h;
-    bool good = start(&h, u);
+    bool good = start(&h, u) && finish_hashing(u);
     const vj_program *p = u->program;
     int32_t *number = VJ_NEW_ARRAY(u->arena, int32_t, u->f->value_count + 1), next = 0;
     h.number = number;
@@ -320,5 +359,9 @@ vj_status vj_weights_digest(vj_unit *u) {
         feed_i64(&h, p->buffers[i].dtype);
         feed_recipe(&h, w);
     }
-    return finish(&h, good, u->weights_digest);
+    if (!good) return u->error.status;
+    const XXH128_hash_t hash = XXH3_128bits_digest(&h.state);
+    u->weights_digest[0] = hash.low64;
+    u->weights_digest[1] = hash.high64;
+    return VJ_OK;
 }

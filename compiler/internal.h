@@ -37,7 +37,7 @@ typedef struct vj_unit {
     uint64_t graph_key[2];
     uint64_t weights_digest[2];
     int64_t fixed_batch; /* 0: the code is generic in the batch */
-    bool keyed;          /* the graph key is computed with every import */
+    bool keyed;          /* the graph key is wanted; there is one when the unit is planned */
     struct vj_digests *digests;
     jmp_buf *oom; /* where the arena goes when memory ends */
     vj_error error;
@@ -69,7 +69,8 @@ const uint8_t *vj_required_value(const vj_unit *u, int32_t input, int64_t *bytes
 /* hash.c */
 
 /* Canonical: names of nodes and constants, doc strings and the producer do not count; names of inputs and outputs do.
- */
+ * Begun before the passes change the function; constants are hashed by other threads until the key is asked for. */
+vj_status vj_graph_key_begin(vj_unit *u);
 vj_status vj_graph_key(vj_unit *u);
 vj_status vj_weights_digest(vj_unit *u);
 /* Have the model's files stayed as they were when they were hashed? */

@@ -8,10 +8,8 @@
  */
 #include "wire.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_BYTES = 2, WIRE_32 = 5 };
 enum { FIELD_PAYLOAD = 100000, FIELD_DROPPED = 100001 };
@@ -134,31 +132,6 @@ static bool broken(walk *w, const char *what) {
     vj_fail(w->error, VJ_BAD_INPUT, "%s: not a valid ONNX file: at byte %lld, %s", w->source->path, (long long)w->at,
             what);
     return false;
-}
-
-bool vj_source_read(const vj_source *source, int64_t offset, int64_t length, void *out, vj_error *error) {
-    if (!vj_range_inside(offset, length, source->size)) {
-        vj_fail(error, VJ_BAD_INPUT, "%s: a read past the end of the file", source->path);
-        return false;
-    }
-    if (source->fd < 0) {
-        if (length) memcpy(out, source->at + offset, (size_t)length);
-        return true;
-    }
-    uint8_t *to = out;
-    while (length > 0) {
-        ssize_t got = pread(source->fd, to, (size_t)length, (off_t)offset);
-        if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) {
-            vj_fail(error, VJ_SYSTEM, "%s: %s", source->path,
-                    got < 0 ? strerror(errno) : "the file became shorter while it was read");
-            return false;
-        }
-        to += got;
-        offset += got;
-        length -= got;
-    }
-    return true;
 }
 
 /* Bytes at w->at, at least one and at most `want`; NULL at the end of the source or on an error. */

@@ -17,7 +17,4 @@ typedef enum vj_wire_root { VJ_WIRE_MODEL, VJ_WIRE_TENSOR } vj_wire_root;
  * above VJ_WIRE_INLINE replaced by its place in the source. The bytes are malloc'ed; NULL and an error otherwise. */
 uint8_t *vj_wire_slim(const vj_source *source, vj_wire_root root, size_t *size, vj_error *error);
 
-/* Reads [offset, offset + length) of a source; false and an error when the file fails or has become shorter. */
-bool vj_source_read(const vj_source *source, int64_t offset, int64_t length, void *out, vj_error *error) VJ_MUST_USE;
-
 #endif

@@ -21,7 +21,7 @@ static const vj_const *const_of(const vj_func *f, vj_value v) {
     return vj_attr_find(vj_producer(f, v), VJ_ATTR_CONSTANT)->as.constant;
 }
 
-static bool read_source(const vj_source *source, int64_t offset, int64_t length, void *out, vj_error *error) {
+bool vj_source_read(const vj_source *source, int64_t offset, int64_t length, void *out, vj_error *error) {
     if (!vj_range_inside(offset, length, source->size)) {
         vj_fail(error, VJ_BAD_INPUT, "%s: %lld bytes from %lld on are outside the file", source->path,
                 (long long)length, (long long)offset);
@@ -218,7 +218,7 @@ bool vj_const_read_bytes(const vj_func *f, vj_value v, int64_t offset, int64_t l
     const vj_const *constant = const_of(f, v);
     if (constant->kind == VJ_CONST_BYTES) {
         assert(vj_range_inside(offset, length, constant->length));
-        return read_source(constant->source, constant->offset + offset, length, out, error);
+        return vj_source_read(constant->source, constant->offset + offset, length, out, error);
     }
     vj_dtype dtype = f->values[v].type.dtype;
     int64_t size = vj_element_bytes(dtype);

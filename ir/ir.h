@@ -223,6 +223,8 @@ bool vj_const_read_f64(const vj_func *f, vj_value v, int64_t first, int64_t coun
                        vj_error *error) VJ_MUST_USE;
 bool vj_const_read_i64(const vj_func *f, vj_value v, int64_t first, int64_t count, int64_t *out,
                        vj_error *error) VJ_MUST_USE;
+/* Reads [offset, offset + length); false and an error when the file fails or has become shorter. */
+bool vj_source_read(const vj_source *source, int64_t offset, int64_t length, void *out, vj_error *error) VJ_MUST_USE;
 /* The raw bytes of the constant, as stored. */
 bool vj_const_read_bytes(const vj_func *f, vj_value v, int64_t offset, int64_t length, void *out,
                          vj_error *error) VJ_MUST_USE;

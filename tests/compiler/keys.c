@@ -29,7 +29,7 @@ static key key_of_text(const char *text, const vj_compile_request *request) {
     u->request = request;
     u->target = vj_target_by_name("x86-64-v3");
     u->f = vj_parse(arena, text, ".", NULL, &u->error);
-    if (!u->f || vj_graph_key(u) != VJ_OK) fail_msg("%s\n%s", u->error.text, text);
+    if (!u->f || vj_graph_key_begin(u) != VJ_OK || vj_graph_key(u) != VJ_OK) fail_msg("%s\n%s", u->error.text, text);
     key k;
     memcpy(k.half, u->graph_key, sizeof k.half);
     vj_arena_free(arena);
