@@ -1,0 +1,114 @@
+"""The engines that bench/compare.py compares, each in processes of its own: threads of one that spin would slow the others.
+
+A latency or throughput engine is opened once a case and asked in turns; one that waits for its turn is stopped (SIGSTOP). vitjit is
+started anew for every turn: with a warm cache it is ready within milliseconds.
+"""
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+PEERS = ["ort", "ov", "ov_default"]
+LABELS = {"vitjit": "vitjit", "ort": "ONNX Runtime", "ov": "OpenVINO", "ov_default": "OpenVINO, its own defaults"}
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+class Failed(RuntimeError):
+    """An engine cannot do this model; the text is its last line."""
+
+
+def last_line(text):
+    return (text.strip().splitlines() or ["no message"])[-1][:300]
+
+
+def measured(command):
+    """Runs a process -> the last JSON object that it prints, wall time in ms"""
+    start = time.perf_counter()
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
+    wall = (time.perf_counter() - start) * 1e3
+    if done.returncode:
+        raise Failed(last_line(done.stderr))
+    return json.loads([line for line in done.stdout.splitlines() if line.startswith("{")][-1]), wall
+
+
+class Peer:
+    """ONNX Runtime or OpenVINO (peer.py), stopped but when it is asked."""
+
+    def __init__(self, name, model, threads, batch, sessions=0):
+        command = [sys.executable, os.path.join(HERE, "peer.py"), name, model, str(threads), str(batch), "--sessions", str(sessions)]
+        self.errors = tempfile.TemporaryFile()
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True)
+        self.facts = self.answer()
+        self.process.send_signal(signal.SIGSTOP)
+
+    def answer(self):
+        line = self.process.stdout.readline()
+        while line and not line.startswith("{"):
+            line = self.process.stdout.readline()
+        if line:
+            return json.loads(line)
+        self.process.wait()
+        self.errors.seek(0)
+        raise Failed(last_line(self.errors.read().decode(errors="replace")))
+
+    def turn(self, seconds):
+        self.process.send_signal(signal.SIGCONT)
+        try:
+            self.process.stdin.write(f"{seconds}\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass  # the answer says why
+        answer = self.answer()
+        self.process.send_signal(signal.SIGSTOP)
+        return answer
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout, self.errors):
+            stream.close()
+
+
+class Vitjit:
+    def __init__(self, vitjit, model, threads, batch, cache, sessions=0):
+        self.facts = {"precision": "f32"}
+        if sessions:
+            program = os.path.join(os.path.dirname(os.path.abspath(vitjit)), "bench", "throughput")
+            self.command = lambda seconds: [program, model, str(sessions), str(seconds), str(threads), cache]
+        else:
+            common = [vitjit, model, "--quiet", "--stats", "--cache", cache, "-j", str(threads), "--batch", str(batch), "--bench"]
+            self.command = lambda seconds: [*common, str(seconds)]
+        measured(self.command(0.01))  # fills the cache
+
+    def turn(self, seconds):
+        answer, _ = measured(self.command(seconds))
+        keys = ("min_ms", "median_ms", "p99_ms", "runs", "images_per_s")
+        return {key: answer[key] for key in keys if key in answer}
+
+    def close(self):
+        pass
+
+
+def start_of_vitjit(vitjit, model, threads):
+    """The whole process to its first result: empty cache, then the better of two that find it full -> figures, facts"""
+    with tempfile.TemporaryDirectory() as cache:
+        command = [vitjit, model, "--quiet", "--stats", "--cache", cache, "-j", str(threads)]
+        facts, cold = measured(command)
+        warm = [measured(command) for _ in range(2)]
+    figures = {"cold_ms": cold, "warm_ms": min(ms for _, ms in warm), "cold_rss": facts["peak_rss_bytes"],
+               "warm_rss": min(stats["peak_rss_bytes"] for stats, _ in warm)}
+    return figures, facts
+
+
+def start_of_peer(name, model, threads):
+    """From the import of its library to its first result: without a cache, then as a second start with one."""
+    command = [sys.executable, os.path.join(HERE, "peer.py"), name, model, str(threads), "1", "--once"]
+    cold, _ = measured(command)
+    with tempfile.TemporaryDirectory() as cache:
+        measured([*command, "--cache", cache])
+        warm = [measured([*command, "--cache", cache])[0] for _ in range(2)]
+    return {"cold_ms": cold["first_ms"], "warm_ms": min(w["first_ms"] for w in warm), "cold_rss": cold["peak_rss_bytes"],
+            "warm_rss": min(w["peak_rss_bytes"] for w in warm)}

@@ -1,0 +1,61 @@
+"""A sitting: what was measured on one machine with one build, as JSON lines that are written as they come.
+
+An interrupted sitting goes on where it ended: compare.py asks which rounds are there. The first line is the head; a file whose head is
+of another build, machine or setting is not gone on with.
+"""
+import json
+import os
+
+
+class Other(Exception):
+    """The file is of another sitting."""
+
+
+class Sitting:
+    SAME = ("cpu", "cpus", "build", "versions", "seconds")
+
+    def __init__(self, path, head):
+        self.path, self.lines = path, []
+        if os.path.exists(path):
+            with open(path) as file:
+                for text in file:
+                    try:
+                        self.lines.append(json.loads(text))
+                    except ValueError:
+                        break  # the last one, cut short
+        if self.lines and head:
+            for key in self.SAME:
+                if self.lines[0].get(key) != head[key]:
+                    raise Other(f"{path} is of another sitting: {key} was {self.lines[0].get(key)}, is {head[key]}")
+            self.head = self.lines[0] = {**head, "date": self.lines[0]["date"]}
+        elif self.lines:
+            self.head = self.lines[0]
+        elif head:
+            self.head = head
+            self.lines = [head]
+        else:
+            raise Other(f"{path}: there is no sitting")
+        for line in self.lines:
+            if line["what"] == "precision":
+                self.head["default_precision"] = line["default_precision"]
+        if head:
+            os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+            with open(path + ".new", "w") as file:
+                file.writelines(json.dumps(line) + "\n" for line in self.lines)
+            os.replace(path + ".new", path)
+
+    def add(self, line):
+        self.lines.append(line)
+        with open(self.path, "a") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def has(self, **keys):
+        return any(all(line.get(k) == v for k, v in keys.items()) for line in self.lines)
+
+    @property
+    def facts(self):
+        return {line["model"]: line["facts"] for line in self.lines if line["what"] == "facts"}
+
+    @property
+    def machine(self):
+        return next((line["machine"] for line in self.lines if line["what"] == "machine"), None)
