@@ -61,13 +61,13 @@ static double mirror(double x, double low, double high) {
         return at * a->stride;                                                                                         \
     }                                                                                                                  \
                                                                                                                        \
-    /* Keys' kernel with a = -3/4, at 1 + t, t, 1 - t and 2 - t. */                                                    \
+    /* Keys' kernel with a = -3/4, at 1 + t, t, 1 - t and 2 - t; the outer ones as products, without cancellation. */  \
     static void cubic_##name(type t, type *weight) {                                                                   \
         const type a = (type) - 0.75, s = 1 - t;                                                                       \
-        weight[0] = ((a * (t + 1) - 5 * a) * (t + 1) + 8 * a) * (t + 1) - 4 * a;                                       \
+        weight[0] = a * t * s * s;                                                                                     \
         weight[1] = ((a + 2) * t - (a + 3)) * t * t + 1;                                                               \
         weight[2] = ((a + 2) * s - (a + 3)) * s * s + 1;                                                               \
-        weight[3] = ((a * (s + 1) - 5 * a) * (s + 1) + 8 * a) * (s + 1) - 4 * a;                                       \
+        weight[3] = a * s * t * t;                                                                                     \
     }                                                                                                                  \
                                                                                                                        \
     static void taps_of_##name(const axis_##name *a, type given, taps_##name *taps) {                                  \
