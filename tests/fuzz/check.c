@@ -3,16 +3,12 @@
 #include "graph.h"
 
 #include <math.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "passes/passes.h"
 
-enum { SAMPLES = 8, SAMPLES_IN_DOUBT = 160, SECONDS = 60 };
+enum { SAMPLES = 8, SAMPLES_IN_DOUBT = 160 };
 
 /* How the seed says that it is compiled. */
 typedef struct variation {
@@ -329,37 +325,21 @@ void check_function(const vj_func *f, uint64_t seed, outcome *out) {
     vj_arena_free(arena);
 }
 
-static void limit_child(void) {
-#ifndef __SANITIZE_ADDRESS__
-    const struct rlimit memory = {(rlim_t)4 << 30, (rlim_t)4 << 30};
-    setrlimit(RLIMIT_AS, &memory);
-#endif
-    alarm(SECONDS);
+typedef struct job {
+    const vj_func *f;
+    uint64_t seed;
+    outcome *out;
+} job;
+
+static void check_job(void *self) {
+    const job *j = self;
+    check_function(j->f, j->seed, j->out);
 }
 
 void check_apart(const vj_func *f, uint64_t seed, outcome *out) {
-    int ends[2], status = 0;
+    char why[100];
+    job j = {f, seed, out};
+    if (run_apart(check_job, &j, out, sizeof *out, why, sizeof why)) return;
     *out = (outcome){.what = WRONG};
-    if (pipe(ends) != 0) abort();
-    fflush(NULL);
-    const pid_t child = fork();
-    if (child < 0) abort();
-    if (child == 0) {
-        limit_child();
-        check_function(f, seed, out);
-        if (write(ends[1], out, sizeof *out) != (ssize_t)sizeof *out) _exit(1);
-        _exit(0);
-    }
-    close(ends[1]);
-    const bool told = read(ends[0], out, sizeof *out) == (ssize_t)sizeof *out;
-    close(ends[0]);
-    waitpid(child, &status, 0);
-    if (told && WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
-    *out = (outcome){.what = WRONG};
-    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
-        snprintf(out->text, sizeof out->text, "no end after %d seconds", SECONDS);
-    else if (WIFSIGNALED(status))
-        snprintf(out->text, sizeof out->text, "ended by signal %d", WTERMSIG(status));
-    else
-        snprintf(out->text, sizeof out->text, "ended with exit status %d", WEXITSTATUS(status));
+    snprintf(out->text, sizeof out->text, "%s", why);
 }

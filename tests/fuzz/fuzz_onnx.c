@@ -9,9 +9,6 @@
 #include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "backend/backend.h"
 #include "frontend/frontend.h"
@@ -19,7 +16,7 @@
 #include "pack.h"
 #include "passes/passes.h"
 
-enum { SECONDS = 40, MOST_MODELS = 2000 };
+enum { MOST_MODELS = 2000 };
 
 typedef struct corpus {
     struct base {
@@ -30,13 +27,10 @@ typedef struct corpus {
     int32_t count;
 } corpus;
 
-typedef struct settings {
-    double seconds;
-    uint64_t seed;
-    int64_t count;
+typedef struct own_settings {
+    settings all;
     const char *keep;
-    bool verbose;
-} settings;
+} own_settings;
 
 typedef struct told {
     bool wrong;
@@ -73,16 +67,8 @@ static void add_pack(const char *file) {
 }
 
 static void add_file(corpus *c, const char *path) {
-    FILE *f = fopen(path, "rb");
-    if (!f || fseek(f, 0, SEEK_END) != 0) {
-        fprintf(stderr, "fuzz_onnx: %s cannot be read\n", path);
-        exit(2);
-    }
-    const size_t size = (size_t)ftell(f);
-    uint8_t *bytes = malloc(size + 1);
-    rewind(f);
-    if (!bytes || fread(bytes, 1, size, f) != size) exit(2);
-    fclose(f);
+    size_t size;
+    uint8_t *bytes = read_file(path, &size);
     const char *name = strrchr(path, '/');
     add_model(c, name ? name + 1 : path, bytes, size);
     free(bytes);
@@ -147,43 +133,28 @@ static void try_model(const uint8_t *bytes, size_t size, uint64_t seed, told *ou
     vj_arena_free(arena);
 }
 
-static void limit_child(void) {
-#ifndef __SANITIZE_ADDRESS__
-    const struct rlimit memory = {(rlim_t)3 << 30, (rlim_t)3 << 30};
-    setrlimit(RLIMIT_AS, &memory);
-#endif
-    const struct rlimit time = {SECONDS, SECONDS};
-    setrlimit(RLIMIT_CPU, &time);
-    alarm(4 * SECONDS);
+typedef struct job {
+    const uint8_t *bytes;
+    size_t size;
+    uint64_t seed;
+    told *out;
+} job;
+
+static void try_job(void *self) {
+    const job *j = self;
+    try_model(j->bytes, j->size, j->seed, j->out);
 }
 
 static void try_apart(const uint8_t *bytes, size_t size, uint64_t seed, told *out) {
-    int ends[2], status = 0;
-    if (pipe(ends) != 0) abort();
-    fflush(NULL);
+    char why[100];
+    job j = {bytes, size, seed, out};
+    *out = (told){0};
+    if (run_apart(try_job, &j, out, sizeof *out, why, sizeof why)) return;
     *out = (told){.wrong = true};
-    const pid_t child = fork();
-    if (child < 0) abort();
-    if (child == 0) {
-        told mine = {0};
-        limit_child();
-        try_model(bytes, size, seed, &mine);
-        if (write(ends[1], &mine, sizeof mine) != (ssize_t)sizeof mine) _exit(1);
-        _exit(0);
-    }
-    close(ends[1]);
-    const bool complete = read(ends[0], out, sizeof *out) == (ssize_t)sizeof *out;
-    close(ends[0]);
-    waitpid(child, &status, 0);
-    if (complete && WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
-    *out = (told){.wrong = true};
-    if (WIFSIGNALED(status))
-        snprintf(out->text, sizeof out->text, "ended by signal %d", WTERMSIG(status));
-    else
-        snprintf(out->text, sizeof out->text, "ended with exit status %d", WEXITSTATUS(status));
+    snprintf(out->text, sizeof out->text, "%s", why);
 }
 
-static void keep(const settings *s, uint64_t seed, const uint8_t *bytes, size_t size) {
+static void keep(const own_settings *s, uint64_t seed, const uint8_t *bytes, size_t size) {
     char path[1024];
     if (!s->keep) return;
     snprintf(path, sizeof path, "%s/%llu.onnx", s->keep, (unsigned long long)seed);
@@ -192,7 +163,7 @@ static void keep(const settings *s, uint64_t seed, const uint8_t *bytes, size_t 
     if (f) fclose(f);
 }
 
-static bool run_seed(const settings *s, const corpus *c, uint64_t seed, int64_t by_status[8]) {
+static bool run_seed(const own_settings *s, const corpus *c, uint64_t seed, int64_t by_status[8]) {
     rng r = {seed * 0x2545f4914f6cdd1du};
     char what[600];
     size_t size;
@@ -202,7 +173,7 @@ static bool run_seed(const settings *s, const corpus *c, uint64_t seed, int64_t 
     told out;
     try_apart(bytes, size, seed, &out);
     by_status[out.status & 7]++;
-    if (out.wrong || s->verbose)
+    if (out.wrong || s->all.verbose)
         printf("seed %llu: %s%s: %s%s\n", (unsigned long long)seed, out.wrong ? "WRONG " : "", b->name, what, out.text);
     if (out.wrong) keep(s, seed, bytes, size);
     fflush(stdout);
@@ -210,24 +181,15 @@ static bool run_seed(const settings *s, const corpus *c, uint64_t seed, int64_t 
     return !out.wrong;
 }
 
-static settings read_arguments(int argc, char **argv, corpus *c) {
-    settings s = {.seconds = 60, .seed = 1, .count = INT64_MAX};
-    for (int i = 1; i < argc; i++) {
-        const char *value = i + 1 < argc ? argv[i + 1] : "";
-        if (strcmp(argv[i], "--verbose") == 0) {
-            s.verbose = true;
-        } else if (strcmp(argv[i], "--seconds") == 0) {
-            s.seconds = atof(value), i++;
-        } else if (strcmp(argv[i], "--seed") == 0) {
-            s.seed = strtoull(value, NULL, 10), i++;
-        } else if (strcmp(argv[i], "--count") == 0) {
-            s.count = strtoll(value, NULL, 10), i++;
-            s.seconds = 1e9;
-        } else if (strcmp(argv[i], "--one") == 0) {
-            s.seed = strtoull(value, NULL, 10), i++;
-            s.count = 1;
-        } else if (strcmp(argv[i], "--keep") == 0) {
-            s.keep = value, i++;
+static own_settings read_arguments(int argc, char **argv, corpus *c) {
+    own_settings s = {.all = SETTINGS};
+    for (int i = 1, read; i < argc; i += read) {
+        read = read_setting(&s.all, argc, argv, i);
+        if (read) continue;
+        read = 1;
+        if (strcmp(argv[i], "--keep") == 0 && i + 1 < argc) {
+            s.keep = argv[i + 1];
+            read = 2;
         } else if (argv[i][0] == '-') {
             fprintf(stderr, "usage: fuzz_onnx [--seconds S] [--seed N] [--count N] [--one SEED] [--keep FOLDER] "
                             "[--verbose] [MODEL.onnx...]\n");
@@ -244,11 +206,11 @@ int main(int argc, char **argv) {
     if (!c.base) return 2;
     filled = &c;
     vj_packs("ops.bin", add_pack);
-    const settings s = read_arguments(argc, argv, &c);
-    const double end = seconds_now() + s.seconds;
+    const own_settings s = read_arguments(argc, argv, &c);
+    const double end = seconds_now() + s.all.seconds;
     int64_t by_status[8] = {0}, failed = 0;
-    for (int64_t i = 0; i < s.count && seconds_now() < end; i++)
-        failed += !run_seed(&s, &c, s.seed + (uint64_t)i, by_status);
+    for (int64_t i = 0; i < s.all.count && seconds_now() < end; i++)
+        failed += !run_seed(&s, &c, s.all.seed + (uint64_t)i, by_status);
     printf("%lld imported, %lld used wrongly, %lld bad, %lld unsupported, %lld FAILED\n", (long long)by_status[0],
            (long long)by_status[1], (long long)by_status[2], (long long)by_status[3], (long long)failed);
     for (int32_t i = 0; i < c.count; i++)

@@ -1,5 +1,7 @@
 /* graph.h - the differential fuzzer's parts.
  *
+ * settings.c  arguments
+ * apart.c     work in a process of its own
  * random.c    numbers from a seed
  * make.c      random functions: what is shared; a row of table an op, found through ops.def
  * make_ops.c  operands and attributes that fit, for the ops where chance alone would seldom find them
@@ -15,6 +17,22 @@
 
 #include "ir/kernel.h"
 #include "target/target.h"
+
+/* settings.c */
+typedef struct settings {
+    double seconds;
+    uint64_t seed;
+    int64_t count;
+    bool verbose;
+} settings;
+#define SETTINGS ((settings){.seconds = 60, .seed = 1, .count = INT64_MAX})
+/* How many arguments from argv[i] on it has read; 0: it is none of these. */
+int read_setting(settings *s, int argc, char **argv, int i);
+/* Ends with status 2 when it cannot be read. A zero stands behind the bytes. */
+uint8_t *read_file(const char *path, size_t *size);
+
+/* apart.c: `work` fills `result` in a child. False: `why` says how it ended. */
+bool run_apart(void (*work)(void *self), void *self, void *result, size_t bytes, char *why, size_t room);
 
 /* random.c: splitmix64 (Steele, Lea, Flood 2014) */
 typedef struct rng {
