@@ -3,6 +3,7 @@
  *
  * Keys with a unit stride over j are read as they are; keys with a unit stride over d are turned, a tile at a time,
  * into a piece of stack. Any other access goes through vj_emit_load. Lanes beyond the last key or dim are never read.
+ * Both products are of the keys [first_key, last_key) alone: all of them, or those of a block.
  */
 #include "gen_attention.h"
 
@@ -19,8 +20,8 @@
 typedef struct product {
     const vj_attention *m;
     int32_t height, width;
-    int32_t last_lanes; /* of the last vector */
-    int64_t depth;
+    int32_t last_lanes;        /* of the last vector */
+    LLVMValueRef first, steps; /* of the depth: its first index, and how many; constants but for a block of keys */
     int32_t depth_axis, row_axis, lane_axis;
     int32_t a_access, b_access;
     LLVMValueRef a;
@@ -64,7 +65,7 @@ static LLVMValueRef load_a(const product *t, LLVMValueRef at, LLVMValueRef i, in
     point.lanes = 1;
     point.vector_axis = -1;
     point.mask = NULL;
-    point.index[t->depth_axis] = plus(g, i, step);
+    point.index[t->depth_axis] = LLVMBuildNSWAdd(g->b, t->first, plus(g, i, step), "");
     return vj_emit_load(g, t->a_access, &point);
 }
 
@@ -75,7 +76,7 @@ static LLVMValueRef load_b(const product *t, LLVMValueRef at, LLVMValueRef i, in
         LLVMValueRef offset = vj_i64(g, step * t->b_step + (int64_t)v * t->m->lanes);
         return vj_load_vector(g, vj_element(g, at, VJ_F32, offset), VJ_F32, t->m->lanes, point.mask, NULL);
     }
-    point.index[t->depth_axis] = plus(g, i, step);
+    point.index[t->depth_axis] = LLVMBuildNSWAdd(g->b, t->first, plus(g, i, step), "");
     return vj_emit_load(g, t->b_access, &point);
 }
 
@@ -96,24 +97,37 @@ static void multiply(const product *t, LLVMValueRef i, int32_t steps, LLVMValueR
     }
 }
 
+/* Steps [from, to) of the depth, `unroll` at a time. */
+static void accumulate_steps(const product *t, LLVMValueRef from, LLVMValueRef to, int32_t unroll, bool nonempty,
+                             LLVMValueRef *acc) {
+    const size_t bytes = sizeof *acc * (size_t)(t->height * t->width);
+    LLVMValueRef next[MAX_TILE];
+    vj_loop loop;
+    vj_loop_begin(t->m->g, &loop, from, to, unroll, nonempty, acc, t->height * t->width);
+    memcpy(next, loop.carried, bytes);
+    multiply(t, loop.index, unroll, next);
+    vj_loop_end(t->m->g, &loop, next);
+    memcpy(acc, loop.carried, bytes);
+}
+
 static void accumulate(const product *t, LLVMValueRef *acc) {
     vj_gen *g = t->m->g;
-    const int32_t count = t->height * t->width;
+    const int32_t count = t->height * t->width, unroll = count >= LARGE_TILE ? 2 : 4;
     assert(count <= MAX_TILE);
-    for (int32_t i = 0; i < count; i++)
-        acc[i] = LLVMConstNull(vj_vector_type(g, VJ_F32, t->m->lanes));
-    const int32_t unroll = count >= LARGE_TILE ? 2 : 4;
-    const int64_t whole = t->depth / unroll * unroll;
-    if (whole > 0) {
-        vj_loop loop;
-        vj_loop_begin(g, &loop, vj_i64(g, 0), vj_i64(g, whole), unroll, true, acc, count);
-        LLVMValueRef next[MAX_TILE];
-        memcpy(next, loop.carried, sizeof *next * (size_t)count);
-        multiply(t, loop.index, unroll, next);
-        vj_loop_end(g, &loop, next);
-        memcpy(acc, loop.carried, sizeof *acc * (size_t)count);
+    if (!LLVMIsConstant(t->steps)) {
+        LLVMValueRef whole = LLVMBuildAnd(g->b, t->steps, vj_i64(g, -unroll), "");
+        accumulate_steps(t, vj_i64(g, 0), whole, unroll, false, acc);
+        accumulate_steps(t, whole, t->steps, 1, false, acc);
+        return;
     }
-    if (t->depth > whole) multiply(t, vj_i64(g, whole), (int32_t)(t->depth - whole), acc);
+    const int64_t steps = LLVMConstIntGetSExtValue(t->steps), whole = steps / unroll * unroll;
+    if (whole > 0) accumulate_steps(t, vj_i64(g, 0), vj_i64(g, whole), unroll, true, acc);
+    if (steps > whole) multiply(t, vj_i64(g, whole), (int32_t)(steps - whole), acc);
+}
+
+static void start_at_zero(const product *t, LLVMValueRef *acc) {
+    for (int32_t i = 0; i < t->height * t->width; i++)
+        acc[i] = LLVMConstNull(vj_vector_type(t->m->g, VJ_F32, t->m->lanes));
 }
 
 /* Indices: the batch's, `row` and `lane` on their axes, zero elsewhere. */
@@ -128,13 +142,6 @@ static void set_point(product *t, LLVMValueRef row, LLVMValueRef lane) {
 static LLVMValueRef access_at(const vj_attention *m, int32_t access, const vj_point *point) {
     vj_gen *g = m->g;
     return vj_element(g, g->access[access], VJ_F32, vj_emit_offset(g, &m->k->access[access], point));
-}
-
-/* Row `row` of the block of scores, from column `column` on. */
-static LLVMValueRef score_at(const vj_attention *m, LLVMValueRef row, LLVMValueRef column) {
-    const vj_gen *g = m->g;
-    LLVMValueRef offset = LLVMBuildNSWMul(g->b, row, vj_i64(g, m->row), "");
-    return vj_element(g, m->scores, VJ_F32, LLVMBuildNSWAdd(g->b, offset, column, ""));
 }
 
 void vj_attention_plan(vj_attention *m) {
@@ -181,7 +188,7 @@ static void turn_keys(const product *t) {
     }
 }
 
-/* Scores of one tile: the score expression, -inf in lanes without a key. */
+/* Scores of one tile: the score expression unless that is left to the softmax, -inf in lanes without a key. */
 static void store_scores(const product *t, LLVMValueRef row, LLVMValueRef key, const LLVMValueRef *acc) {
     const vj_attention *m = t->m;
     vj_gen *g = m->g;
@@ -190,9 +197,9 @@ static void store_scores(const product *t, LLVMValueRef row, LLVMValueRef key, c
         for (int32_t v = 0; v < t->width; v++) {
             vj_point point = point_of(t, r, v);
             point.acc = acc[r * t->width + v];
-            LLVMValueRef score = vj_emit_expr(g, m->k->score_expr, &point);
+            LLVMValueRef score = m->late_scores ? point.acc : vj_emit_expr(g, m->k->score_expr, &point);
             if (point.mask) score = LLVMBuildSelect(g->b, point.mask, score, nothing, "");
-            vj_store_vector(g, score_at(m, plus(g, row, r), plus(g, key, (int64_t)v * m->lanes)), score, NULL);
+            vj_store_vector(g, vj_score_at(m, plus(g, row, r), plus(g, key, (int64_t)v * m->lanes)), score, NULL);
         }
     }
 }
@@ -245,6 +252,7 @@ static void score_rows(product *t, LLVMValueRef key) {
         t->a_row = q->stride[m->i];
         t->a_step = q->stride[m->d];
         LLVMValueRef acc[MAX_TILE];
+        start_at_zero(t, acc);
         accumulate(t, acc);
         store_scores(t, tiles.place, key, acc);
         vj_loop_end(g, &tiles.loop, NULL);
@@ -254,7 +262,9 @@ static void score_rows(product *t, LLVMValueRef key) {
 void vj_attention_scores(const vj_attention *m) {
     vj_gen *g = m->g;
     const int64_t tile = (int64_t)m->s->width * m->lanes, keys = m->k->extent[m->j], whole = keys / tile * tile;
-    product t = {.m = m, .width = m->s->width, .last_lanes = m->lanes, .depth = m->k->extent[m->d]};
+    product t = {.m = m, .width = m->s->width, .last_lanes = m->lanes};
+    t.first = vj_i64(g, 0);
+    t.steps = vj_i64(g, m->k->extent[m->d]);
     t.depth_axis = m->d;
     t.row_axis = m->i;
     t.lane_axis = m->j;
@@ -262,57 +272,111 @@ void vj_attention_scores(const vj_attention *m) {
     t.b_access = m->k->k;
     if (whole > 0) {
         vj_loop loop;
-        vj_loop_begin(g, &loop, vj_i64(g, 0), vj_i64(g, whole), tile, true, NULL, 0);
+        vj_loop_begin(g, &loop, m->first_key, vj_clamp(g, m->last_key, 0, whole), tile, !m->blocked, NULL, 0);
         score_rows(&t, vj_opaque(g, loop.index));
         vj_loop_end(g, &loop, NULL);
     }
     if (keys > whole) {
         t.width = (int32_t)vj_ceil_div(keys - whole, m->lanes);
         t.last_lanes = (int32_t)(keys - whole - (int64_t)(t.width - 1) * m->lanes);
+        vj_loop loop; /* runs once, in the block that has the last key */
+        LLVMValueRef from = vj_clamp(g, m->first_key, whole, keys);
+        vj_loop_begin(g, &loop, from, m->last_key, tile, !m->blocked, NULL, 0);
         score_rows(&t, vj_i64(g, whole));
+        vj_loop_end(g, &loop, NULL);
     }
 }
 
-static void store_results(const product *t, LLVMValueRef row, const LLVMValueRef *acc) {
+static void scale_rows(const product *t, LLVMValueRef row, LLVMValueRef *acc) {
     const vj_attention *m = t->m;
     vj_gen *g = m->g;
     for (int32_t r = 0; r < t->height; r++) {
-        LLVMValueRef scale = vj_load_vector(g, vj_element(g, m->scale, VJ_F32, plus(g, row, r)), VJ_F32, 1, NULL, NULL);
+        LLVMValueRef scale = vj_load_vector(g, vj_of_row(m, m->scale, plus(g, row, r)), VJ_F32, 1, NULL, NULL);
         scale = vj_splat(g, scale, m->lanes);
+        for (int32_t v = 0; v < t->width; v++)
+            acc[r * t->width + v] = LLVMBuildFMul(g->b, acc[r * t->width + v], scale, "");
+    }
+}
+
+static void store_results(const product *t, const LLVMValueRef *acc) {
+    const vj_attention *m = t->m;
+    for (int32_t r = 0; r < t->height; r++) {
         for (int32_t v = 0; v < t->width; v++) {
-            LLVMValueRef result = LLVMBuildFMul(g->b, acc[r * t->width + v], scale, "");
             const vj_point point = point_of(t, r, v);
             for (int32_t o = 0; o < m->k->out_count; o++)
-                vj_store_lanes(g, &m->k->out[o], &point, m->e, result, vector_lanes(t, v));
+                vj_store_lanes(m->g, &m->k->out[o], &point, m->e, acc[r * t->width + v], vector_lanes(t, v));
         }
     }
 }
 
-static void result_rows(product *t, LLVMValueRef dim) {
+/* Vector v of row r of the results so far. */
+static LLVMValueRef kept_at(const product *t, LLVMValueRef row, LLVMValueRef dim, int32_t r, int32_t v) {
+    const vj_gen *g = t->m->g;
+    return vj_result_at(t->m, plus(g, row, r), plus(g, dim, (int64_t)v * t->m->lanes));
+}
+
+static void load_kept(const product *t, LLVMValueRef row, LLVMValueRef dim, LLVMValueRef *acc) {
+    for (int32_t i = 0; i < t->height * t->width; i++) {
+        LLVMValueRef at = kept_at(t, row, dim, i / t->width, i % t->width);
+        acc[i] = vj_load_vector(t->m->g, at, VJ_F32, t->m->lanes, NULL, NULL);
+    }
+    scale_rows(t, row, acc);
+}
+
+static void store_kept(const product *t, LLVMValueRef row, LLVMValueRef dim, const LLVMValueRef *acc) {
+    for (int32_t i = 0; i < t->height * t->width; i++)
+        vj_store_vector(t->m->g, kept_at(t, row, dim, i / t->width, i % t->width), acc[i], NULL);
+}
+
+/* What to do with the tile of the block's rows from `row` on, value dims from `dim` on; t->point is its place. */
+typedef void (*tile_work)(const product *t, LLVMValueRef row, LLVMValueRef dim);
+
+static void multiply_values(const product *t, LLVMValueRef row, LLVMValueRef dim) {
+    LLVMValueRef acc[MAX_TILE];
+    if (t->m->blocked) {
+        load_kept(t, row, dim, acc);
+        accumulate(t, acc);
+        store_kept(t, row, dim, acc);
+    } else {
+        start_at_zero(t, acc);
+        accumulate(t, acc);
+        scale_rows(t, row, acc);
+        store_results(t, acc);
+    }
+}
+
+static void finish_results(const product *t, LLVMValueRef row, LLVMValueRef dim) {
+    LLVMValueRef acc[MAX_TILE];
+    load_kept(t, row, dim, acc);
+    store_results(t, acc);
+}
+
+static void result_rows(product *t, LLVMValueRef dim, tile_work work) {
     const vj_attention *m = t->m;
     vj_gen *g = m->g;
     const vj_access *values = &m->k->access[m->k->v];
     set_point(t, m->query, dim);
+    t->point.index[m->j] = m->first_key;
     t->b = is_plain(values) && values->stride[m->e] == 1 ? access_at(m, m->k->v, &t->point) : NULL;
     t->b_step = values->stride[m->j];
     tile_loop tiles = {0};
     while (next_tiles(m, &tiles)) {
         t->height = tiles.height;
         set_point(t, tiles.row, dim);
-        t->a = score_at(m, tiles.place, vj_i64(g, 0));
+        t->a = vj_score_at(m, tiles.place, m->first_key);
         t->a_row = m->row;
         t->a_step = 1;
-        LLVMValueRef acc[MAX_TILE];
-        accumulate(t, acc);
-        store_results(t, tiles.place, acc);
+        work(t, tiles.place, dim);
         vj_loop_end(g, &tiles.loop, NULL);
     }
 }
 
-void vj_attention_results(const vj_attention *m) {
+static void all_results(const vj_attention *m, tile_work work) {
     vj_gen *g = m->g;
     const int64_t tile = (int64_t)m->s->width * m->lanes, dims = m->k->extent[m->e], whole = dims / tile * tile;
-    product t = {.m = m, .width = m->s->width, .last_lanes = m->lanes, .depth = m->k->extent[m->j]};
+    product t = {.m = m, .width = m->s->width, .last_lanes = m->lanes};
+    t.first = m->first_key;
+    t.steps = LLVMBuildNSWSub(g->b, m->last_key, m->first_key, "");
     t.depth_axis = m->j;
     t.row_axis = m->i;
     t.lane_axis = m->e;
@@ -320,12 +384,26 @@ void vj_attention_results(const vj_attention *m) {
     if (whole > 0) {
         vj_loop loop;
         vj_loop_begin(g, &loop, vj_i64(g, 0), vj_i64(g, whole), tile, true, NULL, 0);
-        result_rows(&t, vj_opaque(g, loop.index));
+        result_rows(&t, vj_opaque(g, loop.index), work);
         vj_loop_end(g, &loop, NULL);
     }
     if (dims > whole) {
         t.width = (int32_t)vj_ceil_div(dims - whole, m->lanes);
         t.last_lanes = (int32_t)(dims - whole - (int64_t)(t.width - 1) * m->lanes);
-        result_rows(&t, vj_i64(g, whole));
+        result_rows(&t, vj_i64(g, whole), work);
     }
 }
+
+void vj_attention_results(const vj_attention *m) { all_results(m, multiply_values); }
+
+void vj_attention_results_begin(const vj_attention *m) {
+    vj_gen *g = m->g;
+    const int64_t floats = m->result_row * m->s->query_block;
+    vj_loop loop;
+    vj_loop_begin(g, &loop, vj_i64(g, 0), vj_i64(g, floats), m->lanes, true, NULL, 0);
+    LLVMValueRef zero = LLVMConstNull(vj_vector_type(g, VJ_F32, m->lanes));
+    vj_store_vector(g, vj_element(g, m->results, VJ_F32, loop.index), zero, NULL);
+    vj_loop_end(g, &loop, NULL);
+}
+
+void vj_attention_results_end(const vj_attention *m) { all_results(m, finish_results); }

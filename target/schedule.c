@@ -201,23 +201,20 @@ static double tile_cost(const vj_target *target, int32_t width) {
     return step_cycles(target, height, width) / (height * width);
 }
 
-/* Bytes of a block of scores: half of the first level where that gives tiles of good height, never above this. */
+/* Tiles of queries that a tile of keys is read for. */
+#define QUERY_TILES 4
+/* Bytes of a block of scores at most: it goes through the first level row by row, and stays in the second. */
 #define SCORE_BYTES 65536
 
 static void schedule_attention(const vj_target *target, vj_kernel *k, vj_attention_schedule *s) {
     const int32_t axis = k->batch_axes, lanes = target->vector_bytes / 4;
     const int64_t i = k->extent[axis], j = k->extent[axis + 1], d = k->extent[axis + 2], e = k->extent[axis + 3];
-    const int64_t row_bytes = vj_round_up(j, lanes) * 4;
     s->width = 2;
     if (tile_cost(target, 4) < 0.98 * tile_cost(target, 2)) s->width = 4;
-    s->height = max_height(target, s->width);
-    const int64_t height = s->height;
-    int64_t rows = target->l1_bytes / row_bytes / height * height;
-    if (rows > 4 * height) rows = 4 * height;
-    if (rows == 0) rows = vj_min64(height, SCORE_BYTES / row_bytes);
-    if (rows == 0) rows = 1;
-    s->query_block = (int32_t)vj_min64(rows, i);
-    if (s->height > s->query_block) s->height = s->query_block;
+    s->height = (int32_t)vj_min64(max_height(target, s->width), i);
+    const int64_t tile = (int64_t)s->width * lanes, rows = vj_min64((int64_t)QUERY_TILES * s->height, i);
+    s->query_block = (int32_t)rows;
+    s->key_block = vj_max64(tile, SCORE_BYTES / 4 / rows / tile * tile);
     const int64_t tiles = vj_ceil_div(i, s->height), batch = vj_extent_product(k, 0, k->batch_axes);
     const int64_t blocks = vj_ceil_div(tiles, s->query_block / s->height);
     const double products = (double)i * (double)j * (double)(d + e) / lanes / 2;
@@ -378,6 +375,8 @@ char *vj_schedule_text(vj_arena *arena, const vj_kernel *k) {
     case VJ_KERNEL_ATTENTION:
         vj_text_add(&text, "query block %d, width %d, %d units a head", (int)s->attention.query_block,
                     (int)s->attention.width, (int)s->attention.units_per_head);
+        if (s->attention.key_block < k->extent[k->batch_axes + 1])
+            vj_text_add(&text, ", key block %lld", (long long)s->attention.key_block);
         break;
     case VJ_KERNEL_NEST:
         vj_text_add(&text, "lanes along axis %d%s, units of %lld points", (int)s->nest.vector_axis,

@@ -30,6 +30,7 @@ typedef struct vj_gemm_schedule {
 
 typedef struct vj_attention_schedule {
     int32_t query_block;    /* rows of scores at a time */
+    int64_t key_block;      /* keys at a time, whole tiles; with fewer keys than that there are no blocks of them */
     int32_t height;         /* rows of a tile, at most */
     int32_t width;          /* vectors of keys (or of value dims) in a tile */
     int32_t units_per_head; /* query blocks are dealt to so many units of each head */

@@ -76,6 +76,21 @@ static void masked(void) {
     case_check(&c);
 }
 
+/* So many keys that they come in blocks: rows that begin with none, one with none at all, one with a single key in the
+ * last block, one whose largest scores come last. */
+static void masked_in_blocks(void) {
+    const attention_case a = {1, 26, 2500, 8, 9, false, true, 1};
+    kernel_case c = build(&a, 98);
+    float *bias = c.values[3];
+    for (int64_t r = 0; r < a.i; r++)
+        for (int64_t j = 0; j < a.j; j++) {
+            const bool none = r == 3 || (r == 4 && j != a.j - 1) || (r > 4 && j < r * 100);
+            if (none) bias[r * a.j + j] = -INFINITY;
+            if (r == 2) bias[r * a.j + j] += (float)j * 0.02F;
+        }
+    case_check(&c);
+}
+
 void attention_cases(void **state) {
     (void)state;
     run((attention_case){3, 197, 197, 64, 64, false, false, 1});
@@ -86,8 +101,10 @@ void attention_cases(void **state) {
     run((attention_case){2, 5, 16, 7, 20, true, true, 1});
     run((attention_case){1, 40, 1370, 16, 24, false, false, 1});
     run((attention_case){1, 9, 4096, 8, 8, true, false, 1});
+    run((attention_case){1, 30, 1500, 8, 20, true, true, 1});
     run((attention_case){2, 30, 50, 8, 36, false, false, 20}); /* almost one-hot */
     for (int64_t n = 1; n <= 17; n++)
         run((attention_case){1, n, 18 - n, 1 + n * 5 % 9, n, n & 1, n & 2, 2});
     masked();
+    masked_in_blocks();
 }

@@ -113,7 +113,8 @@ static void attention_blocks_fit_the_stack(void **state) {
             vj_schedule_kernel(arena, vj_target_at(t), p, k);
             const vj_attention_schedule *s = &k->schedule->attention;
             assert_in_range(s->query_block, 1, tokens[i]);
-            assert_true(s->query_block == 1 || s->query_block * tokens[i] * 4 <= 70000);
+            assert_in_range(s->key_block, 1, 65536 / 4 / s->query_block);
+            assert_int_equal(s->key_block % (s->width * vj_target_at(t)->vector_bytes / 4), 0);
             assert_int_equal(k->units, 12 * s->units_per_head);
         }
     }
