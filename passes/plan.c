@@ -1,6 +1,7 @@
-/* plan.c - every buffer gets its place. Scratch: greedy by size into the lowest gap (Pisarchyk and Lee, "Efficient
- * Memory Management for Deep Neural Net Inference", 2020, section 5), with lifetimes in phases. A result takes the
- * place of an operand that is read for the last time element by element, as the element is written. */
+/* plan.c - every buffer gets its place. Scratch: greedy into the lowest gap (Pisarchyk and Lee, "Efficient Memory
+ * Management for Deep Neural Net Inference", 2020, section 5), by several orders that are mended until the lower bound is
+ * reached, with lifetimes in phases. A result takes the place of an operand that is read for the last time element by
+ * element, as the element is written. */
 #include "internal.h"
 
 #include <string.h>
@@ -123,46 +124,117 @@ static int64_t lower_bound(const vj_program *p, vj_arena *arena, const slot *slo
     return most;
 }
 
-/* The lowest gap among those already placed that live at the same time; the placed stand in order of their offsets. */
-static int64_t lowest_gap(const vj_program *p, const slot *joined, const int32_t *placed, int32_t count,
-                          int32_t buffer) {
+/* Places */
+
+/* Buffers that are to be placed, in an order, and where they are. */
+typedef struct placement {
+    const slot *joined;
+    int32_t *order, count;
+    int64_t *offset; /* of each buffer */
+    int32_t *placed; /* those that are, by their offsets */
+    int64_t bytes;   /* where the last one ends */
+} placement;
+
+static bool meet(const slot *a, const slot *b) { return a->first <= b->last && b->first <= a->last; }
+
+/* The lowest gap among those already placed that live at the same time. */
+static int64_t lowest_gap(const placement *p, int32_t count, int32_t buffer) {
+    const slot *wanted = &p->joined[buffer];
     int64_t at = 0;
     for (int32_t i = 0; i < count; i++) {
-        const slot *s = &joined[placed[i]];
-        if (s->last < joined[buffer].first || joined[buffer].last < s->first) continue;
-        const int64_t offset = p->buffers[placed[i]].offset;
-        if (at + joined[buffer].bytes <= offset) break;
-        at = vj_max64(at, offset + s->bytes);
+        const slot *s = &p->joined[p->placed[i]];
+        if (!meet(s, wanted)) continue;
+        if (at + wanted->bytes <= p->offset[p->placed[i]]) break;
+        at = vj_max64(at, p->offset[p->placed[i]] + s->bytes);
     }
     return at;
 }
 
-static void place_all(vj_program *p, vj_arena *arena, const slot *slots, const slot *joined) {
-    int32_t *order = VJ_NEW_ARRAY(arena, int32_t, p->buffer_count + 1), *placed = order, count = 0;
-    for (int32_t i = 0; i < p->buffer_count; i++) { /* by size, then by first use */
-        if (joined[i].bytes == 0) continue;
-        int32_t at = count++;
-        for (; at > 0; at--) {
-            const slot *other = &joined[order[at - 1]];
-            if (other->bytes > joined[i].bytes || (other->bytes == joined[i].bytes && other->first <= joined[i].first))
-                break;
-            order[at] = order[at - 1];
-        }
-        order[at] = i;
-    }
-    placed = VJ_NEW_ARRAY(arena, int32_t, count + 1);
-    p->per_image_bytes = 0;
-    for (int32_t n = 0; n < count; n++) {
-        const int64_t offset = lowest_gap(p, joined, placed, n, order[n]);
-        p->buffers[order[n]].offset = offset;
-        p->per_image_bytes = vj_max64(p->per_image_bytes, offset + joined[order[n]].bytes);
+/* One after another into the lowest gap. */
+static void place_in_order(placement *p) {
+    p->bytes = 0;
+    for (int32_t n = 0; n < p->count; n++) {
+        const int32_t buffer = p->order[n];
+        const int64_t offset = lowest_gap(p, n, buffer);
+        p->offset[buffer] = offset;
+        p->bytes = vj_max64(p->bytes, offset + p->joined[buffer].bytes);
         int32_t at = n;
-        for (; at > 0 && p->buffers[placed[at - 1]].offset > offset; at--)
-            placed[at] = placed[at - 1];
-        placed[at] = order[n];
+        for (; at > 0 && p->offset[p->placed[at - 1]] > offset; at--)
+            p->placed[at] = p->placed[at - 1];
+        p->placed[at] = buffer;
     }
+}
+
+#define SCATTERED_ROUND 16
+
+/* What an order puts first. */
+typedef enum ranking { BY_SIZE, BY_AREA, BY_LIFE, RANKINGS } ranking;
+
+static double rank_of(const slot *s, ranking r) {
+    const double life = (double)s->last - (double)s->first + 1, bytes = (double)s->bytes;
+    return r == BY_SIZE ? bytes : r == BY_AREA ? bytes * life : life;
+}
+
+/* Of equals the one that is used first. */
+static void sort(placement *p, ranking r) {
+    for (int32_t n = 1; n < p->count; n++) {
+        const int32_t buffer = p->order[n];
+        const slot *s = &p->joined[buffer];
+        int32_t at = n;
+        for (; at > 0; at--) {
+            const slot *other = &p->joined[p->order[at - 1]];
+            const double mine = rank_of(s, r), theirs = rank_of(other, r);
+            if (theirs > mine || (theirs == mine && other->first <= s->first)) break;
+            p->order[at] = p->order[at - 1];
+        }
+        p->order[at] = buffer;
+    }
+}
+
+/* Whoever ends highest had too few gaps left: it goes forward, to the front or, in later rounds, to some other place. */
+static void promote_highest(placement *p, uint32_t round) {
+    for (int32_t n = p->count - 1; n > 0; n--) {
+        const int32_t buffer = p->order[n];
+        if (p->offset[buffer] + p->joined[buffer].bytes < p->bytes) continue;
+        const uint32_t scattered = round * 2654435761u >> 16; /* Knuth's multiplicative hash */
+        const int32_t to = round < SCATTERED_ROUND ? 0 : (int32_t)(scattered % (uint32_t)n);
+        memmove(p->order + to + 1, p->order + to, (size_t)(n - to) * sizeof *p->order);
+        p->order[to] = buffer;
+        return;
+    }
+}
+
+/* How often an order is mended: less when a round, of count^2 steps, takes long. */
+static int32_t rounds_for(int64_t count) {
+    enum { MOST = 64, STEPS = 20000000 };
+    return (int32_t)vj_max64(1, vj_min64(MOST, STEPS / vj_max64(1, count * count)));
+}
+
+/* The best of several orders, each mended a few times; none is tried when the bound is reached. */
+static void place_all(vj_program *p, vj_arena *arena, const slot *slots, const slot *joined) {
+    const int32_t room = p->buffer_count + 1;
+    placement it = {joined,
+                    VJ_NEW_ARRAY(arena, int32_t, room),
+                    0,
+                    VJ_NEW_ARRAY(arena, int64_t, room),
+                    VJ_NEW_ARRAY(arena, int32_t, room),
+                    0};
     for (int32_t i = 0; i < p->buffer_count; i++)
-        if (p->buffers[i].kind == VJ_BUFFER_ARENA) p->buffers[i].offset = p->buffers[slots[i].leader].offset;
+        if (joined[i].bytes > 0) it.order[it.count++] = i;
+    p->per_image_bytes = INT64_MAX;
+    const int32_t rounds = rounds_for(it.count);
+    for (ranking r = BY_SIZE; r < RANKINGS; r++) {
+        sort(&it, r);
+        for (int32_t round = 0; round < rounds && p->per_image_bytes > p->lower_bound_bytes; round++) {
+            place_in_order(&it);
+            if (it.bytes < p->per_image_bytes) {
+                p->per_image_bytes = it.bytes;
+                for (int32_t i = 0; i < p->buffer_count; i++)
+                    if (p->buffers[i].kind == VJ_BUFFER_ARENA) p->buffers[i].offset = it.offset[slots[i].leader];
+            }
+            promote_highest(&it, (uint32_t)round);
+        }
+    }
 }
 
 static bool place_weights(vj_program *p, vj_error *error) {
