@@ -73,6 +73,7 @@ void vj_orc_free(vj_orc *orc);
 /* number[i]: of kernel i's code, counted from 0 in order of appearance. How many there are. */
 int32_t vj_distinct_kernels(const vj_program *p, int32_t *number);
 #define VJ_KERNEL_SYMBOL 192
+/* Of the code with that number: k is the first kernel that has it, whose name is in the symbol. */
 void vj_kernel_symbol(const vj_kernel *k, int32_t number, char *name, size_t size);
 
 /* peak.c: multiply-adds of registers alone, planned, as one kernel on scratch; *flops of a run. */

@@ -115,12 +115,18 @@ int32_t vj_distinct_kernels(const vj_program *p, int32_t *number) {
     return count;
 }
 
+static bool is_plain(const char *name) {
+    return *name && strlen(name) < 32 && strspn(name, "abcdefghijklmnopqrstuvwxyz_0123456789") == strlen(name);
+}
+
 void vj_kernel_symbol(const vj_kernel *k, int32_t number, char *name, size_t size) {
     static const char *const kinds[] = {[VJ_KERNEL_GEMM] = "gemm",
                                         [VJ_KERNEL_ATTENTION] = "attention",
                                         [VJ_KERNEL_NEST] = "nest",
                                         [VJ_KERNEL_CALL] = "call"};
     int at = snprintf(name, size, "vj_%s", kinds[k->kind]);
+    if (k->kind != VJ_KERNEL_CALL && strcmp(k->name, kinds[k->kind]) != 0 && is_plain(k->name))
+        at += snprintf(name + at, size - (size_t)at, "_%s", k->name);
     if (k->kind == VJ_KERNEL_CALL) at += snprintf(name + at, size - (size_t)at, "_%s", vj_routine_at(k->routine)->name);
     for (int32_t i = 0; i < k->rank && at > 0 && (size_t)at < size; i++)
         at += snprintf(name + at, size - (size_t)at, "%s%lld", i ? "x" : "_", (long long)k->extent[i]);

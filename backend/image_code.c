@@ -37,7 +37,7 @@ static void generate_driver(LLVMModuleRef module, const pieces *all, vj_error *e
     }
     for (int32_t i = 0; i < p->kernel_count; i++) {
         char name[VJ_KERNEL_SYMBOL];
-        vj_kernel_symbol(p->kernels[i], all->number[i], name, sizeof name);
+        vj_kernel_symbol(all->kernel[all->number[i] + 1], all->number[i], name, sizeof name);
         functions[i] = LLVMGetNamedFunction(module, name);
         if (!functions[i]) functions[i] = vj_declare_kernel(module, name);
     }

@@ -62,14 +62,17 @@ static const char *domain(vj_arena *arena, const vj_kernel *k) {
     return text.at;
 }
 
-static void add_kernel(vj_text *out, const vj_program *p, int32_t i, int32_t number, int32_t phase) {
+static void add_kernel(vj_text *out, const vj_program *p, int32_t i, const int32_t *number, int32_t phase) {
     static const char *const kinds[] = {[VJ_KERNEL_GEMM] = "gemm",
                                         [VJ_KERNEL_ATTENTION] = "attention",
                                         [VJ_KERNEL_NEST] = "nest",
                                         [VJ_KERNEL_CALL] = "call"};
     const vj_kernel *k = p->kernels[i];
     char symbol[VJ_KERNEL_SYMBOL];
-    vj_kernel_symbol(k, number, symbol, sizeof symbol);
+    int32_t first = 0;
+    while (number[first] != number[i])
+        first++;
+    vj_kernel_symbol(p->kernels[first], number[i], symbol, sizeof symbol);
     vj_text_add(out, "{");
     add_text(out, "name", k->name);
     add_text(out, "kind", kinds[k->kind]);
@@ -92,7 +95,7 @@ char *vj_kernels_json(vj_unit *u) {
         for (int32_t i = 0; i < p->phases[phase].count; i++) {
             const int32_t kernel = p->phases[phase].first + i;
             if (kernel) vj_text_add(&text, ",\n");
-            add_kernel(&text, p, kernel, number[kernel], phase);
+            add_kernel(&text, p, kernel, number, phase);
         }
     vj_text_add(&text, "]");
     return text.at;

@@ -38,6 +38,6 @@ perf)
     perf report -i data --stdio -q -F comm,pid,sym >out 2>/dev/null
     pid=$(sed -n 's/^ *vitjit *\([0-9]*\).*/\1/p' out | head -n 1)
     rm -f "/tmp/perf-$pid.map"
-    grep -q ' vj_gemm_17x' out || fail "perf does not name the kernels"
+    grep -q ' vj_gemm_linear_17x' out || fail "perf does not name the kernels"
     ;;
 esac
