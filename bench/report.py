@@ -141,7 +141,7 @@ def scaling_section(sitting, beyond=(16, 64)):
         work, span = scaling.work_and_span(kernels)
         one = scaling.predict(kernels, machine, peaks, 1)["ms"]
         here = scaling.predict(kernels, machine, peaks, most)["ms"]
-        measured = plans[model, most]["median_ms"] / plans[model, 1]["median_ms"]
+        measured = plans[model, most]["min_ms"] / plans[model, 1]["min_ms"]
         cells = [model, f"{work:.2f}", f"{span:.3f}", f"{1 / measured:.2f}", f"{one / here:.2f}", f"{100 * (here / one / measured - 1):+.1f} %"]
         for t in beyond:
             low, high = (one / scaling.predict(kernels, machine, peaks, t, grows)["ms"] for grows in (False, True))

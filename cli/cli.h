@@ -254,7 +254,7 @@ typedef struct vj_profiled {
     const char *name, *domain;
     double flops, bytes; /* of one image */
     int64_t units;       /* of one image */
-    double busy_ms;      /* of a run, all threads' time added up */
+    double busy_ms;      /* of a run, all threads' time added up: the median of the runs */
 } vj_profiled;
 
 /* A thread's work on a kernel, in one run. */
@@ -270,11 +270,12 @@ typedef struct vj_profile {
     int32_t kernel_count;
     vj_work *work; /* in the order of their begins */
     int64_t work_count;
-    int64_t lost;     /* shares of kernels for which there was no room */
-    int64_t *run_end; /* ns; of each run */
+    int64_t lost;                 /* shares of kernels for which there was no room */
+    int64_t *run_begin, *run_end; /* ns; of each run */
     int32_t runs, threads, threads_seen;
-    int64_t images;     /* of a run */
-    double wall_ms;     /* of a run, on average */
+    int64_t images; /* of a run */
+    double wall_ms,
+        waiting_ms;     /* medians of the runs; waiting: what threads did in no kernel, on average of the threads */
     double peak_gflops; /* of all threads at once */
     double rss_before_bytes;
 } vj_profile;

@@ -58,10 +58,10 @@ static vj_status record(vj_job *job, vj_profile *p) {
     const double start = vj_now_ms();
     while (status == VJ_OK && p->runs < MOST_RUNS && p->runs < fit &&
            (p->runs < 3 || vj_now_ms() - start < long_enough)) {
+        p->run_begin[p->runs] = (int64_t)(vj_now_ms() * 1e6);
         status = vj_job_run(job);
         p->run_end[p->runs++] = (int64_t)(vj_now_ms() * 1e6);
     }
-    p->wall_ms = (vj_now_ms() - start) / p->runs;
     return status;
 }
 
@@ -76,10 +76,44 @@ static int by_begin(const void *a, const void *b) {
     return (x->begin_ns > y->begin_ns) - (x->begin_ns < y->begin_ns);
 }
 
-static bool same_run(const vj_profile *p, int64_t a, int64_t b) {
-    for (int32_t i = 0; i < p->runs; i++)
-        if ((a < p->run_end[i]) != (b < p->run_end[i])) return false;
-    return true;
+static int32_t run_of(const vj_profile *p, int64_t ns) {
+    int32_t run = 0;
+    while (run < p->runs - 1 && ns >= p->run_end[run])
+        run++;
+    return run;
+}
+
+static int by_value(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *values, int32_t count) {
+    qsort(values, (size_t)count, sizeof *values, by_value);
+    return count % 2 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
+}
+
+/* What another program took from one run is in no median. */
+static vj_status find_medians(const vj_command *command, vj_profile *p) {
+    const int32_t runs = p->runs;
+    double *busy = calloc((size_t)(p->kernel_count + 2) * (size_t)runs, sizeof *busy);
+    if (!busy) return vj_say(VJ_SYSTEM, command->model, "no memory for the profile");
+    double *wall = busy + (size_t)p->kernel_count * (size_t)runs, *waiting = wall + runs;
+    for (int32_t r = 0; r < runs; r++)
+        waiting[r] = wall[r] = (double)(p->run_end[r] - p->run_begin[r]) * 1e-6;
+    for (int64_t i = 0; i < p->work_count; i++) {
+        const vj_work *w = &p->work[i];
+        const int32_t run = run_of(p, w->begin_ns);
+        const double ms = (double)w->busy_ns * 1e-6;
+        busy[(size_t)w->kernel * (size_t)runs + (size_t)run] += ms;
+        waiting[run] -= ms / p->threads;
+    }
+    for (int32_t k = 0; k < p->kernel_count; k++)
+        p->kernels[k].busy_ms = median(busy + (size_t)k * (size_t)runs, runs);
+    p->wall_ms = median(wall, runs);
+    p->waiting_ms = median(waiting, runs);
+    free(busy);
+    return VJ_OK;
 }
 
 /* Parts of a kernel that a thread did one after another become one piece of work. */
@@ -91,8 +125,7 @@ static void merge(vj_profile *p, const vj_span *spans, int64_t count) {
         const bool new_thread = i == 0 || spans[i - 1].thread != s->thread;
         thread += new_thread;
         vj_work *last = p->work_count ? &p->work[p->work_count - 1] : NULL;
-        p->kernels[s->kernel].busy_ms += (double)(s->end_ns - s->begin_ns) * 1e-6 / p->runs;
-        if (last && !new_thread && last->kernel == s->kernel && same_run(p, last->begin_ns, s->begin_ns)) {
+        if (last && !new_thread && last->kernel == s->kernel && run_of(p, last->begin_ns) == run_of(p, s->begin_ns)) {
             last->end_ns = s->end_ns;
             last->busy_ns += s->end_ns - s->begin_ns;
             last->units += s->units;
@@ -119,7 +152,7 @@ static vj_status digest(const vj_job *job, vj_profile *p) {
     merge(p, spans, count);
     free(spans);
     qsort(p->work, (size_t)p->work_count, sizeof *p->work, by_begin);
-    return VJ_OK;
+    return find_medians(job->command, p);
 }
 
 static vj_status measure_peak(const vj_job *job, vj_profile *p) {
@@ -136,10 +169,12 @@ vj_status vj_profile_make(const vj_command *command, const vj_array *inputs, int
     marked.marks = true;
     vj_job job;
     *p = (vj_profile){.rss_before_bytes = p->rss_before_bytes};
+    p->run_begin = calloc(MOST_RUNS, sizeof *p->run_begin);
     p->run_end = calloc(MOST_RUNS, sizeof *p->run_end);
     vj_status status = vj_job_open(&marked, inputs, count, &job);
     if (status == VJ_OK) status = vj_job_bind(&job, inputs, count);
-    if (status == VJ_OK && !p->run_end) status = vj_say(VJ_SYSTEM, command->model, "no memory for the profile");
+    if (status == VJ_OK && (!p->run_begin || !p->run_end))
+        status = vj_say(VJ_SYSTEM, command->model, "no memory for the profile");
     if (status == VJ_OK) {
         p->threads = vj_model_parts(job.model);
         p->images = job.n;
@@ -156,6 +191,7 @@ void vj_profile_free(vj_profile *p) {
     cJSON_Delete(p->table);
     free(p->kernels);
     free(p->work);
+    free(p->run_begin);
     free(p->run_end);
     *p = (vj_profile){0};
 }
@@ -223,14 +259,14 @@ void vj_profile_print(const vj_profile *p) {
         all.flops += rows[i].flops;
         all.bytes += rows[i].bytes;
     }
-    printf("\nmultiply-adds of registers alone reach %.1f GFLOP/s on %d thread%s; %d runs with marks, %.3f ms each\n",
-           p->peak_gflops, (int)p->threads, p->threads == 1 ? "" : "s", (int)p->runs, p->wall_ms);
+    printf(
+        "\nmultiply-adds of registers alone reach %.1f GFLOP/s on %d thread%s; median of %d runs with marks: %.3f ms\n",
+        p->peak_gflops, (int)p->threads, p->threads == 1 ? "" : "s", (int)p->runs, p->wall_ms);
     printf("%-*s %6s %9s %8s %9s %8s %8s\n", width, "kernel", "calls", "ms", "share", "GFLOP/s", "GB/s", "of peak");
     for (int32_t i = 0; i < count; i++)
         print_row(p, &rows[i], width);
     print_row(p, &all, width);
-    const double waiting = p->wall_ms - all.busy_ms / p->threads;
-    printf("%-*s %6s %9.3f %6.1f %%\n", width, "waiting", "", waiting, 100 * waiting / p->wall_ms);
+    printf("%-*s %6s %9.3f %6.1f %%\n", width, "waiting", "", p->waiting_ms, 100 * p->waiting_ms / p->wall_ms);
     if (p->lost) printf("%lld shares of kernels had no room and are missing\n", (long long)p->lost);
     free(rows);
 }
