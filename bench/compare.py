@@ -26,6 +26,7 @@ import os
 import platform
 import sys
 import tempfile
+from importlib.metadata import version
 
 import report
 from engines import PEERS, Failed, Peer, Vitjit, measured, start_of_peer, start_of_vitjit
@@ -207,11 +208,8 @@ class Comparison:
 
 
 def head_of(a):
-    import onnxruntime
-    import openvino
-
     return {"what": "sitting", "cpu": cpu(), "cpus": os.cpu_count(), "date": str(datetime.date.today()), "build": build_of(a.vitjit),
-            "versions": {"ort": onnxruntime.__version__, "ov": openvino.__version__.split("-")[0]}, "rounds": a.rounds, "seconds": a.seconds,
+            "versions": {"ort": version("onnxruntime"), "ov": version("openvino")}, "rounds": a.rounds, "seconds": a.seconds,
             "threads": a.threads}
 
 

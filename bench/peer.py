@@ -10,8 +10,10 @@ peak_rss_bytes (of the process until then); --once ends there. Then every line o
 OpenVINO with its THROUGHPUT hint and a request a caller. --cache: ONNX Runtime's optimised model or OpenVINO's cache is kept there.
 """
 import argparse
+import ctypes
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -21,6 +23,11 @@ import numpy as np
 TYPES = {"tensor(float)": "f4", "tensor(double)": "f8", "tensor(float16)": "f2", "tensor(int64)": "i8", "tensor(int32)": "i4",
          "tensor(bool)": "?", "tensor(uint8)": "u1", "tensor(int8)": "i1"}
 WARM_UP_SECONDS = 0.3
+
+
+def die_with_parent():
+    """A stopped process would stay for ever if the one that stopped it were killed: prctl(PR_SET_PDEATHSIG, SIGKILL)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 def peak_rss():
@@ -130,6 +137,7 @@ def main():
     parser.add_argument("--cache")
     parser.add_argument("--once", action="store_true")
     a = parser.parse_args()
+    die_with_parent()
     start = time.perf_counter()
     caller, precision = onnx_runtime(a) if a.engine == "ort" else openvino(a)
     runs = [caller() for _ in range(max(1, a.sessions))]
