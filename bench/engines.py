@@ -79,8 +79,9 @@ class Vitjit:
             program = os.path.join(os.path.dirname(os.path.abspath(vitjit)), "bench", "throughput")
             self.command = lambda seconds: [program, model, str(sessions), str(seconds), str(threads), cache]
         else:
-            common = [vitjit, model, "--quiet", "--stats", "--cache", cache, "-j", str(threads), "--batch", str(batch), "--bench"]
-            self.command = lambda seconds: [*common, str(seconds)]
+            many = ["--batch", str(batch)] if batch > 1 else []  # a graph may have its own baked in
+            common = [vitjit, model, "--quiet", "--stats", "--cache", cache, "-j", str(threads), *many]
+            self.command = lambda seconds: [*common, "--bench", str(seconds)]
         measured(self.command(0.01))  # fills the cache
 
     def turn(self, seconds):

@@ -228,7 +228,7 @@ def svg(sitting):
     escape = lambda s: s.replace("&", "&amp;").replace("<", "&lt;")
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{LEFT + WIDTH + 20}" height="{height}" font-family="sans-serif" font-size="10">',
            '<rect width="100%" height="100%" fill="white"/>',
-           f'<text x="8" y="16" font-size="13">How many times faster vitjit is, float32, batch 1, {threads} threads</text>',
+           f'<text x="8" y="16" font-size="13">How many times faster vitjit is, float32, {threads} thread{"s" if threads > 1 else ""}</text>',
            f'<text x="8" y="31">{escape(sitting.head["cpu"])}, {sitting.head["date"]}</text>']
     for i, peer in enumerate(F32_PEERS):
         out.append(f'<circle cx="{LEFT + WIDTH - 170 + 110 * i}" cy="27" r="4" fill="{COLOURS[peer]}"/>'

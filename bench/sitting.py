@@ -27,7 +27,9 @@ class Sitting:
             for key in self.SAME:
                 if self.lines[0].get(key) != head[key]:
                     raise Other(f"{path} is of another sitting: {key} was {self.lines[0].get(key)}, is {head[key]}")
-            self.head = self.lines[0] = {**head, "date": self.lines[0]["date"]}
+            was = self.lines[0]
+            threads = sorted({*was["threads"], *head["threads"]})
+            self.head = self.lines[0] = {**head, "date": was["date"], "rounds": was["rounds"], "threads": threads}
         elif self.lines:
             self.head = self.lines[0]
         elif head:
