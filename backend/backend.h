@@ -6,6 +6,7 @@
  * gen_gemm.c, gen_attention.c, gen_nest.c   one generator a kernel kind: carry a schedule out
  * gen_call.c  calls: links the bitcode of a routine of calls/
  * driver.c    the model's driver: phases, and for objects model, init, run, run_on
+ * driver_library.c  what an object that becomes a shared library has for vj_load
  * object.c    passes, code generation; a program as one object. distinct.c: equal kernels are generated once
  * image_code.c  an image's code, generated on all cores
  * link.c      resolves objects' PC-relative relocations into an image's code
@@ -26,12 +27,21 @@ void vj_bytes_free(vj_bytes *bytes);
 
 typedef enum vj_emit_kind { VJ_EMIT_OBJECT, VJ_EMIT_ASSEMBLY, VJ_EMIT_LLVM } vj_emit_kind;
 
+/* What the object of a shared library has besides, for vj_load (vj_library_note). */
+typedef struct vj_object_library {
+    const void *image;
+    size_t image_bytes;
+    uint64_t weights_check[2];
+    const char *weights_file; /* "": inside, or none */
+} vj_object_library;
+
 /* What an emitted object's descriptor says beyond the program (DESIGN: the ABI of objects). */
 typedef struct vj_object_abi {
-    const char *prefix;             /* "vit": vit_model, vit_init, vit_run, vit_run_on, vit_phase */
-    const vj_model *model;          /* every field but cpu_feature_bits is copied into the object */
-    const void *weights;            /* packed weights to put into the object; NULL: the caller passes them to init */
-    const uint8_t *const *required; /* of each input: the bytes that a run must find there, or NULL */
+    const char *prefix;               /* "vit": vit_model, vit_init, vit_run, vit_run_on, vit_phase */
+    const vj_model *model;            /* every field but cpu_feature_bits is copied into the object */
+    const void *weights;              /* packed weights to put into the object; NULL: the caller passes them to init */
+    const uint8_t *const *required;   /* of each input: the bytes that a run must find there, or NULL */
+    const vj_object_library *library; /* NULL: a plain object */
 } vj_object_abi;
 
 typedef struct vj_codegen_options {

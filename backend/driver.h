@@ -11,5 +11,7 @@ LLVMValueRef vj_gen_phase(LLVMModuleRef module, const vj_target *target, const v
                           vj_error *error);
 /* driver_abi.c: descriptor, init, run and run_on, linked into the module, which has the phase function. */
 void vj_gen_abi(LLVMModuleRef module, const vj_target *target, const vj_object_abi *abi, vj_error *error);
+/* driver_library.c: image and note; after vj_gen_abi. */
+void vj_gen_library(LLVMModuleRef module, const vj_object_abi *abi);
 
 #endif

@@ -164,6 +164,7 @@ static void generate(LLVMModuleRef module, LLVMTargetMachineRef machine, const v
     const int64_t fixed = abi ? abi->model->scratch_fixed : 0;
     vj_gen_phase(module, options->target, p, kernels, fixed, options->marks && !abi, name, error);
     if (abi) vj_gen_abi(module, options->target, abi, error);
+    if (abi && abi->library && error->status == VJ_OK) vj_gen_library(module, abi);
     vj_module_write(module, machine, options, out, error);
 }
 

@@ -37,7 +37,7 @@ static vj_timing summarise(double *ms, int64_t runs) {
 static vj_status finish(const vj_command *command, const vj_job *job, const vj_array *inputs, int32_t count,
                         const vj_timing *t) {
     vj_profile profile = {.rss_before_bytes = vj_peak_rss_bytes()};
-    if (command->quiet && !command->profile) return vj_print_stats(command, job->model, t, NULL);
+    if (command->compiled || (command->quiet && !command->profile)) return vj_print_stats(command, job->model, t, NULL);
     vj_status status = vj_profile_make(command, inputs, count, &profile);
     if (status == VJ_OK && !command->quiet) vj_profile_print(&profile);
     if (status == VJ_OK && command->profile) status = vj_trace_write(command->profile, command->model, &profile);

@@ -63,7 +63,7 @@ typedef struct vj_command {
     uint64_t given; /* a bit an option of the table */
     vj_emit emit;
     vj_list inputs, expects, shapes, fixes, also_outputs, disabled_passes;
-    const char *output, *attention, *emit_path, *prefix, *weights;
+    const char *output, *attention, *emit_path, *prefix, *weights, *linker;
     const char *cpu, *target, *features, *precision, *jit;
     const char *cache, *print_after, *stop_after;
     const char *format, *labels, *mean, *std, *resize, *crop_pct, *interpolation;
@@ -71,7 +71,8 @@ typedef struct vj_command {
     const char *profile;
     double seconds, rtol, atol;
     bool no_cache, stats, quiet;
-    bool marks; /* of a profile's own copy of the command: code that says when its kernels begin and end */
+    bool compiled; /* the model is a shared library, by its first bytes */
+    bool marks;    /* of a profile's own copy of the command: code that says when its kernels begin and end */
 } vj_command;
 
 /* Parses and judges. On failure the message has been printed. */

@@ -1,8 +1,10 @@
 /* command.c - what the options mean together: the mode, the words it needs, the options it takes. */
 #include "cli.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct {
     vj_mode mode;
@@ -77,6 +79,30 @@ static vj_status judge_words(vj_command *c) {
     return VJ_OK;
 }
 
+/* A shared library has a program in it already: what would make another one means nothing. */
+static vj_status judge_compiled(const vj_command *c) {
+    static const char *const changes[] = {"--shape",       "--fix",        "--also-output",  "--attention",
+                                          "--precision",   "--cpu",        "--target",       "--features",
+                                          "--cache",       "--no-cache",   "--profile",      "--jit",
+                                          "--print-after", "--stop-after", "--disable-pass", "--pass-limit"};
+    const uint32_t runs =
+        VJ_MODE_INTRODUCE | VJ_MODE_PICTURES | VJ_MODE_TENSORS | VJ_MODE_BENCH | VJ_MODE_TEST | VJ_MODE_INSPECT;
+    const char *what = c->mode & runs ? NULL : mode_name(c->mode);
+    for (size_t i = 0; !what && i < sizeof changes / sizeof *changes; i++)
+        if (vj_option_given(c, changes[i])) what = changes[i];
+    if (!what) return VJ_OK;
+    vj_say(VJ_USAGE, c->model, "it is compiled already: %s wants the ONNX file", what);
+    return VJ_USAGE;
+}
+
+static bool is_library(const char *path) {
+    char magic[4] = "";
+    const int fd = path ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+    const bool is = fd >= 0 && pread(fd, magic, sizeof magic, 0) == sizeof magic && memcmp(magic, "\177ELF", 4) == 0;
+    if (fd >= 0) close(fd);
+    return is;
+}
+
 vj_status vj_command_read(int argc, char **argv, vj_command *c) {
     *c = (vj_command){.seconds = 3, .rtol = 1e-3, .pass_limit = -1};
     vj_status status = vj_options_parse(argc, argv, c);
@@ -85,6 +111,9 @@ vj_status vj_command_read(int argc, char **argv, vj_command *c) {
     if (status) return status;
     const char *misplaced = vj_options_misplaced(c);
     if (misplaced) return vj_say(VJ_USAGE, NULL, "%s means nothing with %s", misplaced, mode_name(c->mode));
+    c->compiled = is_library(c->model);
+    if (c->compiled && (status = judge_compiled(c))) return status;
+    if (c->linker && c->emit != VJ_EMIT_LIB) return vj_say(VJ_USAGE, NULL, "--linker is for --emit-lib");
     if (c->no_cache && c->cache) return vj_say(VJ_USAGE, NULL, "--cache and --no-cache: one of them");
     if (c->profile && vj_trace_folder(c->profile)) return VJ_BAD_INPUT;
     if (c->output && !*c->output) return vj_say(VJ_USAGE, NULL, "--output wants a folder's name");

@@ -121,10 +121,18 @@ static vj_status compile_and_refine(vj_job *job, const vj_array *inputs, int32_t
     return second ? say_last(job, second == VJ_USAGE ? VJ_BAD_INPUT : second) : VJ_OK;
 }
 
+static vj_status load(vj_job *job) {
+    const vj_status status = vj_load(job->command->model, &job->order.options, &job->model);
+    return status ? say_last(job, status) : VJ_OK;
+}
+
 vj_status vj_job_open(const vj_command *command, const vj_array *inputs, int32_t count, vj_job *job) {
     *job = (vj_job){.command = command, .n = 1, .images = 1};
     vj_status status = vj_order_fill(command, &job->order);
-    if (status == VJ_OK) status = compile_and_refine(job, inputs, count);
+    if (status == VJ_OK && command->compiled)
+        status = load(job);
+    else if (status == VJ_OK)
+        status = compile_and_refine(job, inputs, count);
     if (status == VJ_OK && (status = vj_session_create(job->model, &job->session))) say_last(job, status);
     return status;
 }

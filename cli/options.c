@@ -46,6 +46,7 @@ static const option table[] = {
     {"--report", 0, MODE, VJ_MODE_REPORT, 0, NULL, ANY, "what was fused, and what was not and why"},
     {"--check", 0, MODE, VJ_MODE_CHECK, 0, NULL, ANY, "run every kernel beside the evaluator; name the first that differs"},
     {"--emit-obj", 0, EMIT, VJ_EMIT_OBJ, 0, NULL, ANY, "write STEM.o, STEM.h and, for large models, STEM.weights"},
+    {"--emit-lib", 0, EMIT, VJ_EMIT_LIB, 0, NULL, ANY, "write STEM.so, a shared library that vitjit and vj_load run too, and STEM.h"},
     {"--emit-asm", 0, EMIT, VJ_EMIT_ASM, 0, NULL, ANY, "write STEM.s"},
     {"--emit-llvm", 0, EMIT, VJ_EMIT_LL, 0, NULL, ANY, "write STEM.ll"},
     {"--emit-ir", 0, EMIT, VJ_EMIT_IR, 0, NULL, ANY, "write STEM.vj"},
@@ -86,6 +87,7 @@ static const option table[] = {
     {"--output-path", 'o', TEXT, 0, FIELD(emit_path), "PATH", VJ_MODE_EMIT, "a file or a folder (the current folder)"},
     {"--prefix", 0, TEXT, 0, FIELD(prefix), "NAME", VJ_MODE_EMIT, "of the object's symbols (the model's file name)"},
     {"--weights", 0, CHOICE, 0, FIELD(weights), "file|inside", VJ_MODE_EMIT, "beside the object or in it (in it up to 64 MiB)"},
+    {"--linker", 0, TEXT, 0, FIELD(linker), "COMMAND", VJ_MODE_EMIT, "what makes the shared library (cc)"},
 
     {.about = "For the compiler's developers"},
     {"--jit", 0, CHOICE, 0, FIELD(jit), "image|orc", RUNS, "who loads the code: vitjit (image) or LLVM's ORC"},
@@ -107,6 +109,7 @@ void vj_options_help(FILE *out) {
           "       vitjit MODEL.onnx --input NAME=x.npy --output DIR run on tensors\n"
           "       vitjit MODEL.onnx                                 introduce the model, run it once on seeded inputs\n"
           "       vitjit MODEL.onnx --inspect|--test DIR...|--bench [SECONDS]|--report|--check|--emit-...\n"
+          "       vitjit MODEL.so ...                               the same with what --emit-lib wrote\n"
           "       vitjit cache ls                                   what the cache holds\n"
           "       vitjit targets                                    CPUs that code can be made for\n",
           out);

@@ -118,7 +118,10 @@ vj_status vj_run_introduction(const vj_command *command) {
         vj_model_stats stats = {.size = sizeof stats};
         vj_model_get_stats(job.model, &stats);
         printf("%-11s %.0f ms to be ready (%s), %.2f ms for the first run on seeded inputs\n", "time", compiled - begin,
-               stats.cache_hit ? "from the cache" : "compiled", vj_now_ms() - start);
+               command->compiled ? "loaded"
+               : stats.cache_hit ? "from the cache"
+                                 : "compiled",
+               vj_now_ms() - start);
     }
     if (status == VJ_OK) {
         vj_print_outputs(job.outputs, vj_output_count(job.model));

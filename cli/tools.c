@@ -28,8 +28,18 @@ static vj_status print_text(const vj_command *command, text_call call, bool prin
     return status;
 }
 
+/* What the compiler wrote into the library. */
+static vj_status introduce_compiled(const vj_command *command) {
+    vj_job job;
+    vj_status status = vj_job_open(command, NULL, 0, &job);
+    if (status == VJ_OK) fputs(vj_model_introduction(job.model), stdout);
+    vj_job_close(&job);
+    return status;
+}
+
 vj_status vj_run_inspect(const vj_command *command) {
     const vj_compiler_api *api;
+    if (command->compiled) return introduce_compiled(command);
     const vj_status status = vj_compiler(&api);
     return status ? status : print_text(command, api->inspect, true);
 }
@@ -79,6 +89,7 @@ vj_status vj_run_emit(const vj_command *command) {
     const vj_emit_request emit = {.what = command->emit,
                                   .output = command->emit_path,
                                   .prefix = command->prefix,
+                                  .linker = command->linker,
                                   .weights_file = command->weights ? strcmp(command->weights, "file") == 0 : -1};
     status = vj_order_fill(command, &order);
     if (status == VJ_OK) {

@@ -1,4 +1,4 @@
-/* emit.c - --emit-obj, --emit-asm, --emit-llvm and --emit-ir: code as files, for the host or for another target. */
+/* emit.c - --emit-obj, --emit-lib, --emit-asm, --emit-llvm and --emit-ir: code as files, for the host or for another target. */
 #include "emit.h"
 
 #include <ctype.h>
@@ -24,6 +24,9 @@ typedef struct emission {
     void *weights;
     size_t weights_bytes;
     vj_bytes code;
+    /* of a shared library */
+    void *image;
+    vj_object_library library;
 } emission;
 
 /* Names */
@@ -68,7 +71,7 @@ static bool is_folder(const char *path) {
 
 static const char *extension_of(vj_emit what) {
     static const char *const extensions[] = {
-        [VJ_EMIT_OBJ] = ".o", [VJ_EMIT_ASM] = ".s", [VJ_EMIT_LL] = ".ll", [VJ_EMIT_IR] = ".vj"};
+        [VJ_EMIT_OBJ] = ".o", [VJ_EMIT_ASM] = ".s", [VJ_EMIT_LL] = ".ll", [VJ_EMIT_IR] = ".vj", [VJ_EMIT_LIB] = ".so"};
     return extensions[what];
 }
 
@@ -147,7 +150,8 @@ static vj_status generate(emission *e, vj_emit_kind kind) {
     const vj_object_abi abi = {.prefix = e->prefix,
                                .model = vj_describe(u, stem_of(u->arena, u->request->path)),
                                .weights = e->weights ? (const uint8_t *)e->weights + VJ_WEIGHTS_HEADER : NULL,
-                               .required = required_values(u)};
+                               .required = required_values(u),
+                               .library = e->image ? &e->library : NULL};
     const vj_codegen_options options = {.target = u->target, .kind = kind, .abi = &abi, .threads = 1};
     vj_codegen_stats stats;
     return vj_generate(u->program, &options, &e->code, &stats, &u->error);
@@ -167,22 +171,72 @@ static vj_status write_header(emission *e, const char *header, const char *objec
     return vj_new_file_write(&e->files, header, text, strlen(text), &u->error);
 }
 
-static vj_status emit_object(emission *e) {
+/* Into a file of their own, whose name is then in *weights, or into memory. */
+static vj_status pack(emission *e, const char **weights) {
     vj_unit *u = e->u;
-    const char *object = main_path(e), *header = path_of(e, ".h"), *weights = NULL;
     vj_status status = vj_weights_digest(u);
     if (status == VJ_OK && weights_stand_apart(e)) {
-        weights = path_of(e, ".weights");
-        const int descriptor = vj_new_file_open(&e->files, weights, &u->error);
+        *weights = path_of(e, ".weights");
+        const int descriptor = vj_new_file_open(&e->files, *weights, &u->error);
         status = descriptor < 0 ? u->error.status : vj_pack_weights(u, descriptor, processors());
     } else if (status == VJ_OK && u->program->weights_bytes > 0) {
         status = pack_inside(e);
     }
+    return status;
+}
+
+static vj_status emit_object(emission *e) {
+    vj_unit *u = e->u;
+    const char *object = main_path(e), *header = path_of(e, ".h"), *weights = NULL;
+    vj_status status = pack(e, &weights);
     if (status == VJ_OK) status = generate(e, VJ_EMIT_OBJECT);
     if (status == VJ_OK) status = write_header(e, header, object, weights);
     if (status == VJ_OK) status = vj_new_file_write(&e->files, object, e->code.at, e->code.size, &u->error);
     if (status != VJ_OK) return status;
     *e->summary = strdup(vj_sprintf(u->arena, "cc main.c %s -lm   # %s%s%s", object, u->target->name,
+                                    weights ? ", weights in " : "", weights ? weights : ""));
+    return VJ_OK;
+}
+
+static vj_status add_image(emission *e, const char *weights) {
+    vj_unit *u = e->u;
+    if (weights && strlen(after_slash(weights)) >= VJ_LIBRARY_FILE)
+        return vj_fail(&u->error, VJ_USAGE, "%s: the name is too long", weights);
+    e->library.weights_file = weights ? after_slash(weights) : "";
+    if (e->weights)
+        memcpy(e->library.weights_check, ((const vj_weights_header *)e->weights)->check, sizeof(uint64_t[2]));
+    const vj_status status = vj_library_image(u, &e->image, &e->library.image_bytes);
+    e->library.image = e->image;
+    return status;
+}
+
+/* The linker writes to the new file's temporary name, or puts another file there. */
+static vj_status link_library(emission *e, const char *linker, const char *library) {
+    vj_unit *u = e->u;
+    vj_status status = vj_new_file_write(&e->files, path_of(e, ".link.o"), e->code.at, e->code.size, &u->error);
+    if (status != VJ_OK) return status;
+    vj_new_file *object = &e->files.file[e->files.count - 1];
+    object->passing = true;
+    if (vj_new_file_open(&e->files, library, &u->error) < 0) return u->error.status;
+    const vj_library_link link = {.linker = linker,
+                                  .object = object->temporary,
+                                  .output = e->files.file[e->files.count - 1].temporary,
+                                  .name = after_slash(library)};
+    return vj_link_library(u, &link);
+}
+
+static vj_status emit_library(emission *e) {
+    vj_unit *u = e->u;
+    const char *library = main_path(e), *header = path_of(e, ".h"), *weights = NULL;
+    const char *linker = e->request->linker ? e->request->linker : vj_default_linker(u->arena, u->target);
+    vj_status status = pack(e, &weights);
+    if (status == VJ_OK) status = add_image(e, weights);
+    if (status == VJ_OK) status = generate(e, VJ_EMIT_OBJECT);
+    if (status == VJ_OK) status = write_header(e, header, library, weights);
+    if (status == VJ_OK) status = link_library(e, linker, library);
+    if (status != VJ_OK) return status;
+    *e->summary = strdup(vj_sprintf(u->arena, "%s main.c %s%s -Wl,-rpath,'$ORIGIN'   # %s%s%s", linker,
+                                    strchr(library, '/') ? "" : "./", library, u->target->name,
                                     weights ? ", weights in " : "", weights ? weights : ""));
     return VJ_OK;
 }
@@ -223,6 +277,8 @@ static vj_status emit_kind(emission *e) {
         return emit_listing(e, VJ_EMIT_LLVM);
     case VJ_EMIT_IR:
         return emit_ir(e);
+    case VJ_EMIT_LIB:
+        return emit_library(e);
     default:
         return emit_object(e);
     }
@@ -246,6 +302,7 @@ static void clean_up(void *self) {
     vj_new_files_drop(&e->files);
     if (e->weights) munmap(e->weights, e->weights_bytes);
     vj_bytes_free(&e->code);
+    free(e->image);
 }
 
 static vj_status emit_unit(vj_unit *u, void *self) {

@@ -1,4 +1,4 @@
-/* emit.h - private to --emit-*: files that appear together or not at all, and the header's text. */
+/* emit.h - private to --emit-*: files that appear together or not at all, the header's text, libraries. */
 #ifndef VITJIT_COMPILER_EMIT_H
 #define VITJIT_COMPILER_EMIT_H
 
@@ -9,8 +9,9 @@ typedef struct vj_new_file {
     const char *path, *temporary;
     int descriptor; /* -1: closed */
     bool placed;
+    bool passing; /* of use while the others are made, and removed with what was not placed */
 } vj_new_file;
-#define VJ_MAX_NEW_FILES 3
+#define VJ_MAX_NEW_FILES 4
 typedef struct vj_new_files {
     vj_arena *arena;
     vj_new_file file[VJ_MAX_NEW_FILES];
@@ -23,6 +24,20 @@ vj_status vj_new_file_write(vj_new_files *files, const char *path, const void *b
 vj_status vj_new_files_place(vj_new_files *files, vj_error *error);
 /* Removes what was not placed. */
 void vj_new_files_drop(vj_new_files *files);
+
+/* emit_library.c */
+
+/* The program's image, malloc'ed. */
+vj_status vj_library_image(vj_unit *u, void **image, size_t *bytes);
+/* cc; for another machine than this the compiler's name that distributions give: aarch64-linux-gnu-gcc. */
+const char *vj_default_linker(vj_arena *arena, const vj_target *target);
+typedef struct vj_library_link {
+    const char *linker; /* a command: words parted by blanks */
+    const char *object, *output;
+    const char *name; /* the library's own, without a folder */
+} vj_library_link;
+/* Makes a shared library of an object by the linker. */
+vj_status vj_link_library(vj_unit *u, const vj_library_link *link);
 
 /* emit_header.c */
 typedef struct vj_header_facts {

@@ -70,6 +70,7 @@ vj_status vj_new_files_place(vj_new_files *files, vj_error *error) {
     vj_status status = close_all(files, error);
     for (int32_t i = 0; i < files->count && status == VJ_OK; i++) {
         vj_new_file *file = &files->file[i];
+        if (file->passing) continue;
         if (rename(file->temporary, file->path) == 0)
             file->placed = true;
         else

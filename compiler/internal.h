@@ -5,7 +5,7 @@
  * hash.c      the graph key and the packed weights' digest
  * pack.c      packed weights, written in blocks to a descriptor
  * image.c     the image's bytes
- * emit.c      objects, headers, assembly, LLVM and vitjit IR as files; emit.h has its parts
+ * emit.c      objects, headers, shared libraries, assembly, LLVM and vitjit IR as files; emit.h has its parts
  * notes.c     the introduction and the metadata, which an image carries; kernels.c what a profile wants of its kernels
  * inspect.c   --inspect and --report
  * check.c     the compiled kernels beside the evaluator

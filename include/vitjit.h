@@ -102,6 +102,11 @@ void vj_options_init(vj_options *options);
 vj_status vj_compile_file(const char *path, const vj_options *options, vj_model **model);
 /* The same from memory; external data is refused. `bytes` is borrowed for the call. */
 vj_status vj_compile_memory(const void *bytes, size_t size, const vj_options *options, vj_model **model);
+/* A model compiled ahead of time: the shared library that `vitjit --emit-lib` wrote, with its weights inside or beside it.
+ * Its file is read and checked (whole, this version's ABI, this machine's CPU) before any of its code can be executed; the
+ * library's constructors, if a linker put any there, never run. Of the options `threads`, `scheduler` and `log` count; one
+ * that would change the program is VJ_USAGE. The file must not be changed while the model is used. */
+vj_status vj_load(const char *path, const vj_options *options, vj_model **model);
 void vj_model_free(vj_model *model);
 
 /* Inputs and outputs; i from 0 to count - 1. A dim that grows with the batch is given for a batch of `n`. Names are

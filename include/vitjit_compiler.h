@@ -44,9 +44,14 @@ typedef struct vj_gap {
 typedef struct vj_compiled {
     void *image; /* malloc'ed */
     size_t image_bytes;
-    int weights_fd; /* open, owned by the receiver */
+    int weights_fd; /* open, owned by the receiver; -1 only of a library without weights */
     uint64_t graph_key[2];
     int32_t from_cache; /* find_image answered */
+    /* Of an emitted library (vj_load): where in the file of weights_fd the packed bytes begin, and their digest; 0: the
+     * file is one of packed weights, with its header. */
+    int32_t from_library;
+    int64_t weights_at;
+    uint64_t weights_check[2];
     double compile_ms;
     const char **external; /* malloc'ed array of malloc'ed names of external data files in use */
     int32_t external_count;
@@ -56,12 +61,13 @@ typedef struct vj_compiled {
     int32_t gap_count;
 } vj_compiled;
 
-typedef enum vj_emit { VJ_EMIT_OBJ, VJ_EMIT_ASM, VJ_EMIT_LL, VJ_EMIT_IR } vj_emit;
+typedef enum vj_emit { VJ_EMIT_OBJ, VJ_EMIT_ASM, VJ_EMIT_LL, VJ_EMIT_IR, VJ_EMIT_LIB } vj_emit;
 typedef struct vj_emit_request {
     vj_emit what;
     const char *output;   /* -o: a file or a folder; NULL: the current folder, STEM.o */
     const char *prefix;   /* NULL: made from the model's file name */
     int32_t weights_file; /* 1: beside the object; 0: inside; -1: beside it above 64 MiB */
+    const char *linker;   /* of VJ_EMIT_LIB: a command, its words parted by blanks; NULL: the target's cc */
 } vj_emit_request;
 
 /* A CPU that code can be made for. Strings are constants. */
@@ -74,7 +80,7 @@ typedef struct vj_target_info {
 
 /* The library's one exported symbol: `const vj_compiler_api *vj_compiler_get(void)`. Texts of failures go to `error`
  * (at least 4096 bytes), the hint behind a newline and two blanks ("\n  hint: ..."). Strings returned are malloc'ed. */
-#define VJ_COMPILER_API 2
+#define VJ_COMPILER_API 3
 typedef struct vj_compiler_api {
     int32_t version; /* VJ_COMPILER_API */
     const char *build_id, *llvm_version;

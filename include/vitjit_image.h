@@ -67,6 +67,23 @@ typedef struct vj_marked_args {
     void *self;
 } vj_marked_args;
 
+/* What vj_load takes of a shared library that --emit-lib wrote: one ELF note of this name and type for each image in it, in
+ * ascending order of what they ask of the CPU. The bytes behind the note's name are this struct; places are addresses less
+ * that of the struct, so that the linker has settled them and nothing is left to relocate. */
+#define VJ_LIBRARY_NOTE    "vitjit"
+#define VJ_LIBRARY_TYPE    1
+#define VJ_LIBRARY_VERSION 1
+#define VJ_LIBRARY_FILE    256
+typedef struct vj_library_note {
+    uint32_t version;          /* VJ_LIBRARY_VERSION */
+    uint32_t abi;              /* VJ_MODEL_ABI */
+    uint64_t model_hash[2];    /* the image's too */
+    uint64_t weights_check[2]; /* vitjit_digest.h's of packed weights inside the library */
+    int64_t image, weights;    /* weights 0: beside the library, or none */
+    uint64_t image_bytes, weights_bytes;
+    char weights_file[VJ_LIBRARY_FILE]; /* in the library's folder; "": none */
+} vj_library_note;
+
 /* Packed weights as a file: this header (padded to VJ_WEIGHTS_HEADER bytes), then weights_bytes of data. */
 #define VJ_WEIGHTS_MAGIC  0x31544857544a56ULL /* "VJTWHT1" */
 #define VJ_WEIGHTS_HEADER 4096

@@ -4,7 +4,6 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -47,10 +46,6 @@ vj_status vj_compiler_open(const vj_compiler_api **api) {
         return vj_error_set(VJ_SYSTEM, "%s is of another version of vitjit", path);
     *api = found;
     return VJ_OK;
-}
-
-void vj_options_init(vj_options *options) {
-    if (options) *options = (vj_options){.size = sizeof *options};
 }
 
 static vj_status compile(const vj_compile_request *request, vj_cache *cache, vj_compiled *compiled,
@@ -137,43 +132,12 @@ vj_status vj_compile_with(const vj_compile_request *request, vj_model **model) {
     return status;
 }
 
-/* Options of an older caller end earlier: what they lack keeps its default. */
-static vj_status take_options(const vj_options *given, vj_options *options) {
-    vj_options_init(options);
-    if (!given) return VJ_OK;
-    if (given->size < offsetof(vj_options, shapes) || given->size > sizeof *options)
-        return vj_error_set(VJ_USAGE, "vj_options of another version: vj_options_init was not called, or the caller "
-                                      "was built for a newer libvitjit");
-    memcpy(options, given, given->size);
-    options->size = sizeof *options;
-    if ((options->shape_count && !options->shapes) || (options->also_output_count && !options->also_outputs) ||
-        options->shape_count < 0 || options->also_output_count < 0 || options->threads < 0)
-        return vj_error_set(VJ_USAGE, "vj_options: a count below 0, or a list that is missing");
-    for (int32_t i = 0; i < options->shape_count; i++)
-        if (!options->shapes[i].name || options->shapes[i].rank < 0 || options->shapes[i].rank > VJ_MODEL_MAX_RANK)
-            return vj_error_set(VJ_USAGE, "vj_options: shape %d has no name or a rank outside 0 to %d", i,
-                                VJ_MODEL_MAX_RANK);
-    if (options->fixed_count < 0 || (options->fixed_count && !options->fixed))
-        return vj_error_set(VJ_USAGE, "vj_options: a count below 0, or a list that is missing");
-    for (int32_t i = 0; i < options->fixed_count; i++) {
-        const vj_fixed_input *v = &options->fixed[i];
-        if (!v->name || v->rank < 0 || v->rank > VJ_MODEL_MAX_RANK || (!v->data && v->bytes))
-            return vj_error_set(VJ_USAGE, "vj_options: value %d has no name, no data or a rank outside 0 to %d", i,
-                                VJ_MODEL_MAX_RANK);
-    }
-    if (options->keep_attention < VJ_KEEP_NO_ATTENTION || options->keep_attention > VJ_KEEP_ATTENTION_ROWS)
-        return vj_error_set(VJ_USAGE, "vj_options: keep_attention is %d", options->keep_attention);
-    if (options->scheduler && (options->scheduler->parts < 1 || !options->scheduler->run))
-        return vj_error_set(VJ_USAGE, "vj_options: a scheduler needs `run` and at least one part");
-    return VJ_OK;
-}
-
 static vj_status compile_request(vj_compile_request *request, const vj_options *given, vj_model **model) {
     if (model) *model = NULL;
     if (!model || !request->path || (!request->bytes && request->bytes_size))
         return vj_error_set(VJ_USAGE, "nothing to compile, or no place for the model");
     vj_options options;
-    vj_status status = take_options(given, &options);
+    vj_status status = vj_options_take(given, &options);
     if (status) return status;
     request->options = &options;
     request->pass_limit = -1;

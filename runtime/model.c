@@ -73,12 +73,25 @@ static void choose_threads(vj_model_state *s, const vj_options *options) {
     }
 }
 
+/* What was stored is not trusted: what was packed just now need not be looked at again. */
+static vj_status map_weights(vj_model_state *s, const vj_compiled *compiled) {
+    const vj_image_header *h = s->image;
+    const int fd = compiled->weights_fd;
+    if (fd < 0 && h->weights_bytes == 0) return VJ_OK;
+    const vj_status status =
+        compiled->weights_at
+            ? vj_weights_map_part(fd, compiled->weights_at, h->weights_bytes, compiled->weights_check, &s->weights)
+            : vj_weights_map_fd(fd, h->weights_digest, h->weights_bytes, &s->weights);
+    if (status || !(compiled->from_cache || compiled->from_library) || vj_weights_whole(&s->weights)) return status;
+    return vj_error_set(VJ_BAD_INPUT, "the packed weights are damaged");
+}
+
 vj_status vj_model_new(vj_compiled *compiled, const vj_options *options, vj_model **model) {
     vj_model_state *s = calloc(1, sizeof *s);
     if (!s) {
         free(compiled->image);
         free(compiled->gaps);
-        close(compiled->weights_fd);
+        if (compiled->weights_fd >= 0) close(compiled->weights_fd);
         return vj_error_set(VJ_SYSTEM, "out of memory");
     }
     s->image = compiled->image;
@@ -92,9 +105,7 @@ vj_status vj_model_new(vj_compiled *compiled, const vj_options *options, vj_mode
     vj_status status = vj_image_check(s->image, s->image_bytes);
     const vj_image_header *h = s->image;
     if (!status) status = fill(s);
-    if (!status) status = vj_weights_map_fd(compiled->weights_fd, h->weights_digest, h->weights_bytes, &s->weights);
-    if (!status && compiled->from_cache && !vj_weights_whole(&s->weights))
-        status = vj_error_set(VJ_BAD_INPUT, "the packed weights are damaged");
+    if (!status) status = map_weights(s, compiled);
     if (!status && !s->phase) {
         status = vj_image_map_code(s->image, &s->code, &s->code_bytes);
         if (!status) {
@@ -104,7 +115,7 @@ vj_status vj_model_new(vj_compiled *compiled, const vj_options *options, vj_mode
             s->debug = vj_debug_register(s->code, s->code_bytes, symbols);
         }
     }
-    close(compiled->weights_fd);
+    if (compiled->weights_fd >= 0) close(compiled->weights_fd);
     choose_threads(s, options);
     if (status) {
         vj_model_free(&s->model);

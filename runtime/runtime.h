@@ -12,6 +12,8 @@
  * cache_files.c    their listing, check and bound
  * digest.c         hashes of large files, on all cores
  * compiler_door.c  opens libvitjit_compiler on a miss
+ * options.c        a caller's options
+ * library.c        finds image and weights in an emitted library's file; load.c makes a model of it
  *
  * These are also libvitjit_rt, for programs that link emitted objects:
  * cpus.c           how many CPUs we may use
@@ -30,6 +32,9 @@
 /* error.c: this thread's failure */
 vj_status vj_error_set(vj_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* options.c: a copy, checked. Options of an older caller end earlier: what they lack keeps its default. */
+vj_status vj_options_take(const vj_options *given, vj_options *options);
+
 /* image.c */
 
 /* Is it a whole image? Validates every offset and size and the checksum; the reason goes to the error text. */
@@ -41,11 +46,15 @@ vj_status vj_image_map_code(const void *image, void **code, size_t *bytes);
 
 /* weights.c */
 typedef struct vj_weights_map {
-    void *base; /* the header */
+    void *base;
     size_t bytes;
     const void *data;
+    uint64_t check[2]; /* the digest that the data should have */
+    int64_t data_bytes;
 } vj_weights_map;
 vj_status vj_weights_map_fd(int fd, const uint64_t digest[2], int64_t bytes, vj_weights_map *map);
+/* Packed bytes without a header, `at` a place in the file. */
+vj_status vj_weights_map_part(int fd, int64_t at, int64_t bytes, const uint64_t check[2], vj_weights_map *map);
 void vj_weights_unmap(vj_weights_map *map);
 /* Are the packed bytes those that were written? */
 bool vj_weights_whole(const vj_weights_map *map);
@@ -82,6 +91,16 @@ typedef struct vj_model_state {
 static inline const vj_model_state *vj_state(const vj_model *model) { return (const vj_model_state *)model; }
 /* Takes the image and the descriptor, on failure too. */
 vj_status vj_model_new(vj_compiled *compiled, const vj_options *options, vj_model **model);
+
+/* library.c: what the note of an emitted library says, with places in the file; of several the last that this CPU can
+ * run, else the first. */
+typedef struct vj_library {
+    vj_library_note note;
+    int64_t image_at, weights_at;
+} vj_library;
+vj_status vj_library_find(int fd, vj_library *library);
+/* All of them, or false. */
+bool vj_read_at(int fd, void *to, size_t bytes, int64_t at);
 
 /* poison.c: marks what no buffer has of `bytes` of scratch, of which `used` are used, and unmarks all. Nothing but in
  * builds with AddressSanitizer. */

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 vj_status vj_weights_map_fd(int fd, const uint64_t digest[2], int64_t bytes, vj_weights_map *map) {
     struct stat st;
@@ -19,7 +20,16 @@ vj_status vj_weights_map_fd(int fd, const uint64_t digest[2], int64_t bytes, vj_
         munmap(at, size);
         return vj_error_set(VJ_BAD_INPUT, "the packed weights are not this model's");
     }
-    *map = (vj_weights_map){at, size, (const char *)at + VJ_WEIGHTS_HEADER};
+    *map = (vj_weights_map){at, size, (const char *)at + VJ_WEIGHTS_HEADER, {h->check[0], h->check[1]}, bytes};
+    return VJ_OK;
+}
+
+vj_status vj_weights_map_part(int fd, int64_t at, int64_t bytes, const uint64_t check[2], vj_weights_map *map) {
+    const int64_t before = at % sysconf(_SC_PAGESIZE);
+    const size_t size = (size_t)(bytes + before);
+    void *base = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, at - before);
+    if (base == MAP_FAILED) return vj_error_set(VJ_SYSTEM, "cannot map %zu bytes of packed weights", size);
+    *map = (vj_weights_map){base, size, (const char *)base + before, {check[0], check[1]}, bytes};
     return VJ_OK;
 }
 
@@ -29,8 +39,7 @@ void vj_weights_unmap(vj_weights_map *map) {
 }
 
 bool vj_weights_whole(const vj_weights_map *map) {
-    const vj_weights_header *h = map->base;
     vj_key key;
-    return vj_digest_memory(map->data, (size_t)h->bytes, &key) == VJ_OK && key.half[0] == h->check[0] &&
-           key.half[1] == h->check[1];
+    return vj_digest_memory(map->data, (size_t)map->data_bytes, &key) == VJ_OK && key.half[0] == map->check[0] &&
+           key.half[1] == map->check[1];
 }

@@ -270,7 +270,7 @@ static void test_objects(void **state) {
             const vj_tensor_info outs[2] = {{"y", VJ_F32, 3, {-1, ROWS, COLS}, IMAGE * 4, 0},
                                             {"mean", VJ_F32, 2, {-1, ROWS}, ROWS * 4, 0}};
             const vj_model model = descriptor(j, &in, outs);
-            const vj_object_abi abi = {"small", &model, inside ? j->weights : NULL, NULL};
+            const vj_object_abi abi = {"small", &model, inside ? j->weights : NULL, NULL, NULL};
             vj_bytes object = generate(j, &abi);
             snprintf(path, sizeof path, "%s/small.o", folder);
             write_file(path, object.at, object.size);

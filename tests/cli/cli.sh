@@ -406,6 +406,36 @@ part_objects() {
     form
 }
 
+# A model compiled ahead of time does what the ONNX file does, without a compiler.
+part_library() {
+    run 0 "$digits/digits.onnx" --emit-lib
+    prints "main.c ./digits.so"
+    [ -z "$(ls -A | grep -vxE 'digits\.(so|h)|cache')" ] || fail "more was written: $(ls -A)"
+    run 0 digits.so "$digits/pictures" --topk 1
+    cp "$log/out" pictures
+    run 0 "$digits/digits.onnx" "$digits/pictures" --topk 1
+    cmp pictures "$log/out" || fail "the library sees other things"
+    run 0 digits.so --input "image=$digits/test_images.npy" --expect "logits=$digits/test_logits.npy"
+    run 0 digits.so --batch 3 -j2
+    prints "output logits  f32[3,10]"
+    run 0 digits.so --inspect
+    prints "opset 17"
+    run 0 digits.so --bench 0 --stats
+    prints '"runs":'
+    bad 1 digits.so --cpu x86-64
+    bad 1 digits.so --report
+    bad 1 digits.so --emit-obj
+    bad 2 digits.so --input "image=$digits/test_labels.npy"
+    bad 1 "$digits/digits.onnx" --emit-obj --linker cc
+    run 5 "$digits/digits.onnx" --emit-lib -o none.so --linker no-such-linker
+    says "no-such-linker"
+    head -c 70000 digits.so >cut.so
+    bad 2 cut.so
+    cp "$(command -v sh)" other.so
+    bad 2 other.so
+    form
+}
+
 part_cache() {
     run 0 "$digits/digits.onnx" --stats --quiet --cache own
     prints '"cache_hit":false'

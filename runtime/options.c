@@ -1,0 +1,39 @@
+/* options.c - the options of a caller, who may be built for an older library. */
+#include "runtime.h"
+
+#include <stddef.h>
+#include <string.h>
+
+void vj_options_init(vj_options *options) {
+    if (options) *options = (vj_options){.size = sizeof *options};
+}
+
+vj_status vj_options_take(const vj_options *given, vj_options *options) {
+    vj_options_init(options);
+    if (!given) return VJ_OK;
+    if (given->size < offsetof(vj_options, shapes) || given->size > sizeof *options)
+        return vj_error_set(VJ_USAGE, "vj_options of another version: vj_options_init was not called, or the caller "
+                                      "was built for a newer libvitjit");
+    memcpy(options, given, given->size);
+    options->size = sizeof *options;
+    if ((options->shape_count && !options->shapes) || (options->also_output_count && !options->also_outputs) ||
+        options->shape_count < 0 || options->also_output_count < 0 || options->threads < 0)
+        return vj_error_set(VJ_USAGE, "vj_options: a count below 0, or a list that is missing");
+    for (int32_t i = 0; i < options->shape_count; i++)
+        if (!options->shapes[i].name || options->shapes[i].rank < 0 || options->shapes[i].rank > VJ_MODEL_MAX_RANK)
+            return vj_error_set(VJ_USAGE, "vj_options: shape %d has no name or a rank outside 0 to %d", i,
+                                VJ_MODEL_MAX_RANK);
+    if (options->fixed_count < 0 || (options->fixed_count && !options->fixed))
+        return vj_error_set(VJ_USAGE, "vj_options: a count below 0, or a list that is missing");
+    for (int32_t i = 0; i < options->fixed_count; i++) {
+        const vj_fixed_input *v = &options->fixed[i];
+        if (!v->name || v->rank < 0 || v->rank > VJ_MODEL_MAX_RANK || (!v->data && v->bytes))
+            return vj_error_set(VJ_USAGE, "vj_options: value %d has no name, no data or a rank outside 0 to %d", i,
+                                VJ_MODEL_MAX_RANK);
+    }
+    if (options->keep_attention < VJ_KEEP_NO_ATTENTION || options->keep_attention > VJ_KEEP_ATTENTION_ROWS)
+        return vj_error_set(VJ_USAGE, "vj_options: keep_attention is %d", options->keep_attention);
+    if (options->scheduler && (options->scheduler->parts < 1 || !options->scheduler->run))
+        return vj_error_set(VJ_USAGE, "vj_options: a scheduler needs `run` and at least one part");
+    return VJ_OK;
+}
