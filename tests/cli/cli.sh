@@ -331,7 +331,7 @@ part_bench() {
     done
     bad 2 "$digits/digits.onnx" --profile missing/trace.json
     bad 1 "$digits/digits.onnx" --inspect --profile trace.json
-    run 0 "$digits/digits.onnx" --bench 0.05 --input "image=$digits/test_images.npy"
+    run 0 "$digits/digits.onnx" --bench 0.05 --quiet --input "image=$digits/test_images.npy"
     run 0 "$digits/digits.onnx" --jit=orc --input "image=$digits/test_images.npy" --expect "logits=$digits/test_logits.npy"
     prints "top-1 same in 360 of 360: ok"
 }
