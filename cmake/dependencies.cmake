@@ -1,5 +1,4 @@
 # Debian 12 packages: one interface target a dependency, so that only the folder that links it can include it.
-find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
 
 add_library(vj_llvm INTERFACE)
@@ -12,11 +11,6 @@ target_link_libraries(vj_llvm INTERFACE ${llvm_lib}/libLLVM-19.so)
 pkg_check_modules(PROTOBUF_C REQUIRED IMPORTED_TARGET libprotobuf-c)
 add_library(vj_protobuf INTERFACE)
 target_link_libraries(vj_protobuf INTERFACE PkgConfig::PROTOBUF_C)
-
-# Hashing is compiled in (XXH_INLINE_ALL): the runtime depends on libc alone.
-add_library(vj_xxhash INTERFACE)
-find_path(XXHASH_INCLUDE xxhash.h REQUIRED)
-target_compile_definitions(vj_xxhash INTERFACE XXH_INLINE_ALL)
 
 pkg_check_modules(JPEG REQUIRED IMPORTED_TARGET libjpeg)
 pkg_check_modules(EXIF REQUIRED IMPORTED_TARGET libexif)

@@ -1,5 +1,6 @@
 /* vitjit_rt.h - what a program that links an emitted object may want beside it: threads and mapped weights. The library
- * is libvitjit_rt.a; it needs libc alone. Nothing here is needed to call `vit_run`.
+ * is libvitjit_rt, which has vj_load and the sessions of vitjit.h too; it needs libc alone. Nothing here is needed to call
+ * `vit_run`.
  *
  *     size_t bytes;
  *     const void *weights = vj_weights_open("vit.weights", &bytes);

@@ -1,24 +1,25 @@
 /* runtime.h - images, weights, threads, cache and the C API. libc and inline XXH3 only.
  *
+ * Of libvitjit alone:
+ * cache.c, key.c   files of earlier compilations
+ * cache_files.c    their listing, check and bound
+ * compiler_door.c  opens libvitjit_compiler on a miss
+ *
+ * Of libvitjit_rt too, for programs whose models were compiled ahead of time (cmake/runtime.cmake):
  * image.c          checks an image and maps its code
  * weights.c        maps packed weights
  * cpu.c            what this CPU has
- * model.c          the public model: from image and weights, from the cache or the compiler
+ * model.c          the public model: an image and its weights
  * session.c        binding and running
+ * library.c        finds image and weights in an emitted library's file; load.c makes a model of it
+ * options.c        a caller's options
  * poison.c         gaps of scratch, in builds with AddressSanitizer
  * debug.c          what debuggers and profilers learn of mapped code; debug_elf.c the object that says it
  * profile.c        when kernels began and ended, of code with marks
- * cache.c, key.c   files of earlier compilations
- * cache_files.c    their listing, check and bound
  * digest.c         hashes of large files, on all cores
- * compiler_door.c  opens libvitjit_compiler on a miss
- * options.c        a caller's options
- * library.c        finds image and weights in an emitted library's file; load.c makes a model of it
- *
- * These are also libvitjit_rt, for programs that link emitted objects:
  * cpus.c           how many CPUs we may use
  * pool.c           threads that run a model's phases
- * weights_file.c   maps packed weights
+ * weights_file.c   maps packed weights for emitted objects
  */
 #ifndef VITJIT_RUNTIME_RUNTIME_H
 #define VITJIT_RUNTIME_RUNTIME_H

@@ -1,10 +1,37 @@
 #!/bin/sh
-# rt_symbols.sh LIBVITJIT_RT.A LIBVITJIT.SO: what the libraries give to the linker, and what they ask of it.
+# rt_symbols.sh LIBVITJIT_RT.A LIBVITJIT_RT.SO LIBVITJIT.SO FOLDER_OF_MAPS SANITIZERS: what the libraries give to the
+# linker, what they ask of it, and how large they are.
 set -eu
-asked=$(nm -u "$1" | sed -n 's/^ *U //p' | grep -vE '^(__)?(asan|tsan|ubsan|sanitizer)_' | grep -E '^(vj_|LLVM|onnx|protobuf|dl)' | sort -u)
-given=$(nm -g --defined-only "$1" | sed -n 's/.* [TDBRVW] //p' | grep -v '^__' | sort | tr '\n' ' ')
-want='vj_cpu_available vj_pool_alone vj_pool_free vj_pool_new vj_pool_size vj_pool_threads vj_pool_try vj_weights_close vj_weights_open '
-[ "$asked" = vj_cpu_available ] || { echo "libvitjit_rt asks for: $asked"; exit 1; }
-[ "$given" = "$want" ] || { echo "libvitjit_rt gives: $given"; exit 1; }
-other=$(nm -D -g --defined-only "$2" | sed -n 's/.* [TDBRVW] //p' | grep -vE '^(vj_|__|_init$|_fini$)') || true
-[ -z "$other" ] || { echo "libvitjit gives: $other"; exit 1; }
+archive=$1 shared=$2 whole=$3 maps=$4 sanitizers=$5
+fail() {
+    echo "$1"
+    exit 1
+}
+listed() { sed -n 's/^    \(vj_.*\);$/\1/p' "$1" | sort | tr '\n' ' '; }
+given() { nm -D -g --defined-only "$1" | sed -n 's/.* [TDBRVW] \([^@]*\).*/\1/p' | sort | tr '\n' ' '; }
+
+[ "$(given "$shared")" = "$(listed "$maps/vitjit_rt.map")" ] || fail "libvitjit_rt.so gives: $(given "$shared")"
+[ "$(given "$whole")" = "$(listed "$maps/vitjit.map")" ] || fail "libvitjit.so gives: $(given "$whole")"
+for header in vitjit.h vitjit_rt.h; do
+    for name in $(sed -n 's/^[a-z].*[ *]\(vj_[a-z_]*\)(.*/\1/p' "$maps/../include/$header"); do
+        case " $(listed "$maps/vitjit.map")" in *" $name "*) ;; *) fail "$header has $name, libvitjit.so has not" ;; esac
+    done
+done
+others=$(nm -g --defined-only "$archive" | sed -n 's/.* [TDBRVW] //p' | grep -vE '^(vj_|__)') || true
+[ -z "$others" ] || fail "libvitjit_rt.a gives: $others"
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+nm -u "$archive" | sed -n 's/^ *U //p' | sort -u >"$work/asked"
+nm -g --defined-only "$archive" | sed -n 's/.* [TDBRVW] //p' | sort -u >"$work/given"
+missing=$(comm -23 "$work/asked" "$work/given" | grep -E '^(vj_|LLVM|onnx|protobuf|dl)') || true
+[ -z "$missing" ] || fail "libvitjit_rt.a asks for: $missing"
+readelf -d "$shared" | sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p' | grep -vE '^(libc|ld-linux.*|libasan|libubsan|libtsan|libm)\.so' &&
+    fail "libvitjit_rt.so needs more than libc"
+readelf -d "$shared" | grep -q 'SONAME.*\[libvitjit_rt\.so\.[0-9]*\]' || fail "libvitjit_rt.so has no versioned soname"
+if [ -z "$sanitizers" ]; then
+    strip -o "$work/rt.so" "$shared"
+    bytes=$(wc -c <"$work/rt.so")
+    [ "$bytes" -le 153600 ] || fail "libvitjit_rt.so has $bytes bytes"
+    [ "$(size -t "$archive" | tail -1 | awk '{ print $4 }')" -le 153600 ] || fail "libvitjit_rt.a is too large"
+fi
