@@ -11,7 +11,7 @@ enum { SECONDS = 40 }; /* of CPU; of the clock four times that */
 #define MEMORY ((rlim_t)4 << 30)
 
 static void limit(void) {
-#ifndef __SANITIZE_ADDRESS__
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
     const struct rlimit memory = {MEMORY, MEMORY};
     setrlimit(RLIMIT_AS, &memory);
 #endif
