@@ -106,8 +106,22 @@ void vj_loop_begin(vj_gen *g, vj_loop *loop, LLVMValueRef first, LLVMValueRef la
     }
 }
 
+/* The counter of a loop around others: as steps of its own their many addresses cost LLVM more than all the rest, and
+ * gain nothing (see vj_opaque). */
+static void hide_counter(const vj_gen *g, const vj_loop *loop) {
+    LLVMValueRef first = LLVMGetFirstInstruction(loop->body);
+    while (LLVMGetInstructionOpcode(first) == LLVMPHI)
+        first = LLVMGetNextInstruction(first);
+    LLVMPositionBuilderBefore(g->b, first);
+    LLVMValueRef hidden = vj_opaque(g, loop->index);
+    LLVMReplaceAllUsesWith(loop->index, hidden);
+    LLVMSetOperand(hidden, 0, loop->index);
+}
+
 void vj_loop_end(vj_gen *g, vj_loop *loop, const LLVMValueRef *next) {
     LLVMBasicBlockRef latch = LLVMGetInsertBlock(g->b);
+    if (latch != loop->body) hide_counter(g, loop);
+    LLVMPositionBuilderAtEnd(g->b, latch);
     LLVMValueRef index = LLVMBuildNSWAdd(g->b, loop->index, loop->step, "");
     LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, index, loop->last, ""), loop->body, loop->exit);
     LLVMAddIncoming(loop->index, &index, &latch, 1);
