@@ -52,5 +52,7 @@ typedef struct vj_header_facts {
 } vj_header_facts;
 /* The text of the header, in the arena. */
 char *vj_header_text(vj_arena *arena, const vj_header_facts *facts);
+/* emit_header_cpp.c: its part for C++. */
+void vj_add_cpp(vj_text *out, const char *prefix);
 
 #endif

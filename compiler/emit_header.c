@@ -184,6 +184,7 @@ char *vj_header_text(vj_arena *arena, const vj_header_facts *facts) {
     add_functions(&text, facts->prefix);
     add_macros(&text, facts);
     add_assertions(&text, facts);
+    vj_add_cpp(&text, facts->prefix);
     vj_text_add(&text, "\n#endif\n");
     return text.at;
 }

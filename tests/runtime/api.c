@@ -379,6 +379,71 @@ static void sessions_run_side_by_side(void **state) {
     vj_model_free(m);
 }
 
+/* The digits model, which has attention and many phases. */
+static vj_model *compile_digits(int32_t threads) {
+    vj_options o;
+    vj_model *m = NULL;
+    vj_options_init(&o);
+    o.cache = "";
+    o.threads = threads;
+#if defined(__SANITIZE_THREAD__)
+    o.use_orc = 1; /* instrumented, which the sanitizer can only do with accesses of 16 bytes */
+    o.cpu = "x86-64";
+#endif
+    if (vj_compile_file(data_file("../../../examples/digits/digits.onnx"), &o, &m) != VJ_OK)
+        fail_msg("%s", vj_error_message());
+    return m;
+}
+
+static bool run_digits(vj_model *m, float *out) {
+    float in[3 * 64];
+    vj_session *s;
+    for (int i = 0; i < 3 * 64; i++)
+        in[i] = (float)(i * 37 % 101) / 50 - 1;
+    const bool right = vj_session_create(m, &s) == VJ_OK &&
+                       vj_bind_input(s, "image", in, sizeof in, VJ_F32, (int64_t[]){3, 1, 8, 8}, 4) == VJ_OK &&
+                       vj_bind_output(s, 0, out, 30 * sizeof *out) == VJ_OK && vj_run(s) == VJ_OK;
+    vj_session_free(s);
+    return right;
+}
+
+typedef struct reader {
+    user user;
+    const float *truth;
+} reader;
+
+static void *use_digits(void *self) {
+    reader *r = self;
+    r->user.right = true;
+    for (int round = 0; round < 20; round++) {
+        float out[30];
+        r->user.right &= run_digits(r->user.m, out) && memcmp(out, r->truth, sizeof out) == 0;
+    }
+    return NULL;
+}
+
+/* Two sessions each of two models, on four threads, while each model has a pool of two. */
+static void two_models_run_at_once(void **state) {
+    (void)state;
+    vj_model *small = compile("small.onnx", 2, NULL), *alone = compile_digits(1), *digits = compile_digits(2);
+    float truth[30];
+    assert_true(run_digits(alone, truth));
+    user users[2] = {{.m = small}, {.m = small}};
+    reader readers[2] = {{{.m = digits}, truth}, {{.m = digits}, truth}};
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(pthread_create(&users[i].thread, NULL, use, &users[i]), 0);
+        assert_int_equal(pthread_create(&readers[i].user.thread, NULL, use_digits, &readers[i]), 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        pthread_join(users[i].thread, NULL);
+        pthread_join(readers[i].user.thread, NULL);
+        assert_true(users[i].right && readers[i].user.right);
+    }
+    vj_model_free(small);
+    vj_model_free(alone);
+    vj_model_free(digits);
+}
+
 static void in_turn(void *self, void (*task)(void *, int32_t), void *arg, int32_t parts) {
     ++*(int *)self;
     for (int32_t part = parts; part-- > 0;)
@@ -501,6 +566,7 @@ int main(void) {
         cmocka_unit_test(compilation_can_be_cancelled),
         cmocka_unit_test(fixed_batches_stay_fixed),
         cmocka_unit_test(sessions_run_side_by_side),
+        cmocka_unit_test(two_models_run_at_once),
         cmocka_unit_test(callers_threads),
         cmocka_unit_test(runs_leave_the_heap_alone),
     };
