@@ -44,9 +44,9 @@ static double step_cycles(const vj_target *target, int32_t height, int32_t width
 }
 
 /* Rows of accumulators beside `width` vectors of B, a broadcast and, where multiplying and adding are two instructions,
- * a product. */
+ * a product; and a register to spare, without which the allocator moves accumulators about and spills some. */
 static int32_t max_height(const vj_target *target, int32_t width) {
-    const int32_t others = target->muladd == VJ_MULADD_FMA ? 1 : 3;
+    const int32_t others = target->muladd == VJ_MULADD_FMA ? 2 : 3;
     int32_t height = (target->registers - others - width) / width;
     const int32_t most = target->broadcast_operand ? MAX_ACCUMULATORS : FEW_ACCUMULATORS;
     if (height * width > most) height = most / width;
@@ -158,11 +158,12 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
     const int64_t n = vj_extent_product(k, first_col, k->col_axes);
     const int64_t depth = vj_extent_product(k, first_col + k->col_axes, k->depth_axes);
     const int64_t batch = vj_extent_product(k, 0, k->batch_axes);
-    const int32_t lanes = column_lanes(target, k, n, reads_panels(p, k));
+    const bool panels = reads_panels(p, k);
+    const int32_t lanes = column_lanes(target, k, n, panels);
     double least = 0;
     for (int32_t width = 1; width <= 8; width++) {
         const int64_t columns = (int64_t)width * lanes, full = n / columns, rest = vj_ceil_div(n % columns, lanes);
-        if (columns % VJ_PANEL != 0 && VJ_PANEL % columns != 0) continue;
+        if (panels && columns % VJ_PANEL != 0 && VJ_PANEL % columns != 0) continue;
         if ((width > 1 && columns - lanes >= n) || max_height(target, width) < 1) continue;
         vj_gemm_schedule s = {.lanes = lanes, .width = width};
         vj_tile_mix(rows, max_height(target, width), &s);
