@@ -1,16 +1,14 @@
 /* lower_channels.c - which pictures [B, C, spatial...] stand channels last, as [B, spatial..., C].
  *
  * A window reads adjacent channels then, and lanes run along them: products, depthwise windows, pools and padding
- * stream through memory. It is a matter of whole groups of values: elementwise ops, concats of channels and padding read
- * and write one place after another, so what they join stands alike. A group stands channels last when a window reads or
- * writes a value of it, unless another reader wants its rows of pixels (a reshape across the channels, as group
- * normalisation has, or a product along the last dim). */
+ * stream through memory. It is a matter of whole groups of values: elementwise ops and concats of channels read and write
+ * one place after another, so what they join stands alike. A group stands channels last when a window reads or writes a
+ * value of it, unless another reader wants its rows of pixels (a reshape across the channels, as group normalisation
+ * has, or a product along the last dim). Padding copies: it joins too, but where one side may not stand channels last and
+ * the other wants to, it turns. */
 #include "lower.h"
 
 #include <string.h>
-
-/* Fewer channels leave lanes empty. */
-#define MANY_CHANNELS 16
 
 typedef struct groups {
     vj_lowering *l;
@@ -55,7 +53,7 @@ static void join_elementwise(const groups *g, const vj_node *node) {
 static void want(const groups *g, vj_value v) {
     int64_t dims[VJ_MAX_RANK];
     vj_image_dims(g->l->f, v, dims);
-    if (is_picture(g, v) && dims[1] >= MANY_CHANNELS) g->wanted[first_of(g, v)] = true;
+    if (is_picture(g, v) && dims[1] >= VJ_MANY_CHANNELS) g->wanted[first_of(g, v)] = true;
 }
 
 static void forbid(const groups *g, vj_value v) { g->forbidden[first_of(g, v)] = true; }
@@ -83,12 +81,6 @@ static void see(const groups *g, const vj_node *node) {
             for (int32_t i = 0; i < node->arg_count; i++)
                 if (is_picture(g, node->args[i])) join(g, v, node->args[i]);
         break;
-    case VJ_OP_pad: {
-        const int64_t *low = vj_attr_find(node, VJ_ATTR_LOW)->as.ints,
-                      *high = vj_attr_find(node, VJ_ATTR_HIGH)->as.ints;
-        if (vj_type_at(g->l->f, v)->rank >= 3 && !low[0] && !low[1] && !high[0] && !high[1]) join(g, v, node->args[0]);
-        break;
-    }
     case VJ_OP_reshape:
         see_reshape(g, node->args[0], v);
         break;
@@ -107,6 +99,14 @@ static void see(const groups *g, const vj_node *node) {
     }
 }
 
+/* After all else is seen. */
+static void see_pad(const groups *g, const vj_node *node) {
+    const vj_value v = node->first_result, from = node->args[0];
+    const int64_t *low = vj_attr_find(node, VJ_ATTR_LOW)->as.ints, *high = vj_attr_find(node, VJ_ATTR_HIGH)->as.ints;
+    if (vj_type_at(g->l->f, v)->rank < 3 || low[0] || low[1] || high[0] || high[1]) return;
+    if (g->forbidden[first_of(g, v)] == g->forbidden[first_of(g, from)]) join(g, v, from);
+}
+
 void vj_choose_channels_last(vj_lowering *l) {
     const vj_func *f = l->f;
     groups g = {.l = l,
@@ -118,6 +118,8 @@ void vj_choose_channels_last(vj_lowering *l) {
         g.next[v] = v;
     for (int32_t n = 0; n < f->node_count; n++)
         if (!f->nodes[n].dead && f->nodes[n].result_count > 0) see(&g, &f->nodes[n]);
+    for (int32_t n = 0; n < f->node_count; n++)
+        if (!f->nodes[n].dead && f->nodes[n].op == VJ_OP_pad) see_pad(&g, &f->nodes[n]);
     for (int32_t v = 0; v < f->value_count; v++) {
         const int32_t first = first_of(&g, v);
         l->channels_last[v] = g.wanted[first] && !g.forbidden[first];

@@ -15,10 +15,10 @@ typedef struct windows {
 
 static bool has_channels_last(const vj_view *x) { return vj_view_step(x, 1) == 1 && vj_view_step(x, x->rank - 1) != 1; }
 
-/* A dense view of the dims, in the order in which x stands. */
-static vj_view framed(const vj_view *x, int32_t rank, const int64_t *dims) {
+/* A dense view of the dims. */
+static vj_view framed(bool channels_last, int32_t rank, const int64_t *dims) {
     int64_t order[VJ_MAX_RANK], stand[VJ_MAX_RANK];
-    if (!has_channels_last(x)) return vj_view_dense(-1, rank, dims, 0, 1);
+    if (!channels_last) return vj_view_dense(-1, rank, dims, 0, 1);
     vj_channels_last(rank, order);
     for (int32_t d = 0; d < rank; d++)
         stand[d] = dims[order[d]];
@@ -27,7 +27,8 @@ static vj_view framed(const vj_view *x, int32_t rank, const int64_t *dims) {
     return to;
 }
 
-static bool open_windows(vj_lowering *l, const vj_node *node, double outside, windows *w) {
+/* Padding copies x, in the order in which it stands; for a product it may as well bring channels together. */
+static bool open_windows(vj_lowering *l, const vj_node *node, double outside, bool product, windows *w) {
     int64_t dims[VJ_MAX_RANK], low[VJ_MAX_RANK] = {0};
     const int32_t rank = vj_image_dims(l->f, node->args[0], dims);
     w->spatial = rank - 2;
@@ -45,7 +46,8 @@ static bool open_windows(vj_lowering *l, const vj_node *node, double outside, wi
     }
     if (!vj_view_is_simple(&w->x) && !vj_dense_view_of(l, node->args[0], &w->x)) return false;
     if (!padded) return true;
-    vj_view to = framed(&w->x, rank, dims);
+    const bool turn = product && dims[1] >= VJ_MANY_CHANNELS;
+    vj_view to = framed(turn || has_channels_last(&w->x), rank, dims);
     to.buffer = vj_add_buffer(l->p, VJ_BUFFER_ARENA, vj_dtype_at(l->f, node->args[0]), vj_view_elements(&to), NULL);
     if (!vj_lower_frame(l, &w->x, vj_dtype_at(l->f, node->args[0]), low, &to, outside, node->origin)) return false;
     w->x = to;
@@ -302,8 +304,8 @@ bool vj_lower_conv(vj_lowering *l, const vj_node *node) {
     vj_view weight;
     vj_value source;
     int64_t dims[VJ_MAX_RANK];
-    if (!open_windows(l, node, 0, &w)) return false;
     product p = {.node = node, .w = &w, .groups = vj_attr_int(node, VJ_ATTR_GROUPS, 1)};
+    if (!open_windows(l, node, 0, p.groups == 1 && vj_dtype_at(l->f, node->first_result) == VJ_F32, &w)) return false;
     p.rank = vj_image_dims(l->f, node->first_result, p.out);
     vj_image_dims(l->f, node->args[1], dims);
     for (int32_t i = 0; i < w.spatial; i++)
@@ -325,7 +327,7 @@ bool vj_lower_pool(vj_lowering *l, const vj_node *node) {
     const bool is_max = strcmp(vj_attr_name(node, VJ_ATTR_KIND, "max"), "max") == 0;
     const vj_dtype dtype = vj_dtype_at(l->f, node->first_result);
     const int64_t *kernel = vj_attr_find(node, VJ_ATTR_KERNEL)->as.ints;
-    if (!open_windows(l, node, is_max ? vj_lowest(dtype) : 0, &w)) return false;
+    if (!open_windows(l, node, is_max ? vj_lowest(dtype) : 0, false, &w)) return false;
     for (int32_t i = 0; i < w.spatial; i++) {
         w.kernel[i] = kernel[i];
         count *= kernel[i];
