@@ -23,7 +23,7 @@ function(vj_public target)
 endfunction()
 
 # What runtime.h lists for it.
-set(VJ_RT_SOURCES cpu.c cpus.c debug.c debug_elf.c digest.c error.c image.c library.c load.c model.c options.c poison.c pool.c
+set(VJ_RT_SOURCES cpu.c cpus.c debug.c debug_elf.c digest.c error.c image.c library.c load.c model.c object_check.c options.c poison.c pool.c
     profile.c session.c weights.c weights_file.c)
 list(TRANSFORM VJ_RT_SOURCES PREPEND ${PROJECT_SOURCE_DIR}/runtime/)
 add_library(vitjit_rt STATIC ${VJ_RT_SOURCES})

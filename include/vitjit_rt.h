@@ -39,6 +39,15 @@ vj_threads vj_pool_threads(vj_pool *pool);
 const void *vj_weights_open(const char *path, size_t *bytes);
 void vj_weights_close(const void *weights, size_t bytes);
 
+/* What is wrong, in words: an object's init and run answer with a number, and know no sizes. Both return a VJ_RUN_ status,
+ * and vj_error_message() has the text. For runs of n images of which so many are in flight (1 for `vit_run`, the parts for
+ * `vit_run_on`): the object's ABI, this CPU, the batch, and the scratch memory's place and size. */
+int vj_object_check(const vj_model *model, int64_t n, int32_t images_in_flight, const void *scratch,
+                    size_t scratch_bytes);
+/* Weights beside the object: is it this model's file, whole, and every byte as it was written? Reads all of it. */
+int vj_weights_check(const vj_model *model, const void *weights, size_t bytes);
+const char *vj_error_message(void);
+
 #if defined(__GNUC__)
 #pragma GCC visibility pop
 #endif

@@ -20,6 +20,7 @@
  * cpus.c           how many CPUs we may use
  * pool.c           threads that run a model's phases
  * weights_file.c   maps packed weights for emitted objects
+ * object_check.c   what is wrong with what an emitted object is given
  */
 #ifndef VITJIT_RUNTIME_RUNTIME_H
 #define VITJIT_RUNTIME_RUNTIME_H
