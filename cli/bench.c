@@ -33,15 +33,17 @@ static vj_timing summarise(double *ms, int64_t runs) {
     return (vj_timing){ms[0], runs % 2 ? ms[runs / 2] : (ms[runs / 2 - 1] + ms[runs / 2]) / 2, ms[p99], runs};
 }
 
-/* The table of kernels, after the figures: a profile runs other code, and its cost is in none of them. */
-static vj_status finish(const vj_command *command, const vj_job *job, const vj_array *inputs, int32_t count,
-                        const vj_timing *t) {
+/* The table of kernels, after the figures: a profile runs other code, and its cost is in none of them. The model that was
+ * measured has gone by then, and its weights with it: the profile's has the same. */
+static vj_status finish(const vj_command *command, vj_job *job, const vj_array *inputs, int32_t count,
+                        const vj_timing *t, const vj_model_stats *s) {
     vj_profile profile = {.rss_before_bytes = vj_peak_rss_bytes()};
-    if (command->compiled || (command->quiet && !command->profile)) return vj_print_stats(command, job->model, t, NULL);
+    if (command->compiled || (command->quiet && !command->profile)) return vj_print_bench_stats(command, s, t, NULL);
+    vj_job_close(job);
     vj_status status = vj_profile_make(command, inputs, count, &profile);
     if (status == VJ_OK && !command->quiet) vj_profile_print(&profile);
     if (status == VJ_OK && command->profile) status = vj_trace_write(command->profile, command->model, &profile);
-    if (status == VJ_OK) status = vj_print_stats(command, job->model, t, &profile);
+    if (status == VJ_OK) status = vj_print_bench_stats(command, s, t, &profile);
     vj_profile_free(&profile);
     return status;
 }
@@ -59,7 +61,7 @@ static vj_status bench(const vj_command *command, vj_job *job, const vj_array *i
         printf("min %.3f ms, median %.3f ms, p99 %.3f ms of %lld runs; at the median %.1f GFLOP/s, %.1f images/s\n",
                t.min_ms, t.median_ms, t.p99_ms, (long long)t.runs, flops / t.median_ms * 1e-6,
                (double)job->images * 1e3 / t.median_ms);
-        status = finish(command, job, inputs, count, &t);
+        status = finish(command, job, inputs, count, &t, &stats);
     }
     free(ms);
     return status;

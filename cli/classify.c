@@ -288,7 +288,7 @@ static vj_status classify(gallery *g, const vj_paths *paths) {
         announce(g);
         status = run_all(g, paths);
     }
-    if (status == VJ_OK) status = vj_print_stats(command, g->job.model, NULL, NULL);
+    if (status == VJ_OK) status = vj_print_stats(command, g->job.model);
     vj_recipe_free(&g->recipe);
     return status;
 }

@@ -293,8 +293,9 @@ vj_status vj_trace_write(const char *path, const char *model, const vj_profile *
 
 /* stats.c: the last line of stdout, when --stats was given; timing and profile may be NULL */
 double vj_peak_rss_bytes(void); /* of this process, so far */
-vj_status vj_print_stats(const vj_command *command, const vj_model *model, const vj_timing *timing,
-                         const vj_profile *profile);
+vj_status vj_print_stats(const vj_command *command, const vj_model *model);
+vj_status vj_print_bench_stats(const vj_command *command, const vj_model_stats *s, const vj_timing *timing,
+                               const vj_profile *profile);
 
 /* tools.c */
 vj_status vj_run_inspect(const vj_command *command);

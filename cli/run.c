@@ -70,8 +70,7 @@ static vj_status deliver(const vj_command *command, vj_job *job) {
         vj_say_notice(command->model, "--output DIR writes the outputs to files");
     }
     vj_status compared = status == VJ_OK ? vj_expect_all(command, job) : VJ_OK;
-    if (status == VJ_OK && (compared == VJ_OK || compared == VJ_DIFFERS))
-        status = vj_print_stats(command, job->model, NULL, NULL);
+    if (status == VJ_OK && (compared == VJ_OK || compared == VJ_DIFFERS)) status = vj_print_stats(command, job->model);
     return status ? status : compared;
 }
 
@@ -125,7 +124,7 @@ vj_status vj_run_introduction(const vj_command *command) {
     }
     if (status == VJ_OK) {
         vj_print_outputs(job.outputs, vj_output_count(job.model));
-        status = vj_print_stats(command, job.model, NULL, NULL);
+        status = vj_print_stats(command, job.model);
     }
     if (status == VJ_OK) status = vj_profile_if_asked(command, inputs, count);
     vj_arrays_free(inputs, count);

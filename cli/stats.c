@@ -48,14 +48,18 @@ double vj_peak_rss_bytes(void) {
     return (double)kib * 1024;
 }
 
-vj_status vj_print_stats(const vj_command *command, const vj_model *model, const vj_timing *timing,
-                         const vj_profile *profile) {
-    if (!command->stats) return VJ_OK;
+vj_status vj_print_stats(const vj_command *command, const vj_model *model) {
     vj_model_stats s = {.size = sizeof s};
     const vj_status status = vj_model_get_stats(model, &s);
     if (status) return vj_say(status, command->model, "%s", vj_error_message());
+    return vj_print_bench_stats(command, &s, NULL, NULL);
+}
+
+vj_status vj_print_bench_stats(const vj_command *command, const vj_model_stats *s, const vj_timing *timing,
+                               const vj_profile *profile) {
+    if (!command->stats) return VJ_OK;
     cJSON *json = cJSON_CreateObject();
-    add_model(json, &s);
+    add_model(json, s);
     cJSON_AddNumberToObject(json, "peak_rss_bytes", profile ? profile->rss_before_bytes : vj_peak_rss_bytes());
     if (timing) add_timing(json, timing);
     if (profile) add_profile(json, profile);

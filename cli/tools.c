@@ -51,7 +51,7 @@ vj_status vj_run_report(const vj_command *command) {
     if (status || !command->stats) return status;
     vj_job job;
     status = vj_job_open(command, NULL, 0, &job);
-    if (status == VJ_OK) status = vj_print_stats(command, job.model, NULL, NULL);
+    if (status == VJ_OK) status = vj_print_stats(command, job.model);
     vj_job_close(&job);
     return status;
 }
