@@ -68,6 +68,9 @@ vj_status vj_generate(const vj_program *p, const vj_codegen_options *options, vj
 vj_status vj_generate_code(const vj_program *p, const vj_codegen_options *options, vj_bytes *code, uint64_t *entry,
                            vj_codegen_stats *stats, vj_error *error);
 
+/* Can vj_link_code link objects of the target? Of the machines that vitjit runs on. */
+bool vj_links_for(const vj_target *target);
+
 /* The code of an object as one position-independent blob: loadable sections laid out, PC-relative relocations applied.
  * Any other relocation, and any undefined symbol, is refused. *entry is the offset of `symbol`. */
 vj_status vj_link_code(const vj_bytes *object, const char *symbol, vj_bytes *code, uint64_t *entry, vj_error *error);
@@ -88,6 +91,12 @@ void vj_kernel_symbol(const vj_kernel *k, int32_t number, char *name, size_t siz
 
 /* peak.c: multiply-adds of registers alone, planned, as one kernel on scratch; *flops of a run. */
 vj_program *vj_peak_program(vj_arena *arena, const vj_target *target, double *flops);
+
+/* Bytes of vitjit_model.h's structs on a target. */
+typedef struct vj_abi_layout {
+    int32_t model, tensor_info, context, args, threads;
+} vj_abi_layout;
+const vj_abi_layout *vj_abi_layout_of(const vj_target *target);
 
 const char *vj_llvm_version(void); /* "19.1.7" */
 

@@ -30,6 +30,11 @@ typedef struct driver {
     LLVMValueRef share;
 } driver;
 
+/* On the target, of a member of vj_args whose place here is `offset`: before it stand pointers alone. */
+static int64_t member(const vj_gen *g, size_t offset) {
+    return (int64_t)(offset / sizeof(void *)) * g->target->machine->pointer_bytes;
+}
+
 static LLVMValueRef mul(const vj_gen *g, LLVMValueRef a, LLVMValueRef b) { return LLVMBuildNSWMul(g->b, a, b, ""); }
 static LLVMValueRef add(const vj_gen *g, LLVMValueRef a, LLVMValueRef b) { return LLVMBuildNSWAdd(g->b, a, b, ""); }
 static LLVMValueRef sub(const vj_gen *g, LLVMValueRef a, LLVMValueRef b) { return LLVMBuildNSWSub(g->b, a, b, ""); }
@@ -73,19 +78,20 @@ static void access_row(const driver *d, const vj_kernel *k, int32_t number, int6
     row[ACCESS_INDEX] = -1;
     switch (buffer->kind) {
     case VJ_BUFFER_ARENA:
-        row[ACCESS_MEMBER] = offsetof(vj_args, scratch);
+        row[ACCESS_MEMBER] = member(&d->g, offsetof(vj_args, scratch));
         row[ACCESS_OFFSET] += d->scratch_fixed + buffer->offset;
         row[ACCESS_SLOT] = p->per_image_bytes;
         break;
     case VJ_BUFFER_WEIGHT:
-        row[ACCESS_MEMBER] = offsetof(vj_args, weights);
+        row[ACCESS_MEMBER] = member(&d->g, offsetof(vj_args, weights));
         /* Panels are always read from their start. */
         if (k->kind == VJ_KERNEL_GEMM && number == k->b && p->weights[buffer->index].kind == VJ_PACK_PANELS)
             row[ACCESS_OFFSET] = 0;
         row[ACCESS_OFFSET] += buffer->offset;
         break;
     default:
-        row[ACCESS_MEMBER] = buffer->kind == VJ_BUFFER_INPUT ? offsetof(vj_args, inputs) : offsetof(vj_args, outputs);
+        row[ACCESS_MEMBER] =
+            member(&d->g, buffer->kind == VJ_BUFFER_INPUT ? offsetof(vj_args, inputs) : offsetof(vj_args, outputs));
         row[ACCESS_INDEX] = buffer->index;
         if (grows_with_batch(p, buffer)) row[ACCESS_IMAGE] = buffer->elements * size;
         break;
@@ -102,9 +108,14 @@ static void put(const vj_gen *g, words *w, const int64_t *row, int32_t count) {
         w->at[w->count++] = vj_i64(g, row[i]);
 }
 
-/* Kernels from the table of their addresses on. */
+/* Kernels from the table of their addresses on; on wasm, where functions are no addresses, their numbers. */
 static void fill_addresses(driver *d, LLVMValueRef *list) {
     const vj_gen *g = &d->g;
+    if (g->target->machine->format == VJ_FORMAT_WASM) {
+        memcpy(list, d->functions, (size_t)g->p->kernel_count * sizeof *list);
+        d->address = add_table(d, "kernel_addresses", g->ptr, list, g->p->kernel_count);
+        return;
+    }
     d->address = add_table(d, "kernel_addresses", g->i32, NULL, g->p->kernel_count);
     LLVMValueRef from = LLVMConstPtrToInt(d->address, g->i64);
     for (int32_t i = 0; i < g->p->kernel_count; i++)
@@ -196,15 +207,21 @@ static LLVMValueRef choose(const vj_gen *g, LLVMIntPredicate how, LLVMValueRef a
     return LLVMBuildSelect(g->b, LLVMBuildICmp(g->b, how, a, b, ""), a, b, "");
 }
 
+static LLVMValueRef kernel_address(const driver *d, LLVMValueRef number) {
+    const vj_gen *g = &d->g;
+    if (g->target->machine->format == VJ_FORMAT_WASM)
+        return load_pointer(g, LLVMBuildGEP2(g->b, g->ptr, d->address, &number, 1, ""));
+    LLVMValueRef distance = LLVMBuildLoad2(g->b, g->i32, vj_element(g, d->address, VJ_I32, number), "");
+    return bytes_on(g, d->address, LLVMBuildSExt(g->b, distance, g->i64, ""));
+}
+
 /* Units [from, to) of kernel `number` over all images: unit u of image r has the number r * units + u. */
 static void emit_images(const driver *d, LLVMValueRef number, LLVMValueRef pointers, LLVMValueRef units,
                         LLVMValueRef from, LLVMValueRef to) {
     vj_gen g = d->g;
     LLVMValueRef kernel = row_at(&g, d->kernels, number, KERNEL_WORDS);
     LLVMValueRef first = word(&g, kernel, KERNEL_FIRST), last = word(&g, kernel, KERNEL_LAST);
-    LLVMValueRef address = vj_element(&g, d->address, VJ_I32, number);
-    address = LLVMBuildSExt(g.b, LLVMBuildLoad2(g.b, g.i32, address, ""), g.i64, "");
-    LLVMValueRef function = bytes_on(&g, d->address, address);
+    LLVMValueRef function = kernel_address(d, number);
     LLVMValueRef end = divide(&g, add(&g, to, sub(&g, units, vj_i64(&g, 1))), units);
     vj_loop images, accesses;
     vj_loop_begin(&g, &images, divide(&g, from, units), end, 1, false, NULL, 0);
@@ -282,7 +299,7 @@ static void emit_dispatch(driver *d, const char *name) {
     LLVMValueRef phase = LLVMBuildSExt(g->b, LLVMGetParam(g->function, 1), g->i64, "");
     LLVMValueRef part = LLVMBuildSExt(g->b, LLVMGetParam(g->function, 2), g->i64, "");
     LLVMValueRef parts = LLVMBuildSExt(g->b, LLVMGetParam(g->function, 3), g->i64, "");
-    LLVMValueRef args = LLVMGetParam(g->function, 0), offset = vj_i64(g, offsetof(vj_args, n));
+    LLVMValueRef args = LLVMGetParam(g->function, 0), offset = vj_i64(g, member(g, offsetof(vj_args, n)));
     LLVMValueRef n = LLVMBuildLoad2(g->b, g->i64, bytes_on(g, args, offset), "");
     LLVMValueRef each = divide(g, n, parts), done = mul(g, each, parts), left = sub(g, n, done);
     LLVMBasicBlockRef whole = LLVMAppendBasicBlockInContext(g->context, g->function, "whole");

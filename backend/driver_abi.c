@@ -1,7 +1,7 @@
 /* driver_abi.c - what an emitted object adds to its phase function: the descriptor, init, run and run_on.
  *
  * They are written as LLVM's text with a few words to fill in, compiled for the architecture's baseline CPU, and know
- * vitjit_model.h's structs by their offsets, which the assertions below pin. Checks come before any vector code: init
+ * vitjit_model.h's structs, which the assertions below pin. Checks come before any vector code: init
  * looks at the CPU, and run accepts no context that init did not fill.
  */
 #include <assert.h>
@@ -19,6 +19,22 @@ static_assert(sizeof(vj_context) == 32 && offsetof(vj_context, weights) == 8, "c
 static_assert(sizeof(vj_args) == 40 && offsetof(vj_args, n) == 32, "args");
 static_assert(sizeof(vj_threads) == 32 && offsetof(vj_threads, run) == 16 && offsetof(vj_threads, barrier) == 24,
               "threads");
+
+const vj_abi_layout *vj_abi_layout_of(const vj_target *target) {
+    static const vj_abi_layout wide = {sizeof(vj_model), sizeof(vj_tensor_info), sizeof(vj_context), sizeof(vj_args),
+                                       sizeof(vj_threads)};
+    static const vj_abi_layout narrow = {120, 96, 24, 24, 16};
+    return target->machine->pointer_bytes == 8 ? &wide : &narrow;
+}
+
+/* The structs of vitjit_model.h; LLVM lays them out as C does. */
+static const char types_text[] = "%tensor = type { ptr, i32, i32, [8 x i64], i64, i64 }\n"
+                                 "%model = type { i32, i32, ptr, ptr, ptr, [2 x i64], i32, i32, ptr, ptr, i64, i64, "
+                                 "i64, i64, i64, i32, i32, [2 x i64] }\n"
+                                 "%args = type { ptr, ptr, ptr, ptr, i64 }\n"
+                                 "%context = type { ptr, ptr, [2 x i64] }\n"
+                                 "%threads = type { ptr, i32, ptr, ptr }\n";
+
 static_assert(offsetof(vj_weights_header, digest) == 8 && offsetof(vj_weights_header, bytes) == 24, "weights header");
 
 /* Words in the text: $ is the prefix, {name} a value of the table. */
@@ -77,20 +93,17 @@ static void add_tensors(vj_text *out, const char *name, const vj_tensor_info *te
 }
 
 static void add_descriptor(vj_text *out, const vj_target *target, const vj_model *m) {
-    vj_text_add(out,
-                "%%tensor = type { ptr, i32, i32, [8 x i64], i64, i64 }\n"
-                "%%model = type { i32, i32, ptr, ptr, ptr, [2 x i64], i32, i32, ptr, ptr, i64, i64, i64, i64, i64, "
-                "i32, i32, [2 x i64] }\n");
+    vj_text_add(out, "%s", types_text);
     add_string(out, "name", m->name ? m->name : "");
     add_string(out, "compiler", m->compiler ? m->compiler : "");
     add_string(out, "cpu", m->cpu ? m->cpu : target->name);
     add_tensors(out, "inputs", m->inputs, m->input_count);
     add_tensors(out, "outputs", m->outputs, m->output_count);
     vj_text_add(out,
-                "@model = internal constant %%model { i32 %u, i32 %zu, ptr @name, ptr @compiler, ptr @cpu, "
+                "@model = internal constant %%model { i32 %u, i32 %d, ptr @name, ptr @compiler, ptr @cpu, "
                 "[2 x i64] [i64 %llu, i64 %llu], i32 %d, i32 %d, ptr @inputs, ptr @outputs, i64 %lld, i64 %lld, "
                 "i64 %lld, i64 %lld, i64 %lld, i32 %d, i32 %u, [2 x i64] [i64 %llu, i64 %llu] }\n",
-                (unsigned)VJ_MODEL_ABI, sizeof(vj_model), (unsigned long long)m->hash[0],
+                (unsigned)VJ_MODEL_ABI, (int)vj_abi_layout_of(target)->model, (unsigned long long)m->hash[0],
                 (unsigned long long)m->hash[1], (int)m->input_count, (int)m->output_count, (long long)m->weights_bytes,
                 (long long)m->weights_alignment, (long long)m->scratch_fixed, (long long)m->scratch_per_image,
                 (long long)m->max_batch, (int)m->phase_count, (unsigned)target->cpu_feature_bits,
@@ -103,20 +116,28 @@ static const char no_cpu_check[] = "define internal i1 @cpu_is_good() #0 {\n"
                                    "  ret i1 true\n"
                                    "}\n";
 
-/* Leaf 1 ecx, leaf 0x80000001 ecx and leaf 7 ebx must have all bits of the masks, XCR0 those of `saved`. */
+/* Leaf 1 ecx, leaf 0x80000001 ecx and leaf 7 ebx must have all bits of the masks, XCR0 those of `saved`. xgetbv is there
+ * when leaf 1 says OSXSAVE; a CPU of before AVX has neither leaf 7 nor XCR0, and a target of then asks nothing of them. */
 static const char x86_cpu_check[] = "define internal i1 @cpu_is_good() #0 {\n"
                                     "  %t = call { i32, i32, i32, i32 } asm sideeffect \"cpuid\", "
                                     "\"={ax},={bx},={cx},={dx},{ax},{cx}\"(i32 0, i32 0)\n"
                                     "  %top = extractvalue { i32, i32, i32, i32 } %t, 0\n"
-                                    "  %new = icmp uge i32 %top, 7\n"
-                                    "  br i1 %new, label %one, label %bad\n"
-                                    "one:\n"
+                                    "  %c = call { i32, i32, i32, i32 } asm sideeffect \"cpuid\", "
+                                    "\"={ax},={bx},={cx},={dx},{ax},{cx}\"(i32 -2147483647, i32 0)\n"
+                                    "  %cc = extractvalue { i32, i32, i32, i32 } %c, 2\n"
+                                    "  %cm = and i32 %cc, {more}\n"
+                                    "  %cg = icmp eq i32 %cm, {more}\n"
                                     "  %a = call { i32, i32, i32, i32 } asm sideeffect \"cpuid\", "
                                     "\"={ax},={bx},={cx},={dx},{ax},{cx}\"(i32 1, i32 0)\n"
                                     "  %ac = extractvalue { i32, i32, i32, i32 } %a, 2\n"
                                     "  %am = and i32 %ac, {leaf1}\n"
                                     "  %ag = icmp eq i32 %am, {leaf1}\n"
-                                    "  br i1 %ag, label %two, label %bad\n"
+                                    "  %old = and i1 %cg, %ag\n"
+                                    "  %modern = icmp ne i32 {saved}, 0\n"
+                                    "  %new = icmp uge i32 %top, 7\n"
+                                    "  %both = and i1 %old, %new\n"
+                                    "  %look = and i1 %both, %modern\n"
+                                    "  br i1 %look, label %two, label %over\n"
                                     "two:\n"
                                     "  %x = call { i32, i32 } asm sideeffect \"xgetbv\", \"={ax},={dx},{cx}\"(i32 0)\n"
                                     "  %xl = extractvalue { i32, i32 } %x, 0\n"
@@ -127,25 +148,90 @@ static const char x86_cpu_check[] = "define internal i1 @cpu_is_good() #0 {\n"
                                     "  %bb = extractvalue { i32, i32, i32, i32 } %b, 1\n"
                                     "  %bm = and i32 %bb, {leaf7}\n"
                                     "  %bg = icmp eq i32 %bm, {leaf7}\n"
-                                    "  %c = call { i32, i32, i32, i32 } asm sideeffect \"cpuid\", "
-                                    "\"={ax},={bx},={cx},={dx},{ax},{cx}\"(i32 -2147483647, i32 0)\n"
-                                    "  %cc = extractvalue { i32, i32, i32, i32 } %c, 2\n"
-                                    "  %cm = and i32 %cc, 32\n"
-                                    "  %cg = icmp ne i32 %cm, 0\n"
                                     "  %xb = and i1 %xg, %bg\n"
-                                    "  %all = and i1 %xb, %cg\n"
+                                    "  ret i1 %xb\n"
+                                    "over:\n"
+                                    "  %plain = xor i1 %modern, true\n"
+                                    "  %all = and i1 %old, %plain\n"
                                     "  ret i1 %all\n"
-                                    "bad:\n"
-                                    "  ret i1 false\n"
                                     "}\n";
 
-/* FMA, SSE4.2, MOVBE, POPCNT, OSXSAVE, AVX, F16C */
-#define LEAF1_V3 ((1 << 12) | (1 << 20) | (1 << 22) | (1 << 23) | (1 << 27) | (1 << 28) | (1 << 29))
+/* What the levels of the psABI ask. */
+typedef struct cpu_masks {
+    uint32_t leaf1, leaf7, more, saved;
+} cpu_masks;
+
+/* SSE3, SSSE3, CMPXCHG16B, SSE4.1, SSE4.2, POPCNT; FMA, MOVBE, OSXSAVE, AVX, F16C */
+#define LEAF1_V2 ((1u << 0) | (1u << 9) | (1u << 13) | (1u << 19) | (1u << 20) | (1u << 23))
+#define LEAF1_V3 (LEAF1_V2 | (1u << 12) | (1u << 22) | (1u << 27) | (1u << 28) | (1u << 29))
 /* BMI1, AVX2, BMI2; AVX-512 F, DQ, CD, BW, VL */
 #define LEAF7_V3 ((1u << 3) | (1u << 5) | (1u << 8))
 #define LEAF7_V4 (LEAF7_V3 | (1u << 16) | (1u << 17) | (1u << 28) | (1u << 30) | (1u << 31))
-#define SAVED_V3 0x6
-#define SAVED_V4 0xe6
+/* LAHF; LZCNT */
+#define MORE_V2 (1u << 0)
+#define MORE_V3 (MORE_V2 | (1u << 5))
+/* xmm and ymm; opmask and both halves of zmm */
+#define SAVED_V3 0x6u
+#define SAVED_V4 0xe6u
+
+static const cpu_masks *masks_of(uint32_t bits) {
+    static const cpu_masks v2 = {LEAF1_V2, 0, MORE_V2, 0}, v3 = {LEAF1_V3, LEAF7_V3, MORE_V3, SAVED_V3},
+                           v4 = {LEAF1_V3, LEAF7_V4, MORE_V3, SAVED_V4};
+    return bits & VJ_CPU_AVX512 ? &v4 : bits & VJ_CPU_AVX2_FMA ? &v3 : &v2;
+}
+
+/* Linux's riscv_hwprobe (system call 258, since 6.4) says V by bit 2 of key 4; a kernel that does not know it, by bit 21 of
+ * AT_HWCAP, entry 16 of /proc/self/auxv. */
+static const char riscv_cpu_check[] =
+    "@auxv = private unnamed_addr constant [16 x i8] c\"/proc/self/auxv\\00\"\n"
+    "define internal i64 @system_call(i64 %number, i64 %a, i64 %b, i64 %c, i64 %d) #0 {\n"
+    "  %r = call i64 asm sideeffect \"ecall\", \"={x10},{x17},0,{x11},{x12},{x13},{x14},~{memory}\""
+    "(i64 %number, i64 %a, i64 %b, i64 %c, i64 %d, i64 0)\n"
+    "  ret i64 %r\n"
+    "}\n"
+    "define internal i1 @cpu_is_good() #0 {\n"
+    "  %pair = alloca [2 x i64], align 8\n"
+    "  %value = getelementptr i64, ptr %pair, i64 1\n"
+    "  %at = ptrtoint ptr %pair to i64\n"
+    "  store i64 4, ptr %pair\n"
+    "  store i64 0, ptr %value\n"
+    "  %asked = call i64 @system_call(i64 258, i64 %at, i64 1, i64 0, i64 0)\n"
+    "  %known = icmp eq i64 %asked, 0\n"
+    "  br i1 %known, label %told, label %open\n"
+    "told:\n"
+    "  %probed = load volatile i64, ptr %value\n"
+    "  %bit2 = and i64 %probed, 4\n"
+    "  %good = icmp ne i64 %bit2, 0\n"
+    "  ret i1 %good\n"
+    "open:\n"
+    "  %path = ptrtoint ptr @auxv to i64\n"
+    "  %file = call i64 @system_call(i64 56, i64 -100, i64 %path, i64 0, i64 0)\n" /* openat */
+    "  %opened = icmp sge i64 %file, 0\n"
+    "  br i1 %opened, label %next, label %bad\n"
+    "next:\n"
+    "  %got = call i64 @system_call(i64 63, i64 %file, i64 %at, i64 16, i64 0)\n" /* read */
+    "  %whole = icmp eq i64 %got, 16\n"
+    "  br i1 %whole, label %entry, label %close\n"
+    "entry:\n"
+    "  %type = load volatile i64, ptr %pair\n"
+    "  %is_hwcap = icmp eq i64 %type, 16\n"
+    "  br i1 %is_hwcap, label %hwcap, label %next\n"
+    "hwcap:\n"
+    "  %caps = load volatile i64, ptr %value\n"
+    "  br label %close\n"
+    "close:\n"
+    "  %found = phi i64 [ 0, %next ], [ %caps, %hwcap ]\n"
+    "  %closed = call i64 @system_call(i64 57, i64 %file, i64 0, i64 0, i64 0)\n"
+    "  %v = and i64 %found, 2097152\n"
+    "  %has = icmp ne i64 %v, 0\n"
+    "  ret i1 %has\n"
+    "bad:\n"
+    "  ret i1 false\n"
+    "}\n";
+
+static const char *cpu_check_of(uint32_t bits) {
+    return bits == 0 ? no_cpu_check : bits & VJ_CPU_RVV ? riscv_cpu_check : x86_cpu_check;
+}
 
 /* init, run, run_on */
 
@@ -207,23 +293,23 @@ static const char run_text[] =
     "  %fine = and i1 %io, %sa\n"
     "  br i1 %fine, label %three, label %bad\n"
     "three:\n"
-    "  %wp = getelementptr i8, ptr %context, i64 8\n"
+    "  %wp = getelementptr %context, ptr %context, i32 0, i32 1\n"
     "  %w = load ptr, ptr %wp\n"
     "  store ptr %inputs, ptr %args\n"
-    "  %a1 = getelementptr i8, ptr %args, i64 8\n"
+    "  %a1 = getelementptr %args, ptr %args, i32 0, i32 1\n"
     "  store ptr %outputs, ptr %a1\n"
-    "  %a2 = getelementptr i8, ptr %args, i64 16\n"
+    "  %a2 = getelementptr %args, ptr %args, i32 0, i32 2\n"
     "  store ptr %w, ptr %a2\n"
-    "  %a3 = getelementptr i8, ptr %args, i64 24\n"
+    "  %a3 = getelementptr %args, ptr %args, i32 0, i32 3\n"
     "  store ptr %scratch, ptr %a3\n"
-    "  %a4 = getelementptr i8, ptr %args, i64 32\n"
+    "  %a4 = getelementptr %args, ptr %args, i32 0, i32 4\n"
     "  store i64 %n, ptr %a4\n"
     "  ret i1 true\n"
     "bad:\n"
     "  ret i1 false\n"
     "}\n"
     "define i32 @$_run(ptr %context, i64 %n, ptr %inputs, ptr %outputs, ptr %scratch) #0 {\n"
-    "  %args = alloca [5 x i64], align 8\n"
+    "  %args = alloca %args, align 8\n"
     "  %ok = call i1 @args_are_good(ptr %context, i64 %n, ptr %inputs, ptr %outputs, ptr %scratch, ptr %args)\n"
     "  br i1 %ok, label %values, label %bad\n"
     "values:\n"
@@ -240,7 +326,7 @@ static const char run_text[] =
 
 /* A job of threads: arguments, the phase or (with a barrier) the first one, the caller's threads. */
 static const char threads_text[] =
-    "%job = type { [5 x i64], i32, i32, ptr }\n"
+    "%job = type { %args, i32, i32, ptr }\n"
     "define internal void @phase_alone(ptr %job, i32 %part) #0 {\n"
     "  %pp = getelementptr %job, ptr %job, i32 0, i32 1\n"
     "  %phase = load i32, ptr %pp\n"
@@ -257,9 +343,9 @@ static const char threads_text[] =
     "  %tp = getelementptr %job, ptr %job, i32 0, i32 3\n"
     "  %threads = load ptr, ptr %tp\n"
     "  %self = load ptr, ptr %threads\n"
-    "  %bp = getelementptr i8, ptr %threads, i64 24\n"
+    "  %bp = getelementptr %threads, ptr %threads, i32 0, i32 3\n"
     "  %barrier = load ptr, ptr %bp\n"
-    "  %n4 = getelementptr i64, ptr %job, i64 4\n"
+    "  %n4 = getelementptr %args, ptr %job, i32 0, i32 4\n"
     "  %n = load i64, ptr %n4\n"
     "  %parts64 = sext i32 %parts to i64\n"
     "  %left = urem i64 %n, %parts64\n"
@@ -284,11 +370,11 @@ static const char threads_text[] =
     "  br i1 %null, label %bad, label %look\n"
     "look:\n"
     "  %self = load ptr, ptr %threads\n"
-    "  %np = getelementptr i8, ptr %threads, i64 8\n"
+    "  %np = getelementptr %threads, ptr %threads, i32 0, i32 1\n"
     "  %parts = load i32, ptr %np\n"
-    "  %rp = getelementptr i8, ptr %threads, i64 16\n"
+    "  %rp = getelementptr %threads, ptr %threads, i32 0, i32 2\n"
     "  %run = load ptr, ptr %rp\n"
-    "  %bp = getelementptr i8, ptr %threads, i64 24\n"
+    "  %bp = getelementptr %threads, ptr %threads, i32 0, i32 3\n"
     "  %barrier = load ptr, ptr %bp\n"
     "  %there = icmp ne ptr %run, null\n"
     "  %some = icmp sge i32 %parts, 1\n"
@@ -333,14 +419,14 @@ static const char threads_text[] =
     "  ret i32 1\n"
     "}\n";
 
-static const char init_text[] = "define i32 @$_init(ptr %context, ptr %weights, i64 %bytes) #0 {\n"
+static const char init_text[] = "define i32 @$_init(ptr %context, ptr %weights, {size} %bytes) #0 {\n"
                                 "  %null = icmp eq ptr %context, null\n"
                                 "  br i1 %null, label %bad, label %cpu\n"
                                 "cpu:\n"
                                 "  %able = call i1 @cpu_is_good()\n"
                                 "  br i1 %able, label %load, label %bad_cpu\n"
                                 "load:\n"
-                                "  %w = call ptr @weights_at(ptr %weights, i64 %bytes)\n"
+                                "  %w = call ptr @weights_at(ptr %weights, {size} %bytes)\n"
                                 "  %code = ptrtoint ptr %w to i64\n"
                                 "  %refused = icmp ule i64 %code, 2\n"
                                 "  %wanted = icmp ne i64 %code, 0\n"
@@ -349,11 +435,11 @@ static const char init_text[] = "define i32 @$_init(ptr %context, ptr %weights, 
                                 "  br i1 %wrong, label %bad_weights, label %good\n"
                                 "good:\n"
                                 "  store ptr @model, ptr %context\n"
-                                "  %c1 = getelementptr i8, ptr %context, i64 8\n"
+                                "  %c1 = getelementptr %context, ptr %context, i32 0, i32 1\n"
                                 "  store ptr %w, ptr %c1\n"
-                                "  %c2 = getelementptr i8, ptr %context, i64 16\n"
+                                "  %c2 = getelementptr %context, ptr %context, i32 0, i32 2\n"
                                 "  store i64 0, ptr %c2\n"
-                                "  %c3 = getelementptr i8, ptr %context, i64 24\n"
+                                "  %c3 = getelementptr %context, ptr %context, i32 0, i32 2, i32 1\n"
                                 "  store i64 0, ptr %c3\n"
                                 "  ret i32 0\n"
                                 "bad:\n"
@@ -366,15 +452,15 @@ static const char init_text[] = "define i32 @$_init(ptr %context, ptr %weights, 
                                 "attributes #0 = { nounwind \"target-cpu\"=\"{base}\" }\n";
 
 /* The address of the weights' data; 1 and 2 are the statuses of init. Weights of the object's own: none are taken. */
-static const char own_weights[] = "define internal ptr @weights_at(ptr %weights, i64 %bytes) #0 {\n"
+static const char own_weights[] = "define internal ptr @weights_at(ptr %weights, {size} %bytes) #0 {\n"
                                   "  %null = icmp eq ptr %weights, null\n"
-                                  "  %none = icmp eq i64 %bytes, 0\n"
+                                  "  %none = icmp eq {size} %bytes, 0\n"
                                   "  %ok = and i1 %null, %none\n"
                                   "  %at = select i1 %ok, ptr {data}, ptr inttoptr (i64 1 to ptr)\n"
                                   "  ret ptr %at\n"
                                   "}\n";
 
-static const char given_weights[] = "define internal ptr @weights_at(ptr %weights, i64 %bytes) #0 {\n"
+static const char given_weights[] = "define internal ptr @weights_at(ptr %weights, {size} %bytes) #0 {\n"
                                     "  %a = ptrtoint ptr %weights to i64\n"
                                     "  %low = and i64 %a, 63\n"
                                     "  %null = icmp eq i64 %a, 0\n"
@@ -382,7 +468,7 @@ static const char given_weights[] = "define internal ptr @weights_at(ptr %weight
                                     "  %bad = or i1 %null, %off\n"
                                     "  br i1 %bad, label %argument, label %size\n"
                                     "size:\n"
-                                    "  %enough = icmp uge i64 %bytes, {file_bytes}\n"
+                                    "  %enough = icmp uge {size} %bytes, {file_bytes}\n"
                                     "  br i1 %enough, label %header, label %wrong\n"
                                     "header:\n"
                                     "  %p1 = getelementptr i64, ptr %weights, i64 1\n"
@@ -482,18 +568,21 @@ void vj_gen_abi(LLVMModuleRef module, const vj_target *target, const vj_object_a
     const vj_model *m = abi->model;
     vj_arena *arena = vj_arena_new();
     vj_text text = {.arena = arena};
-    const bool v4 = (target->cpu_feature_bits & VJ_CPU_AVX512) != 0, inside = abi->weights || m->weights_bytes == 0;
-    const bool x86 = strncmp(target->triple, "x86_64", 6) == 0;
+    const bool inside = abi->weights || m->weights_bytes == 0;
+    const uint32_t bits = target->cpu_feature_bits;
+    const cpu_masks *masks = masks_of(bits);
 #define NUMBER(x) vj_sprintf(arena, "%lld", (long long)(x))
-    const word words[] = {{"leaf1", NUMBER(LEAF1_V3)},
-                          {"leaf7", NUMBER((int32_t)(v4 ? LEAF7_V4 : LEAF7_V3))},
-                          {"saved", NUMBER(v4 ? SAVED_V4 : SAVED_V3)},
+    const word words[] = {{"leaf1", NUMBER((int32_t)masks->leaf1)},
+                          {"leaf7", NUMBER((int32_t)masks->leaf7)},
+                          {"more", NUMBER((int32_t)masks->more)},
+                          {"saved", NUMBER(masks->saved)},
+                          {"size", target->machine->pointer_bytes == 8 ? "i64" : "i32"},
                           {"max_batch", NUMBER(m->max_batch)},
                           {"input_count", NUMBER(m->input_count)},
                           {"output_count", NUMBER(m->output_count)},
                           {"no_scratch", m->scratch_fixed + m->scratch_per_image == 0 ? "true" : "false"},
                           {"phases", NUMBER(m->phase_count)},
-                          {"base", x86 ? "x86-64" : "generic"},
+                          {"base", target->machine->llvm_cpu},
                           {"data", abi->weights ? "@weights" : "null"},
                           {"file_bytes", NUMBER(m->weights_bytes + VJ_WEIGHTS_HEADER)},
                           {"header_bytes", NUMBER(VJ_WEIGHTS_HEADER)},
@@ -505,7 +594,7 @@ void vj_gen_abi(LLVMModuleRef module, const vj_target *target, const vj_object_a
     const int32_t count = sizeof words / sizeof *words;
     add_descriptor(&text, target, m);
     if (abi->weights) vj_text_add(&text, "@weights = external constant [%lld x i8]\n", (long long)m->weights_bytes);
-    fill(&text, x86 && target->cpu_feature_bits ? x86_cpu_check : no_cpu_check, abi->prefix, words, count);
+    fill(&text, cpu_check_of(bits), abi->prefix, words, count);
     fill(&text, inside ? own_weights : given_weights, abi->prefix, words, count);
     add_values(&text, abi);
     fill(&text, run_text, abi->prefix, words, count);

@@ -11,22 +11,26 @@
 
 /* The bitcode of a routine's file, for each architecture (cmake/routines.cmake). */
 typedef struct bitcode {
-    const char *arch; /* how a triple begins */
+    const char *machine; /* its name */
     const unsigned char *at;
     const size_t *size;
 } bitcode;
 
 #define ROUTINE(id, ...)                                                                                               \
-    extern const unsigned char vj_bitcode_##id##_x86_64[], vj_bitcode_##id##_aarch64[];                                \
-    extern const size_t vj_bitcode_##id##_x86_64_size, vj_bitcode_##id##_aarch64_size;
+    extern const unsigned char vj_bitcode_##id##_x86_64[], vj_bitcode_##id##_aarch64[], vj_bitcode_##id##_riscv64[],   \
+        vj_bitcode_##id##_wasm32[];                                                                                    \
+    extern const size_t vj_bitcode_##id##_x86_64_size, vj_bitcode_##id##_aarch64_size, vj_bitcode_##id##_riscv64_size, \
+        vj_bitcode_##id##_wasm32_size;
 #include "ir/routines.def"
 #undef ROUTINE
 
-#define ARCHITECTURES 2
+#define ARCHITECTURES 4
 static const bitcode files[VJ_ROUTINE_COUNT][ARCHITECTURES] = {
 #define ROUTINE(id, ...)                                                                                               \
-    {{"x86_64-", vj_bitcode_##id##_x86_64, &vj_bitcode_##id##_x86_64_size},                                            \
-     {"aarch64-", vj_bitcode_##id##_aarch64, &vj_bitcode_##id##_aarch64_size}},
+    {{"x86_64", vj_bitcode_##id##_x86_64, &vj_bitcode_##id##_x86_64_size},                                             \
+     {"aarch64", vj_bitcode_##id##_aarch64, &vj_bitcode_##id##_aarch64_size},                                          \
+     {"riscv64", vj_bitcode_##id##_riscv64, &vj_bitcode_##id##_riscv64_size},                                          \
+     {"wasm32", vj_bitcode_##id##_wasm32, &vj_bitcode_##id##_wasm32_size}},
 #include "ir/routines.def"
 #undef ROUTINE
 };
@@ -34,7 +38,7 @@ static const bitcode files[VJ_ROUTINE_COUNT][ARCHITECTURES] = {
 static const bitcode *bitcode_of(const vj_gen *g) {
     for (int32_t i = 0; i < ARCHITECTURES; i++) {
         const bitcode *file = &files[g->k->routine][i];
-        if (strncmp(g->target->triple, file->arch, strlen(file->arch)) == 0) return file;
+        if (strcmp(g->target->machine->name, file->machine) == 0) return file;
     }
     return NULL;
 }

@@ -284,6 +284,10 @@ static bool link_all(linker *l, const vj_bytes *objects, const char *symbol, uin
     return find_entry(l, symbol, entry);
 }
 
+bool vj_links_for(const vj_target *target) {
+    return strcmp(target->machine->name, "x86_64") == 0 || strcmp(target->machine->name, "aarch64") == 0;
+}
+
 vj_status vj_link_named(const vj_bytes *objects, int32_t count, const char *symbol, vj_bytes *code, uint64_t *entry,
                         vj_text *symbols, vj_error *error) {
     *code = (vj_bytes){0};

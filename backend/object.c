@@ -33,6 +33,16 @@ static void initialise_llvm(void) {
     LLVMInitializeAArch64TargetMC();
     LLVMInitializeAArch64AsmPrinter();
     LLVMInitializeAArch64AsmParser();
+    LLVMInitializeRISCVTargetInfo();
+    LLVMInitializeRISCVTarget();
+    LLVMInitializeRISCVTargetMC();
+    LLVMInitializeRISCVAsmPrinter();
+    LLVMInitializeRISCVAsmParser();
+    LLVMInitializeWebAssemblyTargetInfo();
+    LLVMInitializeWebAssemblyTarget();
+    LLVMInitializeWebAssemblyTargetMC();
+    LLVMInitializeWebAssemblyAsmPrinter();
+    LLVMInitializeWebAssemblyAsmParser();
 }
 
 LLVMTargetMachineRef vj_machine_new(const vj_target *target, vj_error *error) {
@@ -45,9 +55,18 @@ LLVMTargetMachineRef vj_machine_new(const vj_target *target, vj_error *error) {
         LLVMDisposeMessage(message);
         return NULL;
     }
-    const bool x86 = strncmp(target->triple, "x86_64", 6) == 0;
-    return LLVMCreateTargetMachine(t, target->triple, x86 ? "x86-64" : "generic", "", LLVMCodeGenLevelAggressive,
-                                   LLVMRelocPIC, LLVMCodeModelSmall);
+    const vj_machine *machine = target->machine;
+    LLVMTargetMachineOptionsRef options = LLVMCreateTargetMachineOptions();
+    LLVMTargetMachineOptionsSetCPU(options, machine->llvm_cpu);
+    LLVMTargetMachineOptionsSetFeatures(options, machine->llvm_features);
+    LLVMTargetMachineOptionsSetABI(options, machine->llvm_abi);
+    LLVMTargetMachineOptionsSetCodeGenOptLevel(options, LLVMCodeGenLevelAggressive);
+    LLVMTargetMachineOptionsSetCodeModel(options, LLVMCodeModelSmall);
+    /* A wasm module that is no shared library has its addresses fixed. */
+    LLVMTargetMachineOptionsSetRelocMode(options, machine->format == VJ_FORMAT_WASM ? LLVMRelocStatic : LLVMRelocPIC);
+    LLVMTargetMachineRef made = LLVMCreateTargetMachineWithOptions(t, machine->triple, options);
+    LLVMDisposeTargetMachineOptions(options);
+    return made;
 }
 
 static bool copy_out(const char *from, size_t size, vj_bytes *out, vj_error *error) {

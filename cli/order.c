@@ -76,7 +76,20 @@ static bool is_target(const vj_target_info *row, const char *text) {
            (same_machine(row->triple, text) && (!strchr(text, '-') || strstr(text, "-linux-gnu")));
 }
 
+/* Known, and not ELF or wasm. */
+static bool has_other_format(const char *triple) {
+    static const char *const systems[] = {"windows", "mingw", "cygwin", "darwin", "macos", "ios", "uefi", "aix"};
+    for (size_t i = 0; strchr(triple, '-') && i < sizeof systems / sizeof *systems; i++)
+        if (strstr(triple, systems[i])) return true;
+    return false;
+}
+
 static vj_status no_target(const char *option, const char *text) {
+    if (has_other_format(text)) {
+        vj_say(VJ_UNSUPPORTED, NULL, "%s: objects for '%s' are not written, only ELF and WebAssembly", option, text);
+        vj_say_hint("vitjit targets lists what code can be made for");
+        return VJ_UNSUPPORTED;
+    }
     vj_say(VJ_USAGE, NULL, "%s: nothing is called '%s'", option, text);
     vj_say_hint("vitjit targets lists what code can be made for");
     return VJ_USAGE;
@@ -108,12 +121,22 @@ static char said_of(const char *list, const char *feature, size_t length) {
     return said;
 }
 
-/* Has the row nothing but what `start` has, changed by the list? */
+/* Does the list take away a feature of the row? */
+static bool is_cut(const vj_target_info *row, const char *list) {
+    for (const char *word = row->features; *word;) {
+        const size_t whole = strcspn(word, ",");
+        if (*word == '+' && said_of(list, word + 1, whole - 1) == '-') return true;
+        word += whole + (word[whole] == ',');
+    }
+    return false;
+}
+
+/* Has the row nothing but what `start` has, and the list adds? */
 static bool is_allowed(const vj_target_info *row, const vj_target_info *start, const char *list) {
     for (const char *word = row->features; *word;) {
         const size_t whole = strcspn(word, ",");
-        const char said = said_of(list, word + 1, whole - 1);
-        const bool have = said ? said == '+' : said_of(start->features, word + 1, whole - 1) == '+';
+        const bool have =
+            said_of(list, word + 1, whole - 1) == '+' || said_of(start->features, word + 1, whole - 1) == '+';
         if (*word == '+' && !have) return false;
         word += whole + (word[whole] == ',');
     }
@@ -138,13 +161,18 @@ static bool are_known(const vj_compiler_api *api, const char *list, const char *
     return true;
 }
 
-/* The best row, later ones being better, of the machine of *row. */
+/* The best row of the machine of *row: later ones have all that those before them have, listed or not. */
 static bool apply_features(const vj_compiler_api *api, const char *list, vj_target_info *row) {
     const vj_target_info start = *row;
     vj_target_info other;
+    bool below = true;
     if (!are_known(api, list, start.triple)) return false;
-    for (int32_t i = 0; api->target(i, &other); i++)
-        if (same_machine(other.triple, start.triple) && is_allowed(&other, &start, list)) *row = other;
+    for (int32_t i = 0; api->target(i, &other); i++) {
+        if (!same_machine(other.triple, start.triple)) continue;
+        if (is_cut(&other, list)) break;
+        if (below || is_allowed(&other, &start, list)) *row = other;
+        below = below && strcmp(other.name, start.name) != 0;
+    }
     return true;
 }
 

@@ -113,9 +113,17 @@ vj_status vj_run_targets(void) {
     const vj_compiler_api *api;
     const vj_status status = vj_compiler(&api);
     vj_target_info row;
-    for (int32_t i = 0; status == VJ_OK && api->target(i, &row); i++)
-        printf("%-12s %-28s%-14s%s\n", row.name, row.triple, row.is_host ? " this machine" : "", row.features);
-    return status;
+    if (status) return status;
+    printf("%-10s %-27s%-14s%-20s%-9s%-14s%s\n", "CPU", "target", "", "vectors", "multiply", "L1, L2 KiB", "features");
+    for (int32_t i = 0; api->target(i, &row); i++) {
+        char vectors[32], caches[32];
+        snprintf(vectors, sizeof vectors, row.vector_bits == 32 ? "%d floats" : "%d of %d bits", row.registers,
+                 row.vector_bits);
+        snprintf(caches, sizeof caches, "%d, %d", row.l1_bytes >> 10, row.l2_bytes >> 10);
+        printf("%-10s %-27s%-14s%-20s%-9s%-14s%s\n", row.name, row.triple, row.is_host ? " this machine" : "", vectors,
+               row.is_fused ? "FMA" : "mul, add", caches, row.features);
+    }
+    return VJ_OK;
 }
 
 vj_status vj_run_version(void) {

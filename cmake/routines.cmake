@@ -17,7 +17,7 @@ find_program(VJ_CLANG NAMES clang-19 REQUIRED)
 
 # No calls that a library would have to answer, no tables of addresses, no unwinding, no fused operations but those written.
 set(VJ_ROUTINE_FLAGS
-    -std=c17 -O2 -ffreestanding -fno-builtin -fPIC -fno-stack-protector -fno-unwind-tables
+    -std=c17 -O2 -ffreestanding -fno-builtin -fno-stack-protector -fno-unwind-tables
     -fno-asynchronous-unwind-tables -fno-jump-tables -fno-strict-aliasing -fwrapv -ffp-contract=off -fno-math-errno -Qn
     -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror)
 
@@ -27,12 +27,19 @@ function(vj_embed_routines target folder)
   file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/embedded)
   foreach(source IN LISTS sources)
     get_filename_component(stem ${source} NAME_WE)
-    foreach(arch x86_64 aarch64)
+    foreach(arch x86_64 aarch64 riscv64 wasm32)
+      # WebAssembly has neither the operating system nor position-independent code.
+      set(machine --target=${arch}-unknown-linux-gnu -fPIC)
+      if(arch STREQUAL wasm32)
+        set(machine --target=wasm32-unknown-unknown)
+      elseif(arch STREQUAL riscv64)
+        list(APPEND machine -march=rv64gc -mabi=lp64d)
+      endif()
       set(name vj_bitcode_${stem}_${arch})
       set(bitcode ${PROJECT_BINARY_DIR}/embedded/${stem}.${arch}.bc)
       add_custom_command(
         OUTPUT ${PROJECT_BINARY_DIR}/embedded/${name}.c
-        COMMAND ${VJ_CLANG} --target=${arch}-unknown-linux-gnu ${VJ_ROUTINE_FLAGS} -emit-llvm -c ${source} -o ${bitcode}
+        COMMAND ${VJ_CLANG} ${machine} ${VJ_ROUTINE_FLAGS} -emit-llvm -c ${source} -o ${bitcode}
         COMMAND ${CMAKE_COMMAND} -DINPUT=${bitcode} -DOUTPUT=${PROJECT_BINARY_DIR}/embedded/${name}.c -DNAME=${name} -P
                 ${PROJECT_SOURCE_DIR}/cmake/routines.cmake
         DEPENDS ${source} ${headers} ${PROJECT_SOURCE_DIR}/cmake/routines.cmake

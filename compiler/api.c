@@ -55,7 +55,16 @@ static int look(struct dl_phdr_info *info, size_t size, void *self) {
 
 static int32_t target_row(int32_t i, vj_target_info *info) {
     const vj_target *row = i >= 0 && i < vj_target_count() ? vj_target_at(i) : NULL;
-    if (row) *info = (vj_target_info){row->name, row->triple, row->llvm_features, row == vj_target_host()};
+    if (row)
+        *info = (vj_target_info){.name = row->name,
+                                 .triple = row->triple,
+                                 .features = row->llvm_features,
+                                 .is_host = row == vj_target_host(),
+                                 .vector_bits = row->vector_bytes * 8,
+                                 .registers = row->registers,
+                                 .is_fused = row->muladd == VJ_MULADD_FMA,
+                                 .l1_bytes = row->l1_bytes,
+                                 .l2_bytes = row->l2_bytes};
     return row != NULL;
 }
 

@@ -24,6 +24,35 @@ const uint8_t *vj_required_value(const vj_unit *u, int32_t input, int64_t *bytes
 /* Far beyond any use, and small enough that n * bytes of any buffer fits 63 bits. */
 #define MAX_BATCH (INT64_C(1) << 20)
 
+/* Bytes that a program of 32-bit addresses may have in one piece: offsets are signed. */
+#define NARROW_LIMIT INT64_C(0x7fffffff)
+
+vj_status vj_fits_machine(vj_unit *u) {
+    const vj_program *p = u->program;
+    const vj_model *m = vj_describe(u, "");
+    const int64_t own = p->weights_bytes + p->per_image_bytes;
+    int64_t largest = own;
+    for (int32_t i = 0; i < m->input_count; i++)
+        largest = vj_max64(largest, m->inputs[i].bytes_per_image);
+    for (int32_t i = 0; i < m->output_count; i++)
+        largest = vj_max64(largest, m->outputs[i].bytes_per_image);
+    if (u->target->machine->pointer_bytes == 8 || largest <= NARROW_LIMIT) return VJ_OK;
+    return vj_fail(&u->error, VJ_UNSUPPORTED, "it takes %lld MB of memory, and %s has 2147 MB of addresses",
+                   (long long)(largest / 1000000), u->target->name);
+}
+
+/* n times any buffer must be a size that the machine can say. */
+static int64_t max_batch(const vj_unit *u, const vj_tensor_info *inputs, const vj_tensor_info *outputs) {
+    int64_t each = vj_max64(1, u->program->per_image_bytes);
+    if (!u->f->batch_is_open) return 1;
+    if (u->target->machine->pointer_bytes == 8) return MAX_BATCH;
+    for (int32_t i = 0; i < u->f->input_count; i++)
+        each = vj_max64(each, inputs[i].bytes_per_image);
+    for (int32_t i = 0; i < u->f->output_count; i++)
+        each = vj_max64(each, outputs[i].bytes_per_image);
+    return vj_max64(1, vj_min64(MAX_BATCH, NARROW_LIMIT / each));
+}
+
 const vj_model *vj_describe(vj_unit *u, const char *name) {
     const vj_func *f = u->f;
     const vj_program *p = u->program;
@@ -50,7 +79,7 @@ const vj_model *vj_describe(vj_unit *u, const char *name) {
                         .weights_digest = {u->weights_digest[0], u->weights_digest[1]},
                         .weights_alignment = VJ_ALIGN,
                         .scratch_per_image = p->per_image_bytes,
-                        .max_batch = f->batch_is_open ? MAX_BATCH : 1,
+                        .max_batch = max_batch(u, inputs, outputs),
                         .phase_count = p->phase_count,
                         .cpu_feature_bits = (int32_t)u->target->cpu_feature_bits};
     return model;

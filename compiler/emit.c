@@ -160,6 +160,7 @@ static vj_status generate(emission *e, vj_emit_kind kind) {
 static vj_status write_header(emission *e, const char *header, const char *object, const char *weights) {
     vj_unit *u = e->u;
     const vj_header_facts facts = {.required = required_values(u),
+                                   .target = u->target,
                                    .model = vj_describe(u, stem_of(u->arena, u->request->path)),
                                    .prefix = e->prefix,
                                    .object = after_slash(object),
@@ -174,7 +175,8 @@ static vj_status write_header(emission *e, const char *header, const char *objec
 /* Into a file of their own, whose name is then in *weights, or into memory. */
 static vj_status pack(emission *e, const char **weights) {
     vj_unit *u = e->u;
-    vj_status status = vj_weights_digest(u);
+    vj_status status = vj_fits_machine(u);
+    if (status == VJ_OK) status = vj_weights_digest(u);
     if (status == VJ_OK && weights_stand_apart(e)) {
         *weights = path_of(e, ".weights");
         const int descriptor = vj_new_file_open(&e->files, *weights, &u->error);
@@ -229,6 +231,9 @@ static vj_status emit_library(emission *e) {
     vj_unit *u = e->u;
     const char *library = main_path(e), *header = path_of(e, ".h"), *weights = NULL;
     const char *linker = e->request->linker ? e->request->linker : vj_default_linker(u->arena, u->target);
+    if (u->target->machine->format != VJ_FORMAT_ELF)
+        return vj_fail(&u->error, VJ_UNSUPPORTED, "%s has no shared libraries: --emit-obj writes an object",
+                       u->target->name);
     vj_status status = pack(e, &weights);
     if (status == VJ_OK) status = add_image(e, weights);
     if (status == VJ_OK) status = generate(e, VJ_EMIT_OBJECT);

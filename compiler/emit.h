@@ -41,6 +41,7 @@ vj_status vj_link_library(vj_unit *u, const vj_library_link *link);
 
 /* emit_header.c */
 typedef struct vj_header_facts {
+    const vj_target *target;
     const vj_model *model;
     const uint8_t *const *required; /* of each input: the bytes that a run wants, or NULL */
     const char *prefix;             /* of symbols; a C identifier */

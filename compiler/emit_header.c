@@ -161,14 +161,17 @@ static void add_assertions(vj_text *out, const vj_header_facts *x) {
         out, "\n#ifdef __cplusplus\n#define %s_ASSERT static_assert\n#else\n#define %s_ASSERT _Static_assert\n#endif\n",
         p, p);
     vj_text_add(out, "%s_ASSERT(VJ_MODEL_ABI == %d, \"the object has another ABI\");\n", p, VJ_MODEL_ABI);
-    vj_text_add(out, "%s_ASSERT(sizeof(void *) == 8 && sizeof(size_t) == 8, \"the object is for 64 bits\");\n", p);
+    const vj_abi_layout *layout = vj_abi_layout_of(x->target);
+    const int pointer = (int)x->target->machine->pointer_bytes;
+    vj_text_add(out, "%s_ASSERT(sizeof(void *) == %d && sizeof(size_t) == %d, \"the object is for %d bits\");\n", p,
+                pointer, pointer, pointer * 8);
     vj_text_add(out,
-                "%s_ASSERT(sizeof(vj_model) == %zu && sizeof(vj_tensor_info) == %zu, \"the descriptor's layout\");\n",
-                p, sizeof(vj_model), sizeof(vj_tensor_info));
+                "%s_ASSERT(sizeof(vj_model) == %d && sizeof(vj_tensor_info) == %d, \"the descriptor's layout\");\n", p,
+                (int)layout->model, (int)layout->tensor_info);
     vj_text_add(out,
-                "%s_ASSERT(sizeof(vj_context) == %zu && sizeof(vj_args) == %zu && sizeof(vj_threads) == %zu,\n"
+                "%s_ASSERT(sizeof(vj_context) == %d && sizeof(vj_args) == %d && sizeof(vj_threads) == %d,\n"
                 "    \"the layout of arguments\");\n",
-                p, sizeof(vj_context), sizeof(vj_args), sizeof(vj_threads));
+                p, (int)layout->context, (int)layout->args, (int)layout->threads);
     vj_text_add(out, "%s_ASSERT((%s_ALIGNMENT & (%s_ALIGNMENT - 1)) == 0, \"a power of two\");\n", p, p, p);
     vj_text_add(out, "%s_ASSERT(%s_SCRATCH_BYTES(1, 1) == %lld, \"scratch memory of one image\");\n", p, p,
                 (long long)(x->model->scratch_fixed + x->model->scratch_per_image));

@@ -62,6 +62,8 @@ vj_status vj_compile(const vj_compile_request *request, const vj_weights_store *
 
 /* describe.c: the model as the ABI describes it; in the unit's arena. Needs a planned unit. */
 const vj_model *vj_describe(vj_unit *u, const char *name);
+/* VJ_UNSUPPORTED: it needs more memory than the target's pointers reach. */
+vj_status vj_fits_machine(vj_unit *u);
 double vj_flops_per_image(const vj_program *p);
 /* The value that an input must have (vj_func.required): bytes in memory, or NULL. */
 const uint8_t *vj_required_value(const vj_unit *u, int32_t input, int64_t *bytes);

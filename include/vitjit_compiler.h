@@ -76,6 +76,8 @@ typedef struct vj_target_info {
     const char
         *features;   /* "+avx2,+fma": what it has beyond its architecture's baseline; a row's '-' are hints to LLVM */
     int32_t is_host; /* the best row for the CPU that this runs on */
+    int32_t vector_bits, registers, is_fused; /* what code uses; multiplying and adding in one instruction */
+    int32_t l1_bytes, l2_bytes;               /* that blocks are cut for */
 } vj_target_info;
 
 /* The library's one exported symbol: `const vj_compiler_api *vj_compiler_get(void)`. Texts of failures go to `error`

@@ -70,10 +70,12 @@ typedef struct vj_model {
     uint64_t weights_digest[2]; /* stands in the header of the packed weights' file; init compares */
 } vj_model;
 
-/* CPU features that an object can demand. */
+/* CPU features that an object can demand, beyond its architecture's baseline. */
 enum {
     VJ_CPU_AVX2_FMA = 1 << 0, /* AVX2 and FMA3, with the operating system saving ymm */
-    VJ_CPU_AVX512 = 1 << 1    /* AVX-512 F, BW, CD, DQ, VL, with the operating system saving zmm */
+    VJ_CPU_AVX512 = 1 << 1,   /* AVX-512 F, BW, CD, DQ, VL, with the operating system saving zmm */
+    VJ_CPU_SSE42 = 1 << 2,    /* SSE3 to SSE4.2, POPCNT, CMPXCHG16B: x86-64-v2 */
+    VJ_CPU_RVV = 1 << 3       /* RISC-V's vectors 1.0, with the operating system saving them */
 };
 
 /* The caller's threads. `run` calls task(arg, part) once for every part in [0, parts) and returns when all have

@@ -12,13 +12,16 @@ static uint32_t extended_state(void) {
 
 uint32_t vj_cpu_features(void) {
     uint32_t a, b, c, d, found = 0;
-    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE)) return 0;
+    if (!__get_cpuid(1, &a, &b, &c, &d)) return 0;
+    const uint32_t v2 = bit_SSE3 | bit_SSSE3 | bit_CMPXCHG16B | bit_SSE4_1 | bit_SSE4_2 | bit_POPCNT;
+    if ((c & v2) == v2) found |= VJ_CPU_SSE42;
+    if (!(c & bit_OSXSAVE)) return found;
     uint32_t state = extended_state();
     bool fma = (c & bit_FMA) && (c & bit_AVX);
-    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return 0;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return found;
     if (fma && (b & bit_AVX2) && (state & 6) == 6) found |= VJ_CPU_AVX2_FMA;
     uint32_t wide = bit_AVX512F | bit_AVX512BW | bit_AVX512CD | bit_AVX512DQ | bit_AVX512VL;
-    if (found && (b & wide) == wide && (state & 0xe6) == 0xe6) found |= VJ_CPU_AVX512;
+    if ((found & VJ_CPU_AVX2_FMA) && (b & wide) == wide && (state & 0xe6) == 0xe6) found |= VJ_CPU_AVX512;
     return found;
 }
 

@@ -10,16 +10,30 @@
 
 typedef enum vj_muladd { VJ_MULADD_FMA, VJ_MULADD_SEPARATE } vj_muladd;
 
+/* What an object file is. Objects of another format are refused: no test runs them. */
+typedef enum vj_object_format { VJ_FORMAT_ELF, VJ_FORMAT_WASM } vj_object_format;
+
+/* An architecture: what holds for all its CPUs, and the code around the kernels, which runs on each of them. */
+typedef struct vj_machine {
+    const char *name;   /* how its triples begin: x86_64 */
+    const char *triple; /* x86_64-unknown-linux-gnu */
+    const char *llvm_cpu, *llvm_features;
+    const char *llvm_abi; /* the calling convention, where LLVM does not know it from the triple; "" */
+    vj_object_format format;
+    int32_t pointer_bytes;
+} vj_machine;
+
 typedef struct vj_target {
-    const char *name;     /* x86-64, x86-64-v3, x86-64-v4, aarch64 */
-    const char *triple;   /* x86_64-unknown-linux-gnu */
+    const char *name;   /* x86-64, x86-64-v3, x86-64-v4, aarch64 */
+    const char *triple; /* the machine's */
+    const vj_machine *machine;
     const char *llvm_cpu; /* for tuning and features */
     const char *llvm_features;
     int32_t vector_bytes; /* of one register */
     int32_t registers;    /* vector registers */
     vj_muladd muladd;
     bool masked_stores;     /* cheap masked loads and stores */
-    bool broadcast_operand; /* a multiply-add can take a scalar broadcast from memory */
+    bool broadcast_operand; /* a multiply-add takes a scalar for all lanes, without a vector register for it */
     bool half_conversions;  /* float16 to float32 and back by instructions (F16C, NEON) */
     int32_t l1_bytes, l2_bytes;
     uint32_t cpu_feature_bits; /* VJ_CPU_*: what init must find */

@@ -13,6 +13,7 @@
 
 #include "backend/backend.h"
 #include "callcases.h"
+#include "needs.h"
 #include "target/schedule.h"
 #include "vitjit_image.h"
 
@@ -181,18 +182,26 @@ static void run(const call_case *c, vj_dtype dtype, const vj_target *target) {
     vj_arena_free(arena);
 }
 
-/* As an image's code, which must be complete. */
+/* As an image's code, or an object of another machine: it must be complete. */
 static void generate(const call_case *c, vj_dtype dtype, const vj_target *target) {
     vj_arena *arena = vj_arena_new();
     vj_program *p = parse(arena, c, dtype);
     vj_error error = {0};
     vj_bytes code;
+    char name[200];
     uint64_t entry;
     vj_codegen_stats stats;
     vj_schedule_kernel(arena, target, p, p->kernels[0]);
     const vj_codegen_options options = {.target = target, .kind = VJ_EMIT_OBJECT, .threads = 1};
-    if (vj_generate_code(p, &options, &code, &entry, &stats, &error) != VJ_OK)
+    const bool links = vj_links_for(target);
+    if (links)
+        vj_generate_code(p, &options, &code, &entry, &stats, &error);
+    else
+        vj_generate(p, &options, &code, &stats, &error);
+    if (error.status != VJ_OK)
         fail_msg("%s of %s for %s: %s", c->name, vj_element_name(dtype), target->name, error.text);
+    if (!links && object_needs(code.at, code.size, name, sizeof name))
+        fail_msg("%s for %s: %s", c->name, target->name, name);
     vj_bytes_free(&code);
     vj_arena_free(arena);
 }

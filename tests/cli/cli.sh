@@ -355,16 +355,26 @@ part_tools() {
     prints "node '/blocks.2/Softmax': its weights are kept, as they are used elsewhere too"
     run 0 "$digits/digits.onnx" --check
     run 0 targets
-    for target in x86-64 x86-64-v3 x86-64-v4 aarch64; do prints "$target "; done
+    for target in x86-64 x86-64-v2 x86-64-v3 x86-64-v4 aarch64 riscv64 riscv64-v wasm32; do prints "$target "; done
+    prints "16 of 256 bits"
     prints "this machine"
     bad 1 "$digits/digits.onnx" --cpu pentium
     says "vitjit targets"
     bad 1 "$digits/digits.onnx" --target z80 --emit-obj
+    for triple in x86_64-pc-windows-msvc arm64-apple-darwin x86_64-apple-macos11; do
+        bad 3 "$digits/digits.onnx" --target $triple --emit-obj
+        says "only ELF and WebAssembly"
+    done
+    bad 1 "$digits/digits.onnx" --target riscv64 --features +avx2 --emit-obj
+    run 0 "$digits/digits.onnx" --target riscv64 --features v,zvl128b --inspect
+    prints "riscv64-v"
     if [ "$(uname -m)" = x86_64 ]; then
         run 0 "$digits/digits.onnx" --cpu x86-64 --features avx2,+fma --inspect
         prints "x86-64-v3"
         run 0 "$digits/digits.onnx" --cpu x86-64-v4 --features -avx512f --inspect
         prints "x86-64-v3"
+        run 0 "$digits/digits.onnx" --cpu x86-64-v3 --features -avx2 --inspect
+        prints "x86-64-v2"
         bad 1 "$digits/digits.onnx" --features +neon
         says "is not a feature"
         bad 1 "$digits/digits.onnx" --cpu aarch64

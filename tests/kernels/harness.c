@@ -2,7 +2,6 @@
  * an array, so that C can call any. */
 #include "harness.h"
 
-#include <elf.h>
 #include <llvm-c/Analysis.h>
 #include <llvm-c/LLJIT.h>
 #include <llvm-c/Target.h>
@@ -15,6 +14,8 @@
 #include <unistd.h>
 
 #include "backend/gen.h"
+#include "backend/object.h"
+#include "needs.h"
 
 typedef void (*kernel_entry)(void *const *accesses, int64_t first, int64_t last);
 
@@ -31,19 +32,10 @@ static void die(const char *what) {
 }
 
 static LLVMTargetMachineRef machine_of(const vj_target *target) {
-    LLVMInitializeX86TargetInfo();
-    LLVMInitializeX86Target();
-    LLVMInitializeX86TargetMC();
-    LLVMInitializeX86AsmPrinter();
-    LLVMInitializeAArch64TargetInfo();
-    LLVMInitializeAArch64Target();
-    LLVMInitializeAArch64TargetMC();
-    LLVMInitializeAArch64AsmPrinter();
-    LLVMTargetRef t;
-    char *message = NULL;
-    if (LLVMGetTargetFromTriple(target->triple, &t, &message)) die(message);
-    return LLVMCreateTargetMachine(t, target->triple, target->llvm_cpu, target->llvm_features,
-                                   LLVMCodeGenLevelAggressive, LLVMRelocPIC, LLVMCodeModelSmall);
+    vj_error error = {0};
+    LLVMTargetMachineRef machine = vj_machine_new(target, &error);
+    if (!machine) die(error.text);
+    return machine;
 }
 
 static LLVMMemoryBufferRef emit(const vj_target *target, const vj_program *p, const vj_kernel *k,
@@ -75,23 +67,10 @@ static LLVMMemoryBufferRef emit(const vj_target *target, const vj_program *p, co
 
 /* A kernel's object must need nothing: every symbol is defined in it. */
 static void refuse_undefined(const vj_target *target, LLVMMemoryBufferRef object) {
-    const char *base = LLVMGetBufferStart(object);
-    Elf64_Ehdr header;
-    memcpy(&header, base, sizeof header);
-    for (int i = 0; i < header.e_shnum; i++) {
-        Elf64_Shdr table, names;
-        memcpy(&table, base + header.e_shoff + (size_t)i * sizeof table, sizeof table);
-        if (table.sh_type != SHT_SYMTAB) continue;
-        memcpy(&names, base + header.e_shoff + table.sh_link * sizeof names, sizeof names);
-        for (size_t at = sizeof(Elf64_Sym); at < table.sh_size; at += sizeof(Elf64_Sym)) {
-            Elf64_Sym symbol;
-            memcpy(&symbol, base + table.sh_offset + at, sizeof symbol);
-            if (symbol.st_shndx != SHN_UNDEF) continue;
-            fprintf(stderr, "harness: %s: undefined symbol '%s'\n", target->name,
-                    base + names.sh_offset + symbol.st_name);
-            abort();
-        }
-    }
+    char name[200];
+    if (!object_needs(LLVMGetBufferStart(object), LLVMGetBufferSize(object), name, sizeof name)) return;
+    fprintf(stderr, "harness: %s: undefined symbol '%s'\n", target->name, name);
+    abort();
 }
 
 void code_check(const vj_target *target, const vj_program *p, const vj_kernel *k) {

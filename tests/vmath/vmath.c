@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "backend/gen.h"
+#include "backend/object.h"
 #include "backend/vmath.h"
 #include "ir/eval.h"
 
@@ -36,15 +37,10 @@ typedef struct code {
 } code;
 
 static LLVMTargetMachineRef machine_of(const vj_target *target) {
-    LLVMInitializeX86TargetInfo();
-    LLVMInitializeX86Target();
-    LLVMInitializeX86TargetMC();
-    LLVMInitializeX86AsmPrinter();
-    LLVMTargetRef t;
-    char *message = NULL;
-    assert_false(LLVMGetTargetFromTriple(target->triple, &t, &message));
-    return LLVMCreateTargetMachine(t, target->triple, target->llvm_cpu, target->llvm_features,
-                                   LLVMCodeGenLevelAggressive, LLVMRelocPIC, LLVMCodeModelSmall);
+    vj_error error = {0};
+    LLVMTargetMachineRef machine = vj_machine_new(target, &error);
+    assert_non_null(machine);
+    return machine;
 }
 
 static LLVMValueRef apply(vj_gen *g, int op, LLVMValueRef x, LLVMValueRef y) {

@@ -1,0 +1,50 @@
+#!/bin/sh
+# cross.sh VITJIT TARGET MODEL INPUT.npy WANTED.npy N: emits MODEL for TARGET, links it with cross.c by that machine's own
+# compiler, runs it there (qemu-user, node) on N images, and compares at rtol 1e-4. 77: a tool is missing.
+set -eu
+vitjit=$1 target=$2 model=$3 input=$4 wanted=$5 images=$6
+here=$(dirname "$0") folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+
+need() {
+    for tool; do
+        command -v "$tool" >/dev/null || { echo "skipped: no $tool (docs/testing.md)"; exit 77; }
+    done
+}
+
+case $target in
+aarch64)
+    compiler=aarch64-linux-gnu-gcc runner="qemu-aarch64 -cpu cortex-a53" ;;
+riscv64)
+    compiler=riscv64-linux-gnu-gcc runner="qemu-riscv64 -cpu rv64,v=off" ;;
+riscv64-v)
+    compiler=riscv64-linux-gnu-gcc runner="qemu-riscv64 -cpu rv64,v=on,vext_spec=v1.0,vlen=${VLEN:-128}" ;;
+x86-64)
+    compiler=cc runner="qemu-x86_64 -cpu Conroe" ;;
+x86-64-v2)
+    compiler=cc runner="qemu-x86_64 -cpu Nehalem" ;;
+x86-64-v3)
+    compiler=cc runner="qemu-x86_64 -cpu Haswell,-hle,-rtm,-invpcid" ;;
+wasm32)
+    compiler=clang-19 runner=node ;;
+esac
+# shellcheck disable=SC2086
+need $compiler ${runner%% *}
+
+"$vitjit" "$model" --quiet --emit-obj -o "$folder/model.o" --prefix m --target "${target%%-v*}" --cpu "$target"
+program="-std=c17 -O1 -Wall -Wextra -Werror -DMODEL_HEADER=\"model.h\" -DN=$images -I$folder $here/cross.c $folder/model.o"
+weights=
+[ ! -e "$folder/model.weights" ] || weights=$folder/model.weights
+if [ "$target" = wasm32 ]; then
+    need wasm-ld-19
+    # Nothing else is linked: the module imports nothing.
+    # shellcheck disable=SC2086
+    clang-19 --target=wasm32 -ffreestanding -nostdlib -fuse-ld=lld -Wl,--no-entry -Wl,-z,stack-size=1048576 $program -o "$folder/program"
+    # shellcheck disable=SC2086
+    node "$here/cross.mjs" "$folder/program" "$input" "$wanted" 1e-4 ${weights:--} ${RUNS:-}
+    exit
+fi
+# shellcheck disable=SC2086
+$compiler -static $program -o "$folder/program" -lm
+# shellcheck disable=SC2086
+$runner "$folder/program" "$input" "$wanted" 1e-4 $weights
