@@ -439,6 +439,11 @@ part_library() {
     bad 1 "$digits/digits.onnx" --emit-obj --linker cc
     run 5 "$digits/digits.onnx" --emit-lib -o none.so --linker no-such-linker
     says "no-such-linker"
+    a=$data/asked # no weights, and inputs that must have a value
+    run 0 "$a.onnx" --fix "target=$a.target.npy" --fix "axes=$a.axes.npy" --emit-lib
+    run 0 asked.so --input "x=$a.x.npy" --input "target=$a.target.npy" --input "axes=$a.axes.npy" \
+        --expect "y=$a.y.npy" --expect "s=$a.s.npy"
+    bad 2 asked.so --input "x=$a.x.npy" --input "target=$a.target2.npy" --input "axes=$a.axes.npy" --expect "y=$a.y.npy"
     head -c 70000 digits.so >cut.so
     bad 2 cut.so
     cp "$(command -v sh)" other.so
