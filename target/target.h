@@ -33,7 +33,7 @@ typedef struct vj_target {
     int32_t registers;    /* vector registers */
     vj_muladd muladd;
     bool masked_stores;     /* cheap masked loads and stores */
-    bool broadcast_operand; /* a multiply-add takes a scalar for all lanes, without a vector register for it */
+    bool broadcast_operand; /* a multiply-add can take a scalar broadcast from memory */
     bool half_conversions;  /* float16 to float32 and back by instructions (F16C, NEON) */
     int32_t l1_bytes, l2_bytes;
     uint32_t cpu_feature_bits; /* VJ_CPU_*: what init must find */

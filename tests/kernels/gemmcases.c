@@ -249,17 +249,31 @@ static void adversarial(void) {
     case_check(&c);
 }
 
-/* Multiply-adds and uses of the stack between two places of the assembly. */
-static void count_loop(const char *from, const char *to, int *products, int *spills) {
-    *products = *spills = 0;
-    for (const char *at = from; at < to; at++) {
-        *products += strncmp(at, "vfmadd", 6) == 0;
-        *spills += strncmp(at, "(%rsp)", 6) == 0;
-    }
+/* How a target's assembly says that all lanes are multiplied and added, that they are multiplied alone, and the stack. */
+typedef struct dialect {
+    const char *target, *product, *apart, *stack;
+} dialect;
+
+static int count_words(const char *from, const char *to, const char *word) {
+    int count = 0;
+    for (const char *at = from; at < to; at++)
+        count += strncmp(at, word, strlen(word)) == 0;
+    return count;
 }
 
-/* The loops over k hold their accumulators in registers: a loop is a label, a block, and a jump back to the label. */
-static void check_spills(const vj_target *target) {
+/* The label that the jump at `line` names; it must stand before: a loop is a label, a block, and a jump back to it. */
+static const char *loop_start(const char *text, const char *line) {
+    char label[64] = "", place[80];
+    const char *end = strchr(line, '\n'), *name = strstr(line, ".LBB");
+    if (!end || !name || name > end || sscanf(name, "%62[.A-Za-z0-9_]", label) != 1) return NULL;
+    snprintf(place, sizeof place, "\n%s:", label);
+    const char *start = strstr(text, place);
+    return start && start < line ? start : NULL;
+}
+
+/* The loops over k hold their accumulators in registers, and use the fused instruction alone. */
+static void check_spills(const dialect *d) {
+    const vj_target *target = vj_target_by_name(d->target);
     kernel_case c = case_new("spills", VJ_KERNEL_GEMM, 81);
     axes(c.k, 0, 1, 1, 1, (int64_t[]){197, 768, 768});
     const int32_t a = case_buffer(&c, 197 * 784), b = case_panels(&c, 768, 768), out = case_buffer(&c, 197 * 768);
@@ -269,28 +283,34 @@ static void check_spills(const vj_target *target) {
     vj_schedule_kernel(c.arena, target, c.p, c.k);
     char *text = code_assembly(target, c.p, c.k);
     int loops = 0;
-    for (const char *jump = strstr(text, "\tj"); jump; jump = strstr(jump + 1, "\tj")) {
-        char label[64] = "", place[80];
-        if (sscanf(jump, "\tj%*s %62[.A-Za-z0-9_]", label) != 1) continue;
-        snprintf(place, sizeof place, "\n%s:", label);
-        const char *start = strstr(text, place);
-        if (!start || start > jump) continue;
-        int products, spills;
-        count_loop(start, jump, &products, &spills);
-        const char *inside = strstr(start + 1, "\n.LBB");
-        if (products < 16 || (inside && inside < jump)) continue;
+    for (const char *line = strchr(text, '\n'); line; line = strchr(line + 1, '\n')) {
+        if (strncmp(line, "\n\tj", 3) != 0 && strncmp(line, "\n\tb", 3) != 0) continue;
+        const char *start = loop_start(text, line + 1);
+        const char *inside = start ? strstr(start + 1, "\n.LBB") : NULL;
+        const int products = start ? count_words(start, line, d->product) : 0;
+        if (products < 16 || (inside && inside < line)) continue;
         loops++;
-        if (spills) fail_msg("%s: %d uses of the stack in a loop of %d products", target->name, spills, products);
+        const int spills = count_words(start, line, d->stack), apart = count_words(start, line, d->apart);
+        const int instructions = count_words(start, line, "\n\t");
+        if (spills || apart)
+            fail_msg("%s: in a loop of %d products %d uses of the stack, %d multiplications alone", d->target, products,
+                     spills, apart);
+        print_message("%s: %d instructions, %d of them products\n", d->target, instructions + 1, products);
     }
-    assert_int_equal(loops, c.k->schedule->gemm.tile_kinds);
+    if (loops != c.k->schedule->gemm.tile_kinds) fail_msg("%s: %d loops", d->target, loops);
     free(text);
     vj_arena_free(c.arena);
 }
 
 void inner_loops_do_not_spill(void **state) {
     (void)state;
-    check_spills(vj_target_by_name("x86-64-v3"));
-    check_spills(vj_target_by_name("x86-64-v4"));
+    static const dialect dialects[] = {{"x86-64-v3", "\tvfmadd", "\tvmulps", "(%rsp)"},
+                                       {"x86-64-v4", "\tvfmadd", "\tvmulps", "(%rsp)"},
+                                       {"aarch64", "\tfmla\t", "\tfmul\t", "[sp"},
+                                       {"riscv64", "\tfmadd.s", "\tfmul.s", "(sp)"},
+                                       {"riscv64-v", "\tvfmacc.v", "\tvfmul", "(sp)"}};
+    for (size_t i = 0; i < sizeof dialects / sizeof *dialects; i++)
+        check_spills(&dialects[i]);
 }
 
 void gemm_cases(void **state) {
