@@ -53,7 +53,11 @@ static bool read_header(object_file *o) {
     o->header = (const Elf64_Ehdr *)(const void *)o->at;
     const Elf64_Ehdr *h = o->header;
     if (h->e_type != ET_REL) return bad(o, "not a relocatable object");
-    if (h->e_machine != EM_X86_64 && h->e_machine != EM_AARCH64) return bad(o, "an object for another machine");
+    if (h->e_machine != EM_X86_64 && h->e_machine != EM_AARCH64) {
+        vj_fail(o->l->error, VJ_UNSUPPORTED,
+                "code for this target becomes no image, so no shared library: --emit-obj writes an object");
+        return false;
+    }
     if (h->e_shentsize != sizeof(Elf64_Shdr) || !is_aligned(h->e_shoff) ||
         !inside(h->e_shoff, (uint64_t)h->e_shnum * sizeof(Elf64_Shdr), o->size))
         return bad(o, "the section table is outside of the object");
