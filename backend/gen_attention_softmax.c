@@ -46,10 +46,10 @@ static void fold_keys(const group *rows, LLVMValueRef from, LLVMValueRef to, LLV
 static void fold_rows(const group *rows, bool exact, fold f, vj_reduce_kind kind, LLVMValueRef *result) {
     const vj_attention *m = rows->m;
     vj_gen *g = m->g;
-    const int64_t keys = m->k->extent[m->j], whole = keys / m->lanes * m->lanes, padded = vj_round_up(keys, m->lanes);
+    const int64_t keys = m->k->extent[m->j], whole = keys / m->lanes * m->lanes;
     if (!exact || whole == keys) {
         /* Blocks but the last are whole vectors. */
-        LLVMValueRef last = vj_clamp(g, m->last_key, 0, padded);
+        LLVMValueRef last = m->last_key;
         if (whole < keys) {
             LLVMValueRef up = LLVMBuildNSWAdd(g->b, m->last_key, vj_i64(g, m->lanes - 1), "");
             last = LLVMBuildAnd(g->b, up, vj_i64(g, -m->lanes), "");

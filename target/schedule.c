@@ -189,7 +189,7 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
     best->unit_col_tiles = (int32_t)vj_min64(tiles, pieces_per_unit(total, columns));
     /* The next panel comes in while the row tiles pass by this one, if there are enough of them to spread it, and not
      * so many that its coming is nothing. */
-    if (reads_panels(p, k) && row_tiles >= 4 && row_tiles <= 64)
+    if (panels && row_tiles >= 4 && row_tiles <= 64)
         best->prefetch = (int32_t)vj_ceil_div((int64_t)best->width * lanes * 4, row_tiles);
     best->looped_store = best->tiles[0].height * best->width >= LARGE_TILE / 2 && wants_looped_store(k);
     k->units = batch * vj_ceil_div(tiles, best->unit_col_tiles) * best->unit_row_blocks;

@@ -11,12 +11,12 @@ enum { ZEROS, BORDER, REFLECTION };
 #define BLOCK        64 /* places, or as many as have so many samples together: */
 #define SAMPLES      256
 
-/* x mirrored into [low, high], as often as it takes: in doubles, since floats do not tell odd from even far outside. */
 static double floor_of(double x) {
     const double whole = (double)(int64_t)x; /* |x| < 2^41 */
     return whole > x ? whole - 1 : whole;
 }
 
+/* x mirrored into [low, high], as often as it takes: in doubles, since floats do not tell odd from even far outside. */
 static double mirror(double x, double low, double high) {
     const double range = high - low;
     if (!(range > 0)) return low;
