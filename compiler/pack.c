@@ -1,4 +1,4 @@
-/* pack.c - packed weights, made in pieces of a few megabytes and written to a descriptor.
+/* pack.c - packed weights, made in pieces of some megabytes and written to a descriptor.
  *
  * A matrix's element (k, n) stands in its dense source at offset + koff[k] + noff[n]. Reading follows whichever side is
  * compact there: a [K, N] source by rows of k, a transposed or convolution weight by rows of n. Both read long runs, so
@@ -21,7 +21,8 @@
 #include "vitjit_digest.h"
 
 #define BLOCK_ELEMENTS (1 << 18)
-#define PIECE_BYTES    ((int64_t)8 << 20)
+/* Most matrices are one piece: parts of their columns are read by short runs, each a system call. */
+#define PIECE_BYTES ((int64_t)32 << 20)
 
 /* Columns (of panels: whole ones) or elements [first, first + count) of a buffer. */
 typedef struct piece {

@@ -88,6 +88,14 @@ static bool is_streamed_product(const vj_func *f, const vj_node *node) {
     return bias < 0 || vj_is_const(f, bias);
 }
 
+/* y += x w for one row of x and `depth` rows of w. */
+static void add_product(int64_t depth, int64_t width, const double *restrict x, const float *restrict w,
+                        double *restrict y) {
+    for (int64_t i = 0; i < depth; i++)
+        for (int64_t j = 0; j < width; j++)
+            y[j] += x[i] * (double)w[i * width + j];
+}
+
 static bool add_rows(vj_pass_context *c, vj_arena *scratch, const vj_node *node, const vj_tensor *x, vj_tensor *y) {
     const vj_type *w = vj_type_at(c->f, node->args[1]);
     int64_t depth = w->dims[0].c, width = w->dims[1].c;
@@ -98,9 +106,7 @@ static bool add_rows(vj_pass_context *c, vj_arena *scratch, const vj_node *node,
         int64_t part = vj_min64(block, depth - k);
         if (!vj_weight_read(reader, node->args[1], k * width, part * width, at, c->error)) return false;
         for (int64_t r = 0; r < rows; r++)
-            for (int64_t i = 0; i < part; i++)
-                for (int64_t j = 0; j < width; j++)
-                    y->f[r * width + j] += x->f[r * depth + k + i] * (double)at[i * width + j];
+            add_product(part, width, x->f + r * depth + k, at, y->f + r * width);
     }
     return true;
 }
