@@ -156,9 +156,13 @@ vj_fixed_input vj_as_fixed(const vj_array *array);
 typedef struct vj_order {
     vj_options options;
     vj_compile_request request;
-    vj_shape *shapes; /* malloc'ed */
-    int32_t shape_count;
-    vj_array *fixes; /* --fix, and the same as the compiler takes them; malloc'ed */
+    vj_shape *given; /* by --shape, in order; malloc'ed */
+    int32_t given_count;
+    vj_shape_set *sets; /* what these make, at least one; all but --emit take the first alone; malloc'ed */
+    int32_t set_count;
+    vj_shape *shapes;    /* those of all sets, the first one's first; malloc'ed */
+    int32_t shape_count; /* of the first */
+    vj_array *fixes;     /* --fix, and the same as the compiler takes them; malloc'ed */
     vj_fixed_input *fixed;
     int32_t fix_count;
     const char *model;

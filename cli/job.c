@@ -150,7 +150,7 @@ static int64_t batch_of_shapes(const vj_job *job) {
         const int32_t input = vj_input_find(job->model, shape->name);
         const vj_tensor_info *t = input >= 0 ? &job->model->inputs[input] : NULL;
         for (int32_t d = 0; t && d < t->rank && t->rank == shape->rank; d++)
-            if (t->dims[d] < 0) return shape->dims[d] / -t->dims[d];
+            if (t->dims[d] < 0) return shape->dims[d] == VJ_BATCH_DIM ? 0 : shape->dims[d] / -t->dims[d];
     }
     return 0;
 }

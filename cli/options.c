@@ -75,7 +75,7 @@ static const option table[] = {
     {"--interpolation", 0, TEXT, 0, FIELD(interpolation), "NAME", PICTURES, "nearest, box, bilinear, hamming, bicubic, lanczos"},
 
     {.about = "Compiling"},
-    {"--shape", 0, LIST, 0, FIELD(shapes), "NAME=1x3x224x224", MODELS, "sizes for an input whose dims the model leaves open (repeat)"},
+    {"--shape", 0, LIST, 0, FIELD(shapes), "NAME=1x3x224x224", MODELS, "sizes for an input whose dims the model leaves open (repeat); N: the batch stays open"},
     {"--fix", 0, LIST, 0, FIELD(fixes), "NAME=x.npy", MODELS, "a value that decides shapes becomes part of the program (repeat)"},
     {"--also-output", 0, LIST, 0, FIELD(also_outputs), "VALUE", COMPILES, "a named value of the graph becomes an output too (repeat)"},
     {"--precision", 0, CHOICE, 0, FIELD(precision), "f32", MODELS, "what products are computed in"},

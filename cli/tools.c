@@ -86,12 +86,14 @@ vj_status vj_run_emit(const vj_command *command) {
     vj_status status = check_emit_path(command->emit_path);
     if (status == VJ_OK) status = vj_compiler(&api);
     if (status) return status;
+    status = vj_order_fill(command, &order);
     const vj_emit_request emit = {.what = command->emit,
                                   .output = command->emit_path,
                                   .prefix = command->prefix,
                                   .linker = command->linker,
+                                  .sets = order.sets,
+                                  .set_count = order.set_count,
                                   .weights_file = command->weights ? strcmp(command->weights, "file") == 0 : -1};
-    status = vj_order_fill(command, &order);
     if (status == VJ_OK) {
         vj_progress_begin("compiling");
         status = api->emit(&order.request, &emit, &summary, error, sizeof error);

@@ -303,7 +303,7 @@ static vj_status prepare(vj_unit *u) {
     vj_status status = vj_unit_import(u);
     if (status == VJ_OK) status = vj_unit_plan(u);
     if (status == VJ_OK && !u->program) status = vj_fail(&u->error, VJ_USAGE, "stopped before there is code");
-    return status == VJ_OK ? vj_weights_digest(u) : status;
+    return status == VJ_OK ? vj_share_weights(u) : status;
 }
 
 static vj_status check(vj_unit *u, void *self) {

@@ -44,8 +44,8 @@ static int64_t batch_asked(const vj_unit *u) { return u->request->fixed_batch > 
 
 static vj_status import_once(vj_unit *u) {
     const vj_options *o = u->request->options;
-    const vj_import_options options = {.shapes = o->shapes,
-                                       .shape_count = o->shape_count,
+    const vj_import_options options = {.shapes = u->sizes.shapes,
+                                       .shape_count = u->sizes.count,
                                        .fixed_batch = u->fixed_batch,
                                        .also_outputs = o->also_outputs,
                                        .also_output_count = o->also_output_count,
@@ -53,17 +53,25 @@ static vj_status import_once(vj_unit *u) {
                                        .fixed_count = o->fixed_count,
                                        .offered = u->request->offered,
                                        .offered_count = u->request->offered_count,
-                                       .warn = warn,
+                                       .warn = u->quiet ? NULL : warn,
                                        .warn_self = (void *)(uintptr_t)u->request};
     u->f = vj_import(u->arena, u->onnx, &options, &u->error);
     if (!u->f) return u->error.status;
     return u->keyed ? vj_graph_key_begin(u) : VJ_OK;
 }
 
+/* May the code be for one batch, if it cannot be for any? Not where the caller wants the batch open. */
+static bool may_fix_batch(const vj_unit *u) {
+    for (int32_t i = 0; i < u->sizes.count; i++)
+        for (int32_t d = 0; d < u->sizes.shapes[i].rank; d++)
+            if (u->sizes.shapes[i].dims[d] == VJ_BATCH_DIM) return false;
+    return u->fixed_batch == 0;
+}
+
 /* Some graphs show already here that they mix the images of a batch: as in vj_unit_plan. */
 vj_status vj_unit_import(vj_unit *u) {
     vj_status status = import_once(u);
-    if (status == VJ_UNSUPPORTED && u->fixed_batch == 0) {
+    if (status == VJ_UNSUPPORTED && may_fix_batch(u)) {
         const vj_error first = u->error;
         u->error = (vj_error){0};
         u->fixed_batch = batch_asked(u);
@@ -95,7 +103,7 @@ static vj_status run_passes(vj_unit *u) {
 /* A graph that mixes the images of a batch cannot stay generic in it: it is compiled for the batch asked for. */
 static vj_status plan(vj_unit *u) {
     vj_status status = run_passes(u);
-    if (status == VJ_UNSUPPORTED && u->f->batch_is_open && u->fixed_batch == 0) {
+    if (status == VJ_UNSUPPORTED && u->f->batch_is_open && may_fix_batch(u)) {
         const vj_error first = u->error;
         u->error = (vj_error){0};
         u->fixed_batch = batch_asked(u);
@@ -146,6 +154,7 @@ static vj_status run_unit(vj_arena *arena, jmp_buf *oom, void *self, vj_error *e
     const unit_call *call = self;
     vj_unit *u = VJ_NEW(arena, vj_unit);
     u->request = call->request;
+    u->sizes = (vj_shape_set){call->request->options->shapes, call->request->options->shape_count};
     u->arena = arena;
     u->oom = oom;
     vj_arena_at_free(arena, close_model, u);
@@ -269,7 +278,7 @@ static vj_status compile_unit(vj_unit *u, void *self) {
     if (status == VJ_OK) status = vj_unit_plan(u); /* sooner done than the key: constants are hashed meanwhile */
     if (status == VJ_OK && !take_from_cache(u, c)) {
         if (!u->program) status = vj_fail(&u->error, VJ_USAGE, "stopped before there is code");
-        if (status == VJ_OK) status = vj_weights_digest(u);
+        if (status == VJ_OK) status = vj_share_weights(u);
         if (status == VJ_OK) status = generate_and_pack(u, c);
     }
     memcpy(c->out->graph_key, u->graph_key, sizeof u->graph_key);

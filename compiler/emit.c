@@ -14,7 +14,9 @@
 #define WEIGHTS_INSIDE_BYTES (INT64_C(64) << 20)
 
 typedef struct emission {
-    vj_unit *u;
+    vj_unit *u;              /* the first of the units */
+    vj_unit *const *units;   /* shape-major, as vj_plan_several has them */
+    int32_t shapes, targets; /* how many */
     const vj_emit_request *request;
     char **summary;
     const char *base; /* path without the extension */
@@ -176,7 +178,7 @@ static vj_status write_header(emission *e, const char *header, const char *objec
 static vj_status pack(emission *e, const char **weights) {
     vj_unit *u = e->u;
     vj_status status = vj_fits_machine(u);
-    if (status == VJ_OK) status = vj_weights_digest(u);
+    if (status == VJ_OK) status = vj_share_weights(u);
     if (status == VJ_OK && weights_stand_apart(e)) {
         *weights = path_of(e, ".weights");
         const int descriptor = vj_new_file_open(&e->files, *weights, &u->error);
@@ -256,7 +258,7 @@ static vj_status emit_text(emission *e, const void *text, size_t size) {
 
 /* The code alone, without the weights. */
 static vj_status emit_listing(emission *e, vj_emit_kind kind) {
-    vj_status status = vj_weights_digest(e->u);
+    vj_status status = vj_share_weights(e->u);
     if (status == VJ_OK) status = generate(e, kind);
     return status == VJ_OK ? emit_text(e, e->code.at, e->code.size) : status;
 }
@@ -266,7 +268,8 @@ static vj_status emit_ir(emission *e) {
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
     if (!out) return vj_fail(&e->u->error, VJ_SYSTEM, "no memory");
-    vj_print_program_with(e->u->program, out, vj_schedule_text);
+    for (int32_t i = 0; i < e->shapes * e->targets; i++)
+        vj_print_program_with(e->units[i]->program, out, vj_schedule_text);
     vj_status status = VJ_OK;
     if (fclose(out) != 0 || !text) status = vj_fail(&e->u->error, VJ_SYSTEM, "no memory");
     if (status == VJ_OK) status = emit_text(e, text, size);
@@ -289,13 +292,23 @@ static vj_status emit_kind(emission *e) {
     }
 }
 
+static vj_status plan_all(emission *e) {
+    vj_unit *u = e->u;
+    const vj_target *const targets[] = {u->target};
+    const vj_shape_set own = u->sizes;
+    const bool several = e->request->set_count > 0;
+    u->keyed = true;
+    e->shapes = several ? e->request->set_count : 1;
+    e->targets = 1;
+    return vj_plan_several(u, several ? e->request->sets : &own, e->shapes, targets, e->targets, &e->units);
+}
+
 static vj_status plan_and_emit(emission *e) {
     vj_unit *u = e->u;
-    u->keyed = true;
     vj_status status = choose_names(e);
-    if (status == VJ_OK) status = vj_unit_import(u);
-    if (status == VJ_OK) status = vj_unit_plan(u);
-    if (status == VJ_OK && !u->program) status = vj_fail(&u->error, VJ_USAGE, "stopped before there is code");
+    if (status == VJ_OK) status = plan_all(e);
+    if (status == VJ_OK && e->shapes > 1 && e->request->what != VJ_EMIT_IR)
+        status = vj_fail(&u->error, VJ_UNSUPPORTED, "several shapes can be written as IR alone");
     if (status == VJ_OK) status = emit_kind(e);
     if (status == VJ_OK && !*e->summary) status = vj_fail(&u->error, VJ_SYSTEM, "no memory");
     return status == VJ_OK ? vj_new_files_place(&e->files, &u->error) : status;

@@ -1,8 +1,8 @@
-/* hash.c - the graph key and the packed weights' digest: XXH3-128 over a canonical walk.
+/* hash.c - the graph key and the keys of weights: XXH3-128 over canonical walks.
  *
- * Both walk a function's nodes in order, and feed operands by number, so names never count. A constant is fed as the
- * digest of its bytes. Those of large constants are computed by other threads while the passes work, and kept for the
- * weights' digest, which meets the same constants again.
+ * The graph key walks a function's nodes in order, and feeds operands by number, so names never count; a weight's key
+ * feeds what its source is made of. A constant is fed as the digest of its bytes. Those of large constants are computed
+ * by other threads while the passes work, and kept for the weights' keys, which meet the same constants again.
  */
 #include "internal.h"
 
@@ -55,8 +55,9 @@ typedef struct hasher {
     vj_unit *u;
     XXH3_state_t state;
     uint8_t *block;
-    const int32_t *number; /* NULL: operands are fed by their indices; else by these */
-    bool later;            /* large constants are listed, for their digests are not there yet */
+    XXH128_hash_t *of_value; /* NULL: operands are fed by their indices; else by these, as far as they are known */
+    bool *known;
+    bool later; /* large constants are listed, for their digests are not there yet */
 } hasher;
 
 static void feed(hasher *h, const void *data, size_t bytes) { XXH3_128bits_update(&h->state, data, bytes); }
@@ -247,7 +248,10 @@ static bool feed_node(hasher *h, const vj_node *node) {
     feed_text(h, vj_op_table(node->op)->name);
     feed_i64(h, node->arg_count);
     for (int32_t i = 0; i < node->arg_count; i++)
-        feed_i64(h, h->number && node->args[i] >= 0 ? h->number[node->args[i]] : node->args[i]);
+        if (h->of_value && node->args[i] >= 0)
+            feed(h, &h->of_value[node->args[i]], sizeof *h->of_value);
+        else
+            feed_i64(h, node->args[i]);
     feed_i64(h, node->result_count);
     for (int32_t i = 0; i < node->result_count; i++)
         feed_type(h, vj_type_at(h->u->f, node->first_result + i));
@@ -318,21 +322,24 @@ vj_status vj_graph_key(vj_unit *u) {
     return VJ_OK;
 }
 
-/* The nodes that a weight's source is made of, each once, numbered as they come: other nodes of the function do not
- * count, so models that differ in nothing but shapes share their packed weights. */
-static bool feed_expression(hasher *h, vj_value v, int32_t *number, int32_t *next) {
+/* Of a weight's source: a node is fed with the hashes of its operands, so other nodes of the function do not count, and
+ * models that differ in nothing but shapes have equal keys for their equal weights. */
+static bool hash_value(hasher *h, vj_value v) {
     const vj_node *node = vj_producer(h->u->f, v);
-    if (number[v]) return true;
+    if (h->known[v]) return true;
     for (int32_t i = 0; i < node->arg_count; i++)
-        if (node->args[i] >= 0 && !feed_expression(h, node->args[i], number, next)) return false;
-    for (int32_t i = 0; i < node->result_count; i++)
-        number[node->first_result + i] = ++*next;
-    return feed_node(h, node);
+        if (node->args[i] >= 0 && !hash_value(h, node->args[i])) return false;
+    XXH3_128bits_reset(&h->state);
+    feed_i64(h, v - node->first_result);
+    if (!feed_node(h, node)) return false;
+    h->of_value[v] = XXH3_128bits_digest(&h->state);
+    h->known[v] = true;
+    return true;
 }
 
 static void feed_recipe(hasher *h, const vj_weight *w) {
     feed_i64(h, w->kind);
-    feed_i64(h, h->number[w->source]);
+    feed(h, &h->of_value[w->source], sizeof *h->of_value);
     feed_i64(h, w->k);
     feed_i64(h, w->n);
     feed_i64(h, w->source_offset);
@@ -344,24 +351,24 @@ static void feed_recipe(hasher *h, const vj_weight *w) {
     feed(h, w->n_stride, (size_t)w->n_rank * sizeof *w->n_stride);
 }
 
-vj_status vj_weights_digest(vj_unit *u) {
+static bool hash_weight(hasher *h, const vj_buffer *buffer, vj_weight_key *key) {
+    const vj_weight *w = &h->u->program->weights[buffer->index];
+    if (!hash_value(h, w->source)) return false;
+    XXH3_128bits_reset(&h->state);
+    feed_i64(h, buffer->dtype);
+    feed_i64(h, buffer->elements);
+    feed_recipe(h, w);
+    const XXH128_hash_t hash = XXH3_128bits_digest(&h->state);
+    *key = (vj_weight_key){{hash.low64, hash.high64}};
+    return true;
+}
+
+vj_status vj_weight_keys(vj_unit *u, vj_weight_key *keys) {
     hasher h;
     bool good = start(&h, u) && finish_hashing(u);
-    const vj_program *p = u->program;
-    int32_t *number = VJ_NEW_ARRAY(u->arena, int32_t, u->f->value_count + 1), next = 0;
-    h.number = number;
-    feed_i64(&h, VJ_IMAGE_VERSION);
-    for (int32_t i = 0; i < p->buffer_count && good; i++) {
-        if (p->buffers[i].kind != VJ_BUFFER_WEIGHT) continue;
-        const vj_weight *w = &p->weights[p->buffers[i].index];
-        good = feed_expression(&h, w->source, number, &next);
-        feed_i64(&h, p->buffers[i].offset);
-        feed_i64(&h, p->buffers[i].dtype);
-        feed_recipe(&h, w);
-    }
-    if (!good) return u->error.status;
-    const XXH128_hash_t hash = XXH3_128bits_digest(&h.state);
-    u->weights_digest[0] = hash.low64;
-    u->weights_digest[1] = hash.high64;
-    return VJ_OK;
+    h.of_value = VJ_NEW_ARRAY(u->arena, XXH128_hash_t, u->f->value_count + 1);
+    h.known = VJ_NEW_ARRAY(u->arena, bool, u->f->value_count + 1);
+    for (int32_t i = 0; i < u->program->buffer_count && good; i++)
+        if (u->program->buffers[i].kind == VJ_BUFFER_WEIGHT) good = hash_weight(&h, &u->program->buffers[i], &keys[i]);
+    return good ? VJ_OK : u->error.status;
 }

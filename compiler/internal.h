@@ -2,7 +2,9 @@
  *
  * compile.c   the way from a model file to an image, and the request's options
  * describe.c  the descriptor of vitjit_model.h
- * hash.c      the graph key and the packed weights' digest
+ * several.c   one opened model planned for several sets of sizes and several CPUs
+ * hash.c      the graph key and the keys of weights
+ * share.c     where the packed weights of several programs stand in one file, and its digest
  * pack.c      packed weights, written in blocks to a descriptor
  * image.c     the image's bytes
  * emit.c      objects, headers, shared libraries, assembly, LLVM and vitjit IR as files; emit.h has its parts
@@ -24,9 +26,10 @@
 #include "ir/kernel.h"
 #include "passes/passes.h"
 
-/* One compilation: everything lives in its arena. */
+/* One program of a model: everything lives in its arena. */
 typedef struct vj_unit {
     const vj_compile_request *request;
+    vj_shape_set sizes; /* of dims that the model leaves open */
     vj_arena *arena;
     vj_onnx *onnx;
     vj_model_facts facts;
@@ -39,6 +42,12 @@ typedef struct vj_unit {
     int64_t fixed_batch; /* 0: the code is generic in the batch */
     bool keyed;          /* the graph key is wanted; there is one when the unit is planned */
     struct vj_digests *digests;
+    /* The programs that share their packed weights, this one among them, and of its buffers those that stand in the file for
+     * the first time: whose bytes are made from this program. NULL, NULL: it is alone, and all do. */
+    struct vj_unit *const *group;
+    int32_t group_count;
+    const bool *packs;
+    bool quiet;   /* warnings have been said for another unit */
     jmp_buf *oom; /* where the arena goes when memory ends */
     vj_error error;
 } vj_unit;
@@ -60,6 +69,14 @@ void vj_warn(const vj_compile_request *request, const char *text);
 vj_status vj_compile(const vj_compile_request *request, const vj_weights_store *store, vj_compiled *out, char *error,
                      size_t error_bytes);
 
+/* several.c */
+
+/* Plans an opened model for each set of sizes and each target, shape-major: units[set * target_count + target]; the first
+ * is `first`, the others live in its arena, and its error is that of any. They share one set of packed weights, which
+ * vj_share_weights places. */
+vj_status vj_plan_several(vj_unit *first, const vj_shape_set *sets, int32_t set_count, const vj_target *const *targets,
+                          int32_t target_count, vj_unit *const **units);
+
 /* describe.c: the model as the ABI describes it; in the unit's arena. Needs a planned unit. */
 const vj_model *vj_describe(vj_unit *u, const char *name);
 /* VJ_UNSUPPORTED: it needs more memory than the target's pointers reach. */
@@ -74,13 +91,25 @@ const uint8_t *vj_required_value(const vj_unit *u, int32_t input, int64_t *bytes
  * Begun before the passes change the function; constants are hashed by other threads until the key is asked for. */
 vj_status vj_graph_key_begin(vj_unit *u);
 vj_status vj_graph_key(vj_unit *u);
-vj_status vj_weights_digest(vj_unit *u);
+/* Of what a weight's packed bytes are made of and how: equal keys, equal bytes. */
+typedef struct vj_weight_key {
+    uint64_t half[2];
+} vj_weight_key;
+/* keys[i] of buffer i, where that is a weight. */
+vj_status vj_weight_keys(vj_unit *u, vj_weight_key *keys);
 /* Have the model's files stayed as they were when they were hashed? */
 vj_status vj_sources_unchanged(vj_unit *u);
 
+/* share.c */
+
+/* Gives the packed weights of all programs of the unit's group (of the unit's own, when it is alone) their places in one
+ * file, equal ones once, and all of them that file's digest. */
+vj_status vj_share_weights(vj_unit *u);
+
 /* pack.c */
 
-/* Writes header and packed weights through the descriptor, which becomes VJ_WEIGHTS_HEADER + weights_bytes long. */
+/* Writes header and packed weights through the descriptor, which becomes VJ_WEIGHTS_HEADER + weights_bytes long:
+ * of the unit's group. */
 vj_status vj_pack_weights(vj_unit *u, int descriptor, int32_t threads);
 
 /* image.c */

@@ -24,14 +24,15 @@
 /* Most matrices are one piece: parts of their columns are read by short runs, each a system call. */
 #define PIECE_BYTES ((int64_t)32 << 20)
 
-/* Columns (of panels: whole ones) or elements [first, first + count) of a buffer. */
+/* Columns (of panels: whole ones) or elements [first, first + count) of a buffer of a unit of the group. */
 typedef struct piece {
-    int32_t buffer;
+    int32_t unit, buffer;
     int64_t first, count, bytes;
 } piece;
 
 typedef struct packer {
-    vj_unit *u;
+    const vj_unit *const *units;
+    int32_t unit_count;
     int descriptor;
     piece *pieces; /* the largest first */
     int32_t count;
@@ -43,9 +44,11 @@ typedef struct packer {
 typedef struct worker {
     packer *p;
     vj_arena *arena;
-    vj_weight_reader *reader;
-    float *block;  /* of BLOCK_ELEMENTS, for what is read */
-    uint8_t *room; /* where a piece is made */
+    const vj_func *f;           /* of the piece at hand, */
+    vj_weight_reader *reader;   /* and its reader */
+    vj_weight_reader **readers; /* one a unit; NULL: not yet */
+    float *block;               /* of BLOCK_ELEMENTS, for what is read */
+    uint8_t *room;              /* where a piece is made */
     vj_error error;
     jmp_buf oom;
 } worker;
@@ -166,7 +169,7 @@ static bool pack_panels(worker *w, const vj_weight *x, const piece *part, float 
 
 /* Elements of a plain constant, in its own type: integers beyond 2^24 do not pass through float. */
 static bool pack_constant(worker *w, const vj_weight *x, int64_t size, const side *n, int64_t base, uint8_t *to) {
-    const vj_func *f = w->p->u->f;
+    const vj_func *f = w->f;
     if (in_order(n)) return vj_const_read_bytes(f, x->source, base * size, n->count * size, to, &w->error);
     uint8_t *whole = vj_alloc_array(w->arena, (size_t)n->span, (size_t)size);
     if (!vj_const_read_bytes(f, x->source, base * size, n->span * size, whole, &w->error)) return false;
@@ -177,7 +180,7 @@ static bool pack_constant(worker *w, const vj_weight *x, int64_t size, const sid
 
 static bool pack_dense(worker *w, const vj_weight *x, vj_dtype dtype, const piece *part, uint8_t *to) {
     const side n = side_of(w->arena, x->n_rank, x->n_extent, x->n_stride, part->first, part->count);
-    const vj_func *f = w->p->u->f;
+    const vj_func *f = w->f;
     const int64_t base = x->source_offset + n.base;
     if (vj_is_const(f, x->source) && vj_type_at(f, x->source)->dtype == dtype)
         return pack_constant(w, x, vj_element_bytes(dtype), &n, base, to);
@@ -209,7 +212,7 @@ static bool write_all(int descriptor, const uint8_t *at, int64_t bytes, int64_t 
 }
 
 static bool pack_piece(worker *w, const piece *part) {
-    const vj_program *program = w->p->u->program;
+    const vj_program *program = w->p->units[part->unit]->program;
     const vj_buffer *buffer = &program->buffers[part->buffer];
     const vj_weight *x = &program->weights[buffer->index];
     const bool panels = x->kind == VJ_PACK_PANELS;
@@ -217,6 +220,12 @@ static bool pack_piece(worker *w, const piece *part) {
     if (!(panels ? pack_panels(w, x, part, (float *)(void *)w->room) : pack_dense(w, x, buffer->dtype, part, w->room)))
         return false;
     return write_all(w->p->descriptor, w->room, part->bytes, VJ_WEIGHTS_HEADER + buffer->offset + before, &w->error);
+}
+
+static void turn_to(worker *w, int32_t unit) {
+    w->f = w->p->units[unit]->f;
+    if (!w->readers[unit]) w->readers[unit] = vj_weight_reader_new(w->arena, w->f);
+    w->reader = w->readers[unit];
 }
 
 static void *work(void *self) {
@@ -228,10 +237,11 @@ static void *work(void *self) {
         return NULL;
     }
     vj_arena_on_oom(w->arena, &w->oom);
-    w->reader = vj_weight_reader_new(w->arena, p->u->f);
+    w->readers = VJ_NEW_ARRAY(w->arena, vj_weight_reader *, p->unit_count);
     w->block = VJ_NEW_ARRAY(w->arena, float, BLOCK_ELEMENTS);
     w->room = vj_alloc(w->arena, (size_t)p->room);
     for (int32_t i; (i = atomic_fetch_add(&p->next, 1)) < p->count && !atomic_load(&p->failed);) {
+        turn_to(w, p->pieces[i].unit);
         const vj_arena_mark mark = vj_arena_save(w->arena);
         if (!pack_piece(w, &p->pieces[i])) atomic_store(&p->failed, true);
         vj_arena_release(w->arena, mark);
@@ -249,8 +259,8 @@ static int64_t grain_of(const vj_program *program, const vj_buffer *buffer, int6
     return panels ? VJ_PANEL : 1;
 }
 
-static void cut(packer *p, int32_t number, int32_t *capacity, vj_arena *arena) {
-    const vj_program *program = p->u->program;
+static void cut(packer *p, int32_t unit, int32_t number, int32_t *capacity, vj_arena *arena) {
+    const vj_program *program = p->units[unit]->program;
     const vj_buffer *buffer = &program->buffers[number];
     const vj_weight *x = &program->weights[buffer->index];
     int64_t grain_bytes;
@@ -260,22 +270,26 @@ static void cut(packer *p, int32_t number, int32_t *capacity, vj_arena *arena) {
     for (int64_t at = 0; at < grains; at += each) {
         const int64_t count = vj_min64(each, grains - at);
         *VJ_PUSH(arena, p->pieces, p->count, *capacity) =
-            (piece){number, at * grain, vj_min64(count * grain, x->n - at * grain), count * grain_bytes};
+            (piece){unit, number, at * grain, vj_min64(count * grain, x->n - at * grain), count * grain_bytes};
         p->room = vj_max64(p->room, count * grain_bytes);
     }
 }
 
 static int by_size(const void *a, const void *b) {
     const piece *x = a, *y = b;
-    return x->bytes != y->bytes ? (x->bytes < y->bytes) - (x->bytes > y->bytes)
-                                : (x->buffer > y->buffer) - (x->buffer < y->buffer);
+    if (x->bytes != y->bytes) return (x->bytes < y->bytes) - (x->bytes > y->bytes);
+    if (x->unit != y->unit) return (x->unit > y->unit) - (x->unit < y->unit);
+    return (x->buffer > y->buffer) - (x->buffer < y->buffer);
 }
 
 static void cut_all(packer *p, vj_arena *arena) {
-    const vj_program *program = p->u->program;
     int32_t capacity = 0;
-    for (int32_t i = 0; i < program->buffer_count; i++)
-        if (program->buffers[i].kind == VJ_BUFFER_WEIGHT) cut(p, i, &capacity, arena);
+    for (int32_t unit = 0; unit < p->unit_count; unit++) {
+        const vj_unit *u = p->units[unit];
+        for (int32_t i = 0; i < u->program->buffer_count; i++)
+            if (u->program->buffers[i].kind == VJ_BUFFER_WEIGHT && (!u->packs || u->packs[i]))
+                cut(p, unit, i, &capacity, arena);
+    }
     if (p->count) qsort(p->pieces, (size_t)p->count, sizeof *p->pieces, by_size);
 }
 
@@ -294,7 +308,12 @@ static void run_threads(void *(*task)(void *), char *items, size_t size, int32_t
 
 /* The unit's arena may be another thread's by now: each worker has one of its own. */
 static vj_status pack_all(vj_unit *u, int descriptor, int32_t threads) {
-    packer p = {.u = u, .descriptor = descriptor};
+    const vj_unit *const alone[] = {u};
+    packer p = {.units = alone, .unit_count = 1, .descriptor = descriptor};
+    if (u->group) {
+        p.units = (const vj_unit *const *)u->group;
+        p.unit_count = u->group_count;
+    }
     worker workers[MAX_WORKERS];
     for (int32_t i = 0; i < threads; i++)
         workers[i] = (worker){.p = &p, .arena = vj_arena_new()};

@@ -53,7 +53,11 @@ static bool input_dim(vj_importer *im, const char *input, const Onnx__Dimension 
         *dim = vj_dim_const(0);
         return true;
     }
+    const bool stays_open = given && size == VJ_BATCH_DIM;
     if (!is_open(d)) {
+        if (stays_open)
+            return vj_stop(im, VJ_USAGE, "input '%.100s' has %" PRId64 " as dim %d, which is not open", input,
+                           d->dim_value, axis);
         if (given && size != d->dim_value)
             return vj_stop(im, VJ_USAGE, "input '%.100s' has %" PRId64 " as dim %d, not %" PRId64, input, d->dim_value,
                            axis, size);
@@ -69,6 +73,8 @@ static bool input_dim(vj_importer *im, const char *input, const Onnx__Dimension 
         *dim = known->dim;
         return true;
     }
+    if (stays_open)
+        return vj_stop(im, VJ_USAGE, "dim %d of input '%.100s' wants a size: only the batch stays open", axis, input);
     if (!given || size < 1) {
         const char *name = d->dim_param && *d->dim_param ? d->dim_param : "?";
         vj_stop(im, VJ_USAGE, "input '%.100s' leaves dim %d ('%.60s') open", input, axis, name);

@@ -38,7 +38,9 @@ typedef enum vj_status {
 
 typedef struct vj_session vj_session;
 
-/* A size for an input whose dims the model leaves open: `NAME=1x3x224x224` on the command line. */
+/* A size for an input whose dims the model leaves open: `NAME=1x3x224x224` on the command line. Code is generic in the
+ * batch, whatever its size here, where the graph can be; VJ_BATCH_DIM, `NAME=Nx3x224x224`, insists on that. */
+#define VJ_BATCH_DIM (-1)
 typedef struct vj_shape {
     const char *name;
     int32_t rank;

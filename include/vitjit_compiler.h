@@ -7,6 +7,12 @@
 #include "vitjit.h"
 #include "vitjit_image.h"
 
+/* Sizes of open dims, as in vj_options. */
+typedef struct vj_shape_set {
+    const vj_shape *shapes;
+    int32_t count;
+} vj_shape_set;
+
 /* A compilation asked for. Strings are borrowed for the call. */
 typedef struct vj_compile_request {
     const char *path;  /* the model file; with bytes: the name for messages */
@@ -64,6 +70,9 @@ typedef struct vj_compiled {
 typedef enum vj_emit { VJ_EMIT_OBJ, VJ_EMIT_ASM, VJ_EMIT_LL, VJ_EMIT_IR, VJ_EMIT_LIB } vj_emit;
 typedef struct vj_emit_request {
     vj_emit what;
+    /* One object for several shapes: of each set of sizes one program, which share their packed weights. 0: the options'. */
+    const vj_shape_set *sets;
+    int32_t set_count;
     const char *output;   /* -o: a file or a folder; NULL: the current folder, STEM.o */
     const char *prefix;   /* NULL: made from the model's file name */
     int32_t weights_file; /* 1: beside the object; 0: inside; -1: beside it above 64 MiB */

@@ -110,7 +110,7 @@ static vj_status take_keys(vj_unit *u, void *self) {
     u->fixed_batch = keys->batch;
     vj_status status = vj_unit_import(u);
     if (status == VJ_OK) status = vj_unit_plan(u);
-    if (status == VJ_OK) status = vj_weights_digest(u);
+    if (status == VJ_OK) status = vj_share_weights(u);
     memcpy(&keys->graph, u->graph_key, sizeof keys->graph);
     memcpy(&keys->weights, u->weights_digest, sizeof keys->weights);
     return status;
