@@ -101,19 +101,25 @@ static description describe_kernel(vj_arena *arena, const vj_program *p, const v
     return d;
 }
 
-int32_t vj_distinct_kernels(const vj_program *p, int32_t *number) {
-    description *seen = VJ_NEW_ARRAY(p->arena, description, p->kernel_count + 1);
-    int32_t count = 0;
-    for (int32_t i = 0; i < p->kernel_count; i++) {
-        seen[i] = describe_kernel(p->arena, p, p->kernels[i]);
-        number[i] = -1;
-        for (int32_t j = 0; j < i && number[i] < 0; j++)
-            if (seen[j].size == seen[i].size && memcmp(seen[j].at, seen[i].at, seen[i].size) == 0)
-                number[i] = number[j];
-        if (number[i] < 0) number[i] = count++;
-    }
+int32_t vj_distinct_kernels_of(const vj_program *const *programs, int32_t program_count, int32_t *number) {
+    int32_t total = 0, count = 0, i = 0;
+    for (int32_t q = 0; q < program_count; q++)
+        total += programs[q]->kernel_count;
+    vj_arena *arena = programs[0]->arena;
+    description *seen = VJ_NEW_ARRAY(arena, description, total + 1);
+    for (int32_t q = 0; q < program_count; q++)
+        for (int32_t k = 0; k < programs[q]->kernel_count; k++, i++) {
+            seen[i] = describe_kernel(arena, programs[q], programs[q]->kernels[k]);
+            number[i] = -1;
+            for (int32_t j = 0; j < i && number[i] < 0; j++)
+                if (seen[j].size == seen[i].size && memcmp(seen[j].at, seen[i].at, seen[i].size) == 0)
+                    number[i] = number[j];
+            if (number[i] < 0) number[i] = count++;
+        }
     return count;
 }
+
+int32_t vj_distinct_kernels(const vj_program *p, int32_t *number) { return vj_distinct_kernels_of(&p, 1, number); }
 
 static bool is_plain(const char *name) {
     return *name && strlen(name) < 32 && strspn(name, "abcdefghijklmnopqrstuvwxyz_0123456789") == strlen(name);

@@ -9,8 +9,11 @@
 LLVMValueRef vj_gen_phase(LLVMModuleRef module, const vj_target *target, const vj_program *p,
                           LLVMValueRef const *kernels, int64_t scratch_fixed, bool marks, const char *name,
                           vj_error *error);
-/* driver_abi.c: descriptor, init, run and run_on, linked into the module, which has the phase function. */
-void vj_gen_abi(LLVMModuleRef module, const vj_target *target, const vj_object_abi *abi, vj_error *error);
+/* driver_abi.c: descriptors and the functions of abi/ are linked into the module, which has a function VJ_VARIANT_PHASE for
+ * each variant. What is not the object's interface becomes local. */
+#define VJ_INSIDE_WEIGHTS "weights" /* the global that has them */
+#define VJ_VARIANT_PHASE  "vj_phase_%d"
+void vj_gen_abi(LLVMModuleRef module, const vj_object_abi *abi, vj_error *error);
 /* driver_library.c: image and note; after vj_gen_abi. */
 void vj_gen_library(LLVMModuleRef module, const vj_object_abi *abi);
 

@@ -59,15 +59,15 @@ void vj_gen_library(LLVMModuleRef module, const vj_object_abi *abi) {
     LLVMValueRef before = LLVMConstInt(i64, BEFORE, false);
     LLVMValueRef here = LLVMConstPtrToInt(LLVMConstInBoundsGEP2(i8, note, &before, 1), i64),
                  zero = LLVMConstInt(i64, 0, false);
-    LLVMValueRef image = add_image(module, library), weights = LLVMGetNamedGlobal(module, "weights");
-    const int64_t inside = weights ? abi->model->weights_bytes : 0;
+    LLVMValueRef image = add_image(module, library), weights = LLVMGetNamedGlobal(module, VJ_INSIDE_WEIGHTS);
+    const int64_t inside = weights ? abi->shapes->weights_bytes : 0;
     LLVMValueRef values[] = {LLVMConstInt(i32, sizeof VJ_LIBRARY_NOTE, false),
                              LLVMConstInt(i32, sizeof(vj_library_note), false),
                              LLVMConstInt(i32, VJ_LIBRARY_TYPE, false),
                              text_of(context, VJ_LIBRARY_NOTE, NAME_BYTES),
                              LLVMConstInt(i32, VJ_LIBRARY_VERSION, false),
                              LLVMConstInt(i32, VJ_MODEL_ABI, false),
-                             words_of(i64, abi->model->hash),
+                             words_of(i64, abi->shapes->hash),
                              words_of(i64, library->weights_check),
                              LLVMConstSub(LLVMConstPtrToInt(image, i64), here),
                              weights ? LLVMConstSub(LLVMConstPtrToInt(weights, i64), here) : zero,

@@ -2,54 +2,22 @@
  * constant parameters. */
 #include "gen.h"
 
-#include <llvm-c/BitReader.h>
 #include <llvm-c/Linker.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "bitcode.h"
 #include "ir/routines.h"
 
-/* The bitcode of a routine's file, for each architecture (cmake/routines.cmake). */
-typedef struct bitcode {
-    const char *machine; /* its name */
-    const unsigned char *at;
-    const size_t *size;
-} bitcode;
-
-#define ROUTINE(id, ...)                                                                                               \
-    extern const unsigned char vj_bitcode_##id##_x86_64[], vj_bitcode_##id##_aarch64[], vj_bitcode_##id##_riscv64[],   \
-        vj_bitcode_##id##_wasm32[];                                                                                    \
-    extern const size_t vj_bitcode_##id##_x86_64_size, vj_bitcode_##id##_aarch64_size, vj_bitcode_##id##_riscv64_size, \
-        vj_bitcode_##id##_wasm32_size;
+#define ROUTINE(id, ...) VJ_BITCODE_FILE(id);
 #include "ir/routines.def"
 #undef ROUTINE
 
-#define ARCHITECTURES 4
-static const bitcode files[VJ_ROUTINE_COUNT][ARCHITECTURES] = {
-#define ROUTINE(id, ...)                                                                                               \
-    {{"x86_64", vj_bitcode_##id##_x86_64, &vj_bitcode_##id##_x86_64_size},                                             \
-     {"aarch64", vj_bitcode_##id##_aarch64, &vj_bitcode_##id##_aarch64_size},                                          \
-     {"riscv64", vj_bitcode_##id##_riscv64, &vj_bitcode_##id##_riscv64_size},                                          \
-     {"wasm32", vj_bitcode_##id##_wasm32, &vj_bitcode_##id##_wasm32_size}},
+static const vj_bitcode files[VJ_ROUTINE_COUNT][VJ_BITCODE_MACHINES] = {
+#define ROUTINE(id, ...) VJ_BITCODE_ROWS(id),
 #include "ir/routines.def"
 #undef ROUTINE
 };
-
-static const bitcode *bitcode_of(const vj_gen *g) {
-    for (int32_t i = 0; i < ARCHITECTURES; i++) {
-        const bitcode *file = &files[g->k->routine][i];
-        if (strcmp(g->target->machine->name, file->machine) == 0) return file;
-    }
-    return NULL;
-}
-
-static LLVMModuleRef parse(const vj_gen *g, const bitcode *file) {
-    LLVMMemoryBufferRef buffer = LLVMCreateMemoryBufferWithMemoryRange((const char *)file->at, *file->size, "", false);
-    LLVMModuleRef module = NULL;
-    const bool failed = LLVMParseBitcodeInContext2(g->context, buffer, &module);
-    LLVMDisposeMemoryBuffer(buffer);
-    return failed ? NULL : module;
-}
 
 /* What clang said of the baseline gives way to what the target has; all is local to the module. */
 static void adopt(vj_gen *g, LLVMModuleRef module) {
@@ -67,8 +35,7 @@ static void adopt(vj_gen *g, LLVMModuleRef module) {
 static LLVMValueRef routine(vj_gen *g, const char *name) {
     LLVMValueRef f = LLVMGetNamedFunction(g->module, name);
     if (f) return f;
-    const bitcode *file = bitcode_of(g);
-    LLVMModuleRef module = file ? parse(g, file) : NULL;
+    LLVMModuleRef module = vj_bitcode_module(g->context, files[g->k->routine], g->target);
     if (!module || !LLVMGetNamedFunction(module, name)) {
         vj_fail(g->error, VJ_UNSUPPORTED, "there is no routine %s for %s", name, g->target->triple);
         if (module) LLVMDisposeModule(module);

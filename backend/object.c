@@ -1,4 +1,4 @@
-/* object.c - modules become object code; a whole planned program becomes one object. */
+/* object.c - modules become object code; a whole planned program becomes one object, without an ABI. */
 #include <llvm-c/Analysis.h>
 #include <llvm-c/Target.h>
 #include <llvm-c/Transforms/PassBuilder.h>
@@ -126,13 +126,17 @@ static void write_code(LLVMModuleRef module, LLVMTargetMachineRef machine, vj_em
     LLVMDisposeMemoryBuffer(buffer);
 }
 
-LLVMModuleRef vj_module_new(LLVMTargetMachineRef machine, const vj_target *target) {
-    LLVMModuleRef module = LLVMModuleCreateWithNameInContext("vitjit", LLVMContextCreate());
+LLVMModuleRef vj_module_in(LLVMContextRef context, LLVMTargetMachineRef machine, const vj_target *target) {
+    LLVMModuleRef module = LLVMModuleCreateWithNameInContext("vitjit", context);
     LLVMSetTarget(module, target->triple);
     LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(machine);
     LLVMSetModuleDataLayout(module, layout);
     LLVMDisposeTargetData(layout);
     return module;
+}
+
+LLVMModuleRef vj_module_new(LLVMTargetMachineRef machine, const vj_target *target) {
+    return vj_module_in(LLVMContextCreate(), machine, target);
 }
 
 void vj_module_free(LLVMModuleRef module) {
@@ -153,37 +157,11 @@ void vj_module_write(LLVMModuleRef module, LLVMTargetMachineRef machine, const v
         write_code(module, machine, options->kind, out, error);
 }
 
-static LLVMValueRef *generate_kernels(LLVMModuleRef module, const vj_codegen_options *options, const vj_program *p,
-                                      vj_codegen_stats *stats, vj_error *error) {
-    LLVMValueRef *functions = VJ_NEW_ARRAY(p->arena, LLVMValueRef, p->kernel_count + 1);
-    LLVMValueRef *made = VJ_NEW_ARRAY(p->arena, LLVMValueRef, p->kernel_count + 1);
-    int32_t *number = VJ_NEW_ARRAY(p->arena, int32_t, p->kernel_count + 1);
-    *stats = (vj_codegen_stats){.kernels = p->kernel_count, .distinct_kernels = vj_distinct_kernels(p, number)};
-    for (int32_t i = 0; i < p->kernel_count && error->status == VJ_OK; i++) {
-        LLVMValueRef *function = &made[number[i]];
-        if (!*function) {
-            char name[VJ_KERNEL_SYMBOL];
-            vj_kernel_symbol(p->kernels[i], number[i], name, sizeof name);
-            *function = vj_gen_kernel(module, options->target, p, p->kernels[i], name, error);
-            /* Local to the object, so that models link together. */
-            LLVMSetLinkage(*function, LLVMInternalLinkage);
-            LLVMSetVisibility(*function, LLVMDefaultVisibility);
-        }
-        functions[i] = *function;
-    }
-    return functions;
-}
-
 static void generate(LLVMModuleRef module, LLVMTargetMachineRef machine, const vj_program *p,
                      const vj_codegen_options *options, vj_bytes *out, vj_codegen_stats *stats, vj_error *error) {
-    LLVMValueRef *kernels = generate_kernels(module, options, p, stats, error);
+    LLVMValueRef *kernels = vj_gen_kernels(module, options->target, &p, 1, stats, error);
     if (error->status != VJ_OK) return;
-    const vj_object_abi *abi = options->abi;
-    const char *name = abi ? vj_sprintf(p->arena, "%s_phase", abi->prefix) : "vj_phase";
-    const int64_t fixed = abi ? abi->model->scratch_fixed : 0;
-    vj_gen_phase(module, options->target, p, kernels, fixed, options->marks && !abi, name, error);
-    if (abi) vj_gen_abi(module, options->target, abi, error);
-    if (abi && abi->library && error->status == VJ_OK) vj_gen_library(module, abi);
+    vj_gen_phase(module, options->target, p, kernels, 0, options->marks, "vj_phase", error);
     vj_module_write(module, machine, options, out, error);
 }
 

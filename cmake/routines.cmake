@@ -1,6 +1,6 @@
-# The routines of backend/calls: each file becomes LLVM bitcode by clang-19, for every architecture that code is generated
-# for, and is compiled into a target: `const unsigned char vj_bitcode_NAME_ARCH[]` and `const size_t vj_bitcode_NAME_ARCH_size`.
-# As a script (cmake -P) it writes such an array; included, it gives vj_embed_routines.
+# Freestanding C that is linked into generated code: each file of a folder becomes LLVM bitcode by clang-19, for every
+# architecture that code is generated for, and is compiled into a target: `const unsigned char vj_bitcode_PREFIXNAME_ARCH[]`
+# and `const size_t vj_bitcode_PREFIXNAME_ARCH_size`. As a script (cmake -P) it writes such an array; included, it gives vj_embed_routines.
 if(CMAKE_SCRIPT_MODE_FILE)
   file(READ ${INPUT} bytes HEX)
   string(LENGTH "${bytes}" digits)
@@ -21,9 +21,12 @@ set(VJ_ROUTINE_FLAGS
     -fno-asynchronous-unwind-tables -fno-jump-tables -fno-strict-aliasing -fwrapv -ffp-contract=off -fno-math-errno -Qn
     -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror)
 
+# vj_embed_routines(TARGET FOLDER [PREFIX TEXT] [FLAGS clang's, besides])
 function(vj_embed_routines target folder)
+  cmake_parse_arguments(arg "" "PREFIX" "FLAGS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.c)
-  file(GLOB headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.h)
+  file(GLOB headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.h
+       ${PROJECT_SOURCE_DIR}/include/*.h)
   file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/embedded)
   foreach(source IN LISTS sources)
     get_filename_component(stem ${source} NAME_WE)
@@ -35,11 +38,11 @@ function(vj_embed_routines target folder)
       elseif(arch STREQUAL riscv64)
         list(APPEND machine -march=rv64gc -mabi=lp64d)
       endif()
-      set(name vj_bitcode_${stem}_${arch})
-      set(bitcode ${PROJECT_BINARY_DIR}/embedded/${stem}.${arch}.bc)
+      set(name vj_bitcode_${arg_PREFIX}${stem}_${arch})
+      set(bitcode ${PROJECT_BINARY_DIR}/embedded/${name}.bc)
       add_custom_command(
         OUTPUT ${PROJECT_BINARY_DIR}/embedded/${name}.c
-        COMMAND ${VJ_CLANG} ${machine} ${VJ_ROUTINE_FLAGS} -emit-llvm -c ${source} -o ${bitcode}
+        COMMAND ${VJ_CLANG} ${machine} ${VJ_ROUTINE_FLAGS} ${arg_FLAGS} -emit-llvm -c ${source} -o ${bitcode}
         COMMAND ${CMAKE_COMMAND} -DINPUT=${bitcode} -DOUTPUT=${PROJECT_BINARY_DIR}/embedded/${name}.c -DNAME=${name} -P
                 ${PROJECT_SOURCE_DIR}/cmake/routines.cmake
         DEPENDS ${source} ${headers} ${PROJECT_SOURCE_DIR}/cmake/routines.cmake

@@ -319,7 +319,7 @@ static vj_status check(vj_unit *u, void *self) {
     if (status == VJ_OK) status = make_memory(c, inputs, outputs);
     if (status != VJ_OK) return status;
     complete_pointers(c, inputs, outputs);
-    const vj_args args = {inputs, outputs, c->weights + VJ_WEIGHTS_HEADER, c->arena, 1};
+    const vj_args args = {inputs, outputs, c->weights + VJ_WEIGHTS_HEADER, c->arena, 1, 0};
     for (int32_t i = 0; i < u->program->phase_count && status == VJ_OK; i++)
         status = check_phase(c, i, &args);
     if (status != VJ_OK) return status;

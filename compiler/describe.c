@@ -80,8 +80,7 @@ const vj_model *vj_describe(vj_unit *u, const char *name) {
                         .weights_alignment = VJ_ALIGN,
                         .scratch_per_image = p->per_image_bytes,
                         .max_batch = max_batch(u, inputs, outputs),
-                        .phase_count = p->phase_count,
-                        .cpu_feature_bits = (int32_t)u->target->cpu_feature_bits};
+                        .phase_count = p->phase_count};
     return model;
 }
 

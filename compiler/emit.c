@@ -138,7 +138,7 @@ static bool weights_stand_apart(const emission *e) {
 
 /* Code */
 
-/* Of each input, as vj_object_abi has it. */
+/* Of each input, as vj_object_abi.required has them. */
 static const uint8_t *const *required_values(vj_unit *u) {
     const uint8_t **values = VJ_NEW_ARRAY(u->arena, const uint8_t *, u->f->input_count + 1);
     int64_t bytes;
@@ -149,14 +149,18 @@ static const uint8_t *const *required_values(vj_unit *u) {
 
 static vj_status generate(emission *e, vj_emit_kind kind) {
     vj_unit *u = e->u;
+    const vj_variant variant = {u->program, u->target};
+    const uint8_t *const *required = required_values(u);
     const vj_object_abi abi = {.prefix = e->prefix,
-                               .model = vj_describe(u, stem_of(u->arena, u->request->path)),
+                               .cpu_count = 1,
+                               .shape_count = 1,
+                               .variants = &variant,
+                               .shapes = vj_describe(u, stem_of(u->arena, u->request->path)),
                                .weights = e->weights ? (const uint8_t *)e->weights + VJ_WEIGHTS_HEADER : NULL,
-                               .required = required_values(u),
+                               .required = &required,
                                .library = e->image ? &e->library : NULL};
-    const vj_codegen_options options = {.target = u->target, .kind = kind, .abi = &abi, .threads = 1};
     vj_codegen_stats stats;
-    return vj_generate(u->program, &options, &e->code, &stats, &u->error);
+    return vj_generate_object(&abi, kind, &e->code, &stats, &u->error);
 }
 
 static vj_status write_header(emission *e, const char *header, const char *object, const char *weights) {

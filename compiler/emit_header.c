@@ -100,14 +100,18 @@ static void add_opening(vj_text *out, const vj_header_facts *x) {
 }
 
 static void add_functions(vj_text *out, const char *p) {
-    vj_text_add(out,
-                "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n"
-                "typedef vj_context %s_context;\n\n"
-                "/* What the model is. Needs no init. */\n"
-                "const vj_model *%s_model(void);\n"
-                "/* Checks the CPU and the weights, and fills the context. */\n"
-                "int %s_init(%s_context *context, const void *weights, size_t bytes);\n",
-                p, p, p, p);
+    vj_text_add(
+        out,
+        "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n"
+        "typedef vj_context %s_context;\n\n"
+        "/* What the model is. Needs no init. */\n"
+        "const vj_model *%s_model(void);\n"
+        "/* Checks the CPU and the weights, and fills the context. */\n"
+        "int %s_init(%s_context *context, const void *weights, size_t bytes);\n"
+        "/* The same for shape number `shape` of the model's, on a CPU that has the features (VJ_CPU_*), whatever it\n"
+        " * says of itself; VJ_CPU_ASK asks it. */\n"
+        "int %s_init_as(%s_context *context, const void *weights, size_t bytes, int32_t shape, uint32_t features);\n",
+        p, p, p, p, p, p);
     vj_text_add(
         out,
         "/* Runs n images on the caller's thread. */\n"
@@ -120,7 +124,8 @@ static void add_functions(vj_text *out, const char *p) {
     vj_text_add(
         out,
         "/* For a scheduler of one's own: phase 0 runs whole images, phases 1 to phase_count those that are left\n"
-        " * (n %% parts); all parts of a phase must be over before the next begins. Checks nothing. */\n"
+        " * (n %% parts); all parts of a phase must be over before the next begins. args->variant is the context's. "
+        "Checks nothing. */\n"
         "void %s_phase(const vj_args *args, int32_t phase, int32_t part, int32_t parts);\n\n"
         "#ifdef __cplusplus\n}\n#endif\n\n",
         p);
@@ -161,17 +166,18 @@ static void add_assertions(vj_text *out, const vj_header_facts *x) {
         out, "\n#ifdef __cplusplus\n#define %s_ASSERT static_assert\n#else\n#define %s_ASSERT _Static_assert\n#endif\n",
         p, p);
     vj_text_add(out, "%s_ASSERT(VJ_MODEL_ABI == %d, \"the object has another ABI\");\n", p, VJ_MODEL_ABI);
-    const vj_abi_layout *layout = vj_abi_layout_of(x->target);
+    const vj_abi_layout layout = vj_abi_layout_of(x->target);
     const int pointer = (int)x->target->machine->pointer_bytes;
     vj_text_add(out, "%s_ASSERT(sizeof(void *) == %d && sizeof(size_t) == %d, \"the object is for %d bits\");\n", p,
                 pointer, pointer, pointer * 8);
     vj_text_add(out,
-                "%s_ASSERT(sizeof(vj_model) == %d && sizeof(vj_tensor_info) == %d, \"the descriptor's layout\");\n", p,
-                (int)layout->model, (int)layout->tensor_info);
+                "%s_ASSERT(sizeof(vj_model) == %d && sizeof(vj_tensor_info) == %d && sizeof(vj_cpu_variant) == %d,\n"
+                "    \"the descriptor's layout\");\n",
+                p, (int)layout.model, (int)layout.tensor_info, (int)layout.cpu_variant);
     vj_text_add(out,
                 "%s_ASSERT(sizeof(vj_context) == %d && sizeof(vj_args) == %d && sizeof(vj_threads) == %d,\n"
                 "    \"the layout of arguments\");\n",
-                p, (int)layout->context, (int)layout->args, (int)layout->threads);
+                p, (int)layout.context, (int)layout.args, (int)layout.threads);
     vj_text_add(out, "%s_ASSERT((%s_ALIGNMENT & (%s_ALIGNMENT - 1)) == 0, \"a power of two\");\n", p, p, p);
     vj_text_add(out, "%s_ASSERT(%s_SCRATCH_BYTES(1, 1) == %lld, \"scratch memory of one image\");\n", p, p,
                 (long long)(x->model->scratch_fixed + x->model->scratch_per_image));

@@ -52,7 +52,7 @@ vj_status vj_write_image(vj_unit *u, const vj_bytes *code, uint64_t entry, const
                          .kernels = stats->kernels,
                          .distinct_kernels = stats->distinct_kernels,
                          .phase_count = model->phase_count,
-                         .cpu_feature_bits = (uint32_t)model->cpu_feature_bits,
+                         .cpu_feature_bits = u->target->cpu_feature_bits,
                          .input_count = (uint32_t)model->input_count,
                          .output_count = (uint32_t)model->output_count,
                          .phase_entry = entry};

@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-#define VJ_MODEL_ABI      2
+#define VJ_MODEL_ABI      3
 #define VJ_MODEL_MAX_RANK 8
 
 /* Element types. Sizes in bytes: 4 8 2 2 1 1 2 2 4 4 8 8 1. */
@@ -48,28 +48,6 @@ typedef struct vj_tensor_info {
     int64_t dims_output;
 } vj_tensor_info;
 
-/* What a compiled model is. Immutable; lives as long as its code. */
-typedef struct vj_model {
-    uint32_t abi;         /* VJ_MODEL_ABI */
-    uint32_t header_size; /* sizeof(vj_model) of the writer */
-    const char *name;
-    const char *compiler; /* vitjit's version */
-    const char *cpu;      /* the CPU the code was made for */
-    uint64_t hash[2];     /* of the graph with its weights, XXH3-128 */
-    int32_t input_count;
-    int32_t output_count;
-    const vj_tensor_info *inputs;
-    const vj_tensor_info *outputs;
-    int64_t weights_bytes;     /* the packed weights */
-    int64_t weights_alignment; /* bytes; also of scratch */
-    int64_t scratch_fixed;     /* scratch(n, in_flight) = fixed + min(n, in_flight) * per_image, bytes */
-    int64_t scratch_per_image;
-    int64_t max_batch; /* 1 when the batch is baked into the graph */
-    int32_t phase_count;
-    int32_t cpu_feature_bits;   /* VJ_CPU_*, what init demands */
-    uint64_t weights_digest[2]; /* stands in the header of the packed weights' file; init compares */
-} vj_model;
-
 /* CPU features that an object can demand, beyond its architecture's baseline. */
 enum {
     VJ_CPU_AVX2_FMA = 1 << 0, /* AVX2 and FMA3, with the operating system saving ymm */
@@ -77,6 +55,42 @@ enum {
     VJ_CPU_SSE42 = 1 << 2,    /* SSE3 to SSE4.2, POPCNT, CMPXCHG16B: x86-64-v2 */
     VJ_CPU_RVV = 1 << 3       /* RISC-V's vectors 1.0, with the operating system saving them */
 };
+/* For init_as: the features that the CPU is found to have. */
+#define VJ_CPU_ASK UINT32_MAX
+
+/* A kind of CPU that there is code for. */
+typedef struct vj_cpu_variant {
+    const char *name;  /* as `vitjit targets` has it */
+    uint32_t features; /* VJ_CPU_*: a CPU that lacks one cannot run the code */
+    uint32_t reserved;
+} vj_cpu_variant;
+
+/* What a compiled model is. Immutable; lives as long as its code. An object for inputs of several shapes has one for each:
+ * they differ in the inputs, the outputs, the scratch memory and the phases. */
+typedef struct vj_model {
+    uint32_t abi;         /* VJ_MODEL_ABI */
+    uint32_t header_size; /* sizeof(vj_model) of the writer */
+    const char *name;
+    const char *compiler; /* vitjit's version */
+    const char *cpu;      /* the CPUs the code was made for, in words */
+    uint64_t hash[2];     /* of the graph with its weights, XXH3-128 */
+    int32_t input_count;
+    int32_t output_count;
+    const vj_tensor_info *inputs;
+    const vj_tensor_info *outputs;
+    int64_t weights_bytes;     /* the packed weights */
+    int64_t weights_alignment; /* bytes; also of scratch */
+    int64_t scratch_fixed;     /* scratch(n, in_flight) = fixed + min(n, in_flight) * per_image, bytes, on any CPU */
+    int64_t scratch_per_image;
+    int64_t max_batch; /* 1 when the batch is baked into the graph */
+    int32_t phase_count;
+    int32_t cpu_count;
+    const vj_cpu_variant *cpus;    /* the best last: init takes the last one that the CPU can run */
+    const struct vj_model *shapes; /* all of them, this one too; the object's PREFIX_model is the first */
+    int32_t shape_count;
+    int32_t reserved;
+    uint64_t weights_digest[2]; /* stands in the header of the packed weights' file; init compares */
+} vj_model;
 
 /* The caller's threads. `run` calls task(arg, part) once for every part in [0, parts) and returns when all have
  * returned. Without a barrier it may use as many threads as it likes, in any order, even one after another: the model
@@ -96,22 +110,24 @@ typedef struct vj_args {
     void *const *outputs;
     const void *weights;
     void *scratch;
-    int64_t n; /* images */
+    int64_t n;       /* images */
+    int64_t variant; /* the context's */
 } vj_args;
 
-/* A model bound to its weights. The caller owns it; init fills it; it is read-only afterwards. */
+/* A model, for inputs of one shape, bound to its weights and the CPU. The caller owns it; init fills it; it is read-only afterwards. */
 typedef struct vj_context {
     const vj_model *model;
     const void *weights;
-    int64_t reserved[2];
+    int64_t variant; /* of the code: the shape's number * cpu_count + the number in cpus */
+    int64_t reserved;
 } vj_context;
 
 /* Status of init and run of an emitted object. */
 enum {
     VJ_RUN_OK = 0,
-    VJ_RUN_BAD_ARGUMENT = 1, /* a null pointer, n < 1 or n > max_batch, a misaligned pointer */
+    VJ_RUN_BAD_ARGUMENT = 1, /* a null pointer, n < 1 or n > max_batch, a misaligned pointer, no such shape */
     VJ_RUN_BAD_WEIGHTS = 2,  /* not this model's packed weights, or truncated */
-    VJ_RUN_BAD_CPU = 3,      /* the CPU lacks what the code needs */
+    VJ_RUN_BAD_CPU = 3,      /* the CPU lacks what the code needs, for each of the CPUs it was made for */
     VJ_RUN_BAD_VALUE = 4     /* an input has another value than the one that the code was made for */
 };
 

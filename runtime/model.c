@@ -55,7 +55,11 @@ static vj_status fill(vj_model_state *s) {
                           .weights_digest = {h->weights_digest[0], h->weights_digest[1]},
                           .max_batch = h->max_batch,
                           .phase_count = h->phase_count,
-                          .cpu_feature_bits = (int32_t)h->cpu_feature_bits};
+                          .cpu_count = 1,
+                          .cpus = &s->cpu,
+                          .shapes = &s->model,
+                          .shape_count = 1};
+    s->cpu = (vj_cpu_variant){.name = s->model.cpu, .features = h->cpu_feature_bits};
     s->all_outputs = (int32_t)h->output_count;
     if (h->cpu_feature_bits & ~vj_cpu_features())
         return vj_error_set(VJ_USAGE, "the code is for %s, which this CPU cannot run", s->model.cpu);

@@ -23,11 +23,18 @@ static int bad_argument(const char *what) {
     return VJ_RUN_BAD_ARGUMENT;
 }
 
+static bool runs_here(const vj_model *m) {
+    const uint32_t have = vj_cpu_features();
+    for (int32_t i = 0; i < m->cpu_count; i++)
+        if (!(m->cpus[i].features & ~have)) return true;
+    return false;
+}
+
 int vj_object_check(const vj_model *m, int64_t n, int32_t images_in_flight, const void *scratch, size_t bytes) {
     const int status = wrong_model(m);
     int64_t needed;
     if (status != VJ_RUN_OK) return status;
-    if ((uint32_t)m->cpu_feature_bits & ~vj_cpu_features()) {
+    if (!runs_here(m)) {
         vj_error_set(VJ_USAGE, "the code is for %s, which this CPU cannot run", m->cpu);
         return VJ_RUN_BAD_CPU;
     }

@@ -68,6 +68,7 @@ uint64_t vj_cpu_fingerprint(void);                                     /* differ
 /* model.c: the public vj_model comes first, so the handle is the descriptor. */
 typedef struct vj_model_state {
     vj_model model;
+    vj_cpu_variant cpu;
     void *image; /* malloc'ed; names and tables point into it */
     size_t image_bytes;
     vj_tensor_info *tensors; /* inputs, then outputs */

@@ -228,7 +228,7 @@ static vj_marked_args rest_of(vj_session *x, const vj_args *args, int64_t n) {
         const vj_tensor_info *t = &model->outputs[i];
         x->rest_outputs[i] = (char *)args->outputs[i] + (grows(t) ? n * t->bytes_per_image : 0);
     }
-    return marked(x, (vj_args){x->rest_inputs, x->rest_outputs, args->weights, args->scratch, args->n - n});
+    return marked(x, (vj_args){x->rest_inputs, x->rest_outputs, args->weights, args->scratch, args->n - n, 0});
 }
 
 /* Whole images, one thread each; then the images that are left, each cut into several parts for each thread, so that
@@ -295,7 +295,8 @@ vj_status vj_run(vj_session *x) {
     vj_status status = all_bound(x);
     if (status) return status;
     vj_model_state *s = x->s;
-    const vj_marked_args args = marked(x, (vj_args){x->inputs, x->outputs, s->weights.data, x->scratch, batch_now(x)});
+    const vj_marked_args args =
+        marked(x, (vj_args){x->inputs, x->outputs, s->weights.data, x->scratch, batch_now(x), 0});
     job j = {.args = &args.args, .phase = s->phase, .threads = &s->scheduler};
     if (!s->own_threads)
         run_on_callers_threads(&s->model, &j);

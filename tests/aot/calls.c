@@ -160,7 +160,7 @@ static void run(const call_case *c, vj_dtype dtype, const vj_target *target) {
     void *first[8] = {0};
     for (int32_t parts = 1; parts <= 4; parts++) {
         void *scratch = aligned_alloc(64, (size_t)p->per_image_bytes + 64);
-        const vj_args args = {(const void *const *)m.input, m.output, NULL, scratch, 1};
+        const vj_args args = {(const void *const *)m.input, m.output, NULL, scratch, 1, 0};
         for (int32_t b = 0, o = 0; b < p->buffer_count; b++)
             if (p->buffers[b].kind == VJ_BUFFER_OUTPUT)
                 memset(m.output[o++], 0x55, (size_t)(p->buffers[b].elements * vj_element_bytes(p->buffers[b].dtype)));

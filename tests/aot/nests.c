@@ -337,7 +337,7 @@ static void check(const kind *what, const vj_target *target, const int64_t *e) {
     fill(x, from->dtype, from->elements);
     for (int32_t parts = 1; parts <= 5; parts++) {
         memset(y, 0x55, to_bytes);
-        const vj_args args = {(const void *const[]){x}, (void *const[]){y}, NULL, NULL, 1};
+        const vj_args args = {(const void *const[]){x}, (void *const[]){y}, NULL, NULL, 1, 0};
         for (int32_t number = 0; number <= 1; number++)
             for (int32_t part = parts; part-- > 0;)
                 phase(&args, number, part, parts);

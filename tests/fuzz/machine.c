@@ -200,7 +200,7 @@ const char *machine_run(machine *x, int64_t n, vj_tensor *const *inputs, vj_tens
     }
     const int64_t slots = n > parts ? n : parts;
     guarded scratch = guarded_new((size_t)(slots * x->p->per_image_bytes), VJ_ALIGN);
-    const vj_args args = {in_at, out_at, x->weights + VJ_WEIGHTS_HEADER, scratch.at, n};
+    const vj_args args = {in_at, out_at, x->weights + VJ_WEIGHTS_HEADER, scratch.at, n, 0};
     run_phases(x, &args, parts, backwards);
     if (!untouched_before(&scratch)) wrong = "bytes before the scratch were written";
     for (int32_t i = 0; i < f->output_count; i++) {

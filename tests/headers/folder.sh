@@ -23,7 +23,7 @@ for header in "$source/$folder"/*.h; do
     }
 done
 for other in "${folders[@]}"; do
-    header=$(find "$source/$other" -name '*.h' | sort | head -1)
+    header=$(find "$source/$other" -maxdepth 1 -name '*.h' | sort | head -1)
     said=$(compiles "$other/${header##*/}") && found=yes || found=no
     case $doors in *" $other "*) wanted=yes ;; *) wanted=no ;; esac
     if [ $found != $wanted ]; then

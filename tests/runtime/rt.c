@@ -144,9 +144,12 @@ static void weights_are_mapped(void **state) {
     assert_null(vj_weights_open(name, &bytes));
 }
 
+static const vj_cpu_variant any_cpu = {"any", 0, 0}, no_cpu = {"none", 1u << 30, 0};
 static const vj_model object = {.abi = VJ_MODEL_ABI,
                                 .header_size = sizeof(vj_model),
                                 .cpu = "a CPU",
+                                .cpu_count = 1,
+                                .cpus = &any_cpu,
                                 .max_batch = 8,
                                 .weights_bytes = 640,
                                 .weights_alignment = 64,
@@ -174,7 +177,7 @@ static void objects_are_checked(void **state) {
     says(vj_object_check(&other, 1, 1, scratch, sizeof scratch), VJ_RUN_BAD_ARGUMENT, "ABI");
     says(vj_weights_check(&other, scratch, sizeof scratch), VJ_RUN_BAD_ARGUMENT, "ABI");
     other = object;
-    other.cpu_feature_bits = 1 << 30;
+    other.cpus = &no_cpu;
     says(vj_object_check(&other, 1, 1, scratch, sizeof scratch), VJ_RUN_BAD_CPU, "a CPU");
     other = object;
     other.scratch_per_image = INT64_MAX;

@@ -102,7 +102,7 @@ static void *run_share(void *self) {
 static void run(const vj_program *p, vj_phase_fn phase, int32_t threads) {
     const size_t bytes = ROWS * COLS * sizeof(float);
     float *in = calloc(1, bytes), *out = malloc(bytes), *weight = calloc(1, (size_t)p->weights_bytes);
-    const vj_args args = {(const void *[]){in}, (void *[]){out}, weight, NULL, 1};
+    const vj_args args = {(const void *[]){in}, (void *[]){out}, weight, NULL, 1, 0};
     pthread_t ids[2];
     share shares[2];
     for (int32_t i = 0; i < threads; i++) {

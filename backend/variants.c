@@ -1,0 +1,99 @@
+/* variants.c - an object with the ABI: programs for several shapes and CPUs become one module.
+ *
+ * Each CPU's kernels are made in a module of their own, where all functions, also the routines that calls link in, have that
+ * CPU's features; linked, they are local, so those of one CPU never call another's. Nothing inlines afterwards: what
+ * surrounds them stays code of the baseline.
+ */
+#include "object.h"
+
+#include <llvm-c/Linker.h>
+#include <stdio.h>
+
+LLVMValueRef *vj_gen_kernels(LLVMModuleRef module, const vj_target *target, const vj_program *const *programs,
+                             int32_t program_count, vj_codegen_stats *stats, vj_error *error) {
+    vj_arena *arena = programs[0]->arena;
+    int32_t total = 0, i = 0;
+    for (int32_t q = 0; q < program_count; q++)
+        total += programs[q]->kernel_count;
+    LLVMValueRef *functions = VJ_NEW_ARRAY(arena, LLVMValueRef, total + 1);
+    LLVMValueRef *made = VJ_NEW_ARRAY(arena, LLVMValueRef, total + 1);
+    int32_t *number = VJ_NEW_ARRAY(arena, int32_t, total + 1);
+    stats->kernels += total;
+    stats->distinct_kernels += vj_distinct_kernels_of(programs, program_count, number);
+    for (int32_t q = 0; q < program_count; q++)
+        for (int32_t k = 0; k < programs[q]->kernel_count && error->status == VJ_OK; k++, i++) {
+            LLVMValueRef *function = &made[number[i]];
+            if (!*function) {
+                char name[VJ_KERNEL_SYMBOL];
+                vj_kernel_symbol(programs[q]->kernels[k], number[i], name, sizeof name);
+                *function = vj_gen_kernel(module, target, programs[q], programs[q]->kernels[k], name, error);
+                /* Local to the object, so that models link together. */
+                LLVMSetVisibility(*function, LLVMDefaultVisibility);
+                LLVMSetLinkage(*function, LLVMInternalLinkage);
+            }
+            functions[i] = *function;
+        }
+    return functions;
+}
+
+/* The kernels and phases of all shapes for CPU number `cpu`. */
+static void generate_cpu(LLVMModuleRef module, const vj_object_abi *abi, int32_t cpu, vj_codegen_stats *stats,
+                         vj_error *error) {
+    const vj_variant *variants = abi->variants + cpu;
+    vj_arena *arena = variants->program->arena;
+    const vj_program **programs = VJ_NEW_ARRAY(arena, const vj_program *, abi->shape_count);
+    for (int32_t s = 0; s < abi->shape_count; s++)
+        programs[s] = variants[s * abi->cpu_count].program;
+    LLVMValueRef *kernels = vj_gen_kernels(module, variants->target, programs, abi->shape_count, stats, error);
+    for (int32_t s = 0; s < abi->shape_count && error->status == VJ_OK; s++) {
+        const char *name = vj_sprintf(arena, VJ_VARIANT_PHASE, (int)(s * abi->cpu_count + cpu));
+        vj_gen_phase(module, variants->target, programs[s], kernels, abi->shapes[s].scratch_fixed, false, name, error);
+        kernels += programs[s]->kernel_count;
+    }
+}
+
+static void generate(LLVMModuleRef module, LLVMTargetMachineRef machine, const vj_object_abi *abi,
+                     vj_codegen_stats *stats, vj_error *error) {
+    for (int32_t cpu = 0; cpu < abi->cpu_count && error->status == VJ_OK; cpu++) {
+        const vj_target *target = abi->variants[cpu].target;
+        LLVMModuleRef part = vj_module_in(LLVMGetModuleContext(module), machine, target);
+        generate_cpu(part, abi, cpu, stats, error);
+        if (error->status != VJ_OK)
+            LLVMDisposeModule(part);
+        else if (LLVMLinkModules2(module, part))
+            vj_fail(error, VJ_SYSTEM, "the code for %s does not link", target->name);
+    }
+    if (error->status == VJ_OK) vj_gen_abi(module, abi, error);
+    if (abi->library && error->status == VJ_OK) vj_gen_library(module, abi);
+}
+
+/* Does what the descriptors say hold for every variant? */
+static bool are_sound(const vj_object_abi *abi, vj_error *error) {
+    for (int32_t i = 0; i < abi->shape_count * abi->cpu_count; i++) {
+        const vj_variant *v = &abi->variants[i];
+        const vj_model *m = &abi->shapes[i / abi->cpu_count];
+        if (v->target != abi->variants[i % abi->cpu_count].target ||
+            v->target->machine != abi->variants->target->machine)
+            vj_fail(error, VJ_USAGE, "one object has code for one machine alone, and for each shape for the same CPUs");
+        if (m->scratch_per_image < v->program->per_image_bytes || m->phase_count < v->program->phase_count ||
+            m->weights_bytes < v->program->weights_bytes)
+            vj_fail(error, VJ_SYSTEM, "the code for %s needs more than the object's descriptor says", v->target->name);
+    }
+    return error->status == VJ_OK;
+}
+
+vj_status vj_generate_object(const vj_object_abi *abi, vj_emit_kind kind, vj_bytes *out, vj_codegen_stats *stats,
+                             vj_error *error) {
+    const vj_codegen_options options = {.target = abi->variants->target, .kind = kind};
+    *out = (vj_bytes){0};
+    *stats = (vj_codegen_stats){0};
+    if (!are_sound(abi, error)) return error->status;
+    LLVMTargetMachineRef machine = vj_machine_new(options.target, error);
+    if (!machine) return error->status;
+    LLVMModuleRef module = vj_module_new(machine, options.target);
+    generate(module, machine, abi, stats, error);
+    vj_module_write(module, machine, &options, out, error);
+    vj_module_free(module);
+    LLVMDisposeTargetMachine(machine);
+    return error->status;
+}
