@@ -75,6 +75,10 @@ LLVMValueRef vj_opaque(const vj_gen *g, LLVMValueRef number) {
     return LLVMBuildCall2(g->b, function, nothing, &number, 1, "");
 }
 
+LLVMValueRef vj_step_base(const vj_gen *g, LLVMValueRef pointer) {
+    return g->target->machine->recompiled ? vj_opaque(g, pointer) : pointer;
+}
+
 void vj_loop_begin(vj_gen *g, vj_loop *loop, LLVMValueRef first, LLVMValueRef last, int64_t step, bool nonempty,
                    const LLVMValueRef *carried, int32_t carried_count) {
     assert(carried_count <= VJ_MAX_CARRIED);

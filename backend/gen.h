@@ -60,6 +60,9 @@ LLVMValueRef vj_fma(const vj_gen *g, LLVMValueRef a, LLVMValueRef b, LLVMValueRe
 /* The same number, of which LLVM knows nothing: what is computed from it is not rewritten as steps of the loop around it,
  * which for a large body takes the code generator longer than all the rest. */
 LLVMValueRef vj_opaque(const vj_gen *g, LLVMValueRef number);
+/* What a step's loads start from. Where the code is compiled again, LLVM's steps would become an addition a load: opaque
+ * pointers keep the distances in the loads. */
+LLVMValueRef vj_step_base(const vj_gen *g, LLVMValueRef pointer);
 /* A counted loop: for (i = first; i < last; i += step). Between begin and end the builder stands in the body.
  * `carried` values (accumulators) enter with their initial values, are read from loop->carried[] inside, get their next
  * values from vj_loop_end, and hold the final ones after it. Runs at least once only if `nonempty`. */

@@ -11,8 +11,6 @@
 #include <string.h>
 
 #define MAX_TILE 32
-/* Steps of the depth in the loop's body: more for small tiles. */
-#define LARGE_TILE 20
 /* Bytes of a tile of turned keys. */
 #define KEYS_BYTES 65536
 
@@ -83,8 +81,8 @@ static LLVMValueRef load_b(const product *t, LLVMValueRef at, LLVMValueRef i, in
 static void multiply(const product *t, LLVMValueRef i, int32_t steps, LLVMValueRef *acc) {
     vj_gen *g = t->m->g;
     LLVMValueRef a = NULL, b = NULL;
-    if (t->a) a = vj_element(g, t->a, VJ_F32, LLVMBuildNSWMul(g->b, i, vj_i64(g, t->a_step), ""));
-    if (t->b) b = vj_element(g, t->b, VJ_F32, LLVMBuildNSWMul(g->b, i, vj_i64(g, t->b_step), ""));
+    if (t->a) a = vj_step_base(g, vj_element(g, t->a, VJ_F32, LLVMBuildNSWMul(g->b, i, vj_i64(g, t->a_step), "")));
+    if (t->b) b = vj_step_base(g, vj_element(g, t->b, VJ_F32, LLVMBuildNSWMul(g->b, i, vj_i64(g, t->b_step), "")));
     for (int32_t step = 0; step < steps; step++) {
         LLVMValueRef vectors[MAX_TILE];
         for (int32_t v = 0; v < t->width; v++)
@@ -112,7 +110,7 @@ static void accumulate_steps(const product *t, LLVMValueRef from, LLVMValueRef t
 
 static void accumulate(const product *t, LLVMValueRef *acc) {
     vj_gen *g = t->m->g;
-    const int32_t count = t->height * t->width, unroll = count >= LARGE_TILE ? 2 : 4;
+    const int32_t count = t->height * t->width, unroll = vj_k_unroll(g->target, count);
     assert(count <= MAX_TILE);
     if (!LLVMIsConstant(t->steps)) {
         LLVMValueRef whole = LLVMBuildAnd(g->b, t->steps, vj_i64(g, -unroll), "");

@@ -180,10 +180,10 @@ static void multiply(const walk *w, LLVMValueRef i, int32_t steps, LLVMValueRef 
     const vj_gemm *m = w->m;
     vj_gen *g = m->g;
     const vj_depth *inner = &m->depths[m->depth_count - 1];
-    LLVMValueRef a = m->a_mode == VJ_A_AFFINE ? advance(g, w->a, i, inner->a) : NULL;
+    LLVMValueRef a = m->a_mode == VJ_A_AFFINE ? vj_step_base(g, advance(g, w->a, i, inner->a)) : NULL;
     LLVMValueRef b[VJ_MAX_TILE];
     for (int32_t j = 0; j < w->t->width && m->b_mode != VJ_B_ANY; j++)
-        b[j] = j > 0 && w->b[j] == w->b[j - 1] ? b[j - 1] : advance(g, w->b[j], i, inner->b);
+        b[j] = j > 0 && w->b[j] == w->b[j - 1] ? b[j - 1] : vj_step_base(g, advance(g, w->b[j], i, inner->b));
     if (w->fetch) {
         LLVMValueRef place = vj_element(g, w->fetch, VJ_I8, LLVMBuildMul(g->b, i, vj_i64(g, m->s->prefetch), ""));
         vj_prefetch(g, place);

@@ -46,11 +46,18 @@ static double step_cycles(const vj_target *target, int32_t height, int32_t width
 /* Rows of accumulators beside `width` vectors of B, a broadcast and, where multiplying and adding are two instructions,
  * a product; and a register to spare, without which the allocator moves accumulators about and spills some. */
 static int32_t max_height(const vj_target *target, int32_t width) {
+    /* Height x width sums, height + width operands, a product, and a register that the engine keeps. */
+    if (target->machine->recompiled) return (target->registers - 2 - width) / (width + 1);
     const int32_t others = target->muladd == VJ_MULADD_FMA ? 2 : 3;
     int32_t height = (target->registers - others - width) / width;
     const int32_t most = target->broadcast_operand ? MAX_ACCUMULATORS : FEW_ACCUMULATORS;
     if (height * width > most) height = most / width;
     return height;
+}
+
+int32_t vj_k_unroll(const vj_target *target, int32_t accumulators) {
+    if (target->machine->recompiled) return 1;
+    return accumulators >= LARGE_TILE ? 2 : 4;
 }
 
 static int64_t tile_count(const vj_gemm_schedule *s) {
@@ -167,7 +174,7 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
         if ((width > 1 && columns - lanes >= n) || max_height(target, width) < 1) continue;
         vj_gemm_schedule s = {.lanes = lanes, .width = width};
         vj_tile_mix(rows, max_height(target, width), &s);
-        s.k_unroll = s.tiles[0].height * width >= LARGE_TILE ? 2 : 4;
+        s.k_unroll = vj_k_unroll(target, s.tiles[0].height * width);
         double cycles = (double)full * column_cycles(target, &s, width, depth);
         if (rest) cycles += column_cycles(target, &s, (int32_t)rest, depth);
         if (least == 0 || cycles < least * 0.98) {

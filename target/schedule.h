@@ -58,6 +58,8 @@ void vj_schedule_kernel(vj_arena *arena, const vj_target *target, const vj_progr
 /* The mix of tile heights for `rows` rows when at most `max_height` fit the registers: the fewest tiles, then the most
  * even heights, so that 197 rows cost 197. At most VJ_MAX_TILE_KINDS kinds. */
 void vj_tile_mix(int64_t rows, int32_t max_height, vj_gemm_schedule *schedule);
+/* Steps of k in the body of a loop over them. */
+int32_t vj_k_unroll(const vj_target *target, int32_t accumulators);
 char *vj_schedule_text(vj_arena *arena, const vj_kernel *k); /* tile 14x32, row mix 13x14 + 1x15, ... */
 
 #endif

@@ -16,8 +16,8 @@ enum {
 #undef MACHINE
 
 static const vj_machine machines[] = {
-#define MACHINE(id, triple, cpu, features, abi, format, pointer)                                                       \
-    {#id, triple_##id, cpu, features, abi, format, pointer},
+#define MACHINE(id, triple, cpu, features, abi, format, pointer, recompiled)                                           \
+    {#id, triple_##id, cpu, features, abi, format, pointer, recompiled},
 #include "targets.def"
 #undef MACHINE
 };

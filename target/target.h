@@ -21,6 +21,7 @@ typedef struct vj_machine {
     const char *llvm_abi; /* the calling convention, where LLVM does not know it from the triple; "" */
     vj_object_format format;
     int32_t pointer_bytes;
+    bool recompiled; /* by an engine as it runs: see targets.def */
 } vj_machine;
 
 typedef struct vj_target {

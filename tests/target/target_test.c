@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "target/target.h"
+#include "target/schedule.h"
 
 static void rows_are_sound(void **state) {
     (void)state;
@@ -44,6 +44,9 @@ static void facts(void **state) {
     assert_int_equal(wasm->machine->pointer_bytes, 4);
     assert_int_equal(wasm->machine->format, VJ_FORMAT_WASM);
     assert_int_equal(wasm->muladd, VJ_MULADD_SEPARATE);
+    assert_true(wasm->machine->recompiled && !arm->machine->recompiled);
+    assert_int_equal(vj_k_unroll(wasm, 8), 1);
+    assert_int_equal(vj_k_unroll(arm, 24), 2);
     assert_int_equal(arm->vector_bytes, 16);
     assert_int_equal(arm->registers, 32);
     assert_non_null(strstr(arm->triple, "aarch64"));
