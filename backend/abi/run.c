@@ -5,7 +5,10 @@
 static int32_t shape_of(const vj_context *context) {
     const vj_model *m = vj_abi_shapes;
     for (int32_t i = 0; context && i < m->shape_count; i++)
-        if (context->model == &m[i]) return context->variant / m->cpu_count == i ? i : -1;
+        if (context->model == &m[i]) {
+            const int64_t cpu = context->variant - (int64_t)i * m->cpu_count;
+            return cpu >= 0 && cpu < m->cpu_count ? i : -1;
+        }
     return -1;
 }
 
