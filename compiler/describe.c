@@ -84,6 +84,31 @@ const vj_model *vj_describe(vj_unit *u, const char *name) {
     return model;
 }
 
+/* "x86-64-v2, x86-64-v3" */
+static const char *cpus_in_words(vj_unit *const *units, int32_t targets) {
+    vj_text text = {.arena = units[0]->arena};
+    for (int32_t i = 0; i < targets; i++)
+        vj_text_add(&text, "%s%s", i ? ", " : "", units[i]->target->name);
+    return text.at;
+}
+
+const vj_model *vj_describe_shapes(vj_unit *const *units, int32_t shapes, int32_t targets, const char *name) {
+    vj_model *models = VJ_NEW_ARRAY(units[0]->arena, vj_model, shapes);
+    for (int32_t i = 0; i < shapes; i++) {
+        vj_model *m = &models[i];
+        *m = *vj_describe(units[i * targets], name);
+        m->cpu = cpus_in_words(units, targets);
+        for (int32_t t = 1; t < targets; t++) {
+            const vj_model *other = vj_describe(units[i * targets + t], name);
+            m->scratch_fixed = vj_max64(m->scratch_fixed, other->scratch_fixed);
+            m->scratch_per_image = vj_max64(m->scratch_per_image, other->scratch_per_image);
+            m->max_batch = vj_min64(m->max_batch, other->max_batch);
+            if (other->phase_count > m->phase_count) m->phase_count = other->phase_count;
+        }
+    }
+    return models;
+}
+
 double vj_flops_per_image(const vj_program *p) {
     double flops = 0;
     for (int32_t i = 0; i < p->kernel_count; i++)

@@ -138,26 +138,41 @@ static bool weights_stand_apart(const emission *e) {
 
 /* Code */
 
-/* Of each input, as vj_object_abi.required has them. */
-static const uint8_t *const *required_values(vj_unit *u) {
-    const uint8_t **values = VJ_NEW_ARRAY(u->arena, const uint8_t *, u->f->input_count + 1);
+/* Of each shape and input, as vj_object_abi.required has them. */
+static const uint8_t *const *const *required_values(const emission *e) {
+    vj_arena *arena = e->u->arena;
+    const uint8_t *const **values = VJ_NEW_ARRAY(arena, const uint8_t *const *, e->shapes);
     int64_t bytes;
-    for (int32_t i = 0; i < u->f->input_count; i++)
-        values[i] = vj_required_value(u, i, &bytes);
+    for (int32_t s = 0; s < e->shapes; s++) {
+        const vj_unit *u = e->units[s * e->targets];
+        const uint8_t **own = VJ_NEW_ARRAY(arena, const uint8_t *, u->f->input_count + 1);
+        for (int32_t i = 0; i < u->f->input_count; i++)
+            own[i] = vj_required_value(u, i, &bytes);
+        values[s] = own;
+    }
     return values;
+}
+
+static const vj_model *descriptors(const emission *e) {
+    return vj_describe_shapes(e->units, e->shapes, e->targets, stem_of(e->u->arena, e->u->request->path));
+}
+
+static const vj_variant *variants(const emission *e) {
+    vj_variant *all = VJ_NEW_ARRAY(e->u->arena, vj_variant, e->shapes * e->targets);
+    for (int32_t i = 0; i < e->shapes * e->targets; i++)
+        all[i] = (vj_variant){e->units[i]->program, e->units[i]->target};
+    return all;
 }
 
 static vj_status generate(emission *e, vj_emit_kind kind) {
     vj_unit *u = e->u;
-    const vj_variant variant = {u->program, u->target};
-    const uint8_t *const *required = required_values(u);
     const vj_object_abi abi = {.prefix = e->prefix,
-                               .cpu_count = 1,
-                               .shape_count = 1,
-                               .variants = &variant,
-                               .shapes = vj_describe(u, stem_of(u->arena, u->request->path)),
+                               .cpu_count = e->targets,
+                               .shape_count = e->shapes,
+                               .variants = variants(e),
+                               .shapes = descriptors(e),
                                .weights = e->weights ? (const uint8_t *)e->weights + VJ_WEIGHTS_HEADER : NULL,
-                               .required = &required,
+                               .required = required_values(e),
                                .library = e->image ? &e->library : NULL};
     vj_codegen_stats stats;
     return vj_generate_object(&abi, kind, &e->code, &stats, &u->error);
@@ -165,9 +180,10 @@ static vj_status generate(emission *e, vj_emit_kind kind) {
 
 static vj_status write_header(emission *e, const char *header, const char *object, const char *weights) {
     vj_unit *u = e->u;
-    const vj_header_facts facts = {.required = required_values(u),
+    const vj_header_facts facts = {.required = required_values(e),
                                    .target = u->target,
-                                   .model = vj_describe(u, stem_of(u->arena, u->request->path)),
+                                   .shapes = descriptors(e),
+                                   .shape_count = e->shapes,
                                    .prefix = e->prefix,
                                    .object = after_slash(object),
                                    .weights_file = weights ? after_slash(weights) : NULL,
@@ -181,8 +197,9 @@ static vj_status write_header(emission *e, const char *header, const char *objec
 /* Into a file of their own, whose name is then in *weights, or into memory. */
 static vj_status pack(emission *e, const char **weights) {
     vj_unit *u = e->u;
-    vj_status status = vj_fits_machine(u);
-    if (status == VJ_OK) status = vj_share_weights(u);
+    vj_status status = vj_share_weights(u);
+    for (int32_t i = 0; i < u->group_count && status == VJ_OK; i++)
+        if ((status = vj_fits_machine(e->units[i])) != VJ_OK) u->error = e->units[i]->error;
     if (status == VJ_OK && weights_stand_apart(e)) {
         *weights = path_of(e, ".weights");
         const int descriptor = vj_new_file_open(&e->files, *weights, &u->error);
@@ -237,6 +254,9 @@ static vj_status emit_library(emission *e) {
     vj_unit *u = e->u;
     const char *library = main_path(e), *header = path_of(e, ".h"), *weights = NULL;
     const char *linker = e->request->linker ? e->request->linker : vj_default_linker(u->arena, u->target);
+    if (e->shapes > 1)
+        return vj_fail(&u->error, VJ_UNSUPPORTED,
+                       "a shared library has one shape: --emit-obj makes objects for several");
     if (u->target->machine->format != VJ_FORMAT_ELF)
         return vj_fail(&u->error, VJ_UNSUPPORTED, "%s has no shared libraries: --emit-obj writes an object",
                        u->target->name);
@@ -311,8 +331,6 @@ static vj_status plan_and_emit(emission *e) {
     vj_unit *u = e->u;
     vj_status status = choose_names(e);
     if (status == VJ_OK) status = plan_all(e);
-    if (status == VJ_OK && e->shapes > 1 && e->request->what != VJ_EMIT_IR)
-        status = vj_fail(&u->error, VJ_UNSUPPORTED, "several shapes can be written as IR alone");
     if (status == VJ_OK) status = emit_kind(e);
     if (status == VJ_OK && !*e->summary) status = vj_fail(&u->error, VJ_SYSTEM, "no memory");
     return status == VJ_OK ? vj_new_files_place(&e->files, &u->error) : status;

@@ -42,10 +42,11 @@ vj_status vj_link_library(vj_unit *u, const vj_library_link *link);
 /* emit_header.c */
 typedef struct vj_header_facts {
     const vj_target *target;
-    const vj_model *model;
-    const uint8_t *const *required; /* of each input: the bytes that a run wants, or NULL */
-    const char *prefix;             /* of symbols; a C identifier */
-    const char *object;             /* file names for the comment: the object, and its weights or NULL */
+    const vj_model *shapes; /* a descriptor for each */
+    int32_t shape_count;
+    const uint8_t *const *const *required; /* of each shape and input: the bytes that a run wants, or NULL */
+    const char *prefix;                    /* of symbols; a C identifier */
+    const char *object;                    /* file names for the comment: the object, and its weights or NULL */
     const char *weights_file;
     const char *header;
     const char *producer;
@@ -53,7 +54,11 @@ typedef struct vj_header_facts {
 } vj_header_facts;
 /* The text of the header, in the arena. */
 char *vj_header_text(vj_arena *arena, const vj_header_facts *facts);
-/* emit_header_cpp.c: its part for C++. */
-void vj_add_cpp(vj_text *out, const char *prefix);
+/* emit_header_macros.c: what the caller's memory has to hold, of each shape and of all. */
+void vj_add_macros(vj_text *out, const vj_header_facts *facts);
+/* The prefix in capitals. */
+const char *vj_macro_prefix(vj_arena *arena, const char *prefix);
+/* emit_header_cpp.c: its part for C++; with `several` shapes, of which the session has one. */
+void vj_add_cpp(vj_text *out, const char *prefix, bool several);
 
 #endif

@@ -2,10 +2,7 @@
  * guard, so that several of these headers, and vitjit.h, go together. */
 #include "emit.h"
 
-#include <ctype.h>
 #include <string.h>
-
-#include "vitjit_image.h"
 
 extern const char vj_model_header[]; /* include/vitjit_model.h, by cmake/embed_text.cmake */
 
@@ -15,19 +12,6 @@ static const char *for_comment(vj_arena *arena, const char *text) {
     for (char *at = copy; *at; at++)
         if (*at < 0x20 || *at > 0x7e || *at == '*' || *at == '\\') *at = '_';
     return copy;
-}
-
-static const char *upper(vj_arena *arena, const char *text) {
-    char *copy = vj_strdup(arena, text);
-    for (char *at = copy; *at; at++)
-        *at = (char)toupper((unsigned char)*at);
-    return copy;
-}
-
-static bool grows_with_batch(const vj_tensor_info *t) {
-    for (int32_t i = 0; i < t->rank; i++)
-        if (t->dims[i] < 0) return true;
-    return false;
 }
 
 /* " = {2, 3}": a value that an input must have. */
@@ -71,8 +55,15 @@ static void add_tensor_lines(vj_text *out, const char *label, const vj_tensor_in
     }
 }
 
+static void add_shape(vj_text *out, const vj_header_facts *x, int32_t number) {
+    const vj_model *m = &x->shapes[number];
+    if (x->shape_count > 1) vj_text_add(out, " * shape  %d%s\n", (int)number, number ? ": init_as" : ": init");
+    add_tensor_lines(out, "input", m->inputs, m->input_count, x->required[number]);
+    add_tensor_lines(out, "output", m->outputs, m->output_count, NULL);
+}
+
 static void add_opening(vj_text *out, const vj_header_facts *x) {
-    const vj_model *m = x->model;
+    const vj_model *m = x->shapes;
     vj_arena *arena = out->arena;
     const char *object = for_comment(arena, x->object), *p = x->prefix;
     vj_text_add(out, "/* %s - the interface of %s, written by vitjit %s. Link: cc main.c %s -lm\n *\n",
@@ -80,8 +71,8 @@ static void add_opening(vj_text *out, const vj_header_facts *x) {
     vj_text_add(out, " * model     %s (%s)\n * hash      %016llx%016llx\n * CPU       %s\n",
                 for_comment(arena, x->source), for_comment(arena, x->producer), (unsigned long long)m->hash[1],
                 (unsigned long long)m->hash[0], for_comment(arena, m->cpu));
-    add_tensor_lines(out, "input", m->inputs, m->input_count, x->required);
-    add_tensor_lines(out, "output", m->outputs, m->output_count, NULL);
+    for (int32_t i = 0; i < x->shape_count; i++)
+        add_shape(out, x, i);
     vj_text_add(out, " *\n * All memory is the caller's: the context, the inputs and outputs (aligned to their "
                      "elements), the scratch "
                      "memory\n * (aligned to the alignment below)");
@@ -131,37 +122,9 @@ static void add_functions(vj_text *out, const char *p) {
         p);
 }
 
-static void add_tensor_bytes(vj_text *out, const char *prefix, const char *label, const vj_tensor_info *tensors,
-                             int32_t count) {
-    vj_text_add(out, "#define %s_%s_COUNT %d\n", prefix, label, (int)count);
-    for (int32_t i = 0; i < count; i++)
-        vj_text_add(out, "#define %s_%s_%d_BYTES(n) (%s(size_t)%lld)\n", prefix, label, (int)i,
-                    grows_with_batch(&tensors[i]) ? "(size_t)(n) * " : "", (long long)tensors[i].bytes_per_image);
-}
-
-static void add_macros(vj_text *out, const vj_header_facts *x) {
-    const vj_model *m = x->model;
-    const char *p = upper(out->arena, x->prefix);
-    const long long file_bytes = x->weights_file ? (long long)m->weights_bytes + VJ_WEIGHTS_HEADER : 0;
-    vj_text_add(out, "/* What %s_init takes: %s. */\n", x->prefix,
-                x->weights_file ? "the whole file" : "the weights are in the object");
-    vj_text_add(out, "#define %s_WEIGHTS_BYTES ((size_t)%lld)\n", p, file_bytes);
-    vj_text_add(out, "/* Of weights and scratch memory. */\n#define %s_ALIGNMENT %lld\n", p,
-                (long long)m->weights_alignment);
-    vj_text_add(out, "#define %s_MAX_BATCH %lld\n", p, (long long)m->max_batch);
-    vj_text_add(out,
-                "/* For n images of which so many are worked on at a time: 1 for run, the parts for run_on. */\n"
-                "#define %s_SCRATCH_BYTES(n, images_in_flight) \\\n"
-                "    ((size_t)%lld + ((n) < (images_in_flight) ? (size_t)(n) : (size_t)(images_in_flight)) * "
-                "(size_t)%lld)\n",
-                p, (long long)m->scratch_fixed, (long long)m->scratch_per_image);
-    add_tensor_bytes(out, p, "INPUT", m->inputs, m->input_count);
-    add_tensor_bytes(out, p, "OUTPUT", m->outputs, m->output_count);
-}
-
 /* The object was made for exactly these structs and sizes. */
 static void add_assertions(vj_text *out, const vj_header_facts *x) {
-    const char *p = upper(out->arena, x->prefix);
+    const char *p = vj_macro_prefix(out->arena, x->prefix);
     vj_text_add(
         out, "\n#ifdef __cplusplus\n#define %s_ASSERT static_assert\n#else\n#define %s_ASSERT _Static_assert\n#endif\n",
         p, p);
@@ -179,21 +142,24 @@ static void add_assertions(vj_text *out, const vj_header_facts *x) {
                 "    \"the layout of arguments\");\n",
                 p, (int)layout.context, (int)layout.args, (int)layout.threads);
     vj_text_add(out, "%s_ASSERT((%s_ALIGNMENT & (%s_ALIGNMENT - 1)) == 0, \"a power of two\");\n", p, p, p);
-    vj_text_add(out, "%s_ASSERT(%s_SCRATCH_BYTES(1, 1) == %lld, \"scratch memory of one image\");\n", p, p,
-                (long long)(x->model->scratch_fixed + x->model->scratch_per_image));
+    for (int32_t i = 0; i < x->shape_count; i++) {
+        const char *shape = x->shape_count > 1 ? vj_sprintf(out->arena, "SHAPE_%d_", (int)i) : "";
+        vj_text_add(out, "%s_ASSERT(%s_%sSCRATCH_BYTES(1, 1) == %lld, \"scratch memory of one image\");\n", p, p, shape,
+                    (long long)(x->shapes[i].scratch_fixed + x->shapes[i].scratch_per_image));
+    }
     vj_text_add(out, "#undef %s_ASSERT\n", p);
 }
 
 char *vj_header_text(vj_arena *arena, const vj_header_facts *facts) {
     vj_text text = {.arena = arena};
-    const char *guard = upper(arena, facts->prefix);
+    const char *guard = vj_macro_prefix(arena, facts->prefix);
     add_opening(&text, facts);
     vj_text_add(&text, "#ifndef VITJIT_OBJECT_%s_H\n#define VITJIT_OBJECT_%s_H\n\n", guard, guard);
     vj_text_add(&text, "%s\n", vj_model_header);
     add_functions(&text, facts->prefix);
-    add_macros(&text, facts);
+    vj_add_macros(&text, facts);
     add_assertions(&text, facts);
-    vj_add_cpp(&text, facts->prefix);
+    vj_add_cpp(&text, facts->prefix, facts->shape_count > 1);
     vj_text_add(&text, "\n#endif\n");
     return text.at;
 }

@@ -79,6 +79,8 @@ vj_status vj_plan_several(vj_unit *first, const vj_shape_set *sets, int32_t set_
 
 /* describe.c: the model as the ABI describes it; in the unit's arena. Needs a planned unit. */
 const vj_model *vj_describe(vj_unit *u, const char *name);
+/* A descriptor for each shape of units as vj_plan_several has them, for whichever of their targets. */
+const vj_model *vj_describe_shapes(vj_unit *const *units, int32_t shapes, int32_t targets, const char *name);
 /* VJ_UNSUPPORTED: it needs more memory than the target's pointers reach. */
 vj_status vj_fits_machine(vj_unit *u);
 double vj_flops_per_image(const vj_program *p);

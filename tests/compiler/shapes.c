@@ -1,0 +1,97 @@
+/* shapes.c - an object for several shapes, as the command line makes it: one file of weights, a program around it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char folder[] = "/tmp/vitjit-shapes-XXXXXX";
+
+static int status_of(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static int status_of(const char *format, ...) {
+    char command[4096];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(command, sizeof command, format, args);
+    va_end(args);
+    const int status = system(command);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+#define EMIT(exporter, more)                                                                                           \
+    "VITJIT_CACHE=%s/cache " VJ_CLI " " VJ_RESOLUTIONS "/" exporter ".onnx --quiet " more " > %s/said 2>&1", folder,   \
+        folder
+#define TWO "--shape image=Nx3x24x24 --shape image=Nx3x40x32"
+
+static void says(const char *what) { assert_int_equal(status_of("grep -q -- '%s' %s/said", what, folder), 0); }
+
+/* Emits, builds the program, runs it against ONNX Runtime's answers. */
+static void try(const char *exporter) {
+    assert_int_equal(status_of("VITJIT_CACHE=%s/cache " VJ_CLI " " VJ_RESOLUTIONS "/%s.onnx " TWO
+                               " --emit-obj --prefix any --weights file -o %s/any.o > /dev/null",
+                               folder, exporter, folder),
+                     0);
+    assert_int_equal(status_of(VJ_CC
+                               " " VJ_FLAGS
+                               " -std=c17 -D_DEFAULT_SOURCE -O1 -Wall -Wextra -Wpedantic -Werror -I%s -I" VJ_INCLUDE_DIR
+                               " " VJ_TEST_DIR "/resolutions.c %s/any.o " VJ_RT " -o %s/program -lm -lpthread",
+                               folder, folder, folder),
+                     0);
+    assert_int_equal(status_of("%s/program %s/any.weights " VJ_RESOLUTIONS "/%s.24x24.npy " VJ_RESOLUTIONS
+                               "/%s.40x32.npy",
+                               folder, folder, exporter, exporter),
+                     0);
+}
+
+static void test_both_exporters(void **state) {
+    (void)state;
+    try("ts17");
+    try("dy20");
+}
+
+static void test_cpp(void **state) {
+    (void)state;
+    if (!VJ_CXX[0]) skip();
+    assert_int_equal(status_of(VJ_CXX " " VJ_FLAGS
+                                      " -std=c++11 -O1 -Wall -Wextra -Wpedantic -Werror -I%s -I" VJ_INCLUDE_DIR
+                                      " " VJ_TEST_DIR "/resolutions.cpp %s/any.o " VJ_RT " -o %s/program -lm -lpthread",
+                               folder, folder, folder),
+                     0);
+    assert_int_equal(status_of("%s/program %s/any.weights", folder, folder), 0);
+}
+
+static void test_refused(void **state) {
+    (void)state;
+    assert_int_equal(status_of(EMIT("ts17", TWO)), 1);
+    says("--emit-obj makes one object for several shapes");
+    assert_int_equal(status_of(EMIT("ts17", TWO " --emit-lib -o /tmp/")), 3);
+    says("a shared library has one shape");
+    assert_int_equal(status_of(EMIT("ts17", TWO " --shape image=2x3x24x24 --emit-obj")), 1);
+    says("shapes 0 and 2 are the same");
+    assert_int_equal(status_of(EMIT("ts17", TWO " --shape other=1 --emit-obj")), 1);
+    says("there is no input .other.");
+    assert_int_equal(status_of(EMIT("ts17", TWO " --shape image=Nx3x8x8 --shape a=1 --shape a=2 --emit-obj")), 1);
+    says("given 2 times for .a. and 3 times for .image.");
+    assert_int_equal(status_of(EMIT("ts17", TWO " --shape image=Nx3xN --emit-obj")), 1);
+    says("for image=Nx3xN: ");
+}
+
+static int make_folder(void **state) {
+    (void)state;
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state) {
+    (void)state;
+    return status_of("rm -r %s", folder);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_both_exporters), cmocka_unit_test(test_cpp),
+                                       cmocka_unit_test(test_refused)};
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
