@@ -153,6 +153,7 @@ vj_status vj_outputs_write(const char *folder, const vj_array *arrays, int32_t c
 vj_fixed_input vj_as_fixed(const vj_array *array);
 
 /* The request that the command means. The parts point into it: it must not move. */
+#define VJ_MOST_CPUS 32 /* that there are */
 typedef struct vj_order {
     vj_options options;
     vj_compile_request request;
@@ -165,11 +166,16 @@ typedef struct vj_order {
     vj_array *fixes;     /* --fix, and the same as the compiler takes them; malloc'ed */
     vj_fixed_input *fixed;
     int32_t fix_count;
+    const char *cpus[VJ_MOST_CPUS]; /* rows that code is for, better ones later; none: the host's */
+    int32_t cpu_count;
     const char *model;
 } vj_order;
 vj_status vj_order_fill(const vj_command *command, vj_order *order);
 void vj_order_free(vj_order *order);
 vj_status vj_compiler(const vj_compiler_api **api); /* says why not */
+
+/* cpu.c: --target, --cpu and --features become the order's CPUs. */
+vj_status vj_choose_cpus(const vj_command *command, vj_order *order);
 
 /* job.c */
 

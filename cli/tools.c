@@ -93,6 +93,8 @@ vj_status vj_run_emit(const vj_command *command) {
                                   .linker = command->linker,
                                   .sets = order.sets,
                                   .set_count = order.set_count,
+                                  .cpus = order.cpus,
+                                  .cpu_count = order.cpu_count,
                                   .weights_file = command->weights ? strcmp(command->weights, "file") == 0 : -1};
     if (status == VJ_OK) {
         vj_progress_begin("compiling");

@@ -218,7 +218,7 @@ static vj_status emit_object(emission *e) {
     if (status == VJ_OK) status = write_header(e, header, object, weights);
     if (status == VJ_OK) status = vj_new_file_write(&e->files, object, e->code.at, e->code.size, &u->error);
     if (status != VJ_OK) return status;
-    *e->summary = strdup(vj_sprintf(u->arena, "cc main.c %s -lm   # %s%s%s", object, u->target->name,
+    *e->summary = strdup(vj_sprintf(u->arena, "cc main.c %s -lm   # %s%s%s", object, descriptors(e)->cpu,
                                     weights ? ", weights in " : "", weights ? weights : ""));
     return VJ_OK;
 }
@@ -276,7 +276,7 @@ static vj_status emit_text(emission *e, const void *text, size_t size) {
     vj_unit *u = e->u;
     const char *path = main_path(e);
     const vj_status status = vj_new_file_write(&e->files, path, text, size, &u->error);
-    if (status == VJ_OK) *e->summary = strdup(vj_sprintf(u->arena, "%s   # %s", path, u->target->name));
+    if (status == VJ_OK) *e->summary = strdup(vj_sprintf(u->arena, "%s   # %s", path, descriptors(e)->cpu));
     return status;
 }
 
@@ -316,14 +316,32 @@ static vj_status emit_kind(emission *e) {
     }
 }
 
+/* Better CPUs come later, as the object's ABI wants them. */
+static vj_status choose_targets(emission *e, const vj_target **targets) {
+    vj_unit *u = e->u;
+    e->targets = e->request->cpu_count > 1 ? e->request->cpu_count : 1;
+    targets[0] = u->target;
+    for (int32_t i = 0; i < e->targets && e->targets > 1; i++) {
+        targets[i] = vj_target_by_name(e->request->cpus[i]);
+        if (!targets[i]) return vj_fail(&u->error, VJ_USAGE, "no CPU or target is called '%s'", e->request->cpus[i]);
+        if (targets[i]->machine != targets[0]->machine)
+            return vj_fail(&u->error, VJ_USAGE, "%s and %s are CPUs of different machines", targets[0]->name,
+                           targets[i]->name);
+        if (i > 0 && targets[i] <= targets[i - 1])
+            return vj_fail(&u->error, VJ_USAGE, "%s stands twice, or behind a better CPU", targets[i]->name);
+    }
+    return VJ_OK;
+}
+
 static vj_status plan_all(emission *e) {
     vj_unit *u = e->u;
-    const vj_target *const targets[] = {u->target};
+    const vj_target **targets = VJ_NEW_ARRAY(u->arena, const vj_target *, e->request->cpu_count + 1);
     const vj_shape_set own = u->sizes;
     const bool several = e->request->set_count > 0;
     u->keyed = true;
     e->shapes = several ? e->request->set_count : 1;
-    e->targets = 1;
+    const vj_status status = choose_targets(e, targets);
+    if (status != VJ_OK) return status;
     return vj_plan_several(u, several ? e->request->sets : &own, e->shapes, targets, e->targets, &e->units);
 }
 

@@ -73,6 +73,9 @@ typedef struct vj_emit_request {
     /* One object for several shapes: of each set of sizes one program, which share their packed weights. 0: the options'. */
     const vj_shape_set *sets;
     int32_t set_count;
+    /* One object for several CPUs of one machine: names of rows in their order. 0 or 1: the options'. */
+    const char *const *cpus;
+    int32_t cpu_count;
     const char *output;   /* -o: a file or a folder; NULL: the current folder, STEM.o */
     const char *prefix;   /* NULL: made from the model's file name */
     int32_t weights_file; /* 1: beside the object; 0: inside; -1: beside it above 64 MiB */

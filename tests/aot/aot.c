@@ -71,8 +71,9 @@ static vj_bytes generate(const job *j, const vj_object_abi *abi) {
     else
         vj_generate(j->p, &options, &object, &stats, &error);
     if (error.status != VJ_OK) fail_msg("%s", error.text);
-    assert_int_equal(stats.kernels, 3);
-    assert_int_equal(stats.distinct_kernels, 3);
+    /* Shapes share the code of a CPU where it is the same, CPUs do not. */
+    assert_int_equal(stats.kernels, 3 * (abi ? abi->cpu_count * abi->shape_count : 1));
+    assert_int_equal(stats.distinct_kernels, 3 * (abi ? abi->cpu_count : 1));
     return object;
 }
 
@@ -270,19 +271,46 @@ static void shell(const char *format, const char *a, const char *b) {
     if (system(command) != 0) fail_msg("failed: %s", command);
 }
 
-/* The C program that links the object writes what it got to a file; it is compiled by the plain compiler. */
+/* Of one object: the C program that links it writes what it got to a file; it is compiled by the plain compiler. */
+static void try_object(const job *j, const vj_object_abi *abi, const char *folder) {
+    const bool inside = abi->weights != NULL;
+    char path[256];
+    vj_bytes object = generate(j, abi);
+    snprintf(path, sizeof path, "%s/small.o", folder);
+    write_file(path, object.at, object.size);
+    snprintf(path, sizeof path, "%s/small.weights", folder);
+    write_file(path, j->file, inside ? 0 : VJ_WEIGHTS_HEADER + (size_t)j->p->weights_bytes);
+    snprintf(path, sizeof path, "%s/in", folder);
+    write_file(path, j->in, sizeof j->in);
+    shell("test -z \"$(nm -u %s/small.o)\"%s", folder, "");
+    shell("test -z \"$(nm -g --defined-only %s/small.o | grep -v ' small_')\"%s", folder, "");
+    shell("test -z \"$(nm --defined-only %s/small.o | grep -i ' [bdc] ' | grep -v ' d vj_abi_')\"%s", folder, "");
+    shell(VJ_CC " -Wall -Werror -I " VJ_INCLUDE_DIR " -o %s/main " VJ_TEST_DIR "/main.c %s/small.o -lm", folder,
+          folder);
+    shell("%s/main %s", folder, folder);
+    snprintf(path, sizeof path, "%s/out", folder);
+    static float out[7 * (IMAGE + ROWS)];
+    FILE *f = fopen(path, "rb");
+    assert_non_null(f);
+    assert_int_equal(fread(out, sizeof(float), 7 * (IMAGE + ROWS), f), 7 * (IMAGE + ROWS));
+    fclose(f);
+    compare(j, 7, out, out + 7 * IMAGE);
+    vj_bytes_free(&object);
+}
+
+static const vj_tensor_info in_info = {"image", VJ_F32, 3, {-1, ROWS, COLS}, IMAGE * 4, 0};
+static const vj_tensor_info out_infos[2] = {{"y", VJ_F32, 3, {-1, ROWS, COLS}, IMAGE * 4, 0},
+                                            {"mean", VJ_F32, 2, {-1, ROWS}, ROWS * 4, 0}};
+
 static void test_objects(void **state) {
     (void)state;
-    char folder[] = "/tmp/vitjit-aot-XXXXXX", path[256];
+    char folder[] = "/tmp/vitjit-aot-XXXXXX";
     assert_non_null(mkdtemp(folder));
     for (int32_t t = 0; t < vj_target_count(); t++)
         for (int32_t inside = 0; inside < 2; inside++) {
             if (!runs_here(vj_target_at(t))) continue;
             job *j = job_new(vj_target_at(t));
-            const vj_tensor_info in = {"image", VJ_F32, 3, {-1, ROWS, COLS}, IMAGE * 4, 0};
-            const vj_tensor_info outs[2] = {{"y", VJ_F32, 3, {-1, ROWS, COLS}, IMAGE * 4, 0},
-                                            {"mean", VJ_F32, 2, {-1, ROWS}, ROWS * 4, 0}};
-            const vj_model model = descriptor(j, &in, outs);
+            const vj_model model = descriptor(j, &in_info, out_infos);
             const vj_variant variant = {j->p, j->target};
             const vj_object_abi abi = {.prefix = "small",
                                        .cpu_count = 1,
@@ -290,35 +318,69 @@ static void test_objects(void **state) {
                                        .variants = &variant,
                                        .shapes = &model,
                                        .weights = inside ? j->weights : NULL};
-            vj_bytes object = generate(j, &abi);
-            snprintf(path, sizeof path, "%s/small.o", folder);
-            write_file(path, object.at, object.size);
-            snprintf(path, sizeof path, "%s/small.weights", folder);
-            write_file(path, j->file, inside ? 0 : VJ_WEIGHTS_HEADER + (size_t)j->p->weights_bytes);
-            snprintf(path, sizeof path, "%s/in", folder);
-            write_file(path, j->in, sizeof j->in);
-            shell("test -z \"$(nm -u %s/small.o | grep -v -w -e memcpy -e memset)\"%s", folder, "");
-            shell("test -z \"$(nm -g --defined-only %s/small.o | grep -v ' small_')\"%s", folder, "");
-            shell("test -z \"$(nm --defined-only %s/small.o | grep -i ' [bdc] ' | grep -v ' d vj_abi_')\"%s", folder,
-                  "");
-            shell(VJ_CC " -Wall -Werror -I " VJ_INCLUDE_DIR " -o %s/main " VJ_TEST_DIR "/main.c %s/small.o -lm", folder,
-                  folder);
-            shell("%s/main %s", folder, folder);
-            snprintf(path, sizeof path, "%s/out", folder);
-            static float out[7 * (IMAGE + ROWS)];
-            FILE *f = fopen(path, "rb");
-            assert_non_null(f);
-            assert_int_equal(fread(out, sizeof(float), 7 * (IMAGE + ROWS), f), 7 * (IMAGE + ROWS));
-            fclose(f);
-            compare(j, 7, out, out + 7 * IMAGE);
-            vj_bytes_free(&object);
+            try_object(j, &abi, folder);
             job_free(j);
         }
     shell("rm -r %s%s", folder, "");
 }
 
+/* Two shapes, and each CPU of this machine, also those that it is not. */
+static void test_variants(void **state) {
+    (void)state;
+    enum { SHAPES = 2, MOST = 16 };
+    char folder[] = "/tmp/vitjit-aot-XXXXXX";
+    vj_variant variants[SHAPES * MOST];
+    job *jobs[MOST];
+    int32_t cpus = 0;
+    assert_non_null(mkdtemp(folder));
+    for (int32_t t = 0; t < vj_target_count() && cpus < MOST; t++)
+        if (vj_target_at(t)->machine == vj_target_host()->machine) jobs[cpus++] = job_new(vj_target_at(t));
+    vj_model shapes[SHAPES];
+    shapes[0] = shapes[1] = descriptor(jobs[0], &in_info, out_infos);
+    shapes[1].max_batch = MAX_BATCH - 1;
+    for (int32_t i = 0; i < SHAPES * cpus; i++)
+        variants[i] = (vj_variant){jobs[i % cpus]->p, jobs[i % cpus]->target};
+    for (int32_t i = 0; i < cpus; i++) {
+        assert_memory_equal(jobs[i]->weights, jobs[0]->weights, (size_t)jobs[0]->p->weights_bytes);
+        for (int32_t s = 0; s < SHAPES; s++)
+            shapes[s].scratch_per_image = vj_max64(shapes[s].scratch_per_image, jobs[i]->p->per_image_bytes);
+    }
+    const vj_object_abi abi = {
+        .prefix = "small", .cpu_count = cpus, .shape_count = SHAPES, .variants = variants, .shapes = shapes};
+    try_object(jobs[0], &abi, folder);
+    for (int32_t i = 0; i < cpus; i++)
+        job_free(jobs[i]);
+    shell("rm -r %s%s", folder, "");
+}
+
+/* What the descriptors say must hold for each program, and one object is for one machine. */
+static void test_bad_variants(void **state) {
+    (void)state;
+    job *j = job_new(vj_target_by_name("x86-64-v2")), *other = job_new(vj_target_by_name("aarch64"));
+    vj_model shapes[2];
+    shapes[0] = shapes[1] = descriptor(j, &in_info, out_infos);
+    vj_variant variants[2] = {{j->p, j->target}, {other->p, other->target}};
+    vj_object_abi abi = {.prefix = "small", .cpu_count = 2, .shape_count = 1, .variants = variants, .shapes = shapes};
+    vj_bytes object;
+    vj_codegen_stats stats;
+    vj_error error = {0};
+    assert_int_equal(vj_generate_object(&abi, VJ_EMIT_OBJECT, &object, &stats, &error), VJ_USAGE);
+    error = (vj_error){0};
+    abi.cpu_count = 1;
+    abi.shape_count = 2;
+    assert_int_equal(vj_generate_object(&abi, VJ_EMIT_OBJECT, &object, &stats, &error), VJ_USAGE);
+    variants[1] = variants[0];
+    shapes[1].scratch_per_image--;
+    error = (vj_error){0};
+    assert_int_equal(vj_generate_object(&abi, VJ_EMIT_OBJECT, &object, &stats, &error), VJ_SYSTEM);
+    assert_null(object.at);
+    job_free(j);
+    job_free(other);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_images), cmocka_unit_test(test_every_target),
-                                       cmocka_unit_test(test_objects), cmocka_unit_test(test_damaged_objects)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_images),       cmocka_unit_test(test_every_target),
+                                       cmocka_unit_test(test_objects),      cmocka_unit_test(test_variants),
+                                       cmocka_unit_test(test_bad_variants), cmocka_unit_test(test_damaged_objects)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,8 @@
 
 const vj_model *small_model(void);
 int small_init(vj_context *context, const void *weights, size_t bytes);
+int small_init_as(vj_context *context, const void *weights, size_t bytes, int32_t shape, uint32_t features);
+void small_phase(const vj_args *args, int32_t phase, int32_t part, int32_t parts);
 int small_run(const vj_context *context, int64_t n, const void *const *inputs, void *const *outputs, void *scratch);
 int small_run_on(const vj_context *context, int64_t n, const void *const *inputs, void *const *outputs, void *scratch,
                  const vj_threads *threads);
@@ -66,6 +68,45 @@ static int check_init(const vj_model *m, char *weights, size_t bytes) {
     return 0;
 }
 
+/* Every shape has the same bits; a caller's own phases too. Of CPUs only what this one is. */
+static int check_shapes(const vj_context *first, const void *weights, size_t bytes, const char *in, const char *wanted,
+                        char *scratch) {
+    const vj_model *m = small_model();
+    const size_t out_bytes = (size_t)m->outputs[0].bytes_per_image * N,
+                 mean = (size_t)m->outputs[1].bytes_per_image * N;
+    char *y = aligned(out_bytes), *other = aligned(mean);
+    const void *inputs[1] = {in};
+    void *outputs[2] = {y, other};
+    CHECK(first->model == m && first->variant >= 0 && first->variant < m->cpu_count && m->shapes == m);
+    for (int32_t i = 0; i < m->cpu_count; i++) {
+        vj_context c;
+        const int ok = small_init_as(&c, weights, bytes, 0, m->cpus[i].features) == VJ_RUN_OK && c.variant == i;
+        CHECK(ok && m->cpus[i].name[0] && (i == 0 || m->cpus[i].features & ~m->cpus[i - 1].features));
+    }
+    for (int32_t s = 0; s < m->shape_count; s++) {
+        vj_context c = {0}, wrong;
+        CHECK(m->shapes[s].shapes == m && m->shapes[s].shape_count == m->shape_count && m->shapes[s].cpus == m->cpus);
+        CHECK(small_init_as(&c, weights, bytes, s, VJ_CPU_ASK) == VJ_RUN_OK && c.model == &m->shapes[s]);
+        CHECK(c.variant == s * m->cpu_count + first->variant);
+        memset(y, 0xff, out_bytes);
+        CHECK(small_run(&c, N, inputs, outputs, scratch) == VJ_RUN_OK && memcmp(y, wanted, out_bytes) == 0);
+        CHECK(small_run(&c, c.model->max_batch + 1, inputs, outputs, scratch) == VJ_RUN_BAD_ARGUMENT);
+        memset(y, 0xff, out_bytes);
+        const vj_args args = {inputs, outputs, c.weights, scratch, N, c.variant};
+        small_phase(&args, 0, 0, 1);
+        CHECK(memcmp(y, wanted, out_bytes) == 0);
+        wrong = c;
+        wrong.variant = c.variant - m->cpu_count;
+        CHECK(small_run(&wrong, N, inputs, outputs, scratch) == VJ_RUN_BAD_ARGUMENT);
+        wrong.variant = c.variant + m->cpu_count;
+        CHECK(small_run(&wrong, N, inputs, outputs, scratch) == VJ_RUN_BAD_ARGUMENT);
+    }
+    vj_context c;
+    CHECK(small_init_as(&c, weights, bytes, -1, VJ_CPU_ASK) == VJ_RUN_BAD_ARGUMENT);
+    CHECK(small_init_as(&c, weights, bytes, m->shape_count, VJ_CPU_ASK) == VJ_RUN_BAD_ARGUMENT);
+    return 0;
+}
+
 int main(int argc, char **argv) {
     (void)argc;
     const vj_model *m = small_model();
@@ -98,6 +139,8 @@ int main(int argc, char **argv) {
     CHECK(small_run(&c, N, inputs, outputs, NULL) == VJ_RUN_BAD_ARGUMENT);
     CHECK(small_run(&c, N, inputs, outputs, scratch + 32) == VJ_RUN_BAD_ARGUMENT);
     CHECK(small_run(&c, N, inputs, outputs, scratch) == VJ_RUN_OK);
+
+    if (check_shapes(&c, bytes ? weights : NULL, bytes, in, first, scratch)) return 1;
 
     for (int64_t n = 1; n <= N; n++)
         for (int32_t parts = 1; parts <= PARTS; parts++) {

@@ -368,7 +368,25 @@ part_tools() {
     bad 1 "$digits/digits.onnx" --target riscv64 --features +avx2 --emit-obj
     run 0 "$digits/digits.onnx" --target riscv64 --features v,zvl128b --inspect
     prints "riscv64-v"
+    bad 1 "$digits/digits.onnx" --emit-obj --cpu v3,v2,x86-64-v3
+    says "--cpu names x86-64-v3 twice"
+    bad 1 "$digits/digits.onnx" --emit-obj --cpu v3,aarch64
+    says "x86-64-v3 and aarch64 are CPUs of different machines"
+    for list in v3,v5 v3, ,v3 v1,,v2; do
+        bad 1 "$digits/digits.onnx" --emit-obj --cpu $list
+        says "nothing is called"
+    done
+    bad 1 "$digits/digits.onnx" --emit-obj --cpu v2,v3 --features avx2
+    bad 1 "$digits/digits.onnx" --emit-obj --cpu v2,v3 --target aarch64
+    bad 1 "$digits/digits.onnx" --cpu v2,v3
+    says "several CPUs are for objects"
+    bad 3 "$digits/digits.onnx" --emit-lib --cpu v2,v3
+    says "a shared library has code for one CPU"
+    run 0 "$digits/digits.onnx" --cpu v --target riscv64 --inspect
+    prints "riscv64-v"
     if [ "$(uname -m)" = x86_64 ]; then
+        run 0 "$digits/digits.onnx" --cpu v1 --inspect
+        prints "x86-64"
         run 0 "$digits/digits.onnx" --cpu x86-64 --features avx2,+fma --inspect
         prints "x86-64-v3"
         run 0 "$digits/digits.onnx" --cpu x86-64-v4 --features -avx512f --inspect

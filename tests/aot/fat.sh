@@ -1,0 +1,75 @@
+#!/bin/sh
+# fat.sh VITJIT MACHINE MODEL INPUT.npy WANTED.npy N: objects for several CPUs of a machine. What is in them; then fat.c on
+# CPUs of several kinds, by qemu-user: each must take the best code that it can run, or refuse. 77: a tool is missing.
+set -eu
+vitjit=$1 machine=$2 model=$3 input=$4 wanted=$5 images=$6
+here=$(dirname "$0") folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+
+need() {
+    for tool; do
+        command -v "$tool" >/dev/null || { echo "skipped: no $tool (docs/testing.md)"; exit 77; }
+    done
+}
+
+# Nothing undefined, nothing that is written, no code that runs before main, no indirect functions.
+sound() {
+    "$nm" -u "$1" | grep . && { echo "$1 needs these"; exit 1; }
+    "$readelf" -SW "$1" | grep -E ' W?AW? ' | grep -E '\.(data|bss|init|ctors)' | grep -v ' \.data\.rel\.ro ' &&
+        { echo "$1 has these sections"; exit 1; }
+    "$readelf" -sW "$1" | grep IFUNC && { echo "$1 has these functions"; exit 1; }
+    return 0
+}
+
+# emit NAME CPUS: an object and a program.
+emit() {
+    "$vitjit" "$model" --quiet --emit-obj -o "$folder/$1.o" --prefix m --weights file --cpu "$2"
+    sound "$folder/$1.o"
+    "$compiler" -static -std=gnu17 -O1 -Wall -Wextra -Werror -DMODEL_HEADER="\"$1.h\"" -DN="$images" -I"$folder" \
+        "$here/fat.c" "$folder/$1.o" -o "$folder/$1" -lm -pthread
+}
+
+# runs NAME CPU TAKEN: by qemu's name of the CPU, and what init must take.
+runs() {
+    echo "$2:"
+    "$qemu" -cpu "$2" "$folder/$1" "$input" "$wanted" 1e-4 "$3" "$folder/$1.weights"
+}
+
+# One file of weights serves all CPUs: it is that of any of them alone.
+same_weights() {
+    "$vitjit" "$model" --quiet --emit-obj -o "$folder/one.o" --prefix m --weights file --cpu "$1"
+    cmp "$folder/one.weights" "$folder/all.weights"
+}
+
+case $machine in
+x86-64)
+    compiler=cc qemu=qemu-x86_64 nm=nm readelf=readelf
+    need $compiler $qemu $nm $readelf
+    emit all v1,v2,v3,v4
+    same_weights v1
+    same_weights v2,v3
+    for kind in asm llvm; do
+        "$vitjit" "$model" --quiet --emit-$kind -o "$folder/all.$kind" --prefix m --cpu v4,v3,v2,v1
+    done
+    awk -f "$here/fat.awk" "$folder/all.llvm" "$folder/all.asm"
+    emit new v3,v4
+    runs all qemu64 x86-64
+    runs all Nehalem x86-64-v2
+    runs all SandyBridge,-tsc-deadline,-x2apic x86-64-v2
+    runs all Haswell,-hle,-rtm,-invpcid,-tsc-deadline,-x2apic,-pcid x86-64-v3
+    runs all max x86-64-v3
+    runs new Nehalem none
+    runs new max,-bmi2 none
+    # Where the CPU itself has more than qemu emulates.
+    best=$("$vitjit" targets | awk '/ this machine / { print $1 }')
+    [ "$(uname -m)" != x86_64 ] || "$folder/all" "$input" "$wanted" 1e-4 "$best" "$folder/all.weights"
+    ;;
+riscv64)
+    compiler=riscv64-linux-gnu-gcc qemu=qemu-riscv64 nm=riscv64-linux-gnu-nm readelf=riscv64-linux-gnu-readelf
+    need $compiler $qemu $nm $readelf
+    emit all riscv64,riscv64-v
+    same_weights riscv64
+    runs all rv64,v=off riscv64
+    runs all rv64,v=on,vext_spec=v1.0,vlen=128 riscv64-v
+    ;;
+esac
