@@ -18,9 +18,18 @@ static _Alignas(M_ALIGNMENT) unsigned char scratch[M_SCRATCH_BYTES(N, PARTS)];
 static _Alignas(M_ALIGNMENT) unsigned char weights[M_WEIGHTS_BYTES ? M_WEIGHTS_BYTES : 1];
 static _Alignas(8) unsigned char input[M_INPUT_0_BYTES(N)];
 static _Alignas(8) unsigned char output[2][M_OUTPUT_0_BYTES(N)];
-/* Outputs behind the first are not looked at: they share what is large enough for the largest. */
+/* Outputs behind the first are not looked at: each gets what is large enough for the next three together. */
+#ifdef M_OUTPUT_4_BYTES
+#error "more outputs than this program makes room for"
+#endif
+#ifndef M_OUTPUT_3_BYTES
+#define M_OUTPUT_3_BYTES(n) 0
+#endif
+#ifndef M_OUTPUT_2_BYTES
+#define M_OUTPUT_2_BYTES(n) 0
+#endif
 #ifdef M_OUTPUT_1_BYTES
-static _Alignas(8) unsigned char other[M_OUTPUT_COUNT][M_OUTPUT_1_BYTES(N)];
+static _Alignas(8) unsigned char other[M_OUTPUT_COUNT][M_OUTPUT_1_BYTES(N) + M_OUTPUT_2_BYTES(N) + M_OUTPUT_3_BYTES(N)];
 #endif
 
 static void one_after_another(void *self, void (*task)(void *arg, int32_t part), void *arg, int32_t parts) {

@@ -28,6 +28,7 @@ x86-64-v3)
 wasm32)
     compiler=clang-19 runner=node ;;
 esac
+[ -z "${NATIVE:-}" ] || runner= # this machine is one
 # shellcheck disable=SC2086
 need $compiler ${runner%% *}
 
