@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "link.h"
 #include "object.h"
 
 #define PLACED_LIMIT ((uint64_t)1 << 31) /* PC-relative offsets have 32 bits */
@@ -53,7 +54,7 @@ static bool read_header(object_file *o) {
     o->header = (const Elf64_Ehdr *)(const void *)o->at;
     const Elf64_Ehdr *h = o->header;
     if (h->e_type != ET_REL) return bad(o, "not a relocatable object");
-    if (h->e_machine != EM_X86_64 && h->e_machine != EM_AARCH64) {
+    if (h->e_machine != EM_X86_64 && h->e_machine != EM_AARCH64 && h->e_machine != EM_RISCV) {
         vj_fail(o->l->error, VJ_UNSUPPORTED,
                 "code for this target becomes no image, so no shared library: --emit-obj writes an object");
         return false;
@@ -212,9 +213,66 @@ static bool relocate_arm(const object_file *o, uint32_t type, uint8_t *at, uint6
     return true;
 }
 
+/* The relocations of a section; NULL: none. read_header found them inside of the object. */
+static const Elf64_Rela *relocations(const object_file *o, uint32_t section, uint64_t *count) {
+    for (uint32_t i = 0; i < o->header->e_shnum; i++) {
+        const Elf64_Shdr *s = &o->sections[i];
+        if (s->sh_type != SHT_RELA || s->sh_info != section || !is_aligned(s->sh_offset)) continue;
+        *count = s->sh_size / sizeof(Elf64_Rela);
+        return (const Elf64_Rela *)(const void *)(o->at + s->sh_offset);
+    }
+    *count = 0;
+    return NULL;
+}
+
+/* The lower 12 bits of a distance have no symbol of their own: theirs is a label at the instruction with the upper ones. */
+static bool upper_distance(const object_file *o, uint64_t number, int64_t *distance) {
+    if (number >= o->symbol_count) return bad(o, "a relocation names no symbol");
+    const Elf64_Sym *label = &o->symbols[number];
+    uint64_t from, to, count;
+    if (!own_place(o, label, &from)) return false;
+    const Elf64_Rela *table = relocations(o, label->st_shndx, &count);
+    for (uint64_t i = 0; i < count; i++) {
+        const Elf64_Rela *r = &table[i];
+        if (r->r_offset != label->st_value || ELF64_R_TYPE(r->r_info) != R_RISCV_PCREL_HI20) continue;
+        if (!symbol_place(o, ELF64_R_SYM(r->r_info), &to)) return false;
+        if (r->r_addend < INT32_MIN || r->r_addend > INT32_MAX) return bad(o, "a relocation out of range");
+        *distance = (int64_t)to + r->r_addend - (int64_t)from;
+        return true;
+    }
+    return bad(o, "the lower part of a distance has no upper part");
+}
+
+static bool relocate_riscv(const object_file *o, uint32_t section, const Elf64_Rela *r) {
+    const uint32_t type = ELF64_R_TYPE(r->r_info);
+    const uint64_t number = ELF64_R_SYM(r->r_info), from = o->place[section] + r->r_offset;
+    uint64_t to = 0;
+    int64_t distance = 0;
+    if (type == R_RISCV_RELAX) return true; /* leave to shorten the code, which nothing needs */
+    if (!inside(r->r_offset, vj_riscv_bytes(type), o->sections[section].sh_size))
+        return bad(o, "a relocation outside of its section");
+    if (r->r_addend < INT32_MIN || r->r_addend > INT32_MAX) return bad(o, "a relocation out of range");
+    if (type == R_RISCV_PCREL_LO12_I || type == R_RISCV_PCREL_LO12_S) {
+        if (!upper_distance(o, number, &distance)) return false;
+    } else {
+        if (!symbol_place(o, number, &to)) return false;
+        to += (uint64_t)r->r_addend;
+        distance = (int64_t)(to - from);
+    }
+    switch (vj_riscv_relocate(type, o->l->code + from, to, distance)) {
+    case VJ_RELOCATION_UNKNOWN:
+        return unknown(o, type);
+    case VJ_RELOCATION_TOO_FAR:
+        return bad(o, "a relocation out of range");
+    default:
+        return true;
+    }
+}
+
 static bool relocate(const object_file *o, uint32_t section, const Elf64_Rela *r) {
     const uint64_t size = o->sections[section].sh_size;
     uint64_t to;
+    if (o->header->e_machine == EM_RISCV) return relocate_riscv(o, section, r);
     if (!inside(r->r_offset, 4, size)) return bad(o, "a relocation outside of its section");
     if (!symbol_place(o, ELF64_R_SYM(r->r_info), &to)) return false;
     if (r->r_addend < INT32_MIN || r->r_addend > INT32_MAX) return bad(o, "a relocation out of range");
@@ -288,9 +346,7 @@ static bool link_all(linker *l, const vj_bytes *objects, const char *symbol, uin
     return find_entry(l, symbol, entry);
 }
 
-bool vj_links_for(const vj_target *target) {
-    return strcmp(target->machine->name, "x86_64") == 0 || strcmp(target->machine->name, "aarch64") == 0;
-}
+bool vj_links_for(const vj_target *target) { return target->machine->format == VJ_FORMAT_ELF; }
 
 vj_status vj_link_named(const vj_bytes *objects, int32_t count, const char *symbol, vj_bytes *code, uint64_t *entry,
                         vj_text *symbols, vj_error *error) {

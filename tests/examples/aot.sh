@@ -37,11 +37,6 @@ if [ "$machine" != native ]; then
     cmake --install "$work/rt" --prefix "$prefix" >/dev/null
 fi
 programs="object arena load"
-if [ "$machine" = riscv64 ]; then
-    programs="object arena"
-    target="$target -DDIGITS_LIBRARY=OFF"
-    echo "skipped: load, for there are no libraries for $machine yet"
-fi
 if command -v "$cxx" >/dev/null; then
     programs="$programs object_cpp"
 else
