@@ -31,8 +31,7 @@ typedef enum vj_emit_kind { VJ_EMIT_OBJECT, VJ_EMIT_ASSEMBLY, VJ_EMIT_LLVM } vj_
 
 /* What the object of a shared library has besides, for vj_load (vj_library_note). */
 typedef struct vj_object_library {
-    const void *image;
-    size_t image_bytes;
+    const vj_bytes *images; /* of each CPU; a library has one shape */
     uint64_t weights_check[2];
     const char *weights_file; /* "": inside, or none */
 } vj_object_library;
@@ -43,13 +42,15 @@ typedef struct vj_variant {
     const vj_target *target;
 } vj_variant;
 
+#define VJ_MAX_CPUS 32
+
 /* An emitted object, beyond its code: docs/abi.md. Of each shape there is a program for each CPU, all for CPUs of one
  * machine, and all with the same packed weights. CPUs come in the order of `vitjit targets`, so that a better one comes
  * later: init takes the last that it can. */
 typedef struct vj_object_abi {
-    const char *prefix; /* "vit": vit_model, vit_init, vit_init_as, vit_run, vit_run_on, vit_phase */
-    int32_t cpu_count, shape_count;
-    const vj_variant *variants; /* number shape * cpu_count + cpu, as vj_context.variant */
+    const char *prefix;             /* "vit": vit_model, vit_init, vit_init_as, vit_run, vit_run_on, vit_phase */
+    int32_t cpu_count, shape_count; /* at most VJ_MAX_CPUS of the first */
+    const vj_variant *variants;     /* number shape * cpu_count + cpu, as vj_context.variant */
     /* A descriptor for each shape. Numbers of scratch memory and of phases are the most of its programs'. abi, header_size,
      * cpus and shapes are not asked: they follow from the above. */
     const vj_model *shapes;

@@ -27,18 +27,18 @@ static LLVMValueRef text_of(LLVMContextRef context, const char *text, size_t byt
     return LLVMConstStringInContext2(context, padded, bytes, true);
 }
 
-/* Nothing refers to it; it must stay all the same. */
-static void keep(LLVMModuleRef module, LLVMValueRef global) {
+/* Nothing refers to them; they must stay all the same. */
+static void keep(LLVMModuleRef module, LLVMValueRef *notes, int32_t count) {
     LLVMTypeRef pointer = LLVMPointerTypeInContext(LLVMGetModuleContext(module), 0);
-    LLVMValueRef used = LLVMAddGlobal(module, LLVMArrayType2(pointer, 1), "llvm.used");
-    LLVMSetInitializer(used, LLVMConstArray2(pointer, &global, 1));
+    LLVMValueRef used = LLVMAddGlobal(module, LLVMArrayType2(pointer, (uint64_t)count), "llvm.used");
+    LLVMSetInitializer(used, LLVMConstArray2(pointer, notes, (uint64_t)count));
     LLVMSetLinkage(used, LLVMAppendingLinkage);
     LLVMSetSection(used, "llvm.metadata");
 }
 
-static LLVMValueRef add_image(LLVMModuleRef module, const vj_object_library *library) {
+static LLVMValueRef add_image(LLVMModuleRef module, const vj_bytes *image) {
     LLVMValueRef data =
-        LLVMConstStringInContext2(LLVMGetModuleContext(module), library->image, library->image_bytes, true);
+        LLVMConstStringInContext2(LLVMGetModuleContext(module), (const char *)image->at, image->size, true);
     LLVMValueRef global = LLVMAddGlobal(module, LLVMTypeOf(data), "image");
     LLVMSetInitializer(global, data);
     LLVMSetGlobalConstant(global, true);
@@ -47,8 +47,10 @@ static LLVMValueRef add_image(LLVMModuleRef module, const vj_object_library *lib
     return global;
 }
 
-void vj_gen_library(LLVMModuleRef module, const vj_object_abi *abi) {
+static LLVMValueRef add_note(LLVMModuleRef module, const vj_object_abi *abi, const vj_bytes *bytes) {
     const vj_object_library *library = abi->library;
+    vj_image_header header;
+    memcpy(&header, bytes->at, sizeof header);
     LLVMContextRef context = LLVMGetModuleContext(module);
     LLVMTypeRef i8 = LLVMInt8TypeInContext(context), i32 = LLVMInt32TypeInContext(context);
     LLVMTypeRef i64 = LLVMInt64TypeInContext(context), pair = LLVMArrayType2(i64, 2);
@@ -59,7 +61,7 @@ void vj_gen_library(LLVMModuleRef module, const vj_object_abi *abi) {
     LLVMValueRef before = LLVMConstInt(i64, BEFORE, false);
     LLVMValueRef here = LLVMConstPtrToInt(LLVMConstInBoundsGEP2(i8, note, &before, 1), i64),
                  zero = LLVMConstInt(i64, 0, false);
-    LLVMValueRef image = add_image(module, library), weights = LLVMGetNamedGlobal(module, VJ_INSIDE_WEIGHTS);
+    LLVMValueRef image = add_image(module, bytes), weights = LLVMGetNamedGlobal(module, VJ_INSIDE_WEIGHTS);
     const int64_t inside = weights ? abi->shapes->weights_bytes : 0;
     LLVMValueRef values[] = {LLVMConstInt(i32, sizeof VJ_LIBRARY_NOTE, false),
                              LLVMConstInt(i32, sizeof(vj_library_note), false),
@@ -67,11 +69,11 @@ void vj_gen_library(LLVMModuleRef module, const vj_object_abi *abi) {
                              text_of(context, VJ_LIBRARY_NOTE, NAME_BYTES),
                              LLVMConstInt(i32, VJ_LIBRARY_VERSION, false),
                              LLVMConstInt(i32, VJ_MODEL_ABI, false),
-                             words_of(i64, abi->shapes->hash),
+                             words_of(i64, header.model_hash),
                              words_of(i64, library->weights_check),
                              LLVMConstSub(LLVMConstPtrToInt(image, i64), here),
                              weights ? LLVMConstSub(LLVMConstPtrToInt(weights, i64), here) : zero,
-                             LLVMConstInt(i64, library->image_bytes, false),
+                             LLVMConstInt(i64, bytes->size, false),
                              LLVMConstInt(i64, (unsigned long long)inside, false),
                              text_of(context, library->weights_file, VJ_LIBRARY_FILE)};
     /* In bounds and local: LLVM then knows that nothing is left to relocate, and does not make the section writable. */
@@ -80,5 +82,13 @@ void vj_gen_library(LLVMModuleRef module, const vj_object_abi *abi) {
     LLVMSetLinkage(note, LLVMInternalLinkage);
     LLVMSetAlignment(note, 4);
     LLVMSetSection(note, ".note.vitjit"); /* LLVM makes notes of sections with such names */
-    keep(module, note);
+    return note;
+}
+
+void vj_gen_library(LLVMModuleRef module, const vj_object_abi *abi) {
+    LLVMValueRef notes[VJ_MAX_CPUS];
+    assert(abi->cpu_count <= VJ_MAX_CPUS);
+    for (int32_t i = 0; i < abi->cpu_count; i++)
+        notes[i] = add_note(module, abi, &abi->library->images[i]);
+    keep(module, notes, abi->cpu_count);
 }

@@ -69,6 +69,7 @@ static void generate(LLVMModuleRef module, LLVMTargetMachineRef machine, const v
 
 /* Does what the descriptors say hold for every variant? */
 static bool are_sound(const vj_object_abi *abi, vj_error *error) {
+    if (abi->cpu_count > VJ_MAX_CPUS) vj_fail(error, VJ_USAGE, "one object has code for at most %d CPUs", VJ_MAX_CPUS);
     for (int32_t i = 0; i < abi->shape_count * abi->cpu_count; i++) {
         const vj_variant *v = &abi->variants[i];
         const vj_model *m = &abi->shapes[i / abi->cpu_count];

@@ -160,14 +160,11 @@ static vj_status read_cpus(const vj_compiler_api *api, const char *list, vj_orde
 static vj_status judge_several(const vj_command *command) {
     if (command->features) return vj_say(VJ_USAGE, NULL, "--features means nothing with several CPUs");
     if (command->mode != VJ_MODE_EMIT) {
-        vj_say(VJ_USAGE, NULL, "--cpu: several CPUs are for objects");
+        vj_say(VJ_USAGE, NULL, "--cpu: several CPUs are for objects and libraries");
         vj_say_hint("--emit-obj makes one object for them");
         return VJ_USAGE;
     }
-    if (command->emit != VJ_EMIT_LIB) return VJ_OK;
-    vj_say(VJ_UNSUPPORTED, NULL, "--emit-lib: a shared library has code for one CPU");
-    vj_say_hint("--emit-obj makes one object for several");
-    return VJ_UNSUPPORTED;
+    return VJ_OK;
 }
 
 vj_status vj_choose_cpus(const vj_command *command, vj_order *order) {

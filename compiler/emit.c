@@ -27,7 +27,7 @@ typedef struct emission {
     size_t weights_bytes;
     vj_bytes code;
     /* of a shared library */
-    void *image;
+    vj_bytes *images; /* of each CPU, malloc'ed */
     vj_object_library library;
 } emission;
 
@@ -173,7 +173,7 @@ static vj_status generate(emission *e, vj_emit_kind kind) {
                                .shapes = descriptors(e),
                                .weights = e->weights ? (const uint8_t *)e->weights + VJ_WEIGHTS_HEADER : NULL,
                                .required = required_values(e),
-                               .library = e->image ? &e->library : NULL};
+                               .library = e->images ? &e->library : NULL};
     vj_codegen_stats stats;
     return vj_generate_object(&abi, kind, &e->code, &stats, &u->error);
 }
@@ -223,16 +223,18 @@ static vj_status emit_object(emission *e) {
     return VJ_OK;
 }
 
-static vj_status add_image(emission *e, const char *weights) {
+static vj_status add_images(emission *e, const char *weights) {
     vj_unit *u = e->u;
     if (weights && strlen(after_slash(weights)) >= VJ_LIBRARY_FILE)
         return vj_fail(&u->error, VJ_USAGE, "%s: the name is too long", weights);
     e->library.weights_file = weights ? after_slash(weights) : "";
     if (e->weights)
         memcpy(e->library.weights_check, ((const vj_weights_header *)e->weights)->check, sizeof(uint64_t[2]));
-    const vj_status status = vj_library_image(u, &e->image, &e->library.image_bytes);
-    e->library.image = e->image;
-    return status;
+    e->images = VJ_NEW_ARRAY(u->arena, vj_bytes, e->targets);
+    e->library.images = e->images;
+    for (int32_t i = 0; i < e->targets && u->error.status == VJ_OK; i++)
+        if (vj_library_image(e->units[i], &e->images[i]) != VJ_OK) u->error = e->units[i]->error;
+    return u->error.status;
 }
 
 /* The linker writes to the new file's temporary name, or puts another file there. */
@@ -261,13 +263,13 @@ static vj_status emit_library(emission *e) {
         return vj_fail(&u->error, VJ_UNSUPPORTED, "%s has no shared libraries: --emit-obj writes an object",
                        u->target->name);
     vj_status status = pack(e, &weights);
-    if (status == VJ_OK) status = add_image(e, weights);
+    if (status == VJ_OK) status = add_images(e, weights);
     if (status == VJ_OK) status = generate(e, VJ_EMIT_OBJECT);
     if (status == VJ_OK) status = write_header(e, header, library, weights);
     if (status == VJ_OK) status = link_library(e, linker, library);
     if (status != VJ_OK) return status;
     *e->summary = strdup(vj_sprintf(u->arena, "%s main.c %s%s -Wl,-rpath,'$ORIGIN'   # %s%s%s", linker,
-                                    strchr(library, '/') ? "" : "./", library, u->target->name,
+                                    strchr(library, '/') ? "" : "./", library, descriptors(e)->cpu,
                                     weights ? ", weights in " : "", weights ? weights : ""));
     return VJ_OK;
 }
@@ -360,7 +362,8 @@ static void clean_up(void *self) {
     vj_new_files_drop(&e->files);
     if (e->weights) munmap(e->weights, e->weights_bytes);
     vj_bytes_free(&e->code);
-    free(e->image);
+    for (int32_t i = 0; e->images && i < e->targets; i++)
+        vj_bytes_free(&e->images[i]);
 }
 
 static vj_status emit_unit(vj_unit *u, void *self) {

@@ -28,7 +28,7 @@ void vj_new_files_drop(vj_new_files *files);
 /* emit_library.c */
 
 /* The program's image, malloc'ed. */
-vj_status vj_library_image(vj_unit *u, void **image, size_t *bytes);
+vj_status vj_library_image(vj_unit *u, vj_bytes *image);
 /* cc; for another machine than this the compiler's name that distributions give: aarch64-linux-gnu-gcc. */
 const char *vj_default_linker(vj_arena *arena, const vj_target *target);
 typedef struct vj_library_link {

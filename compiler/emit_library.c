@@ -13,13 +13,15 @@
 
 extern char **environ;
 
-vj_status vj_library_image(vj_unit *u, void **image, size_t *bytes) {
+vj_status vj_library_image(vj_unit *u, vj_bytes *image) {
     const vj_codegen_options options = {.target = u->target, .kind = VJ_EMIT_OBJECT};
     vj_bytes code = {0};
     uint64_t entry;
     vj_codegen_stats stats;
     vj_status status = vj_generate_code(u->program, &options, &code, &entry, &stats, &u->error);
-    if (status == VJ_OK) status = vj_write_image(u, &code, entry, &stats, image, bytes);
+    void *at = NULL;
+    if (status == VJ_OK) status = vj_write_image(u, &code, entry, &stats, &at, &image->size);
+    image->at = at;
     vj_bytes_free(&code);
     return status;
 }

@@ -60,6 +60,11 @@ x86-64)
     runs all max x86-64-v3
     runs new Nehalem none
     runs new max,-bmi2 none
+    # vj_load takes the same of a library as init of an object.
+    "$vitjit" "$model" --quiet --emit-lib -o "$folder/all.so" --prefix m --cpu v1,v2,v3,v4
+    for pair in qemu64=x86-64 Nehalem=x86-64-v2 Haswell=x86-64-v3; do
+        "$qemu" -cpu "${pair%%=*}" "$vitjit" "$folder/all.so" --inspect 2>/dev/null | grep -E "^CPU +${pair#*=}\$"
+    done
     # Where the CPU itself has more than qemu emulates.
     best=$("$vitjit" targets | awk '/ this machine / { print $1 }')
     [ "$(uname -m)" != x86_64 ] || "$folder/all" "$input" "$wanted" 1e-4 "$best" "$folder/all.weights"

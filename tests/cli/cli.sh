@@ -380,8 +380,6 @@ part_tools() {
     bad 1 "$digits/digits.onnx" --emit-obj --cpu v2,v3 --target aarch64
     bad 1 "$digits/digits.onnx" --cpu v2,v3
     says "several CPUs are for objects"
-    bad 3 "$digits/digits.onnx" --emit-lib --cpu v2,v3
-    says "a shared library has code for one CPU"
     run 0 "$digits/digits.onnx" --cpu v --target riscv64 --inspect
     prints "riscv64-v"
     if [ "$(uname -m)" = x86_64 ]; then

@@ -53,16 +53,20 @@ static void write_file(const char *path, const void *data, size_t size) {
 }
 
 static char message[4096];
-static vj_status emit(const char *model, const char *output, const char *cpu, const char *linker, int32_t apart) {
+static vj_status emit_request(const char *model, const char *cpu, const vj_emit_request *e) {
     const vj_options options = {.size = sizeof options, .cpu = cpu};
     const vj_compile_request request = {.path = model, .options = &options, .pass_limit = -1};
-    const vj_emit_request e = {
-        .what = VJ_EMIT_LIB, .output = output, .prefix = "model", .weights_file = apart, .linker = linker};
     char *summary = NULL;
     message[0] = 0;
-    const vj_status status = api->emit(&request, &e, &summary, message, sizeof message);
+    const vj_status status = api->emit(&request, e, &summary, message, sizeof message);
     free(summary);
     return status;
+}
+
+static vj_status emit(const char *model, const char *output, const char *cpu, const char *linker, int32_t apart) {
+    const vj_emit_request e = {
+        .what = VJ_EMIT_LIB, .output = output, .prefix = "model", .weights_file = apart, .linker = linker};
+    return emit_request(model, cpu, &e);
 }
 
 static void pixels(float *in) {
@@ -272,6 +276,27 @@ static void test_cpu(void **state) {
     free(f.at);
 }
 
+/* A library for all CPUs of this machine: the best that it can run is loaded, and those it cannot are left alone. */
+static void test_several_cpus(void **state) {
+    (void)state;
+    const char *cpus[32];
+    vj_target_info row, host = {0};
+    vj_emit_request e = {
+        .what = VJ_EMIT_LIB, .output = in_folder("several.so"), .prefix = "model", .linker = VJ_CC, .cpus = cpus};
+    for (int32_t i = 0; api->target(i, &row); i++)
+        if (row.is_host) host = row;
+    for (int32_t i = 0; api->target(i, &row) && e.cpu_count < 32; i++)
+        if (strcmp(row.triple, host.triple) == 0) cpus[e.cpu_count++] = row.name;
+    assert_int_equal(emit_request(VJ_DIGITS, cpus[0], &e), VJ_OK);
+    float out[N * CLASSES];
+    load_well(in_folder("several.so"), out);
+    assert_memory_equal(out, truth, sizeof truth);
+    const char *unordered[] = {cpus[0], cpus[0]};
+    e.cpus = unordered;
+    e.cpu_count = 2;
+    assert_int_equal(emit_request(VJ_DIGITS, cpus[0], &e), VJ_USAGE);
+}
+
 static void test_foreign(void **state) {
     (void)state;
     refused(in_folder("none.so"), VJ_BAD_INPUT, "cannot be read");
@@ -356,6 +381,7 @@ int main(void) {
                                        cmocka_unit_test(test_changed_bytes),
                                        cmocka_unit_test(test_notes),
                                        cmocka_unit_test(test_cpu),
+                                       cmocka_unit_test(test_several_cpus),
                                        cmocka_unit_test(test_foreign),
                                        cmocka_unit_test(test_linkers)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
