@@ -196,7 +196,6 @@ void case_check(kernel_case *c) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(gemm_cases), cmocka_unit_test(inner_loops_do_not_spill),
-                                       cmocka_unit_test(attention_cases)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(gemm_cases), cmocka_unit_test(attention_cases)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,7 +28,6 @@ int32_t case_panels(kernel_case *c, int64_t depth, int64_t columns);
 void case_check(kernel_case *c);
 
 void gemm_cases(void **state);
-void inner_loops_do_not_spill(void **state);
 void attention_cases(void **state);
 
 #endif

@@ -1,0 +1,183 @@
+/* innerloops.c - reads the assembly of the loops in which almost all time goes, for every target, also those that do not run
+ * here: their sums stay in registers, and all multiplying is fused with adding. Prints what a loop is made of. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "harness.h"
+
+/* How a target's assembly says that all lanes are multiplied and added, that they are multiplied alone, the stack, and that a
+ * register of such operands goes to the stack or comes back: both words in a line. */
+typedef struct dialect {
+    const char *target, *product, *apart, *stack, *spill[2];
+} dialect;
+
+static const dialect dialects[] = {{"x86-64-v3", "\tvfmadd", "\tvmulps", "(%rsp)", {"(%rsp)", "%ymm"}},
+                                   {"x86-64-v4", "\tvfmadd", "\tvmulps", "(%rsp)", {"(%rsp)", "%zmm"}},
+                                   {"aarch64", "\tfmla\t", "\tfmul\t", "[sp", {"[sp", "\tq"}},
+                                   {"riscv64", "\tfmadd.s", "\tfmul.s", "(sp)", {"(sp)", "\tf"}},
+                                   /* whole registers: vs1r.v v8, (a0) */
+                                   {"riscv64-v", "\tvfma", "\tvfmul", "(sp)", {"r.v\t", "("}}};
+#define DIALECTS (sizeof dialects / sizeof *dialects)
+/* Those that no test can time: attention and windows are read of them alone. */
+#define EMULATED 2
+
+typedef struct problem {
+    vj_arena *arena;
+    vj_program *p;
+    vj_kernel *k;
+} problem;
+
+static problem problem_new(vj_kernel_kind kind, int32_t rank, const int64_t *extent) {
+    problem it = {.arena = vj_arena_new()};
+    it.p = vj_program_new(it.arena, NULL);
+    it.k = vj_add_kernel(it.p, kind, "loops");
+    it.k->rank = rank;
+    memcpy(it.k->extent, extent, sizeof *extent * (size_t)rank);
+    return it;
+}
+
+static int32_t buffer(const problem *it, int64_t elements) {
+    return vj_add_buffer(it->p, VJ_BUFFER_ARENA, VJ_F32, elements, NULL);
+}
+
+/* Packed weights; what they are made of is not asked. */
+static int32_t panels(const problem *it, int64_t depth, int64_t columns) {
+    const int32_t b = buffer(it, depth * columns);
+    it->p->buffers[b].kind = VJ_BUFFER_WEIGHT;
+    it->p->buffers[b].index = it->p->weight_count;
+    vj_weight *weight = VJ_PUSH(it->arena, it->p->weights, it->p->weight_count, it->p->weight_capacity);
+    *weight = (vj_weight){.kind = VJ_PACK_PANELS, .k = depth, .n = columns, .k_rank = 1, .n_rank = 1};
+    return b;
+}
+
+static int32_t acc(const problem *it) { return vj_x(it->arena, it->k, VJ_X_ACC, VJ_F32, 0, 0, 0); }
+
+static void result(const problem *it, const vj_access *access, int32_t expr) {
+    it->k->out[it->k->out_count++] = (vj_out){vj_add_access(it->k, access), expr, -1};
+}
+
+static int count_words(const char *from, const char *to, const char *word) {
+    int count = 0;
+    for (const char *at = from; at < to; at++)
+        count += strncmp(at, word, strlen(word)) == 0;
+    return count;
+}
+
+static int count_spills(const char *from, const char *to, const dialect *d) {
+    int count = 0;
+    for (const char *line = from; line && line < to; line = strchr(line + 1, '\n')) {
+        const char *next = strchr(line + 1, '\n');
+        if (!next) next = to;
+        count += count_words(line, next, d->spill[0]) && count_words(line, next, d->spill[1]);
+    }
+    return count;
+}
+
+/* The label that the jump at `line` names; it must stand before: a loop is a label, a block, and a jump back to it. */
+static const char *loop_start(const char *text, const char *line) {
+    char label[64] = "", place[80];
+    const char *end = strchr(line, '\n'), *name = strstr(line, ".LBB");
+    if (!end || !name || name > end || sscanf(name, "%62[.A-Za-z0-9_]", label) != 1) return NULL;
+    snprintf(place, sizeof place, "\n%s:", label);
+    const char *start = strstr(text, place);
+    return start && start < line ? start : NULL;
+}
+
+/* The innermost loops with at least `least` products: how many there are; each must be sound. A product's use the stack
+ * for nothing at all. Of attention those that multiply alone do not count: they are the softmax, whose polynomial does. */
+static int check_loops(const dialect *d, const problem *it, const char *what, int least) {
+    const vj_target *target = vj_target_by_name(d->target);
+    vj_schedule_kernel(it->arena, target, it->p, it->k);
+    char *text = code_assembly(target, it->p, it->k);
+    int loops = 0;
+    for (const char *line = strchr(text, '\n'); line; line = strchr(line + 1, '\n')) {
+        if (strncmp(line, "\n\tj", 3) != 0 && strncmp(line, "\n\tb", 3) != 0) continue;
+        const char *start = loop_start(text, line + 1);
+        const char *inside = start ? strstr(start + 1, "\n.LBB") : NULL;
+        const int products = start ? count_words(start, line, d->product) : 0;
+        if (products < least || (inside && inside < line)) continue;
+        const int apart = count_words(start, line, d->apart), instructions = count_words(start, line, "\n\t") + 1;
+        if (it->k->kind == VJ_KERNEL_ATTENTION && apart) continue;
+        const int spills = count_spills(start, line, d), stack = count_words(start, line, d->stack);
+        loops++;
+        print_message("%s, %s: %d instructions, %d of them products\n", d->target, what, instructions, products);
+        if (spills || apart || (stack && it->k->kind == VJ_KERNEL_GEMM))
+            fail_msg("%s, %s: in a loop of %d products %d spills, %d uses of the stack, %d multiplications alone",
+                     d->target, what, products, spills, stack, apart);
+    }
+    free(text);
+    return loops;
+}
+
+/* 197 x 768 x 768 with panels: a loop over k for each height of a tile. */
+static void products_do_not_spill(void **state) {
+    (void)state;
+    problem it = problem_new(VJ_KERNEL_GEMM, 3, (const int64_t[]){197, 768, 768});
+    it.k->row_axes = it.k->col_axes = it.k->depth_axes = 1;
+    const int32_t a = buffer(&it, 197 * 784), out = buffer(&it, 197 * 768);
+    it.k->a = vj_add_access(it.k, &(vj_access){.buffer = a, .stride = {784, 0, 1}});
+    it.k->b = vj_add_access(it.k, &(vj_access){.buffer = panels(&it, 768, 768)});
+    result(&it, &(vj_access){.buffer = out, .stride = {768, 1, 0}}, acc(&it));
+    for (size_t i = 0; i < DIALECTS; i++) {
+        const int loops = check_loops(&dialects[i], &it, "product", 16);
+        if (loops != it.k->schedule->gemm.tile_kinds) fail_msg("%s: %d loops", dialects[i].target, loops);
+    }
+    vj_arena_free(it.arena);
+}
+
+/* 197 queries and keys of 64 dims, keys by rows as exporters' models have them: scores, and their products with values. */
+static void attention_does_not_spill(void **state) {
+    (void)state;
+    const int64_t tokens = 197, dims = 64;
+    problem it = problem_new(VJ_KERNEL_ATTENTION, 5, (const int64_t[]){12, tokens, tokens, dims, dims});
+    vj_kernel *k = it.k;
+    k->batch_axes = 1;
+    const int64_t row = 12 * dims;
+    const int32_t q = buffer(&it, tokens * row), keys = buffer(&it, tokens * row), v = buffer(&it, tokens * row);
+    k->q = vj_add_access(k, &(vj_access){.buffer = q, .stride = {dims, row, 0, 1, 0}});
+    k->k = vj_add_access(k, &(vj_access){.buffer = keys, .stride = {dims, 0, row, 1, 0}});
+    k->v = vj_add_access(k, &(vj_access){.buffer = v, .stride = {dims, 0, row, 0, 1}});
+    k->score_expr = acc(&it);
+    const vj_access to = {.buffer = buffer(&it, tokens * row), .stride = {dims, row, 0, 0, 1}};
+    result(&it, &to, acc(&it));
+    for (size_t i = EMULATED; i < DIALECTS; i++) {
+        const int loops = check_loops(&dialects[i], &it, "attention", 16);
+        if (loops < 2) fail_msg("%s: %d loops", dialects[i].target, loops);
+    }
+    vj_arena_free(it.arena);
+}
+
+/* A filter of 3 x 3 for each of 96 channels, which stand last, over 14 x 14 places: the window is written out. LLVM spills one
+ * vector of it for RVV, the last dialect. */
+static void windows_do_not_spill(void **state) {
+    (void)state;
+    problem it = problem_new(VJ_KERNEL_NEST, 5, (const int64_t[]){14, 14, 96, 3, 3});
+    vj_kernel *k = it.k;
+    k->row_axes = 2;
+    const int32_t x = buffer(&it, 16 * 16 * 96), w = buffer(&it, 9 * 96), out = buffer(&it, 14 * 14 * 96);
+    const vj_access place = {.buffer = x, .stride = {16 * 96, 96, 1, 16 * 96, 96}};
+    const vj_access filter = {.buffer = w, .stride = {0, 0, 1, 288, 96}};
+    const int32_t a = vj_x_load(it.arena, k, VJ_F32, vj_add_access(k, &place));
+    const int32_t b = vj_x_load(it.arena, k, VJ_F32, vj_add_access(k, &filter));
+    k->stage[k->stage_count++] = (vj_stage){VJ_REDUCE_SUM, vj_x(it.arena, k, VJ_X_MUL, VJ_F32, a, b, 0)};
+    result(&it, &(vj_access){.buffer = out, .stride = {14 * 96, 96, 1, 0, 0}},
+           vj_x(it.arena, k, VJ_X_STAGE, VJ_F32, 0, 0, 0));
+    for (size_t i = EMULATED; i + 1 < DIALECTS; i++) {
+        const int loops = check_loops(&dialects[i], &it, "depthwise 3 x 3", 8);
+        if (loops < 1) fail_msg("%s: %d loops", dialects[i].target, loops);
+    }
+    vj_arena_free(it.arena);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(products_do_not_spill),
+                                       cmocka_unit_test(attention_does_not_spill),
+                                       cmocka_unit_test(windows_do_not_spill)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
