@@ -16,32 +16,16 @@
 
 #include <cmocka.h>
 
+#include "../folder.h"
 #include "vitjit_compiler.h"
 
 #define N      5
 #define STRICT "-O1 -Wall -Wextra -Wpedantic -Werror"
 
 static const vj_compiler_api *api;
-static char folder[] = "/tmp/vitjit-emit-XXXXXX";
+static const char *folder;
 
-static void shell(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static void shell(const char *format, ...) {
-    char command[4096];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(command, sizeof command, format, args);
-    va_end(args);
-    const int status = system(command);
-    if (status != 0) fail_msg("status %d: %s", status, command);
-}
-
-static const char *in_folder(const char *name) {
-    static char path[8][300];
-    static int next;
-    char *at = path[next++ % 8];
-    snprintf(at, 300, "%s/%s", folder, name);
-    return at;
-}
+#define shell(...) assert_int_equal(status_of(__VA_ARGS__), 0)
 
 static size_t read_file(const char *path, void *data, size_t room) {
     FILE *f = fopen(path, "rb");
@@ -49,11 +33,6 @@ static size_t read_file(const char *path, void *data, size_t room) {
     const size_t size = fread(data, 1, room, f);
     fclose(f);
     return size;
-}
-
-static void write_file(const char *path, const void *data, size_t size) {
-    FILE *f = fopen(path, "wb");
-    assert_true(f && fwrite(data, 1, size, f) == size && fclose(f) == 0);
 }
 
 static char message[4096];
@@ -281,14 +260,14 @@ static int set_up(void **state) {
     memcpy(&get, &symbol, sizeof symbol);
     if (!get) printf("%s\n", dlerror());
     api = get ? get() : NULL;
-    return api && mkdtemp(folder) ? 0 : 1;
+    const bool made = folder_make();
+    folder = folder_path();
+    return api && made ? 0 : 1;
 }
 
 static int tear_down(void **state) {
     (void)state;
-    char command[400];
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    return system(command);
+    return !folder_remove();
 }
 
 int main(void) {

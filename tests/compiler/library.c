@@ -15,6 +15,7 @@
 #include <cmocka.h>
 #include <xxhash.h>
 
+#include "../folder.h"
 #include "vitjit_compiler.h"
 
 #define N       3
@@ -22,15 +23,7 @@
 #define PIXELS  64
 
 static const vj_compiler_api *api;
-static char folder[] = "/tmp/vitjit-library-XXXXXX";
-
-static const char *in_folder(const char *name) {
-    static char path[8][300];
-    static int next;
-    char *at = path[next++ % 8];
-    snprintf(at, 300, "%s/%s", folder, name);
-    return at;
-}
+static const char *folder;
 
 typedef struct file {
     uint8_t *at;
@@ -45,11 +38,6 @@ static file read_file(const char *path) {
     assert_int_equal(fread(got.at, 1, got.size, f), got.size);
     fclose(f);
     return got;
-}
-
-static void write_file(const char *path, const void *data, size_t size) {
-    FILE *f = fopen(path, "wb");
-    assert_true(f && fwrite(data, 1, size, f) == size && fclose(f) == 0);
 }
 
 static char message[4096];
@@ -353,7 +341,8 @@ static int set_up(void **state) {
     const vj_compiler_api *(*get)(void) = NULL;
     *(void **)&get = library ? dlsym(library, "vj_compiler_get") : NULL;
     api = get ? get() : NULL;
-    if (!api || !mkdtemp(folder)) return 1;
+    if (!api || !folder_make()) return 1;
+    folder = folder_path();
     vj_options_init(&options);
     options.cache = "";
     if (vj_compile_file(VJ_DIGITS, &options, &model) != VJ_OK) return 1;
@@ -368,9 +357,7 @@ static int set_up(void **state) {
 
 static int tear_down(void **state) {
     (void)state;
-    char command[400];
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    return system(command);
+    return !folder_remove();
 }
 
 int main(void) {

@@ -6,36 +6,23 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "../folder.h"
 #include "cli/cli.h"
 
 #define DATA VJ_TEST_DIR "/data"
 
-static char folder[] = "/tmp/vitjit_embeddings_XXXXXX";
-
-static int status_of(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static int status_of(const char *format, ...) {
-    char command[4096];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(command, sizeof command, format, args);
-    va_end(args);
-    const int status = system(command);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
 static int enter(void **state) {
     (void)state;
-    return !mkdtemp(folder) || chdir(folder) != 0 || setenv("VITJIT_CACHE", folder, 1) != 0;
+    return !folder_make() || chdir(folder_path()) != 0 || setenv("VITJIT_CACHE", folder_path(), 1) != 0;
 }
 
 static int leave(void **state) {
     (void)state;
-    return chdir("/") != 0 || status_of("rm -rf %s", folder) != 0;
+    return chdir("/") != 0 || !folder_remove();
 }
 
 static vj_array read_npy(const char *path) {
