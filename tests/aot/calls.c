@@ -206,6 +206,14 @@ static void generate(const call_case *c, vj_dtype dtype, const vj_target *target
     vj_arena_free(arena);
 }
 
+/* Types that other machines' code is made for: LLVM is not instrumented, so that a sanitizer sees no more in all of them,
+ * which the plain build makes, than in one. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define ONE_TYPE true
+#else
+#define ONE_TYPE false
+#endif
+
 static void test_case(void **state) {
     const call_case *c = *state;
     const vj_target *host = vj_target_host();
@@ -215,7 +223,7 @@ static void test_case(void **state) {
             const bool runs =
                 strcmp(target->triple, host->triple) == 0 && !(target->cpu_feature_bits & ~host->cpu_feature_bits);
             if (runs) run(c, *dtype, target);
-            if (!runs || dtype == c->types) generate(c, *dtype, target);
+            if ((!runs && !ONE_TYPE) || dtype == c->types) generate(c, *dtype, target);
         }
 }
 
