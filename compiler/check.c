@@ -47,45 +47,11 @@ static bool is_sentinel(double x) {
     return bits == SENTINEL;
 }
 
+/* A boolean's byte is taken as it is: any but 0 and 1 is a difference. */
 static double element(const uint8_t *memory, vj_dtype dtype, int64_t i) {
     const uint8_t *at = memory + i * vj_element_bytes(dtype);
-    union {
-        float f32;
-        double f64;
-        uint16_t u16;
-        int16_t i16;
-        uint32_t u32;
-        int32_t i32;
-        uint64_t u64;
-        int64_t i64;
-    } x;
-    memcpy(&x, at, (size_t)vj_element_bytes(dtype));
-    switch (dtype) {
-    case VJ_F32:
-        return (double)x.f32;
-    case VJ_F64:
-        return x.f64;
-    case VJ_F16:
-        return (double)vj_f32_of_f16(x.u16);
-    case VJ_BF16:
-        return (double)vj_f32_of_bf16(x.u16);
-    case VJ_I8:
-        return (int8_t)*at;
-    case VJ_I16:
-        return x.i16;
-    case VJ_U16:
-        return x.u16;
-    case VJ_I32:
-        return x.i32;
-    case VJ_U32:
-        return x.u32;
-    case VJ_I64:
-        return (double)x.i64;
-    case VJ_U64:
-        return (double)x.u64;
-    default:
-        return *at;
-    }
+    int64_t exact = 0;
+    return dtype == VJ_BOOL ? (double)*at : vj_element_of(dtype, at, &exact);
 }
 
 /* Seeded inputs: floats in [-1, 1), integers 0 or 1, which every table has. */

@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-#include "../folder.h"
+#include "folder.h"
 #include "vitjit_compiler.h"
 
 #define N      5

@@ -15,7 +15,7 @@
 #include <cmocka.h>
 #include <xxhash.h>
 
-#include "../folder.h"
+#include "folder.h"
 #include "vitjit_compiler.h"
 
 #define N       3

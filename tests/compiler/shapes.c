@@ -4,23 +4,13 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-static char folder[] = "/tmp/vitjit-shapes-XXXXXX";
+#include "folder.h"
 
-static int status_of(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static int status_of(const char *format, ...) {
-    char command[4096];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(command, sizeof command, format, args);
-    va_end(args);
-    const int status = system(command);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
+static const char *folder;
 
 #define EMIT(exporter, more)                                                                                           \
     "VITJIT_CACHE=%s/cache " VJ_CLI " " VJ_RESOLUTIONS "/" exporter ".onnx --quiet " more " > %s/said 2>&1", folder,   \
@@ -82,12 +72,14 @@ static void test_refused(void **state) {
 
 static int make_folder(void **state) {
     (void)state;
-    return mkdtemp(folder) ? 0 : -1;
+    const bool made = folder_make();
+    folder = folder_path();
+    return made ? 0 : -1;
 }
 
 static int remove_folder(void **state) {
     (void)state;
-    return status_of("rm -r %s", folder);
+    return !folder_remove();
 }
 
 int main(void) {

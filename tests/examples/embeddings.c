@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "../folder.h"
+#include "folder.h"
 #include "cli/cli.h"
 
 #define DATA VJ_TEST_DIR "/data"
