@@ -72,6 +72,18 @@ static void test_several_inputs(void **state) {
                              0);
 }
 
+/* N insists on an open batch; with numbers the object is for one. */
+static void test_batch(void **state) {
+    (void)state;
+    assert_int_equal(status_of(EMIT("mixed", "--shape x=Nx3 --shape x=Nx4 --emit-obj")), 3);
+    says("for x=Nx3: ");
+    assert_int_equal(status_of(EMIT("mixed", "--shape x=5x3 --shape x=5x4 --batch 5 --emit-obj")), 0);
+    assert_int_equal(status_of("grep -q 'define MIXED_SHAPE_1_MAX_BATCH 1$' %s/mixed.h && "
+                               "grep -q 'define MIXED_SHAPE_1_INPUT_0_BYTES(n) ((size_t)80)' %s/mixed.h",
+                               folder, folder),
+                     0);
+}
+
 static void test_refused(void **state) {
     (void)state;
     assert_int_equal(status_of(EMIT("ts17", TWO)), 1);
@@ -102,6 +114,7 @@ static int remove_folder(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_both_exporters), cmocka_unit_test(test_cpp),
-                                       cmocka_unit_test(test_several_inputs), cmocka_unit_test(test_refused)};
+                                       cmocka_unit_test(test_several_inputs), cmocka_unit_test(test_batch),
+                                       cmocka_unit_test(test_refused)};
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
