@@ -13,8 +13,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "ir/half.h"
-
 #define PARTS 2
 
 /* An f32 kernel may be off by this share of the value and of the result's root mean square: a product of 4096 terms in
