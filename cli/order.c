@@ -116,7 +116,6 @@ vj_status vj_compiler(const vj_compiler_api **api) {
     return status ? vj_say(status, NULL, "%s", vj_error_message()) : VJ_OK;
 }
 
-/* "x86_64" of "x86_64-unknown-linux-gnu" */
 vj_status vj_order_fill(const vj_command *command, vj_order *order) {
     *order = (vj_order){.model = command->model};
     vj_options *o = &order->options;
