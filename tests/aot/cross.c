@@ -81,44 +81,23 @@ size_t EXPORT(weights_bytes)(void) { return M_WEIGHTS_BYTES; }
 
 #else
 
-#include <math.h>
-#include <stdio.h>
-
-/* The floats of an .npy file; what there is, up to `room` bytes. */
-static size_t read_npy(const char *path, void *data, size_t room) {
-    unsigned char head[10] = {0};
-    FILE *f = fopen(path, "rb");
-    if (!f || fread(head, 1, sizeof head, f) != sizeof head) return 0;
-    if (fseek(f, 10 + head[8] + 256 * head[9], SEEK_SET)) return 0;
-    const size_t got = fread(data, 1, room, f);
-    fclose(f);
-    return got;
-}
-
-static size_t read_weights(const char *path) {
-    FILE *f = fopen(path, "rb");
-    const size_t got = f ? fread(weights, 1, sizeof weights, f) : 0;
-    if (f) fclose(f);
-    return got;
-}
+#include "answers.h"
 
 /* cross INPUT.npy WANTED.npy RTOL [WEIGHTS]: no element is off by more than RTOL of the largest wanted. */
 int main(int argc, char **argv) {
     static float want[sizeof output[0] / sizeof(float)];
     const float *got = (const float *)(const void *)output[0];
-    double rtol = 0, scale = 1e-3, off = 0;
+    double rtol = 0;
     if (argc < 4 || sscanf(argv[3], "%lf", &rtol) != 1) return 2;
     if (read_npy(argv[1], input, sizeof input) != sizeof input) return printf("not the input: %s\n", argv[1]), 2;
-    if (M_WEIGHTS_BYTES && (argc < 5 || read_weights(argv[4]) != M_WEIGHTS_BYTES)) return printf("no weights\n"), 2;
+    if (M_WEIGHTS_BYTES && (argc < 5 || read_file(argv[4], weights, sizeof weights) != M_WEIGHTS_BYTES))
+        return printf("no weights\n"), 2;
     const size_t count = read_npy(argv[2], want, sizeof want) / sizeof *want;
     const int status = run();
     if (status || count == 0) return printf("status %d, %d values wanted\n", status, (int)count), 1;
-    for (size_t i = 0; i < count; i++)
-        scale = fmax(scale, fabs((double)want[i]));
-    for (size_t i = 0; i < count; i++)
-        off = isfinite(got[i]) ? fmax(off, fabs((double)got[i] - (double)want[i])) : INFINITY;
-    printf("off by %.1e of the largest\n", off / scale);
-    return off <= rtol * scale ? 0 : 1;
+    const double off = difference(got, want, count);
+    printf("off by %.1e of the largest\n", off);
+    return off <= rtol ? 0 : 1;
 }
 
 #endif

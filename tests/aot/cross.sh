@@ -3,14 +3,8 @@
 # compiler, runs it there (qemu-user, node) on N images, and compares at rtol 1e-4. 77: a tool is missing.
 set -eu
 vitjit=$1 target=$2 model=$3 input=$4 wanted=$5 images=$6
-here=$(dirname "$0") folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-
-need() {
-    for tool; do
-        command -v "$tool" >/dev/null || { echo "skipped: no $tool (docs/testing.md)"; exit 77; }
-    done
-}
+here=$(dirname "$0")
+. "$here/tools.sh"
 
 case $target in
 aarch64)

@@ -3,10 +3,10 @@
  * MODEL_HEADER, of an object with the prefix m; N: images. */
 #include MODEL_HEADER
 
-#include <math.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <string.h>
+
+#include "answers.h"
 
 #ifndef N
 #define N 1
@@ -23,24 +23,6 @@ static float wanted[M_OUTPUT_0_BYTES(N) / sizeof(float)];
 static size_t wanted_count;
 static _Alignas(M_ALIGNMENT) unsigned char weights[M_WEIGHTS_BYTES];
 static double rtol;
-
-/* What there is of an .npy file, up to `room` bytes. */
-static size_t read_npy(const char *path, void *data, size_t room) {
-    unsigned char head[10] = {0};
-    FILE *f = fopen(path, "rb");
-    if (!f || fread(head, 1, sizeof head, f) != sizeof head || fseek(f, 10 + head[8] + 256 * head[9], SEEK_SET))
-        return 0;
-    const size_t got = fread(data, 1, room, f);
-    fclose(f);
-    return got;
-}
-
-static size_t read_weights(const char *path) {
-    FILE *f = fopen(path, "rb");
-    const size_t got = f ? fread(weights, 1, sizeof weights, f) : 0;
-    if (f) fclose(f);
-    return got;
-}
 
 typedef struct runner {
     const m_context *context;
@@ -79,13 +61,9 @@ static int run_both(const m_context *context) {
     CHECK(pthread_join(other, NULL) == 0);
     CHECK(whole.status == VJ_RUN_OK && parted.status == VJ_RUN_OK);
     CHECK(memcmp(whole.output, parted.output, sizeof whole.output) == 0);
-    double scale = 1e-3, off = 0;
-    for (size_t i = 0; i < wanted_count; i++)
-        scale = fmax(scale, fabs((double)wanted[i]));
-    for (size_t i = 0; i < wanted_count; i++)
-        off = isfinite(whole.output[i]) ? fmax(off, fabs((double)whole.output[i] - (double)wanted[i])) : INFINITY;
-    printf("  %s: off by %.1e of the largest\n", context->model->cpus[context->variant].name, off / scale);
-    CHECK(off <= rtol * scale);
+    const double off = difference(whole.output, wanted, wanted_count);
+    printf("  %s: off by %.1e of the largest\n", context->model->cpus[context->variant].name, off);
+    CHECK(off <= rtol);
     return 0;
 }
 
@@ -118,7 +96,7 @@ int main(int argc, char **argv) {
     CHECK(wanted_count > 0);
     const vj_model *m = m_model();
     CHECK(m->abi == VJ_MODEL_ABI && m->shape_count == 1 && m->shapes == m && m->cpu_count > 1);
-    CHECK(read_weights(argv[5]) == M_WEIGHTS_BYTES);
+    CHECK(read_file(argv[5], weights, sizeof weights) == M_WEIGHTS_BYTES);
     if (check_told(m)) return 1;
     m_context asked = {0};
     const int status = m_init(&asked, weights, sizeof weights);

@@ -3,14 +3,8 @@
 # CPUs of several kinds, by qemu-user: each must take the best code that it can run, or refuse. 77: a tool is missing.
 set -eu
 vitjit=$1 machine=$2 model=$3 input=$4 wanted=$5 images=$6
-here=$(dirname "$0") folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-
-need() {
-    for tool; do
-        command -v "$tool" >/dev/null || { echo "skipped: no $tool (docs/testing.md)"; exit 77; }
-    done
-}
+here=$(dirname "$0")
+. "$here/tools.sh"
 
 # Nothing undefined, nothing that is written, no code that runs before main, no indirect functions.
 sound() {
