@@ -22,6 +22,7 @@ import numpy as np
 
 TYPES = {"tensor(float)": "f4", "tensor(double)": "f8", "tensor(float16)": "f2", "tensor(int64)": "i8", "tensor(int32)": "i4",
          "tensor(bool)": "?", "tensor(uint8)": "u1", "tensor(int8)": "i1"}
+LEAST_RUNS = 3
 WARM_UP_SECONDS = 0.3
 
 
@@ -100,18 +101,22 @@ def alone(run, seconds):
 
 
 def together(runs, seconds):
-    """Each caller runs again as soon as it has an answer; runs that began and ended within the time count."""
+    """Each caller runs again as soon as it has an answer; runs that began and ended within the time count, which goes on
+    until each has had its least number of them (as in throughput.c)."""
     begin = time.perf_counter() + WARM_UP_SECONDS
     end, times = begin + seconds, [[] for _ in runs]
+
+    def some_wait():
+        return any(len(kept) < LEAST_RUNS for kept in times)
 
     def serve(run, kept):
         while True:
             start = time.perf_counter()
-            if start >= end:
+            if start >= end and not some_wait():
                 return
             run()
             stop = time.perf_counter()
-            if start >= begin and stop <= end:
+            if start >= begin and (stop <= end or some_wait()):
                 kept.append(stop - start)
 
     threads = [threading.Thread(target=serve, args=pair) for pair in zip(runs, times)]
@@ -120,8 +125,6 @@ def together(runs, seconds):
     for thread in threads:
         thread.join()
     all_times = sorted(t for kept in times for t in kept)
-    if not all_times:
-        return {"images_per_s": 0, "median_ms": 0, "p99_ms": 0, "runs": 0}
     count = len(all_times)
     return {"images_per_s": len(runs) * count / sum(all_times), "median_ms": all_times[count // 2] * 1e3,
             "p99_ms": all_times[(count * 99 + 99) // 100 - 1] * 1e3, "runs": count}

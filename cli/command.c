@@ -64,8 +64,9 @@ static vj_status find_mode(vj_command *c) {
 
 static vj_status judge_words(vj_command *c) {
     if (c->mode == VJ_MODE_CACHE) {
-        if (c->words.count == 2 && strcmp(c->words.at[1], "ls") == 0) return VJ_OK;
-        return vj_say(VJ_USAGE, NULL, "vitjit cache wants one word: ls");
+        const char *work = c->words.count == 2 ? c->words.at[1] : "";
+        if (strcmp(work, "ls") == 0 || strcmp(work, "verify") == 0 || strcmp(work, "prune") == 0) return VJ_OK;
+        return vj_say(VJ_USAGE, NULL, "vitjit cache wants one word: ls, verify or prune");
     }
     if (c->mode == VJ_MODE_HELP || c->mode == VJ_MODE_VERSION) return VJ_OK;
     if (c->mode == VJ_MODE_TARGETS)

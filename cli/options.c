@@ -110,7 +110,7 @@ void vj_options_help(FILE *out) {
           "       vitjit MODEL.onnx                                 introduce the model, run it once on seeded inputs\n"
           "       vitjit MODEL.onnx --inspect|--test DIR...|--bench [SECONDS]|--report|--check|--emit-...\n"
           "       vitjit MODEL.so ...                               the same with what --emit-lib wrote\n"
-          "       vitjit cache ls                                   what the cache holds\n"
+          "       vitjit cache ls|verify|prune                      what the cache holds; is it whole; delete it all\n"
           "       vitjit targets                                    CPUs that code can be made for\n",
           out);
     for (int32_t i = 0; i < ROWS; i++) {

@@ -109,7 +109,10 @@ vj_status vj_run_emit(const vj_command *command) {
 }
 
 vj_status vj_run_cache(const vj_command *command) {
-    const vj_status status = vj_cache_list(command->cache, stdout);
+    const char *work = command->words.at[1];
+    const vj_status status = strcmp(work, "ls") == 0       ? vj_cache_list(command->cache, stdout)
+                             : strcmp(work, "verify") == 0 ? vj_cache_verify(command->cache, stdout)
+                                                           : vj_cache_prune(command->cache, 0);
     return status ? vj_say(status, command->cache, "%s", vj_error_message()) : VJ_OK;
 }
 

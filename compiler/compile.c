@@ -241,15 +241,6 @@ static vj_status generate_and_pack(vj_unit *u, const compilation *c) {
     return status;
 }
 
-/* The names of external data, for the cache's file key. */
-static vj_status list_external(vj_unit *u, vj_compiled *out) {
-    const int32_t count = u->facts.external_count;
-    out->external = calloc((size_t)count + 1, sizeof *out->external);
-    for (int32_t i = 0; out->external && i < count; i++, out->external_count++)
-        if (!(out->external[i] = strdup(u->facts.external[i].name))) break;
-    return out->external_count == count && out->external ? VJ_OK : vj_fail(&u->error, VJ_SYSTEM, "no memory");
-}
-
 /* An image for the same graph, and its packed weights; false: there is none. */
 static bool take_from_cache(vj_unit *u, const compilation *c) {
     const vj_weights_store *store = c->store;
@@ -274,13 +265,13 @@ static vj_status compile_unit(vj_unit *u, void *self) {
     const compilation *c = self;
     u->keyed = true;
     vj_status status = vj_unit_import(u);
-    if (status == VJ_OK) status = list_external(u, c->out);
     if (status == VJ_OK) status = vj_unit_plan(u); /* sooner done than the key: constants are hashed meanwhile */
     if (status == VJ_OK && !take_from_cache(u, c)) {
         if (!u->program) status = vj_fail(&u->error, VJ_USAGE, "stopped before there is code");
         if (status == VJ_OK) status = vj_share_weights(u);
         if (status == VJ_OK) status = generate_and_pack(u, c);
     }
+    if (status == VJ_OK) status = vj_list_files(u, c->out); /* the last that can fail */
     memcpy(c->out->graph_key, u->graph_key, sizeof u->graph_key);
     return status;
 }
@@ -297,9 +288,6 @@ vj_status vj_compile(const vj_compile_request *request, const vj_weights_store *
     free(out->gaps);
     if (out->weights_fd >= 0) close(out->weights_fd);
     if (out->orc) vj_orc_free(out->orc);
-    for (int32_t i = 0; i < out->external_count; i++)
-        free((void *)(uintptr_t)out->external[i]);
-    free(out->external);
     *out = (vj_compiled){.weights_fd = -1};
     return status;
 }

@@ -4,6 +4,7 @@
  * describe.c  the descriptor of vitjit_model.h
  * several.c   one opened model planned for several sets of sizes and several CPUs
  * hash.c      the graph key and the keys of weights
+ * files.c     which bytes of the model's files it has the digests of
  * share.c     where the packed weights of several programs stand in one file, and its digest
  * pack.c      packed weights, written in blocks to a descriptor
  * image.c     the image's bytes
@@ -99,8 +100,14 @@ typedef struct vj_weight_key {
 } vj_weight_key;
 /* keys[i] of buffer i, where that is a weight. */
 vj_status vj_weight_keys(vj_unit *u, vj_weight_key *keys);
+/* Of the constants that it hashed: how many, and where the i-th stands in its source. */
+int32_t vj_digest_count(const vj_unit *u);
+const vj_source *vj_digest_part(const vj_unit *u, int32_t i, vj_file_part *part);
 /* Have the model's files stayed as they were when they were hashed? */
 vj_status vj_sources_unchanged(vj_unit *u);
+
+/* files.c: out->files. */
+vj_status vj_list_files(vj_unit *u, vj_compiled *out);
 
 /* share.c */
 

@@ -56,6 +56,9 @@ typedef struct vj_model_facts {
 /* An opened model file. Sources of constants stay open until vj_onnx_close. */
 typedef struct vj_onnx vj_onnx;
 
+/* Is it one of the model's files, or the memory that it was opened from? *name: external data's name; NULL: the model itself. */
+bool vj_onnx_file_of(const vj_onnx *onnx, const vj_source *source, const char **name);
+
 /* Opens and checks the file (or memory: path is then for messages, and external data is refused). Facts are filled. */
 vj_onnx *vj_onnx_open(vj_arena *arena, const char *path, vj_model_facts *facts, vj_error *error);
 vj_onnx *vj_onnx_open_memory(vj_arena *arena, const void *bytes, size_t size, const char *name, vj_model_facts *facts,

@@ -74,6 +74,17 @@ vj_onnx *vj_onnx_open_memory(vj_arena *arena, const void *bytes, size_t size, co
     return open_source(arena, vj_source_memory(arena, name, bytes, (int64_t)size), true, facts, error);
 }
 
+bool vj_onnx_file_of(const vj_onnx *onnx, const vj_source *source, const char **name) {
+    *name = NULL;
+    if (source == onnx->source) return true;
+    for (int32_t i = 0; i < onnx->external_count; i++) {
+        if (source != onnx->externals[i].source) continue;
+        *name = onnx->externals[i].name;
+        return true;
+    }
+    return false;
+}
+
 void vj_onnx_close(vj_onnx *onnx) {
     if (!onnx) return;
     vj_unpacked_free(onnx->unpacked);

@@ -47,6 +47,18 @@ typedef struct vj_gap {
     int64_t offset, bytes;
 } vj_gap;
 
+/* Bytes of a file whose digest (XXH3-128, low half first) is known. */
+typedef struct vj_file_part {
+    int64_t offset, length;
+    uint64_t digest[2];
+} vj_file_part;
+
+typedef struct vj_model_file {
+    char *name;          /* malloc'ed: of external data, as the model says it; NULL: the model file, or memory */
+    vj_file_part *parts; /* malloc'ed, in their order, apart from one another */
+    int32_t part_count;
+} vj_model_file;
+
 typedef struct vj_compiled {
     void *image; /* malloc'ed */
     size_t image_bytes;
@@ -59,8 +71,8 @@ typedef struct vj_compiled {
     int64_t weights_at;
     uint64_t weights_check[2];
     double compile_ms;
-    const char **external; /* malloc'ed array of malloc'ed names of external data files in use */
-    int32_t external_count;
+    vj_model_file *files; /* malloc'ed; the model's own, then those of external data in use */
+    int32_t file_count;
     void *orc; /* with use_orc: keeps the code alive; freed by free_orc */
     vj_phase_fn orc_phase;
     vj_gap *gaps; /* with use_orc, built with AddressSanitizer: what no buffer has; malloc'ed */

@@ -1,8 +1,9 @@
 /* cache.c - files of earlier compilations.
  *
- * FILEKEY.entry     a text: the graph key, and the external files with their hashes; kept small
+ * FILEKEY.entry     a text: the graph key, and of what content it is that of (entry.c)
  * GRAPHKEY.image    an image
  * DIGEST.weights    packed weights, shared by images
+ * IDENTITY.seen     files that were read for an entry, and found to be what it says
  * All are written under a temporary name and renamed. The folder must be the user's own and closed to others. What is
  * damaged counts as missing and is written anew. The least recently used files go when the folder grows too large.
  */
@@ -139,25 +140,46 @@ static void cannot_write(vj_cache *c, const char *path, int why) {
     c->read_only = true;
 }
 
-static bool write_own(vj_cache *c, const char *path, const void *bytes, size_t size) {
-    if (c->read_only) return false;
+/* 0, or why not. */
+static int write_file(const vj_cache *c, const char *path, const void *bytes, size_t size) {
     char name[4400];
     temporary_name(c, path, name, sizeof name);
     int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) return errno;
     size_t done = 0;
-    while (fd >= 0 && done < size) {
+    int why = 0;
+    while (!why && done < size) {
         ssize_t n = write(fd, (const char *)bytes + done, size - done);
-        if (n <= 0) break;
-        done += (size_t)n;
+        if (n <= 0)
+            why = n < 0 ? errno : ENOSPC;
+        else
+            done += (size_t)n;
     }
-    bool good = fd >= 0 && done == size;
-    if (fd >= 0 && close(fd) != 0) good = false;
-    if (good) good = rename(name, path) == 0;
-    if (!good) {
-        cannot_write(c, path, errno);
-        unlink(name);
-    }
-    return good;
+    if (close(fd) != 0 && !why) why = errno;
+    if (!why && rename(name, path) != 0) why = errno;
+    if (why) unlink(name);
+    return why;
+}
+
+static bool write_own(vj_cache *c, const char *path, const void *bytes, size_t size) {
+    if (c->read_only) return false;
+    const int why = write_file(c, path, bytes, size);
+    if (why) cannot_write(c, path, why);
+    return !why;
+}
+
+void *vj_cache_get(const vj_cache *c, const vj_key *key, const char *kind, size_t most, size_t *bytes) {
+    char path[4300];
+    path_of(c, key->half, kind, path, sizeof path);
+    return read_own(path, most, bytes);
+}
+
+void vj_cache_set(vj_cache *c, const vj_key *key, const char *kind, const void *bytes, size_t size, bool warned) {
+    char path[4300];
+    path_of(c, key->half, kind, path, sizeof path);
+    if (c->read_only) return;
+    const int why = write_file(c, path, bytes, size);
+    if (why && warned) cannot_write(c, path, why);
 }
 
 /* The content is checked by whoever maps it. */
@@ -246,38 +268,12 @@ void vj_cache_beside(const char *model_path, const char *name, char *path, size_
     snprintf(path, room, "%.*s%s", slash ? (int)(slash - model_path + 1) : 0, slash ? model_path : "", name);
 }
 
-/* "vitjit-entry 1", then the graph key, then "HASH NAME" a line for each external file. */
-bool vj_cache_find(vj_cache *c, const vj_key *file_key, const char *model_path, vj_compiled *found) {
-    char path[4300], *line, *rest;
-    size_t bytes;
-    path_of(c, file_key->half, "entry", path, sizeof path);
-    char *entry = read_own(path, 1 << 20, &bytes);
-    if (!entry) return false;
-    bool good = false;
-    uint64_t graph[2];
-    line = strtok_r(entry, "\n", &rest);
-    if (line && strcmp(line, "vitjit-entry 1") == 0 && (line = strtok_r(NULL, "\n", &rest)) && strlen(line) == 32) {
-        graph[0] = strtoull(line + 16, NULL, 16);
-        line[16] = 0;
-        graph[1] = strtoull(line, NULL, 16);
-        good = true;
-    }
-    while (good && (line = strtok_r(NULL, "\n", &rest))) {
-        char file[4400], text[VJ_KEY_TEXT];
-        vj_key key;
-        good = strlen(line) > 33 && model_path;
-        if (!good) break;
-        vj_cache_beside(model_path, line + 33, file, sizeof file);
-        good = vj_digest_file(file, &key) == VJ_OK;
-        if (good) {
-            vj_key_text(key.half, text);
-            good = strncmp(text, line, 32) == 0;
-        }
-    }
-    free(entry);
-    if (!good) return false;
+bool vj_cache_find(vj_cache *c, const vj_key *file_key, const vj_content *model, const char *model_path,
+                   vj_compiled *found) {
+    vj_key graph;
+    if (!vj_entry_find(c, file_key, model, model_path, &graph)) return false;
     size_t image_bytes;
-    void *image = find_image(c, graph, &image_bytes);
+    void *image = find_image(c, graph.half, &image_bytes);
     if (!image) return false;
     const vj_image_header *h = image;
     int fd = open_weights(c, h->weights_digest);
@@ -289,28 +285,18 @@ bool vj_cache_find(vj_cache *c, const vj_key *file_key, const char *model_path, 
     return true;
 }
 
-void vj_cache_put(vj_cache *c, const vj_key *file_key, const char *model_path, const vj_compiled *compiled) {
-    char path[4300], key[VJ_KEY_TEXT], *text = NULL;
+void vj_cache_put(vj_cache *c, const vj_key *file_key, const vj_content *model, const char *model_path,
+                  const vj_compiled *compiled) {
+    char path[4300];
     size_t size;
-    FILE *out = open_memstream(&text, &size);
-    if (!out) return;
-    vj_key_text(compiled->graph_key, key);
-    fprintf(out, "vitjit-entry 1\n%s\n", key);
-    bool good = true;
-    for (int32_t i = 0; i < compiled->external_count; i++) {
-        char file[4400];
-        vj_key content;
-        vj_cache_beside(model_path, compiled->external[i], file, sizeof file);
-        if (strchr(compiled->external[i], '\n') || vj_digest_file(file, &content) != VJ_OK) good = false;
-        if (!good) break;
-        vj_key_text(content.half, key);
-        fprintf(out, "%s %s\n", key, compiled->external[i]);
-    }
-    if (fclose(out) != 0) good = false;
+    char *text = vj_entry_text(model, model_path, compiled, &size);
+    bool good = text != NULL;
     path_of(c, compiled->graph_key, "image", path, sizeof path);
     if (good && !compiled->from_cache) good = write_own(c, path, compiled->image, compiled->image_bytes);
-    path_of(c, file_key->half, "entry", path, sizeof path);
-    if (good) write_own(c, path, text, size);
+    if (good) {
+        vj_cache_set(c, file_key, "entry", text, size, true);
+        vj_entry_note(c, file_key, model, model_path);
+    }
     free(text);
     vj_cache_bound(c->folder, VJ_CACHE_BYTES);
 }

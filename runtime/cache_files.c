@@ -28,7 +28,8 @@ static bool ends_in(const char *name, const char *end) {
 
 /* Nothing else in the folder is touched. */
 static bool is_ours(const char *name) {
-    return ends_in(name, ".entry") || ends_in(name, ".image") || ends_in(name, ".weights") || ends_in(name, ".tmp");
+    return ends_in(name, ".entry") || ends_in(name, ".image") || ends_in(name, ".weights") || ends_in(name, ".seen") ||
+           ends_in(name, ".tmp");
 }
 
 static cached_file *list_files(const char *folder, size_t *count) {

@@ -61,10 +61,12 @@ static vj_status compile(const vj_compile_request *request, vj_cache *cache, vj_
     return status ? vj_error_set(status, "%s", error) : VJ_OK;
 }
 
-static void free_names(vj_compiled *compiled) {
-    for (int32_t i = 0; i < compiled->external_count; i++)
-        free((void *)(uintptr_t)compiled->external[i]);
-    free((void *)(uintptr_t)compiled->external);
+static void free_files(vj_compiled *compiled) {
+    for (int32_t i = 0; i < compiled->file_count; i++) {
+        free(compiled->files[i].name);
+        free(compiled->files[i].parts);
+    }
+    free(compiled->files);
 }
 
 /* Has a file that was read not changed since? What came from one content must not be kept under another's key. */
@@ -77,39 +79,58 @@ static bool older(const char *path, const struct timespec *start) {
 
 static bool sources_older(const char *path, const vj_compiled *compiled, const struct timespec *start) {
     if (path && !older(path, start)) return false;
-    for (int32_t i = 0; i < compiled->external_count; i++) {
+    for (int32_t i = 1; i < compiled->file_count; i++) {
         char file[4400];
-        vj_cache_beside(path, compiled->external[i], file, sizeof file);
+        vj_cache_beside(path, compiled->files[i].name, file, sizeof file);
         if (!older(file, start)) return false;
     }
     return true;
+}
+
+static vj_status compile_and_keep(const vj_compile_request *request, vj_cache *cache, const vj_key *key,
+                                  const vj_content *content, const struct timespec *start, vj_model **model) {
+    const char *path = request->bytes ? NULL : request->path;
+    vj_compiled compiled = {.weights_fd = -1};
+    void (*free_orc)(void *) = NULL;
+    vj_status status = compile(request, cache, &compiled, &free_orc);
+    if (status) return status;
+    if (cache && sources_older(path, &compiled, start)) vj_cache_put(cache, key, content, path, &compiled);
+    status = vj_model_new(&compiled, request->options, model);
+    free_files(&compiled);
+    if (!status) ((vj_model_state *)*model)->free_orc = free_orc;
+    return status;
+}
+
+static vj_status with_cache(const vj_compile_request *request, vj_cache *cache, const struct timespec *start,
+                            vj_model **model) {
+    vj_content content = {-1, request->bytes, (int64_t)request->bytes_size};
+    vj_compiled compiled = {.weights_fd = -1};
+    vj_key sample, key;
+    vj_status status = request->bytes ? VJ_OK : vj_content_open(request->path, &content);
+    if (status) return status;
+    if (vj_content_sample(&content, &sample)) {
+        vj_file_key(request, &sample, &key);
+        const char *path = request->bytes ? NULL : request->path;
+        const bool found = vj_cache_find(cache, &key, &content, path, &compiled);
+        if (!found || vj_model_new(&compiled, request->options, model) != VJ_OK)
+            status = compile_and_keep(request, cache, &key, &content, start, model);
+    } else {
+        status = vj_error_set(VJ_SYSTEM, "%s: reading failed", request->path);
+    }
+    vj_content_close(&content);
+    return status;
 }
 
 static vj_status compile_or_find(const vj_compile_request *request, vj_model **model) {
     const vj_options *o = request->options;
     struct timespec start;
     clock_gettime(CLOCK_REALTIME, &start);
-    vj_key key;
-    vj_status status = vj_file_key(request, &key);
-    if (status) return status;
     /* Passes left out or cut short, and dumps, are for finding faults: nothing of them is kept or found. */
     bool bisecting =
         request->print_after || request->stop_after || request->disabled_pass_count || request->pass_limit >= 0;
     vj_cache *cache = o->use_orc || bisecting ? NULL : vj_cache_open(o->cache, o->log, o->log_self);
-    const char *path = request->bytes ? NULL : request->path;
-    vj_compiled compiled = {.weights_fd = -1};
-    void (*free_orc)(void *) = NULL;
-    bool found = cache && vj_cache_find(cache, &key, path, &compiled);
-    if (found) status = vj_model_new(&compiled, o, model);
-    if (!found || status) {
-        status = compile(request, cache, &compiled, &free_orc);
-        if (!status) {
-            if (cache && sources_older(path, &compiled, &start)) vj_cache_put(cache, &key, path, &compiled);
-            status = vj_model_new(&compiled, o, model);
-            free_names(&compiled);
-            if (!status) ((vj_model_state *)*model)->free_orc = free_orc;
-        }
-    }
+    if (!cache) return compile_and_keep(request, NULL, NULL, NULL, &start, model);
+    const vj_status status = with_cache(request, cache, &start, model);
     vj_cache_close(cache);
     return status;
 }

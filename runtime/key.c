@@ -22,19 +22,15 @@ static void mix_values(XXH3_state_t *state, const vj_fixed_input *values, int32_
     }
 }
 
-vj_status vj_file_key(const vj_compile_request *request, vj_key *key) {
-    vj_key content;
-    vj_status status = request->bytes ? vj_digest_memory(request->bytes, request->bytes_size, &content)
-                                      : vj_digest_file(request->path, &content);
-    if (status) return status;
+void vj_file_key(const vj_compile_request *request, const vj_key *sample, vj_key *key) {
     const vj_options *o = request->options;
     char build[256];
     vj_compiler_build(build);
     XXH3_state_t state;
     XXH3_128bits_reset(&state);
     uint64_t facts[] = {VJ_IMAGE_VERSION,
-                        content.half[0],
-                        content.half[1],
+                        sample->half[0],
+                        sample->half[1],
                         o->cpu ? 0 : vj_cpu_fingerprint(),
                         (uint64_t)request->fixed_batch,
                         (uint64_t)request->pass_limit,
@@ -59,7 +55,6 @@ vj_status vj_file_key(const vj_compile_request *request, vj_key *key) {
     for (int32_t i = 0; i < request->disabled_pass_count; i++)
         mix_text(&state, request->disabled_passes[i]);
     *key = key_from(XXH3_128bits_digest(&state));
-    return VJ_OK;
 }
 
 void vj_key_text(const uint64_t half[2], char text[VJ_KEY_TEXT]) {

@@ -2,6 +2,7 @@
  *
  * Of libvitjit alone:
  * cache.c, key.c   files of earlier compilations
+ * entry.c          from a model's files to its graph key; content.c reads them
  * cache_files.c    their listing, check and bound
  * compiler_door.c  opens libvitjit_compiler on a miss
  *
@@ -141,9 +142,19 @@ typedef struct vj_key {
 /* digest.c: as vitjit_digest.h defines it; vj_key_of is plain XXH3-128 */
 vj_key vj_key_of(const void *bytes, size_t size);
 vj_status vj_digest_memory(const void *at, size_t bytes, vj_key *key);
-vj_status vj_digest_file(const char *path, vj_key *key);
-/* The file key: model, options, CPU, the compiler's build. */
-vj_status vj_file_key(const vj_compile_request *request, vj_key *key);
+/* A file that is open, or memory (at). */
+typedef struct vj_content {
+    int fd;
+    const char *at;
+    int64_t size;
+} vj_content;
+/* Plain XXH3-128 of parts; false when one cannot be read. */
+typedef struct vj_digest_part {
+    vj_content from;
+    int64_t offset, bytes;
+    vj_key digest;
+} vj_digest_part;
+bool vj_digest_parts(vj_digest_part *parts, int32_t count);
 #define VJ_KEY_TEXT 33
 void vj_key_text(const uint64_t half[2], char text[VJ_KEY_TEXT]);
 
@@ -153,14 +164,38 @@ typedef void (*vj_log_fn)(void *self, vj_log_level level, const char *text);
 /* NULL when there is no usable folder (logged) or none is wanted. */
 vj_cache *vj_cache_open(const char *folder, vj_log_fn log, void *log_self);
 void vj_cache_close(vj_cache *cache);
-bool vj_cache_find(vj_cache *cache, const vj_key *file_key, const char *model_path, vj_compiled *found);
-void vj_cache_put(vj_cache *cache, const vj_key *file_key, const char *model_path, const vj_compiled *compiled);
+bool vj_cache_find(vj_cache *cache, const vj_key *file_key, const vj_content *model, const char *model_path,
+                   vj_compiled *found);
+void vj_cache_put(vj_cache *cache, const vj_key *file_key, const vj_content *model, const char *model_path,
+                  const vj_compiled *compiled);
 /* The store to hand to the compiler; a NULL cache keeps weights in a memfd. Lives as long as the cache. */
 vj_weights_store vj_cache_store(vj_cache *cache);
 /* The folder that is meant; false when caching is switched off. */
 bool vj_cache_folder(const char *asked, char *folder, size_t room);
 /* A whole file of the user's own; malloc'ed, or NULL. */
 void *vj_cache_read(const char *path, size_t *bytes);
+
+/* A file of the cache, of `most` bytes at most: malloc'ed, with a zero behind it; NULL: there is none. */
+void *vj_cache_get(const vj_cache *cache, const vj_key *key, const char *kind, size_t most, size_t *bytes);
+void vj_cache_set(vj_cache *cache, const vj_key *key, const char *kind, const void *bytes, size_t size, bool warned);
+/* The file key: a sample of the model, options, CPU, the compiler's build. */
+void vj_file_key(const vj_compile_request *request, const vj_key *sample, vj_key *key);
+
+/* entry.c. model_path: where external data is looked for; NULL: there is none. */
+bool vj_entry_find(vj_cache *cache, const vj_key *key, const vj_content *model, const char *model_path, vj_key *graph);
+char *vj_entry_text(const vj_content *model, const char *model_path, const vj_compiled *compiled, size_t *bytes);
+/* What was compiled just now from files that have not changed since need not be read again. */
+void vj_entry_note(vj_cache *cache, const vj_key *key, const vj_content *model, const char *model_path);
+
+/* content.c */
+vj_status vj_content_open(const char *path, vj_content *content);
+void vj_content_close(vj_content *content);
+/* Of content that differs it differs, almost always; false: it cannot be read. */
+bool vj_content_sample(const vj_content *content, vj_key *sample);
+/* The digest of what lies between the parts. */
+bool vj_content_rest(const vj_content *content, const vj_file_part *parts, int32_t count, vj_key *rest);
+/* Equal identities of a file at two times: it has not changed. False: nothing is known of it. */
+bool vj_content_identity(const vj_content *content, vj_key *identity);
 
 /* The path of an external data file. */
 void vj_cache_beside(const char *model_path, const char *name, char *path, size_t room);

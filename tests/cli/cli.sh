@@ -481,9 +481,16 @@ part_cache() {
     run 0 "$digits/digits.onnx" --stats --quiet --no-cache
     prints '"cache_hit":false'
     # what is damaged is made anew
+    run 0 cache verify --cache own
+    prints " 0 damaged"
     for file in own/*; do head -c 100 "$file" >cut && cat cut >"$file"; done
+    run 2 cache verify --cache own
+    prints "damaged  "
     run 0 "$digits/digits.onnx" --input "image=$digits/test_images.npy" --expect "logits=$digits/test_logits.npy" --cache own
     prints ": ok"
+    run 0 cache prune --cache own
+    run 0 cache ls --cache own
+    prints "own: 0 files"
     # a folder that cannot be used is a warning
     echo text >file
     run 0 "$digits/digits.onnx" --quiet --cache file

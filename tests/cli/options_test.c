@@ -59,6 +59,8 @@ static void modes(void **state) {
     has_mode("m.onnx --print-after fold", VJ_MODE_PASSES);
     has_mode("m.onnx --print-after fold --emit-obj", VJ_MODE_EMIT);
     has_mode("cache ls", VJ_MODE_CACHE);
+    has_mode("cache verify", VJ_MODE_CACHE);
+    has_mode("cache prune", VJ_MODE_CACHE);
     has_mode("targets", VJ_MODE_TARGETS);
     has_mode("--version", VJ_MODE_VERSION);
     has_mode("-h", VJ_MODE_HELP);

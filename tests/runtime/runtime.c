@@ -354,30 +354,32 @@ static void cache_finds_and_rebuilds(void **state) {
     vj_weights_store store = vj_cache_store(c);
     const uint64_t digest[2] = {7, 9};
     vj_key key = {{1, 2}};
-    vj_compiled put = {.graph_key = {3, 4}}, found;
+    const vj_content model = {-1, "a model", 7};
+    vj_model_file file = {0};
+    vj_compiled put = {.graph_key = {3, 4}, .files = &file, .file_count = 1}, found;
     put.image = make_image(&put.image_bytes);
-    assert_false(vj_cache_find(c, &key, "m.onnx", &found));
+    assert_false(vj_cache_find(c, &key, &model, NULL, &found));
     put.weights_fd = store.create(store.self, digest, 64);
     assert_true(put.weights_fd >= 0);
     fill_weights(put.weights_fd);
     store.commit(store.self, digest, put.weights_fd, 1);
     close(put.weights_fd);
-    vj_cache_put(c, &key, "m.onnx", &put);
-    assert_true(vj_cache_find(c, &key, "m.onnx", &found));
+    vj_cache_put(c, &key, &model, NULL, &put);
+    assert_true(vj_cache_find(c, &key, &model, NULL, &found));
     assert_memory_equal(found.image, put.image, put.image_bytes);
     close(found.weights_fd);
     free(found.image);
     snprintf(path, sizeof path, "%s/%016x%016x.image", folder, 4, 3);
     assert_int_equal(truncate(path, 4000), 0);
-    assert_false(vj_cache_find(c, &key, "m.onnx", &found));
-    vj_cache_put(c, &key, "m.onnx", &put);
-    assert_true(vj_cache_find(c, &key, "m.onnx", &found));
+    assert_false(vj_cache_find(c, &key, &model, NULL, &found));
+    vj_cache_put(c, &key, &model, NULL, &put);
+    assert_true(vj_cache_find(c, &key, &model, NULL, &found));
     close(found.weights_fd);
     free(found.image);
     snprintf(path, sizeof path, "%s/%016x%016x.weights", folder, 9, 7);
     assert_int_equal(truncate(path, 4096), 0);
     assert_int_equal(store.find(store.self, digest, 64), -1);
-    assert_false(vj_cache_find(c, &key, "m.onnx", &found));
+    assert_false(vj_cache_find(c, &key, &model, NULL, &found));
     vj_cache_bound(folder, 0);
     snprintf(path, sizeof path, "%s/%016x%016x.image", folder, 4, 3);
     assert_int_not_equal(access(path, F_OK), 0);
@@ -388,6 +390,56 @@ static void cache_finds_and_rebuilds(void **state) {
     assert_int_equal(warnings, 1);
     rmdir(folder);
     free(put.image);
+}
+
+/* What an entry holds of a content: parts with digests of their own, and what lies between them. */
+static void entries_hold_for_their_content(void **state) {
+    (void)state;
+    enum { SIZE = 600000 }; /* more than is sampled */
+    char folder[] = "/tmp/vitjit-test-XXXXXX", *bytes = calloc(1, SIZE);
+    assert_non_null(mkdtemp(folder));
+    assert_non_null(bytes);
+    for (int32_t i = 0; i < SIZE; i++)
+        bytes[i] = (char)(i * 7 + i / 251);
+    vj_cache *c = vj_cache_open(folder, NULL, NULL);
+    assert_non_null(c);
+    const vj_content model = {-1, bytes, SIZE}, shorter = {-1, bytes, SIZE - 1};
+    vj_file_part parts[2] = {{5000, 100000, {0}}, {300000, 1, {0}}};
+    for (int32_t i = 0; i < 2; i++) {
+        const vj_key digest = vj_key_of(bytes + parts[i].offset, (size_t)parts[i].length);
+        memcpy(parts[i].digest, digest.half, sizeof digest.half);
+    }
+    vj_model_file file = {NULL, parts, 2};
+    const vj_compiled compiled = {.graph_key = {3, 4}, .files = &file, .file_count = 1};
+    const vj_key key = {{1, 2}};
+    vj_key graph;
+    size_t size;
+    char *text = vj_entry_text(&model, NULL, &compiled, &size);
+    assert_non_null(text);
+    assert_false(vj_entry_find(c, &key, &model, NULL, &graph));
+    vj_cache_set(c, &key, "entry", text, size, true);
+    assert_true(vj_entry_find(c, &key, &model, NULL, &graph));
+    assert_memory_equal(graph.half, compiled.graph_key, sizeof graph);
+    assert_false(vj_entry_find(c, &key, &shorter, NULL, &graph));
+    const int32_t changed[] = {0, 4999, 5000, 104999, 105000, 299999, 300000, 300001, SIZE - 1};
+    for (size_t i = 0; i < sizeof changed / sizeof *changed; i++) {
+        bytes[changed[i]] ^= 1;
+        assert_false(vj_entry_find(c, &key, &model, NULL, &graph));
+        bytes[changed[i]] ^= 1;
+    }
+    for (size_t i = 0; i < size; i++) { /* damaged entries count as missing */
+        text[i] ^= 1;
+        vj_cache_set(c, &key, "entry", text, size, true);
+        assert_false(vj_entry_find(c, &key, &model, NULL, &graph));
+        text[i] ^= 1;
+    }
+    vj_cache_set(c, &key, "entry", text, size / 2, true);
+    assert_false(vj_entry_find(c, &key, &model, NULL, &graph));
+    vj_cache_bound(folder, 0);
+    vj_cache_close(c);
+    assert_int_equal(rmdir(folder), 0);
+    free(text);
+    free(bytes);
 }
 
 static void make_file(const char *folder, const char *name, int64_t age_s) {
@@ -447,6 +499,7 @@ int main(void) {
         cmocka_unit_test(damaged_images_are_refused),
         cmocka_unit_test(sizes_of_the_data),
         cmocka_unit_test(cache_finds_and_rebuilds),
+        cmocka_unit_test(entries_hold_for_their_content),
         cmocka_unit_test(least_recently_used_go_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* The cache as a whole, through the public API. Every step runs in a process of its own: what a warm start loads can
  * only be seen in one that has never compiled. */
 #include <dirent.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -12,12 +13,15 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
 #include "small.h"
 
-enum { HIT = 1, COMPILER_LOADED = 2, WARNED = 4, WRONG = 8, FAILED = 16 }; /* what a step reports */
+enum { HIT = 1, COMPILER_LOADED = 2, WARNED = 4, WRONG = 8, FAILED = 16, READ = 32 }; /* what a step reports */
+
+#define LARGE_BYTES (6 << 20) /* of a model that is not read in passing */
 
 typedef struct order {
     const char *model, *folder;
@@ -40,6 +44,16 @@ static bool maps_name(const char *name) {
         found |= strstr(line, name) != NULL;
     if (maps) fclose(maps);
     return found;
+}
+
+/* Bytes that this process has read; -1: the system does not say. */
+static int64_t bytes_read(void) {
+    long long bytes = -1;
+    FILE *io = fopen("/proc/self/io", "re");
+    if (!io) return -1;
+    if (fscanf(io, "rchar: %lld", &bytes) != 1) bytes = -1;
+    fclose(io);
+    return bytes;
 }
 
 static vj_status compile(const order *o, const vj_options *options, vj_model **m) {
@@ -70,7 +84,9 @@ static int step(const order *o) {
     options.log_self = &warnings;
     if (o->most_bytes) setrlimit(RLIMIT_FSIZE, &(struct rlimit){o->most_bytes, o->most_bytes});
     if (o->bound && !drop_override()) return FAILED;
+    const int64_t before = bytes_read();
     if (compile(o, &options, &m) != VJ_OK) return FAILED | (warnings ? WARNED : 0);
+    if (bytes_read() - before >= LARGE_BYTES) result |= READ;
     vj_model_stats stats = {.size = sizeof stats};
     if (vj_model_get_stats(m, &stats) != VJ_OK) return FAILED;
     if (stats.cache_hit) result |= HIT;
@@ -110,6 +126,31 @@ static void copy(const char *from, const char *to) {
     fclose(in);
 }
 
+/* A doc string of the model: the last one counts, so it may stand anywhere in the file, and more than once. */
+static void add_doc_string(FILE *out, uint32_t bytes) {
+    fputc(6 << 3 | 2, out);
+    uint32_t length = bytes;
+    for (; length >= 128; length >>= 7)
+        fputc((int)(length & 127) | 128, out);
+    fputc((int)length, out);
+    for (uint32_t i = 0; i < bytes; i++)
+        fputc('a' + (int)(i % 23), out);
+}
+
+/* The same between two long doc strings: what is looked at before anything is read is the same, whatever the weights are. */
+static void copy_large(const char *from, const char *to) {
+    char bytes[1 << 13];
+    FILE *in = fopen(data_file(from), "re"), *out = fopen(to, "we");
+    assert_non_null(in);
+    assert_non_null(out);
+    const size_t n = fread(bytes, 1, sizeof bytes, in);
+    add_doc_string(out, LARGE_BYTES);
+    assert_int_equal(fwrite(bytes, 1, n, out), n);
+    add_doc_string(out, 30000);
+    assert_int_equal(fclose(out), 0);
+    fclose(in);
+}
+
 static void empty(const char *path) {
     DIR *dir = opendir(path);
     for (struct dirent *e; dir && (e = readdir(dir));)
@@ -131,6 +172,21 @@ static int remove_folder(void **state) {
     rmdir(folder);
     unlink(model);
     return 0;
+}
+
+/* Where W begins in a copy of small.onnx, by its first row. */
+static long place_of_w(const char *path) {
+    static char bytes[LARGE_BYTES + (1 << 17)];
+    float row[WIDTH];
+    for (int32_t i = 0; i < WIDTH; i++)
+        row[i] = (float)(5 * i % 7 - 3);
+    FILE *in = fopen(path, "re");
+    assert_non_null(in);
+    const size_t size = fread(bytes, 1, sizeof bytes, in);
+    fclose(in);
+    const char *at = memmem(bytes, size, row, sizeof row);
+    assert_non_null(at);
+    return at - bytes;
 }
 
 /* Damages every file of a kind; how many there were. */
@@ -202,6 +258,43 @@ static void external_data_counts(void **state) {
     assert_int_equal(run(&o), FAILED);
     unlink(model);
     rmdir(beside);
+}
+
+static void files_that_stay_are_not_read(void **state) {
+    (void)state;
+    if (bytes_read() < 0) skip();
+    order o = {.model = model, .folder = folder, .first = FIRST};
+    const struct timespec settle = {3, 100000000};
+    struct stat first, second;
+    copy_large("small.onnx", model);
+    assert_int_equal(run(&o) & ~READ, COMPILER_LOADED);
+    assert_int_equal(run(&o), HIT | READ); /* it changed just now */
+    nanosleep(&settle, NULL);
+    assert_int_equal(run(&o), HIT | READ);
+    assert_int_equal(run(&o), HIT);
+    assert_int_equal(damage(".seen", 3), 1);
+    assert_int_equal(run(&o), HIT | READ);
+    assert_int_equal(run(&o), HIT);
+    /* Other weights, the same length and the same time. */
+    assert_int_equal(stat(model, &first), 0);
+    copy_large("small.onnx", model);
+    FILE *file = fopen(model, "r+e");
+    assert_non_null(file);
+    const float four = 4;
+    fseek(file, place_of_w(model), SEEK_SET);
+    assert_int_equal(fwrite(&four, sizeof four, 1, file), 1);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(utimensat(AT_FDCWD, model, (struct timespec[]){first.st_atim, first.st_mtim}, 0), 0);
+    assert_int_equal(stat(model, &second), 0);
+    assert_int_equal(first.st_size, second.st_size);
+    assert_int_equal(first.st_ino, second.st_ino);
+    o.first = four;
+    assert_int_equal(run(&o) & ~READ, COMPILER_LOADED);
+    nanosleep(&settle, NULL);
+    empty(folder);
+    assert_int_equal(run(&o) & ~READ,
+                     COMPILER_LOADED); /* of a file that has settled the compilation itself keeps a note */
+    assert_int_equal(run(&o), HIT);
 }
 
 static void damaged_files_are_rebuilt(void **state) {
@@ -287,9 +380,11 @@ static void two_at_once(void **state) {
 int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, new_folder, remove_folder)
     const struct CMUnitTest tests[] = {
-        CASE(warm_start_loads_no_compiler), CASE(other_names_are_the_same_graph), CASE(external_data_counts),
-        CASE(damaged_files_are_rebuilt),    CASE(folders_of_others_are_refused),  CASE(read_only_folder_is_a_warning),
-        CASE(no_room_is_no_crash),          CASE(full_disk_is_a_warning),         CASE(two_at_once),
+        CASE(warm_start_loads_no_compiler),  CASE(other_names_are_the_same_graph),
+        CASE(external_data_counts),          CASE(files_that_stay_are_not_read),
+        CASE(damaged_files_are_rebuilt),     CASE(folders_of_others_are_refused),
+        CASE(read_only_folder_is_a_warning), CASE(no_room_is_no_crash),
+        CASE(full_disk_is_a_warning),        CASE(two_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
