@@ -15,21 +15,27 @@
  *
  * Waiting spins for a short while and then sleeps on a futex. It never calls sched_yield: on a busy machine that gives
  * away a whole time slice, milliseconds, where the wait would have lasted microseconds.
+ *
+ * Some systems, virtual machines above all, put a thread that is created or woken behind the one that did so, on the same
+ * CPU, and part them only milliseconds later: as long as a small model takes. New threads therefore begin on another CPU
+ * than their creator's (they may go where they like from then on), and spin longer for their first job, which is near.
  */
 #include "pool.h"
 
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
-#define SPIN_NS      100000 /* several times what a part takes; far below what a user would notice as load */
-#define PART_BITS    20     /* of a range's word; the other 44 bits number the steps, enough for years */
-#define PART_MASK    ((UINT64_C(1) << PART_BITS) - 1)
-#define MOST_THREADS 1024
+#define SPIN_NS       100000 /* several times what a part takes; far below what a user would notice as load */
+#define FIRST_SPIN_NS 3000000
+#define PART_BITS     20 /* of a range's word; the other 44 bits number the steps, enough for years */
+#define PART_MASK     ((UINT64_C(1) << PART_BITS) - 1)
+#define MOST_THREADS  1024
 
 typedef struct range {
     _Alignas(64) _Atomic uint64_t word;
@@ -39,6 +45,8 @@ typedef struct seat {
     vj_pool *pool;
     int32_t number;
     pthread_t thread;
+    bool is_placed;
+    cpu_set_t allowed; /* when it is placed: what it may use once it runs */
 } seat;
 
 struct vj_pool {
@@ -113,14 +121,14 @@ static void open_gate(vj_pool *pool) {
     syscall(SYS_futex, &pool->gate, FUTEX_WAKE_PRIVATE, 1 << 30, NULL, NULL, 0);
 }
 
-static void wait_while(vj_pool *pool, uint64_t step) {
+static void wait_while(vj_pool *pool, uint64_t step, int64_t spin_ns) {
     int64_t end = 0;
-    for (unsigned turn = 1; pool->spin_ns > 0; turn++) {
+    for (unsigned turn = 1; spin_ns > 0; turn++) {
         if (step_now(pool) != step) return;
         relax();
         if (turn % 32 != 0) continue;
         int64_t now = now_ns();
-        if (end == 0) end = now + pool->spin_ns;
+        if (end == 0) end = now + spin_ns;
         if (now >= end) break;
     }
     sleep_while(pool, step);
@@ -171,13 +179,33 @@ static void take_part(vj_pool *pool, int32_t self, uint64_t step) {
 
 static void *worker(void *self) {
     const seat *s = self;
+    if (s->is_placed) sched_setaffinity(0, sizeof s->allowed, &s->allowed);
     for (uint64_t step = 0;;) {
-        wait_while(s->pool, step);
+        const bool is_new = step == 0 && s->pool->spin_ns > 0;
+        wait_while(s->pool, step, is_new ? FIRST_SPIN_NS : s->pool->spin_ns);
         if (is_crowded(s->pool, s->number)) park_while_crowded(s->pool, s->number);
         step = step_now(s->pool);
         if (atomic_load(&s->pool->ending)) return NULL;
         take_part(s->pool, s->number, step);
     }
+}
+
+/* On any CPU but this one, where there are others. */
+static void place(seat *s, pthread_attr_t *attributes) {
+    const int here = sched_getcpu();
+    if (here < 0 || sched_getaffinity(0, sizeof s->allowed, &s->allowed) != 0) return;
+    cpu_set_t others = s->allowed;
+    CPU_CLR((unsigned)here, &others);
+    s->is_placed = CPU_COUNT(&others) > 0 && pthread_attr_setaffinity_np(attributes, sizeof others, &others) == 0;
+}
+
+static bool start(seat *s) {
+    pthread_attr_t attributes;
+    if (pthread_attr_init(&attributes) != 0) return false;
+    place(s, &attributes);
+    const bool started = pthread_create(&s->thread, &attributes, worker, s) == 0;
+    pthread_attr_destroy(&attributes);
+    return started || pthread_create(&s->thread, NULL, worker, s) == 0; /* placing may be forbidden */
 }
 
 vj_pool *vj_pool_new(int32_t threads) {
@@ -199,7 +227,7 @@ vj_pool *vj_pool_new(int32_t threads) {
     int32_t made = 1;
     for (; made < threads; made++) {
         seats[made] = (seat){.pool = pool, .number = made};
-        if (pthread_create(&seats[made].thread, NULL, worker, &seats[made]) != 0) break;
+        if (!start(&seats[made])) break;
     }
     pool->threads = made; /* workers read it when the first step is open */
     return pool;
@@ -245,7 +273,7 @@ bool vj_pool_try(vj_pool *pool, vj_step step, void *arg, int32_t first, int32_t 
     const uint64_t end = publish_job(pool, step, arg, first, last, parts);
     for (uint64_t at; (at = step_now(pool)) < end;) {
         take_part(pool, 0, at);
-        if (step_now(pool) == at) wait_while(pool, at);
+        if (step_now(pool) == at) wait_while(pool, at, pool->spin_ns);
     }
     atomic_flag_clear_explicit(&pool->busy, memory_order_release);
     return true;

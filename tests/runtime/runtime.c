@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +52,29 @@ static void pool_has_barriers(void **state) {
             for (int32_t i = 1; i < 8; i += 2)
                 assert_int_equal(s.total[i], n * (i - 1) + n * (n - 1) / 2);
         }
+        vj_pool_free(pool);
+    }
+}
+
+static void note_allowed(void *self, int32_t i, int32_t part, int32_t parts) {
+    cpu_set_t *allowed = self;
+    (void)i;
+    (void)parts;
+    if (sched_getaffinity(0, sizeof allowed[part], &allowed[part]) != 0) CPU_ZERO(&allowed[part]);
+    const struct timespec other_turn = {0, 2000000}; /* the other threads take the other parts */
+    nanosleep(&other_turn, NULL);
+}
+
+/* They begin elsewhere than their creator, and may then run wherever it may. */
+static void pool_threads_run_anywhere(void **state) {
+    (void)state;
+    cpu_set_t here, allowed[PARTS];
+    assert_int_equal(sched_getaffinity(0, sizeof here, &here), 0);
+    for (int32_t round = 0; round < 10; round++) {
+        vj_pool *pool = vj_pool_new(PARTS);
+        assert_true(vj_pool_try(pool, note_allowed, allowed, 0, 2, PARTS));
+        for (int32_t part = 0; part < PARTS; part++)
+            assert_true(CPU_EQUAL(&here, &allowed[part]));
         vj_pool_free(pool);
     }
 }
@@ -491,6 +515,7 @@ static void least_recently_used_go_first(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pool_has_barriers),
+        cmocka_unit_test(pool_threads_run_anywhere),
         cmocka_unit_test(busy_pool_refuses),
         cmocka_unit_test(workers_make_room_for_guests),
         cmocka_unit_test(run_goes_through_phases),
