@@ -8,7 +8,7 @@ Without models it exports those of tests/models (families.py) at full size into 
 they take turns, so that a drift of the machine hits all alike, and those that wait are stopped (engines.py, peer.py).
 
 latency     each model, each thread count: `rounds` rounds of every engine in turn, `seconds` each
-start       each model, on all threads: process start to first result and peak memory, without caches and with; three rounds
+start       each model, on all threads: process start to first result and peak memory, without caches and with; seven rounds
 throughput  1, 2 and 4 callers at once on all cores, `rounds` rounds of four times `seconds`; of models that match --throughput-models
 plan        the kernels' times on one thread and on all, for the model of scaling (scaling.py); of the same models
 
@@ -33,7 +33,7 @@ from engines import PEERS, Failed, Peer, Vitjit, measured, start_of_peer, start_
 from progress import Progress
 from sitting import Other, Sitting
 
-START_ROUNDS = 3
+START_ROUNDS = 7
 CALLERS = [1, 2, 4]
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
