@@ -1,4 +1,5 @@
-/* compiled_test.c - each ONNX op, compiled and run, against ONNX Runtime's answer: the packs of data that end in ops.bin. */
+/* compiled_test.c - each ONNX op, compiled and run, against ONNX Runtime's answer: the packs of data that end in ops.bin.
+ * In a sanitizer's build, where LLVM takes most of the time and is not what is looked at, every third of them. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -124,6 +125,12 @@ static bool run_model(vj_model *model, const vj_pack_tensor *in, uint32_t in_cou
     return ok;
 }
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define EVERY 3
+#else
+#define EVERY 1
+#endif
+
 static int bad, count, refused;
 
 static void run_pack(const char *file) {
@@ -141,8 +148,12 @@ static void run_pack(const char *file) {
         vj_options_init(&options);
         options.threads = 2;
         options.cache = "";
+        if (count++ % EVERY != 0) {
+            vj_pack_free_tensors(in, in_count);
+            vj_pack_free_tensors(want, want_count);
+            continue;
+        }
         const vj_status status = vj_compile_memory(bytes, size, &options, &model);
-        count++;
         if (status == VJ_UNSUPPORTED) {
             refused++;
             print_message("%s: refused: %s\n", name, vj_error_message());
