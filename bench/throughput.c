@@ -149,7 +149,8 @@ int main(int argc, char **argv) {
     atomic_int waiting = sessions;
     pthread_barrier_init(&start, NULL, (unsigned)sessions + 1);
     for (int32_t i = 0; i < sessions; i++) {
-        all[i] = (client){make_session(model), &begin, &end, &start, &waiting, memory(MOST_RUNS * sizeof(double)), 0, 0};
+        all[i] =
+            (client){make_session(model), &begin, &end, &start, &waiting, memory(MOST_RUNS * sizeof(double)), 0, 0};
         if (pthread_create(&all[i].thread, NULL, serve, &all[i]) != 0) return fputs("no threads\n", stderr), 5;
     }
     pthread_barrier_wait(&start);

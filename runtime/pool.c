@@ -31,9 +31,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SPIN_NS       100000 /* several times what a part takes; far below what a user would notice as load */
-#define FIRST_SPIN_NS 3000000
-#define PART_BITS     20 /* of a range's word; the other 44 bits number the steps, enough for years */
+#define SPIN_NS       100000  /* several times what a part takes; far below what a user would notice as load */
+#define FIRST_SPIN_NS 3000000 /* of a new thread; making its pool and binding a model take one or two milliseconds */
+#define PART_BITS     20      /* of a range's word; the other 44 bits number the steps, enough for years */
 #define PART_MASK     ((UINT64_C(1) << PART_BITS) - 1)
 #define MOST_THREADS  1024
 

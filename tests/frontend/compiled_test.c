@@ -133,38 +133,39 @@ static bool run_model(vj_model *model, const vj_pack_tensor *in, uint32_t in_cou
 
 static int bad, count, refused;
 
+static void run_case(const char *name, const uint8_t *bytes, size_t size, const vj_pack_tensor *in, uint32_t in_count,
+                     const vj_pack_tensor *want, uint32_t want_count) {
+    char why[2048];
+    vj_options options;
+    vj_model *model = NULL;
+    vj_options_init(&options);
+    options.threads = 2;
+    options.cache = "";
+    const vj_status status = vj_compile_memory(bytes, size, &options, &model);
+    if (status == VJ_UNSUPPORTED) {
+        refused++;
+        print_message("%s: refused: %s\n", name, vj_error_message());
+    } else if (status != VJ_OK) {
+        bad++;
+        print_message("%s: %s\n", name, vj_error_message());
+    } else if (!run_model(model, in, in_count, want, want_count, why, sizeof why)) {
+        bad++;
+        print_message("%s: %s\n", name, why);
+    }
+    vj_model_free(model);
+}
+
 static void run_pack(const char *file) {
     vj_pack pack = vj_pack_open(file);
     while (vj_pack_more(&pack)) {
-        char name[128], why[2048];
+        char name[128];
         size_t size;
         vj_pack_tensor in[VJ_PACK_TENSORS], want[VJ_PACK_TENSORS];
         vj_pack_text(&pack, name, sizeof name);
         const uint8_t *bytes = vj_pack_bytes(&pack, &size);
         vj_pack_u32(&pack); /* the batch */
         const uint32_t in_count = vj_pack_tensors(&pack, in), want_count = vj_pack_tensors(&pack, want);
-        vj_options options;
-        vj_model *model = NULL;
-        vj_options_init(&options);
-        options.threads = 2;
-        options.cache = "";
-        if (count++ % EVERY != 0) {
-            vj_pack_free_tensors(in, in_count);
-            vj_pack_free_tensors(want, want_count);
-            continue;
-        }
-        const vj_status status = vj_compile_memory(bytes, size, &options, &model);
-        if (status == VJ_UNSUPPORTED) {
-            refused++;
-            print_message("%s: refused: %s\n", name, vj_error_message());
-        } else if (status != VJ_OK) {
-            bad++;
-            print_message("%s: %s\n", name, vj_error_message());
-        } else if (!run_model(model, in, in_count, want, want_count, why, sizeof why)) {
-            bad++;
-            print_message("%s: %s\n", name, why);
-        }
-        vj_model_free(model);
+        if (count++ % EVERY == 0) run_case(name, bytes, size, in, in_count, want, want_count);
         vj_pack_free_tensors(in, in_count);
         vj_pack_free_tensors(want, want_count);
     }

@@ -115,19 +115,9 @@ static int run(const order *o) { return end(begin(o)); }
 
 static char folder[64], model[256];
 
-static void copy(const char *from, const char *to) {
-    char bytes[1 << 13];
-    FILE *in = fopen(data_file(from), "re"), *out = fopen(to, "we");
-    assert_non_null(in);
-    assert_non_null(out);
-    const size_t n = fread(bytes, 1, sizeof bytes, in);
-    assert_int_equal(fwrite(bytes, 1, n, out), n);
-    assert_int_equal(fclose(out), 0);
-    fclose(in);
-}
-
-/* A doc string of the model: the last one counts, so it may stand anywhere in the file, and more than once. */
+/* A doc string of the model: the last one counts, so it may stand anywhere in the file, and more than once. 0 bytes: none. */
 static void add_doc_string(FILE *out, uint32_t bytes) {
+    if (bytes == 0) return;
     fputc(6 << 3 | 2, out);
     uint32_t length = bytes;
     for (; length >= 128; length >>= 7)
@@ -137,19 +127,23 @@ static void add_doc_string(FILE *out, uint32_t bytes) {
         fputc('a' + (int)(i % 23), out);
 }
 
-/* The same between two long doc strings: what is looked at before anything is read is the same, whatever the weights are. */
-static void copy_large(const char *from, const char *to) {
+static void copy_between(const char *from, const char *to, uint32_t before, uint32_t behind) {
     char bytes[1 << 13];
     FILE *in = fopen(data_file(from), "re"), *out = fopen(to, "we");
     assert_non_null(in);
     assert_non_null(out);
     const size_t n = fread(bytes, 1, sizeof bytes, in);
-    add_doc_string(out, LARGE_BYTES);
+    add_doc_string(out, before);
     assert_int_equal(fwrite(bytes, 1, n, out), n);
-    add_doc_string(out, 30000);
+    add_doc_string(out, behind);
     assert_int_equal(fclose(out), 0);
     fclose(in);
 }
+
+static void copy(const char *from, const char *to) { copy_between(from, to, 0, 0); }
+
+/* Between two long doc strings: what is looked at before anything is read is the same, whatever the weights are. */
+static void copy_large(const char *from, const char *to) { copy_between(from, to, LARGE_BYTES, 30000); }
 
 static void empty(const char *path) {
     DIR *dir = opendir(path);
