@@ -3,8 +3,8 @@
  * emit.h      the few verbs that generators use: loops, vector loads and stores, fma, reductions
  * vmath.c     exp, log, erf, tanh, gelu, ... on vectors, with stated error bounds
  * expr.c      scalar expressions (xops.def) on vectors or scalars
- * gen_gemm.c, gen_attention.c, gen_nest.c   one generator a kernel kind: carry a schedule out
- * gen_call.c  calls: links the bitcode of a routine of calls/
+ * gemm.c, attention.c, nest.c   one generator a kernel kind: carry a schedule out
+ * call.c  calls: links the bitcode of a routine of calls/
  * driver.c    the model's driver: phases
  * driver_abi.c  what objects have around it: descriptors, and init, run and the like, which are the C of abi/ (bitcode.c)
  * driver_library.c  what an object that becomes a shared library has for vj_load
@@ -18,7 +18,7 @@
 #ifndef VITJIT_BACKEND_BACKEND_H
 #define VITJIT_BACKEND_BACKEND_H
 
-#include "ir/kernel.h"
+#include "ir/kernel/kernel.h"
 #include "target/schedule.h"
 
 typedef struct vj_bytes {

@@ -24,7 +24,7 @@
 
 #include "vitjit_compiler.h"
 
-#include "picture.h"
+#include "pictures/picture.h"
 
 /* cli.c */
 vj_status vj_cli(int argc, char **argv);

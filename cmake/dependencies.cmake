@@ -24,12 +24,12 @@ target_link_libraries(vj_json INTERFACE PkgConfig::CJSON)
 
 # The ONNX schema: the fields that we read; generated code is not committed.
 find_program(PROTOC_C NAMES protoc-c REQUIRED)
-set(schema ${CMAKE_CURRENT_SOURCE_DIR}/frontend/onnx.proto)
+set(schema ${CMAKE_CURRENT_SOURCE_DIR}/frontend/onnx/onnx.proto)
 set(schema_dir ${CMAKE_CURRENT_BINARY_DIR}/schema)
 file(MAKE_DIRECTORY ${schema_dir})
 add_custom_command(
   OUTPUT ${schema_dir}/onnx.pb-c.c ${schema_dir}/onnx.pb-c.h
-  COMMAND ${PROTOC_C} --c_out=${schema_dir} --proto_path=${CMAKE_CURRENT_SOURCE_DIR}/frontend ${schema}
+  COMMAND ${PROTOC_C} --c_out=${schema_dir} --proto_path=${CMAKE_CURRENT_SOURCE_DIR}/frontend/onnx ${schema}
   DEPENDS ${schema}
   VERBATIM)
 add_library(vj_onnx_schema STATIC ${schema_dir}/onnx.pb-c.c ${schema_dir}/onnx.pb-c.h)

@@ -14,5 +14,5 @@ target_link_libraries(vitjit_compiler PRIVATE vj_backend vj_passes vj_frontend v
 add_executable(vitjit_cli ${PROJECT_SOURCE_DIR}/cli/main.c)
 set_target_properties(vitjit_cli PROPERTIES OUTPUT_NAME vitjit)
 vj_common(vitjit_cli)
-vj_see(vitjit_cli cli runtime)
+vj_see(vitjit_cli cli runtime pictures)
 target_link_libraries(vitjit_cli PRIVATE vj_cli vitjit vj_images vj_json m)

@@ -23,8 +23,8 @@ function(vj_public target)
 endfunction()
 
 # What runtime.h lists for it.
-set(VJ_RT_SOURCES cpu.c cpus.c debug.c debug_elf.c digest.c error.c image.c library.c load.c model.c object_check.c options.c poison.c pool.c
-    profile.c session.c weights.c weights_file.c)
+set(VJ_RT_SOURCES cpu.c cpus.c debug/debug.c debug/debug_elf.c cache/digest.c error.c image.c library.c load.c model.c object_check.c
+    options.c debug/poison.c pool.c debug/profile.c session.c weights.c weights_file.c)
 list(TRANSFORM VJ_RT_SOURCES PREPEND ${PROJECT_SOURCE_DIR}/runtime/)
 add_library(vitjit_rt STATIC ${VJ_RT_SOURCES})
 add_library(vitjit_rt_shared SHARED ${VJ_RT_SOURCES})

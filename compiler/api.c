@@ -1,5 +1,5 @@
 /* api.c - the library's one exported symbol, and the name of this build. */
-#include "internal.h"
+#include "compiler.h"
 
 #include <elf.h>
 #include <link.h>

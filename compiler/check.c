@@ -4,7 +4,7 @@
  * split do is checked too. Each kernel is evaluated in double precision on what the code before it wrote: the first
  * kernel that differs is the one that is wrong.
  */
-#include "internal.h"
+#include "compiler.h"
 
 #include <errno.h>
 #include <math.h>

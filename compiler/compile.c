@@ -1,6 +1,6 @@
 /* compile.c - the way from a model file to an image: open, import, passes, then packing and code generation side by
  * side. */
-#include "internal.h"
+#include "compiler.h"
 
 #include <errno.h>
 #include <pthread.h>

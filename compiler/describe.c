@@ -1,5 +1,5 @@
 /* describe.c - the model as the ABI describes it (vitjit_model.h), from a planned unit. */
-#include "internal.h"
+#include "compiler.h"
 
 /* An input's or output's dims and bytes; a dim c * N is written -c, one that the data decides by its bound. */
 static vj_tensor_info info_of(const vj_func *f, const char *name, vj_value v) {

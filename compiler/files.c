@@ -1,7 +1,7 @@
 /* files.c - which bytes of the model's files the graph key has the digests of, so that the cache need not read them again
  * to know the model when it comes back.
  */
-#include "internal.h"
+#include "compiler.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,7 +4,7 @@
  * feeds what its source is made of. A constant is fed as the digest of its bytes. Those of large constants are computed
  * by other threads while the passes work, and kept for the weights' keys, which meet the same constants again.
  */
-#include "internal.h"
+#include "compiler.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

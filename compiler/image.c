@@ -1,5 +1,5 @@
 /* image.c - the image's bytes: header, tables, strings, notes, code (include/vitjit_image.h). */
-#include "internal.h"
+#include "compiler.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* inspect.c - texts about a model: --inspect, which works on unsupported models too, and --report. */
-#include "internal.h"
+#include "compiler.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* kernels.c - what a profile wants to know of each kernel: its work, its traffic, its place in the plan. */
-#include "internal.h"
+#include "compiler.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* notes.c - the introduction of a model, and its metadata as JSON: what an image carries for people and for tools. */
-#include "internal.h"
+#include "compiler.h"
 
 #include <string.h>
 

@@ -5,7 +5,7 @@
  * plain constants are packed at the speed of memory; each thread takes whole pieces, the largest first. Written, not
  * mapped: a fault for every page of a new file costs several times what packing does.
  */
-#include "internal.h"
+#include "compiler.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
-/* peak.c - runs the program of backend/peak.c on some threads at once. */
-#include "internal.h"
+/* peak.c - runs the program of backend/module/peak.c on some threads at once. */
+#include "compiler.h"
 
 #include <pthread.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* several.c - one opened model planned for several sets of sizes, and for several CPUs: a unit each, in one arena. */
-#include "internal.h"
+#include "compiler.h"
 
 #include <string.h>
 

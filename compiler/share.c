@@ -1,6 +1,6 @@
 /* share.c - where the packed weights of several programs stand, in one file that serves them all: equal ones once. Those
  * of one program stay where they were planned. */
-#include "internal.h"
+#include "compiler.h"
 
 #include <xxhash.h>
 

@@ -1,5 +1,5 @@
 /* tensor.c - a tensor of ONNX test data as dense elements of its type. */
-#include "internal.h"
+#include "compiler.h"
 
 #include <stdlib.h>
 #include <string.h>

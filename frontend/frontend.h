@@ -9,7 +9,7 @@
 #ifndef VITJIT_FRONTEND_FRONTEND_H
 #define VITJIT_FRONTEND_FRONTEND_H
 
-#include "ir/ir.h"
+#include "ir/tensor/ir.h"
 
 typedef struct vj_import_options {
     const vj_shape *shapes; /* sizes for dims that the model leaves open */

@@ -9,7 +9,7 @@
 #ifndef VITJIT_PASSES_PASSES_H
 #define VITJIT_PASSES_PASSES_H
 
-#include "ir/kernel.h"
+#include "ir/kernel/kernel.h"
 #include "target/schedule.h"
 
 /* What recognition found: counts, and for what was not fused the first reason why. */

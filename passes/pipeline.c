@@ -1,5 +1,5 @@
 /* pipeline.c - all passes, in their order. */
-#include "internal.h"
+#include "passes/rewrite/rewrite.h"
 
 #include <string.h>
 

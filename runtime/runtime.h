@@ -4,7 +4,7 @@
  * cache.c, key.c   files of earlier compilations
  * entry.c          from a model's files to its graph key; content.c reads them
  * cache_files.c    their listing, check and bound
- * compiler_door.c  opens libvitjit_compiler on a miss
+ * compiler_library.c  opens libvitjit_compiler on a miss
  *
  * Of libvitjit_rt too, for programs whose models were compiled ahead of time (cmake/runtime.cmake):
  * image.c          checks an image and maps its code
@@ -229,7 +229,7 @@ vj_status vj_session_record(vj_session *session, int64_t most);
 const vj_span *vj_session_spans(const vj_session *session, int64_t *count, int64_t *lost);
 #pragma GCC visibility pop
 
-/* compiler_door.c: says which compiler would be opened: version, size and time of the library */
+/* compiler_library.c: says which compiler would be opened: version, size and time of the library */
 void vj_compiler_build(char text[256]);
 
 #endif

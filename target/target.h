@@ -6,7 +6,7 @@
 #ifndef VITJIT_TARGET_TARGET_H
 #define VITJIT_TARGET_TARGET_H
 
-#include "ir/kernel.h"
+#include "ir/kernel/kernel.h"
 
 typedef enum vj_muladd { VJ_MULADD_FMA, VJ_MULADD_SEPARATE } vj_muladd;
 

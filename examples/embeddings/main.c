@@ -19,7 +19,7 @@
 
 #include <vitjit.h>
 
-#include "cli/picture.h"
+#include "pictures/picture.h"
 
 enum { BATCH = 8 };
 typedef enum pooling { TOKENS, CLASS, MEAN } pooling;

@@ -2,7 +2,7 @@
 #ifndef VITJIT_TESTS_AOT_CALLCASES_H
 #define VITJIT_TESTS_AOT_CALLCASES_H
 
-#include "ir/kernel.h"
+#include "ir/kernel/kernel.h"
 
 typedef struct call_case {
     const char *name;

@@ -3,7 +3,7 @@
 #ifndef VITJIT_TESTS_AOT_PROGRAMS_H
 #define VITJIT_TESTS_AOT_PROGRAMS_H
 
-#include "ir/kernel.h"
+#include "ir/kernel/kernel.h"
 #include "target/schedule.h"
 
 #define MAX_BATCH 8

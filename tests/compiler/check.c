@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "compiler/internal.h"
+#include "compiler/compiler.h"
 
 /* The evaluator says something else about kernel number `lie_at`: to the check, that code is wrong. */
 static int32_t lie_at = -1, seen;

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "compiler/internal.h"
+#include "compiler/compiler.h"
 
 static const char base[] = "func @main(%x: f32[N,8]) {\n"
                            "@w = const seed(1) : f32[8,4096]\n"

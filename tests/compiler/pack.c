@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "compiler/internal.h"
+#include "compiler/compiler.h"
 
 /* One function that returns a source, and how a matrix (or vector) is taken out of it. */
 typedef struct layout {

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "compiler/internal.h"
+#include "compiler/compiler.h"
 
 #define SIZED(h, w) (&(vj_shape){"image", 4, {VJ_BATCH_DIM, 3, (h), (w)}}), 1
 

@@ -1,5 +1,5 @@
-/* ops_reference.c - the reference of ops, docs/ops.md, from the tables: frontend/import_table.def, frontend/op_notes.def and
- * ir/ops.def.   usage: ops_reference > docs/ops.md, or ops_reference --check docs/ops.md */
+/* ops_reference.c - the reference of ops, docs/ops.md, from the tables: frontend/import/import_table.def, frontend/import/op_notes.def and
+ * ir/tensor/ops.def.   usage: ops_reference > docs/ops.md, or ops_reference --check docs/ops.md */
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@ typedef struct row {
 
 static const row rows[] = {
 #define ROW(op, since, builder, min, max, attributes, ir_op) {op, since, min, max, attributes},
-#include "frontend/import_table.def"
+#include "frontend/import/import_table.def"
 #undef ROW
 };
 
@@ -22,7 +22,7 @@ static const struct {
     const char *op, *types, *limits;
 } notes[] = {
 #define NOTE(op, types, limits) {op, types, limits},
-#include "frontend/op_notes.def"
+#include "frontend/import/op_notes.def"
 #undef NOTE
 };
 
@@ -34,7 +34,7 @@ static const struct {
     const char *attributes;
 } ir_ops[] = {
 #define OP(id, name, min, max, results, flags, attributes) {name, min, max, results, flags, attributes},
-#include "ir/ops.def"
+#include "ir/tensor/ops.def"
 #undef OP
 };
 
@@ -145,8 +145,8 @@ int main(int argc, char **argv) {
     text t = {.at = malloc(TEXT)};
     if (!t.at) return 1;
     add(&t, "# Reference of ops\n\n"
-            "Written by `build/release/ops_reference` from `frontend/import_table.def`, `frontend/op_notes.def` and "
-            "`ir/ops.def`; the suite\n"
+            "Written by `build/release/ops_reference` from `frontend/import/import_table.def`, `frontend/import/op_notes.def` and "
+            "`ir/tensor/ops.def`; the suite\n"
             "says when it is stale. \"From opset\" has a number for each change that matters; a model's op is taken as "
             "of the\n"
             "largest that is not above its opset. Operands and attributes are those of the newest. In types, \"half\" "

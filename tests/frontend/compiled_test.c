@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "ir/half.h"
+#include "ir/base/half.h"
 #include "pack.h"
 #include "vitjit.h"
 

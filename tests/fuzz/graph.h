@@ -15,7 +15,7 @@
 #ifndef VITJIT_TESTS_FUZZ_GRAPH_H
 #define VITJIT_TESTS_FUZZ_GRAPH_H
 
-#include "ir/kernel.h"
+#include "ir/kernel/kernel.h"
 #include "target/target.h"
 
 /* settings.c */

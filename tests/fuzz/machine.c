@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "backend/backend.h"
-#include "compiler/internal.h"
-#include "ir/half.h"
+#include "compiler/compiler.h"
+#include "ir/base/half.h"
 #include "vitjit_image.h"
 
 enum { MOST_OPERANDS = 32 };

@@ -11,7 +11,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "ir/half.h"
+#include "ir/base/half.h"
 
 enum { PLAIN_SAMPLES = 2 }; /* rounding alone, as hardware rounds: with small numbers flushed to zero, and not */
 #define ROUNDINGS 4         /* roundings of an elementwise op: the functions of vmath.h are good to four at most */
@@ -83,15 +83,15 @@ static double rounded(vj_dtype dtype, double x, bool flush) {
     return flush && fabs(x) < smallest(dtype) ? copysign(0, x) : x;
 }
 
-/* Some functions' errors are absolute (vmath.c, vmath_wide.c). */
+/* Some functions' errors are absolute (vmath.c, wide.c). */
 static double absolute_error(const vj_node *node, const vj_tensor *t) {
     if (t->type.dtype != VJ_F32) return smallest(t->type.dtype);
     if (node->op == VJ_OP_gelu) return 4e-7;
     return node->op == VJ_OP_sin || node->op == VJ_OP_cos ? 6e-7 : smallest(t->type.dtype);
 }
 
-/* Beyond that a sum of products may overflow on the way, whatever it comes to, and an angle's turns are not known (vmath_wide.c,
- * vmath_trig.c, vmath_double.c). */
+/* Beyond that a sum of products may overflow on the way, whatever it comes to, and an angle's turns are not known (wide.c,
+ * trig.c, double.c). */
 static double largest_operand(const vj_node *node, vj_dtype dtype, bool sums) {
     if (node->op == VJ_OP_tan) return 0x1p20;
     if (node->op == VJ_OP_sin || node->op == VJ_OP_cos) return dtype == VJ_F64 ? 0x1p20 : 0x1p30;

@@ -6,7 +6,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "ir/base.h"
+#include "ir/base/base.h"
 
 static void memory_is_zeroed_and_aligned(void **state) {
     (void)state;

@@ -19,7 +19,7 @@
 #ifndef VITJIT_TESTS_CASES_H
 #define VITJIT_TESTS_CASES_H
 
-#include "ir/ir.h"
+#include "ir/tensor/ir.h"
 
 typedef struct test_case {
     const char *file;

@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "ir/half.h"
-#include "ir/ir.h"
+#include "ir/base/half.h"
+#include "ir/tensor/ir.h"
 
 static vj_func *parse(vj_arena *arena, const char *text) {
     vj_error error = {0};

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ir/ir.h"
+#include "ir/tensor/ir.h"
 
 static vj_func *parse(vj_arena *arena, const char *text) {
     vj_error error = {0};

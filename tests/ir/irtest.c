@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ir/lex.h"
+#include "ir/base/lex.h"
 
 /* The line an error names, inside the case; errors at the end of the text belong to its last line. */
 static int line_of(const test_case *c, const vj_error *error) {

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ir/ir.h"
+#include "ir/tensor/ir.h"
 
 static uint64_t state_of_random = 88172645463325252u;
 

@@ -6,7 +6,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "ir/ir.h"
+#include "ir/tensor/ir.h"
 
 /* Nodes: 0 %x, 1 %y, 2 @w, 3 %a, 4 %b, 5 %c; each has the value of its own number. */
 static const char *const text = "func @f(%x: f32[2], %y: f32[2]) {\n"

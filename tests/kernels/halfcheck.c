@@ -1,6 +1,6 @@
 /* halfcheck.c - casts between float32 and the halves, on every target that runs here, in vectors and alone, bit for bit:
  * all 65,536 halves; of float32 what lies on, beside and halfway between halves, and a million patterns more. The other
- * targets' code must need no function. The reference is ir/half.h, which rounds a double once. */
+ * targets' code must need no function. The reference is ir/base/half.h, which rounds a double once. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "harness.h"
-#include "ir/half.h"
+#include "ir/base/half.h"
 
 enum { HALVES = 1 << 16, FLOATS = 6 * HALVES + (1 << 20) + 5 }; /* an odd number: the last vector is cut */
 

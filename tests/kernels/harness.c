@@ -13,8 +13,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "backend/gen.h"
-#include "backend/object.h"
+#include "backend/emit/gen.h"
+#include "backend/module/object.h"
 #include "needs.h"
 
 typedef void (*kernel_entry)(void *const *accesses, int64_t first, int64_t last);

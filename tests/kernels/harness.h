@@ -2,7 +2,7 @@
 #ifndef VITJIT_TESTS_KERNELS_HARNESS_H
 #define VITJIT_TESTS_KERNELS_HARNESS_H
 
-#include "ir/kernel.h"
+#include "ir/kernel/kernel.h"
 #include "target/schedule.h"
 
 /* A kernel's code. Pointers to accesses are passed as an array. */

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "cli/picture.h"
+#include "pictures/picture.h"
 
 #define TOLERANCE 2 /* of 255 */
 

@@ -1,7 +1,7 @@
 /* vmath.c - every vector function over the whole range of floats, against the C library in double precision.
  *
  * Samples: every 997th bit pattern (4.3 million, NaNs among them), and all patterns around powers of two, zero, the
- * infinities, and the places where the implementations change their way. Bounds are those that backend/vmath.c states.
+ * infinities, and the places where the implementations change their way. Bounds are those that backend/math/vmath.c states.
  * Scalar code, and all code in a sanitizer's build, which sees nothing of it, takes every 99,991st.
  */
 #include <setjmp.h>
@@ -21,10 +21,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend/gen.h"
-#include "backend/object.h"
-#include "backend/vmath.h"
-#include "ir/eval.h"
+#include "backend/emit/gen.h"
+#include "backend/module/object.h"
+#include "backend/math/vmath.h"
+#include "ir/eval/eval.h"
 
 #define BLOCK 4096
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

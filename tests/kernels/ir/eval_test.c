@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "ir/ir.h"
+#include "ir/tensor/ir.h"
 
 /* Both sides compute in double; sums may be in another order. */
 #define RTOL 1e-12

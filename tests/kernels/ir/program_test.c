@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "ir/kernel.h"
+#include "ir/kernel/kernel.h"
 
 /* A convolution of 3x3, stride 2, padding 1 as a product with window terms, bias and residual in its epilogue, planned.
  */

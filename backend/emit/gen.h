@@ -1,0 +1,133 @@
+/* gen.h - private to backend/: what the generators share.
+ *
+ * A kernel becomes one LLVM function:
+ *
+ *     void kernel(ptr accesses, i64 first_unit, i64 last_unit)
+ *
+ * accesses[i] points at the element that access i reads when all axes are 0: the driver adds the buffer's base, the image
+ * and the access' offset. So neither buffers, offsets nor names are in the code, and equal kernels are one function.
+ * Pointers are aligned to their element only (packed weights: to 64 bytes). The function does units
+ * [first_unit, last_unit) of kernel->units; every unit can run on any thread.
+ */
+#ifndef VITJIT_BACKEND_EMIT_GEN_H
+#define VITJIT_BACKEND_EMIT_GEN_H
+
+#include <llvm-c/Core.h>
+
+#include "backend/backend.h"
+
+typedef struct vj_gen {
+    LLVMContextRef context;
+    LLVMModuleRef module;
+    LLVMBuilderRef b;
+    const vj_target *target;
+    const vj_program *p;
+    const vj_kernel *k;
+    LLVMValueRef function;
+    LLVMValueRef access[VJ_MAX_ACCESSES]; /* the kernel's pointers, loaded where it begins */
+    LLVMValueRef first_unit, last_unit;
+    LLVMTypeRef i1, i8, i32, i64, f32, f64, ptr;
+    int32_t lanes; /* of f32 in one vector register */
+    vj_error *error;
+} vj_gen;
+
+/* kernel.c: makes the function for kernel k of p in the module, `name` its symbol; dispatches on the kind. */
+LLVMValueRef vj_gen_kernel(LLVMModuleRef module, const vj_target *target, const vj_program *p, const vj_kernel *k,
+                           const char *name, vj_error *error);
+/* The same function, defined elsewhere. */
+LLVMValueRef vj_declare_kernel(LLVMModuleRef module, const char *name);
+/* The passes of a kernel's module: its code is final but for repeated addresses and invariants. Never default<On>, which
+ * unrolls and vectorizes once more. globaldce drops what a linked routine's file has beside it. instcombine stops the process when it needs a second round, unless told not to check. */
+#define VJ_KERNEL_PASSES "globaldce,function(instcombine<no-verify-fixpoint>,simplifycfg,early-cse,loop-mssa(licm))"
+void vj_gen_gemm(vj_gen *g);
+void vj_gen_attention(vj_gen *g);
+void vj_gen_nest(vj_gen *g);
+void vj_gen_call(vj_gen *g);
+/* The CPU, its features and vector width. */
+void vj_set_target_attributes(const vj_gen *g, LLVMValueRef function);
+
+/* emit.c: the verbs */
+
+LLVMValueRef vj_i64(const vj_gen *g, int64_t x);
+LLVMValueRef vj_f32(const vj_gen *g, double x);
+LLVMTypeRef vj_llvm_type(const vj_gen *g, vj_dtype dtype);                  /* of an element in memory */
+LLVMTypeRef vj_vector_type(const vj_gen *g, vj_dtype dtype, int32_t lanes); /* lanes 1: the scalar; bool is i1 */
+LLVMValueRef vj_splat(const vj_gen *g, LLVMValueRef scalar, int32_t lanes);
+/* p + elements * size of dtype */
+LLVMValueRef vj_element(const vj_gen *g, LLVMValueRef pointer, vj_dtype dtype, LLVMValueRef elements);
+/* a * b + c by the target's way (llvm.fma only where it is an instruction) */
+LLVMValueRef vj_fma(const vj_gen *g, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c);
+/* The same number, of which LLVM knows nothing: what is computed from it is not rewritten as steps of the loop around it,
+ * which for a large body takes the code generator longer than all the rest. */
+LLVMValueRef vj_opaque(const vj_gen *g, LLVMValueRef number);
+/* What a step's loads start from. Where the code is compiled again, LLVM's steps would become an addition a load: opaque
+ * pointers keep the distances in the loads. */
+LLVMValueRef vj_step_base(const vj_gen *g, LLVMValueRef pointer);
+/* A counted loop: for (i = first; i < last; i += step). Between begin and end the builder stands in the body.
+ * `carried` values (accumulators) enter with their initial values, are read from loop->carried[] inside, get their next
+ * values from vj_loop_end, and hold the final ones after it. Runs at least once only if `nonempty`. */
+#define VJ_MAX_CARRIED 80
+typedef struct vj_loop {
+    LLVMValueRef index; /* i64 */
+    LLVMValueRef carried[VJ_MAX_CARRIED];
+    int32_t carried_count;
+    LLVMBasicBlockRef head, body, exit;
+    LLVMValueRef last, step;
+    LLVMValueRef phi[VJ_MAX_CARRIED + 1];
+} vj_loop;
+void vj_loop_begin(vj_gen *g, vj_loop *loop, LLVMValueRef first, LLVMValueRef last, int64_t step, bool nonempty,
+                   const LLVMValueRef *carried, int32_t carried_count);
+void vj_loop_end(vj_gen *g, vj_loop *loop, const LLVMValueRef *next);
+/* A stack array of `elements` of dtype, 64-byte aligned, in the entry block. */
+LLVMValueRef vj_stack(const vj_gen *g, vj_dtype dtype, int64_t elements);
+/* Lanes [0, count) of `lanes`, as <lanes x i1>; count is i64. */
+LLVMValueRef vj_mask_first(const vj_gen *g, LLVMValueRef count, int32_t lanes);
+LLVMValueRef vj_load_vector(const vj_gen *g, LLVMValueRef pointer, vj_dtype dtype, int32_t lanes, LLVMValueRef mask,
+                            LLVMValueRef otherwise); /* mask NULL: all lanes */
+void vj_store_vector(const vj_gen *g, LLVMValueRef pointer, LLVMValueRef value, LLVMValueRef mask);
+void vj_prefetch(const vj_gen *g, LLVMValueRef pointer); /* the line at pointer into the second level; may be nowhere */
+LLVMValueRef vj_reduce_lanes(const vj_gen *g, LLVMValueRef vector, vj_reduce_kind kind); /* fixed order: a tree */
+
+/* half.c: float16 and bfloat16, whose registers hold their bits */
+static inline bool vj_is_half(vj_dtype dtype) { return dtype == VJ_F16 || dtype == VJ_BF16; }
+LLVMValueRef vj_half_constant(const vj_gen *g, vj_dtype dtype, double x);
+LLVMValueRef vj_from_half(const vj_gen *g, vj_dtype dtype, LLVMValueRef x, int32_t lanes); /* to f32 */
+LLVMValueRef vj_to_half(const vj_gen *g, vj_dtype dtype, LLVMValueRef x, int32_t lanes);   /* nearest even */
+
+/* expr.c: scalar expressions at a point of the iteration space, for one element or for `lanes` along one axis */
+
+typedef struct vj_point {
+    int32_t lanes;                   /* 1: scalars */
+    int32_t vector_axis;             /* lanes run along this axis; -1 with lanes 1 */
+    LLVMValueRef index[VJ_MAX_AXES]; /* i64 counters; of lane 0 for the vector axis; NULL where no access needs it */
+    int64_t shift[VJ_MAX_AXES]; /* to be added to the counters: of neighbours, whose addresses differ by a constant */
+    LLVMValueRef mask;          /* <lanes x i1>: the lanes that exist; NULL: all. Others are never touched. */
+    LLVMValueRef acc;           /* VJ_X_ACC */
+    const LLVMValueRef *stage;  /* VJ_X_STAGE */
+} vj_point;
+LLVMValueRef vj_emit_expr(vj_gen *g, int32_t expr, const vj_point *point);
+/* Loads through access i: a vector load where the vector axis has stride 1, a splat where 0, element by element else;
+ * terms are obeyed. Booleans are bytes in memory and i1 in registers. */
+LLVMValueRef vj_emit_load(vj_gen *g, int32_t access, const vj_point *point);
+void vj_emit_store(vj_gen *g, int32_t access, const vj_point *point, LLVMValueRef value);
+/* Sum of stride * (index + shift) over the axes, i64 elements; what is constant is added last. */
+LLVMValueRef vj_emit_offset(vj_gen *g, const vj_access *access, const vj_point *point);
+
+/* lanes.c */
+
+/* Result `out` at `count` lanes of `vector` (its ACC) along `axis` from the point on: whole, masked where masks are cheap,
+ * else in pieces of 8, 4, 2, 1. */
+void vj_store_lanes(vj_gen *g, const vj_out *out, const vj_point *start, int32_t axis, LLVMValueRef vector,
+                    int32_t count);
+/* Transposes `lanes` vectors of as many lanes in place. */
+void vj_transpose(const vj_gen *g, LLVMValueRef *rows, int32_t lanes);
+
+/* vmath.c: on f32 scalars or vectors; bounds are stated and tested there */
+LLVMValueRef vj_math(vj_gen *g, vj_xop op, LLVMValueRef x);
+LLVMValueRef vj_math_pow(vj_gen *g, LLVMValueRef x, LLVMValueRef y);
+LLVMValueRef vj_math_mod(vj_gen *g, LLVMValueRef x, LLVMValueRef y); /* as fmod: the sign of x */
+/* 2^x and e^x for x <= 0 or NaN: short; results below 2^-126 are 0 or denormal */
+LLVMValueRef vj_exp2_negative(vj_gen *g, LLVMValueRef x);
+LLVMValueRef vj_exp_negative(vj_gen *g, LLVMValueRef x);
+
+#endif

@@ -1,0 +1,55 @@
+/* attention.h - private to the attention generator.
+ *
+ * attention.c          units, blocks of queries, blocks of keys
+ * attention_softmax.c  the softmax of a block of scores
+ * attention_product.c  scores from queries and keys, results from scores and values
+ */
+#ifndef VITJIT_BACKEND_KERNELS_ATTENTION_H
+#define VITJIT_BACKEND_KERNELS_ATTENTION_H
+
+#include "backend/emit/gen.h"
+
+typedef struct vj_attention {
+    vj_gen *g;
+    const vj_kernel *k;
+    const vj_attention_schedule *s;
+    int32_t i, j, d, e;        /* axes */
+    int32_t lanes;             /* along keys, and along value dims */
+    bool blocked;              /* by keys: the softmax goes on from block to block */
+    bool late_scores;          /* the score expression is the softmax's, which reads a row of memory in one go */
+    int64_t row;               /* floats of a row of scores: keys of a block, whole vectors, no power of two */
+    int64_t result_row;        /* floats of a row of results so far: value dims, whole vectors */
+    LLVMValueRef scores;       /* query_block rows on the stack */
+    LLVMValueRef scale;        /* what each row is yet to be multiplied by: 1 / sum; between blocks, see softmax */
+    LLVMValueRef largest, sum; /* blocked: of each row so far */
+    LLVMValueRef results;      /* blocked: sums of weights times values so far */
+    LLVMValueRef keys;         /* a tile of keys turned to [d][width * lanes]; NULL: they are read as they are */
+    LLVMValueRef batch[VJ_MAX_AXES];  /* indices of the batch axes */
+    vj_gemm_schedule mix;             /* all queries in tiles */
+    LLVMValueRef first, last;         /* the block's tiles */
+    LLVMValueRef query;               /* first row of the block */
+    LLVMValueRef first_key, last_key; /* of the block of keys; constants when not blocked */
+} vj_attention;
+
+/* attention.c */
+LLVMValueRef vj_clamp(const vj_gen *g, LLVMValueRef x, int64_t low, int64_t high);
+/* Where the block keeps the score of its row `row` and of key `key`. */
+LLVMValueRef vj_score_at(const vj_attention *m, LLVMValueRef row, LLVMValueRef key);
+/* Element `row` of `scale`, `largest`, `sum`. */
+LLVMValueRef vj_of_row(const vj_attention *m, LLVMValueRef array, LLVMValueRef row);
+/* The results so far of row `row`, from value dim `dim` on. */
+LLVMValueRef vj_result_at(const vj_attention *m, LLVMValueRef row, LLVMValueRef dim);
+
+/* attention_softmax.c: of the block's `rows` rows. */
+void vj_attention_softmax(const vj_attention *m, LLVMValueRef rows);
+void vj_attention_softmax_begin(const vj_attention *m); /* blocked: before the first block of keys */
+void vj_attention_softmax_end(const vj_attention *m);   /* blocked: after the last */
+
+/* attention_product.c: a stack row a query; keys, values, results by their accesses. */
+void vj_attention_plan(vj_attention *m);
+void vj_attention_scores(const vj_attention *m);
+void vj_attention_results(const vj_attention *m);
+void vj_attention_results_begin(const vj_attention *m); /* blocked: nothing yet */
+void vj_attention_results_end(const vj_attention *m);   /* blocked: scales and stores them */
+
+#endif

@@ -1,0 +1,76 @@
+/* gemm.h - private to the gemm generator.
+ *
+ * gemm.c        units, columns and row tiles: the loops around a tile
+ * gemm_tile.c   the micro-kernel: height x width accumulators over the whole of the depth
+ * gemm_store.c  the epilogue: results from accumulators, transposed where the result's rows are adjacent
+ */
+#ifndef VITJIT_BACKEND_KERNELS_GEMM_H
+#define VITJIT_BACKEND_KERNELS_GEMM_H
+
+#include "backend/emit/gen.h"
+
+/* height * width accumulators stay in registers, of which no target has more than this */
+#define VJ_MAX_TILE 32
+
+/* How the elements of A are found. */
+typedef enum vj_a_mode {
+    VJ_A_AFFINE,   /* one pointer, constant row stride */
+    VJ_A_POINTERS, /* a pointer a row, new for each step of the outer depth axes: terms that the innermost does not move
+                    */
+    VJ_A_ANY       /* every element by vj_emit_load */
+} vj_a_mode;
+typedef enum vj_b_mode { VJ_B_PANELS, VJ_B_ROWS, VJ_B_ANY } vj_b_mode;
+
+/* Depth axes, adjacent ones merged where that is one walk through both A and B. */
+typedef struct vj_depth {
+    int32_t axis; /* the innermost of those merged */
+    int64_t extent;
+    int64_t a, b; /* strides */
+} vj_depth;
+
+typedef struct vj_gemm {
+    vj_gen *g;
+    const vj_kernel *k;
+    const vj_gemm_schedule *s;
+    int32_t lanes;
+    int32_t first_row, first_col, first_depth; /* axes */
+    int32_t inner_row;                         /* the axis that tiles run along; -1: no row axis */
+    int32_t last_col;
+    int64_t rows, n, depth; /* extents: of the inner row axis, of all columns, of all depth axes */
+    vj_a_mode a_mode;
+    vj_b_mode b_mode;
+    int32_t depth_count;
+    vj_depth depths[VJ_MAX_AXES];
+    LLVMValueRef a, b;    /* parameters */
+    bool ragged;          /* vectors straddle the last column axis: results go through `tile` */
+    LLVMValueRef tile;    /* of sums, on the stack: ragged, or the schedule's looped_store */
+    LLVMValueRef outside; /* VJ_A_POINTERS with guards: a row of A's value outside */
+} vj_gemm;
+
+/* One tile: what is known when its code is made, and its place at run time. */
+typedef struct vj_gemm_tile {
+    int32_t height, width;
+    int32_t last_lanes;                               /* columns of the last vector */
+    LLVMValueRef first_col;                           /* number of the first column */
+    LLVMValueRef row;                                 /* of the inner row axis */
+    LLVMValueRef index[VJ_MAX_AXES];                  /* batch and outer row axes */
+    LLVMValueRef col_index[VJ_MAX_TILE][VJ_MAX_AXES]; /* column axes at lane 0 of each vector */
+    LLVMValueRef fetch;                               /* where to prefetch from; NULL: nowhere */
+} vj_gemm_tile;
+
+static inline int32_t vj_tile_lanes(const vj_gemm *m, const vj_gemm_tile *t, int32_t j) {
+    return j == t->width - 1 ? t->last_lanes : m->lanes;
+}
+/* The point of row r and vector j: indices of rows and columns. */
+void vj_gemm_point(const vj_gemm *m, const vj_gemm_tile *t, int32_t r, int32_t j, vj_point *point);
+
+/* The digits of `number` over axes [first, first + count), the last fastest. */
+void vj_gemm_digits(const vj_gemm *m, LLVMValueRef number, int32_t first, int32_t count, LLVMValueRef *index);
+
+void vj_gemm_plan_depth(vj_gemm *m);
+void vj_gemm_plan_store(vj_gemm *m);
+/* acc[r * width + j]: the sums of the whole depth. */
+void vj_gemm_accumulate(const vj_gemm *m, const vj_gemm_tile *t, LLVMValueRef *acc);
+void vj_gemm_store(const vj_gemm *m, const vj_gemm_tile *t, const LLVMValueRef *acc);
+
+#endif

@@ -1,0 +1,54 @@
+/* lanes.c - what the generators do with the lanes of a tile: storing some of them, transposing a square of them. */
+#include "backend/emit/gen.h"
+
+/* Lanes [first, first + lanes) of a vector. */
+static LLVMValueRef part(const vj_gen *g, LLVMValueRef vector, int32_t first, int32_t lanes) {
+    if (LLVMGetTypeKind(LLVMTypeOf(vector)) != LLVMVectorTypeKind) return vector;
+    if (lanes == 1) return LLVMBuildExtractElement(g->b, vector, vj_i64(g, first), "");
+    if (first == 0 && (unsigned)lanes == LLVMGetVectorSize(LLVMTypeOf(vector))) return vector;
+    LLVMValueRef index[64];
+    for (int32_t i = 0; i < lanes; i++)
+        index[i] = LLVMConstInt(g->i32, (unsigned long long)(first + i), false);
+    LLVMValueRef mask = LLVMConstVector(index, (unsigned)lanes);
+    return LLVMBuildShuffleVector(g->b, vector, LLVMGetPoison(LLVMTypeOf(vector)), mask, "");
+}
+
+void vj_store_lanes(vj_gen *g, const vj_out *out, const vj_point *start, int32_t axis, LLVMValueRef vector,
+                    int32_t count) {
+    LLVMTypeRef type = LLVMTypeOf(vector);
+    int32_t size = LLVMGetTypeKind(type) == LLVMVectorTypeKind ? (int32_t)LLVMGetVectorSize(type) : 1;
+    const bool masked = g->target->masked_stores && count < size && size > 1;
+    for (int32_t first = 0; first < count; first += size) {
+        while (!masked && size > count - first)
+            size /= 2;
+        vj_point point = *start;
+        point.lanes = size;
+        point.vector_axis = size > 1 ? axis : -1;
+        point.index[axis] =
+            first == 0 ? start->index[axis] : LLVMBuildNSWAdd(g->b, start->index[axis], vj_i64(g, first), "");
+        point.mask = masked ? vj_mask_first(g, vj_i64(g, count), size) : NULL;
+        point.acc = part(g, vector, first, size);
+        vj_emit_store(g, out->access, &point, vj_emit_expr(g, out->expr, &point));
+    }
+}
+
+/* Blocks of half the lanes, a quarter, ... change places across the diagonal. */
+void vj_transpose(const vj_gen *g, LLVMValueRef *rows, int32_t lanes) {
+    for (int32_t block = lanes / 2; block; block /= 2) {
+        LLVMValueRef low[64], high[64];
+        for (int32_t lane = 0; lane < lanes; lane++) {
+            const int32_t stay = lane, other = lanes + lane;
+            const bool second = (lane & block) != 0;
+            low[lane] = LLVMConstInt(g->i32, (unsigned long long)(second ? other - block : stay), false);
+            high[lane] = LLVMConstInt(g->i32, (unsigned long long)(second ? other : stay + block), false);
+        }
+        LLVMValueRef low_mask = LLVMConstVector(low, (unsigned)lanes),
+                     high_mask = LLVMConstVector(high, (unsigned)lanes);
+        for (int32_t i = 0; i < lanes; i++) {
+            if (i & block) continue;
+            LLVMValueRef a = rows[i], b = rows[i + block];
+            rows[i] = LLVMBuildShuffleVector(g->b, a, b, low_mask, "");
+            rows[i + block] = LLVMBuildShuffleVector(g->b, a, b, high_mask, "");
+        }
+    }
+}

@@ -1,0 +1,140 @@
+/* distinct.c - which kernels of a program are the same code.
+ *
+ * Kernels that differ only in names, buffers and offsets are one function: their descriptions, everything that the
+ * generators read, are compared byte by byte.
+ */
+#include "object.h"
+
+#include "ir/routines/routines.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct description {
+    vj_arena *arena;
+    uint8_t *at;
+    size_t size, capacity;
+} description;
+
+static void describe(description *d, const void *bytes, size_t size) {
+    if (d->capacity - d->size < size) {
+        const size_t room = 2 * d->capacity + size + 1024;
+        uint8_t *at = vj_alloc(d->arena, room);
+        if (d->size) memcpy(at, d->at, d->size);
+        d->at = at;
+        d->capacity = room;
+    }
+    memcpy(d->at + d->size, bytes, size);
+    d->size += size;
+}
+
+static void describe_int(description *d, int64_t x) { describe(d, &x, sizeof x); }
+
+static void describe_access(description *d, const vj_program *p, const vj_kernel *k, const vj_access *access) {
+    const vj_buffer *buffer = &p->buffers[access->buffer];
+    const size_t row = (size_t)k->rank * sizeof(int64_t);
+    describe_int(d, buffer->dtype);
+    describe_int(d, buffer->kind == VJ_BUFFER_WEIGHT ? (int64_t)p->weights[buffer->index].kind + 1 : 0);
+    describe(d, access->stride, row);
+    describe(d, &access->otherwise, sizeof access->otherwise);
+    describe_int(d, access->term_count);
+    for (int32_t t = 0; t < access->term_count; t++) {
+        const vj_term *term = &access->terms[t];
+        describe_int(d, term->kind);
+        describe_int(d, term->stride);
+        describe_int(d, term->extent);
+        describe_int(d, term->constant);
+        describe(d, term->coef, row);
+        describe_int(d, term->kind == VJ_TERM_INDEX ? term->index : -1);
+    }
+}
+
+static void describe_exprs(description *d, const vj_kernel *k) {
+    describe_int(d, k->expr_count);
+    for (int32_t i = 0; i < k->expr_count; i++) {
+        const vj_expr *e = &k->expr[i];
+        describe_int(d, e->op);
+        describe_int(d, e->dtype);
+        for (int32_t a = 0; a < vj_xop_args(e->op); a++)
+            describe_int(d, e->arg[a]);
+        describe_int(d, e->index);
+        describe(d, &e->imm, sizeof e->imm);
+    }
+    describe_int(d, k->stage_count);
+    for (int32_t i = 0; i < k->stage_count; i++) {
+        describe_int(d, k->stage[i].reduce);
+        describe_int(d, k->stage[i].expr);
+    }
+    describe_int(d, k->out_count);
+    for (int32_t i = 0; i < k->out_count; i++) {
+        describe_int(d, k->out[i].access);
+        describe_int(d, k->out[i].expr);
+        describe_int(d, k->out[i].segment);
+    }
+}
+
+static description describe_kernel(vj_arena *arena, const vj_program *p, const vj_kernel *k) {
+    description d = {.arena = arena};
+    const int32_t numbers[] = {(int32_t)k->kind,
+                               k->rank,
+                               k->row_axes,
+                               k->col_axes,
+                               k->depth_axes,
+                               k->batch_axes,
+                               k->a,
+                               k->b,
+                               k->q,
+                               k->k,
+                               k->v,
+                               k->score_expr,
+                               k->access_count};
+    describe(&d, numbers, sizeof numbers);
+    describe(&d, k->extent, (size_t)k->rank * sizeof *k->extent);
+    for (int32_t i = 0; i < k->access_count; i++)
+        describe_access(&d, p, k, &k->access[i]);
+    describe_exprs(&d, k);
+    if (k->schedule) describe(&d, k->schedule, sizeof *k->schedule);
+    describe_int(&d, k->units);
+    describe_int(&d, k->routine);
+    describe(&d, k->param, sizeof k->param);
+    describe(&d, k->number, sizeof k->number);
+    return d;
+}
+
+int32_t vj_distinct_kernels_of(const vj_program *const *programs, int32_t program_count, int32_t *number) {
+    int32_t total = 0, count = 0, i = 0;
+    for (int32_t q = 0; q < program_count; q++)
+        total += programs[q]->kernel_count;
+    vj_arena *arena = programs[0]->arena;
+    description *seen = VJ_NEW_ARRAY(arena, description, total + 1);
+    for (int32_t q = 0; q < program_count; q++)
+        for (int32_t k = 0; k < programs[q]->kernel_count; k++, i++) {
+            seen[i] = describe_kernel(arena, programs[q], programs[q]->kernels[k]);
+            number[i] = -1;
+            for (int32_t j = 0; j < i && number[i] < 0; j++)
+                if (seen[j].size == seen[i].size && memcmp(seen[j].at, seen[i].at, seen[i].size) == 0)
+                    number[i] = number[j];
+            if (number[i] < 0) number[i] = count++;
+        }
+    return count;
+}
+
+int32_t vj_distinct_kernels(const vj_program *p, int32_t *number) { return vj_distinct_kernels_of(&p, 1, number); }
+
+static bool is_plain(const char *name) {
+    return *name && strlen(name) < 32 && strspn(name, "abcdefghijklmnopqrstuvwxyz_0123456789") == strlen(name);
+}
+
+void vj_kernel_symbol(const vj_kernel *k, int32_t number, char *name, size_t size) {
+    static const char *const kinds[] = {[VJ_KERNEL_GEMM] = "gemm",
+                                        [VJ_KERNEL_ATTENTION] = "attention",
+                                        [VJ_KERNEL_NEST] = "nest",
+                                        [VJ_KERNEL_CALL] = "call"};
+    int at = snprintf(name, size, "vj_%s", kinds[k->kind]);
+    if (k->kind != VJ_KERNEL_CALL && strcmp(k->name, kinds[k->kind]) != 0 && is_plain(k->name))
+        at += snprintf(name + at, size - (size_t)at, "_%s", k->name);
+    if (k->kind == VJ_KERNEL_CALL) at += snprintf(name + at, size - (size_t)at, "_%s", vj_routine_at(k->routine)->name);
+    for (int32_t i = 0; i < k->rank && at > 0 && (size_t)at < size; i++)
+        at += snprintf(name + at, size - (size_t)at, "%s%lld", i ? "x" : "_", (long long)k->extent[i]);
+    if (at > 0 && (size_t)at < size) snprintf(name + at, size - (size_t)at, "_%d", (int)number);
+}

@@ -1,0 +1,132 @@
+/* command.c - what the options mean together: the mode, the words it needs, the options it takes. */
+#include "cli/cli.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct {
+    vj_mode mode;
+    const char *what;
+} modes[] = {
+    {VJ_MODE_INTRODUCE, "introducing a model"},
+    {VJ_MODE_PICTURES, "classifying pictures"},
+    {VJ_MODE_TENSORS, "running tensors"},
+    {VJ_MODE_BENCH, "--bench"},
+    {VJ_MODE_TEST, "--test"},
+    {VJ_MODE_INSPECT, "--inspect"},
+    {VJ_MODE_REPORT, "--report"},
+    {VJ_MODE_CHECK, "--check"},
+    {VJ_MODE_PASSES, "running passes alone"},
+    {VJ_MODE_EMIT, "--emit"},
+    {VJ_MODE_CACHE, "vitjit cache"},
+    {VJ_MODE_TARGETS, "vitjit targets"},
+    {VJ_MODE_VERSION, "--version"},
+    {VJ_MODE_HELP, "--help"},
+};
+
+static const char *mode_name(uint32_t mode) {
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++)
+        if ((uint32_t)modes[i].mode == mode) return modes[i].what;
+    return "this";
+}
+
+static bool one_bit(uint32_t bits) { return (bits & (bits - 1)) == 0; }
+
+/* What a command without a mode's option is about. */
+static vj_mode implied(const vj_command *c) {
+    if (c->words.count > 1) return VJ_MODE_PICTURES;
+    if (c->inputs.count || c->output || c->expects.count) return VJ_MODE_TENSORS;
+    return c->print_after || c->stop_after ? VJ_MODE_PASSES : VJ_MODE_INTRODUCE;
+}
+
+static vj_status find_mode(vj_command *c) {
+    const char *first = c->words.count ? c->words.at[0] : NULL;
+    if (c->asked_modes & VJ_MODE_HELP)
+        c->mode = VJ_MODE_HELP;
+    else if (c->asked_modes & VJ_MODE_VERSION)
+        c->mode = VJ_MODE_VERSION;
+    else if (!first)
+        return vj_say(VJ_USAGE, NULL, "no model is given\n  hint: vitjit --help says how to use it");
+    else if (strcmp(first, "cache") == 0)
+        c->mode = VJ_MODE_CACHE;
+    else if (strcmp(first, "targets") == 0)
+        c->mode = VJ_MODE_TARGETS;
+    else if (!one_bit(c->asked_modes)) {
+        const uint32_t lowest = c->asked_modes & (~c->asked_modes + 1);
+        const uint32_t rest = c->asked_modes & ~lowest;
+        return vj_say(VJ_USAGE, NULL, "%s and %s: one at a time", mode_name(lowest), mode_name(rest & (~rest + 1)));
+    } else
+        c->mode = c->asked_modes ? (vj_mode)c->asked_modes : implied(c);
+    return VJ_OK;
+}
+
+static vj_status judge_words(vj_command *c) {
+    if (c->mode == VJ_MODE_CACHE) {
+        const char *work = c->words.count == 2 ? c->words.at[1] : "";
+        if (strcmp(work, "ls") == 0 || strcmp(work, "verify") == 0 || strcmp(work, "prune") == 0) return VJ_OK;
+        return vj_say(VJ_USAGE, NULL, "vitjit cache wants one word: ls, verify or prune");
+    }
+    if (c->mode == VJ_MODE_HELP || c->mode == VJ_MODE_VERSION) return VJ_OK;
+    if (c->mode == VJ_MODE_TARGETS)
+        return c->words.count == 1 ? VJ_OK : vj_say(VJ_USAGE, NULL, "vitjit targets takes no more words");
+    c->model = c->words.at[0];
+    if (!*c->model) return vj_say(VJ_USAGE, NULL, "the model's name is empty");
+    if (c->mode == VJ_MODE_TEST && c->words.count < 2)
+        return vj_say(VJ_USAGE, NULL, "--test wants folders with input_0.pb, output_0.pb, ...");
+    if (c->words.count > 1 && c->mode != VJ_MODE_PICTURES && c->mode != VJ_MODE_TEST)
+        return vj_say(VJ_USAGE, NULL, "'%s': %s takes one model and no more words", c->words.at[1], mode_name(c->mode));
+    return VJ_OK;
+}
+
+/* A shared library has a program in it already: what would make another one means nothing. */
+static vj_status judge_compiled(const vj_command *c) {
+    static const char *const changes[] = {"--shape",       "--fix",        "--also-output",  "--attention",
+                                          "--precision",   "--cpu",        "--target",       "--features",
+                                          "--cache",       "--no-cache",   "--profile",      "--jit",
+                                          "--print-after", "--stop-after", "--disable-pass", "--pass-limit"};
+    const uint32_t runs =
+        VJ_MODE_INTRODUCE | VJ_MODE_PICTURES | VJ_MODE_TENSORS | VJ_MODE_BENCH | VJ_MODE_TEST | VJ_MODE_INSPECT;
+    const char *what = c->mode & runs ? NULL : mode_name(c->mode);
+    for (size_t i = 0; !what && i < sizeof changes / sizeof *changes; i++)
+        if (vj_option_given(c, changes[i])) what = changes[i];
+    if (!what) return VJ_OK;
+    vj_say(VJ_USAGE, c->model, "it is compiled already: %s wants the ONNX file", what);
+    return VJ_USAGE;
+}
+
+static bool is_library(const char *path) {
+    char magic[4] = "";
+    const int fd = path ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+    const bool is = fd >= 0 && pread(fd, magic, sizeof magic, 0) == sizeof magic && memcmp(magic, "\177ELF", 4) == 0;
+    if (fd >= 0) close(fd);
+    return is;
+}
+
+vj_status vj_command_read(int argc, char **argv, vj_command *c) {
+    *c = (vj_command){.seconds = 3, .rtol = 1e-3, .pass_limit = -1};
+    vj_status status = vj_options_parse(argc, argv, c);
+    if (status == VJ_OK) status = find_mode(c);
+    if (status == VJ_OK) status = judge_words(c);
+    if (status) return status;
+    const char *misplaced = vj_options_misplaced(c);
+    if (misplaced) return vj_say(VJ_USAGE, NULL, "%s means nothing with %s", misplaced, mode_name(c->mode));
+    c->compiled = is_library(c->model);
+    if (c->compiled && (status = judge_compiled(c))) return status;
+    if (c->linker && c->emit != VJ_EMIT_LIB) return vj_say(VJ_USAGE, NULL, "--linker is for --emit-lib");
+    if (c->no_cache && c->cache) return vj_say(VJ_USAGE, NULL, "--cache and --no-cache: one of them");
+    if (c->profile && vj_trace_folder(c->profile)) return VJ_BAD_INPUT;
+    if (c->output && !*c->output) return vj_say(VJ_USAGE, NULL, "--output wants a folder's name");
+    return VJ_OK;
+}
+
+void vj_command_free(vj_command *c) {
+    free(c->words.at);
+    free(c->inputs.at);
+    free(c->expects.at);
+    free(c->shapes.at);
+    free(c->fixes.at);
+    free(c->also_outputs.at);
+    free(c->disabled_passes.at);
+}

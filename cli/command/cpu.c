@@ -1,0 +1,193 @@
+/* cpu.c - --target, --cpu and --features become rows of `vitjit targets`. */
+#include "cli/cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool same_machine(const char *triple, const char *other) {
+    const size_t length = strcspn(triple, "-");
+    return strncmp(triple, other, length) == 0 && (other[length] == '-' || !other[length]);
+}
+
+/* A triple is one of the rows' own, or its machine alone; names of rows are understood too. */
+static bool is_target(const vj_target_info *row, const char *text) {
+    return strcmp(text, row->name) == 0 || strcmp(text, row->triple) == 0 ||
+           (same_machine(row->triple, text) && (!strchr(text, '-') || strstr(text, "-linux-gnu")));
+}
+
+/* Known, and not ELF or wasm. */
+static bool has_other_format(const char *triple) {
+    static const char *const systems[] = {"windows", "mingw", "cygwin", "darwin", "macos", "ios", "uefi", "aix"};
+    for (size_t i = 0; strchr(triple, '-') && i < sizeof systems / sizeof *systems; i++)
+        if (strstr(triple, systems[i])) return true;
+    return false;
+}
+
+static vj_status no_target(const char *option, const char *text) {
+    if (has_other_format(text)) {
+        vj_say(VJ_UNSUPPORTED, NULL, "%s: objects for '%s' are not written, only ELF and WebAssembly", option, text);
+        vj_say_hint("vitjit targets lists what code can be made for");
+        return VJ_UNSUPPORTED;
+    }
+    vj_say(VJ_USAGE, NULL, "%s: nothing is called '%s'", option, text);
+    vj_say_hint("vitjit targets lists what code can be made for");
+    return VJ_USAGE;
+}
+
+static bool find_target(const vj_compiler_api *api, const char *text, vj_target_info *row) {
+    for (int32_t i = 0; api->target(i, row); i++)
+        if (is_target(row, text)) return true;
+    return false;
+}
+
+/* A row by its name, or by what stands behind its architecture's in it (v3: x86-64-v3). The psABI's x86-64-v1 is x86-64. The
+ * row's number; -1: none. */
+static int32_t find_cpu(const vj_compiler_api *api, const char *word, vj_target_info *row) {
+    vj_target_info base = {0};
+    if (strcmp(word, "v1") == 0 || strcmp(word, "x86-64-v1") == 0) word = "x86-64";
+    for (int32_t i = 0; api->target(i, row); i++) {
+        if (!base.name || !same_machine(base.triple, row->triple)) base = *row;
+        const size_t length = strlen(base.name);
+        const bool is_better = strncmp(row->name, base.name, length) == 0 && row->name[length] == '-';
+        if (strcmp(row->name, word) == 0 || (is_better && strcmp(row->name + length + 1, word) == 0)) return i;
+    }
+    return -1;
+}
+
+static bool host_row(const vj_compiler_api *api, vj_target_info *row) {
+    for (int32_t i = 0; api->target(i, row); i++)
+        if (row->is_host) return true;
+    return false;
+}
+
+/* What a list of features says of one, `length` long: '+', '-', or 0 for nothing. A word without a sign adds; the last
+ * word counts. */
+static char said_of(const char *list, const char *feature, size_t length) {
+    char said = 0;
+    for (const char *word = list; *word;) {
+        const size_t whole = strcspn(word, ",");
+        const char sign = *word == '-' ? '-' : '+';
+        const size_t skip = *word == '-' || *word == '+';
+        if (whole - skip == length && strncmp(word + skip, feature, length) == 0) said = sign;
+        word += whole + (word[whole] == ',');
+    }
+    return said;
+}
+
+/* Does the list take away a feature of the row? */
+static bool is_cut(const vj_target_info *row, const char *list) {
+    for (const char *word = row->features; *word;) {
+        const size_t whole = strcspn(word, ",");
+        if (*word == '+' && said_of(list, word + 1, whole - 1) == '-') return true;
+        word += whole + (word[whole] == ',');
+    }
+    return false;
+}
+
+/* Has the row nothing but what `start` has, and the list adds? */
+static bool is_allowed(const vj_target_info *row, const vj_target_info *start, const char *list) {
+    for (const char *word = row->features; *word;) {
+        const size_t whole = strcspn(word, ",");
+        const bool have =
+            said_of(list, word + 1, whole - 1) == '+' || said_of(start->features, word + 1, whole - 1) == '+';
+        if (*word == '+' && !have) return false;
+        word += whole + (word[whole] == ',');
+    }
+    return true;
+}
+
+/* Every word of the list must be a feature of some row of the machine. */
+static bool are_known(const vj_compiler_api *api, const char *list, const char *triple) {
+    for (const char *word = list; *word;) {
+        const size_t whole = strcspn(word, ","), skip = *word == '-' || *word == '+';
+        bool known = false;
+        vj_target_info row;
+        for (int32_t i = 0; api->target(i, &row) && !known; i++)
+            known = same_machine(row.triple, triple) && said_of(row.features, word + skip, whole - skip) == '+';
+        if (!known) {
+            vj_say(VJ_USAGE, NULL, "--features: '%.*s' is not a feature that code is made for", (int)whole, word);
+            vj_say_hint("vitjit targets lists them");
+            return false;
+        }
+        word += whole + (word[whole] == ',');
+    }
+    return true;
+}
+
+/* The best row of the machine of *row: later ones have all that those before them have, listed or not. */
+static bool apply_features(const vj_compiler_api *api, const char *list, vj_target_info *row) {
+    const vj_target_info start = *row;
+    vj_target_info other;
+    bool below = true;
+    if (!are_known(api, list, start.triple)) return false;
+    for (int32_t i = 0; api->target(i, &other); i++) {
+        if (!same_machine(other.triple, start.triple)) continue;
+        if (is_cut(&other, list)) break;
+        if (below || is_allowed(&other, &start, list)) *row = other;
+        below = below && strcmp(other.name, start.name) != 0;
+    }
+    return true;
+}
+
+/* Words of --cpu, parted by commas, become the order's CPUs, better ones later; *row is the first. */
+static vj_status read_cpus(const vj_compiler_api *api, const char *list, vj_order *order, vj_target_info *row) {
+    bool named[VJ_MOST_CPUS] = {false};
+    char word[64];
+    for (const char *at = list;; at++) {
+        const size_t length = strcspn(at, ",");
+        vj_target_info other;
+        snprintf(word, sizeof word, "%.*s", (int)(length < sizeof word ? length : sizeof word - 1), at);
+        const int32_t i = find_cpu(api, word, &other);
+        if (i < 0 || i >= VJ_MOST_CPUS || length >= sizeof word) return no_target("--cpu", word);
+        if (named[i]) return vj_say(VJ_USAGE, NULL, "--cpu names %s twice", other.name);
+        named[i] = true;
+        if (at == list) *row = other;
+        if (!same_machine(row->triple, other.triple))
+            return vj_say(VJ_USAGE, NULL, "--cpu: %s and %s are CPUs of different machines, an object is for one",
+                          row->name, other.name);
+        at += length;
+        if (!*at) break;
+    }
+    for (int32_t i = 0; i < VJ_MOST_CPUS; i++) {
+        vj_target_info other;
+        if (named[i] && api->target(i, &other) && order->cpu_count < VJ_MOST_CPUS)
+            order->cpus[order->cpu_count++] = other.name;
+    }
+    return VJ_OK;
+}
+
+/* Several CPUs: not everything can be for them. */
+static vj_status judge_several(const vj_command *command) {
+    if (command->features) return vj_say(VJ_USAGE, NULL, "--features means nothing with several CPUs");
+    if (command->mode != VJ_MODE_EMIT) {
+        vj_say(VJ_USAGE, NULL, "--cpu: several CPUs are for objects and libraries");
+        vj_say_hint("--emit-obj makes one object for them");
+        return VJ_USAGE;
+    }
+    return VJ_OK;
+}
+
+vj_status vj_choose_cpus(const vj_command *command, vj_order *order) {
+    const vj_compiler_api *api;
+    vj_target_info target, row, host;
+    if (!command->cpu && !command->target && !command->features) return VJ_OK;
+    vj_status status = vj_compiler(&api);
+    if (status) return status;
+    if (command->target && !find_target(api, command->target, &target)) return no_target("--target", command->target);
+    if (command->cpu && (status = read_cpus(api, command->cpu, order, &row))) return status;
+    if (!command->cpu && command->target) row = target;
+    if (!command->cpu && !command->target && !host_row(api, &row)) return VJ_OK;
+    if (command->target && !same_machine(target.triple, row.triple))
+        return vj_say(VJ_USAGE, NULL, "--cpu %s is not a CPU of --target %s", command->cpu, command->target);
+    if (order->cpu_count > 1) return judge_several(command);
+    if (command->features && !apply_features(api, command->features, &row)) return VJ_USAGE;
+    const bool runs = !(command->mode & (VJ_MODE_EMIT | VJ_MODE_INSPECT | VJ_MODE_REPORT | VJ_MODE_PASSES));
+    if (runs && host_row(api, &host) && !same_machine(host.triple, row.triple)) {
+        vj_say(VJ_USAGE, NULL, "code for %s does not run on this machine", row.name);
+        vj_say_hint("--emit-obj writes it to a file");
+        return VJ_USAGE;
+    }
+    order->cpus[0] = row.name;
+    order->cpu_count = 1;
+    return VJ_OK;
+}

@@ -1,0 +1,318 @@
+/* options.c - one table of options: it drives parsing, --help, the modes that take each, and suggestions. */
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef enum kind {
+    FLAG,   /* a bool */
+    MODE,   /* chooses what is done; `number` is the vj_mode */
+    EMIT,   /* the same, and `number` is the vj_emit */
+    BENCH,  /* a mode with a number of seconds behind it, or not */
+    TEXT,   /* a string */
+    COUNT,  /* an integer from `number` up */
+    NUMBER, /* a finite number >= 0 */
+    CHOICE, /* one of the words in `value`, parted by '|' */
+    LIST    /* repeatable strings */
+} kind;
+
+typedef struct option {
+    const char *name;
+    char letter; /* of the short form, or 0 */
+    kind kind;
+    int64_t number;
+    size_t field;      /* of vj_command */
+    const char *value; /* how --help names it */
+    uint32_t modes;    /* that take it */
+    const char *about;
+} option;
+
+#define RUNS     (VJ_MODE_INTRODUCE | VJ_MODE_PICTURES | VJ_MODE_TENSORS | VJ_MODE_BENCH | VJ_MODE_TEST)
+#define COMPILES (RUNS | VJ_MODE_REPORT | VJ_MODE_CHECK | VJ_MODE_PASSES | VJ_MODE_EMIT)
+#define MODELS   (COMPILES | VJ_MODE_INSPECT)
+#define ANY      UINT32_MAX
+#define PICTURES (VJ_MODE_PICTURES | VJ_MODE_INTRODUCE)
+#define FIELD(f) offsetof(vj_command, f)
+
+/* A row without a kind's name is a heading of --help. */
+// clang-format off
+static const option table[] = {
+    {.about = "What to do (without any: classify the pictures, run the tensors, or introduce the model)"},
+    {"--inspect", 0, MODE, VJ_MODE_INSPECT, 0, NULL, ANY, "introduce the model without compiling; unsupported models too"},
+    {"--test", 0, MODE, VJ_MODE_TEST, 0, NULL, ANY, "the words behind MODEL are ONNX test-data sets: run and compare"},
+    {"--bench", 0, BENCH, VJ_MODE_BENCH, FIELD(seconds), "[SECONDS]", ANY, "measure for that long (3): min, median, p99, GFLOP/s, images/s; then every kernel"},
+    {"--report", 0, MODE, VJ_MODE_REPORT, 0, NULL, ANY, "what was fused, and what was not and why"},
+    {"--check", 0, MODE, VJ_MODE_CHECK, 0, NULL, ANY, "run every kernel beside the evaluator; name the first that differs"},
+    {"--emit-obj", 0, EMIT, VJ_EMIT_OBJ, 0, NULL, ANY, "write STEM.o, STEM.h and, for large models, STEM.weights"},
+    {"--emit-lib", 0, EMIT, VJ_EMIT_LIB, 0, NULL, ANY, "write STEM.so, a shared library that vitjit and vj_load run too, and STEM.h"},
+    {"--emit-asm", 0, EMIT, VJ_EMIT_ASM, 0, NULL, ANY, "write STEM.s"},
+    {"--emit-llvm", 0, EMIT, VJ_EMIT_LL, 0, NULL, ANY, "write STEM.ll"},
+    {"--emit-ir", 0, EMIT, VJ_EMIT_IR, 0, NULL, ANY, "write STEM.vj"},
+
+    {.about = "Running"},
+    {"--input", 0, LIST, 0, FIELD(inputs), "NAME=x.npy", VJ_MODE_TENSORS | VJ_MODE_BENCH, "an input's value (repeat); with none: seeded values"},
+    {"--output", 0, TEXT, 0, FIELD(output), "DIR", VJ_MODE_TENSORS | VJ_MODE_PICTURES, "write every output to DIR/NAME.npy"},
+    {"--attention", 0, TEXT, 0, FIELD(attention), "DIR", VJ_MODE_PICTURES, "draw where each head looks: DIR/PICTURE.layer-LL.head-HH.png"},
+    {"--expect", 0, LIST, 0, FIELD(expects), "NAME=y.npy", VJ_MODE_TENSORS, "compare an output (repeat); exit status 4 when it differs"},
+    {"--rtol", 0, NUMBER, 0, FIELD(rtol), "X", VJ_MODE_TENSORS | VJ_MODE_TEST, "relative tolerance of comparisons (1e-3)"},
+    {"--atol", 0, NUMBER, 0, FIELD(atol), "X", VJ_MODE_TENSORS | VJ_MODE_TEST, "absolute tolerance (--test: 1e-7; --expect: 1e-5 of the largest)"},
+    {"--batch", 0, COUNT, 1, FIELD(batch), "N", MODELS, "images a run (1)"},
+    {"--threads", 'j', COUNT, 1, FIELD(threads), "N", MODELS, "threads (as many CPUs as the process may use)"},
+    {"--stats", 0, FLAG, 0, FIELD(stats), NULL, RUNS | VJ_MODE_REPORT, "one JSON object as the last line of stdout"},
+    {"--profile", 0, TEXT, 0, FIELD(profile), "FILE.json", VJ_MODE_INTRODUCE | VJ_MODE_TENSORS | VJ_MODE_BENCH, "a trace of some more runs for Perfetto: a span a kernel and thread"},
+    {"--quiet", 0, FLAG, 0, FIELD(quiet), NULL, ANY, "results and errors only"},
+
+    {.about = "Pictures"},
+    {"--topk", 0, COUNT, 1, FIELD(topk), "K", VJ_MODE_PICTURES, "so many labels a picture (5)"},
+    {"--format", 0, CHOICE, 0, FIELD(format), "text|jsonl", VJ_MODE_PICTURES, "a table, or a JSON object a picture"},
+    {"--labels", 0, TEXT, 0, FIELD(labels), "FILE", PICTURES, "a label a line, or JSON"},
+    {"--mean", 0, TEXT, 0, FIELD(mean), "M[,M,M]", PICTURES, "pre-processing: (pixel / 255 - mean) / std"},
+    {"--std", 0, TEXT, 0, FIELD(std), "S[,S,S]", PICTURES, NULL},
+    {"--resize", 0, TEXT, 0, FIELD(resize), "N|HxW", PICTURES, "the shorter side, or both, before the crop"},
+    {"--crop-pct", 0, TEXT, 0, FIELD(crop_pct), "X", PICTURES, "the input's side as a part of the resized shorter side"},
+    {"--interpolation", 0, TEXT, 0, FIELD(interpolation), "NAME", PICTURES, "nearest, box, bilinear, hamming, bicubic, lanczos"},
+
+    {.about = "Compiling"},
+    {"--shape", 0, LIST, 0, FIELD(shapes), "NAME=1x3x224x224", MODELS, "sizes for an input whose dims the model leaves open (repeat); N: the batch stays open"},
+    {"--fix", 0, LIST, 0, FIELD(fixes), "NAME=x.npy", MODELS, "a value that decides shapes becomes part of the program (repeat)"},
+    {"--also-output", 0, LIST, 0, FIELD(also_outputs), "VALUE", COMPILES, "a named value of the graph becomes an output too (repeat)"},
+    {"--precision", 0, CHOICE, 0, FIELD(precision), "f32", MODELS, "what products are computed in"},
+    {"--cpu", 0, TEXT, 0, FIELD(cpu), "NAME,...", MODELS, "the CPU to make code for (see `vitjit targets`); objects may have several: v2,v3,v4"},
+    {"--target", 0, TEXT, 0, FIELD(target), "TRIPLE", MODELS, "the machine to make code for; its baseline CPU without --cpu"},
+    {"--features", 0, TEXT, 0, FIELD(features), "LIST", MODELS, "the best CPU of the machine's that these leave: -avx512f, or +avx2,+fma"},
+    {"--cache", 0, TEXT, 0, FIELD(cache), "DIR", MODELS | VJ_MODE_CACHE, "where compiled models are kept ($VITJIT_CACHE, ~/.cache/vitjit)"},
+    {"--no-cache", 0, FLAG, 0, FIELD(no_cache), NULL, MODELS, "compile anew, keep nothing"},
+    {"--output-path", 'o', TEXT, 0, FIELD(emit_path), "PATH", VJ_MODE_EMIT, "a file or a folder (the current folder)"},
+    {"--prefix", 0, TEXT, 0, FIELD(prefix), "NAME", VJ_MODE_EMIT, "of the object's symbols (the model's file name)"},
+    {"--weights", 0, CHOICE, 0, FIELD(weights), "file|inside", VJ_MODE_EMIT, "beside the object or in it (in it up to 64 MiB)"},
+    {"--linker", 0, TEXT, 0, FIELD(linker), "COMMAND", VJ_MODE_EMIT, "what makes the shared library (cc)"},
+
+    {.about = "For the compiler's developers"},
+    {"--jit", 0, CHOICE, 0, FIELD(jit), "image|orc", RUNS, "who loads the code: vitjit (image) or LLVM's ORC"},
+    {"--print-after", 0, TEXT, 0, FIELD(print_after), "PASS", COMPILES, "the IR after a pass, or after `all`, to stderr"},
+    {"--stop-after", 0, TEXT, 0, FIELD(stop_after), "PASS", VJ_MODE_PASSES | VJ_MODE_REPORT | VJ_MODE_EMIT, "no pass behind this one"},
+    {"--disable-pass", 0, LIST, 0, FIELD(disabled_passes), "PASS", COMPILES, "leave a pass out (repeat)"},
+    {"--pass-limit", 0, COUNT, 0, FIELD(pass_limit), "N", COMPILES, "so many rewrites in all, then no more: to bisect"},
+
+    {.about = "Help"},
+    {"--version", 0, MODE, VJ_MODE_VERSION, 0, NULL, ANY, "versions of vitjit and LLVM, and this machine's CPU"},
+    {"--help", 'h', MODE, VJ_MODE_HELP, 0, NULL, ANY, NULL},
+};
+// clang-format on
+#define ROWS ((int32_t)(sizeof table / sizeof table[0]))
+
+void vj_options_help(FILE *out) {
+    fputs("usage: vitjit MODEL.onnx IMAGE...                        classify pictures (JPEG, PNG; folders; - for a "
+          "list on stdin)\n"
+          "       vitjit MODEL.onnx --input NAME=x.npy --output DIR run on tensors\n"
+          "       vitjit MODEL.onnx                                 introduce the model, run it once on seeded inputs\n"
+          "       vitjit MODEL.onnx --inspect|--test DIR...|--bench [SECONDS]|--report|--check|--emit-...\n"
+          "       vitjit MODEL.so ...                               the same with what --emit-lib wrote\n"
+          "       vitjit cache ls|verify|prune                      what the cache holds; is it whole; delete it all\n"
+          "       vitjit targets                                    CPUs that code can be made for\n",
+          out);
+    for (int32_t i = 0; i < ROWS; i++) {
+        const option *o = &table[i];
+        if (!o->name) {
+            fprintf(out, "\n%s\n", o->about);
+            continue;
+        }
+        char left[64], letter[8] = "";
+        if (o->letter) snprintf(letter, sizeof letter, "-%c, ", o->letter);
+        snprintf(left, sizeof left, "%s%s%s%s", letter, o->name, o->value ? " " : "", o->value ? o->value : "");
+        fprintf(out, o->about ? "  %-28s %s\n" : "  %s\n", left, o->about);
+    }
+    fputs("\nExit status: 0 done, 1 usage, 2 the model or an input is bad, 3 not supported, 4 a result differs, 5 the "
+          "machine "
+          "failed us.\n",
+          out);
+}
+
+/* Edits that turn a into b: insertions, deletions, exchanges of a letter (Levenshtein 1966). */
+static int32_t distance(const char *a, size_t a_length, const char *b) {
+    enum { MOST = 40 };
+    int32_t row[MOST + 1];
+    const size_t b_length = strlen(b);
+    if (a_length > MOST || b_length > MOST) return MOST;
+    for (size_t j = 0; j <= b_length; j++)
+        row[j] = (int32_t)j;
+    for (size_t i = 1; i <= a_length; i++) {
+        int32_t corner = row[0];
+        row[0] = (int32_t)i;
+        for (size_t j = 1; j <= b_length; j++) {
+            int32_t least = corner + (a[i - 1] != b[j - 1]);
+            if (row[j] + 1 < least) least = row[j] + 1;
+            if (row[j - 1] + 1 < least) least = row[j - 1] + 1;
+            corner = row[j];
+            row[j] = least;
+        }
+    }
+    return row[b_length];
+}
+
+static vj_status unknown(const char *word, size_t length) {
+    const option *best = NULL;
+    int32_t least = 1 + (int32_t)length / 3;
+    for (int32_t i = 0; i < ROWS; i++) {
+        if (!table[i].name) continue;
+        int32_t d = distance(word, length, table[i].name);
+        if (length > 3 && strncmp(word, table[i].name, length) == 0) d = 0;
+        if (d < least) {
+            least = d;
+            best = &table[i];
+        }
+    }
+    vj_say(VJ_USAGE, NULL, "unknown option '%.*s'", (int)length, word);
+    if (best)
+        vj_say_hint("did you mean %s?", best->name);
+    else
+        vj_say_hint("vitjit --help lists all options");
+    return VJ_USAGE;
+}
+
+static const option *find(const char *word, size_t length) {
+    for (int32_t i = 0; i < ROWS; i++) {
+        const char *name = table[i].name;
+        if (name && strlen(name) == length && strncmp(name, word, length) == 0) return &table[i];
+    }
+    return NULL;
+}
+
+static const option *find_letter(char letter) {
+    for (int32_t i = 0; i < ROWS; i++)
+        if (table[i].name && table[i].letter == letter) return &table[i];
+    return NULL;
+}
+
+static bool push(vj_list *list, const char *text) {
+    const char **more = realloc(list->at, (size_t)(list->count + 1) * sizeof *more);
+    if (!more) return false;
+    list->at = more;
+    more[list->count++] = text;
+    return true;
+}
+
+static bool is_number(const char *text, double *value) {
+    char *end;
+    errno = 0;
+    *value = strtod(text, &end);
+    return end != text && !*end && errno == 0 && *value >= 0 && *value <= 1e300;
+}
+
+static vj_status set_count(const option *o, const char *value, int64_t *out) {
+    char *end;
+    errno = 0;
+    const long long n = strtoll(value, &end, 10);
+    if (end == value || *end || errno || n < o->number || n > INT32_MAX)
+        return vj_say(VJ_USAGE, NULL, "%s wants a whole number from %lld up, not '%s'", o->name, (long long)o->number,
+                      value);
+    *out = n;
+    return VJ_OK;
+}
+
+static vj_status set_choice(const option *o, const char *value, const char **out) {
+    const size_t length = strlen(value);
+    for (const char *word = o->value; length > 0;) {
+        const char *end = strchr(word, '|');
+        const size_t word_length = end ? (size_t)(end - word) : strlen(word);
+        if (word_length == length && strncmp(word, value, length) == 0) {
+            *out = value;
+            return VJ_OK;
+        }
+        if (!end) break;
+        word = end + 1;
+    }
+    return vj_say(VJ_USAGE, NULL, "%s wants %s, not '%s'", o->name, o->value, value);
+}
+
+static vj_status set(const option *o, const char *value, vj_command *c) {
+    void *field = (char *)c + o->field;
+    c->given |= UINT64_C(1) << (o - table);
+    switch (o->kind) {
+    case FLAG:
+        *(bool *)field = true;
+        return VJ_OK;
+    case MODE:
+        c->asked_modes |= (uint32_t)o->number;
+        return VJ_OK;
+    case EMIT:
+        if (c->asked_modes & VJ_MODE_EMIT && c->emit != (vj_emit)o->number)
+            return vj_say(VJ_USAGE, NULL, "%s: one --emit option at a time", o->name);
+        c->asked_modes |= VJ_MODE_EMIT;
+        c->emit = (vj_emit)o->number;
+        return VJ_OK;
+    case BENCH:
+        c->asked_modes |= VJ_MODE_BENCH;
+        if (value && !is_number(value, &c->seconds))
+            return vj_say(VJ_USAGE, NULL, "%s wants seconds, not '%s'", o->name, value);
+        return VJ_OK;
+    case TEXT:
+        *(const char **)field = value;
+        return VJ_OK;
+    case COUNT:
+        return set_count(o, value, field);
+    case NUMBER:
+        if (is_number(value, field)) return VJ_OK;
+        return vj_say(VJ_USAGE, NULL, "%s wants a number, not '%s'", o->name, value);
+    case CHOICE:
+        return set_choice(o, value, field);
+    case LIST:
+        return push(field, value) ? VJ_OK : vj_say(VJ_SYSTEM, NULL, "no memory");
+    }
+    return VJ_USAGE;
+}
+
+static bool wants_value(kind k) { return k == TEXT || k == COUNT || k == NUMBER || k == CHOICE || k == LIST; }
+
+/* One option and the value behind it, in the same word or the next; *i is moved past what was used. */
+static vj_status take(int argc, char **argv, int *i, vj_command *c) {
+    const char *word = argv[*i], *value = NULL;
+    const option *o;
+    if (word[1] == '-') {
+        const char *equals = strchr(word, '=');
+        const size_t length = equals ? (size_t)(equals - word) : strlen(word);
+        value = equals ? equals + 1 : NULL;
+        if (!(o = find(word, length))) return unknown(word, length);
+    } else {
+        if (!(o = find_letter(word[1]))) return unknown(word, strlen(word));
+        if (word[2]) value = word + 2;
+    }
+    if (value && !wants_value(o->kind) && o->kind != BENCH) return vj_say(VJ_USAGE, NULL, "%s takes no value", o->name);
+    double seconds;
+    const char *next = *i + 1 < argc ? argv[*i + 1] : NULL;
+    if (!value && ((wants_value(o->kind) && next) || (o->kind == BENCH && next && is_number(next, &seconds)))) {
+        value = next;
+        ++*i;
+    }
+    if (!value && wants_value(o->kind)) return vj_say(VJ_USAGE, NULL, "%s wants a value: %s", o->name, o->value);
+    return set(o, value, c);
+}
+
+vj_status vj_options_parse(int argc, char **argv, vj_command *command) {
+    _Static_assert(ROWS <= 64, "given has a bit an option");
+    bool words_only = false;
+    for (int i = 1; i < argc; i++) {
+        vj_status status = VJ_OK;
+        if (!words_only && strcmp(argv[i], "--") == 0)
+            words_only = true;
+        else if (!words_only && argv[i][0] == '-' && argv[i][1])
+            status = take(argc, argv, &i, command);
+        else if (!push(&command->words, argv[i]))
+            status = vj_say(VJ_SYSTEM, NULL, "no memory");
+        if (status) return status;
+    }
+    return VJ_OK;
+}
+
+const char *vj_options_misplaced(const vj_command *command) {
+    for (int32_t i = 0; i < ROWS; i++)
+        if (command->given >> i & 1 && !(table[i].modes & (uint32_t)command->mode)) return table[i].name;
+    return NULL;
+}
+
+bool vj_option_given(const vj_command *command, const char *name) {
+    const option *o = find(name, strlen(name));
+    return o && (command->given >> (o - table) & 1);
+}

@@ -1,0 +1,64 @@
+/* say.c - what the command line tells people: errors in one form, warnings, notices. */
+#include "cli/cli.h"
+
+#include <stdarg.h>
+#include <string.h>
+#include <time.h>
+
+static bool quiet; /* of the process: its standard error */
+
+double vj_now_ms(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+}
+
+void vj_say_quietly(void) { quiet = true; }
+bool vj_is_quiet(void) { return quiet; }
+
+/* Texts from below often name the file already; it is said once. */
+static void line(const char *file, const char *kind, const char *format, va_list args) {
+    char text[8192];
+    vsnprintf(text, sizeof text, format, args);
+    vj_progress_end();
+    fflush(stdout);
+    const size_t length = file ? strlen(file) : 0;
+    const bool named = !file || (strncmp(text, file, length) == 0 && text[length] == ':');
+    if (named && *kind && file)
+        fprintf(stderr, "vitjit: %s: %s%s\n", file, kind, text + length + 2);
+    else
+        fprintf(stderr, "vitjit: %s%s%s%s\n", named ? "" : file, named ? "" : ": ", kind, text);
+}
+
+vj_status vj_say(vj_status status, const char *file, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    line(file, "", format, args);
+    va_end(args);
+    return status;
+}
+
+void vj_say_hint(const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    fputs("  hint: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+}
+
+void vj_say_warning(const char *file, const char *format, ...) {
+    if (quiet) return;
+    va_list args;
+    va_start(args, format);
+    line(file, "warning: ", format, args);
+    va_end(args);
+}
+
+void vj_say_notice(const char *file, const char *format, ...) {
+    if (quiet) return;
+    va_list args;
+    va_start(args, format);
+    line(file, "", format, args);
+    va_end(args);
+}

@@ -1,0 +1,71 @@
+/* stats.c - --stats: one JSON object as the last line of stdout. Per image are flops and the arena's sizes. */
+#include "cli/cli.h"
+
+#include <sys/resource.h>
+
+#include <cjson/cJSON.h>
+
+static void add_model(cJSON *json, const vj_model_stats *s) {
+    cJSON_AddNumberToObject(json, "flops", s->flops_per_image);
+    cJSON_AddNumberToObject(json, "weights_bytes", (double)s->weights_bytes);
+    cJSON_AddNumberToObject(json, "arena_bytes", (double)s->arena_bytes);
+    cJSON_AddNumberToObject(json, "arena_lower_bound_bytes", (double)s->arena_lower_bound_bytes);
+    cJSON_AddNumberToObject(json, "kernels", s->kernels);
+    cJSON_AddNumberToObject(json, "distinct_kernels", s->distinct_kernels);
+    cJSON_AddNumberToObject(json, "compile_ms", s->compile_ms);
+    cJSON_AddBoolToObject(json, "cache_hit", s->cache_hit);
+}
+
+static void add_timing(cJSON *json, const vj_timing *t) {
+    cJSON_AddNumberToObject(json, "min_ms", t->min_ms);
+    cJSON_AddNumberToObject(json, "median_ms", t->median_ms);
+    cJSON_AddNumberToObject(json, "p99_ms", t->p99_ms);
+    cJSON_AddNumberToObject(json, "runs", (double)t->runs);
+}
+
+static void add_profile(cJSON *json, const vj_profile *profile) {
+    cJSON_AddNumberToObject(json, "peak_gflops", profile->peak_gflops);
+    cJSON_AddNumberToObject(json, "profiled_ms", profile->wall_ms);
+    cJSON_AddNumberToObject(json, "threads", profile->threads);
+    cJSON *kernels = cJSON_AddArrayToObject(json, "kernel_times");
+    for (int32_t i = 0; kernels && i < profile->kernel_count; i++) {
+        cJSON *kernel = cJSON_Duplicate(profile->kernels[i].facts, true);
+        cJSON_AddNumberToObject(kernel, "busy_ms", profile->kernels[i].busy_ms);
+        cJSON_AddItemToArray(kernels, kernel);
+    }
+}
+
+/* The program's own peak. What getrusage knows begins with the process that started it, if that was larger. */
+double vj_peak_rss_bytes(void) {
+    char line[256];
+    long long kib = 0;
+    FILE *in = fopen("/proc/self/status", "r");
+    while (in && kib == 0 && fgets(line, sizeof line, in))
+        if (sscanf(line, "VmHWM: %lld", &kib) != 1) kib = 0;
+    if (in) fclose(in);
+    struct rusage usage = {0};
+    if (kib == 0 && getrusage(RUSAGE_SELF, &usage) == 0) kib = usage.ru_maxrss;
+    return (double)kib * 1024;
+}
+
+vj_status vj_print_stats(const vj_command *command, const vj_model *model) {
+    vj_model_stats s = {.size = sizeof s};
+    const vj_status status = vj_model_get_stats(model, &s);
+    if (status) return vj_say(status, command->model, "%s", vj_error_message());
+    return vj_print_bench_stats(command, &s, NULL, NULL);
+}
+
+vj_status vj_print_bench_stats(const vj_command *command, const vj_model_stats *s, const vj_timing *timing,
+                               const vj_profile *profile) {
+    if (!command->stats) return VJ_OK;
+    cJSON *json = cJSON_CreateObject();
+    add_model(json, s);
+    cJSON_AddNumberToObject(json, "peak_rss_bytes", profile ? profile->rss_before_bytes : vj_peak_rss_bytes());
+    if (timing) add_timing(json, timing);
+    if (profile) add_profile(json, profile);
+    char *text = cJSON_PrintUnformatted(json);
+    if (text) puts(text);
+    cJSON_free(text);
+    cJSON_Delete(json);
+    return text ? VJ_OK : vj_say(VJ_SYSTEM, NULL, "no memory");
+}

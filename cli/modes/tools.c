@@ -1,0 +1,146 @@
+/* tools.c - what needs the compiler but no run (--inspect, --report, --check, passes, --emit-*), and what needs no
+ * model. */
+#include "cli/cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/runtime.h"
+
+#define ERROR_BYTES 4096
+
+typedef vj_status (*text_call)(const vj_compile_request *request, char **text, char *error, size_t error_bytes);
+
+/* Prints the text that a call of the compiler's door gives. */
+static vj_status print_text(const vj_command *command, text_call call, bool print) {
+    vj_order order;
+    char *text = NULL, error[ERROR_BYTES] = "";
+    vj_status status = vj_order_fill(command, &order);
+    if (status == VJ_OK) {
+        vj_progress_begin("compiling");
+        status = call(&order.request, &text, error, sizeof error);
+        vj_progress_end();
+        if (text && print) fputs(text, stdout);
+        if (status) vj_say(status, command->model, "%s", error);
+    }
+    free(text);
+    vj_order_free(&order);
+    return status;
+}
+
+/* What the compiler wrote into the library. */
+static vj_status introduce_compiled(const vj_command *command) {
+    vj_job job;
+    vj_status status = vj_job_open(command, NULL, 0, &job);
+    if (status == VJ_OK) fputs(vj_model_introduction(job.model), stdout);
+    vj_job_close(&job);
+    return status;
+}
+
+vj_status vj_run_inspect(const vj_command *command) {
+    const vj_compiler_api *api;
+    if (command->compiled) return introduce_compiled(command);
+    const vj_status status = vj_compiler(&api);
+    return status ? status : print_text(command, api->inspect, true);
+}
+
+vj_status vj_run_report(const vj_command *command) {
+    const vj_compiler_api *api;
+    vj_status status = vj_compiler(&api);
+    if (status == VJ_OK) status = print_text(command, api->report, true);
+    if (status || !command->stats) return status;
+    vj_job job;
+    status = vj_job_open(command, NULL, 0, &job);
+    if (status == VJ_OK) status = vj_print_stats(command, job.model);
+    vj_job_close(&job);
+    return status;
+}
+
+vj_status vj_run_check(const vj_command *command) {
+    const vj_compiler_api *api;
+    const vj_status status = vj_compiler(&api);
+    return status ? status : print_text(command, api->check, true);
+}
+
+/* The report runs all passes and generates nothing; the dumps are what was asked for. */
+vj_status vj_run_passes_only(const vj_command *command) {
+    const vj_compiler_api *api;
+    const vj_status status = vj_compiler(&api);
+    return status ? status : print_text(command, api->report, false);
+}
+
+/* The folder of -o must be there, as that of --output. */
+static vj_status check_emit_path(const char *path) {
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    if (!slash || slash == path) return VJ_OK;
+    char *folder = strndup(path, (size_t)(slash - path));
+    const vj_status status = folder ? vj_outputs_folder(folder) : vj_say(VJ_SYSTEM, NULL, "no memory");
+    free(folder);
+    return status;
+}
+
+vj_status vj_run_emit(const vj_command *command) {
+    const vj_compiler_api *api;
+    vj_order order;
+    char *summary = NULL, error[ERROR_BYTES] = "";
+    vj_status status = check_emit_path(command->emit_path);
+    if (status == VJ_OK) status = vj_compiler(&api);
+    if (status) return status;
+    status = vj_order_fill(command, &order);
+    const vj_emit_request emit = {.what = command->emit,
+                                  .output = command->emit_path,
+                                  .prefix = command->prefix,
+                                  .linker = command->linker,
+                                  .sets = order.sets,
+                                  .set_count = order.set_count,
+                                  .cpus = order.cpus,
+                                  .cpu_count = order.cpu_count,
+                                  .weights_file = command->weights ? strcmp(command->weights, "file") == 0 : -1};
+    if (status == VJ_OK) {
+        vj_progress_begin("compiling");
+        status = api->emit(&order.request, &emit, &summary, error, sizeof error);
+        vj_progress_end();
+        if (status) vj_say(status, command->model, "%s", error);
+        if (status == VJ_OK && summary) puts(summary);
+    }
+    free(summary);
+    vj_order_free(&order);
+    return status;
+}
+
+vj_status vj_run_cache(const vj_command *command) {
+    const char *work = command->words.at[1];
+    const vj_status status = strcmp(work, "ls") == 0       ? vj_cache_list(command->cache, stdout)
+                             : strcmp(work, "verify") == 0 ? vj_cache_verify(command->cache, stdout)
+                                                           : vj_cache_prune(command->cache, 0);
+    return status ? vj_say(status, command->cache, "%s", vj_error_message()) : VJ_OK;
+}
+
+vj_status vj_run_targets(void) {
+    const vj_compiler_api *api;
+    const vj_status status = vj_compiler(&api);
+    vj_target_info row;
+    if (status) return status;
+    printf("%-10s %-27s%-14s%-20s%-9s%-14s%s\n", "CPU", "target", "", "vectors", "multiply", "L1, L2 KiB", "features");
+    for (int32_t i = 0; api->target(i, &row); i++) {
+        char vectors[32], caches[32];
+        snprintf(vectors, sizeof vectors, row.vector_bits == 32 ? "%d floats" : "%d of %d bits", row.registers,
+                 row.vector_bits);
+        snprintf(caches, sizeof caches, "%d, %d", row.l1_bytes >> 10, row.l2_bytes >> 10);
+        printf("%-10s %-27s%-14s%-20s%-9s%-14s%s\n", row.name, row.triple, row.is_host ? " this machine" : "", vectors,
+               row.is_fused ? "FMA" : "mul, add", caches, row.features);
+    }
+    return VJ_OK;
+}
+
+vj_status vj_run_version(void) {
+    const vj_compiler_api *api;
+    printf("vitjit %s\n", vj_version());
+    const vj_status status = vj_compiler(&api);
+    if (status) return status;
+    vj_target_info row;
+    printf("LLVM %s\n", api->llvm_version);
+    for (int32_t i = 0; api->target(i, &row); i++)
+        if (row.is_host) printf("this machine: %s\n", row.name);
+    return VJ_OK;
+}

@@ -1,0 +1,153 @@
+/* compare.c - a result beside the expected one: --expect and --test. */
+#include "cli/cli.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct difference {
+    double max_abs, max_rel, dot, got_square, want_square;
+    int64_t first_bad;      /* -1: none */
+    int64_t rows, same_top; /* rows of the last axis, and those with the same largest element */
+} difference;
+
+static bool same_type(const vj_array *a, const vj_array *b) {
+    return a->dtype == b->dtype && a->rank == b->rank &&
+           memcmp(a->dims, b->dims, (size_t)a->rank * sizeof a->dims[0]) == 0;
+}
+
+static bool is_float(vj_dtype dtype) {
+    return dtype == VJ_F32 || dtype == VJ_F64 || dtype == VJ_F16 || dtype == VJ_BF16;
+}
+
+static double largest(const vj_array *a) {
+    double most = 0;
+    for (int64_t i = 0; i < vj_array_elements(a); i++) {
+        const double x = fabs(vj_array_at(a, i));
+        if (isfinite(x) && x > most) most = x;
+    }
+    return most;
+}
+
+/* Infinities and NaN must be the same. */
+static void add_element(difference *d, int64_t i, double got, double want, double rtol, double atol) {
+    if (!isfinite(got) || !isfinite(want)) {
+        const bool same = got == want || (isnan(got) && isnan(want));
+        if (!same) d->max_abs = d->max_rel = INFINITY;
+        if (!same && d->first_bad < 0) d->first_bad = i;
+        return;
+    }
+    const double error = fabs(got - want), rel = error > 0 ? error / fabs(want) : 0;
+    if (error > d->max_abs) d->max_abs = error;
+    if (rel > d->max_rel) d->max_rel = rel;
+    if (error > atol + rtol * fabs(want) && d->first_bad < 0) d->first_bad = i;
+    d->dot += got * want;
+    d->got_square += got * got;
+    d->want_square += want * want;
+}
+
+static void add_row(difference *d, const vj_array *got, const vj_array *want, int64_t first, int64_t length) {
+    int64_t top_got = first, top_want = first;
+    for (int64_t i = first; i < first + length; i++) {
+        if (vj_array_at(got, i) > vj_array_at(got, top_got)) top_got = i;
+        if (vj_array_at(want, i) > vj_array_at(want, top_want)) top_want = i;
+    }
+    d->rows++;
+    d->same_top += vj_array_at(want, top_got) >= vj_array_at(want, top_want); /* ties are no difference */
+}
+
+/* "[0,17]" */
+static const char *index_words(const vj_array *a, int64_t i, char text[VJ_TYPE_TEXT]) {
+    int64_t at[VJ_MODEL_MAX_RANK];
+    for (int32_t d = a->rank - 1; d >= 0; d--) {
+        at[d] = i % a->dims[d];
+        i /= a->dims[d];
+    }
+    int used = snprintf(text, VJ_TYPE_TEXT, "[");
+    for (int32_t d = 0; d < a->rank; d++)
+        used += snprintf(text + used, VJ_TYPE_TEXT - (size_t)used, "%s%lld", d ? "," : "", (long long)at[d]);
+    snprintf(text + used, VJ_TYPE_TEXT - (size_t)used, "]");
+    return text;
+}
+
+static void print_difference(const char *label, const difference *d, const vj_array *got, const vj_array *want) {
+    char index[VJ_TYPE_TEXT];
+    const double norm = sqrt(d->got_square) * sqrt(d->want_square);
+    printf("%s: max abs %.3g, max rel %.3g", label, d->max_abs, d->max_rel);
+    if (norm > 0) printf(", cosine %.8f", d->dot / norm);
+    if (d->rows) printf(", top-1 same in %lld of %lld", (long long)d->same_top, (long long)d->rows);
+    if (d->first_bad < 0)
+        printf(": ok\n");
+    else
+        printf(": DIFFERS, first at %s: %.9g is not %.9g\n", index_words(got, d->first_bad, index),
+               vj_array_at(got, d->first_bad), vj_array_at(want, d->first_bad));
+}
+
+vj_status vj_compare(const char *label, const vj_array *got, const vj_array *want, const vj_tolerance *tolerance) {
+    if (!same_type(got, want)) {
+        char a[VJ_TYPE_TEXT], b[VJ_TYPE_TEXT];
+        printf("%s: DIFFERS: %s is not %s\n", label, vj_type_words(got->dtype, got->dims, got->rank, a),
+               vj_type_words(want->dtype, want->dims, want->rank, b));
+        return VJ_DIFFERS;
+    }
+    difference d = {.first_bad = -1};
+    const bool floats = is_float(want->dtype);
+    const int64_t elements = vj_array_elements(got), row = got->rank ? got->dims[got->rank - 1] : 1;
+    if (floats) {
+        const double atol = tolerance->atol + tolerance->atol_of_largest * largest(want);
+        for (int64_t i = 0; i < elements; i++)
+            add_element(&d, i, vj_array_at(got, i), vj_array_at(want, i), tolerance->rtol, atol);
+        for (int64_t i = 0; row > 1 && i < elements; i += row)
+            add_row(&d, got, want, i, row);
+    } else {
+        const size_t size = vj_dtype_bytes(got->dtype);
+        for (int64_t i = 0; i < elements; i++) {
+            const size_t at = (size_t)i * size;
+            const bool same = memcmp((const char *)got->data + at, (const char *)want->data + at, size) == 0;
+            add_element(&d, i, vj_array_at(got, i), vj_array_at(want, i), INFINITY, 0);
+            if (!same && d.first_bad < 0) d.first_bad = i;
+        }
+    }
+    print_difference(label, &d, got, want);
+    return d.first_bad < 0 ? VJ_OK : VJ_DIFFERS;
+}
+
+static const vj_array *find_output(const vj_job *job, const char *name) {
+    for (int32_t i = 0; i < vj_output_count(job->model); i++)
+        if (strcmp(vj_output_name(job->model, i), name) == 0) return &job->outputs[i];
+    return NULL;
+}
+
+static vj_status expect_one(const vj_command *command, const vj_job *job, const char *text) {
+    const char *equals = strchr(text, '=');
+    if (!equals || equals == text || !equals[1])
+        return vj_say(VJ_USAGE, NULL, "--expect wants NAME=y.npy, not '%s'", text);
+    char *name = strndup(text, (size_t)(equals - text)), why[512];
+    if (!name) return vj_say(VJ_SYSTEM, NULL, "no memory");
+    const vj_array *got = find_output(job, name);
+    vj_array want = {0};
+    vj_status status;
+    if (!got) {
+        status = vj_say(VJ_USAGE, command->model, "there is no output '%s'", name);
+        vj_say_hint("--also-output %s makes an output of a value of the graph", name);
+    } else if (!vj_npy_read(equals + 1, &want, why)) {
+        status = vj_say(VJ_BAD_INPUT, equals + 1, "%s", why);
+    } else {
+        const bool absolute = vj_option_given(command, "--atol");
+        const vj_tolerance tolerance = {command->rtol, command->atol, absolute ? 0 : 1e-5};
+        status = vj_compare(name, got, &want, &tolerance);
+    }
+    vj_array_free(&want);
+    free(name);
+    return status;
+}
+
+vj_status vj_expect_all(const vj_command *command, const vj_job *job) {
+    vj_status status = VJ_OK;
+    for (int32_t i = 0; i < command->expects.count; i++) {
+        const vj_status one = expect_one(command, job, command->expects.at[i]);
+        if (one != VJ_OK && one != VJ_DIFFERS) return one;
+        if (one != VJ_OK) status = one;
+    }
+    return status;
+}

@@ -1,0 +1,158 @@
+/* internal.h - what the files of compiler/ share.
+ *
+ * compile.c   the way from a model file to an image, and the request's options
+ * describe.c  the descriptor of vitjit_model.h
+ * several.c   one opened model planned for several sets of sizes and several CPUs
+ * hash.c      the graph key and the keys of weights
+ * files.c     which bytes of the model's files it has the digests of
+ * share.c     where the packed weights of several programs stand in one file, and its digest
+ * pack.c      packed weights, written in blocks to a descriptor
+ * image.c     the image's bytes
+ * emit.c      objects, headers, shared libraries, assembly, LLVM and vitjit IR as files; emit.h has its parts
+ * notes.c     the introduction and the metadata, which an image carries; kernels.c what a profile wants of its kernels
+ * inspect.c   --inspect and --report
+ * check.c     the compiled kernels beside the evaluator
+ * tensor.c    tensors of ONNX test data
+ * peak.c      the speed of this machine's multiply-adds
+ * orc.c       code through ORC, instrumented in sanitizers' builds
+ * api.c       the library's one exported symbol
+ */
+#ifndef VITJIT_COMPILER_COMPILER_H
+#define VITJIT_COMPILER_COMPILER_H
+
+#include "vitjit_compiler.h"
+
+#include "backend/backend.h"
+#include "frontend/frontend.h"
+#include "ir/kernel/kernel.h"
+#include "passes/passes.h"
+
+/* One program of a model: everything lives in its arena. */
+typedef struct vj_unit {
+    const vj_compile_request *request;
+    vj_shape_set sizes; /* of dims that the model leaves open */
+    vj_arena *arena;
+    vj_onnx *onnx;
+    vj_model_facts facts;
+    const vj_target *target;
+    vj_func *f;
+    vj_program *program;
+    vj_report report;
+    uint64_t graph_key[2];
+    uint64_t weights_digest[2];
+    int64_t fixed_batch; /* 0: the code is generic in the batch */
+    bool keyed;          /* the graph key is wanted; there is one when the unit is planned */
+    struct vj_digests *digests;
+    /* The programs that share their packed weights, this one among them, and of its buffers those that stand in the file for
+     * the first time: whose bytes are made from this program. NULL, NULL: it is alone, and all do. */
+    struct vj_unit *const *group;
+    int32_t group_count;
+    const bool *packs;
+    bool quiet;   /* warnings have been said for another unit */
+    jmp_buf *oom; /* where the arena goes when memory ends */
+    vj_error error;
+} vj_unit;
+
+/* compile.c */
+
+/* Runs `work` in an arena of its own; cleans up, also when memory ends. The text of a failure goes to error. */
+typedef vj_status (*vj_arena_work)(vj_arena *arena, jmp_buf *oom, void *self, vj_error *error);
+vj_status vj_with_arena(vj_arena_work work, void *self, char *error, size_t error_bytes);
+/* The same with a unit whose model is opened, and its target chosen. */
+typedef vj_status (*vj_unit_work)(vj_unit *u, void *self);
+vj_status vj_with_unit(const vj_compile_request *request, vj_unit_work work, void *self, char *error,
+                       size_t error_bytes);
+vj_status vj_unit_import(vj_unit *u);
+/* Needs an import; imports again when the batch has to be fixed. */
+vj_status vj_unit_plan(vj_unit *u);
+void vj_warn(const vj_compile_request *request, const char *text);
+
+vj_status vj_compile(const vj_compile_request *request, const vj_weights_store *store, vj_compiled *out, char *error,
+                     size_t error_bytes);
+
+/* several.c */
+
+/* Plans an opened model for each set of sizes and each target, shape-major: units[set * target_count + target]; the first
+ * is `first`, the others live in its arena, and its error is that of any. They share one set of packed weights, which
+ * vj_share_weights places. */
+vj_status vj_plan_several(vj_unit *first, const vj_shape_set *sets, int32_t set_count, const vj_target *const *targets,
+                          int32_t target_count, vj_unit *const **units);
+
+/* describe.c: the model as the ABI describes it; in the unit's arena. Needs a planned unit. */
+const vj_model *vj_describe(vj_unit *u, const char *name);
+/* A descriptor for each shape of units as vj_plan_several has them, for whichever of their targets. */
+const vj_model *vj_describe_shapes(vj_unit *const *units, int32_t shapes, int32_t targets, const char *name);
+/* VJ_UNSUPPORTED: it needs more memory than the target's pointers reach. */
+vj_status vj_fits_machine(vj_unit *u);
+double vj_flops_per_image(const vj_program *p);
+/* The value that an input must have (vj_func.required): bytes in memory, or NULL. */
+const uint8_t *vj_required_value(const vj_unit *u, int32_t input, int64_t *bytes);
+
+/* hash.c */
+
+/* Canonical: names of nodes and constants, doc strings and the producer do not count; names of inputs and outputs do.
+ * Begun before the passes change the function; constants are hashed by other threads until the key is asked for. */
+vj_status vj_graph_key_begin(vj_unit *u);
+vj_status vj_graph_key(vj_unit *u);
+/* Of what a weight's packed bytes are made of and how: equal keys, equal bytes. */
+typedef struct vj_weight_key {
+    uint64_t half[2];
+} vj_weight_key;
+/* keys[i] of buffer i, where that is a weight. */
+vj_status vj_weight_keys(vj_unit *u, vj_weight_key *keys);
+/* Of the constants that it hashed: how many, and where the i-th stands in its source. */
+int32_t vj_digest_count(const vj_unit *u);
+const vj_source *vj_digest_part(const vj_unit *u, int32_t i, vj_file_part *part);
+/* Have the model's files stayed as they were when they were hashed? */
+vj_status vj_sources_unchanged(vj_unit *u);
+
+/* files.c: out->files. */
+vj_status vj_list_files(vj_unit *u, vj_compiled *out);
+
+/* share.c */
+
+/* Gives the packed weights of all programs of the unit's group (of the unit's own, when it is alone) their places in one
+ * file, equal ones once, and all of them that file's digest. */
+vj_status vj_share_weights(vj_unit *u);
+
+/* pack.c */
+
+/* Writes header and packed weights through the descriptor, which becomes VJ_WEIGHTS_HEADER + weights_bytes long:
+ * of the unit's group. */
+vj_status vj_pack_weights(vj_unit *u, int descriptor, int32_t threads);
+
+/* image.c */
+vj_status vj_write_image(vj_unit *u, const vj_bytes *code, uint64_t entry, const vj_codegen_stats *stats, void **image,
+                         size_t *bytes);
+
+/* orc.c */
+
+/* `object` is the planned program's. Fills orc, orc_phase and gaps. */
+vj_status vj_load_by_orc(vj_unit *u, const vj_bytes *object, vj_compiled *out);
+
+/* notes.c */
+
+/* What a model is, in lines. Of a unit that is not planned: what is known of the file. */
+char *vj_introduction(vj_unit *u);
+/* The introduction, 0, the metadata as a JSON object, 0; of code with marks the kernels, 0. */
+char *vj_notes(vj_unit *u, size_t *bytes);
+/* `attention 12 of 12, ...` */
+char *vj_fused_text(vj_unit *u);
+void vj_add_json_string(vj_text *out, const char *text);
+
+/* kernels.c: the planned kernels as a JSON array, as docs/cli.md describes it. */
+char *vj_kernels_json(vj_unit *u);
+
+/* peak.c: see vj_compiler_api */
+vj_status vj_peak(const char *cpu, int32_t threads, double seconds, double *gflops, char *error, size_t error_bytes);
+
+/* emit.c, inspect.c, check.c, tensor.c: see vj_compiler_api */
+vj_status vj_emit_files(const vj_compile_request *request, const vj_emit_request *emit, char **summary, char *error,
+                        size_t error_bytes);
+vj_status vj_inspect(const vj_compile_request *request, char **text, char *error, size_t error_bytes);
+vj_status vj_report_text(const vj_compile_request *request, char **text, char *error, size_t error_bytes);
+vj_status vj_check(const vj_compile_request *request, char **text, char *error, size_t error_bytes);
+vj_status vj_read_tensor(const char *path, char **name, int32_t *dtype, int32_t *rank, int64_t dims[VJ_MODEL_MAX_RANK],
+                         void **data, size_t *bytes, char *error, size_t error_bytes);
+
+#endif

@@ -1,0 +1,292 @@
+/* quantize.c - builders of quantised ops: numbers as integers q = x / scale + zero point. They become exact integer
+ * arithmetic in 32 bits and a few float steps, as ONNX defines them. */
+#include "windows.h"
+
+#include <string.h>
+
+enum { PLACES = 1 << 22 }; /* of windows, in a constant */
+
+static const vj_type *type_of(vj_importer *im, vj_value v) { return vj_type_at(im->f, v); }
+static vj_dtype dtype_of(vj_importer *im, vj_value v) {
+    return vj_going(im) && v >= 0 ? type_of(im, v)->dtype : VJ_NO_DTYPE;
+}
+
+static bool is_narrow(vj_dtype t) { return t == VJ_I8 || t == VJ_U8 || t == VJ_I16 || t == VJ_U16; }
+
+/* round(x) + zero point, kept to the type's range. x is a float; zero may be VJ_NONE. NaN becomes 0. */
+static vj_value saturated(vj_importer *im, vj_value x, vj_value zero, vj_dtype to) {
+    const vj_dtype dtype = dtype_of(im, x);
+    if (!vj_going(im)) return VJ_NONE;
+    if (!is_narrow(to)) {
+        vj_stop(im, VJ_UNSUPPORTED, "quantises to %s", vj_element_name(to));
+        return VJ_NONE;
+    }
+    const bool is_signed = to == VJ_I8 || to == VJ_I16, wide = to == VJ_I16 || to == VJ_U16;
+    const double low = is_signed ? (wide ? -32768 : -128) : 0, span = wide ? 65535 : 255;
+    x = vj_emit1(im, VJ_OP_round, x);
+    if (zero >= 0) x = vj_emit2(im, VJ_OP_add, x, vj_emit_cast(im, zero, dtype));
+    x = vj_emit2(im, VJ_OP_max, x, vj_emit_number(im, dtype, low));
+    x = vj_emit2(im, VJ_OP_min, x, vj_emit_number(im, dtype, low + span));
+    return vj_emit_cast(im, x, to);
+}
+
+/* A scale or zero point beside x: one number, one for each place of the axis, or one for each block along it. */
+static vj_value beside(vj_importer *im, vj_value v, vj_value x) {
+    int64_t given = vj_int_attribute(im, "axis", 1), block = vj_int_attribute(im, "block_size", 0);
+    if (!vj_going(im)) return VJ_NONE;
+    const vj_type t = *type_of(im, x), s = *type_of(im, v);
+    int64_t count;
+    if (s.rank == 0 || (s.rank == 1 && vj_type_elements(im->f, &s, &count) && count == 1 && !s.dims[0].sym))
+        return vj_emit_reshape(im, v, NULL, 0);
+    const int32_t axis = vj_axis_of(im, given, t.rank);
+    if (axis < 0) return VJ_NONE;
+    if (s.rank == 1 && block == 0) return vj_emit_column(im, v, axis, t.rank);
+    bool fits = s.rank == t.rank && block > 0 && !t.dims[axis].sym && !s.dims[axis].sym && t.rank < VJ_MAX_RANK;
+    int64_t covered;
+    fits = fits && vj_mul(s.dims[axis].c, block, &covered) && covered >= t.dims[axis].c &&
+           covered - t.dims[axis].c < block;
+    if (!fits) {
+        vj_stop(im, VJ_BAD_INPUT, "its scale does not fit its operand");
+        return VJ_NONE;
+    }
+    vj_dim apart[VJ_MAX_RANK + 1], dims[VJ_MAX_RANK];
+    memcpy(dims, s.dims, sizeof s.dims);
+    memcpy(apart, s.dims, (size_t)(axis + 1) * sizeof *apart);
+    apart[axis + 1] = vj_dim_const(1);
+    memcpy(apart + axis + 2, s.dims + axis + 1, (size_t)(t.rank - axis - 1) * sizeof *apart);
+    v = vj_emit_reshape(im, v, apart, t.rank + 1);
+    apart[axis + 1] = vj_dim_const(block);
+    v = vj_emit_broadcast(im, v, apart, t.rank + 1);
+    dims[axis] = vj_dim_const(covered);
+    return vj_emit_slice(im, vj_emit_reshape(im, v, dims, t.rank), axis, 0, t.dims[axis], 1);
+}
+
+static vj_dtype dtype_attribute(vj_importer *im, const char *name) {
+    const int64_t code = vj_int_attribute(im, name, 0);
+    if (code == 0 || !vj_going(im)) return VJ_NO_DTYPE;
+    const vj_dtype dtype = vj_dtype_of_onnx((int32_t)vj_max64(-1, vj_min64(code, 1000)));
+    if (dtype == VJ_NO_DTYPE) vj_stop(im, VJ_UNSUPPORTED, "%s is a type that is not supported", name);
+    return dtype;
+}
+
+bool vj_build_quantize(vj_importer *im) {
+    vj_value x = vj_operand(im, 0), scale = vj_operand(im, 1),
+             zero = vj_has_operand(im, 2) ? vj_operand(im, 2) : VJ_NONE;
+    vj_dtype to = dtype_attribute(im, "output_dtype"), precision = dtype_attribute(im, "precision");
+    if (!vj_going(im)) return false;
+    if (zero >= 0 && to != VJ_NO_DTYPE && to != dtype_of(im, zero))
+        return vj_stop(im, VJ_BAD_INPUT, "its zero point is not of the type that output_dtype says");
+    if (zero >= 0) to = dtype_of(im, zero);
+    if (to == VJ_NO_DTYPE) to = VJ_U8;
+    const vj_dtype in = precision != VJ_NO_DTYPE ? precision : dtype_of(im, scale);
+    if (!vj_dtype_is_float(in)) return vj_stop(im, VJ_BAD_INPUT, "its scale is not a float");
+    scale = vj_emit_cast(im, beside(im, scale, x), in);
+    if (zero >= 0) zero = beside(im, zero, x);
+    vj_value q = vj_emit2(im, VJ_OP_div, vj_emit_cast(im, x, in), scale);
+    return vj_bind(im, 0, saturated(im, q, zero, to));
+}
+
+bool vj_build_dequantize(vj_importer *im) {
+    vj_value x = vj_operand(im, 0), scale = vj_operand(im, 1),
+             zero = vj_has_operand(im, 2) ? vj_operand(im, 2) : VJ_NONE;
+    const vj_dtype to = dtype_attribute(im, "output_dtype");
+    if (!vj_going(im)) return false;
+    const vj_dtype from = dtype_of(im, x), in = dtype_of(im, scale);
+    if (!vj_dtype_is_float(in)) return vj_stop(im, VJ_BAD_INPUT, "its scale is not a float");
+    if (!is_narrow(from) && from != VJ_I32) return vj_stop(im, VJ_UNSUPPORTED, "dequantises %s", vj_element_name(from));
+    if (zero >= 0 && dtype_of(im, zero) != from) return vj_stop(im, VJ_BAD_INPUT, "its zero point is of another type");
+    scale = beside(im, scale, x);
+    vj_value whole = vj_emit_cast(im, x, VJ_I32);
+    if (zero >= 0) whole = vj_emit2(im, VJ_OP_sub, whole, vj_emit_cast(im, beside(im, zero, x), VJ_I32));
+    vj_value y = vj_emit2(im, VJ_OP_mul, vj_emit_cast(im, whole, in), scale);
+    return vj_bind(im, 0, to == VJ_NO_DTYPE ? y : vj_emit_cast(im, y, to));
+}
+
+/* The scale spreads the range of x, with 0 in it, over 0 to 255. */
+bool vj_build_dynamic_quantize(vj_importer *im) {
+    vj_value x = vj_operand(im, 0);
+    if (!vj_going(im)) return false;
+    const vj_type t = *type_of(im, x);
+    int32_t axes[VJ_MAX_RANK];
+    if (t.dtype != VJ_F32) return vj_stop(im, VJ_BAD_INPUT, "quantises %s", vj_element_name(t.dtype));
+    for (int32_t d = 0; d < t.rank; d++) {
+        axes[d] = d;
+        if (!vj_closed_axis(im, t.dims[d])) return false;
+    }
+    vj_value none = vj_emit_number(im, VJ_F32, 0), full = vj_emit_number(im, VJ_F32, 255);
+    vj_value low = vj_emit2(im, VJ_OP_min, vj_emit_reduce(im, "min", x, axes, t.rank, false), none);
+    vj_value high = vj_emit2(im, VJ_OP_max, vj_emit_reduce(im, "max", x, axes, t.rank, false), none);
+    vj_value scale = vj_emit2(im, VJ_OP_div, vj_emit2(im, VJ_OP_sub, high, low), full);
+    /* x of zeros alone has no range */
+    scale = vj_emit3(im, VJ_OP_select, vj_emit2(im, VJ_OP_eq, scale, none), vj_emit_number(im, VJ_F32, 1), scale);
+    vj_value zero = saturated(im, vj_emit1(im, VJ_OP_neg, vj_emit2(im, VJ_OP_div, low, scale)), VJ_NONE, VJ_U8);
+    return vj_bind(im, 0, saturated(im, vj_emit2(im, VJ_OP_div, x, scale), zero, VJ_U8)) && vj_bind(im, 1, scale) &&
+           vj_bind(im, 2, zero);
+}
+
+/* Products. `x` as 32-bit integers less its zero point, which has one number, or one for each place of `axis`. */
+static vj_value centred(vj_importer *im, vj_value x, vj_value zero, int32_t axis) {
+    if (!vj_going(im)) return VJ_NONE;
+    if (!is_narrow(type_of(im, x)->dtype)) {
+        vj_stop(im, VJ_BAD_INPUT, "multiplies %s", vj_element_name(type_of(im, x)->dtype));
+        return VJ_NONE;
+    }
+    vj_value whole = vj_emit_cast(im, x, VJ_I32);
+    if (zero < 0) return whole;
+    zero = vj_emit_cast(im, zero, VJ_I32);
+    int64_t count;
+    if (!vj_going(im)) return VJ_NONE;
+    const vj_type *t = type_of(im, zero);
+    if (t->rank == 1 && vj_type_elements(im->f, t, &count) && count == 1)
+        zero = vj_emit_reshape(im, zero, NULL, 0);
+    else if (t->rank == 1)
+        zero = vj_emit_column(im, zero, axis, type_of(im, x)->rank);
+    return vj_emit2(im, VJ_OP_sub, whole, zero);
+}
+
+static vj_value optional(vj_importer *im, int32_t i) { return vj_has_operand(im, i) ? vj_operand(im, i) : VJ_NONE; }
+
+/* a [.., M, K] times b [.., K, N]; zero points of rows and of columns */
+static vj_value whole_product(vj_importer *im, vj_value a, vj_value a_zero, vj_value b, vj_value b_zero) {
+    if (!vj_going(im)) return VJ_NONE;
+    const int32_t a_rank = type_of(im, a)->rank, b_rank = type_of(im, b)->rank;
+    a = centred(im, a, a_zero, a_rank > 1 ? a_rank - 2 : 0);
+    return vj_emit2(im, VJ_OP_matmul, a, centred(im, b, b_zero, b_rank - 1));
+}
+
+bool vj_build_matmul_integer(vj_importer *im) {
+    vj_value a = vj_operand(im, 0), b = vj_operand(im, 1);
+    return vj_bind(im, 0, whole_product(im, a, optional(im, 2), b, optional(im, 3)));
+}
+
+/* whole * (x scale * w scale / y scale), as the type of y's zero point. The scales are one number each, or one for each
+ * place of `axis`. */
+static vj_value requantised(vj_importer *im, vj_value whole, int32_t x_scale, int32_t w_scale, int32_t y_scale,
+                            int32_t axis) {
+    const int32_t at[3] = {x_scale, w_scale, y_scale};
+    vj_value scale[3];
+    for (int32_t i = 0; i < 3; i++) {
+        scale[i] = vj_emit_cast(im, vj_operand(im, at[i]), VJ_F32);
+        if (!vj_going(im)) return VJ_NONE;
+        int64_t count;
+        const vj_type *t = type_of(im, scale[i]);
+        if (t->rank == 1 && vj_type_elements(im->f, t, &count) && count == 1)
+            scale[i] = vj_emit_reshape(im, scale[i], NULL, 0);
+        else if (t->rank == 1)
+            scale[i] = vj_emit_column(im, scale[i], axis, type_of(im, whole)->rank);
+    }
+    vj_value factor = vj_emit2(im, VJ_OP_div, vj_emit2(im, VJ_OP_mul, scale[0], scale[1]), scale[2]);
+    vj_value y = vj_emit2(im, VJ_OP_mul, vj_emit_cast(im, whole, VJ_F32), factor), zero = vj_operand(im, y_scale + 1);
+    if (!vj_going(im)) return VJ_NONE;
+    if (type_of(im, zero)->rank == 1) zero = vj_emit_reshape(im, zero, NULL, 0);
+    return saturated(im, y, zero, dtype_of(im, zero));
+}
+
+bool vj_build_qlinear_matmul(vj_importer *im) {
+    vj_value a = vj_operand(im, 0), b = vj_operand(im, 3);
+    vj_value whole = whole_product(im, a, vj_operand(im, 2), b, vj_operand(im, 5));
+    if (!vj_going(im)) return false;
+    return vj_bind(im, 0, requantised(im, whole, 1, 4, 6, type_of(im, whole)->rank - 1));
+}
+
+/* Convolutions: the windows of x become rows of a product. */
+
+/* The places in a padded picture of element k of the kernel at place l of the result: [kernel, places]. */
+typedef struct window_places {
+    int64_t padded[VJ_MAX_RANK], out[VJ_MAX_RANK];
+    int64_t kernel, places, elements; /* products */
+    int64_t *at;
+} window_places;
+
+static bool list_places(vj_importer *im, const vj_type *x, const vj_windows *w, window_places *p) {
+    int64_t count;
+    *p = (window_places){.kernel = 1, .places = 1, .elements = 1};
+    for (int32_t i = 0; i < w->spatial; i++) {
+        const int64_t reach = (w->kernel[i] - 1) * w->dilation[i] + 1;
+        p->padded[i] = x->dims[2 + i].c + w->low[i] + w->high[i];
+        if (p->padded[i] < reach) return vj_stop(im, VJ_BAD_INPUT, "its kernel is larger than its padded input");
+        p->out[i] = (p->padded[i] - reach) / w->stride[i] + 1;
+        if (!vj_mul(p->kernel, w->kernel[i], &p->kernel) || !vj_mul(p->places, p->out[i], &p->places) ||
+            !vj_mul(p->elements, p->padded[i], &p->elements))
+            return vj_stop(im, VJ_BAD_INPUT, "has a size that is impossible");
+    }
+    if (!vj_mul(p->kernel, p->places, &count) || count > PLACES)
+        return vj_stop(im, VJ_UNSUPPORTED, "has too many windows");
+    p->at = VJ_NEW_ARRAY(im->arena, int64_t, count + 1);
+    for (int64_t n = 0; n < count; n++) {
+        int64_t k = n / p->places, l = n % p->places, stride = 1;
+        for (int32_t i = w->spatial - 1; i >= 0; i--) {
+            p->at[n] += (l % p->out[i] * w->stride[i] + k % w->kernel[i] * w->dilation[i]) * stride;
+            stride *= p->padded[i];
+            k /= w->kernel[i];
+            l /= p->out[i];
+        }
+    }
+    return true;
+}
+
+/* x [N, C, S..] as [N, groups, C / groups * kernel, places] */
+static vj_value windows_of(vj_importer *im, vj_value x, const vj_windows *w, const window_places *p, int64_t groups) {
+    const vj_type t = *type_of(im, x);
+    int64_t low[VJ_MAX_RANK] = {0}, high[VJ_MAX_RANK] = {0};
+    bool pads = false;
+    for (int32_t i = 0; i < w->spatial; i++) {
+        low[2 + i] = w->low[i];
+        high[2 + i] = w->high[i];
+        pads |= w->low[i] || w->high[i];
+    }
+    const vj_attr attrs[] = {vj_ints(VJ_ATTR_LOW, low, t.rank), vj_ints(VJ_ATTR_HIGH, high, t.rank),
+                             vj_name(VJ_ATTR_MODE, "constant"), vj_float(VJ_ATTR_VALUE, 0)};
+    if (pads) x = vj_emit(im, VJ_OP_pad, &x, 1, attrs, 4);
+    const vj_dim flat[3] = {t.dims[0], t.dims[1], vj_dim_const(p->elements)};
+    const vj_dim rows[4] = {t.dims[0], vj_dim_const(groups), vj_dim_const(t.dims[1].c / groups * p->kernel),
+                            vj_dim_const(p->places)};
+    const int64_t dims[2] = {p->kernel, p->places};
+    const vj_attr axis = vj_int(VJ_ATTR_AXIS, 2);
+    x = vj_emit_reshape(im, x, flat, 3);
+    if (!vj_going(im)) return VJ_NONE;
+    vj_value at = vj_add_const_i64(im->f, VJ_I64, 2, dims, p->at);
+    return vj_emit_reshape(im, vj_emit(im, VJ_OP_gather, (vj_value[]){x, at}, 2, &axis, 1), rows, 4);
+}
+
+static vj_value whole_conv(vj_importer *im, vj_value x, vj_value x_zero, vj_value w, vj_value w_zero) {
+    vj_windows win;
+    window_places p;
+    const int64_t groups = vj_int_attribute(im, "group", 1);
+    if (!vj_going(im)) return VJ_NONE;
+    const vj_type t = *type_of(im, x), f = *type_of(im, w);
+    int64_t kernel[VJ_MAX_RANK], channels;
+    bool fits = t.rank >= 3 && f.rank == t.rank && vj_type_is_static(&f) && groups >= 1 && !t.dims[1].sym;
+    fits = fits && f.dims[0].c % groups == 0 && vj_mul(f.dims[1].c, groups, &channels) && channels == t.dims[1].c;
+    if (!fits) {
+        vj_stop(im, VJ_BAD_INPUT, "its weight does not fit %s in %lld groups", vj_type_text(im->arena, &t),
+                (long long)groups);
+        return VJ_NONE;
+    }
+    for (int32_t i = 2; i < f.rank; i++)
+        kernel[i - 2] = f.dims[i].c;
+    if (!vj_read_windows(im, &t, kernel, &win) || !list_places(im, &t, &win, &p)) return VJ_NONE;
+    x = centred(im, x, x_zero, 1);
+    w = centred(im, w, w_zero, 0);
+    if (!vj_going(im)) return VJ_NONE;
+    const vj_dim filters[4] = {vj_dim_const(1), vj_dim_const(groups), vj_dim_const(f.dims[0].c / groups),
+                               vj_dim_const(f.dims[1].c * p.kernel)};
+    vj_value y = vj_emit2(im, VJ_OP_matmul, vj_emit_reshape(im, w, filters, 4), windows_of(im, x, &win, &p, groups));
+    vj_dim out[VJ_MAX_RANK] = {t.dims[0], f.dims[0]};
+    for (int32_t i = 0; i < win.spatial; i++)
+        out[2 + i] = vj_dim_const(p.out[i]);
+    return vj_emit_reshape(im, y, out, t.rank);
+}
+
+bool vj_build_conv_integer(vj_importer *im) {
+    vj_value x = vj_operand(im, 0), w = vj_operand(im, 1);
+    return vj_bind(im, 0, whole_conv(im, x, optional(im, 2), w, optional(im, 3)));
+}
+
+bool vj_build_qlinear_conv(vj_importer *im) {
+    vj_value x = vj_operand(im, 0), w = vj_operand(im, 3), bias = optional(im, 8);
+    vj_value whole = whole_conv(im, x, vj_operand(im, 2), w, vj_operand(im, 5));
+    if (!vj_going(im)) return false;
+    if (bias >= 0) whole = vj_emit2(im, VJ_OP_add, whole, vj_emit_column(im, bias, 1, type_of(im, whole)->rank));
+    return vj_bind(im, 0, requantised(im, whole, 1, 4, 6, 1));
+}

@@ -1,0 +1,186 @@
+/* index.c - builders of ops whose indices the run may compute: Gather..., TopK, ArgMax; and what they share. */
+#include "indices.h"
+
+#include <string.h>
+
+static const vj_type *type_of(vj_importer *im, vj_value v) { return vj_type_at(im->f, v); }
+
+bool vj_closed_length(vj_importer *im, vj_value x, int32_t axis, int64_t *length) {
+    if (axis < 0 || !vj_going(im)) return false;
+    const vj_dim dim = type_of(im, x)->dims[axis];
+    *length = dim.c;
+    if (vj_is_data_dim(dim)) return vj_stop(im, VJ_UNSUPPORTED, "works along a size that the data decides");
+    return vj_closed_axis(im, dim);
+}
+
+vj_value vj_emit_from_front(vj_importer *im, vj_value index, int64_t length) {
+    const vj_dtype dtype = vj_going(im) ? type_of(im, index)->dtype : VJ_NO_DTYPE;
+    if (!vj_dtype_is_int(dtype)) {
+        if (vj_going(im)) vj_stop(im, VJ_BAD_INPUT, "its indices are not integers");
+        return VJ_NONE;
+    }
+    vj_value wrapped = vj_emit2(im, VJ_OP_add, index, vj_emit_number(im, dtype, (double)length));
+    return vj_emit3(im, VJ_OP_select, vj_emit2(im, VJ_OP_lt, index, vj_emit_number(im, dtype, 0)), wrapped, index);
+}
+
+bool vj_indices_fit(vj_importer *im, vj_value index, int64_t length) {
+    const vj_tensor *known = vj_going(im) ? vj_fold(im, index) : NULL;
+    if (!vj_going(im)) return false;
+    if (!vj_dtype_is_int(type_of(im, index)->dtype)) return vj_stop(im, VJ_BAD_INPUT, "its indices are not integers");
+    for (int64_t i = 0; known && i < known->count; i++)
+        if (known->i[i] < -length || known->i[i] >= length)
+            return vj_stop(im, VJ_BAD_INPUT, "index %lld is outside an axis of %lld", (long long)known->i[i],
+                           (long long)length);
+    return true;
+}
+
+/* result[.., k, ..] = data[.., indices[.., k, ..], ..]; other axes of data may be longer. */
+bool vj_build_gather_elements(vj_importer *im) {
+    vj_value data = vj_operand(im, 0), index = vj_operand(im, 1);
+    int64_t given = vj_int_attribute(im, "axis", 0), length;
+    if (!vj_going(im)) return false;
+    const vj_type to = *type_of(im, index);
+    int32_t axis = vj_axis_of(im, given, to.rank);
+    if (axis < 0) return false;
+    if (to.rank != type_of(im, data)->rank) return vj_stop(im, VJ_BAD_INPUT, "data and indices differ in rank");
+    if (!vj_closed_length(im, data, axis, &length) || !vj_indices_fit(im, index, length)) return false;
+    for (int32_t d = 0; d < to.rank; d++) {
+        const vj_dim have = type_of(im, data)->dims[d], want = to.dims[d];
+        if (d == axis || vj_dim_equal(have, want)) continue;
+        if (have.sym || want.sym || want.c > have.c)
+            return vj_stop(im, VJ_BAD_INPUT, "its indices have more along axis %d than the data", d);
+        data = vj_emit_slice(im, data, d, 0, want, 1);
+    }
+    const vj_attr attr = vj_int(VJ_ATTR_AXIS, axis);
+    return vj_bind(im, 0, vj_emit(im, VJ_OP_gather_elements, (vj_value[]){data, index}, 2, &attr, 1));
+}
+
+/* Places in an order */
+
+/* A k or an axis that the data decides: k must be what there is at most, whatever the data. */
+static bool top_k_of_data(vj_importer *im, vj_value x, int32_t axis, vj_lin k, bool largest) {
+    const vj_lin length = vj_lin_of_dim(im, type_of(im, x)->dims[axis]);
+    vj_lin fits;
+    int64_t least, most;
+    vj_dim size;
+    if (!vj_lin_combine(im, VJ_LIN_LE, k, length, &fits) || !fits.b || !vj_lin_range(im, k, &least, &most))
+        return vj_stop(im, VJ_UNSUPPORTED, "takes a number of elements that the data may not have");
+    if (!vj_dim_of_lin(im, k, "k", &size)) return false;
+    const vj_attr attrs[] = {vj_int(VJ_ATTR_AXIS, axis), vj_int(VJ_ATTR_K, most), vj_int(VJ_ATTR_LARGEST, largest),
+                             vj_int(VJ_ATTR_SIZE, vj_dim_code(size))};
+    const vj_value values = vj_emit(im, VJ_OP_topk, &x, 1, attrs, vj_is_data_dim(size) ? 4 : 3);
+    return vj_going(im) && vj_bind(im, 0, values) && (!vj_result_is_used(im, 1) || vj_bind(im, 1, values + 1));
+}
+
+static bool top_k(vj_importer *im, vj_lin at_most) {
+    const int64_t k = at_most.b;
+    vj_value x = vj_operand(im, 0);
+    int64_t given = vj_int_attribute(im, "axis", -1), length;
+    bool largest = vj_int_attribute(im, "largest", 1) != 0;
+    vj_int_attribute(im, "sorted", 1); /* 0: any order, so also this one */
+    if (!vj_going(im)) return false;
+    const int32_t axis = vj_axis_of(im, given, type_of(im, x)->rank);
+    if (axis < 0) return false;
+    if (at_most.a || vj_is_data_dim(type_of(im, x)->dims[axis])) return top_k_of_data(im, x, axis, at_most, largest);
+    if (!vj_closed_length(im, x, axis, &length)) return false;
+    if (k < 0 || k > length)
+        return vj_stop(im, VJ_BAD_INPUT, "takes %lld of %lld elements", (long long)k, (long long)length);
+    const vj_attr attrs[] = {vj_int(VJ_ATTR_AXIS, axis), vj_int(VJ_ATTR_K, k), vj_int(VJ_ATTR_LARGEST, largest)};
+    const vj_value values = vj_emit(im, VJ_OP_topk, &x, 1, attrs, 3);
+    return vj_going(im) && vj_bind(im, 0, values) && (!vj_result_is_used(im, 1) || vj_bind(im, 1, values + 1));
+}
+
+bool vj_build_top_k(vj_importer *im) {
+    const vj_known *k = vj_known_list(im, 1, "k");
+    if (!vj_going(im)) return false;
+    if (k->count != 1) return vj_stop(im, VJ_BAD_INPUT, "needs one k");
+    if (k->at[0].a && !k->at[0].data) { /* says that it depends on the batch */
+        int32_t count;
+        return vj_constant_list(im, 1, "k", &count) != NULL;
+    }
+    return top_k(im, k->at[0]);
+}
+
+bool vj_build_top_k_1(vj_importer *im) { return top_k(im, (vj_lin){.b = vj_int_attribute(im, "k", -1)}); }
+
+bool vj_build_arg(vj_importer *im) {
+    vj_value x = vj_operand(im, 0);
+    int64_t given = vj_int_attribute(im, "axis", 0), length;
+    bool keep = vj_int_attribute(im, "keepdims", 1) != 0, last = vj_int_attribute(im, "select_last_index", 0) != 0;
+    if (!vj_going(im)) return false;
+    int32_t rank = type_of(im, x)->rank, axis = vj_axis_of(im, given, rank);
+    if (!vj_closed_length(im, x, axis, &length)) return false;
+    vj_value best = vj_emit_reduce(im, im->row->ir_op ? "min" : "max", x, &axis, 1, true);
+    vj_value other = vj_emit_number(im, VJ_I32, last ? -1 : (double)length);
+    vj_value index = vj_emit3(im, VJ_OP_select, vj_emit2(im, VJ_OP_eq, x, best),
+                              vj_emit_iota(im, VJ_I32, length, axis, rank), other);
+    index = vj_emit_reduce(im, last ? "max" : "min", index, &axis, 1, keep);
+    return vj_bind(im, 0, vj_emit_cast(im, index, VJ_I64));
+}
+
+vj_value vj_emit_flat_index(vj_importer *im, vj_value index, const vj_type *data, int32_t first, int64_t *length) {
+    const vj_type type = *type_of(im, index);
+    const int64_t k = type.dims[type.rank - 1].c;
+    vj_value sum = VJ_NONE;
+    *length = 1;
+    for (int64_t i = k - 1; i >= 0 && vj_going(im); i--) {
+        const int64_t extent = data->dims[first + i].c;
+        vj_value at = vj_emit_slice(im, index, type.rank - 1, i, vj_dim_const(1), 1);
+        if (!vj_indices_fit(im, at, extent)) return VJ_NONE;
+        at = vj_emit_from_front(im, vj_going(im) ? vj_emit_reshape(im, at, type.dims, type.rank - 1) : VJ_NONE, extent);
+        if (*length != 1) at = vj_emit2(im, VJ_OP_mul, at, vj_emit_number(im, type.dtype, (double)*length));
+        sum = sum < 0 ? at : vj_emit2(im, VJ_OP_add, sum, at);
+        if (!vj_mul(*length, extent, length)) vj_stop(im, VJ_BAD_INPUT, "has too many elements");
+    }
+    return sum;
+}
+
+bool vj_tuples_fit(vj_importer *im, const vj_type *index, const vj_type *data, int32_t first) {
+    if (index->rank < 1 || index->dims[index->rank - 1].sym || index->dims[index->rank - 1].c < 1 ||
+        index->dims[index->rank - 1].c > data->rank - first)
+        return vj_stop(im, VJ_BAD_INPUT, "its index tuples do not fit a tensor of rank %d", data->rank);
+    for (int32_t i = 0; i < index->dims[index->rank - 1].c; i++)
+        if (vj_is_data_dim(data->dims[first + i]))
+            return vj_stop(im, VJ_UNSUPPORTED, "indexes an axis whose size the data decides by tuples");
+        else if (data->dims[first + i].sym) {
+            vj_stop(im, VJ_UNSUPPORTED, "indexes the batch");
+            vj_hint(im->error, "fix the batch: --batch 1");
+            return false;
+        }
+    return true;
+}
+
+bool vj_build_gather_nd(vj_importer *im) {
+    vj_value data = vj_operand(im, 0), index = vj_operand(im, 1);
+    int64_t given = vj_int_attribute(im, "batch_dims", 0), length;
+    if (!vj_going(im)) return false;
+    const vj_type type = *type_of(im, data), tuples = *type_of(im, index);
+    if (given < 0 || given >= type.rank || given >= tuples.rank)
+        return vj_stop(im, VJ_BAD_INPUT, "has %lld batch dims", (long long)given);
+    const int32_t lead = (int32_t)given;
+    for (int32_t d = 0; d < lead; d++)
+        if (!vj_dim_equal(type.dims[d], tuples.dims[d])) return vj_stop(im, VJ_BAD_INPUT, "batch dims differ");
+    if (!vj_tuples_fit(im, &tuples, &type, lead)) return false;
+    const int32_t k = (int32_t)tuples.dims[tuples.rank - 1].c, rest = type.rank - lead - k;
+    const int32_t rank = tuples.rank - 1 + rest;
+    if (rank > VJ_MAX_RANK) return vj_stop(im, VJ_UNSUPPORTED, "makes a tensor of rank %d", rank);
+    vj_dim batch, count, row, out[VJ_MAX_RANK];
+    memcpy(out, tuples.dims, (size_t)(tuples.rank - 1) * sizeof *out);
+    memcpy(out + tuples.rank - 1, type.dims + lead + k, (size_t)rest * sizeof *out);
+    vj_value flat = vj_emit_flat_index(im, index, &type, lead, &length);
+    if (!vj_dim_product(im, type.dims, lead, &batch) ||
+        !vj_dim_product(im, tuples.dims + lead, tuples.rank - 1 - lead, &count) ||
+        !vj_dim_product(im, type.dims + lead + k, rest, &row) || !vj_going(im))
+        return false;
+    const vj_tensor *known = lead ? NULL : vj_fold(im, flat);
+    if (known) {
+        data = vj_emit_reshape(im, data, (vj_dim[]){vj_dim_const(length), row}, 2);
+        return vj_bind(im, 0, vj_emit_reshape(im, vj_emit_rows(im, data, known->i, known->count), out, rank));
+    }
+    const vj_attr attr = vj_int(VJ_ATTR_AXIS, 1);
+    data = vj_emit_reshape(im, data, (vj_dim[]){batch, vj_dim_const(length), row}, 3);
+    flat = vj_emit_reshape(im, flat, (vj_dim[]){batch, count, vj_dim_const(1)}, 3);
+    flat = vj_emit_broadcast(im, flat, (vj_dim[]){batch, count, row}, 3);
+    vj_value y = vj_emit(im, VJ_OP_gather_elements, (vj_value[]){data, flat}, 2, &attr, 1);
+    return vj_going(im) && vj_bind(im, 0, vj_emit_reshape(im, y, out, rank));
+}

@@ -1,0 +1,45 @@
+/* lex.h - tokens of the textual form. Blanks, newlines and comments (from ; to the end of the line) part tokens and
+ * mean nothing else. Errors begin with line:column. Works on any zero-terminated bytes. */
+#ifndef VITJIT_IR_BASE_LEX_H
+#define VITJIT_IR_BASE_LEX_H
+
+#include "base.h"
+
+typedef struct vj_lexer {
+    const char *text; /* the whole, for line and column */
+    const char *at;
+    vj_arena *arena;
+    vj_error *error;
+} vj_lexer;
+
+typedef struct vj_span {
+    const char *at;
+    size_t length;
+} vj_span;
+
+/* Notes an error at a place of the text; returns false. */
+bool vj_lex_fail(vj_lexer *l, const char *at, const char *format, ...) VJ_PRINTF(3, 4);
+const char *vj_lex_here(vj_lexer *l);            /* the next token's first byte */
+bool vj_lex_take(vj_lexer *l, const char *mark); /* consumes the mark if it is next */
+bool vj_lex_expect(vj_lexer *l, const char *mark);
+/* A word is of letters, digits and _ . / - (a > behind a - is no part of it); empty: there is none. */
+vj_span vj_lex_word(vj_lexer *l);
+bool vj_lex_is(vj_span word, const char *text);
+/* The next word if it is this one. */
+bool vj_lex_take_word(vj_lexer *l, const char *word);
+/* A word, or a string in double quotes with \" \\ \n \t \xHH. */
+bool vj_lex_name(vj_lexer *l, const char **name, bool *quoted);
+/* Numbers. A number's span is taken first, so that its kind may be known later. */
+vj_span vj_lex_number(vj_lexer *l);
+bool vj_lex_to_int(vj_lexer *l, vj_span number, int64_t *value);
+bool vj_lex_to_uint(vj_lexer *l, vj_span number, uint64_t *value);
+bool vj_lex_to_float(vj_lexer *l, vj_span number, double *value);
+bool vj_lex_int(vj_lexer *l, int64_t *value);
+
+/* The other direction. */
+bool vj_is_word(const char *name);
+void vj_text_name(vj_text *text, const char *name); /* a word as it is, else in quotes */
+/* The fewest digits that read back the same: of an f32 as f32, of all else as double. */
+void vj_text_float(vj_text *text, vj_dtype dtype, double value);
+
+#endif

@@ -1,0 +1,50 @@
+/* infer.h - what the inference functions share. vj_infer_<id> of ops.def gives an op's result types; it finds its
+ * operands counted and present, its attributes present and of the right kind. */
+#ifndef VITJIT_IR_INFER_INFER_H
+#define VITJIT_IR_INFER_INFER_H
+
+#include "ir/tensor/ir.h"
+
+typedef struct vj_inference {
+    const vj_func *f;
+    const vj_node *node;
+    vj_type *results;
+    vj_error *error;
+} vj_inference;
+
+#define OP(id, ...) bool vj_infer_##id(vj_inference *in);
+#include "ir/tensor/ops.def"
+#undef OP
+
+/* Notes what is wrong, behind the op's name; returns false. */
+bool vj_infer_fail(vj_inference *in, const char *format, ...) VJ_PRINTF(2, 3);
+
+/* The type of operand i; NULL when it is absent. */
+static inline const vj_type *vj_infer_arg(const vj_inference *in, int32_t i) {
+    return i < in->node->arg_count && in->node->args[i] >= 0 ? vj_type_at(in->f, in->node->args[i]) : NULL;
+}
+
+/* A type or dim for a message. */
+typedef struct vj_brief {
+    char text[160];
+} vj_brief;
+vj_brief vj_brief_type(const vj_type *type);
+vj_brief vj_brief_dim(vj_dim dim);
+
+/* Dtype rules: each notes an error when it does not hold. */
+bool vj_infer_float(vj_inference *in, int32_t operand);
+bool vj_infer_number(vj_inference *in, int32_t operand); /* float or integer */
+bool vj_infer_same_dtype(vj_inference *in, int32_t a, int32_t b);
+
+/* An axis attribute inside [0, rank), already counted from the front. */
+bool vj_infer_axis(vj_inference *in, int64_t axis, int32_t rank);
+/* A list of exactly `count` integers, each at least `least`. */
+const int64_t *vj_infer_ints(vj_inference *in, vj_attr_key key, int32_t count, int64_t least);
+/* A dim of a dims, sizes or size attribute. */
+bool vj_infer_decode_dim(vj_inference *in, int64_t coded, vj_dim *dim);
+/* Is the attribute one of `count` words? */
+bool vj_infer_word(vj_inference *in, vj_attr_key key, const char *const *words, int32_t count);
+/* numpy broadcasting of dims; the result has a's dtype. */
+bool vj_infer_meet(vj_inference *in, const vj_type *a, const vj_type *b, vj_type *out);
+
+#endif

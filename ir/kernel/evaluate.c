@@ -1,0 +1,252 @@
+/* evaluate.c - runs a kernel in double precision exactly by its definition: the oracle of generated code. */
+#include "evaluate.h"
+#include "ir/routines/routines.h"
+
+#include <math.h>
+#include <string.h>
+
+/* The next point of axes [first, first + count), row-major; false: it was the last, and they are all 0 again. */
+static bool next_point(vj_kernel_run *r, int32_t first, int32_t count) {
+    for (int32_t a = first + count - 1; a >= first; a--) {
+        if (++r->index[a] < r->k->extent[a]) return true;
+        r->index[a] = 0;
+    }
+    return false;
+}
+
+/* The results' plans, and where they go. */
+typedef struct results {
+    int32_t count;
+    vj_expr_plan plan[VJ_MAX_OUTS];
+} results;
+
+static results plan_results(vj_kernel_run *r) {
+    results all = {.count = r->k->out_count};
+    for (int32_t o = 0; o < all.count; o++)
+        all.plan[o] = vj_plan_expr(r->arena, r->k, r->k->out[o].expr);
+    return all;
+}
+
+/* All values of a point are made before any is stored, as a result may overwrite what another reads. */
+static void store_point(vj_kernel_run *r, const results *all) {
+    double value[VJ_MAX_OUTS];
+    bool stored[VJ_MAX_OUTS];
+    for (int32_t o = 0; o < all->count; o++) {
+        const int32_t segment = r->k->out[o].segment;
+        stored[o] = segment < 0 || r->index[r->k->batch_axes + r->k->row_axes] == segment;
+        if (stored[o]) value[o] = vj_eval_expr(r, &all->plan[o]);
+    }
+    for (int32_t o = 0; o < all->count; o++) {
+        const vj_access *to = &r->k->access[r->k->out[o].access];
+        if (stored[o]) r->buffers[to->buffer][vj_access_element(r, to)] = value[o];
+    }
+}
+
+/* gemm */
+
+/* How far an access moves at each point of axes [first, first + count), without its terms. */
+static int64_t *steps_of(vj_kernel_run *r, const vj_access *access, int32_t first, int32_t count) {
+    int64_t *steps = VJ_NEW_ARRAY(r->arena, int64_t, vj_extent_product(r->k, first, count));
+    int64_t i = 0;
+    do {
+        steps[i] = 0;
+        for (int32_t a = first; a < first + count; a++)
+            steps[i] += access->stride[a] * r->index[a];
+        i++;
+    } while (next_point(r, first, count));
+    return steps;
+}
+
+/* B at (k, n) is base + k_step[k] + n_step[n], packed or not. */
+typedef struct b_steps {
+    const double *base;
+    const int64_t *k, *n;
+} b_steps;
+
+static b_steps steps_of_b(vj_kernel_run *r) {
+    const vj_kernel *k = r->k;
+    const vj_access *b = &k->access[k->b];
+    const vj_buffer *buffer = &r->p->buffers[b->buffer];
+    const int32_t cols = k->batch_axes + k->row_axes, depth = cols + k->col_axes;
+    if (buffer->kind != VJ_BUFFER_WEIGHT || r->p->weights[buffer->index].kind != VJ_PACK_PANELS)
+        return (b_steps){r->buffers[b->buffer] + b->offset, steps_of(r, b, depth, k->depth_axes),
+                         steps_of(r, b, cols, k->col_axes)};
+    const int64_t deep = vj_extent_product(k, depth, k->depth_axes);
+    const int64_t wide = vj_extent_product(k, cols, k->col_axes);
+    int64_t *k_step = VJ_NEW_ARRAY(r->arena, int64_t, deep), *n_step = VJ_NEW_ARRAY(r->arena, int64_t, wide);
+    for (int64_t i = 0; i < deep; i++)
+        k_step[i] = i * VJ_PANEL;
+    for (int64_t i = 0; i < wide; i++)
+        n_step[i] = i / VJ_PANEL * deep * VJ_PANEL + i % VJ_PANEL;
+    return (b_steps){r->buffers[b->buffer], k_step, n_step};
+}
+
+/* How far the batch axes move an unpacked B. */
+static int64_t batch_step(const vj_kernel_run *r) {
+    int64_t step = 0;
+    for (int32_t a = 0; a < r->k->batch_axes; a++)
+        step += r->k->access[r->k->b].stride[a] * r->index[a];
+    return step;
+}
+
+static void run_gemm(vj_kernel_run *r) {
+    const vj_kernel *k = r->k;
+    const int32_t cols = k->batch_axes + k->row_axes, depth = cols + k->col_axes;
+    const int64_t wide = vj_extent_product(k, cols, k->col_axes);
+    const b_steps b = steps_of_b(r);
+    const results all = plan_results(r);
+    double *acc = VJ_NEW_ARRAY(r->arena, double, wide);
+    do {
+        memset(acc, 0, (size_t)wide * sizeof *acc);
+        int64_t at = 0;
+        do {
+            const double a = vj_access_value(r, k->a);
+            const double *row = b.base + b.k[at++] + batch_step(r);
+            for (int64_t n = 0; n < wide; n++)
+                acc[n] += a * row[b.n[n]];
+        } while (next_point(r, depth, k->depth_axes));
+        int64_t n = 0;
+        do {
+            r->acc = acc[n++];
+            store_point(r, &all);
+        } while (next_point(r, cols, k->col_axes));
+    } while (next_point(r, 0, cols));
+}
+
+/* attention */
+
+static double dot(vj_kernel_run *r, int32_t left, int32_t right, int32_t axis) {
+    double sum = 0;
+    do
+        sum += vj_access_value(r, left) * vj_access_value(r, right);
+    while (next_point(r, axis, 1));
+    return sum;
+}
+
+static void attention_row(vj_kernel_run *r, const vj_expr_plan *score, const results *all, double *weights) {
+    const vj_kernel *k = r->k;
+    const int32_t j = k->batch_axes + 1, d = j + 1, e = j + 2;
+    do {
+        r->acc = dot(r, k->q, k->k, d);
+        const int64_t key = r->index[j];
+        weights[key] = vj_eval_expr(r, score);
+    } while (next_point(r, j, 1));
+    vj_softmax_row(weights, k->extent[j], 1);
+    do {
+        double sum = 0;
+        do
+            sum += weights[r->index[j]] * vj_access_value(r, k->v);
+        while (next_point(r, j, 1));
+        r->acc = sum;
+        store_point(r, all);
+    } while (next_point(r, e, 1));
+}
+
+static void run_attention(vj_kernel_run *r) {
+    const vj_kernel *k = r->k;
+    const vj_expr_plan score = vj_plan_expr(r->arena, k, k->score_expr);
+    const results all = plan_results(r);
+    double *weights = VJ_NEW_ARRAY(r->arena, double, k->extent[k->batch_axes + 1]);
+    do
+        attention_row(r, &score, &all, weights);
+    while (next_point(r, 0, k->batch_axes + 1));
+}
+
+/* nest */
+
+static double reduce(vj_reduce_kind kind, double a, double b) {
+    switch (kind) {
+    case VJ_REDUCE_SUM:
+        return a + b;
+    case VJ_REDUCE_PROD:
+        return a * b;
+    case VJ_REDUCE_MAX:
+        return isnan(a) || isnan(b) ? NAN : a > b ? a : b;
+    default:
+        return isnan(a) || isnan(b) ? NAN : a < b ? a : b;
+    }
+}
+
+static void run_nest(vj_kernel_run *r) {
+    const vj_kernel *k = r->k;
+    const int32_t outer = k->rank - k->row_axes;
+    vj_expr_plan stage[VJ_MAX_STAGES];
+    for (int32_t s = 0; s < k->stage_count; s++)
+        stage[s] = vj_plan_expr(r->arena, k, k->stage[s].expr);
+    const results all = plan_results(r);
+    do {
+        for (int32_t s = 0; s < k->stage_count; s++) {
+            double value = vj_eval_expr(r, &stage[s]);
+            while (next_point(r, outer, k->row_axes))
+                value = reduce(k->stage[s].reduce, value, vj_eval_expr(r, &stage[s]));
+            r->stage[s] = value;
+        }
+        do
+            store_point(r, &all);
+        while (next_point(r, outer, k->row_axes));
+    } while (next_point(r, 0, outer));
+}
+
+/* call */
+
+static vj_array array_of(const vj_kernel_run *r, const vj_access *access, int64_t elements) {
+    const vj_buffer *buffer = &r->p->buffers[access->buffer];
+    double *at = r->buffers[access->buffer] + access->offset;
+    if (vj_dtype_is_float(buffer->dtype)) return (vj_array){buffer->dtype, at, NULL};
+    const vj_array array = {buffer->dtype, NULL, VJ_NEW_ARRAY(r->arena, int64_t, elements)};
+    for (int64_t i = 0; i < elements; i++)
+        array.i[i] = fabs(at[i]) < 0x1p63 ? (int64_t)at[i] /* of results: what is there has no meaning */
+                     : at[i] > 0          ? INT64_MAX      /* 2^63 - 1, as a double */
+                     : at[i] < 0          ? INT64_MIN
+                                          : 0;
+    return array;
+}
+
+static bool run_call(vj_kernel_run *r, vj_error *error) {
+    const vj_kernel *k = r->k;
+    const vj_routine_row *row = vj_routine_at(k->routine);
+    vj_routine_use use = {.param = k->param, .number = k->number, .units = vj_max64(1, k->units)};
+    vj_routine_run run = {.param = k->param, .number = k->number, .arena = r->arena};
+    for (int32_t i = 0; i < k->access_count; i++)
+        use.dtype[i] = r->p->buffers[k->access[i].buffer].dtype;
+    if (!vj_routine_bound(k->routine, &use))
+        return vj_fail(error, VJ_USAGE, "kernel %s: %s", k->name, use.wrong) == VJ_OK;
+    for (int32_t i = 0; i < row->reads + row->writes; i++)
+        run.array[i] = array_of(r, &k->access[i], use.elements[i]);
+    vj_routine_evaluate(k->routine, &run);
+    for (int32_t i = row->reads; i < row->reads + row->writes; i++) {
+        double *at = r->buffers[k->access[i].buffer] + k->access[i].offset;
+        for (int64_t e = 0; !run.array[i].f && e < use.elements[i]; e++)
+            at[e] = (double)run.array[i].i[e];
+    }
+    return true;
+}
+
+bool vj_eval_kernel(const vj_program *p, const vj_kernel *k, double *const *buffers, vj_error *error) {
+    for (int32_t a = 0; a < k->access_count; a++)
+        if (!buffers[k->access[a].buffer]) {
+            vj_fail(error, VJ_USAGE, "kernel %s: buffer %d has no memory", k->name, (int)k->access[a].buffer);
+            return false;
+        }
+    vj_arena *arena = vj_arena_new();
+    vj_kernel_run *r = VJ_NEW(arena, vj_kernel_run);
+    *r = (vj_kernel_run){.k = k, .p = p, .buffers = buffers, .arena = arena};
+    r->value = VJ_NEW_ARRAY(arena, double, k->expr_count + 1);
+    bool fine = true;
+    switch (k->kind) {
+    case VJ_KERNEL_GEMM:
+        run_gemm(r);
+        break;
+    case VJ_KERNEL_ATTENTION:
+        run_attention(r);
+        break;
+    case VJ_KERNEL_NEST:
+        run_nest(r);
+        break;
+    case VJ_KERNEL_CALL:
+        fine = run_call(r, error);
+        break;
+    }
+    vj_arena_free(arena);
+    return fine;
+}

@@ -1,0 +1,436 @@
+/* weight_read.c - reading weight expressions in blocks. A range of a result is a few ranges of its operands: movement
+ * ops split it into runs that stay contiguous; a transpose is turned in slabs of bounded size, kept while neighbours
+ * are read; vectors that are broadcast over a matrix are small and are kept whole. */
+#include "passes/rewrite/rewrite.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CHUNK = 2048, SLOTS = 8 };
+#define SLAB_ELEMENTS  ((int64_t)4 << 20) /* of a transpose at once: 16 MiB */
+#define SMALL_ELEMENTS ((int64_t)1 << 20) /* a broadcast operand that is kept whole */
+
+/* Elements [first, first + count) of a value, kept. */
+typedef struct slot {
+    vj_value v;
+    int64_t first, count, capacity;
+    float *at;
+    int32_t pinned; /* in use further up the recursion */
+} slot;
+
+struct vj_weight_reader {
+    const vj_func *f;
+    slot slots[SLOTS];
+    int32_t next;
+};
+
+static bool is_readable_op(const vj_func *f, const vj_node *node) {
+    switch (node->op) {
+    case VJ_OP_neg:
+    case VJ_OP_abs:
+    case VJ_OP_exp:
+    case VJ_OP_sqrt:
+    case VJ_OP_reciprocal:
+    case VJ_OP_add:
+    case VJ_OP_sub:
+    case VJ_OP_mul:
+    case VJ_OP_div:
+    case VJ_OP_min:
+    case VJ_OP_max:
+    case VJ_OP_reshape:
+    case VJ_OP_transpose:
+    case VJ_OP_slice:
+    case VJ_OP_concat:
+    case VJ_OP_broadcast:
+        return true;
+    case VJ_OP_cast:
+        return f->values[node->first_result].type.dtype == VJ_F32;
+    case VJ_OP_gather:
+        return vj_is_const(f, node->args[1]);
+    default:
+        return false;
+    }
+}
+
+bool vj_is_weight(const vj_func *f, vj_value v) {
+    if (v < 0) return false;
+    if (vj_is_const(f, v)) return true;
+    const vj_node *node = vj_producer(f, v);
+    const vj_type *type = vj_type_at(f, v);
+    if (!is_readable_op(f, node) || type->dtype != VJ_F32 || !vj_type_is_static(type)) return false;
+    for (int32_t i = 0; i < node->arg_count; i++)
+        if (!vj_is_weight(f, node->args[i])) return false;
+    return true;
+}
+
+static void free_slots(void *self) {
+    vj_weight_reader *r = self;
+    for (int32_t i = 0; i < SLOTS; i++)
+        free(r->slots[i].at);
+}
+
+vj_weight_reader *vj_weight_reader_new(vj_arena *arena, const vj_func *f) {
+    vj_weight_reader *r = VJ_NEW(arena, vj_weight_reader);
+    r->f = f;
+    for (int32_t i = 0; i < SLOTS; i++)
+        r->slots[i].v = VJ_NONE;
+    vj_arena_at_free(arena, free_slots, r);
+    return r;
+}
+
+static slot *find_slot(vj_weight_reader *r, vj_value v, int64_t first, int64_t count) {
+    for (int32_t i = 0; i < SLOTS; i++) {
+        slot *s = &r->slots[i];
+        if (s->v == v && first >= s->first && first + count <= s->first + s->count) return s;
+    }
+    return NULL;
+}
+
+static slot *new_slot(vj_weight_reader *r, int64_t count, vj_error *error) {
+    for (int32_t tries = 0; tries < SLOTS; tries++) {
+        slot *s = &r->slots[r->next++ % SLOTS];
+        if (s->pinned) continue;
+        s->v = VJ_NONE;
+        if (s->capacity < count) {
+            free(s->at);
+            s->at = malloc((size_t)count * sizeof(float));
+            s->capacity = s->at ? count : 0;
+        }
+        if (s->at) return s;
+        break;
+    }
+    vj_fail(error, VJ_SYSTEM, "no memory to read weights");
+    return NULL;
+}
+
+static bool read_range(vj_weight_reader *r, vj_value v, int64_t first, int64_t count, float *out, vj_error *error);
+
+static int64_t extent(const vj_type *type, int32_t from, int32_t to) {
+    int64_t n = 1;
+    for (int32_t i = from; i < to; i++)
+        n *= type->dims[i].c;
+    return n;
+}
+
+static int64_t elements(const vj_func *f, vj_value v) { return extent(vj_type_at(f, v), 0, vj_type_at(f, v)->rank); }
+
+/* Strides of an operand that is broadcast to `type`; 0 along dims that it does not have. */
+static void broadcast_strides(const vj_type *x, const vj_type *type, int64_t *stride) {
+    int64_t step = 1;
+    for (int32_t i = type->rank - 1; i >= 0; i--) {
+        int32_t k = i - (type->rank - x->rank);
+        stride[i] = k >= 0 && x->dims[k].c != 1 ? step : 0;
+        if (k >= 0) step *= x->dims[k].c;
+    }
+}
+
+static void split_index(const vj_type *type, int64_t flat, int64_t *index) {
+    for (int32_t i = type->rank - 1; i >= 0; i--) {
+        index[i] = flat % type->dims[i].c;
+        flat /= type->dims[i].c;
+    }
+}
+
+/* A whole operand, kept. */
+static slot *keep_whole(vj_weight_reader *r, vj_value v, vj_error *error) {
+    int64_t count = elements(r->f, v);
+    slot *s = find_slot(r, v, 0, count);
+    if (s) return s;
+    s = new_slot(r, count, error);
+    if (!s) return NULL;
+    s->pinned++;
+    bool good = read_range(r, v, 0, count, s->at, error);
+    s->pinned--;
+    if (!good) return NULL;
+    s->v = v;
+    s->first = 0;
+    s->count = count;
+    return s;
+}
+
+/* Elements [first, first + count) of v broadcast to `type`. */
+static bool read_broadcast(vj_weight_reader *r, vj_value v, const vj_type *type, int64_t first, int64_t count,
+                           float *out, vj_error *error) {
+    const vj_type *x = vj_type_at(r->f, v);
+    if (extent(x, 0, x->rank) == extent(type, 0, type->rank)) return read_range(r, v, first, count, out, error);
+    int64_t stride[VJ_MAX_RANK], index[VJ_MAX_RANK], inner = type->dims[type->rank - 1].c;
+    slot *s = extent(x, 0, x->rank) <= SMALL_ELEMENTS ? keep_whole(r, v, error) : NULL;
+    if (!s && error->status) return false;
+    broadcast_strides(x, type, stride);
+    while (count > 0) {
+        split_index(type, first, index);
+        int64_t at = 0, run = vj_min64(count, inner - index[type->rank - 1]);
+        for (int32_t i = 0; i < type->rank; i++)
+            at += index[i] * stride[i];
+        bool is_row = stride[type->rank - 1] != 0;
+        if (s && is_row)
+            memcpy(out, s->at + at, (size_t)run * sizeof *out);
+        else if (s)
+            out[0] = s->at[at];
+        else if (!read_range(r, v, at, is_row ? run : 1, out, error))
+            return false;
+        for (int64_t i = 1; !is_row && i < run; i++)
+            out[i] = out[0];
+        first += run;
+        out += run;
+        count -= run;
+    }
+    return true;
+}
+
+static void apply_unary(vj_op op, int64_t count, float *x) {
+    for (int64_t i = 0; i < count; i++)
+        switch (op) {
+        case VJ_OP_neg:
+            x[i] = -x[i];
+            break;
+        case VJ_OP_abs:
+            x[i] = fabsf(x[i]);
+            break;
+        case VJ_OP_exp:
+            x[i] = expf(x[i]);
+            break;
+        case VJ_OP_sqrt:
+            x[i] = sqrtf(x[i]);
+            break;
+        default:
+            x[i] = 1 / x[i];
+        }
+}
+
+static void apply_binary(vj_op op, int64_t count, float *restrict x, const float *restrict y) {
+    switch (op) {
+    case VJ_OP_add:
+        for (int64_t i = 0; i < count; i++)
+            x[i] += y[i];
+        break;
+    case VJ_OP_sub:
+        for (int64_t i = 0; i < count; i++)
+            x[i] -= y[i];
+        break;
+    case VJ_OP_mul:
+        for (int64_t i = 0; i < count; i++)
+            x[i] *= y[i];
+        break;
+    case VJ_OP_div:
+        for (int64_t i = 0; i < count; i++)
+            x[i] /= y[i];
+        break;
+    case VJ_OP_min:
+        for (int64_t i = 0; i < count; i++)
+            x[i] = x[i] < y[i] || isnan(x[i]) ? x[i] : y[i];
+        break;
+    default:
+        for (int64_t i = 0; i < count; i++)
+            x[i] = x[i] > y[i] || isnan(x[i]) ? x[i] : y[i];
+    }
+}
+
+static bool read_elementwise(vj_weight_reader *r, const vj_node *node, int64_t first, int64_t count, float *out,
+                             vj_error *error) {
+    const vj_type *type = &r->f->values[node->first_result].type;
+    float other[CHUNK];
+    while (count > 0) {
+        int64_t part = vj_min64(count, CHUNK);
+        if (!read_broadcast(r, node->args[0], type, first, part, out, error)) return false;
+        if (node->arg_count == 2) {
+            if (!read_broadcast(r, node->args[1], type, first, part, other, error)) return false;
+            apply_binary(node->op, part, out, other);
+        } else if (node->op != VJ_OP_cast) {
+            apply_unary(node->op, part, out);
+        }
+        first += part;
+        out += part;
+        count -= part;
+    }
+    return true;
+}
+
+/* Runs along the last axis that is not taken whole. */
+static bool read_slice(vj_weight_reader *r, const vj_node *node, int64_t first, int64_t count, float *out,
+                       vj_error *error) {
+    const vj_type *type = &r->f->values[node->first_result].type, *x = vj_type_at(r->f, node->args[0]);
+    const int64_t *starts = vj_attr_find(node, VJ_ATTR_STARTS)->as.ints;
+    const int64_t *steps = vj_attr_find(node, VJ_ATTR_STEPS)->as.ints;
+    int32_t axis = x->rank - 1;
+    while (axis > 0 && starts[axis] == 0 && steps[axis] == 1 && vj_dim_equal(x->dims[axis], type->dims[axis]))
+        axis--;
+    if (x->rank == 0) return read_range(r, node->args[0], first, count, out, error);
+    int64_t inner = extent(type, axis + 1, type->rank);
+    int64_t whole = steps[axis] == 1 ? inner * type->dims[axis].c : inner;
+    while (count > 0) {
+        int64_t index[VJ_MAX_RANK], at = 0, run = vj_min64(count, whole - first % whole);
+        split_index(type, first, index);
+        for (int32_t i = 0; i < type->rank; i++)
+            at = at * x->dims[i].c + starts[i] + index[i] * steps[i];
+        if (!read_range(r, node->args[0], at, run, out, error)) return false;
+        first += run;
+        out += run;
+        count -= run;
+    }
+    return true;
+}
+
+static bool read_concat(vj_weight_reader *r, const vj_node *node, int64_t first, int64_t count, float *out,
+                        vj_error *error) {
+    const vj_type *type = &r->f->values[node->first_result].type;
+    int32_t axis = (int32_t)vj_attr_int(node, VJ_ATTR_AXIS, 0);
+    int64_t inner = extent(type, axis + 1, type->rank), period = inner * type->dims[axis].c;
+    while (count > 0) {
+        int64_t outer = first / period, inside = first % period, width = 0;
+        int32_t a = 0;
+        for (;; a++) {
+            width = inner * vj_type_at(r->f, node->args[a])->dims[axis].c;
+            if (inside < width) break;
+            inside -= width;
+        }
+        int64_t run = vj_min64(count, width - inside);
+        if (!read_range(r, node->args[a], outer * width + inside, run, out, error)) return false;
+        first += run;
+        out += run;
+        count -= run;
+    }
+    return true;
+}
+
+/* Rows of a table: runs of what follows the axis. Small tables are kept. */
+static bool read_gather(vj_weight_reader *r, const vj_node *node, int64_t first, int64_t count, float *out,
+                        vj_error *error) {
+    const vj_value table = node->args[0];
+    const vj_type *x = vj_type_at(r->f, table), *index = vj_type_at(r->f, node->args[1]);
+    const int32_t axis = (int32_t)vj_attr_int(node, VJ_ATTR_AXIS, 0);
+    const int64_t inner = extent(x, axis + 1, x->rank), rows = extent(index, 0, index->rank), size = x->dims[axis].c;
+    slot *s = extent(x, 0, x->rank) <= SMALL_ELEMENTS ? keep_whole(r, table, error) : NULL;
+    if (!s && error->status) return false;
+    int64_t at[CHUNK], known = -1; /* indices [known, known + CHUNK) */
+    while (count > 0) {
+        const int64_t row = first / inner % rows, run = vj_min64(count, inner - first % inner);
+        if (known < 0 || row < known || row >= known + CHUNK) {
+            known = row;
+            if (!vj_const_read_i64(r->f, node->args[1], row, vj_min64(CHUNK, rows - row), at, error)) return false;
+        }
+        const int64_t from = (first / inner / rows * size + at[row - known]) * inner + first % inner;
+        if (at[row - known] < 0 || at[row - known] >= size)
+            return vj_fail(error, VJ_BAD_INPUT, "an index of a weight is out of range") == VJ_OK;
+        if (s)
+            memcpy(out, s->at + from, (size_t)run * sizeof *out);
+        else if (!read_range(r, table, from, run, out, error))
+            return false;
+        first += run;
+        out += run;
+        count -= run;
+    }
+    return true;
+}
+
+/* Writes a slab of the result, indices [low, high) of its first axis, from `source`, which holds the operand with that
+ * axis (perm[0]) cut likewise. Blocks of 16 x 16 when rows become columns. */
+static void turn(const vj_type *cut, const vj_type *type, const int64_t *perm, const float *source, float *out) {
+    int64_t stride[VJ_MAX_RANK], dims[VJ_MAX_RANK], index[VJ_MAX_RANK] = {0}, step[VJ_MAX_RANK], n = 1;
+    int32_t rank = cut->rank;
+    for (int32_t i = rank - 1; i >= 0; i--) {
+        stride[i] = n;
+        n *= cut->dims[i].c;
+    }
+    for (int32_t i = 0; i < rank; i++) {
+        dims[i] = i == 0 ? cut->dims[perm[0]].c : type->dims[i].c;
+        step[i] = stride[perm[i]];
+    }
+    if (rank == 2) {
+        for (int64_t j0 = 0; j0 < dims[1]; j0 += 16)
+            for (int64_t i = 0; i < dims[0]; i++)
+                for (int64_t j = j0; j < vj_min64(j0 + 16, dims[1]); j++)
+                    out[i * dims[1] + j] = source[i * step[0] + j * step[1]];
+        return;
+    }
+    for (int64_t done = 0, at = 0; done < n;) {
+        for (int64_t i = 0; i < dims[rank - 1]; i++)
+            *out++ = source[at + i * step[rank - 1]];
+        done += dims[rank - 1];
+        for (int32_t i = rank - 2; i >= 0; i--) {
+            at += step[i];
+            if (++index[i] < dims[i]) break;
+            at -= step[i] * dims[i];
+            index[i] = 0;
+        }
+    }
+}
+
+static bool fill_slab(vj_weight_reader *r, const vj_node *node, int64_t low, int64_t high, float *out,
+                      vj_error *error) {
+    const vj_type *type = &r->f->values[node->first_result].type, *x = vj_type_at(r->f, node->args[0]);
+    const int64_t *perm = vj_attr_find(node, VJ_ATTR_PERM)->as.ints;
+    vj_type cut = *x;
+    cut.dims[perm[0]].c = high - low;
+    int64_t inner = extent(x, (int32_t)perm[0] + 1, x->rank), outer = extent(x, 0, (int32_t)perm[0]);
+    int64_t run = (high - low) * inner, whole = x->dims[perm[0]].c * inner;
+    slot *s = new_slot(r, outer * run, error);
+    if (!s) return false;
+    s->pinned++;
+    bool good = true;
+    if (run == whole)
+        good = read_range(r, node->args[0], 0, outer * run, s->at, error);
+    else
+        for (int64_t o = 0; good && o < outer; o++)
+            good = read_range(r, node->args[0], o * whole + low * inner, run, s->at + o * run, error);
+    if (good) turn(&cut, type, perm, s->at, out);
+    s->pinned--;
+    return good;
+}
+
+static bool read_transpose(vj_weight_reader *r, const vj_node *node, int64_t first, int64_t count, float *out,
+                           vj_error *error) {
+    vj_value v = node->first_result;
+    const vj_type *type = vj_type_at(r->f, v);
+    if (type->rank < 2) return read_range(r, node->args[0], first, count, out, error);
+    int64_t row = extent(type, 1, type->rank), rows = vj_max64(1, SLAB_ELEMENTS / row);
+    while (count > 0) {
+        int64_t low = first / row / rows * rows, high = vj_min64(low + rows, type->dims[0].c);
+        int64_t run = vj_min64(count, high * row - first);
+        slot *s = find_slot(r, v, first, run);
+        if (!s) {
+            s = new_slot(r, (high - low) * row, error);
+            if (!s) return false;
+            s->pinned++;
+            bool good = fill_slab(r, node, low, high, s->at, error);
+            s->pinned--;
+            if (!good) return false;
+            s->v = v;
+            s->first = low * row;
+            s->count = (high - low) * row;
+        }
+        memcpy(out, s->at + (first - s->first), (size_t)run * sizeof *out);
+        first += run;
+        out += run;
+        count -= run;
+    }
+    return true;
+}
+
+static bool read_range(vj_weight_reader *r, vj_value v, int64_t first, int64_t count, float *out, vj_error *error) {
+    const vj_node *node = vj_producer(r->f, v);
+    if (count == 0) return true;
+    switch (node->op) {
+    case VJ_OP_const:
+        return vj_const_read_f32(r->f, v, first, count, out, error);
+    case VJ_OP_reshape:
+        return read_range(r, node->args[0], first, count, out, error);
+    case VJ_OP_transpose:
+        return read_transpose(r, node, first, count, out, error);
+    case VJ_OP_slice:
+        return read_slice(r, node, first, count, out, error);
+    case VJ_OP_concat:
+        return read_concat(r, node, first, count, out, error);
+    case VJ_OP_gather:
+        return read_gather(r, node, first, count, out, error);
+    case VJ_OP_broadcast:
+        return read_broadcast(r, node->args[0], vj_type_at(r->f, v), first, count, out, error);
+    default:
+        return read_elementwise(r, node, first, count, out, error);
+    }
+}
+
+bool vj_weight_read(vj_weight_reader *r, vj_value v, int64_t first, int64_t count, float *out, vj_error *error) {
+    return read_range(r, v, first, count, out, error);
+}

@@ -1,0 +1,345 @@
+/* build.c - a kernel in the making. Accesses are digits of the number of the point; axes are the intervals
+ * between the places where any of them has a new digit, merged again where no access minds. */
+#include "lower.h"
+
+#include <assert.h>
+#include <string.h>
+
+vj_build *vj_build_new(vj_lowering *l, vj_kernel_kind kind, const char *name, const vj_origin *origin) {
+    vj_build *b = VJ_NEW(l->arena, vj_build);
+    b->l = l;
+    b->k = VJ_NEW(l->p->arena, vj_kernel);
+    b->k->kind = kind;
+    b->k->name = name;
+    b->k->origin = origin;
+    b->k->a = b->k->b = b->k->q = b->k->k = b->k->v = b->k->score_expr = -1;
+    return b;
+}
+
+void vj_point_dim(vj_build *b, int64_t extent, int32_t group) {
+    assert(b->dims < VJ_POINT_DIMS);
+    b->extent[b->dims] = extent;
+    b->group[b->dims++] = group;
+}
+
+static bool insert_cut(vj_build *b, int64_t place) {
+    int32_t at = 0;
+    while (at < b->cut_count && b->cut[at] < place)
+        at++;
+    if (at < b->cut_count && b->cut[at] == place) return true;
+    if (b->cut_count == VJ_MAX_CUTS) return false;
+    if (at > 0 && place % b->cut[at - 1] != 0) return false;
+    if (at < b->cut_count && b->cut[at] % place != 0) return false;
+    memmove(b->cut + at + 1, b->cut + at, (size_t)(b->cut_count - at) * sizeof *b->cut);
+    b->cut[at] = place;
+    b->cut_count++;
+    return true;
+}
+
+bool vj_points_ready(vj_build *b) {
+    int64_t place = 1;
+    insert_cut(b, 1);
+    for (int32_t d = b->dims - 1; d >= 0; d--) {
+        b->stride[d] = place;
+        if (!vj_mul(place, b->extent[d], &place)) {
+            vj_fail(b->l->error, VJ_UNSUPPORTED, "a product of this size cannot be computed");
+            return false;
+        }
+        if (d > 0 && b->group[d] != b->group[d - 1]) insert_cut(b, place);
+    }
+    b->total = place;
+    insert_cut(b, place);
+    return true;
+}
+
+vj_view vj_point_map(const vj_build *b, int32_t rank, const int64_t *dims, const int32_t *point_dims) {
+    vj_view map = {.buffer = -1, .rank = rank};
+    for (int32_t d = 0; d < rank; d++) {
+        map.dim[d] = dims[d];
+        if (dims[d] == 1 || point_dims[d] < 0) continue;
+        assert(b->extent[point_dims[d]] == dims[d]);
+        map.count[d] = 1;
+        map.digit[d][0] = (vj_digit){dims[d], b->stride[point_dims[d]]};
+    }
+    return map;
+}
+
+/* Would the cut split a group that must stay one axis? */
+static bool splits_single(const vj_build *b, int64_t place) {
+    for (int32_t d = 0; d < b->dims; d++)
+        if ((b->single >> b->group[d] & 1) && place > b->stride[d] && place < b->stride[d] * b->extent[d]) return true;
+    return false;
+}
+
+/* All of them or none. */
+static bool add_places(vj_build *b, const int64_t *places, int32_t count) {
+    int64_t before[VJ_MAX_CUTS];
+    const int32_t before_count = b->cut_count;
+    memcpy(before, b->cut, sizeof before);
+    for (int32_t i = 0; i < count; i++) {
+        if (!splits_single(b, places[i]) && insert_cut(b, places[i])) continue;
+        memcpy(b->cut, before, sizeof before);
+        b->cut_count = before_count;
+        return false;
+    }
+    return true;
+}
+
+bool vj_add_cuts(vj_build *b, const vj_digits *digits) {
+    int64_t places[VJ_FLAT_DIGITS], place = 1;
+    for (int32_t i = digits->count - 1; i >= 0; i--)
+        places[i] = place *= digits->at[i].extent;
+    assert(place == b->total);
+    return add_places(b, places, digits->count);
+}
+
+bool vj_add_map_cuts(vj_build *b, const vj_view *map) {
+    int64_t places[2 * VJ_MAX_RANK * VJ_DIM_DIGITS];
+    int32_t count = 0;
+    for (int32_t d = 0; d < map->rank; d++)
+        for (int32_t i = 0; i < map->count[d]; i++) {
+            places[count++] = map->digit[d][i].stride;
+            places[count++] = map->digit[d][i].stride * map->digit[d][i].extent;
+        }
+    return add_places(b, places, count);
+}
+
+int32_t vj_build_access(vj_build *b, int32_t buffer, int64_t offset, const vj_digits *digits) {
+    for (int32_t i = 0; i < b->k->access_count; i++)
+        if (b->k->access[i].buffer == buffer && b->k->access[i].offset == offset && !b->k->access[i].term_count &&
+            b->digits[i].count == digits->count &&
+            memcmp(b->digits[i].at, digits->at, (size_t)digits->count * sizeof *digits->at) == 0)
+            return i;
+    if (b->k->access_count == VJ_MAX_ACCESSES || !vj_add_cuts(b, digits)) return -1;
+    const int32_t access = vj_add_access(b->k, &(vj_access){.buffer = buffer, .offset = offset});
+    b->digits[access] = *digits;
+    return access;
+}
+
+int32_t vj_build_indexed(vj_build *b, const vj_view *view, const vj_view *map, const vj_term *term) {
+    vj_digits digits;
+    if (b->k->access_count == VJ_MAX_ACCESSES || !vj_view_pull_back(view, map, b->total, &digits) ||
+        !vj_add_cuts(b, &digits))
+        return -1;
+    const vj_access access = {.buffer = view->buffer, .offset = view->offset, .term_count = 1, .terms = {*term}};
+    const int32_t number = vj_add_access(b->k, &access);
+    b->digits[number] = digits;
+    return number;
+}
+
+void vj_push_dim(vj_digits *digits, const vj_view *view, int32_t dim) {
+    if (view->count[dim] == 0) vj_digits_push(digits, view->dim[dim], 0);
+    for (int32_t i = 0; i < view->count[dim]; i++)
+        vj_digits_push(digits, view->digit[dim][i].extent, view->digit[dim][i].stride);
+}
+
+int32_t vj_build_view(vj_build *b, const vj_view *view, const vj_view *map) {
+    vj_digits digits;
+    if (!vj_view_pull_back(view, map, b->total, &digits)) return -1;
+    return vj_build_access(b, view->buffer, view->offset, &digits);
+}
+
+int32_t vj_build_operand(vj_build *b, vj_value v, const vj_view *map) {
+    vj_view view;
+    if (!vj_view_of(b->l, v, &view)) return -1;
+    int32_t access = vj_build_view(b, &view, map);
+    if (access >= 0) return access;
+    if (!vj_dense_view_of(b->l, v, &view)) return -1;
+    access = vj_build_view(b, &view, map);
+    if (access < 0)
+        vj_fail(b->l->error, VJ_UNSUPPORTED, "kernel %s reads too many tensors, or too crookedly", b->k->name);
+    return access;
+}
+
+/* Finishing */
+
+typedef struct axis {
+    int64_t extent, place;
+    int32_t group;
+    bool apart; /* not to be merged with the next */
+} axis;
+
+typedef struct axes {
+    int32_t count;
+    axis at[VJ_MAX_CUTS + VJ_GROUPS];
+    int64_t stride[VJ_MAX_CUTS + VJ_GROUPS][VJ_MAX_ACCESSES];
+} axes;
+
+static int64_t stride_at(const vj_digits *digits, int64_t place) {
+    int64_t below = 1;
+    for (int32_t i = digits->count - 1; i >= 0; i--) {
+        const int64_t above = below * digits->at[i].extent;
+        if (place < above) return digits->at[i].stride * (place / below);
+        below = above;
+    }
+    return 0;
+}
+
+static int32_t group_at(const vj_build *b, int64_t place) {
+    for (int32_t d = b->dims - 1; d >= 0; d--)
+        if (place < b->stride[d] * b->extent[d]) return b->group[d];
+    return 0;
+}
+
+static void add_axis(const vj_build *b, axes *all, int64_t extent, int64_t place, int32_t group) {
+    const int32_t at = all->count++;
+    all->at[at] = (axis){extent, place, group, false};
+    for (int32_t i = 0; i < b->k->access_count; i++)
+        all->stride[at][i] = place > 0 ? stride_at(&b->digits[i], place) : 0;
+}
+
+static bool may_merge(const vj_build *b, const axes *all, int32_t major) {
+    const int32_t minor = major + 1;
+    if (all->at[major].apart || all->at[major].group != all->at[minor].group) return false;
+    for (int32_t i = 0; i < b->k->access_count; i++)
+        if (all->stride[major][i] != all->stride[minor][i] * all->at[minor].extent) return false;
+    return true;
+}
+
+static void merge_axes(const vj_build *b, axes *all) {
+    for (int32_t a = all->count - 2; a >= 0; a--) {
+        if (!may_merge(b, all, a)) continue;
+        all->at[a + 1].extent *= all->at[a].extent;
+        all->count--;
+        memmove(all->at + a, all->at + a + 1, (size_t)(all->count - a) * sizeof *all->at);
+        memmove(all->stride + a, all->stride + a + 1, (size_t)(all->count - a) * sizeof *all->stride);
+    }
+}
+
+/* Groups that may not be empty get an axis of one point. */
+static bool needs_axis(const vj_build *b, int32_t group) {
+    switch (b->k->kind) {
+    case VJ_KERNEL_GEMM:
+        return group >= VJ_GROUP_ROWS && group <= VJ_GROUP_DEPTH;
+    case VJ_KERNEL_ATTENTION:
+        return group >= VJ_GROUP_I;
+    case VJ_KERNEL_NEST:
+        return group == VJ_GROUP_OUTER;
+    case VJ_KERNEL_CALL:
+        break;
+    }
+    return false;
+}
+
+static void swap_axes(axes *all, int32_t a, int32_t b) {
+    int64_t strides[VJ_MAX_ACCESSES];
+    const axis moved = all->at[a];
+    all->at[a] = all->at[b];
+    all->at[b] = moved;
+    memcpy(strides, all->stride[a], sizeof strides);
+    memcpy(all->stride[a], all->stride[b], sizeof strides);
+    memcpy(all->stride[b], strides, sizeof strides);
+}
+
+/* The outer axes of a nest, in the order in which its result stands: lanes and lines of the cache go along the last. A
+ * result moves with every outer axis of more than one point. */
+static void order_outer(const vj_build *b, axes *all) {
+    const int32_t result = b->k->out[0].access;
+    for (int32_t a = 1; a < all->count && all->at[a].group == VJ_GROUP_OUTER; a++)
+        for (int32_t i = a; i > 0 && all->stride[i - 1][result] < all->stride[i][result]; i--)
+            swap_axes(all, i - 1, i);
+}
+
+/* Where the columns of a product are not adjacent in its result but some rows are, those become the inner rows: tiles
+ * are transposed in registers then, and stored by whole vectors. */
+static void order_rows(const vj_build *b, axes *all) {
+    const int32_t result = b->k->out[0].access;
+    int32_t last_row = -1, adjacent = -1, last_col = -1;
+    for (int32_t a = 0; a < all->count; a++) {
+        const bool unit = all->at[a].extent > 1 && all->stride[a][result] == 1;
+        if (all->at[a].group == VJ_GROUP_COLS) last_col = a;
+        if (all->at[a].group != VJ_GROUP_ROWS) continue;
+        last_row = a;
+        if (unit) adjacent = a;
+    }
+    if (adjacent < 0 || all->stride[last_col][result] == 1) return;
+    for (int32_t a = adjacent; a < last_row; a++)
+        swap_axes(all, a, a + 1);
+}
+
+static void order_axes(const vj_build *b, axes *all) {
+    if (b->k->out_count == 0) return;
+    if (b->k->kind == VJ_KERNEL_NEST) order_outer(b, all);
+    if (b->k->kind == VJ_KERNEL_GEMM) order_rows(b, all);
+}
+
+static void list_axes(const vj_build *b, axes *all) {
+    for (int32_t group = 0; group < VJ_GROUPS; group++) {
+        const int32_t first = all->count;
+        for (int32_t i = b->cut_count - 2; i >= 0; i--)
+            if (group_at(b, b->cut[i]) == group) add_axis(b, all, b->cut[i + 1] / b->cut[i], b->cut[i], group);
+        if (all->count == first && needs_axis(b, group)) add_axis(b, all, 1, 0, group);
+        if (b->segments && b->k->kind == VJ_KERNEL_GEMM && group == VJ_GROUP_COLS) all->at[first].apart = true;
+    }
+}
+
+static int32_t group_size(const axes *all, int32_t group) {
+    int32_t count = 0;
+    for (int32_t a = 0; a < all->count; a++)
+        count += all->at[a].group == group;
+    return count;
+}
+
+static void set_groups(vj_kernel *k, const axes *all) {
+    switch (k->kind) {
+    case VJ_KERNEL_GEMM:
+        k->batch_axes = group_size(all, VJ_GROUP_BATCH);
+        k->row_axes = group_size(all, VJ_GROUP_ROWS);
+        k->col_axes = group_size(all, VJ_GROUP_COLS);
+        k->depth_axes = group_size(all, VJ_GROUP_DEPTH);
+        break;
+    case VJ_KERNEL_ATTENTION:
+        k->batch_axes = group_size(all, VJ_GROUP_HEADS);
+        break;
+    case VJ_KERNEL_NEST:
+        k->row_axes = group_size(all, VJ_GROUP_ROW);
+        break;
+    case VJ_KERNEL_CALL:
+        break;
+    }
+}
+
+static double count_flops(const vj_kernel *k) {
+    double points = 1, computed = 0;
+    for (int32_t a = 0; a < k->rank; a++)
+        points *= (double)k->extent[a];
+    for (int32_t i = 0; i < k->expr_count; i++)
+        computed += vj_xop_args(k->expr[i].op) > 0;
+    if (k->kind == VJ_KERNEL_NEST) return points * (computed + k->stage_count);
+    if (k->kind == VJ_KERNEL_GEMM)
+        return 2 * points + points / (double)vj_extent_product(k, k->rank - k->depth_axes, k->depth_axes) * computed;
+    const double d = (double)k->extent[k->rank - 2], e = (double)k->extent[k->rank - 1];
+    return points / (d * e) * 2 * (d + e);
+}
+
+static bool run_copies(const vj_build *b) {
+    for (int32_t i = 0; i < b->copy_count; i++) {
+        const vj_value v = b->copies[i].value;
+        if (!vj_lower_copy(b->l, &b->copies[i].from, &b->copies[i].to, vj_dtype_at(b->l->f, v), "copy", b->k->origin))
+            return false;
+    }
+    return true;
+}
+
+bool vj_build_finish(vj_build *b) {
+    vj_kernel *k = b->k;
+    axes *all = VJ_NEW(b->l->arena, axes);
+    list_axes(b, all);
+    order_axes(b, all);
+    merge_axes(b, all);
+    if (all->count > VJ_MAX_AXES) {
+        vj_fail(b->l->error, VJ_UNSUPPORTED, "kernel %s needs %d axes", k->name, (int)all->count);
+        return false;
+    }
+    k->rank = all->count;
+    for (int32_t a = 0; a < all->count; a++) {
+        k->extent[a] = all->at[a].extent;
+        for (int32_t i = 0; i < k->access_count; i++)
+            k->access[i].stride[a] = all->stride[a][i];
+    }
+    set_groups(k, all);
+    k->flops = count_flops(k);
+    vj_program *p = b->l->p;
+    *VJ_PUSH(p->arena, p->kernels, p->kernel_count, p->kernel_capacity) = k;
+    return run_copies(b);
+}

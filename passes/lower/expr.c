@@ -1,0 +1,357 @@
+/* expr.c - scalar expressions of values, and the chain of nodes that a kernel takes in behind its own:
+ * elementwise ops whose other operands can be read already, movement ops between them, and in the end the cut into q, k
+ * and v. */
+#include "lower.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+#define MOST_EXACT 0x1p53 /* integers from there on are not all doubles */
+
+static bool is_elementwise(const vj_node *node) { return vj_op_table(node->op)->flags & VJ_FLAG_ELEMENTWISE; }
+
+bool vj_is_splat_value(const vj_lowering *l, vj_value v, double *number) {
+    const vj_node *node = vj_producer(l->f, v);
+    if (node->op == VJ_OP_reshape || node->op == VJ_OP_transpose || node->op == VJ_OP_slice ||
+        node->op == VJ_OP_broadcast)
+        return vj_is_splat_value(l, node->args[0], number);
+    return vj_is_splat(l->f, v, number);
+}
+
+/* Operators */
+
+/* Those that are spelled alike; -1 for the others. */
+static int32_t xop_of(vj_op op) {
+    switch (op) {
+    case VJ_OP_neg:
+        return VJ_X_NEG;
+    case VJ_OP_abs:
+        return VJ_X_ABS;
+    case VJ_OP_exp:
+        return VJ_X_EXP;
+    case VJ_OP_log:
+        return VJ_X_LOG;
+    case VJ_OP_sqrt:
+        return VJ_X_SQRT;
+    case VJ_OP_reciprocal:
+        return VJ_X_RECIPROCAL;
+    case VJ_OP_erf:
+        return VJ_X_ERF;
+    case VJ_OP_tanh:
+        return VJ_X_TANH;
+    case VJ_OP_sigmoid:
+        return VJ_X_SIGMOID;
+    case VJ_OP_sin:
+        return VJ_X_SIN;
+    case VJ_OP_cos:
+        return VJ_X_COS;
+    case VJ_OP_tan:
+        return VJ_X_TAN;
+    case VJ_OP_asin:
+        return VJ_X_ASIN;
+    case VJ_OP_acos:
+        return VJ_X_ACOS;
+    case VJ_OP_atan:
+        return VJ_X_ATAN;
+    case VJ_OP_sinh:
+        return VJ_X_SINH;
+    case VJ_OP_cosh:
+        return VJ_X_COSH;
+    case VJ_OP_asinh:
+        return VJ_X_ASINH;
+    case VJ_OP_acosh:
+        return VJ_X_ACOSH;
+    case VJ_OP_atanh:
+        return VJ_X_ATANH;
+    case VJ_OP_floor:
+        return VJ_X_FLOOR;
+    case VJ_OP_ceil:
+        return VJ_X_CEIL;
+    case VJ_OP_round:
+        return VJ_X_ROUND;
+    case VJ_OP_sign:
+        return VJ_X_SIGN;
+    case VJ_OP_not:
+        return VJ_X_NOT;
+    case VJ_OP_cast:
+        return VJ_X_CAST;
+    case VJ_OP_bitcast:
+        return VJ_X_BITCAST;
+    case VJ_OP_add:
+        return VJ_X_ADD;
+    case VJ_OP_sub:
+        return VJ_X_SUB;
+    case VJ_OP_mul:
+        return VJ_X_MUL;
+    case VJ_OP_div:
+        return VJ_X_DIV;
+    case VJ_OP_pow:
+        return VJ_X_POW;
+    case VJ_OP_mod:
+        return VJ_X_MOD;
+    case VJ_OP_min:
+        return VJ_X_MIN;
+    case VJ_OP_max:
+        return VJ_X_MAX;
+    case VJ_OP_eq:
+        return VJ_X_EQ;
+    case VJ_OP_lt:
+        return VJ_X_LT;
+    case VJ_OP_le:
+        return VJ_X_LE;
+    case VJ_OP_and:
+        return VJ_X_AND;
+    case VJ_OP_or:
+        return VJ_X_OR;
+    case VJ_OP_xor:
+        return VJ_X_XOR;
+    case VJ_OP_shl:
+        return VJ_X_SHL;
+    case VJ_OP_shr:
+        return VJ_X_SHR;
+    case VJ_OP_select:
+        return VJ_X_SELECT;
+    default:
+        return -1;
+    }
+}
+
+static int32_t emit_op(vj_build *b, const vj_node *node, const int32_t *args) {
+    vj_arena *arena = b->l->p->arena;
+    vj_kernel *k = b->k;
+    const vj_dtype dtype = vj_dtype_at(b->l->f, node->first_result);
+    if (node->op == VJ_OP_relu) return vj_x(arena, k, VJ_X_MAX, dtype, args[0], vj_x_const(arena, k, dtype, 0), -1);
+    if (node->op == VJ_OP_gelu) {
+        const char *form = vj_attr_name(node, VJ_ATTR_FORM, "erf");
+        if (strcmp(form, "quick") != 0)
+            return vj_x(arena, k, strcmp(form, "tanh") == 0 ? VJ_X_GELU_TANH : VJ_X_GELU_ERF, dtype, args[0], -1, -1);
+        const int32_t scaled = vj_x(arena, k, VJ_X_MUL, dtype, args[0], vj_x_const(arena, k, dtype, 1.702), -1);
+        return vj_x(arena, k, VJ_X_MUL, dtype, args[0], vj_x(arena, k, VJ_X_SIGMOID, dtype, scaled, -1, -1), -1);
+    }
+    const int32_t op = xop_of(node->op);
+    assert(op >= 0);
+    return vj_x(arena, k, (vj_xop)op, dtype, args[0], args[1], args[2]);
+}
+
+/* The value of an elementwise node, whose dims follow by `map`; `known` is the operand that the kernel has already. */
+int32_t vj_emit_node(vj_build *b, const vj_node *node, const vj_view *map, const vj_chain *known) {
+    int32_t args[3] = {-1, -1, -1};
+    int64_t dims[VJ_MAX_RANK];
+    for (int32_t i = 0; i < node->arg_count; i++) {
+        if (known && node->args[i] == known->value) {
+            args[i] = known->expr;
+            continue;
+        }
+        const int32_t rank = vj_image_dims(b->l->f, node->args[i], dims);
+        const vj_view operand = vj_view_operand(map, rank, dims);
+        args[i] = vj_emit_value(b, node->args[i], &operand);
+        if (args[i] < 0) return -1;
+    }
+    return emit_op(b, node, args);
+}
+
+/* The value behind reshapes and transposes that is computed where it is used. */
+static bool inlined_behind(const vj_build *b, vj_value *v, vj_view *map) {
+    vj_lowering *l = b->l;
+    while (!l->done[*v] && !vj_is_static_weight(l, *v)) {
+        const vj_node *node = vj_producer(l->f, *v);
+        if (is_elementwise(node)) return l->inlined[*v];
+        if (!vj_unmove_view(l->f, node, map)) return false;
+        *v = node->args[0];
+    }
+    return false;
+}
+
+int32_t vj_emit_value(vj_build *b, vj_value v, const vj_view *map) {
+    vj_arena *arena = b->l->p->arena;
+    double number;
+    const vj_dtype dtype = vj_dtype_at(b->l->f, v);
+    if (vj_is_splat_value(b->l, v, &number) && (!vj_dtype_is_int(dtype) || fabs(number) < MOST_EXACT))
+        return vj_x_const(arena, b->k, dtype, number);
+    vj_view behind = *map;
+    vj_value inner = v;
+    if (inlined_behind(b, &inner, &behind) && vj_add_map_cuts(b, &behind))
+        return vj_emit_node(b, vj_producer(b->l->f, inner), &behind, NULL);
+    const int32_t access = vj_build_operand(b, v, map);
+    if (access < 0) return -1;
+    return vj_x_load(arena, b->k, dtype, access);
+}
+
+/* Chains */
+
+/* Does v follow from a result of this kernel? Another segment writes that one, for other columns and on other threads. */
+static bool follows_from_result(const vj_build *b, vj_value v) {
+    const vj_lowering *l = b->l;
+    const vj_node *node = vj_producer(l->f, v);
+    if (l->done[v]) {
+        for (int32_t i = 0; i < b->k->out_count; i++)
+            if (b->k->access[b->k->out[i].access].buffer == l->view[v]->buffer) return true;
+        for (int32_t i = 0; i < b->copy_count; i++)
+            if (b->copies[i].to.buffer == l->view[v]->buffer) return true;
+        return false;
+    }
+    if (node->op == VJ_OP_param || vj_is_static_weight(l, v)) return false;
+    for (int32_t i = 0; i < node->arg_count; i++)
+        if (node->args[i] >= 0 && follows_from_result(b, node->args[i])) return true;
+    return false;
+}
+
+/* Over reshapes and transposes to the elementwise node that takes the value in; -1: there is none. */
+static int32_t next_node(vj_build *b, vj_chain *chain) {
+    vj_lowering *l = b->l;
+    vj_chain ahead = *chain;
+    for (;;) {
+        const int32_t user = vj_only_user(l, ahead.value);
+        if (user < 0) return -1;
+        const vj_node *node = &l->f->nodes[user];
+        if (is_elementwise(node)) {
+            if (vj_image_elements(l->f, node->first_result) != vj_image_elements(l->f, ahead.value)) return -1;
+            for (int32_t i = 0; i < node->arg_count; i++)
+                if (node->args[i] != ahead.value &&
+                    (!vj_is_available(l, node->args[i]) || follows_from_result(b, node->args[i])))
+                    return -1;
+            *chain = ahead;
+            return user;
+        }
+        if ((node->op != VJ_OP_reshape && node->op != VJ_OP_transpose) || !vj_move_view(l->f, node, &ahead.map) ||
+            !vj_add_map_cuts(b, &ahead.map))
+            return -1;
+        ahead.value = node->first_result;
+    }
+}
+
+/* Room for what one more node reads: each operand may bring several. */
+static bool has_room(const vj_build *b) { return b->k->access_count + VJ_MAX_OUTS + 6 <= VJ_MAX_ACCESSES; }
+
+static bool grow(vj_build *b, vj_chain *chain) {
+    for (;;) {
+        const int32_t user = has_room(b) ? next_node(b, chain) : -1;
+        if (user < 0) return true;
+        const vj_node *node = &b->l->f->nodes[user];
+        int64_t dims[VJ_MAX_RANK];
+        const int32_t rank = vj_image_dims(b->l->f, node->first_result, dims);
+        vj_view map = chain->map;
+        vj_view_broadcast(&map, rank, dims);
+        const int32_t expr = vj_emit_node(b, node, &map, chain);
+        if (expr < 0) return false;
+        *chain = (vj_chain){node->first_result, map, expr};
+        b->l->taken[user] = true;
+    }
+}
+
+/* The kernel's result; when it cannot be written where it belongs, to a buffer of its own and from there by a copy. */
+static bool add_result(vj_build *b, const vj_chain *chain, int32_t segment) {
+    vj_lowering *l = b->l;
+    vj_view to = vj_place(l, chain->value);
+    const vj_view wanted = to;
+    int32_t access = vj_build_view(b, &to, &chain->map);
+    if (access < 0) {
+        int64_t dims[VJ_MAX_RANK];
+        const int32_t rank = vj_image_dims(l->f, chain->value, dims);
+        const int32_t buffer = vj_add_buffer(l->p, VJ_BUFFER_ARENA, vj_dtype_at(l->f, chain->value),
+                                             vj_image_elements(l->f, chain->value), NULL);
+        to = vj_view_dense(buffer, rank, dims, 0, 1);
+        access = vj_build_view(b, &to, &chain->map);
+        b->copies[b->copy_count].value = chain->value;
+        b->copies[b->copy_count].from = to;
+        b->copies[b->copy_count++].to = wanted;
+    }
+    if (access < 0) {
+        vj_fail(l->error, VJ_UNSUPPORTED, "kernel %s has a result that cannot be written", b->k->name);
+        return false;
+    }
+    b->k->out[b->k->out_count++] = (vj_out){access, chain->expr, segment};
+    vj_set_done(l, chain->value, &wanted);
+    return true;
+}
+
+/* Segments: every use of the value takes one of `count` equal pieces of one dim, whose major digit is the major digit
+ * of the columns. */
+
+typedef struct cut {
+    int32_t axis, count;
+} cut;
+
+static bool is_cut(const vj_lowering *l, vj_value v, cut *found) {
+    int64_t dims[VJ_MAX_RANK], each = 0;
+    const int32_t uses = l->use_first[v + 1] - l->use_first[v];
+    if (l->output[v] >= 0 || uses < 2 || uses > VJ_MAX_OUTS) return false;
+    vj_image_dims(l->f, v, dims);
+    found->axis = -1;
+    for (int32_t u = l->use_first[v]; u < l->use_first[v + 1]; u++) {
+        const vj_node *node = &l->f->nodes[l->use_node[u]];
+        int32_t axis;
+        int64_t start, size;
+        if ((node->op != VJ_OP_slice && node->op != VJ_OP_gather) || node->args[0] != v ||
+            !vj_piece_of(l->f, node, &axis, &start, &size))
+            return false;
+        if (found->axis >= 0 && (axis != found->axis || size != each)) return false;
+        if (start % size != 0 || dims[axis] % size != 0) return false;
+        found->axis = axis;
+        each = size;
+    }
+    if (dims[found->axis] / each > VJ_MAX_OUTS) return false;
+    found->count = (int32_t)(dims[found->axis] / each);
+    return found->count > 1;
+}
+
+/* Is the major digit of the dim, cut into so many, the top of the columns? */
+static bool heads_columns(const vj_build *b, const vj_view *map, const cut *found) {
+    int64_t top = 0;
+    for (int32_t d = b->dims - 1; d >= 0; d--)
+        if (b->group[d] == VJ_GROUP_COLS) top = b->stride[d] * b->extent[d];
+    if (map->count[found->axis] == 0) return false;
+    const vj_digit major = map->digit[found->axis][0];
+    return major.extent % found->count == 0 && major.extent * major.stride == top;
+}
+
+/* Finds the cut behind reshapes and transposes, and takes the chain there. */
+static bool find_cut(vj_build *b, vj_chain *chain, cut *found) {
+    vj_lowering *l = b->l;
+    vj_chain ahead = *chain;
+    if (b->k->kind != VJ_KERNEL_GEMM || b->segments) return false;
+    while (!is_cut(l, ahead.value, found)) {
+        const int32_t user = vj_only_user(l, ahead.value);
+        if (user < 0) return false;
+        const vj_node *node = &l->f->nodes[user];
+        if ((node->op != VJ_OP_reshape && node->op != VJ_OP_transpose) || !vj_move_view(l->f, node, &ahead.map))
+            return false;
+        ahead.value = node->first_result;
+    }
+    if (!heads_columns(b, &ahead.map, found) || !vj_add_map_cuts(b, &ahead.map)) return false;
+    vj_digits digits = {0};
+    const int64_t top = ahead.map.digit[found->axis][0].extent * ahead.map.digit[found->axis][0].stride;
+    vj_digits_push(&digits, b->total / top, 1);
+    digits.at[digits.count++] = (vj_digit){found->count, 0};
+    digits.at[digits.count++] = (vj_digit){top / found->count, 0};
+    if (!vj_add_cuts(b, &digits)) return false;
+    *chain = ahead;
+    return true;
+}
+
+static bool finish_segments(vj_build *b, const vj_chain *whole, const cut *found) {
+    vj_lowering *l = b->l;
+    b->segments = found->count;
+    b->k->name = "qkv";
+    for (int32_t u = l->use_first[whole->value]; u < l->use_first[whole->value + 1]; u++) {
+        const vj_node *node = &l->f->nodes[l->use_node[u]];
+        int32_t axis;
+        int64_t start, size;
+        if (l->done[node->first_result]) continue;
+        vj_chain piece = {node->first_result, whole->map, whole->expr};
+        if (!vj_piece_of(l->f, node, &axis, &start, &size) || !vj_move_view(l->f, node, &piece.map)) {
+            return vj_lower_fail(l, node, "this piece cannot be written by itself");
+        }
+        if (!grow(b, &piece) || b->k->out_count == VJ_MAX_OUTS || !add_result(b, &piece, (int32_t)(start / size)))
+            return vj_lower_fail(l, node, "this piece cannot be written by itself");
+    }
+    return true;
+}
+
+bool vj_finish_chain(vj_build *b, vj_chain chain) {
+    cut found;
+    if (!b->alone && !grow(b, &chain)) return false;
+    if (find_cut(b, &chain, &found) ? !finish_segments(b, &chain, &found) : !add_result(b, &chain, -1)) return false;
+    return vj_build_finish(b);
+}

@@ -1,0 +1,182 @@
+/* census.c - what the report tells: how many of each thing there are, and why some were not recognised. Counted at the
+ * end of the tensor level, so that it says what the kernels are made of. */
+#include "passes/rewrite/rewrite.h"
+
+#include <math.h>
+#include <string.h>
+
+static void count(vj_report *report, const char *what, bool is_fused) {
+    vj_report_seen(report, what);
+    if (is_fused) vj_report_fused(report, what);
+}
+
+static void count_attention(vj_pass_context *c, const vj_node *node) {
+    count(c->report, "attention", true);
+    count(c->report, "softmax", true);
+    vj_value q = vj_source_of_head(c->f, node->args[0]), k = vj_source_of_head(c->f, node->args[1]);
+    vj_value v = vj_source_of_head(c->f, node->args[2]);
+    bool is_one = q == k && k == v && vj_op_of(c->f, q) == VJ_OP_linear;
+    count(c->report, "qkv", is_one);
+    if (!is_one)
+        vj_report_reason(c->report, "qkv", "node '%s': query, key and value are not products of one value with weights",
+                         vj_node_label(c->f, node));
+}
+
+/* A softmax by itself is a kernel of its own; on the way to a product with values it should have been attention. */
+static void count_softmax(vj_pass_context *c, const vj_node *node) {
+    const char *why;
+    const vj_node at = *node;
+    count(c->report, "softmax", true);
+    if (!vj_why_no_attention(c->f, at.first_result, &why)) return;
+    count(c->report, "attention", false);
+    vj_report_reason(c->report, "attention", "node '%s': %s", vj_node_label(c->f, &at), why);
+}
+
+static bool has_ints(const vj_node *node, vj_attr_key key, int64_t wanted) {
+    const vj_attr *attr = vj_attr_find(node, key);
+    for (int32_t i = 0; i < attr->count; i++)
+        if (attr->as.ints[i] != wanted) return false;
+    return true;
+}
+
+/* Windows that tile the picture. */
+static bool is_patch_embedding(const vj_func *f, const vj_node *node) {
+    const vj_type *w = vj_type_at(f, node->args[1]);
+    const vj_attr *stride = vj_attr_find(node, VJ_ATTR_STRIDE);
+    for (int32_t i = 0; i < stride->count; i++)
+        if (stride->as.ints[i] != w->dims[2 + i].c || stride->as.ints[i] == 1) return false;
+    return vj_attr_int(node, VJ_ATTR_GROUPS, 1) == 1 && has_ints(node, VJ_ATTR_DILATION, 1) &&
+           has_ints(node, VJ_ATTR_LOW, 0) && has_ints(node, VJ_ATTR_HIGH, 0);
+}
+
+/* The result of a block on top of what went in. */
+static bool is_residual(const vj_func *f, const vj_node *node) {
+    int32_t products = 0;
+    for (int32_t i = 0; i < 2; i++) {
+        if (vj_is_weight(f, node->args[i]) ||
+            !vj_type_equal(vj_type_at(f, node->args[i]), vj_type_at(f, node->first_result)))
+            return false;
+        vj_op op = vj_op_of(f, vj_source_of_head(f, node->args[i]));
+        products += op == VJ_OP_linear || op == VJ_OP_conv;
+    }
+    return products == 1;
+}
+
+/* Is a number near `wanted` among the operands up to v? */
+static bool holds_number(const vj_func *f, vj_value v, double wanted, int32_t steps) {
+    double x;
+    if (v < 0 || steps == 0) return false;
+    if (vj_is_uniform(f, v, &x)) return fabs(x - wanted) <= 1e-3 * wanted;
+    for (int32_t i = 0; i < vj_producer(f, v)->arg_count; i++)
+        if (holds_number(f, vj_operand(f, v, i), wanted, steps - 1)) return true;
+    return false;
+}
+
+/* What is left of a GELU: any erf, and tanh of a cubic with GELU's numbers. */
+static void count_curve(vj_pass_context *c, const vj_node *node) {
+    const vj_value x = node->args[0];
+    const bool is_erf = node->op == VJ_OP_erf;
+    if (!is_erf && !holds_number(c->f, x, 0.044715, 5) && !holds_number(c->f, x, 0.0356774081, 5)) return;
+    count(c->report, "gelu", false);
+    vj_report_reason(c->report, "gelu", "node '%s': %s", vj_node_label(c->f, node),
+                     is_erf ? "erf is not part of x * 0.5 * (1 + erf(x / sqrt 2))"
+                            : "tanh is not part of x * 0.5 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3)))");
+}
+
+/* The mean (or, with a count behind it, the sum) of squares that v is made of, past numbers that are added or
+ * multiplied; VJ_NONE. `epsilon` and `factor` are set when there were such. */
+static vj_value mean_of_squares(const vj_func *f, vj_value v, bool *epsilon, bool *factor) {
+    double x;
+    for (int32_t steps = 0; steps < 6; steps++) {
+        const vj_value a = vj_operand(f, v, 0), b = vj_operand(f, v, 1);
+        const vj_op op = vj_op_of(f, v);
+        if (op == VJ_OP_reduce) break;
+        const bool first = b >= 0 && vj_is_uniform(f, b, &x), second = !first && vj_is_uniform(f, a, &x);
+        if (op == VJ_OP_add && (first || second))
+            *epsilon = true;
+        else if ((op == VJ_OP_mul && (first || second)) || (op == VJ_OP_div && first))
+            *factor = true;
+        else if (op != VJ_OP_relu && op != VJ_OP_sub)
+            return VJ_NONE;
+        v = second ? b : a;
+    }
+    if (vj_op_of(f, v) != VJ_OP_reduce) return VJ_NONE;
+    const vj_value square = vj_operand(f, v, 0);
+    const bool is_mean = *factor || strcmp(vj_attr_name(vj_producer(f, v), VJ_ATTR_KIND, ""), "mean") == 0;
+    return is_mean && vj_op_of(f, square) == VJ_OP_mul && vj_operand(f, square, 0) == vj_operand(f, square, 1)
+               ? v
+               : VJ_NONE;
+}
+
+static bool is_centred(const vj_func *f, vj_value v) {
+    return vj_op_of(f, v) == VJ_OP_sub && vj_op_of(f, vj_operand(f, v, 1)) == VJ_OP_reduce;
+}
+
+/* A root of a mean of squares: of what is around its mean it is a layer normalisation that was missed; of anything else
+ * it is RMSNorm, whose sum and root are one reduction, with no node of its own. */
+static void count_root(vj_pass_context *c, const vj_node *node) {
+    const vj_func *f = c->f;
+    double power;
+    bool epsilon = false, factor = false;
+    if (vj_is_weight(f, node->first_result)) return;
+    if (node->op == VJ_OP_pow && !(vj_is_uniform(f, node->args[1], &power) && power == -0.5)) return;
+    const vj_value mean = mean_of_squares(f, node->args[0], &epsilon, &factor);
+    if (mean < 0) return;
+    const vj_value squared = vj_operand(f, vj_operand(f, mean, 0), 0);
+    const bool is_moments = vj_op_of(f, node->args[0]) == VJ_OP_sub;
+    if (!is_centred(f, squared) && !is_moments) {
+        count(c->report, "rmsnorm", true);
+        return;
+    }
+    count(c->report, "layernorm", false);
+    vj_report_reason(c->report, "layernorm", "node '%s': %s", vj_node_label(f, node),
+                     factor     ? "its variance is not the mean of squares (N - 1 elements)"
+                     : !epsilon ? "no epsilon is added to its variance"
+                                : "its root does not divide the differences, or its axes are not neighbours");
+}
+
+static void count_node(vj_pass_context *c, int32_t n) {
+    const vj_node node = c->f->nodes[n];
+    switch (node.op) {
+    case VJ_OP_attention:
+        count_attention(c, &node);
+        break;
+    case VJ_OP_softmax:
+        count_softmax(c, &node);
+        break;
+    case VJ_OP_layernorm:
+    case VJ_OP_gelu:
+        count(c->report, node.op == VJ_OP_gelu ? "gelu" : "layernorm", true);
+        break;
+    case VJ_OP_erf:
+    case VJ_OP_tanh:
+        count_curve(c, &node);
+        break;
+    case VJ_OP_sqrt:
+    case VJ_OP_pow:
+        count_root(c, &node);
+        break;
+    case VJ_OP_conv:
+        if (is_patch_embedding(c->f, &node)) count(c->report, "patch_embedding", true);
+        break;
+    case VJ_OP_add:
+        if (is_residual(c->f, &node)) count(c->report, "residual", true);
+        break;
+    default:
+        break;
+    }
+}
+
+vj_status vj_pass_census(vj_pass_context *c) {
+    static const char *const rows[] = {"attention", "qkv",     "layernorm",       "rmsnorm",
+                                       "gelu",      "softmax", "patch_embedding", "residual"};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        vj_report_row *row = vj_report_row_of(c->report, rows[i]);
+        row->seen = row->fused = row->reason_count = 0;
+    }
+    int32_t end = c->f->node_count;
+    for (int32_t n = 0; n < end; n++)
+        count_node(c, n);
+    vj_compact(c->f);
+    return VJ_OK;
+}

@@ -1,0 +1,156 @@
+/* layernorm.c - layer normalisation written out as means, differences and a root, and the gain and offset behind it. */
+#include "passes/rewrite/rewrite.h"
+
+#include <math.h>
+
+#define MEAN(x)  "reduce(" x "){axes=last, kind=mean, keep=1}"
+#define CENTRED  "d=sub(x, " MEAN("x") ")"
+#define VARIANCE MEAN("mul(d, d)")
+/* `d` is captured before it is compared, as operands are matched from the left */
+#define ROOT_OF(variance) "sqrt(add(" variance ", e:uniform))"
+#define ROOT              ROOT_OF(VARIANCE)
+
+/* The mean of squares less the square of the mean, which flax and TensorFlow write. layernorm computes it in two passes,
+ * which loses less. */
+#define AROUND  "sub(x, m=" MEAN("x") ")"
+#define MOMENTS "sub(" MEAN("mul(x, x)") ", mul(m, m))"
+
+/* Over whatever axes; the condition says which. */
+#define MEAN_OF(name, x) name "=reduce(" x "){kind=mean, keep=1}"
+#define CENTRED_BY_AXES  "d=sub(x, " MEAN_OF("m", "x") ")"
+#define VARIANCE_BY_AXES MEAN_OF("v", "mul(d, d)")
+
+static bool eps_is_given(vj_match *m) {
+    double eps;
+    if (!vj_is_uniform(m->f, vj_captured(m, "e"), &eps) || !(eps >= 0)) return false;
+    vj_set_attr(m, vj_float(VJ_ATTR_EPS, eps));
+    return true;
+}
+
+/* A vector along the last axis, behind a layernorm `n` of the last axis that nobody else reads. */
+static bool is_row_behind(vj_match *m) {
+    vj_value n = vj_captured(m, "n"), g = vj_captured(m, "g");
+    const vj_node *node = vj_producer(m->f, n);
+    const vj_type *x = vj_type_at(m->f, n), *type = vj_type_at(m->f, g);
+    int64_t count, axis = vj_attr_int(node, VJ_ATTR_AXIS, 0);
+    if (axis != x->rank - 1 || type->rank == 0 || !vj_dim_equal(vj_last_dim(type), vj_last_dim(x)) ||
+        !vj_type_elements(m->f, type, &count) || count != vj_last_dim(x).c || !vj_has_one_use(m->f, n))
+        return false;
+    vj_set_attr(m, vj_int(VJ_ATTR_AXIS, axis));
+    vj_set_attr(m, vj_float(VJ_ATTR_EPS, vj_attr_float(node, VJ_ATTR_EPS, 0)));
+    vj_set_attr(m, vj_ints(VJ_ATTR_DIMS, &vj_type_at(m->f, g)->dims[type->rank - 1].c, 1));
+    return true;
+}
+
+static const vj_attr *axes_of(const vj_match *m, const char *name) {
+    return vj_attr_find(vj_producer(m->f, vj_captured(m, name)), VJ_ATTR_AXES);
+}
+
+/* Mean and variance are over the same axes, in rising order. */
+static bool same_axes(const vj_match *m) {
+    const vj_attr *mean = axes_of(m, "m"), *variance = axes_of(m, "v");
+    if (mean->count != variance->count) return false;
+    for (int32_t i = 0; i < mean->count; i++)
+        if (mean->as.ints[i] != variance->as.ints[i] || (i > 0 && mean->as.ints[i - 1] >= mean->as.ints[i]))
+            return false;
+    return true;
+}
+
+/* Several axes, the last ones. */
+static bool over_last_axes(vj_match *m) {
+    const vj_attr *axes = axes_of(m, "m");
+    const int32_t rank = vj_type_at(m->f, m->root)->rank;
+    if (!same_axes(m) || axes->count < 2 || axes->as.ints[0] != rank - axes->count || !eps_is_given(m)) return false;
+    vj_set_attr(m, vj_int(VJ_ATTR_AXIS, axes->as.ints[0]));
+    return true;
+}
+
+/* One axis that is not the last: the channels of [N, C, H, W]. It changes places with the last. */
+static bool over_inner_axis(vj_match *m) {
+    const vj_attr *axes = axes_of(m, "m");
+    const int32_t rank = vj_type_at(m->f, m->root)->rank;
+    int64_t *perm = VJ_NEW_ARRAY(m->f->arena, int64_t, rank);
+    if (!same_axes(m) || axes->count != 1 || axes->as.ints[0] == rank - 1 || !eps_is_given(m)) return false;
+    for (int32_t i = 0; i < rank; i++)
+        perm[i] = i;
+    perm[axes->as.ints[0]] = rank - 1;
+    perm[rank - 1] = axes->as.ints[0];
+    vj_set_attr(m, vj_ints(VJ_ATTR_PERM, perm, rank));
+    return true;
+}
+
+/* A sum over so many elements as the number says, which divides it or is one over what multiplies it. */
+static bool is_count(vj_match *m, bool divides) {
+    double number;
+    const vj_value s = vj_captured(m, "s");
+    const vj_attr *axes = vj_attr_find(vj_producer(m->f, s), VJ_ATTR_AXES);
+    const vj_type *type = vj_type_at(m->f, vj_captured(m, "x"));
+    int64_t count = 1;
+    if (!vj_dtype_is_float(type->dtype) || !vj_is_uniform(m->f, vj_captured(m, "c"), &number)) return false;
+    for (int32_t i = 0; i < axes->count; i++) {
+        const vj_dim dim = type->dims[axes->as.ints[i]];
+        if (dim.sym != VJ_SYM_NONE || dim.c < 1 || !vj_mul(count, dim.c, &count)) return false;
+    }
+    const double meant = divides ? (double)count : 1 / (double)count;
+    if (fabs(number - meant) > 0x1p-23 * meant) return false;
+    vj_set_attr(m, vj_ints(VJ_ATTR_AXES, axes->as.ints, axes->count));
+    return true;
+}
+
+static bool divides_by_count(vj_match *m) { return is_count(m, true); }
+static bool is_over_count(vj_match *m) { return is_count(m, false); }
+
+#define PLAIN  "layernorm(x){axis=last, eps=$}"
+#define TIMES  "mul(" PLAIN ", g)"
+#define TURNED "transpose(layernorm(transpose(x){perm=$}){axis=last, eps=$}){perm=$}"
+#define GAINED "layernorm(x, reshape(g){dims=$}){axis=$, eps=$}"
+#define MOVED  "layernorm(x, _, reshape(g){dims=$}){axis=$, eps=$}"
+#define BOTH   "layernorm(x, w, reshape(g){dims=$}){axis=$, eps=$}"
+
+/* What is divided by a root, with the gain behind, within or in front. */
+#define SPELLINGS(centred, root)                                                                                       \
+    {"div(" centred ", " root ")", PLAIN, eps_is_given},                                                               \
+        {"mul(" centred ", reciprocal(" root "))", PLAIN, eps_is_given},                                               \
+        {"div(mul(" centred ", g:weight), " root ")", TIMES, eps_is_given}, {                                          \
+        "mul(" centred ", div(g:weight, " root "))", TIMES, eps_is_given                                               \
+    }
+
+/* x * i + (b - mean * i) with i = gain / root */
+#define SPREAD(root) "add(mul(x, i=div(g:weight, " root ")), sub(b:weight, mul(m, i)))"
+
+static const vj_rule rules[] = {
+    {"div(s=reduce(x){kind=sum, keep=1}, c:uniform)", "reduce(x){kind=mean, axes=$, keep=1}", divides_by_count},
+    {"mul(s=reduce(x){kind=sum, keep=1}, c:uniform)", "reduce(x){kind=mean, axes=$, keep=1}", is_over_count},
+    SPELLINGS(CENTRED, ROOT),
+    SPELLINGS(AROUND, ROOT_OF(MOMENTS)),
+    SPELLINGS(AROUND, ROOT_OF("relu(" MOMENTS ")")),
+    {"div(" CENTRED ", sqrt(" VARIANCE "))", "layernorm(x){axis=last, eps=0}", NULL},
+    {"mul(" CENTRED ", pow(" VARIANCE ", -0.5))", "layernorm(x){axis=last, eps=0}", NULL},
+    {"mul(" CENTRED ", pow(add(" VARIANCE ", e:uniform), -0.5))", PLAIN, eps_is_given},
+    {"mul(" AROUND ", pow(add(" MOMENTS ", e:uniform), -0.5))", PLAIN, eps_is_given},
+    {SPREAD("sqrt(add(" MEAN("mul(d=sub(x, m=" MEAN("x") "), d)") ", e:uniform))"), "add(" TIMES ", b)", eps_is_given},
+    {SPREAD("sqrt(add(sub(" MEAN("mul(x, x)") ", mul(m=" MEAN("x") ", m)), e:uniform))"), "add(" TIMES ", b)",
+     eps_is_given},
+    {"div(" CENTRED_BY_AXES ", " ROOT_OF(VARIANCE_BY_AXES) ")", "layernorm(x){axis=$, eps=$}", over_last_axes},
+    {"div(" CENTRED_BY_AXES ", " ROOT_OF(VARIANCE_BY_AXES) ")", TURNED, over_inner_axis},
+    {"mul(" CENTRED_BY_AXES ", pow(add(" VARIANCE_BY_AXES ", e:uniform), -0.5))", TURNED, over_inner_axis},
+    {"mul(n=layernorm(x), g:weight)", GAINED, is_row_behind},
+    {"mul(n=layernorm(x, _, _), g:weight)", GAINED, is_row_behind},
+    {"add(n=layernorm(x), g:weight)", MOVED, is_row_behind},
+    {"add(n=layernorm(x, _, _), g:weight)", MOVED, is_row_behind},
+    {"add(n=layernorm(x, w), g:weight)", BOTH, is_row_behind},
+    {"add(n=layernorm(x, w, _), g:weight)", BOTH, is_row_behind},
+};
+
+/* The reshape of a vector that is one already goes. */
+static vj_value plain_vector(vj_pass_context *c, int32_t n) {
+    const vj_node *node = &c->f->nodes[n];
+    if (node->op != VJ_OP_reshape) return VJ_NONE;
+    return vj_type_equal(vj_type_at(c->f, node->args[0]), vj_type_at(c->f, node->first_result)) ? node->args[0]
+                                                                                                : VJ_NONE;
+}
+
+vj_status vj_pass_layernorm(vj_pass_context *c) {
+    vj_apply_rules(c, rules, (int32_t)(sizeof rules / sizeof *rules), plain_vector);
+    return c->error->status;
+}

@@ -1,0 +1,109 @@
+/* internal.h - what the files of passes/ share: the passes' entries, the rule engine, small builders.
+ *
+ * pipeline.c       the order of all passes
+ * bound*.c         sizes that the data decides become bounds
+ * widen.c          float16 and bfloat16 become float32
+ * fold.c           small constant expressions are computed
+ * rules.c, rules_parse.c   rewriting by rules that are text: pattern, condition, replacement
+ * canonicalise.c   one spelling for each thing
+ * layernorm.c, gelu.c, softmax.c, attention*.c, qkv.c   recognition
+ * maps.c           weights of attentions as outputs
+ * weights*.c       algebra on weights
+ * narrow.c         slices move towards the inputs
+ * weight_read.c    reading weight expressions
+ * build.c          building nodes without fuss
+ */
+#ifndef VITJIT_PASSES_REWRITE_REWRITE_H
+#define VITJIT_PASSES_REWRITE_REWRITE_H
+
+#include "passes/passes.h"
+
+vj_status vj_pass_bound(vj_pass_context *c);
+vj_status vj_pass_widen(vj_pass_context *c);
+vj_status vj_pass_fold(vj_pass_context *c);
+vj_status vj_pass_empty(vj_pass_context *c);
+vj_status vj_pass_canonicalise(vj_pass_context *c);
+vj_status vj_pass_layernorm(vj_pass_context *c);
+vj_status vj_pass_gelu(vj_pass_context *c);
+vj_status vj_pass_softmax(vj_pass_context *c);
+vj_status vj_pass_attention(vj_pass_context *c);
+vj_status vj_pass_maps(vj_pass_context *c);
+vj_status vj_pass_qkv(vj_pass_context *c);
+vj_status vj_pass_weights(vj_pass_context *c);
+vj_status vj_pass_narrow(vj_pass_context *c);
+vj_status vj_pass_tidy(vj_pass_context *c);
+vj_status vj_pass_census(vj_pass_context *c);
+vj_status vj_pass_lower(vj_pass_context *c);
+vj_status vj_pass_layout(vj_pass_context *c);
+vj_status vj_pass_partition(vj_pass_context *c);
+vj_status vj_pass_plan(vj_pass_context *c);
+
+/* build.c */
+
+/* A node whose operands are known to fit; an error there is a broken invariant of the pass. */
+vj_value vj_make(vj_func *f, vj_op op, const vj_value *args, int32_t arg_count, const vj_attr *attrs,
+                 int32_t attr_count, const vj_origin *origin);
+vj_value vj_make_binary(vj_func *f, vj_op op, vj_value a, vj_value b, const vj_origin *origin);
+vj_value vj_make_transpose(vj_func *f, vj_value x, const int64_t *perm, const vj_origin *origin);
+vj_value vj_make_reshape(vj_func *f, vj_value x, int32_t rank, const vj_dim *dims, const vj_origin *origin);
+/* Elements [start, start + size) of one axis. */
+vj_value vj_make_slice(vj_func *f, vj_value x, int32_t axis, int64_t start, int64_t size, const vj_origin *origin);
+/* The name that messages give a node. */
+const char *vj_node_label(const vj_func *f, const vj_node *node);
+/* Is v a constant whose elements are all one number? Reads constants of any size that are not too large. */
+bool vj_is_uniform(const vj_func *f, vj_value v, double *number);
+
+static inline vj_op vj_op_of(const vj_func *f, vj_value v) { return v < 0 ? VJ_OP_COUNT : vj_producer(f, v)->op; }
+static inline vj_value vj_operand(const vj_func *f, vj_value v, int32_t i) {
+    const vj_node *node = vj_producer(f, v);
+    return i < node->arg_count ? node->args[i] : VJ_NONE;
+}
+static inline vj_dim vj_last_dim(const vj_type *type) { return type->dims[type->rank - 1]; }
+
+/* cse.c: true when something was merged */
+bool vj_merge_equal_nodes(vj_pass_context *c);
+
+/* attention_moves.c */
+vj_value vj_swap_last(vj_func *f, vj_value v);
+
+/* attention.c: is this softmax, which is part of no attention, on the way to a product with values? Why then is it none?
+ * May add unused nodes. */
+bool vj_why_no_attention(vj_func *f, vj_value softmax, const char **reason);
+
+/* qkv.c: where an operand of an attention comes from, in front of the movement ops */
+vj_value vj_source_of_head(const vj_func *f, vj_value v);
+
+/* weights_scale.c */
+void vj_fold_attention_scales(vj_pass_context *c);
+
+/* rules.c */
+
+enum { VJ_RULE_CAPTURES = 12 };
+typedef struct vj_match {
+    vj_func *f;
+    vj_value root;
+    int32_t count;
+    const char *names[VJ_RULE_CAPTURES]; /* of captures, as the pattern spells them */
+    vj_value values[VJ_RULE_CAPTURES];
+    vj_attr attrs[4]; /* for the replacement: {perm=$} takes the attribute of this key; set by the condition */
+    int32_t attr_count;
+    double number; /* for the replacement's `#` */
+} vj_match;
+/* What the pattern calls `name`; VJ_NONE when it has none. */
+vj_value vj_captured(const vj_match *m, const char *name);
+void vj_set_attr(vj_match *m, vj_attr attr);
+bool vj_has_one_use(const vj_func *f, vj_value v);
+
+/* `pattern => replacement`; docs/passes.md has the grammar. The condition may refuse, and sets what `$` and `#` stand
+ * for. A replacement of another type than the root's is never taken. */
+typedef struct vj_rule {
+    const char *pattern;
+    const char *replacement;
+    bool (*condition)(vj_match *m); /* NULL: none */
+} vj_rule;
+/* Applies the rules everywhere until nothing changes; `also` (may be NULL) is asked at each node when no rule fires: it
+ * returns the value to take the place of the node's result, or VJ_NONE. */
+typedef vj_value (*vj_rewriter)(vj_pass_context *c, int32_t node);
+void vj_apply_rules(vj_pass_context *c, const vj_rule *rules, int32_t count, vj_rewriter also);
+
+#endif

@@ -1,0 +1,73 @@
+/* png.c - PNG through libspng. 16 bits a channel keep their upper 8, transparency is noted and dropped, both as
+ * Pillow's convert("RGB") does; a damaged file is refused. */
+#include "picture.h"
+
+#include <stdlib.h>
+
+#include <spng.h>
+
+/* RGBA to the picture's channels. */
+static void take_colours(const uint8_t *rgba, vj_picture *picture) {
+    const size_t pixels = (size_t)picture->width * (size_t)picture->height;
+    uint8_t *to = picture->pixels;
+    for (size_t i = 0; i < pixels; i++, rgba += 4) {
+        for (int32_t c = 0; c < picture->channels; c++)
+            *to++ = rgba[c];
+        if (rgba[3] != 255) picture->transparent = true;
+    }
+}
+
+static bool decode(spng_ctx *png, vj_picture *picture, vj_why *why) {
+    struct spng_ihdr header;
+    size_t size = 0;
+    int error = spng_get_ihdr(png, &header);
+    if (!error) error = spng_decoded_image_size(png, SPNG_FMT_RGBA8, &size);
+    if (error) {
+        snprintf(why->text, sizeof why->text, "a damaged PNG: %s", spng_strerror(error));
+        return false;
+    }
+    const bool grey =
+        header.color_type == SPNG_COLOR_TYPE_GRAYSCALE || header.color_type == SPNG_COLOR_TYPE_GRAYSCALE_ALPHA;
+    if (!vj_picture_alloc(picture, header.width, header.height, grey ? 1 : 3, why)) return false;
+    uint8_t *rgba = malloc(size);
+    if (!rgba) {
+        snprintf(why->text, sizeof why->text, "no memory");
+        return false;
+    }
+    error = spng_decode_image(png, rgba, size, SPNG_FMT_RGBA8, SPNG_DECODE_TRNS);
+    if (!error)
+        take_colours(rgba, picture);
+    else
+        snprintf(why->text, sizeof why->text, "a damaged PNG: %s", spng_strerror(error));
+    free(rgba);
+    return error == 0;
+}
+
+bool vj_png_read(FILE *file, vj_picture *picture, vj_why *why) {
+    spng_ctx *png = spng_ctx_new(0);
+    if (!png) {
+        snprintf(why->text, sizeof why->text, "no memory");
+        return false;
+    }
+    spng_set_image_limits(png, 1u << 28, 1u << 28);
+    spng_set_chunk_limits(png, 1u << 24, 1u << 26);
+    bool good = spng_set_png_file(png, file) == 0 && decode(png, picture, why);
+    spng_ctx_free(png);
+    return good;
+}
+
+bool vj_png_write(FILE *file, const vj_picture *picture, vj_why *why) {
+    spng_ctx *png = spng_ctx_new(SPNG_CTX_ENCODER);
+    struct spng_ihdr header = {.width = (uint32_t)picture->width,
+                               .height = (uint32_t)picture->height,
+                               .bit_depth = 8,
+                               .color_type =
+                                   picture->channels == 1 ? SPNG_COLOR_TYPE_GRAYSCALE : SPNG_COLOR_TYPE_TRUECOLOR};
+    const size_t size = (size_t)picture->width * (size_t)picture->height * (size_t)picture->channels;
+    int error = png ? spng_set_png_file(png, file) : SPNG_EMEM;
+    if (!error) error = spng_set_ihdr(png, &header);
+    if (!error) error = spng_encode_image(png, picture->pixels, size, SPNG_FMT_PNG, SPNG_ENCODE_FINALIZE);
+    if (error) snprintf(why->text, sizeof why->text, "no PNG can be written: %s", spng_strerror(error));
+    spng_ctx_free(png);
+    return error == 0;
+}
