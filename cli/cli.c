@@ -41,11 +41,11 @@ static vj_status dispatch(const vj_command *c) {
 vj_status vj_cli(int argc, char **argv) {
     vj_command command;
     vj_status status = vj_command_read(argc, argv, &command);
-    if (command.quiet) vj_say_quietly();
+    if (command.quiet) vj_set_quiet();
     if (status == VJ_OK) status = dispatch(&command);
     vj_progress_end();
     vj_command_free(&command);
     if ((fflush(stdout) != 0 || ferror(stdout)) && status == VJ_OK)
-        status = vj_say(VJ_SYSTEM, NULL, "the results cannot be written to standard output");
+        status = vj_print_error(VJ_SYSTEM, NULL, "the results cannot be written to standard output");
     return status;
 }

@@ -3,12 +3,12 @@
  * main.c, cli.c   dispatch: one mode a call
  * options.c       the table of options: parsing, --help, suggestions
  * command.c       what the options mean together: the mode, and which options it takes
- * say.c           messages: one form for errors, warnings, notices
+ * messages.c           messages: one form for errors, warnings, notices
  * progress.c      how long the work has been going on
  * array.c         tensors in memory: seeded values, statistics
  * npy.c           .npy files
  * outputs.c       DIR/NAME.npy, all whole or none
- * order.c         what the command asks of the compiler
+ * request.c         what the command asks of the compiler
  * job.c           a compiled model with inputs and outputs bound
  * run.c           tensors in, tensors out; the introduction
  * classify.c      pictures in, labels out; pictures.c finds the files, labels.c prints, maps.c draws
@@ -61,7 +61,7 @@ typedef struct vj_command {
     vj_list words; /* words that are no options: the model first */
     uint32_t asked_modes;
     uint64_t given; /* a bit an option of the table */
-    vj_emit emit;
+    vj_emit_format emit;
     vj_list inputs, expects, shapes, fixes, also_outputs, disabled_passes;
     const char *output, *attention, *emit_path, *prefix, *weights, *linker;
     const char *cpu, *target, *features, *precision, *jit;
@@ -87,15 +87,16 @@ const char *vj_options_misplaced(const vj_command *command);
 bool vj_option_given(const vj_command *command, const char *name);
 void vj_options_help(FILE *out);
 
-/* say.c: all of it to stderr */
+/* messages.c: all of it to stderr */
 
 /* `vitjit: FILE: text`; returns the status. A text may bring its hint behind "\n  hint: ". file may be NULL. */
-vj_status vj_say(vj_status status, const char *file, const char *format, ...) __attribute__((format(printf, 3, 4)));
-void vj_say_hint(const char *format, ...) __attribute__((format(printf, 1, 2)));
-void vj_say_warning(const char *file, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void vj_say_notice(const char *file, const char *format, ...) __attribute__((format(printf, 2, 3)));
+vj_status vj_print_error(vj_status status, const char *file, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void vj_print_hint(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void vj_print_warning(const char *file, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void vj_print_notice(const char *file, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* --quiet: no warnings, no notices. */
-void vj_say_quietly(void);
+void vj_set_quiet(void);
 bool vj_is_quiet(void);
 double vj_now_ms(void);
 
@@ -147,16 +148,16 @@ void vj_plain_name(const char *name, size_t length, char *out, size_t room);
 /* Writes FOLDER/NAME.npy for each, all whole or none. */
 vj_status vj_outputs_write(const char *folder, const vj_array *arrays, int32_t count);
 
-/* order.c */
+/* request.c */
 
 /* The array as a value that the compiler may take; it stays the array's. */
 vj_fixed_input vj_as_fixed(const vj_array *array);
 
 /* The request that the command means. The parts point into it: it must not move. */
 #define VJ_MOST_CPUS 32 /* that there are */
-typedef struct vj_order {
+typedef struct vj_request {
     vj_options options;
-    vj_compile_request request;
+    vj_compile_request compile;
     vj_shape *given; /* by --shape, in order; malloc'ed */
     int32_t given_count;
     vj_shape_set *sets; /* what these make, at least one; all but --emit take the first alone; malloc'ed */
@@ -169,19 +170,19 @@ typedef struct vj_order {
     const char *cpus[VJ_MOST_CPUS]; /* rows that code is for, better ones later; none: the host's */
     int32_t cpu_count;
     const char *model;
-} vj_order;
-vj_status vj_order_fill(const vj_command *command, vj_order *order);
-void vj_order_free(vj_order *order);
+} vj_request;
+vj_status vj_request_fill(const vj_command *command, vj_request *request);
+void vj_request_free(vj_request *request);
 vj_status vj_compiler(const vj_compiler_api **api); /* says why not */
 
-/* cpu.c: --target, --cpu and --features become the order's CPUs. */
-vj_status vj_choose_cpus(const vj_command *command, vj_order *order);
+/* cpu.c: --target, --cpu and --features become the request's CPUs. */
+vj_status vj_choose_cpus(const vj_command *command, vj_request *request);
 
 /* job.c */
 
 typedef struct vj_job {
     const vj_command *command;
-    vj_order order;
+    vj_request request;
     vj_model *model;
     vj_session *session;
     int64_t n;         /* the batch that the code runs */
@@ -234,10 +235,10 @@ void vj_paths_free(vj_paths *paths);
 /* The outputs that are results; maps of attention stand behind them. */
 int32_t vj_results_count(const vj_command *command, const vj_model *model);
 /* Can maps be drawn, and each picture's be told from the others'? Says which layers have none. */
-vj_status vj_maps_check(const vj_command *command, const vj_model *model, const vj_paths *paths);
+vj_status vj_check_attention(const vj_command *command, const vj_model *model, const vj_paths *paths);
 /* All maps of image `image` of a run of `images`, over the picture as the model sees it. */
-vj_status vj_maps_draw(const vj_command *command, const vj_model *model, const vj_array *outputs, int64_t image,
-                       int64_t images, const char *file, const vj_picture *picture);
+vj_status vj_draw_attention(const vj_command *command, const vj_model *model, const vj_array *outputs, int64_t image,
+                            int64_t images, const char *file, const vj_picture *picture);
 
 /* labels.c: a picture's results on stdout */
 vj_status vj_print_labels(const vj_command *command, const char *file, const vj_recipe *recipe, const float *row,

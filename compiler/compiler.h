@@ -102,7 +102,7 @@ typedef struct vj_weight_key {
 vj_status vj_weight_keys(vj_unit *u, vj_weight_key *keys);
 /* Of the constants that it hashed: how many, and where the i-th stands in its source. */
 int32_t vj_digest_count(const vj_unit *u);
-const vj_source *vj_digest_part(const vj_unit *u, int32_t i, vj_file_part *part);
+const vj_source *vj_digested_part(const vj_unit *u, int32_t i, vj_file_part *part);
 /* Have the model's files stayed as they were when they were hashed? */
 vj_status vj_sources_unchanged(vj_unit *u);
 

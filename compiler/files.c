@@ -35,7 +35,7 @@ static bool fill(const vj_unit *u, vj_model_file *file, const char *name) {
     if (name && !(file->name = strdup(name))) return false;
     file->parts = calloc((size_t)vj_digest_count(u) + 1, sizeof *file->parts);
     for (int32_t i = 0; file->parts && i < vj_digest_count(u); i++)
-        if (vj_onnx_file_of(u->onnx, vj_digest_part(u, i, &part), &of) && is_named(file, of))
+        if (vj_onnx_file_of(u->onnx, vj_digested_part(u, i, &part), &of) && is_named(file, of))
             file->parts[file->part_count++] = part;
     sort_apart(file);
     return file->parts;

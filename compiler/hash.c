@@ -195,7 +195,7 @@ vj_status vj_sources_unchanged(vj_unit *u) {
 
 int32_t vj_digest_count(const vj_unit *u) { return u->digests ? u->digests->count : 0; }
 
-const vj_source *vj_digest_part(const vj_unit *u, int32_t i, vj_file_part *part) {
+const vj_source *vj_digested_part(const vj_unit *u, int32_t i, vj_file_part *part) {
     const digest *d = &u->digests->known[i];
     *part = (vj_file_part){d->offset, d->length, {d->hash.low64, d->hash.high64}};
     return d->source;

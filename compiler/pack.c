@@ -222,7 +222,7 @@ static bool pack_piece(worker *w, const piece *part) {
     return write_all(w->p->descriptor, w->room, part->bytes, VJ_WEIGHTS_HEADER + buffer->offset + before, &w->error);
 }
 
-static void turn_to(worker *w, int32_t unit) {
+static void switch_to(worker *w, int32_t unit) {
     w->f = w->p->units[unit]->f;
     if (!w->readers[unit]) w->readers[unit] = vj_weight_reader_new(w->arena, w->f);
     w->reader = w->readers[unit];
@@ -241,7 +241,7 @@ static void *work(void *self) {
     w->block = VJ_NEW_ARRAY(w->arena, float, BLOCK_ELEMENTS);
     w->room = vj_alloc(w->arena, (size_t)p->room);
     for (int32_t i; (i = atomic_fetch_add(&p->next, 1)) < p->count && !atomic_load(&p->failed);) {
-        turn_to(w, p->pieces[i].unit);
+        switch_to(w, p->pieces[i].unit);
         const vj_arena_mark mark = vj_arena_save(w->arena);
         if (!pack_piece(w, &p->pieces[i])) atomic_store(&p->failed, true);
         vj_arena_release(w->arena, mark);

@@ -79,9 +79,9 @@ typedef struct vj_compiled {
     int32_t gap_count;
 } vj_compiled;
 
-typedef enum vj_emit { VJ_EMIT_OBJ, VJ_EMIT_ASM, VJ_EMIT_LL, VJ_EMIT_IR, VJ_EMIT_LIB } vj_emit;
+typedef enum vj_emit_format { VJ_EMIT_OBJ, VJ_EMIT_ASM, VJ_EMIT_LL, VJ_EMIT_IR, VJ_EMIT_LIB } vj_emit_format;
 typedef struct vj_emit_request {
-    vj_emit what;
+    vj_emit_format what;
     /* One object for several shapes: of each set of sizes one program, which share their packed weights. 0: the options'. */
     const vj_shape_set *sets;
     int32_t set_count;

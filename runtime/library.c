@@ -58,7 +58,7 @@ static vj_status read_segments(elf_file *f) {
 }
 
 /* Where in the file are `bytes` at an address? -1: not in it. */
-static int64_t place_of(const elf_file *f, uint64_t address, uint64_t bytes) {
+static int64_t file_offset_of(const elf_file *f, uint64_t address, uint64_t bytes) {
     for (int32_t i = 0; i < f->segments; i++) {
         const Elf64_Phdr *s = &f->segment[i];
         if (s->p_type != PT_LOAD || address < s->p_vaddr) continue;
@@ -79,8 +79,8 @@ static vj_status check_note(const elf_file *f, uint64_t address, vj_library *lib
     if (n->abi != VJ_MODEL_ABI)
         return vj_error_set(VJ_BAD_INPUT, "the library has version %u of the ABI, this is version %d", (unsigned)n->abi,
                             VJ_MODEL_ABI);
-    library->image_at = place_of(f, address + (uint64_t)n->image, n->image_bytes);
-    library->weights_at = n->weights ? place_of(f, address + (uint64_t)n->weights, n->weights_bytes) : 0;
+    library->image_at = file_offset_of(f, address + (uint64_t)n->image, n->image_bytes);
+    library->weights_at = n->weights ? file_offset_of(f, address + (uint64_t)n->weights, n->weights_bytes) : 0;
     if (library->image_at < 0 || library->weights_at < 0 || n->image_bytes < sizeof(vj_image_header) ||
         memchr(n->weights_file, 0, sizeof n->weights_file) == NULL)
         return vj_error_set(VJ_BAD_INPUT, "the library is damaged or cut short");

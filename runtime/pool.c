@@ -45,8 +45,8 @@ typedef struct seat {
     vj_pool *pool;
     int32_t number;
     pthread_t thread;
-    bool is_placed;
-    cpu_set_t allowed; /* when it is placed: what it may use once it runs */
+    bool has_affinity;
+    cpu_set_t allowed; /* when it has one: what it may use once it runs */
 } seat;
 
 struct vj_pool {
@@ -179,7 +179,7 @@ static void take_part(vj_pool *pool, int32_t self, uint64_t step) {
 
 static void *worker(void *self) {
     const seat *s = self;
-    if (s->is_placed) sched_setaffinity(0, sizeof s->allowed, &s->allowed);
+    if (s->has_affinity) sched_setaffinity(0, sizeof s->allowed, &s->allowed);
     for (uint64_t step = 0;;) {
         const bool is_new = step == 0 && s->pool->spin_ns > 0;
         wait_while(s->pool, step, is_new ? FIRST_SPIN_NS : s->pool->spin_ns);
@@ -191,18 +191,18 @@ static void *worker(void *self) {
 }
 
 /* On any CPU but this one, where there are others. */
-static void place(seat *s, pthread_attr_t *attributes) {
+static void set_affinity(seat *s, pthread_attr_t *attributes) {
     const int here = sched_getcpu();
     if (here < 0 || sched_getaffinity(0, sizeof s->allowed, &s->allowed) != 0) return;
     cpu_set_t others = s->allowed;
     CPU_CLR((unsigned)here, &others);
-    s->is_placed = CPU_COUNT(&others) > 0 && pthread_attr_setaffinity_np(attributes, sizeof others, &others) == 0;
+    s->has_affinity = CPU_COUNT(&others) > 0 && pthread_attr_setaffinity_np(attributes, sizeof others, &others) == 0;
 }
 
 static bool start(seat *s) {
     pthread_attr_t attributes;
     if (pthread_attr_init(&attributes) != 0) return false;
-    place(s, &attributes);
+    set_affinity(s, &attributes);
     const bool started = pthread_create(&s->thread, &attributes, worker, s) == 0;
     pthread_attr_destroy(&attributes);
     return started || pthread_create(&s->thread, NULL, worker, s) == 0; /* placing may be forbidden */

@@ -150,12 +150,12 @@ static double entry_cycles(const vj_expr *entry) {
 static bool wants_looped_store(const vj_kernel *k) {
     const int32_t last_col = k->batch_axes + k->row_axes + k->col_axes - 1;
     double cycles = 0;
-    bool turned = false;
+    bool transposed = false;
     for (int32_t i = 0; i < k->expr_count; i++)
         cycles += entry_cycles(&k->expr[i]);
     for (int32_t i = 0; i < k->out_count; i++)
-        turned |= k->access[k->out[i].access].stride[last_col] != 1;
-    return turned || cycles >= LONG_EPILOGUE;
+        transposed |= k->access[k->out[i].access].stride[last_col] != 1;
+    return transposed || cycles >= LONG_EPILOGUE;
 }
 
 static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kernel *k, vj_gemm_schedule *best) {

@@ -23,7 +23,7 @@ typedef struct vj_attention {
     LLVMValueRef scale;        /* what each row is yet to be multiplied by: 1 / sum; between blocks, see softmax */
     LLVMValueRef largest, sum; /* blocked: of each row so far */
     LLVMValueRef results;      /* blocked: sums of weights times values so far */
-    LLVMValueRef keys;         /* a tile of keys turned to [d][width * lanes]; NULL: they are read as they are */
+    LLVMValueRef keys;         /* a tile of keys transposed to [d][width * lanes]; NULL: they are read as they are */
     LLVMValueRef batch[VJ_MAX_AXES];  /* indices of the batch axes */
     vj_gemm_schedule mix;             /* all queries in tiles */
     LLVMValueRef first, last;         /* the block's tiles */

@@ -1,7 +1,7 @@
 /* attention_product.c - the two products of attention, tile by tile: scores[i, j] = q[i, d] . k[j, d] with lanes
  * along keys, results[i, e] = scores[i, j] . v[j, e] with lanes along value dims.
  *
- * Keys with a unit stride over j are read as they are; keys with a unit stride over d are turned, a tile at a time,
+ * Keys with a unit stride over j are read as they are; keys with a unit stride over d are transposed, a tile at a time,
  * into a piece of stack. Any other access goes through vj_emit_load. Lanes beyond the last key or dim are never read.
  * Both products are of the keys [first_key, last_key) alone: all of them, or those of a block.
  */
@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define MAX_TILE 32
-/* Bytes of a tile of turned keys. */
+/* Bytes of a tile of transposed keys. */
 #define KEYS_BYTES 65536
 
 /* acc[height][width] += a[height] * b[width] over `depth` steps. A pointer of NULL: the access, by vj_emit_load. */
@@ -145,12 +145,12 @@ static LLVMValueRef access_at(const vj_attention *m, int32_t access, const vj_po
 void vj_attention_plan(vj_attention *m) {
     const vj_access *keys = &m->k->access[m->k->k];
     const int64_t tile = (int64_t)m->s->width * m->lanes * m->k->extent[m->d];
-    const bool turned = is_plain(keys) && keys->stride[m->j] != 1 && keys->stride[m->d] == 1;
-    if (turned && tile * 4 <= KEYS_BYTES) m->keys = vj_stack(m->g, VJ_F32, tile);
+    const bool transposed = is_plain(keys) && keys->stride[m->j] != 1 && keys->stride[m->d] == 1;
+    if (transposed && tile * 4 <= KEYS_BYTES) m->keys = vj_stack(m->g, VJ_F32, tile);
 }
 
 /* One square of keys from [lane][d] to [d][lane]: `dims` of d from `d` on, `count` keys. */
-static void turn_square(const product *t, LLVMValueRef d, int32_t dims, int32_t v, int32_t count) {
+static void transpose_square(const product *t, LLVMValueRef d, int32_t dims, int32_t v, int32_t count) {
     const vj_attention *m = t->m;
     vj_gen *g = m->g;
     LLVMValueRef rows[64];
@@ -170,7 +170,7 @@ static void turn_square(const product *t, LLVMValueRef d, int32_t dims, int32_t 
     }
 }
 
-static void turn_keys(const product *t) {
+static void transpose_keys(const product *t) {
     const vj_attention *m = t->m;
     vj_gen *g = m->g;
     const int64_t dims = m->k->extent[m->d], whole = dims / m->lanes * m->lanes;
@@ -179,10 +179,10 @@ static void turn_keys(const product *t) {
         if (whole > 0) {
             vj_loop loop;
             vj_loop_begin(g, &loop, vj_i64(g, 0), vj_i64(g, whole), m->lanes, true, NULL, 0);
-            turn_square(t, loop.index, m->lanes, v, count);
+            transpose_square(t, loop.index, m->lanes, v, count);
             vj_loop_end(g, &loop, NULL);
         }
-        if (dims > whole) turn_square(t, vj_i64(g, whole), (int32_t)(dims - whole), v, count);
+        if (dims > whole) transpose_square(t, vj_i64(g, whole), (int32_t)(dims - whole), v, count);
     }
 }
 
@@ -208,7 +208,7 @@ typedef struct tile_loop {
     int64_t tiles, rows; /* before it */
     int32_t height;
     vj_loop loop;
-    LLVMValueRef row, place; /* first query of the tile, and its row in the block */
+    LLVMValueRef row, row_in_block; /* first query of the tile, and its row in the block */
 } tile_loop;
 
 /* Opens the loop over the next kind of tiles; false: there is none. */
@@ -222,7 +222,7 @@ static bool next_tiles(const vj_attention *m, tile_loop *l) {
     LLVMValueRef nth = LLVMBuildSub(g->b, l->loop.index, vj_i64(g, l->tiles), "");
     LLVMValueRef before = LLVMBuildMul(g->b, nth, vj_i64(g, kind->height), "");
     l->row = vj_opaque(g, LLVMBuildAdd(g->b, before, vj_i64(g, l->rows), ""));
-    l->place = LLVMBuildSub(g->b, l->row, m->query, "");
+    l->row_in_block = LLVMBuildSub(g->b, l->row, m->query, "");
     l->height = kind->height;
     l->tiles = end;
     l->rows += (int64_t)kind->count * kind->height;
@@ -237,7 +237,7 @@ static void score_rows(product *t, LLVMValueRef key) {
     t->b = NULL;
     t->b_step = m->keys ? (int64_t)t->width * m->lanes : keys->stride[m->d];
     if (m->keys) {
-        turn_keys(t);
+        transpose_keys(t);
         t->b = m->keys;
     } else if (is_plain(keys) && keys->stride[m->j] == 1) {
         t->b = access_at(m, m->k->k, &t->point);
@@ -252,7 +252,7 @@ static void score_rows(product *t, LLVMValueRef key) {
         LLVMValueRef acc[MAX_TILE];
         start_at_zero(t, acc);
         accumulate(t, acc);
-        store_scores(t, tiles.place, key, acc);
+        store_scores(t, tiles.row_in_block, key, acc);
         vj_loop_end(g, &tiles.loop, NULL);
     }
 }
@@ -326,7 +326,7 @@ static void store_kept(const product *t, LLVMValueRef row, LLVMValueRef dim, con
         vj_store_vector(t->m->g, kept_at(t, row, dim, i / t->width, i % t->width), acc[i], NULL);
 }
 
-/* What to do with the tile of the block's rows from `row` on, value dims from `dim` on; t->point is its place. */
+/* What to do with the tile of the block's rows from `row` on, value dims from `dim` on; t->point is its position. */
 typedef void (*tile_work)(const product *t, LLVMValueRef row, LLVMValueRef dim);
 
 static void multiply_values(const product *t, LLVMValueRef row, LLVMValueRef dim) {
@@ -361,10 +361,10 @@ static void result_rows(product *t, LLVMValueRef dim, tile_work work) {
     while (next_tiles(m, &tiles)) {
         t->height = tiles.height;
         set_point(t, tiles.row, dim);
-        t->a = vj_score_at(m, tiles.place, m->first_key);
+        t->a = vj_score_at(m, tiles.row_in_block, m->first_key);
         t->a_row = m->row;
         t->a_step = 1;
-        work(t, tiles.place, dim);
+        work(t, tiles.row_in_block, dim);
         vj_loop_end(g, &tiles.loop, NULL);
     }
 }

@@ -83,11 +83,11 @@ static LLVMValueRef late_score(const group *rows, int32_t r, LLVMValueRef key, L
 static LLVMValueRef fold_max(const group *rows, int32_t r, LLVMValueRef key, LLVMValueRef mask, LLVMValueRef so_far) {
     const vj_attention *m = rows->m;
     vj_gen *g = m->g;
-    LLVMValueRef place = vj_score_at(m, row_of(rows, r), key);
-    LLVMValueRef score = vj_load_vector(g, place, VJ_F32, m->lanes, NULL, NULL);
+    LLVMValueRef pointer = vj_score_at(m, row_of(rows, r), key);
+    LLVMValueRef score = vj_load_vector(g, pointer, VJ_F32, m->lanes, NULL, NULL);
     if (m->late_scores) {
         score = late_score(rows, r, key, mask, score);
-        vj_store_vector(g, place, score, NULL);
+        vj_store_vector(g, pointer, score, NULL);
     }
     return LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, LLVMRealOGT, score, so_far, ""), score, so_far, "");
 }
@@ -99,12 +99,12 @@ static LLVMValueRef fold_weight(const group *rows, int32_t r, LLVMValueRef key, 
     const vj_attention *m = rows->m;
     vj_gen *g = m->g;
     (void)mask;
-    LLVMValueRef place = vj_score_at(m, row_of(rows, r), key);
-    LLVMValueRef score = vj_load_vector(g, place, VJ_F32, m->lanes, NULL, NULL);
+    LLVMValueRef pointer = vj_score_at(m, row_of(rows, r), key);
+    LLVMValueRef score = vj_load_vector(g, pointer, VJ_F32, m->lanes, NULL, NULL);
     LLVMValueRef log2_e = vj_splat(g, vj_f32(g, LOG2_E), m->lanes);
     LLVMValueRef difference = LLVMBuildFSub(g->b, score, rows->largest[r], "");
     LLVMValueRef weight = vj_exp2_negative(g, LLVMBuildFMul(g->b, difference, log2_e, ""));
-    vj_store_vector(g, place, weight, NULL);
+    vj_store_vector(g, pointer, weight, NULL);
     return LLVMBuildFAdd(g->b, so_far, weight, "");
 }
 

@@ -141,16 +141,16 @@ static LLVMValueRef lane_of(const vj_gen *g, LLVMValueRef index, int64_t lane) {
     return vector ? LLVMBuildExtractElement(g->b, index, vj_i64(g, lane), "") : index;
 }
 
-/* One place of an access: of lane `lane`, or of lane 0 with `valid` a vector over all lanes. */
-typedef struct place {
+/* One address of an access: of lane `lane`, or of lane 0 with `valid` a vector over all lanes. */
+typedef struct address {
     LLVMValueRef offset; /* elements */
     LLVMValueRef valid;  /* inside of all guards; NULL: always */
-} place;
+} address;
 
-static place place_of(vj_gen *g, const vj_access *access, const indices *indexed, const vj_point *point, int64_t lane,
-                      int32_t valid_lanes) {
+static address address_of(vj_gen *g, const vj_access *access, const indices *indexed, const vj_point *point,
+                          int64_t lane, int32_t valid_lanes) {
     const int32_t axis = point->vector_axis;
-    place at = {.offset = vj_emit_offset(g, access, point)};
+    address at = {.offset = vj_emit_offset(g, access, point)};
     if (axis >= 0 && lane) at.offset = LLVMBuildNSWAdd(g->b, at.offset, vj_i64(g, lane * access->stride[axis]), "");
     for (int32_t t = 0; t < access->term_count; t++) {
         const vj_term *term = &access->terms[t];
@@ -197,8 +197,8 @@ static LLVMValueRef outside(const vj_gen *g, vj_dtype dtype, double value, int32
     return global;
 }
 
-/* The pointer of a place; outside of guards its offset may be anywhere, so it is no inbounds address until chosen. */
-static LLVMValueRef pointer_of(const vj_gen *g, LLVMValueRef base, vj_dtype dtype, place at, LLVMValueRef otherwise) {
+/* The pointer of a address; outside of guards its offset may be anywhere, so it is no inbounds address until chosen. */
+static LLVMValueRef pointer_of(const vj_gen *g, LLVMValueRef base, vj_dtype dtype, address at, LLVMValueRef otherwise) {
     LLVMValueRef pointer = LLVMBuildGEP2(g->b, vj_llvm_type(g, dtype), base, &at.offset, 1, "");
     return at.valid ? LLVMBuildSelect(g->b, at.valid, pointer, otherwise, "") : pointer;
 }
@@ -215,7 +215,7 @@ static LLVMValueRef gather(vj_gen *g, const vj_access *access, const indices *in
     const bool known = !point->mask || LLVMIsConstant(point->mask);
     for (int32_t lane = 0; lane < point->lanes; lane++) {
         if (lane_is_known_off(point->mask, lane)) continue;
-        place at = place_of(g, access, indexed, point, lane, 1);
+        address at = address_of(g, access, indexed, point, lane, 1);
         if (!known) {
             LLVMValueRef exists = LLVMBuildExtractElement(g->b, point->mask, vj_i64(g, lane), "");
             at.valid = at.valid ? LLVMBuildAnd(g->b, at.valid, exists, "") : exists;
@@ -242,16 +242,16 @@ LLVMValueRef vj_emit_load(vj_gen *g, int32_t access_number, const vj_point *poin
         otherwise = outside(g, dtype, access->otherwise, lanes);
     const bool still = walk.stride == 0 && !walk.moves_guards && !walk.moves_mods;
     if (lanes == 1 || still) {
-        const place at = place_of(g, access, &indexed, point, 0, 1);
+        const address at = address_of(g, access, &indexed, point, 0, 1);
         LLVMValueRef one = vj_load_vector(g, pointer_of(g, base, dtype, at, otherwise), dtype, 1, NULL, NULL);
         return vj_splat(g, one, lanes);
     }
     if (walk.stride != 1 || walk.moves_mods) return gather(g, access, &indexed, base, dtype, point, otherwise);
     if (!walk.moves_guards) {
-        const place at = place_of(g, access, &indexed, point, 0, 1);
+        const address at = address_of(g, access, &indexed, point, 0, 1);
         return vj_load_vector(g, pointer_of(g, base, dtype, at, otherwise), dtype, lanes, point->mask, NULL);
     }
-    place at = place_of(g, access, &indexed, point, 0, lanes);
+    address at = address_of(g, access, &indexed, point, 0, lanes);
     LLVMValueRef pointer = LLVMBuildGEP2(g->b, vj_llvm_type(g, dtype), base, &at.offset, 1, "");
     LLVMValueRef mask = point->mask ? LLVMBuildAnd(g->b, at.valid, point->mask, "") : at.valid;
     LLVMValueRef pass = vj_load_vector(g, otherwise, dtype, lanes, NULL, NULL);

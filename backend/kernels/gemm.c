@@ -21,7 +21,7 @@ void vj_gemm_point(const vj_gemm *m, const vj_gemm_tile *t, int32_t r, int32_t j
     point->mask = lanes < m->lanes ? vj_mask_first(g, vj_i64(g, lanes), m->lanes) : NULL;
 }
 
-void vj_gemm_digits(const vj_gemm *m, LLVMValueRef number, int32_t first, int32_t count, LLVMValueRef *index) {
+void vj_gemm_unflatten(const vj_gemm *m, LLVMValueRef number, int32_t first, int32_t count, LLVMValueRef *index) {
     const vj_gen *g = m->g;
     for (int32_t axis = first + count - 1; axis >= first; axis--) {
         if (axis == first) {
@@ -90,7 +90,7 @@ static void emit_rows(const vj_gemm *m, vj_gemm_tile *t, LLVMValueRef block, LLV
     LLVMValueRef end = LLVMBuildMul(g->b, LLVMBuildAdd(g->b, block, vj_i64(g, 1), ""), total, "");
     LLVMValueRef last = LLVMBuildUDiv(g->b, end, vj_i64(g, blocks), "");
     if (outer == 1) {
-        if (m->inner_row >= 0) vj_gemm_digits(m, vj_i64(g, 0), m->first_row, (int32_t)outer_axes, t->index);
+        if (m->inner_row >= 0) vj_gemm_unflatten(m, vj_i64(g, 0), m->first_row, (int32_t)outer_axes, t->index);
         emit_inner_rows(m, t, first, last, panel, vj_i64(g, 0), all);
         return;
     }
@@ -100,7 +100,7 @@ static void emit_rows(const vj_gemm *m, vj_gemm_tile *t, LLVMValueRef block, LLV
     vj_loop loop;
     vj_loop_begin(g, &loop, from, to, 1, all, NULL, 0);
     LLVMValueRef place = vj_opaque(g, loop.index);
-    vj_gemm_digits(m, place, m->first_row, (int32_t)outer_axes, t->index);
+    vj_gemm_unflatten(m, place, m->first_row, (int32_t)outer_axes, t->index);
     LLVMValueRef start = LLVMBuildMul(g->b, place, count, "");
     emit_inner_rows(m, t, LLVMBuildSub(g->b, first, start, ""), LLVMBuildSub(g->b, last, start, ""), panel, start, all);
     vj_loop_end(g, &loop, NULL);
@@ -115,7 +115,7 @@ static void emit_columns(const vj_gemm *m, vj_gemm_tile *t, LLVMValueRef tile, i
     t->first_col = vj_opaque(g, LLVMBuildMul(g->b, tile, vj_i64(g, full), ""));
     for (int32_t j = 0; j < t->width; j++) {
         LLVMValueRef number = LLVMBuildAdd(g->b, t->first_col, vj_i64(g, (int64_t)j * m->lanes), "");
-        vj_gemm_digits(m, number, m->first_col, m->k->col_axes, t->col_index[j]);
+        vj_gemm_unflatten(m, number, m->first_col, m->k->col_axes, t->col_index[j]);
     }
     LLVMValueRef panel = NULL;
     if (m->s->prefetch && m->b_mode == VJ_B_PANELS) {
@@ -178,7 +178,7 @@ void vj_gen_gemm(vj_gen *g) {
     vj_gemm_tile tile = {0};
     if (k->batch_axes > 0) {
         group = LLVMBuildURem(g->b, rest, vj_i64(g, groups), "");
-        vj_gemm_digits(m, LLVMBuildUDiv(g->b, rest, vj_i64(g, groups), ""), 0, k->batch_axes, tile.index);
+        vj_gemm_unflatten(m, LLVMBuildUDiv(g->b, rest, vj_i64(g, groups), ""), 0, k->batch_axes, tile.index);
     }
     emit_column_tiles(m, &tile, group, block);
     vj_loop_end(g, &loop, NULL);

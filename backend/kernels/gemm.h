@@ -65,7 +65,7 @@ static inline int32_t vj_tile_lanes(const vj_gemm *m, const vj_gemm_tile *t, int
 void vj_gemm_point(const vj_gemm *m, const vj_gemm_tile *t, int32_t r, int32_t j, vj_point *point);
 
 /* The digits of `number` over axes [first, first + count), the last fastest. */
-void vj_gemm_digits(const vj_gemm *m, LLVMValueRef number, int32_t first, int32_t count, LLVMValueRef *index);
+void vj_gemm_unflatten(const vj_gemm *m, LLVMValueRef number, int32_t first, int32_t count, LLVMValueRef *index);
 
 void vj_gemm_plan_depth(vj_gemm *m);
 void vj_gemm_plan_store(vj_gemm *m);

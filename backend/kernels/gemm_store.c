@@ -126,12 +126,12 @@ static void store_ragged_row(const vj_gemm *m, const vj_gemm_tile *t, const vj_o
     vj_point point = {.lanes = m->lanes, .vector_axis = m->last_col};
     memcpy(point.index, t->index, sizeof point.index);
     if (m->inner_row >= 0) point.index[m->inner_row] = LLVMBuildAdd(g->b, t->row, r, "");
-    vj_gemm_digits(m, outer.index, m->first_col, m->k->col_axes - 1, point.index);
+    vj_gemm_unflatten(m, outer.index, m->first_col, m->k->col_axes - 1, point.index);
     vj_loop_begin(g, &inner, from, to, m->lanes, false, NULL, 0);
     point.index[m->last_col] = inner.index;
     point.mask = vj_mask_first(g, LLVMBuildSub(g->b, to, inner.index, ""), m->lanes);
-    LLVMValueRef place = LLVMBuildSub(g->b, LLVMBuildAdd(g->b, start, inner.index, ""), t->first_col, "");
-    LLVMValueRef from_tile = tile_at(m, r, (int64_t)t->width * m->lanes, place);
+    LLVMValueRef column = LLVMBuildSub(g->b, LLVMBuildAdd(g->b, start, inner.index, ""), t->first_col, "");
+    LLVMValueRef from_tile = tile_at(m, r, (int64_t)t->width * m->lanes, column);
     point.acc = vj_load_vector(g, from_tile, VJ_F32, m->lanes, NULL, NULL);
     in_segment(m, t, out, point.index[m->first_col], store_piece, &point);
     vj_loop_end(g, &inner, NULL);
@@ -155,14 +155,14 @@ static void store_ragged(const vj_gemm *m, const vj_gemm_tile *t, const vj_out *
     vj_loop_end(g, &rows, NULL);
 }
 
-typedef struct turned {
+typedef struct transposed {
     vj_point point;
     LLVMValueRef column; /* in the tile */
-} turned;
+} transposed;
 
-static void store_turned_column(const vj_gemm *m, const vj_gemm_tile *t, const vj_out *out, const void *what) {
+static void store_transposed_column(const vj_gemm *m, const vj_gemm_tile *t, const vj_out *out, const void *what) {
     vj_gen *g = m->g;
-    const turned *c = what;
+    const transposed *c = what;
     for (int32_t first = 0; first < t->height; first += m->lanes) {
         vj_point point = c->point;
         point.index[m->inner_row] = LLVMBuildAdd(g->b, t->row, vj_i64(g, first), "");
@@ -173,9 +173,9 @@ static void store_turned_column(const vj_gemm *m, const vj_gemm_tile *t, const v
     }
 }
 
-/* A result written transposed: the tile is turned on its way to the stack, then stored a column at a time. */
-static void store_ragged_turned(const vj_gemm *m, const vj_gemm_tile *t, const vj_out *out, const LLVMValueRef *acc,
-                                int64_t columns) {
+/* A result written transposed: the tile is transposed on its way to the stack, then stored a column at a time. */
+static void store_ragged_transposed(const vj_gemm *m, const vj_gemm_tile *t, const vj_out *out, const LLVMValueRef *acc,
+                                    int64_t columns) {
     vj_gen *g = m->g;
     const int64_t pitch = padded_height(m, t->height);
     for (int32_t j = 0; j < t->width; j++) {
@@ -192,10 +192,10 @@ static void store_ragged_turned(const vj_gemm *m, const vj_gemm_tile *t, const v
     }
     vj_loop loop;
     vj_loop_begin(g, &loop, vj_i64(g, 0), vj_i64(g, columns), 1, true, NULL, 0);
-    turned c = {.column = loop.index};
+    transposed c = {.column = loop.index};
     memcpy(c.point.index, t->index, sizeof c.point.index);
-    vj_gemm_digits(m, LLVMBuildAdd(g->b, t->first_col, loop.index, ""), m->first_col, m->k->col_axes, c.point.index);
-    in_segment(m, t, out, c.point.index[m->first_col], store_turned_column, &c);
+    vj_gemm_unflatten(m, LLVMBuildAdd(g->b, t->first_col, loop.index, ""), m->first_col, m->k->col_axes, c.point.index);
+    in_segment(m, t, out, c.point.index[m->first_col], store_transposed_column, &c);
     vj_loop_end(g, &loop, NULL);
 }
 
@@ -265,11 +265,11 @@ static void store_kept_column(const vj_gemm *m, const vj_gemm_tile *t, const vj_
     kept_block b = {.j = j, .columns = columns};
     memcpy(b.index, t->index, sizeof b.index);
     LLVMValueRef number = LLVMBuildAdd(g->b, t->first_col, LLVMBuildMul(g->b, j, vj_i64(g, m->lanes), ""), "");
-    vj_gemm_digits(m, number, m->first_col, m->k->col_axes, b.index);
+    vj_gemm_unflatten(m, number, m->first_col, m->k->col_axes, b.index);
     in_segment(m, t, out, b.index[m->first_col], store_kept_block, &b);
 }
 
-static void store_kept_turned(const vj_gemm *m, const vj_gemm_tile *t, const vj_out *out) {
+static void store_kept_transposed(const vj_gemm *m, const vj_gemm_tile *t, const vj_out *out) {
     vj_gen *g = m->g;
     const int32_t whole = t->last_lanes == m->lanes ? t->width : t->width - 1;
     if (whole > 0) {
@@ -286,7 +286,7 @@ static void store_looped(const vj_gemm *m, const vj_gemm_tile *t, const LLVMValu
     for (int32_t o = 0; o < m->k->out_count; o++) {
         const vj_out *out = &m->k->out[o];
         if (wants_transposition(m, t, &m->k->access[out->access]))
-            store_kept_turned(m, t, out);
+            store_kept_transposed(m, t, out);
         else
             store_kept_rows(m, t, out);
     }
@@ -301,7 +301,7 @@ void vj_gemm_store(const vj_gemm *m, const vj_gemm_tile *t, const LLVMValueRef *
     for (int32_t o = 0; o < m->k->out_count && m->ragged; o++) {
         const vj_out *out = &m->k->out[o];
         if (wants_transposition(m, t, &m->k->access[out->access])) {
-            store_ragged_turned(m, t, out, acc, columns);
+            store_ragged_transposed(m, t, out, acc, columns);
         } else {
             store_ragged(m, t, out, acc, columns);
         }

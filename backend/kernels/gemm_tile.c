@@ -185,8 +185,8 @@ static void multiply(const walk *w, LLVMValueRef i, int32_t steps, LLVMValueRef 
     for (int32_t j = 0; j < w->t->width && m->b_mode != VJ_B_ANY; j++)
         b[j] = j > 0 && w->b[j] == w->b[j - 1] ? b[j - 1] : vj_step_base(g, advance(g, w->b[j], i, inner->b));
     if (w->fetch) {
-        LLVMValueRef place = vj_element(g, w->fetch, VJ_I8, LLVMBuildMul(g->b, i, vj_i64(g, m->s->prefetch), ""));
-        vj_prefetch(g, place);
+        LLVMValueRef line = vj_element(g, w->fetch, VJ_I8, LLVMBuildMul(g->b, i, vj_i64(g, m->s->prefetch), ""));
+        vj_prefetch(g, line);
     }
     for (int32_t step = 0; step < steps; step++) {
         LLVMValueRef vectors[VJ_MAX_TILE];
@@ -261,7 +261,7 @@ static void walk_depth(walk *w, int32_t level, LLVMValueRef *acc) {
 
 /* Pointers to B at k = 0 for each vector. Panels: vectors of a tile start at a multiple of the tile's width, so all but
  * the first are at constant distances. */
-static void place_b(walk *w) {
+static void locate_b(walk *w) {
     const vj_gemm *m = w->m;
     vj_gen *g = m->g;
     const vj_access *b = &m->k->access[m->k->b];
@@ -300,7 +300,7 @@ void vj_gemm_accumulate(const vj_gemm *m, const vj_gemm_tile *t, LLVMValueRef *a
     vj_gen *g = m->g;
     assert(t->height * t->width <= VJ_MAX_TILE);
     walk w = {.m = m, .t = t, .fetch = t->fetch};
-    place_b(&w);
+    locate_b(&w);
     if (m->a_mode == VJ_A_AFFINE) {
         vj_point point = {0};
         vj_gemm_point(m, t, 0, 0, &point);

@@ -29,7 +29,7 @@ typedef struct object_file {
     uint64_t size;
     const Elf64_Ehdr *header;
     const Elf64_Shdr *sections;
-    uint64_t *place; /* of each section in the blob; UINT64_MAX: not loaded */
+    uint64_t *address; /* of each section in the blob; UINT64_MAX: not loaded */
     const Elf64_Sym *symbols;
     uint64_t symbol_count;
     const char *names; /* of symbols; ends with 0 */
@@ -93,12 +93,12 @@ static const char *name_of(const object_file *o, const Elf64_Sym *symbol) {
     return symbol->st_name < o->names_size ? o->names + symbol->st_name : "?";
 }
 
-/* A place for every section that is loaded; code_size becomes the blob's size. Sections that speak of the code, not to
+/* A address for every section that is loaded; code_size becomes the blob's size. Sections that speak of the code, not to
  * it, are left out: unwinding tables. */
 static bool lay_out(object_file *o) {
     for (uint32_t i = 0; i < o->header->e_shnum; i++) {
         const Elf64_Shdr *s = &o->sections[i];
-        o->place[i] = UINT64_MAX;
+        o->address[i] = UINT64_MAX;
         if (!(s->sh_flags & SHF_ALLOC) || s->sh_size == 0) continue;
         if (s->sh_type == SHT_X86_64_UNWIND || s->sh_type == SHT_NOTE) continue;
         if (s->sh_type != SHT_PROGBITS) return bad(o, "a loaded section of unknown kind");
@@ -107,7 +107,7 @@ static bool lay_out(object_file *o) {
         if ((align & (align - 1)) != 0 || align > 4096) return bad(o, "an alignment that makes no sense");
         const uint64_t start = (o->l->code_size + align - 1) / align * align;
         if (s->sh_size > PLACED_LIMIT || start + s->sh_size > PLACED_LIMIT) return bad(o, "too much code");
-        o->place[i] = start;
+        o->address[i] = start;
         o->l->code_size = start + s->sh_size;
     }
     return true;
@@ -115,16 +115,16 @@ static bool lay_out(object_file *o) {
 
 static void copy_sections(const object_file *o) {
     for (uint32_t i = 0; i < o->header->e_shnum; i++)
-        if (o->place[i] != UINT64_MAX)
-            memcpy(o->l->code + o->place[i], o->at + o->sections[i].sh_offset, o->sections[i].sh_size);
+        if (o->address[i] != UINT64_MAX)
+            memcpy(o->l->code + o->address[i], o->at + o->sections[i].sh_offset, o->sections[i].sh_size);
 }
 
 /* Where a symbol that the object defines stands in the blob. */
-static bool own_place(const object_file *o, const Elf64_Sym *symbol, uint64_t *place) {
-    if (symbol->st_shndx >= o->header->e_shnum || o->place[symbol->st_shndx] == UINT64_MAX ||
+static bool own_address(const object_file *o, const Elf64_Sym *symbol, uint64_t *address) {
+    if (symbol->st_shndx >= o->header->e_shnum || o->address[symbol->st_shndx] == UINT64_MAX ||
         symbol->st_value > o->sections[symbol->st_shndx].sh_size)
         return bad(o, "a symbol outside of the code");
-    *place = o->place[symbol->st_shndx] + symbol->st_value;
+    *address = o->address[symbol->st_shndx] + symbol->st_value;
     return true;
 }
 
@@ -139,13 +139,13 @@ static const Elf64_Sym *definition(const object_file *o, const char *name) {
 }
 
 /* Where a symbol stands in the blob, whichever object defines it. */
-static bool symbol_place(const object_file *o, uint64_t number, uint64_t *place) {
+static bool symbol_address(const object_file *o, uint64_t number, uint64_t *address) {
     if (number >= o->symbol_count) return bad(o, "a relocation names no symbol");
     const Elf64_Sym *symbol = &o->symbols[number];
-    if (symbol->st_shndx != SHN_UNDEF) return own_place(o, symbol, place);
+    if (symbol->st_shndx != SHN_UNDEF) return own_address(o, symbol, address);
     for (int32_t i = 0; i < o->l->count; i++) {
         const Elf64_Sym *there = definition(&o->l->objects[i], name_of(o, symbol));
-        if (there) return own_place(&o->l->objects[i], there, place);
+        if (there) return own_address(&o->l->objects[i], there, address);
     }
     vj_fail(o->l->error, VJ_SYSTEM, "linking: the code needs '%s', which is not in it", name_of(o, symbol));
     return false;
@@ -230,12 +230,12 @@ static bool upper_distance(const object_file *o, uint64_t number, int64_t *dista
     if (number >= o->symbol_count) return bad(o, "a relocation names no symbol");
     const Elf64_Sym *label = &o->symbols[number];
     uint64_t from, to, count;
-    if (!own_place(o, label, &from)) return false;
+    if (!own_address(o, label, &from)) return false;
     const Elf64_Rela *table = relocations(o, label->st_shndx, &count);
     for (uint64_t i = 0; i < count; i++) {
         const Elf64_Rela *r = &table[i];
         if (r->r_offset != label->st_value || ELF64_R_TYPE(r->r_info) != R_RISCV_PCREL_HI20) continue;
-        if (!symbol_place(o, ELF64_R_SYM(r->r_info), &to)) return false;
+        if (!symbol_address(o, ELF64_R_SYM(r->r_info), &to)) return false;
         if (r->r_addend < INT32_MIN || r->r_addend > INT32_MAX) return bad(o, "a relocation out of range");
         *distance = (int64_t)to + r->r_addend - (int64_t)from;
         return true;
@@ -245,7 +245,7 @@ static bool upper_distance(const object_file *o, uint64_t number, int64_t *dista
 
 static bool relocate_riscv(const object_file *o, uint32_t section, const Elf64_Rela *r) {
     const uint32_t type = ELF64_R_TYPE(r->r_info);
-    const uint64_t number = ELF64_R_SYM(r->r_info), from = o->place[section] + r->r_offset;
+    const uint64_t number = ELF64_R_SYM(r->r_info), from = o->address[section] + r->r_offset;
     uint64_t to = 0;
     int64_t distance = 0;
     if (type == R_RISCV_RELAX) return true; /* leave to shorten the code, which nothing needs */
@@ -255,7 +255,7 @@ static bool relocate_riscv(const object_file *o, uint32_t section, const Elf64_R
     if (type == R_RISCV_PCREL_LO12_I || type == R_RISCV_PCREL_LO12_S) {
         if (!upper_distance(o, number, &distance)) return false;
     } else {
-        if (!symbol_place(o, number, &to)) return false;
+        if (!symbol_address(o, number, &to)) return false;
         to += (uint64_t)r->r_addend;
         distance = (int64_t)(to - from);
     }
@@ -274,9 +274,9 @@ static bool relocate(const object_file *o, uint32_t section, const Elf64_Rela *r
     uint64_t to;
     if (o->header->e_machine == EM_RISCV) return relocate_riscv(o, section, r);
     if (!inside(r->r_offset, 4, size)) return bad(o, "a relocation outside of its section");
-    if (!symbol_place(o, ELF64_R_SYM(r->r_info), &to)) return false;
+    if (!symbol_address(o, ELF64_R_SYM(r->r_info), &to)) return false;
     if (r->r_addend < INT32_MIN || r->r_addend > INT32_MAX) return bad(o, "a relocation out of range");
-    const uint64_t from = o->place[section] + r->r_offset;
+    const uint64_t from = o->address[section] + r->r_offset;
     const uint32_t type = ELF64_R_TYPE(r->r_info);
     const int64_t target = (int64_t)to + r->r_addend;
     if (o->header->e_machine == EM_X86_64) return relocate_x86(o, type, o->l->code + from, target - (int64_t)from);
@@ -289,7 +289,7 @@ static bool relocate_all(const object_file *o) {
         const Elf64_Shdr *s = &o->sections[i];
         if (s->sh_type != SHT_RELA && s->sh_type != SHT_REL) continue;
         if (s->sh_info >= o->header->e_shnum) return bad(o, "relocations of no section");
-        if (o->place[s->sh_info] == UINT64_MAX) continue;
+        if (o->address[s->sh_info] == UINT64_MAX) continue;
         if (s->sh_type == SHT_REL || s->sh_entsize != sizeof(Elf64_Rela) || !is_aligned(s->sh_offset))
             return bad(o, "a malformed relocation table");
         const Elf64_Rela *table = (const Elf64_Rela *)(const void *)(o->at + s->sh_offset);
@@ -304,7 +304,7 @@ static bool find_entry(const linker *l, const char *symbol, uint64_t *entry) {
         const object_file *o = &l->objects[i];
         const Elf64_Sym *s = definition(o, symbol);
         if (!s) continue;
-        if (!own_place(o, s, entry)) return false;
+        if (!own_address(o, s, entry)) return false;
         return *entry < l->code_size || bad(o, "a symbol outside of the code");
     }
     vj_fail(l->error, VJ_SYSTEM, "linking: no symbol '%s'", symbol);
@@ -316,9 +316,9 @@ static void add_symbols(const object_file *o, vj_text *symbols) {
     for (uint64_t i = 0; i < o->symbol_count; i++) {
         const Elf64_Sym *s = &o->symbols[i];
         if (ELF64_ST_TYPE(s->st_info) != STT_FUNC || s->st_shndx >= o->header->e_shnum ||
-            o->place[s->st_shndx] == UINT64_MAX || s->st_value > o->sections[s->st_shndx].sh_size)
+            o->address[s->st_shndx] == UINT64_MAX || s->st_value > o->sections[s->st_shndx].sh_size)
             continue;
-        vj_text_add(symbols, "%llx %llx %s\n", (unsigned long long)(o->place[s->st_shndx] + s->st_value),
+        vj_text_add(symbols, "%llx %llx %s\n", (unsigned long long)(o->address[s->st_shndx] + s->st_value),
                     (unsigned long long)s->st_size, name_of(o, s));
     }
 }
@@ -328,8 +328,8 @@ static bool open_object(object_file *o, const vj_bytes *bytes) {
     o->size = bytes->size;
     if ((uintptr_t)o->at % 8 != 0) return bad(o, "the object is not aligned");
     if (!read_header(o) || !read_symbols(o)) return false;
-    o->place = calloc((size_t)o->header->e_shnum + 1, sizeof *o->place);
-    return o->place ? lay_out(o) : bad(o, "no memory");
+    o->address = calloc((size_t)o->header->e_shnum + 1, sizeof *o->address);
+    return o->address ? lay_out(o) : bad(o, "no memory");
 }
 
 static bool link_all(linker *l, const vj_bytes *objects, const char *symbol, uint64_t *entry) {
@@ -357,7 +357,7 @@ vj_status vj_link_named(const vj_bytes *objects, int32_t count, const char *symb
     const bool fine = link_all(&l, objects, symbol, entry);
     for (int32_t i = 0; i < count; i++) {
         if (fine && symbols) add_symbols(&l.objects[i], symbols);
-        free(l.objects[i].place);
+        free(l.objects[i].address);
     }
     free(l.objects);
     if (!fine) {

@@ -62,8 +62,8 @@ static LLVMValueRef wide_atan(const vj_gen *g, LLVMValueRef x) {
 static LLVMValueRef wide_tan(const vj_gen *g, LLVMValueRef x) {
     static const double s[] = {1, -1 / 6.0, 1 / 120.0, -1 / 5040.0, 1 / 362880.0, -1 / 39916800.0};
     static const double c[] = {1, -1 / 2.0, 1 / 24.0, -1 / 720.0, 1 / 40320.0, -1 / 3628800.0, 1 / 479001600.0};
-    LLVMValueRef turn, r = vj_reduce_half_pi(g, x, &turn), square = mul(g, r, r);
-    LLVMValueRef low = LLVMBuildAnd(g->b, turn, vj_whole(g, g->i64, x, 1), "");
+    LLVMValueRef quadrant, r = vj_reduce_half_pi(g, x, &quadrant), square = mul(g, r, r);
+    LLVMValueRef low = LLVMBuildAnd(g->b, quadrant, vj_whole(g, g->i64, x, 1), "");
     LLVMValueRef is_odd = LLVMBuildICmp(g->b, LLVMIntNE, low, vj_whole(g, g->i64, x, 0), "");
     LLVMValueRef sine = mul(g, vj_polynomial(g, square, s, 6), r), cosine = vj_polynomial(g, square, c, 7);
     LLVMValueRef top = choose(g, is_odd, LLVMBuildFNeg(g->b, cosine, ""), sine);

@@ -43,7 +43,7 @@ enum { SET, SUM, PROD, MAX, MIN };
     }
 
 /* From the front; -1: outside. */
-static inline int64_t place_of(int64_t index, int64_t length) {
+static inline int64_t element_of(int64_t index, int64_t length) {
     const int64_t at = index < 0 ? index + length : index;
     return at < 0 || at >= length ? -1 : at;
 }
@@ -58,13 +58,13 @@ static inline int64_t place_of(int64_t index, int64_t length) {
         for (int64_t m = 0; m < count; m++) {                                                                          \
             const int64_t *at = index + m * index_count;                                                               \
             const type *row = updates + m * inner;                                                                     \
-            const int64_t one = place_of(*at, length);                                                                 \
+            const int64_t one = element_of(*at, length);                                                               \
             if (index_inner == 0) {                                                                                    \
                 if (one >= 0) row_##name(y + one * inner + from, row + from, to - from, how);                          \
                 continue;                                                                                              \
             }                                                                                                          \
             for (int64_t i = from; i < to; i++) {                                                                      \
-                const int64_t l = place_of(at[i * index_inner], length);                                               \
+                const int64_t l = element_of(at[i * index_inner], length);                                             \
                 if (l >= 0) y[l * inner + i] = combine_##name(y[l * inner + i], row[i], how);                          \
             }                                                                                                          \
         }                                                                                                              \

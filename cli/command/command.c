@@ -48,7 +48,7 @@ static vj_status find_mode(vj_command *c) {
     else if (c->asked_modes & VJ_MODE_VERSION)
         c->mode = VJ_MODE_VERSION;
     else if (!first)
-        return vj_say(VJ_USAGE, NULL, "no model is given\n  hint: vitjit --help says how to use it");
+        return vj_print_error(VJ_USAGE, NULL, "no model is given\n  hint: vitjit --help says how to use it");
     else if (strcmp(first, "cache") == 0)
         c->mode = VJ_MODE_CACHE;
     else if (strcmp(first, "targets") == 0)
@@ -56,7 +56,8 @@ static vj_status find_mode(vj_command *c) {
     else if (!one_bit(c->asked_modes)) {
         const uint32_t lowest = c->asked_modes & (~c->asked_modes + 1);
         const uint32_t rest = c->asked_modes & ~lowest;
-        return vj_say(VJ_USAGE, NULL, "%s and %s: one at a time", mode_name(lowest), mode_name(rest & (~rest + 1)));
+        return vj_print_error(VJ_USAGE, NULL, "%s and %s: one at a time", mode_name(lowest),
+                              mode_name(rest & (~rest + 1)));
     } else
         c->mode = c->asked_modes ? (vj_mode)c->asked_modes : implied(c);
     return VJ_OK;
@@ -66,17 +67,18 @@ static vj_status judge_words(vj_command *c) {
     if (c->mode == VJ_MODE_CACHE) {
         const char *work = c->words.count == 2 ? c->words.at[1] : "";
         if (strcmp(work, "ls") == 0 || strcmp(work, "verify") == 0 || strcmp(work, "prune") == 0) return VJ_OK;
-        return vj_say(VJ_USAGE, NULL, "vitjit cache wants one word: ls, verify or prune");
+        return vj_print_error(VJ_USAGE, NULL, "vitjit cache wants one word: ls, verify or prune");
     }
     if (c->mode == VJ_MODE_HELP || c->mode == VJ_MODE_VERSION) return VJ_OK;
     if (c->mode == VJ_MODE_TARGETS)
-        return c->words.count == 1 ? VJ_OK : vj_say(VJ_USAGE, NULL, "vitjit targets takes no more words");
+        return c->words.count == 1 ? VJ_OK : vj_print_error(VJ_USAGE, NULL, "vitjit targets takes no more words");
     c->model = c->words.at[0];
-    if (!*c->model) return vj_say(VJ_USAGE, NULL, "the model's name is empty");
+    if (!*c->model) return vj_print_error(VJ_USAGE, NULL, "the model's name is empty");
     if (c->mode == VJ_MODE_TEST && c->words.count < 2)
-        return vj_say(VJ_USAGE, NULL, "--test wants folders with input_0.pb, output_0.pb, ...");
+        return vj_print_error(VJ_USAGE, NULL, "--test wants folders with input_0.pb, output_0.pb, ...");
     if (c->words.count > 1 && c->mode != VJ_MODE_PICTURES && c->mode != VJ_MODE_TEST)
-        return vj_say(VJ_USAGE, NULL, "'%s': %s takes one model and no more words", c->words.at[1], mode_name(c->mode));
+        return vj_print_error(VJ_USAGE, NULL, "'%s': %s takes one model and no more words", c->words.at[1],
+                              mode_name(c->mode));
     return VJ_OK;
 }
 
@@ -92,7 +94,7 @@ static vj_status judge_compiled(const vj_command *c) {
     for (size_t i = 0; !what && i < sizeof changes / sizeof *changes; i++)
         if (vj_option_given(c, changes[i])) what = changes[i];
     if (!what) return VJ_OK;
-    vj_say(VJ_USAGE, c->model, "it is compiled already: %s wants the ONNX file", what);
+    vj_print_error(VJ_USAGE, c->model, "it is compiled already: %s wants the ONNX file", what);
     return VJ_USAGE;
 }
 
@@ -111,13 +113,13 @@ vj_status vj_command_read(int argc, char **argv, vj_command *c) {
     if (status == VJ_OK) status = judge_words(c);
     if (status) return status;
     const char *misplaced = vj_options_misplaced(c);
-    if (misplaced) return vj_say(VJ_USAGE, NULL, "%s means nothing with %s", misplaced, mode_name(c->mode));
+    if (misplaced) return vj_print_error(VJ_USAGE, NULL, "%s means nothing with %s", misplaced, mode_name(c->mode));
     c->compiled = is_library(c->model);
     if (c->compiled && (status = judge_compiled(c))) return status;
-    if (c->linker && c->emit != VJ_EMIT_LIB) return vj_say(VJ_USAGE, NULL, "--linker is for --emit-lib");
-    if (c->no_cache && c->cache) return vj_say(VJ_USAGE, NULL, "--cache and --no-cache: one of them");
+    if (c->linker && c->emit != VJ_EMIT_LIB) return vj_print_error(VJ_USAGE, NULL, "--linker is for --emit-lib");
+    if (c->no_cache && c->cache) return vj_print_error(VJ_USAGE, NULL, "--cache and --no-cache: one of them");
     if (c->profile && vj_trace_folder(c->profile)) return VJ_BAD_INPUT;
-    if (c->output && !*c->output) return vj_say(VJ_USAGE, NULL, "--output wants a folder's name");
+    if (c->output && !*c->output) return vj_print_error(VJ_USAGE, NULL, "--output wants a folder's name");
     return VJ_OK;
 }
 

@@ -25,12 +25,13 @@ static bool has_other_format(const char *triple) {
 
 static vj_status no_target(const char *option, const char *text) {
     if (has_other_format(text)) {
-        vj_say(VJ_UNSUPPORTED, NULL, "%s: objects for '%s' are not written, only ELF and WebAssembly", option, text);
-        vj_say_hint("vitjit targets lists what code can be made for");
+        vj_print_error(VJ_UNSUPPORTED, NULL, "%s: objects for '%s' are not written, only ELF and WebAssembly", option,
+                       text);
+        vj_print_hint("vitjit targets lists what code can be made for");
         return VJ_UNSUPPORTED;
     }
-    vj_say(VJ_USAGE, NULL, "%s: nothing is called '%s'", option, text);
-    vj_say_hint("vitjit targets lists what code can be made for");
+    vj_print_error(VJ_USAGE, NULL, "%s: nothing is called '%s'", option, text);
+    vj_print_hint("vitjit targets lists what code can be made for");
     return VJ_USAGE;
 }
 
@@ -105,8 +106,9 @@ static bool are_known(const vj_compiler_api *api, const char *list, const char *
         for (int32_t i = 0; api->target(i, &row) && !known; i++)
             known = same_machine(row.triple, triple) && said_of(row.features, word + skip, whole - skip) == '+';
         if (!known) {
-            vj_say(VJ_USAGE, NULL, "--features: '%.*s' is not a feature that code is made for", (int)whole, word);
-            vj_say_hint("vitjit targets lists them");
+            vj_print_error(VJ_USAGE, NULL, "--features: '%.*s' is not a feature that code is made for", (int)whole,
+                           word);
+            vj_print_hint("vitjit targets lists them");
             return false;
         }
         word += whole + (word[whole] == ',');
@@ -129,8 +131,8 @@ static bool apply_features(const vj_compiler_api *api, const char *list, vj_targ
     return true;
 }
 
-/* Words of --cpu, parted by commas, become the order's CPUs, better ones later; *row is the first. */
-static vj_status read_cpus(const vj_compiler_api *api, const char *list, vj_order *order, vj_target_info *row) {
+/* Words of --cpu, parted by commas, become the request's CPUs, better ones later; *row is the first. */
+static vj_status read_cpus(const vj_compiler_api *api, const char *list, vj_request *request, vj_target_info *row) {
     bool named[VJ_MOST_CPUS] = {false};
     char word[64];
     for (const char *at = list;; at++) {
@@ -139,55 +141,56 @@ static vj_status read_cpus(const vj_compiler_api *api, const char *list, vj_orde
         snprintf(word, sizeof word, "%.*s", (int)(length < sizeof word ? length : sizeof word - 1), at);
         const int32_t i = find_cpu(api, word, &other);
         if (i < 0 || i >= VJ_MOST_CPUS || length >= sizeof word) return no_target("--cpu", word);
-        if (named[i]) return vj_say(VJ_USAGE, NULL, "--cpu names %s twice", other.name);
+        if (named[i]) return vj_print_error(VJ_USAGE, NULL, "--cpu names %s twice", other.name);
         named[i] = true;
         if (at == list) *row = other;
         if (!same_machine(row->triple, other.triple))
-            return vj_say(VJ_USAGE, NULL, "--cpu: %s and %s are CPUs of different machines, an object is for one",
-                          row->name, other.name);
+            return vj_print_error(VJ_USAGE, NULL,
+                                  "--cpu: %s and %s are CPUs of different machines, an object is for one", row->name,
+                                  other.name);
         at += length;
         if (!*at) break;
     }
     for (int32_t i = 0; i < VJ_MOST_CPUS; i++) {
         vj_target_info other;
-        if (named[i] && api->target(i, &other) && order->cpu_count < VJ_MOST_CPUS)
-            order->cpus[order->cpu_count++] = other.name;
+        if (named[i] && api->target(i, &other) && request->cpu_count < VJ_MOST_CPUS)
+            request->cpus[request->cpu_count++] = other.name;
     }
     return VJ_OK;
 }
 
 /* Several CPUs: not everything can be for them. */
 static vj_status judge_several(const vj_command *command) {
-    if (command->features) return vj_say(VJ_USAGE, NULL, "--features means nothing with several CPUs");
+    if (command->features) return vj_print_error(VJ_USAGE, NULL, "--features means nothing with several CPUs");
     if (command->mode != VJ_MODE_EMIT) {
-        vj_say(VJ_USAGE, NULL, "--cpu: several CPUs are for objects and libraries");
-        vj_say_hint("--emit-obj makes one object for them");
+        vj_print_error(VJ_USAGE, NULL, "--cpu: several CPUs are for objects and libraries");
+        vj_print_hint("--emit-obj makes one object for them");
         return VJ_USAGE;
     }
     return VJ_OK;
 }
 
-vj_status vj_choose_cpus(const vj_command *command, vj_order *order) {
+vj_status vj_choose_cpus(const vj_command *command, vj_request *request) {
     const vj_compiler_api *api;
     vj_target_info target, row, host;
     if (!command->cpu && !command->target && !command->features) return VJ_OK;
     vj_status status = vj_compiler(&api);
     if (status) return status;
     if (command->target && !find_target(api, command->target, &target)) return no_target("--target", command->target);
-    if (command->cpu && (status = read_cpus(api, command->cpu, order, &row))) return status;
+    if (command->cpu && (status = read_cpus(api, command->cpu, request, &row))) return status;
     if (!command->cpu && command->target) row = target;
     if (!command->cpu && !command->target && !host_row(api, &row)) return VJ_OK;
     if (command->target && !same_machine(target.triple, row.triple))
-        return vj_say(VJ_USAGE, NULL, "--cpu %s is not a CPU of --target %s", command->cpu, command->target);
-    if (order->cpu_count > 1) return judge_several(command);
+        return vj_print_error(VJ_USAGE, NULL, "--cpu %s is not a CPU of --target %s", command->cpu, command->target);
+    if (request->cpu_count > 1) return judge_several(command);
     if (command->features && !apply_features(api, command->features, &row)) return VJ_USAGE;
     const bool runs = !(command->mode & (VJ_MODE_EMIT | VJ_MODE_INSPECT | VJ_MODE_REPORT | VJ_MODE_PASSES));
     if (runs && host_row(api, &host) && !same_machine(host.triple, row.triple)) {
-        vj_say(VJ_USAGE, NULL, "code for %s does not run on this machine", row.name);
-        vj_say_hint("--emit-obj writes it to a file");
+        vj_print_error(VJ_USAGE, NULL, "code for %s does not run on this machine", row.name);
+        vj_print_hint("--emit-obj writes it to a file");
         return VJ_USAGE;
     }
-    order->cpus[0] = row.name;
-    order->cpu_count = 1;
+    request->cpus[0] = row.name;
+    request->cpu_count = 1;
     return VJ_OK;
 }

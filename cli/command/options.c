@@ -9,7 +9,7 @@
 typedef enum kind {
     FLAG,   /* a bool */
     MODE,   /* chooses what is done; `number` is the vj_mode */
-    EMIT,   /* the same, and `number` is the vj_emit */
+    EMIT,   /* the same, and `number` is the vj_emit_format */
     BENCH,  /* a mode with a number of seconds behind it, or not */
     TEXT,   /* a string */
     COUNT,  /* an integer from `number` up */
@@ -164,11 +164,11 @@ static vj_status unknown(const char *word, size_t length) {
             best = &table[i];
         }
     }
-    vj_say(VJ_USAGE, NULL, "unknown option '%.*s'", (int)length, word);
+    vj_print_error(VJ_USAGE, NULL, "unknown option '%.*s'", (int)length, word);
     if (best)
-        vj_say_hint("did you mean %s?", best->name);
+        vj_print_hint("did you mean %s?", best->name);
     else
-        vj_say_hint("vitjit --help lists all options");
+        vj_print_hint("vitjit --help lists all options");
     return VJ_USAGE;
 }
 
@@ -206,8 +206,8 @@ static vj_status set_count(const option *o, const char *value, int64_t *out) {
     errno = 0;
     const long long n = strtoll(value, &end, 10);
     if (end == value || *end || errno || n < o->number || n > INT32_MAX)
-        return vj_say(VJ_USAGE, NULL, "%s wants a whole number from %lld up, not '%s'", o->name, (long long)o->number,
-                      value);
+        return vj_print_error(VJ_USAGE, NULL, "%s wants a whole number from %lld up, not '%s'", o->name,
+                              (long long)o->number, value);
     *out = n;
     return VJ_OK;
 }
@@ -224,7 +224,7 @@ static vj_status set_choice(const option *o, const char *value, const char **out
         if (!end) break;
         word = end + 1;
     }
-    return vj_say(VJ_USAGE, NULL, "%s wants %s, not '%s'", o->name, o->value, value);
+    return vj_print_error(VJ_USAGE, NULL, "%s wants %s, not '%s'", o->name, o->value, value);
 }
 
 static vj_status set(const option *o, const char *value, vj_command *c) {
@@ -238,15 +238,15 @@ static vj_status set(const option *o, const char *value, vj_command *c) {
         c->asked_modes |= (uint32_t)o->number;
         return VJ_OK;
     case EMIT:
-        if (c->asked_modes & VJ_MODE_EMIT && c->emit != (vj_emit)o->number)
-            return vj_say(VJ_USAGE, NULL, "%s: one --emit option at a time", o->name);
+        if (c->asked_modes & VJ_MODE_EMIT && c->emit != (vj_emit_format)o->number)
+            return vj_print_error(VJ_USAGE, NULL, "%s: one --emit option at a time", o->name);
         c->asked_modes |= VJ_MODE_EMIT;
-        c->emit = (vj_emit)o->number;
+        c->emit = (vj_emit_format)o->number;
         return VJ_OK;
     case BENCH:
         c->asked_modes |= VJ_MODE_BENCH;
         if (value && !is_number(value, &c->seconds))
-            return vj_say(VJ_USAGE, NULL, "%s wants seconds, not '%s'", o->name, value);
+            return vj_print_error(VJ_USAGE, NULL, "%s wants seconds, not '%s'", o->name, value);
         return VJ_OK;
     case TEXT:
         *(const char **)field = value;
@@ -255,11 +255,11 @@ static vj_status set(const option *o, const char *value, vj_command *c) {
         return set_count(o, value, field);
     case NUMBER:
         if (is_number(value, field)) return VJ_OK;
-        return vj_say(VJ_USAGE, NULL, "%s wants a number, not '%s'", o->name, value);
+        return vj_print_error(VJ_USAGE, NULL, "%s wants a number, not '%s'", o->name, value);
     case CHOICE:
         return set_choice(o, value, field);
     case LIST:
-        return push(field, value) ? VJ_OK : vj_say(VJ_SYSTEM, NULL, "no memory");
+        return push(field, value) ? VJ_OK : vj_print_error(VJ_SYSTEM, NULL, "no memory");
     }
     return VJ_USAGE;
 }
@@ -279,14 +279,16 @@ static vj_status take(int argc, char **argv, int *i, vj_command *c) {
         if (!(o = find_letter(word[1]))) return unknown(word, strlen(word));
         if (word[2]) value = word + 2;
     }
-    if (value && !wants_value(o->kind) && o->kind != BENCH) return vj_say(VJ_USAGE, NULL, "%s takes no value", o->name);
+    if (value && !wants_value(o->kind) && o->kind != BENCH)
+        return vj_print_error(VJ_USAGE, NULL, "%s takes no value", o->name);
     double seconds;
     const char *next = *i + 1 < argc ? argv[*i + 1] : NULL;
     if (!value && ((wants_value(o->kind) && next) || (o->kind == BENCH && next && is_number(next, &seconds)))) {
         value = next;
         ++*i;
     }
-    if (!value && wants_value(o->kind)) return vj_say(VJ_USAGE, NULL, "%s wants a value: %s", o->name, o->value);
+    if (!value && wants_value(o->kind))
+        return vj_print_error(VJ_USAGE, NULL, "%s wants a value: %s", o->name, o->value);
     return set(o, value, c);
 }
 
@@ -300,7 +302,7 @@ vj_status vj_options_parse(int argc, char **argv, vj_command *command) {
         else if (!words_only && argv[i][0] == '-' && argv[i][1])
             status = take(argc, argv, &i, command);
         else if (!push(&command->words, argv[i]))
-            status = vj_say(VJ_SYSTEM, NULL, "no memory");
+            status = vj_print_error(VJ_SYSTEM, NULL, "no memory");
         if (status) return status;
     }
     return VJ_OK;

@@ -60,20 +60,20 @@ static int by_text(const void *a, const void *b) { return strcmp(a, b); }
 
 static vj_status stems_differ(const vj_command *command, const vj_paths *paths) {
     char(*stems)[MAX_STEM + 1] = calloc((size_t)paths->count + 1, sizeof *stems);
-    if (!stems) return vj_say(VJ_SYSTEM, command->attention, "no memory");
+    if (!stems) return vj_print_error(VJ_SYSTEM, command->attention, "no memory");
     for (int32_t i = 0; i < paths->count; i++)
         stem_of(paths->at[i], stems[i]);
     qsort(stems, (size_t)paths->count, sizeof *stems, by_text);
     vj_status status = VJ_OK;
     for (int32_t i = 1; i < paths->count && status == VJ_OK; i++)
         if (strcmp(stems[i - 1], stems[i]) == 0)
-            status = vj_say(VJ_USAGE, command->attention,
-                            "the maps of two pictures would both be written to %s.layer-..", stems[i]);
+            status = vj_print_error(VJ_USAGE, command->attention,
+                                    "the maps of two pictures would both be written to %s.layer-..", stems[i]);
     free(stems);
     return status;
 }
 
-vj_status vj_maps_check(const vj_command *command, const vj_model *model, const vj_paths *paths) {
+vj_status vj_check_attention(const vj_command *command, const vj_model *model, const vj_paths *paths) {
     int32_t drawn = 0, left_out = 0;
     char layers[128] = "";
     for (int32_t i = 0; i < vj_output_count(model); i++) {
@@ -86,11 +86,11 @@ vj_status vj_maps_check(const vj_command *command, const vj_model *model, const 
     }
     static const char why[] = "its keys are no places of the whole picture (windows, grids or channels)";
     if (!drawn) {
-        vj_say(VJ_UNSUPPORTED, command->model, "it has no attention that can be drawn");
-        if (left_out) vj_say_hint("of each layer: %s", why);
+        vj_print_error(VJ_UNSUPPORTED, command->model, "it has no attention that can be drawn");
+        if (left_out) vj_print_hint("of each layer: %s", why);
         return VJ_UNSUPPORTED;
     }
-    if (left_out) vj_say_notice(command->model, "not drawn: attention %s: %s", layers, why);
+    if (left_out) vj_print_notice(command->model, "not drawn: attention %s: %s", layers, why);
     return stems_differ(command, paths);
 }
 
@@ -100,7 +100,7 @@ static vj_status write_png(const char *path, const vj_picture *picture) {
     vj_why why = {""};
     snprintf(temporary, sizeof temporary, "%s.XXXXXX", path);
     const int descriptor = mkstemp(temporary);
-    if (descriptor < 0) return vj_say(VJ_SYSTEM, path, "%s", strerror(errno));
+    if (descriptor < 0) return vj_print_error(VJ_SYSTEM, path, "%s", strerror(errno));
     const mode_t mask = umask(0);
     umask(mask);
     fchmod(descriptor, 0666 & ~mask);
@@ -112,7 +112,7 @@ static vj_status write_png(const char *path, const vj_picture *picture) {
     if (good) return VJ_OK;
     const int reason = errno;
     unlink(temporary);
-    return vj_say(VJ_SYSTEM, path, "%s", why.text[0] ? why.text : strerror(reason));
+    return vj_print_error(VJ_SYSTEM, path, "%s", why.text[0] ? why.text : strerror(reason));
 }
 
 static vj_status draw_head(const vj_command *command, const char *stem, const map *m, int64_t head, const float *row,
@@ -122,10 +122,10 @@ static vj_status draw_head(const vj_command *command, const char *stem, const ma
     vj_picture heat = {0};
     const int length = snprintf(path, sizeof path, "%s/%s.layer-%02d.head-%02lld.png", command->attention, stem,
                                 (int)m->layer, (long long)head);
-    if (length >= (int)sizeof path) return vj_say(VJ_USAGE, command->attention, "the path is too long");
+    if (length >= (int)sizeof path) return vj_print_error(VJ_USAGE, command->attention, "the path is too long");
     vj_status status = vj_heat_over(picture, row + m->first, (int32_t)m->rows, (int32_t)m->columns, &heat, &why)
                            ? write_png(path, &heat)
-                           : vj_say(VJ_SYSTEM, path, "%s", why.text);
+                           : vj_print_error(VJ_SYSTEM, path, "%s", why.text);
     vj_picture_free(&heat);
     return status;
 }
@@ -158,13 +158,13 @@ static vj_status draw_all(const vj_command *command, const vj_model *model, cons
     return status;
 }
 
-vj_status vj_maps_draw(const vj_command *command, const vj_model *model, const vj_array *outputs, int64_t image,
-                       int64_t images, const char *file, const vj_picture *picture) {
+vj_status vj_draw_attention(const vj_command *command, const vj_model *model, const vj_array *outputs, int64_t image,
+                            int64_t images, const char *file, const vj_picture *picture) {
     vj_picture large = {0};
     vj_why why = {""};
     const vj_status status = magnified(picture, &large, &why)
                                  ? draw_all(command, model, outputs, image, images, file, &large)
-                                 : vj_say(VJ_SYSTEM, file, "%s", why.text);
+                                 : vj_print_error(VJ_SYSTEM, file, "%s", why.text);
     vj_picture_free(&large);
     return status;
 }

@@ -51,7 +51,7 @@ static vj_status finish(const vj_command *command, vj_job *job, const vj_array *
 static vj_status bench(const vj_command *command, vj_job *job, const vj_array *inputs, int32_t count) {
     double *ms = malloc((size_t)MOST_RUNS * sizeof *ms); /* touched only as far as it is used */
     int64_t runs = 0;
-    if (!ms) return vj_say(VJ_SYSTEM, NULL, "no memory");
+    if (!ms) return vj_print_error(VJ_SYSTEM, NULL, "no memory");
     vj_status status = measure(job, command->seconds, ms, &runs);
     if (status == VJ_OK) {
         const vj_timing t = summarise(ms, runs);

@@ -26,8 +26,8 @@ typedef struct gallery {
 } gallery;
 
 static vj_status not_for_pictures(const vj_command *command, const char *why) {
-    vj_say(VJ_USAGE, command->model, "it does not take pictures: %s", why);
-    vj_say_hint("--input NAME=x.npy gives it tensors");
+    vj_print_error(VJ_USAGE, command->model, "it does not take pictures: %s", why);
+    vj_print_hint("--input NAME=x.npy gives it tensors");
     return VJ_USAGE;
 }
 
@@ -56,7 +56,7 @@ static bool find_recipe(const vj_command *command, const vj_model *model, vj_rec
 /* A wrong option is the caller's mistake, a wrong file or metadata the input's. */
 static vj_status recipe_failed(const vj_command *command, const vj_why *why) {
     const bool option = strncmp(why->text, "--", 2) == 0;
-    return vj_say(option ? VJ_USAGE : VJ_BAD_INPUT, option ? NULL : command->model, "%s", why->text);
+    return vj_print_error(option ? VJ_USAGE : VJ_BAD_INPUT, option ? NULL : command->model, "%s", why->text);
 }
 
 static void recipe_words(const vj_recipe *r, char *text, size_t room) {
@@ -84,7 +84,7 @@ vj_status vj_print_recipe(const vj_command *command, const vj_model *model) {
     char text[1024];
     if (picture_input(model)) return VJ_OK;
     if (!find_recipe(command, model, &recipe, &why)) {
-        vj_say_warning(command->model, "pre-processing: %s", why.text);
+        vj_print_warning(command->model, "pre-processing: %s", why.text);
         return VJ_OK;
     }
     recipe_words(&recipe, text, sizeof text);
@@ -97,13 +97,13 @@ static void announce(const gallery *g) {
     char text[1024];
     recipe_words(&g->recipe, text, sizeof text);
     if (g->recipe.guessed)
-        vj_say_warning(g->command->model,
-                       "pre-processing is %s: results may be wrong\n"
-                       "  hint: set it with --mean, --std, --resize, --crop-pct, --interpolation, or put the model's "
-                       "preprocessor_config.json beside it",
-                       text);
+        vj_print_warning(g->command->model,
+                         "pre-processing is %s: results may be wrong\n"
+                         "  hint: set it with --mean, --std, --resize, --crop-pct, --interpolation, or put the model's "
+                         "preprocessor_config.json beside it",
+                         text);
     else
-        vj_say_notice(g->command->model, "pre-processing: %s", text);
+        vj_print_notice(g->command->model, "pre-processing: %s", text);
 }
 
 /* What the outputs are, and what is printed of them. */
@@ -114,20 +114,20 @@ static vj_status judge_outputs(gallery *g) {
                       (g->fixed ? t->dims[0] == g->batch : t->dims[0] == -1) && t->dims[1] > 0;
     if (rows && (g->recipe.label_count > 0 || g->command->topk)) g->classes = t->dims[1];
     if (g->command->topk && !rows)
-        return vj_say(VJ_USAGE, g->command->model, "--topk wants a model with one output [N,C]");
+        return vj_print_error(VJ_USAGE, g->command->model, "--topk wants a model with one output [N,C]");
     if (g->classes && g->recipe.label_count > 0 && g->recipe.label_count != g->classes)
-        vj_say_warning(g->command->model, "%d labels for %lld classes", (int)g->recipe.label_count,
-                       (long long)g->classes);
+        vj_print_warning(g->command->model, "%d labels for %lld classes", (int)g->recipe.label_count,
+                         (long long)g->classes);
     for (int32_t i = 0; i < g->results && g->command->output; i++) {
         const vj_tensor_info *o = &model->outputs[i];
         bool first = o->rank > 0 && (g->fixed ? o->dims[0] == g->batch : o->dims[0] == -1);
         for (int32_t d = 1; d < o->rank; d++)
             first = first && o->dims[d] >= 0;
         if (!first)
-            return vj_say(VJ_UNSUPPORTED, g->command->model,
-                          "output '%s' has not the batch as its first dim: --output "
-                          "cannot join those of several pictures",
-                          o->name);
+            return vj_print_error(VJ_UNSUPPORTED, g->command->model,
+                                  "output '%s' has not the batch as its first dim: --output "
+                                  "cannot join those of several pictures",
+                                  o->name);
     }
     return g->command->output ? vj_outputs_names(g->command->model, model) : VJ_OK;
 }
@@ -150,7 +150,7 @@ static vj_status prepare_batch(gallery *g) {
     g->files = calloc((size_t)g->batch, sizeof *g->files);
     g->written = calloc((size_t)model->output_count + 1, sizeof *g->written);
     if (!g->input.name || !g->files || !g->written || !vj_array_alloc(&g->input))
-        return vj_say(VJ_SYSTEM, g->command->model, "no memory for a batch of %lld", (long long)g->batch);
+        return vj_print_error(VJ_SYSTEM, g->command->model, "no memory for a batch of %lld", (long long)g->batch);
     return VJ_OK;
 }
 
@@ -175,7 +175,7 @@ static vj_status print_one(gallery *g, int64_t i, int64_t rows) {
         return vj_print_labels(g->command, g->files[i], &g->recipe, row, g->classes);
     }
     vj_array *arrays = calloc((size_t)count + 1, sizeof *arrays);
-    if (!arrays) return vj_say(VJ_SYSTEM, g->files[i], "no memory");
+    if (!arrays) return vj_print_error(VJ_SYSTEM, g->files[i], "no memory");
     for (int32_t k = 0; k < count; k++)
         arrays[k] = row_of(&g->job.outputs[k], i, rows);
     vj_print_summaries(g->command, g->files[i], arrays, count);
@@ -190,8 +190,8 @@ static vj_status draw(gallery *g, int64_t i, int64_t rows) {
     const float *in = (const float *)(const void *)((const char *)g->input.data + g->image_bytes * (size_t)i);
     if (!g->command->attention) return VJ_OK;
     vj_status status = vj_unprocess(in, &g->recipe, g->channels, g->height, g->width, &seen, &why)
-                           ? vj_maps_draw(g->command, g->job.model, g->job.outputs, i, rows, g->files[i], &seen)
-                           : vj_say(VJ_SYSTEM, g->files[i], "%s", why.text);
+                           ? vj_draw_attention(g->command, g->job.model, g->job.outputs, i, rows, g->files[i], &seen)
+                           : vj_print_error(VJ_SYSTEM, g->files[i], "%s", why.text);
     vj_picture_free(&seen);
     return status;
 }
@@ -210,7 +210,7 @@ static vj_status keep(gallery *g, int64_t rows) {
             to->name = strdup(from->name);
         }
         void *more = realloc(to->data, to->bytes + bytes + 1);
-        if (!more || !to->name) return vj_say(VJ_SYSTEM, g->command->model, "no memory for the outputs");
+        if (!more || !to->name) return vj_print_error(VJ_SYSTEM, g->command->model, "no memory for the outputs");
         to->data = more;
         memcpy((char *)to->data + to->bytes, from->data, bytes);
         to->bytes += bytes;
@@ -243,12 +243,13 @@ static bool load(gallery *g, const char *path) {
     vj_why why = {""};
     bool good = vj_picture_read(path, &picture, &why);
     if (good) {
-        if (picture.transparent) vj_say_warning(path, "it has transparent pixels; their colour is taken as it stands");
+        if (picture.transparent)
+            vj_print_warning(path, "it has transparent pixels; their colour is taken as it stands");
         float *out = (float *)(void *)((char *)g->input.data + g->image_bytes * (size_t)g->filled);
         good = vj_preprocess(&picture, &g->recipe, g->channels, g->height, g->width, out, &why);
         vj_picture_free(&picture);
     }
-    if (!good) note(g, vj_say(VJ_BAD_INPUT, path, "%s", why.text));
+    if (!good) note(g, vj_print_error(VJ_BAD_INPUT, path, "%s", why.text));
     return good;
 }
 
@@ -266,8 +267,8 @@ static vj_status run_all(gallery *g, const vj_paths *paths) {
     if (status == VJ_OK && g->command->output && g->written[0].name)
         status = vj_outputs_write(g->command->output, g->written, count);
     if (status == VJ_OK && any && !g->classes && !g->command->output)
-        vj_say_notice(g->command->model,
-                      "--output DIR writes the outputs to files; --topk K or --labels FILE prints classes");
+        vj_print_notice(g->command->model,
+                        "--output DIR writes the outputs to files; --topk K or --labels FILE prints classes");
     return status;
 }
 
@@ -283,7 +284,7 @@ static vj_status classify(gallery *g, const vj_paths *paths) {
     if (!find_recipe(command, g->job.model, &g->recipe, &why)) return recipe_failed(command, &why);
     g->results = vj_results_count(command, g->job.model);
     status = judge_outputs(g);
-    if (status == VJ_OK && command->attention) status = vj_maps_check(command, g->job.model, paths);
+    if (status == VJ_OK && command->attention) status = vj_check_attention(command, g->job.model, paths);
     if (status == VJ_OK) {
         announce(g);
         status = run_all(g, paths);

@@ -6,8 +6,8 @@
 
 #include "runtime/runtime.h"
 
-static vj_status say_last(const vj_job *job, vj_status status) {
-    return vj_say(status, job->command->model, "%s", vj_error_message());
+static vj_status print_last_error(const vj_job *job, vj_status status) {
+    return vj_print_error(status, job->command->model, "%s", vj_error_message());
 }
 
 static vj_status compile(vj_job *job, const vj_compile_request *request) {
@@ -46,31 +46,31 @@ static bool all_fit(const vj_model *model, const vj_array *inputs, int32_t count
  * small inputs, which may decide shapes. Most need neither, and are compiled without them first, so that all batches
  * share one entry of the cache. */
 static vj_status compile_for(vj_job *job, const vj_array *inputs, int32_t count) {
-    const vj_order *order = &job->order;
-    vj_shape *shapes = calloc((size_t)(order->shape_count + count) + 1, sizeof *shapes);
-    if (!shapes) return vj_say(VJ_SYSTEM, job->command->model, "no memory");
-    int32_t total = order->shape_count;
+    const vj_request *request = &job->request;
+    vj_shape *shapes = calloc((size_t)(request->shape_count + count) + 1, sizeof *shapes);
+    if (!shapes) return vj_print_error(VJ_SYSTEM, job->command->model, "no memory");
+    int32_t total = request->shape_count;
     for (int32_t i = 0; i < total; i++)
-        shapes[i] = order->shapes[i];
+        shapes[i] = request->shapes[i];
     for (int32_t i = 0; i < count; i++) {
         bool given = false;
-        for (int32_t j = 0; j < order->shape_count; j++)
+        for (int32_t j = 0; j < request->shape_count; j++)
             given |= strcmp(shapes[j].name, inputs[i].name) == 0;
         if (given) continue;
         shapes[total] = (vj_shape){.name = inputs[i].name, .rank = inputs[i].rank};
         memcpy(shapes[total++].dims, inputs[i].dims, sizeof inputs[i].dims);
     }
     vj_fixed_input *offered = calloc((size_t)count + 1, sizeof *offered);
-    vj_options options = order->options;
+    vj_options options = request->options;
     options.shapes = shapes;
     options.shape_count = total;
-    vj_compile_request request = order->request;
-    request.options = &options;
-    if (request.fixed_batch == 0 && count > 0 && inputs[0].rank > 0) request.fixed_batch = inputs[0].dims[0];
+    vj_compile_request compiled = request->compile;
+    compiled.options = &options;
+    if (compiled.fixed_batch == 0 && count > 0 && inputs[0].rank > 0) compiled.fixed_batch = inputs[0].dims[0];
     for (int32_t i = 0; offered && i < count; i++)
-        if (inputs[i].bytes <= OFFERED_BYTES) offered[request.offered_count++] = vj_as_fixed(&inputs[i]);
-    request.offered = offered;
-    const vj_status status = compile(job, &request);
+        if (inputs[i].bytes <= OFFERED_BYTES) offered[compiled.offered_count++] = vj_as_fixed(&inputs[i]);
+    compiled.offered = offered;
+    const vj_status status = compile(job, &compiled);
     free(offered);
     free(shapes);
     return status;
@@ -101,12 +101,12 @@ static vj_status compile_and_refine(vj_job *job, const vj_array *inputs, int32_t
     const bool named = all_named(inputs, count);
     if (named && has_empty(inputs, count)) { /* no size of a batch fits */
         const vj_status status = compile_for(job, inputs, count);
-        return status ? say_last(job, status == VJ_USAGE ? VJ_BAD_INPUT : status) : VJ_OK;
+        return status ? print_last_error(job, status == VJ_USAGE ? VJ_BAD_INPUT : status) : VJ_OK;
     }
-    vj_compile_request generic = job->order.request;
+    vj_compile_request generic = job->request.compile;
     generic.fixed_batch = 0;
     const vj_status first = compile(job, &generic);
-    if (first != VJ_OK && (first != VJ_USAGE || !named)) return say_last(job, first);
+    if (first != VJ_OK && (first != VJ_USAGE || !named)) return print_last_error(job, first);
     if (first == VJ_OK && (!named || all_fit(job->model, inputs, count)) &&
         !other_batch(job->model, job->command->batch))
         return VJ_OK;
@@ -118,22 +118,22 @@ static vj_status compile_and_refine(vj_job *job, const vj_array *inputs, int32_t
         return VJ_OK;
     }
     vj_model_free(model);
-    return second ? say_last(job, second == VJ_USAGE ? VJ_BAD_INPUT : second) : VJ_OK;
+    return second ? print_last_error(job, second == VJ_USAGE ? VJ_BAD_INPUT : second) : VJ_OK;
 }
 
 static vj_status load(vj_job *job) {
-    const vj_status status = vj_load(job->command->model, &job->order.options, &job->model);
-    return status ? say_last(job, status) : VJ_OK;
+    const vj_status status = vj_load(job->command->model, &job->request.options, &job->model);
+    return status ? print_last_error(job, status) : VJ_OK;
 }
 
 vj_status vj_job_open(const vj_command *command, const vj_array *inputs, int32_t count, vj_job *job) {
     *job = (vj_job){.command = command, .n = 1, .images = 1};
-    vj_status status = vj_order_fill(command, &job->order);
+    vj_status status = vj_request_fill(command, &job->request);
     if (status == VJ_OK && command->compiled)
         status = load(job);
     else if (status == VJ_OK)
         status = compile_and_refine(job, inputs, count);
-    if (status == VJ_OK && (status = vj_session_create(job->model, &job->session))) say_last(job, status);
+    if (status == VJ_OK && (status = vj_session_create(job->model, &job->session))) print_last_error(job, status);
     return status;
 }
 
@@ -145,8 +145,8 @@ static bool is_open(const vj_tensor_info *t) {
 
 /* The batch that --shape means for an input, 0: none. --batch goes before it. */
 static int64_t batch_of_shapes(const vj_job *job) {
-    for (int32_t i = 0; i < job->order.shape_count; i++) {
-        const vj_shape *shape = &job->order.shapes[i];
+    for (int32_t i = 0; i < job->request.shape_count; i++) {
+        const vj_shape *shape = &job->request.shapes[i];
         const int32_t input = vj_input_find(job->model, shape->name);
         const vj_tensor_info *t = input >= 0 ? &job->model->inputs[input] : NULL;
         for (int32_t d = 0; t && d < t->rank && t->rank == shape->rank; d++)
@@ -164,17 +164,17 @@ vj_status vj_job_batch(const vj_job *job, int64_t *n, int64_t *images) {
         open |= is_open(&model->inputs[i]);
     if (open) {
         if (*n <= model->max_batch) return VJ_OK;
-        return vj_say(VJ_BAD_INPUT, job->command->model, "a batch of %lld: it takes at most %lld", (long long)*n,
-                      (long long)model->max_batch);
+        return vj_print_error(VJ_BAD_INPUT, job->command->model, "a batch of %lld: it takes at most %lld",
+                              (long long)*n, (long long)model->max_batch);
     }
     const vj_tensor_info *t = model->input_count ? &model->inputs[0] : NULL;
     const int64_t fixed = t && t->rank > 0 ? t->dims[0] : 1;
     *n = 1;
     *images = asked || (t && t->rank == 4) ? fixed : 1; /* of [N,C,H,W]; less than 4 dims may have no batch at all */
     if (!asked || asked == fixed) return VJ_OK;
-    vj_say(VJ_BAD_INPUT, job->command->model, "a batch of %lld: the graph's is fixed at %lld", (long long)asked,
-           (long long)fixed);
-    vj_say_hint("export the model with a dynamic batch");
+    vj_print_error(VJ_BAD_INPUT, job->command->model, "a batch of %lld: the graph's is fixed at %lld", (long long)asked,
+                   (long long)fixed);
+    vj_print_hint("export the model with a dynamic batch");
     return VJ_BAD_INPUT;
 }
 
@@ -188,14 +188,15 @@ static vj_status bind_outputs(vj_job *job) {
         a->rank = vj_output_shape_of(model, i, job->n, a->dims);
         a->name = strdup(vj_output_name(model, i));
         if (!a->name || !vj_array_alloc(a))
-            return vj_say(VJ_SYSTEM, job->command->model, "no memory for output '%s'", vj_output_name(model, i));
+            return vj_print_error(VJ_SYSTEM, job->command->model, "no memory for output '%s'",
+                                  vj_output_name(model, i));
         const vj_status status = vj_bind_output(job->session, i, a->data, a->bytes);
-        if (status) return say_last(job, status);
+        if (status) return print_last_error(job, status);
     }
-    return job->outputs ? VJ_OK : vj_say(VJ_SYSTEM, job->command->model, "no memory");
+    return job->outputs ? VJ_OK : vj_print_error(VJ_SYSTEM, job->command->model, "no memory");
 }
 
-static vj_status say_missing(const vj_job *job, const vj_array *inputs, int32_t count) {
+static vj_status print_missing(const vj_job *job, const vj_array *inputs, int32_t count) {
     const vj_model *model = job->model;
     char list[2048] = "", type[VJ_TYPE_TEXT];
     for (int32_t i = 0; i < model->input_count; i++) {
@@ -207,8 +208,8 @@ static vj_status say_missing(const vj_job *job, const vj_array *inputs, int32_t 
         snprintf(list + used, sizeof list - used, "%s'%.200s' (%s)", used ? ", " : "", name,
                  vj_type_words(vj_input_dtype(model, i), dims, rank, type));
     }
-    vj_say(VJ_USAGE, job->command->model, "no value is given for the inputs %s", list);
-    vj_say_hint("--input NAME=x.npy for each");
+    vj_print_error(VJ_USAGE, job->command->model, "no value is given for the inputs %s", list);
+    vj_print_hint("--input NAME=x.npy for each");
     return VJ_USAGE;
 }
 
@@ -220,8 +221,8 @@ static vj_status check_names(const vj_job *job, const vj_array *inputs, int32_t 
     }
     for (int32_t i = 0; i < count; i++) {
         if (inputs[i].name && vj_input_find(job->model, inputs[i].name) >= 0) continue;
-        vj_say(VJ_USAGE, job->command->model, "there is no input '%s'", inputs[i].name ? inputs[i].name : "");
-        vj_say_hint("its inputs are: %s", list);
+        vj_print_error(VJ_USAGE, job->command->model, "there is no input '%s'", inputs[i].name ? inputs[i].name : "");
+        vj_print_hint("its inputs are: %s", list);
         return VJ_USAGE;
     }
     return VJ_OK;
@@ -233,10 +234,10 @@ vj_status vj_job_bind(vj_job *job, const vj_array *inputs, int32_t count) {
     for (int32_t i = 0; i < model->input_count && status == VJ_OK; i++) {
         const vj_tensor_info *t = &model->inputs[i];
         const vj_array *a = find_array(inputs, count, t->name);
-        if (!a) a = find_array(job->order.fixes, job->order.fix_count, t->name);
-        if (!a) return say_missing(job, inputs, count);
+        if (!a) a = find_array(job->request.fixes, job->request.fix_count, t->name);
+        if (!a) return print_missing(job, inputs, count);
         status = vj_bind_input(job->session, t->name, a->data, a->bytes, a->dtype, a->dims, a->rank);
-        if (status) return say_last(job, status);
+        if (status) return print_last_error(job, status);
         for (int32_t d = 0; d < t->rank; d++)
             if (t->dims[d] < 0) job->n = job->images = a->dims[d] / -t->dims[d];
     }
@@ -247,7 +248,7 @@ vj_status vj_job_seed(vj_job *job, vj_array **inputs) {
     const vj_model *model = job->model;
     vj_status status = vj_job_batch(job, &job->n, &job->images);
     *inputs = calloc((size_t)model->input_count + 1, sizeof **inputs);
-    if (!*inputs) return vj_say(VJ_SYSTEM, job->command->model, "no memory");
+    if (!*inputs) return vj_print_error(VJ_SYSTEM, job->command->model, "no memory");
     for (int32_t i = 0; i < model->input_count && status == VJ_OK; i++) {
         vj_array *a = &(*inputs)[i];
         a->dtype = vj_input_dtype(model, i);
@@ -259,14 +260,14 @@ vj_status vj_job_seed(vj_job *job, vj_array **inputs) {
         else if (a->data)
             vj_array_fill(a, (uint64_t)i + 1);
         else
-            status = vj_say(VJ_SYSTEM, job->command->model, "no memory for a batch of %lld", (long long)job->n);
+            status = vj_print_error(VJ_SYSTEM, job->command->model, "no memory for a batch of %lld", (long long)job->n);
     }
     return status;
 }
 
 vj_status vj_job_run(vj_job *job) {
     const vj_status status = vj_run(job->session);
-    if (status) return say_last(job, status);
+    if (status) return print_last_error(job, status);
     for (int32_t i = 0; i < job->model->output_count; i++) { /* dims that the data decides are known only now */
         vj_array *a = &job->outputs[i];
         a->rank = vj_output_shape(job->session, i, a->dims);
@@ -279,6 +280,6 @@ void vj_job_close(vj_job *job) {
     vj_session_free(job->session);
     if (job->model) vj_arrays_free(job->outputs, job->model->output_count);
     vj_model_free(job->model);
-    vj_order_free(&job->order);
+    vj_request_free(&job->request);
     *job = (vj_job){0};
 }

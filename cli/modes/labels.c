@@ -74,7 +74,7 @@ static void print_top_text(const char *file, const vj_recipe *recipe, const doub
 vj_status vj_print_labels(const vj_command *command, const char *file, const vj_recipe *recipe, const float *row,
                           int64_t classes) {
     for (int64_t i = 0; i < classes; i++)
-        if (isnan(row[i])) return vj_say(VJ_BAD_INPUT, file, "the model's output is not a number");
+        if (isnan(row[i])) return vj_print_error(VJ_BAD_INPUT, file, "the model's output is not a number");
     int64_t k = command->topk ? command->topk : 5;
     if (k > classes) k = classes;
     double *p = malloc((size_t)classes * sizeof *p);
@@ -88,7 +88,7 @@ vj_status vj_print_labels(const vj_command *command, const char *file, const vj_
     const bool good = p && top;
     free(p);
     free(top);
-    return good ? VJ_OK : vj_say(VJ_SYSTEM, file, "no memory");
+    return good ? VJ_OK : vj_print_error(VJ_SYSTEM, file, "no memory");
 }
 
 static void print_summaries_json(const char *file, const vj_array *outputs, int32_t count) {

@@ -10,10 +10,10 @@
 
 static vj_status add(vj_paths *paths, const char *path) {
     char **more = realloc(paths->at, (size_t)(paths->count + 1) * sizeof *more);
-    if (!more) return vj_say(VJ_SYSTEM, path, "no memory");
+    if (!more) return vj_print_error(VJ_SYSTEM, path, "no memory");
     paths->at = more;
     more[paths->count] = strdup(path);
-    if (!more[paths->count]) return vj_say(VJ_SYSTEM, path, "no memory");
+    if (!more[paths->count]) return vj_print_error(VJ_SYSTEM, path, "no memory");
     paths->count++;
     return VJ_OK;
 }
@@ -29,8 +29,8 @@ static vj_status add_folder(vj_paths *paths, const char *folder) {
     struct dirent **entries = NULL;
     const int count = scandir(folder, &entries, is_picture, by_name);
     vj_status status = VJ_OK;
-    if (count < 0) status = vj_say(VJ_BAD_INPUT, folder, "%s", strerror(errno));
-    if (count == 0) status = vj_say(VJ_BAD_INPUT, folder, "no .jpg, .jpeg or .png in this folder");
+    if (count < 0) status = vj_print_error(VJ_BAD_INPUT, folder, "%s", strerror(errno));
+    if (count == 0) status = vj_print_error(VJ_BAD_INPUT, folder, "no .jpg, .jpeg or .png in this folder");
     const size_t length = strlen(folder);
     const char *slash = length && folder[length - 1] == '/' ? "" : "/";
     for (int i = 0; i < count; i++) {
@@ -54,7 +54,7 @@ static vj_status add_list(vj_paths *paths) {
         if (length > 0) status = add(paths, line);
     }
     free(line);
-    if (status == VJ_OK && ferror(stdin)) status = vj_say(VJ_SYSTEM, "standard input", "%s", strerror(errno));
+    if (status == VJ_OK && ferror(stdin)) status = vj_print_error(VJ_SYSTEM, "standard input", "%s", strerror(errno));
     return status;
 }
 

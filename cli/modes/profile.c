@@ -30,7 +30,7 @@ static vj_status read_table(const vj_command *command, const vj_model *model, vj
     p->table = cJSON_Parse(vj_model_kernels(model));
     p->kernel_count = cJSON_GetArraySize(p->table);
     p->kernels = calloc((size_t)p->kernel_count + 1, sizeof *p->kernels);
-    if (!p->table || !p->kernels) return vj_say(VJ_SYSTEM, command->model, "no memory for the profile");
+    if (!p->table || !p->kernels) return vj_print_error(VJ_SYSTEM, command->model, "no memory for the profile");
     int32_t i = 0;
     for (const cJSON *k = p->table->child; k; k = k->next) {
         const double units = number(k, "units");
@@ -54,7 +54,7 @@ static vj_status record(vj_job *job, vj_profile *p) {
     const int64_t a_run = (int64_t)p->kernel_count * (job->n + (int64_t)p->threads * PARTS_A_THREAD) + 1;
     const int64_t fit = a_run < MOST_SPANS ? MOST_SPANS / a_run : 1;
     if (status == VJ_OK && (status = vj_session_record(job->session, MOST_SPANS)))
-        return vj_say(status, job->command->model, "%s", vj_error_message());
+        return vj_print_error(status, job->command->model, "%s", vj_error_message());
     const double start = vj_now_ms();
     while (status == VJ_OK && p->runs < MOST_RUNS && p->runs < fit &&
            (p->runs < 3 || vj_now_ms() - start < long_enough)) {
@@ -97,7 +97,7 @@ static double median(double *values, int32_t count) {
 static vj_status find_medians(const vj_command *command, vj_profile *p) {
     const int32_t runs = p->runs;
     double *busy = calloc((size_t)(p->kernel_count + 2) * (size_t)runs, sizeof *busy);
-    if (!busy) return vj_say(VJ_SYSTEM, command->model, "no memory for the profile");
+    if (!busy) return vj_print_error(VJ_SYSTEM, command->model, "no memory for the profile");
     double *wall = busy + (size_t)p->kernel_count * (size_t)runs, *waiting = wall + runs;
     for (int32_t r = 0; r < runs; r++)
         waiting[r] = wall[r] = (double)(p->run_end[r] - p->run_begin[r]) * 1e-6;
@@ -145,7 +145,7 @@ static vj_status digest(const vj_job *job, vj_profile *p) {
     p->work = malloc(((size_t)count + 1) * sizeof *p->work);
     if (!spans || !p->work) {
         free(spans);
-        return vj_say(VJ_SYSTEM, job->command->model, "no memory for the profile");
+        return vj_print_error(VJ_SYSTEM, job->command->model, "no memory for the profile");
     }
     if (count) memcpy(spans, kept, (size_t)count * sizeof *spans);
     qsort(spans, (size_t)count, sizeof *spans, by_thread);
@@ -160,8 +160,8 @@ static vj_status measure_peak(const vj_job *job, vj_profile *p) {
     char why[4096] = "";
     vj_status status = vj_compiler(&api);
     if (status) return status;
-    status = api->peak(job->order.options.cpu, p->threads, PEAK_SECONDS, &p->peak_gflops, why, sizeof why);
-    return status ? vj_say(status, NULL, "%s", why) : VJ_OK;
+    status = api->peak(job->request.options.cpu, p->threads, PEAK_SECONDS, &p->peak_gflops, why, sizeof why);
+    return status ? vj_print_error(status, NULL, "%s", why) : VJ_OK;
 }
 
 vj_status vj_profile_make(const vj_command *command, const vj_array *inputs, int32_t count, vj_profile *p) {
@@ -174,7 +174,7 @@ vj_status vj_profile_make(const vj_command *command, const vj_array *inputs, int
     vj_status status = vj_job_open(&marked, inputs, count, &job);
     if (status == VJ_OK) status = vj_job_bind(&job, inputs, count);
     if (status == VJ_OK && (!p->run_begin || !p->run_end))
-        status = vj_say(VJ_SYSTEM, command->model, "no memory for the profile");
+        status = vj_print_error(VJ_SYSTEM, command->model, "no memory for the profile");
     if (status == VJ_OK) {
         p->threads = vj_model_parts(job.model);
         p->images = job.n;

@@ -21,18 +21,18 @@ void vj_print_outputs(const vj_array *outputs, int32_t count) {
 
 vj_status vj_read_named(const vj_list *list, const char *option, vj_array **arrays) {
     *arrays = calloc((size_t)list->count + 1, sizeof **arrays);
-    if (!*arrays) return vj_say(VJ_SYSTEM, NULL, "no memory");
+    if (!*arrays) return vj_print_error(VJ_SYSTEM, NULL, "no memory");
     for (int32_t i = 0; i < list->count; i++) {
         const char *equals = strchr(list->at[i], '=');
         char why[512];
         if (!equals || equals == list->at[i] || !equals[1])
-            return vj_say(VJ_USAGE, NULL, "%s wants NAME=x.npy, not '%s'", option, list->at[i]);
-        if (!vj_npy_read(equals + 1, &(*arrays)[i], why)) return vj_say(VJ_BAD_INPUT, equals + 1, "%s", why);
+            return vj_print_error(VJ_USAGE, NULL, "%s wants NAME=x.npy, not '%s'", option, list->at[i]);
+        if (!vj_npy_read(equals + 1, &(*arrays)[i], why)) return vj_print_error(VJ_BAD_INPUT, equals + 1, "%s", why);
         char *name = (*arrays)[i].name = strndup(list->at[i], (size_t)(equals - list->at[i]));
         for (int32_t j = 0; j < i && name; j++)
             if (strcmp((*arrays)[j].name, name) == 0)
-                return vj_say(VJ_USAGE, NULL, "%s is given twice for '%s'", option, name);
-        if (!name) return vj_say(VJ_SYSTEM, NULL, "no memory");
+                return vj_print_error(VJ_USAGE, NULL, "%s is given twice for '%s'", option, name);
+        if (!name) return vj_print_error(VJ_SYSTEM, NULL, "no memory");
     }
     return VJ_OK;
 }
@@ -54,8 +54,8 @@ vj_status vj_job_prepare(const vj_command *command, vj_job *job, vj_array **inpu
     if (status == VJ_OK) status = vj_job_bind(job, *inputs, *count);
     if (status == VJ_OK && command->inputs.count && command->batch && command->batch != job->n &&
         job->images == job->n) {
-        vj_say(VJ_USAGE, command->model, "--batch %lld, but the inputs have a batch of %lld", (long long)command->batch,
-               (long long)job->n);
+        vj_print_error(VJ_USAGE, command->model, "--batch %lld, but the inputs have a batch of %lld",
+                       (long long)command->batch, (long long)job->n);
         status = VJ_USAGE;
     }
     return status;
@@ -67,7 +67,7 @@ static vj_status deliver(const vj_command *command, vj_job *job) {
     if (status == VJ_OK && command->output) status = vj_outputs_write(command->output, job->outputs, count);
     if (status == VJ_OK && !command->output && !command->expects.count) {
         vj_print_outputs(job->outputs, count);
-        vj_say_notice(command->model, "--output DIR writes the outputs to files");
+        vj_print_notice(command->model, "--output DIR writes the outputs to files");
     }
     vj_status compared = status == VJ_OK ? vj_expect_all(command, job) : VJ_OK;
     if (status == VJ_OK && (compared == VJ_OK || compared == VJ_DIFFERS)) status = vj_print_stats(command, job->model);
@@ -92,7 +92,7 @@ vj_status vj_run_tensors(const vj_command *command) {
 static vj_status print_memory(const vj_job *job) {
     int64_t weights, arena;
     const vj_status status = vj_plan_bytes(job->model, job->n, &weights, &arena);
-    if (status) return vj_say(status, job->command->model, "%s", vj_error_message());
+    if (status) return vj_print_error(status, job->command->model, "%s", vj_error_message());
     printf("%-11s %.1f MB: weights %.1f MB, arena %.1f MB for a batch of %lld on %d thread%s\n", "memory",
            (double)(weights + arena) * 1e-6, (double)weights * 1e-6, (double)arena * 1e-6, (long long)job->images,
            (int)vj_model_parts(job->model), vj_model_parts(job->model) == 1 ? "" : "s");

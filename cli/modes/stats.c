@@ -51,7 +51,7 @@ double vj_peak_rss_bytes(void) {
 vj_status vj_print_stats(const vj_command *command, const vj_model *model) {
     vj_model_stats s = {.size = sizeof s};
     const vj_status status = vj_model_get_stats(model, &s);
-    if (status) return vj_say(status, command->model, "%s", vj_error_message());
+    if (status) return vj_print_error(status, command->model, "%s", vj_error_message());
     return vj_print_bench_stats(command, &s, NULL, NULL);
 }
 
@@ -67,5 +67,5 @@ vj_status vj_print_bench_stats(const vj_command *command, const vj_model_stats *
     if (text) puts(text);
     cJSON_free(text);
     cJSON_Delete(json);
-    return text ? VJ_OK : vj_say(VJ_SYSTEM, NULL, "no memory");
+    return text ? VJ_OK : vj_print_error(VJ_SYSTEM, NULL, "no memory");
 }

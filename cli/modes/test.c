@@ -19,13 +19,13 @@ static vj_status read_tensors(const vj_compiler_api *api, const char *folder, co
     char path[4096], error[4096];
     *count = 0;
     *arrays = calloc(MAX_TENSORS, sizeof **arrays);
-    if (!*arrays) return vj_say(VJ_SYSTEM, folder, "no memory");
+    if (!*arrays) return vj_print_error(VJ_SYSTEM, folder, "no memory");
     while (*count < MAX_TENSORS && there(folder, kind, *count, path)) {
         vj_array *a = &(*arrays)[*count];
         int32_t dtype = VJ_NO_DTYPE;
         const vj_status status =
             api->read_tensor(path, &a->name, &dtype, &a->rank, a->dims, &a->data, &a->bytes, error, sizeof error);
-        if (status) return vj_say(status, path, "%s", error);
+        if (status) return vj_print_error(status, path, "%s", error);
         a->dtype = (vj_dtype)dtype;
         ++*count;
     }
@@ -36,11 +36,11 @@ static vj_status read_tensors(const vj_compiler_api *api, const char *folder, co
 static vj_status name_by_order(const vj_job *job, const char *folder, vj_array *inputs, int32_t count) {
     const int32_t wanted = vj_input_count(job->model);
     if (count != wanted)
-        return vj_say(VJ_BAD_INPUT, folder, "%d inputs, where the model has %d", (int)count, (int)wanted);
+        return vj_print_error(VJ_BAD_INPUT, folder, "%d inputs, where the model has %d", (int)count, (int)wanted);
     for (int32_t i = 0; i < count; i++) {
         free(inputs[i].name);
         inputs[i].name = strdup(vj_input_name(job->model, i));
-        if (!inputs[i].name) return vj_say(VJ_SYSTEM, folder, "no memory");
+        if (!inputs[i].name) return vj_print_error(VJ_SYSTEM, folder, "no memory");
     }
     return VJ_OK;
 }
@@ -50,8 +50,8 @@ static vj_status compare_all(const vj_command *command, const vj_job *job, const
     const vj_tolerance tolerance = {command->rtol, vj_option_given(command, "--atol") ? command->atol : 1e-7, 0};
     vj_status status = VJ_OK;
     if (count < 1 || count > vj_output_count(job->model))
-        return vj_say(VJ_BAD_INPUT, folder, "%d outputs, where the model has %d", (int)count,
-                      (int)vj_output_count(job->model));
+        return vj_print_error(VJ_BAD_INPUT, folder, "%d outputs, where the model has %d", (int)count,
+                              (int)vj_output_count(job->model));
     for (int32_t i = 0; i < count; i++) {
         char label[4096];
         snprintf(label, sizeof label, "%.2000s: %.2000s", folder, job->outputs[i].name);
@@ -99,9 +99,9 @@ static void run_word(const vj_command *command, const vj_compiler_api *api, cons
     struct dirent **entries = NULL;
     const int count = scandir(folder, &entries, is_set, versionsort);
     if (count <= 0)
-        count_set(t, vj_say(VJ_BAD_INPUT, folder,
-                            count < 0 ? "cannot be read as a folder"
-                                      : "no input_0.pb, output_0.pb or test_data_set_* in it"));
+        count_set(t, vj_print_error(VJ_BAD_INPUT, folder,
+                                    count < 0 ? "cannot be read as a folder"
+                                              : "no input_0.pb, output_0.pb or test_data_set_* in it"));
     for (int i = 0; i < count; i++) {
         if (snprintf(path, sizeof path, "%s/%s", folder, entries[i]->d_name) < (int)sizeof path)
             count_set(t, run_set(command, api, path));

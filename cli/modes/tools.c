@@ -13,18 +13,18 @@ typedef vj_status (*text_call)(const vj_compile_request *request, char **text, c
 
 /* Prints the text that a call of the compiler's door gives. */
 static vj_status print_text(const vj_command *command, text_call call, bool print) {
-    vj_order order;
+    vj_request request;
     char *text = NULL, error[ERROR_BYTES] = "";
-    vj_status status = vj_order_fill(command, &order);
+    vj_status status = vj_request_fill(command, &request);
     if (status == VJ_OK) {
         vj_progress_begin("compiling");
-        status = call(&order.request, &text, error, sizeof error);
+        status = call(&request.compile, &text, error, sizeof error);
         vj_progress_end();
         if (text && print) fputs(text, stdout);
-        if (status) vj_say(status, command->model, "%s", error);
+        if (status) vj_print_error(status, command->model, "%s", error);
     }
     free(text);
-    vj_order_free(&order);
+    vj_request_free(&request);
     return status;
 }
 
@@ -74,37 +74,37 @@ static vj_status check_emit_path(const char *path) {
     const char *slash = path ? strrchr(path, '/') : NULL;
     if (!slash || slash == path) return VJ_OK;
     char *folder = strndup(path, (size_t)(slash - path));
-    const vj_status status = folder ? vj_outputs_folder(folder) : vj_say(VJ_SYSTEM, NULL, "no memory");
+    const vj_status status = folder ? vj_outputs_folder(folder) : vj_print_error(VJ_SYSTEM, NULL, "no memory");
     free(folder);
     return status;
 }
 
 vj_status vj_run_emit(const vj_command *command) {
     const vj_compiler_api *api;
-    vj_order order;
+    vj_request request;
     char *summary = NULL, error[ERROR_BYTES] = "";
     vj_status status = check_emit_path(command->emit_path);
     if (status == VJ_OK) status = vj_compiler(&api);
     if (status) return status;
-    status = vj_order_fill(command, &order);
+    status = vj_request_fill(command, &request);
     const vj_emit_request emit = {.what = command->emit,
                                   .output = command->emit_path,
                                   .prefix = command->prefix,
                                   .linker = command->linker,
-                                  .sets = order.sets,
-                                  .set_count = order.set_count,
-                                  .cpus = order.cpus,
-                                  .cpu_count = order.cpu_count,
+                                  .sets = request.sets,
+                                  .set_count = request.set_count,
+                                  .cpus = request.cpus,
+                                  .cpu_count = request.cpu_count,
                                   .weights_file = command->weights ? strcmp(command->weights, "file") == 0 : -1};
     if (status == VJ_OK) {
         vj_progress_begin("compiling");
-        status = api->emit(&order.request, &emit, &summary, error, sizeof error);
+        status = api->emit(&request.compile, &emit, &summary, error, sizeof error);
         vj_progress_end();
-        if (status) vj_say(status, command->model, "%s", error);
+        if (status) vj_print_error(status, command->model, "%s", error);
         if (status == VJ_OK && summary) puts(summary);
     }
     free(summary);
-    vj_order_free(&order);
+    vj_request_free(&request);
     return status;
 }
 
@@ -113,7 +113,7 @@ vj_status vj_run_cache(const vj_command *command) {
     const vj_status status = strcmp(work, "ls") == 0       ? vj_cache_list(command->cache, stdout)
                              : strcmp(work, "verify") == 0 ? vj_cache_verify(command->cache, stdout)
                                                            : vj_cache_prune(command->cache, 0);
-    return status ? vj_say(status, command->cache, "%s", vj_error_message()) : VJ_OK;
+    return status ? vj_print_error(status, command->cache, "%s", vj_error_message()) : VJ_OK;
 }
 
 vj_status vj_run_targets(void) {

@@ -16,9 +16,9 @@
 vj_status vj_trace_folder(const char *path) {
     char folder[4096];
     const char *slash = strrchr(path, '/');
-    if (!*path || (slash && !slash[1])) return vj_say(VJ_BAD_INPUT, NULL, "--profile wants a file's name");
+    if (!*path || (slash && !slash[1])) return vj_print_error(VJ_BAD_INPUT, NULL, "--profile wants a file's name");
     const size_t length = slash ? (size_t)(slash - path) + 1 : 0;
-    if (length >= sizeof folder) return vj_say(VJ_BAD_INPUT, path, "the name is too long");
+    if (length >= sizeof folder) return vj_print_error(VJ_BAD_INPUT, path, "the name is too long");
     memcpy(folder, path, length);
     folder[length] = 0;
     return vj_outputs_folder(length ? folder : ".");
@@ -108,11 +108,11 @@ static void write_all(FILE *out, const char *model, const vj_profile *p) {
 
 vj_status vj_trace_write(const char *path, const char *model, const vj_profile *profile) {
     FILE *out = fopen(path, "w");
-    if (!out) return vj_say(VJ_BAD_INPUT, path, "cannot be written: %s", strerror(errno));
+    if (!out) return vj_print_error(VJ_BAD_INPUT, path, "cannot be written: %s", strerror(errno));
     write_all(out, model, profile);
     const bool bad = ferror(out) != 0;
     if (fclose(out) == 0 && !bad) return VJ_OK;
-    vj_say(VJ_SYSTEM, path, "cannot be written: %s", strerror(errno));
+    vj_print_error(VJ_SYSTEM, path, "cannot be written: %s", strerror(errno));
     unlink(path);
     return VJ_SYSTEM;
 }

@@ -121,17 +121,17 @@ static const vj_array *find_output(const vj_job *job, const char *name) {
 static vj_status expect_one(const vj_command *command, const vj_job *job, const char *text) {
     const char *equals = strchr(text, '=');
     if (!equals || equals == text || !equals[1])
-        return vj_say(VJ_USAGE, NULL, "--expect wants NAME=y.npy, not '%s'", text);
+        return vj_print_error(VJ_USAGE, NULL, "--expect wants NAME=y.npy, not '%s'", text);
     char *name = strndup(text, (size_t)(equals - text)), why[512];
-    if (!name) return vj_say(VJ_SYSTEM, NULL, "no memory");
+    if (!name) return vj_print_error(VJ_SYSTEM, NULL, "no memory");
     const vj_array *got = find_output(job, name);
     vj_array want = {0};
     vj_status status;
     if (!got) {
-        status = vj_say(VJ_USAGE, command->model, "there is no output '%s'", name);
-        vj_say_hint("--also-output %s makes an output of a value of the graph", name);
+        status = vj_print_error(VJ_USAGE, command->model, "there is no output '%s'", name);
+        vj_print_hint("--also-output %s makes an output of a value of the graph", name);
     } else if (!vj_npy_read(equals + 1, &want, why)) {
-        status = vj_say(VJ_BAD_INPUT, equals + 1, "%s", why);
+        status = vj_print_error(VJ_BAD_INPUT, equals + 1, "%s", why);
     } else {
         const bool absolute = vj_option_given(command, "--atol");
         const vj_tolerance tolerance = {command->rtol, command->atol, absolute ? 0 : 1e-5};

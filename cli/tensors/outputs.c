@@ -13,12 +13,13 @@
 vj_status vj_outputs_folder(const char *folder) {
     struct stat st;
     if (stat(folder, &st) != 0) {
-        vj_say(VJ_BAD_INPUT, folder, "the output folder: %s", strerror(errno));
-        if (errno == ENOENT) vj_say_hint("make it first: mkdir -p '%s'", folder);
+        vj_print_error(VJ_BAD_INPUT, folder, "the output folder: %s", strerror(errno));
+        if (errno == ENOENT) vj_print_hint("make it first: mkdir -p '%s'", folder);
         return VJ_BAD_INPUT;
     }
-    if (!S_ISDIR(st.st_mode)) return vj_say(VJ_BAD_INPUT, folder, "not a folder");
-    if (access(folder, W_OK | X_OK) != 0) return vj_say(VJ_BAD_INPUT, folder, "the output folder: %s", strerror(errno));
+    if (!S_ISDIR(st.st_mode)) return vj_print_error(VJ_BAD_INPUT, folder, "not a folder");
+    if (access(folder, W_OK | X_OK) != 0)
+        return vj_print_error(VJ_BAD_INPUT, folder, "the output folder: %s", strerror(errno));
     return VJ_OK;
 }
 
@@ -40,16 +41,16 @@ vj_status vj_outputs_names(const char *model_path, const vj_model *model) {
     for (int32_t i = 0; i < vj_output_count(model); i++) {
         const char *full = vj_output_name(model, i);
         if (strlen(full) > MAX_NAME)
-            return vj_say(VJ_BAD_INPUT, model_path, "output '%.60s...' has a name too long for a file", full);
+            return vj_print_error(VJ_BAD_INPUT, model_path, "output '%.60s...' has a name too long for a file", full);
         if (!vj_npy_can_hold(vj_output_dtype(model, i)))
-            return vj_say(VJ_UNSUPPORTED, model_path, "output '%s' is %s, which .npy cannot hold", full,
-                          vj_dtype_name(vj_output_dtype(model, i)));
+            return vj_print_error(VJ_UNSUPPORTED, model_path, "output '%s' is %s, which .npy cannot hold", full,
+                                  vj_dtype_name(vj_output_dtype(model, i)));
         sanitise(full, name);
         for (int32_t j = 0; j < i; j++) {
             sanitise(vj_output_name(model, j), other);
             if (strcmp(name, other) == 0)
-                return vj_say(VJ_BAD_INPUT, model_path, "outputs '%s' and '%s' would both be written to %s.npy",
-                              vj_output_name(model, j), full, name);
+                return vj_print_error(VJ_BAD_INPUT, model_path, "outputs '%s' and '%s' would both be written to %s.npy",
+                                      vj_output_name(model, j), full, name);
         }
     }
     return VJ_OK;
@@ -82,26 +83,26 @@ static bool write_closed(int descriptor, const vj_array *array) {
 }
 
 static vj_status write_one(const char *folder, const vj_array *array, file_names *names) {
-    if (!name_files(folder, array->name, names)) return vj_say(VJ_USAGE, folder, "the path is too long");
+    if (!name_files(folder, array->name, names)) return vj_print_error(VJ_USAGE, folder, "the path is too long");
     const int descriptor = mkstemp(names->temporary);
-    if (descriptor < 0) return vj_say(VJ_SYSTEM, names->final, "%s", strerror(errno));
+    if (descriptor < 0) return vj_print_error(VJ_SYSTEM, names->final, "%s", strerror(errno));
     names->written = true;
     const mode_t mask = umask(0);
     umask(mask);
     fchmod(descriptor, 0666 & ~mask); /* mkstemp makes files for the owner alone */
-    if (!write_closed(descriptor, array)) return vj_say(VJ_SYSTEM, names->final, "%s", strerror(errno));
+    if (!write_closed(descriptor, array)) return vj_print_error(VJ_SYSTEM, names->final, "%s", strerror(errno));
     return VJ_OK;
 }
 
 vj_status vj_outputs_write(const char *folder, const vj_array *arrays, int32_t count) {
     file_names *names = calloc((size_t)count + 1, sizeof *names);
-    if (!names) return vj_say(VJ_SYSTEM, folder, "no memory");
+    if (!names) return vj_print_error(VJ_SYSTEM, folder, "no memory");
     vj_status status = VJ_OK;
     for (int32_t i = 0; i < count && status == VJ_OK; i++)
         status = write_one(folder, &arrays[i], &names[i]);
     for (int32_t i = 0; i < count && status == VJ_OK; i++) {
         if (rename(names[i].temporary, names[i].final) != 0)
-            status = vj_say(VJ_SYSTEM, names[i].final, "%s", strerror(errno));
+            status = vj_print_error(VJ_SYSTEM, names[i].final, "%s", strerror(errno));
         else
             names[i].written = false;
     }

@@ -71,7 +71,7 @@ static bool is_folder(const char *path) {
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-static const char *extension_of(vj_emit what) {
+static const char *extension_of(vj_emit_format what) {
     static const char *const extensions[] = {
         [VJ_EMIT_OBJ] = ".o", [VJ_EMIT_ASM] = ".s", [VJ_EMIT_LL] = ".ll", [VJ_EMIT_IR] = ".vj", [VJ_EMIT_LIB] = ".so"};
     return extensions[what];
@@ -353,7 +353,7 @@ static vj_status plan_and_emit(emission *e) {
     if (status == VJ_OK) status = plan_all(e);
     if (status == VJ_OK) status = emit_kind(e);
     if (status == VJ_OK && !*e->summary) status = vj_fail(&u->error, VJ_SYSTEM, "no memory");
-    return status == VJ_OK ? vj_new_files_place(&e->files, &u->error) : status;
+    return status == VJ_OK ? vj_new_files_rename(&e->files, &u->error) : status;
 }
 
 /* Also when memory ends in the middle. */

@@ -21,7 +21,7 @@ typedef struct vj_new_files {
 int vj_new_file_open(vj_new_files *files, const char *path, vj_error *error);
 vj_status vj_new_file_write(vj_new_files *files, const char *path, const void *bytes, size_t size, vj_error *error);
 /* Gives all files their names, in the order in which they were opened; on failure none is left. */
-vj_status vj_new_files_place(vj_new_files *files, vj_error *error);
+vj_status vj_new_files_rename(vj_new_files *files, vj_error *error);
 /* Removes what was not placed. */
 void vj_new_files_drop(vj_new_files *files);
 

@@ -66,7 +66,7 @@ static vj_status close_all(vj_new_files *files, vj_error *error) {
     return VJ_OK;
 }
 
-vj_status vj_new_files_place(vj_new_files *files, vj_error *error) {
+vj_status vj_new_files_rename(vj_new_files *files, vj_error *error) {
     vj_status status = close_all(files, error);
     for (int32_t i = 0; i < files->count && status == VJ_OK; i++) {
         vj_new_file *file = &files->file[i];

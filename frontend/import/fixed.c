@@ -130,7 +130,7 @@ static const char *take(vj_importer *im, const origins *from) {
 
 bool vj_stop_unknown(vj_importer *im, int32_t operand, const char *what) {
     if (!vj_going(im)) return false;
-    const vj_value v = vj_operand(im, operand);
+    const vj_value v = vj_operand_value(im, operand);
     if (!vj_going(im)) return false;
     origins from = {.data = VJ_NONE, .seen = VJ_NEW_ARRAY(im->arena, bool, im->f->value_count + 1)};
     walk(im, v, &from);

@@ -11,17 +11,17 @@
 
 /* A small value whose elements are known: integers and booleans a * N + b (N the open batch, or a size that the data
  * decides), floats f. */
-typedef struct vj_lin {
+typedef struct vj_affine {
     int64_t a, b;
     double f;
     int32_t data; /* 0: N is the batch; else 1 more than the unknown that a multiplies */
-} vj_lin;
+} vj_affine;
 typedef struct vj_known {
     vj_dtype dtype;
     int32_t rank;
     int64_t dims[VJ_MAX_RANK];
     int64_t count;
-    vj_lin *at;
+    vj_affine *at;
 } vj_known;
 
 /* An ONNX value: an IR value, or known elements that have no IR value yet, or both. */
@@ -33,32 +33,32 @@ typedef struct vj_binding {
     bool is_absent; /* an input of a function that its call leaves out */
 } vj_binding;
 
-/* What can be done with elements; VJ_LIN_FOUND: a node finds it. */
-typedef enum vj_lin_op {
-    VJ_LIN_FOUND,
-    VJ_LIN_ADD,
-    VJ_LIN_SUB,
-    VJ_LIN_MUL,
-    VJ_LIN_DIV,
-    VJ_LIN_MOD,
-    VJ_LIN_MIN,
-    VJ_LIN_MAX,
-    VJ_LIN_EQ,
-    VJ_LIN_LT,
-    VJ_LIN_LE,
-    VJ_LIN_GT,
-    VJ_LIN_GE,
-    VJ_LIN_AND,
-    VJ_LIN_OR
-} vj_lin_op;
+/* What can be done with elements; VJ_AFFINE_FOUND: a node finds it. */
+typedef enum vj_affine_op {
+    VJ_AFFINE_FOUND,
+    VJ_AFFINE_ADD,
+    VJ_AFFINE_SUB,
+    VJ_AFFINE_MUL,
+    VJ_AFFINE_DIV,
+    VJ_AFFINE_MOD,
+    VJ_AFFINE_MIN,
+    VJ_AFFINE_MAX,
+    VJ_AFFINE_EQ,
+    VJ_AFFINE_LT,
+    VJ_AFFINE_LE,
+    VJ_AFFINE_GT,
+    VJ_AFFINE_GE,
+    VJ_AFFINE_AND,
+    VJ_AFFINE_OR
+} vj_affine_op;
 
 /* A number that the data decides (sizes.c): an i64[] of the graph, its range, and how it came to be. */
 typedef struct vj_unknown {
     vj_value value;
     int64_t least, most;
     int32_t symbol; /* of dims; VJ_SYM_NONE: none yet */
-    vj_lin_op op;
-    vj_lin x, y;
+    vj_affine_op op;
+    vj_affine x, y;
 } vj_unknown;
 
 typedef struct vj_bindings vj_bindings; /* bindings.c */
@@ -186,7 +186,7 @@ bool vj_import_again(vj_importer *im, int32_t *restarts);
 bool vj_stop(vj_importer *im, vj_status status, const char *format, ...) VJ_PRINTF(3, 4);
 static inline bool vj_going(const vj_importer *im) { return im->error->status == VJ_OK; }
 bool vj_has_operand(const vj_importer *im, int32_t i);
-vj_value vj_operand(vj_importer *im, int32_t i);
+vj_value vj_operand_value(vj_importer *im, int32_t i);
 vj_binding *vj_operand_binding(vj_importer *im, int32_t i); /* NULL and an error when there is none */
 /* The operand's elements, when they are few and known; NULL otherwise (no error). */
 const vj_known *vj_known_operand(vj_importer *im, int32_t i);
@@ -243,7 +243,7 @@ vj_value vj_emit_iota(vj_importer *im, vj_dtype dtype, int64_t count, int32_t ax
 bool vj_closed_axis(vj_importer *im, vj_dim dim);
 /* axes.c: log(softmax(x)) */
 vj_value vj_emit_log_softmax(vj_importer *im, vj_value x, int32_t axis);
-vj_value vj_emit_places(vj_importer *im, vj_lin count); /* 0, 1, ... as i64[count] */
+vj_value vj_emit_indices(vj_importer *im, vj_affine count); /* 0, 1, ... as i64[count] */
 /* x [C] as [C, 1, 1, ...]: `rank` dims, C at `axis` */
 vj_value vj_emit_column(vj_importer *im, vj_value x, int32_t axis, int32_t rank);
 /* movement.c: ONNX's Gather; data has the axis. */
@@ -258,10 +258,10 @@ bool vj_solve(vj_importer *im);
 vj_known *vj_known_new(vj_importer *im, vj_dtype dtype, int32_t rank, const int64_t *dims);
 enum { VJ_KNOWN_LIMIT = 1024, VJ_KNOWN_FLOATS = 16 }; /* elements */
 
-/* lin.c: x op y; false: it has no such form for every N. */
-bool vj_lin_combine(vj_importer *im, vj_lin_op op, vj_lin x, vj_lin y, vj_lin *z);
+/* affine.c: x op y; false: it has no such form for every N. */
+bool vj_affine_combine(vj_importer *im, vj_affine_op op, vj_affine x, vj_affine y, vj_affine *z);
 /* The range that x can have; INT64_MAX: there is no end. */
-bool vj_lin_range(const vj_importer *im, vj_lin x, int64_t *least, int64_t *most);
+bool vj_affine_range(const vj_importer *im, vj_affine x, int64_t *least, int64_t *most);
 
 /* sizes.c - sizes that the data decides */
 
@@ -269,14 +269,14 @@ bool vj_lin_range(const vj_importer *im, vj_lin x, int64_t *least, int64_t *most
 bool vj_new_size(vj_importer *im, int64_t most, vj_dim *dim);
 void vj_set_size(vj_importer *im, vj_dim dim, vj_value value);
 /* x op y as a size of its own, computed by nodes; false: its range is not known. */
-bool vj_size_from(vj_importer *im, vj_lin_op op, vj_lin x, vj_lin y, vj_lin *z);
-vj_lin vj_lin_of_dim(const vj_importer *im, vj_dim dim);
-bool vj_lin_is_dim(const vj_importer *im, vj_lin lin, vj_dim dim);
+bool vj_size_from(vj_importer *im, vj_affine_op op, vj_affine x, vj_affine y, vj_affine *z);
+vj_affine vj_affine_of_dim(const vj_importer *im, vj_dim dim);
+bool vj_affine_is_dim(const vj_importer *im, vj_affine affine, vj_dim dim);
 /* An i64[] that is a number or follows from a size that the data decides. */
-vj_value vj_lin_value(vj_importer *im, vj_lin lin);
+vj_value vj_affine_value(vj_importer *im, vj_affine affine);
 vj_value vj_known_value(vj_importer *im, const vj_known *k);
 /* a * N + b as a dim. Of the batch, a or b is 0; of a size that the data decides, it may be a new symbol. */
-bool vj_dim_of_lin(vj_importer *im, vj_lin lin, const char *what, vj_dim *dim);
+bool vj_dim_of_affine(vj_importer *im, vj_affine affine, const char *what, vj_dim *dim);
 
 /* The builders. */
 #define ROW(op, since, builder, min, max, attributes, ir_op) bool vj_build_##builder(vj_importer *im);

@@ -45,7 +45,7 @@ vj_binding *vj_operand_binding(vj_importer *im, int32_t i) {
     return b;
 }
 
-vj_value vj_operand(vj_importer *im, int32_t i) {
+vj_value vj_operand_value(vj_importer *im, int32_t i) {
     vj_binding *b = vj_operand_binding(im, i);
     return b ? vj_materialise(im, b) : VJ_NONE;
 }
@@ -93,7 +93,7 @@ const vj_known *vj_known_of(vj_importer *im, vj_binding *b) {
     if (!t) return NULL;
     vj_known *k = vj_known_new(im, type->dtype, type->rank, dims);
     for (int64_t i = 0; i < count; i++)
-        k->at[i] = (vj_lin){.b = is_float ? 0 : t->i[i], .f = is_float ? t->f[i] : 0};
+        k->at[i] = (vj_affine){.b = is_float ? 0 : t->i[i], .f = is_float ? t->f[i] : 0};
     b->known = k;
     return k;
 }

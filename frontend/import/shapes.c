@@ -28,11 +28,11 @@ vj_known *vj_known_new(vj_importer *im, vj_dtype dtype, int32_t rank, const int6
         k->dims[i] = dims[i];
         k->count *= dims[i];
     }
-    k->at = VJ_NEW_ARRAY(im->arena, vj_lin, k->count + 1);
+    k->at = VJ_NEW_ARRAY(im->arena, vj_affine, k->count + 1);
     return k;
 }
 
-static vj_lin integer(int64_t b) { return (vj_lin){.b = b}; }
+static vj_affine integer(int64_t b) { return (vj_affine){.b = b}; }
 
 static bool small(int32_t rank, const int64_t *dims) {
     int64_t count = 1;
@@ -49,39 +49,39 @@ static bool make(solver *s, vj_dtype dtype, int32_t rank, const int64_t *dims) {
 
 /* Element arithmetic. False: not exact, or not decided. */
 
-static bool fits(vj_importer *im, vj_dtype dtype, const vj_lin *x) {
+static bool fits(vj_importer *im, vj_dtype dtype, const vj_affine *x) {
     int64_t least, most;
     if (dtype != VJ_I32 || (x->a && !x->data)) return true;
-    return vj_lin_range(im, *x, &least, &most) && least >= INT32_MIN && most <= INT32_MAX;
+    return vj_affine_range(im, *x, &least, &most) && least >= INT32_MIN && most <= INT32_MAX;
 }
 
-static bool on_floats(vj_lin_op op, double x, double y, vj_lin *z) {
+static bool on_floats(vj_affine_op op, double x, double y, vj_affine *z) {
     switch (op) {
-    case VJ_LIN_ADD:
+    case VJ_AFFINE_ADD:
         z->f = x + y;
         return true;
-    case VJ_LIN_SUB:
+    case VJ_AFFINE_SUB:
         z->f = x - y;
         return true;
-    case VJ_LIN_MUL:
+    case VJ_AFFINE_MUL:
         z->f = x * y;
         return true;
-    case VJ_LIN_DIV:
+    case VJ_AFFINE_DIV:
         z->f = x / y;
         return true;
-    case VJ_LIN_EQ:
+    case VJ_AFFINE_EQ:
         z->b = x == y;
         return true;
-    case VJ_LIN_LT:
+    case VJ_AFFINE_LT:
         z->b = x < y;
         return true;
-    case VJ_LIN_LE:
+    case VJ_AFFINE_LE:
         z->b = x <= y;
         return true;
-    case VJ_LIN_GT:
+    case VJ_AFFINE_GT:
         z->b = x > y;
         return true;
-    case VJ_LIN_GE:
+    case VJ_AFFINE_GE:
         z->b = x >= y;
         return true;
     default:
@@ -106,7 +106,7 @@ static bool broadcast_dims(const vj_known *a, const vj_known *b, int32_t *rank, 
 }
 
 /* The element of k that stands at element i of a tensor of these dims. */
-static const vj_lin *element(const vj_known *k, int32_t rank, const int64_t *dims, int64_t i) {
+static const vj_affine *element(const vj_known *k, int32_t rank, const int64_t *dims, int64_t i) {
     int64_t at = 0, stride = 1;
     for (int32_t axis = rank - 1; axis >= 0; axis--) {
         int32_t own = axis - (rank - k->rank);
@@ -119,19 +119,19 @@ static const vj_lin *element(const vj_known *k, int32_t rank, const int64_t *dim
     return &k->at[at];
 }
 
-static bool solve_binary(solver *s, vj_lin_op op) {
+static bool solve_binary(solver *s, vj_affine_op op) {
     if (s->count != 2 || s->in[0]->dtype != s->in[1]->dtype) return false;
-    if (op == VJ_LIN_MOD && vj_int_attribute(s->im, "fmod", 0)) return false;
+    if (op == VJ_AFFINE_MOD && vj_int_attribute(s->im, "fmod", 0)) return false;
     vj_dtype dtype = s->in[0]->dtype;
-    bool is_float = vj_dtype_is_float(dtype), logic = op >= VJ_LIN_EQ;
+    bool is_float = vj_dtype_is_float(dtype), logic = op >= VJ_AFFINE_EQ;
     int32_t rank;
     int64_t dims[VJ_MAX_RANK];
     if (!broadcast_dims(s->in[0], s->in[1], &rank, dims)) return false;
     if (!make(s, logic ? VJ_BOOL : dtype, rank, dims)) return false;
     for (int64_t i = 0; i < s->out->count; i++) {
-        const vj_lin *x = element(s->in[0], rank, dims, i), *y = element(s->in[1], rank, dims, i);
-        vj_lin *z = &s->out->at[i];
-        if (is_float ? !on_floats(op, x->f, y->f, z) : !vj_lin_combine(s->im, op, *x, *y, z)) return false;
+        const vj_affine *x = element(s->in[0], rank, dims, i), *y = element(s->in[1], rank, dims, i);
+        vj_affine *z = &s->out->at[i];
+        if (is_float ? !on_floats(op, x->f, y->f, z) : !vj_affine_combine(s->im, op, *x, *y, z)) return false;
         if (is_float)
             z->f = rounded(dtype, z->f);
         else if (!logic && !fits(s->im, dtype, z))
@@ -140,20 +140,20 @@ static bool solve_binary(solver *s, vj_lin_op op) {
     return true;
 }
 
-static bool solve_add(solver *s) { return solve_binary(s, VJ_LIN_ADD); }
-static bool solve_sub(solver *s) { return solve_binary(s, VJ_LIN_SUB); }
-static bool solve_mul(solver *s) { return solve_binary(s, VJ_LIN_MUL); }
-static bool solve_div(solver *s) { return solve_binary(s, VJ_LIN_DIV); }
-static bool solve_mod(solver *s) { return solve_binary(s, VJ_LIN_MOD); }
-static bool solve_min(solver *s) { return solve_binary(s, VJ_LIN_MIN); }
-static bool solve_max(solver *s) { return solve_binary(s, VJ_LIN_MAX); }
-static bool solve_equal(solver *s) { return solve_binary(s, VJ_LIN_EQ); }
-static bool solve_less(solver *s) { return solve_binary(s, VJ_LIN_LT); }
-static bool solve_less_or_equal(solver *s) { return solve_binary(s, VJ_LIN_LE); }
-static bool solve_greater(solver *s) { return solve_binary(s, VJ_LIN_GT); }
-static bool solve_greater_or_equal(solver *s) { return solve_binary(s, VJ_LIN_GE); }
-static bool solve_and(solver *s) { return solve_binary(s, VJ_LIN_AND); }
-static bool solve_or(solver *s) { return solve_binary(s, VJ_LIN_OR); }
+static bool solve_add(solver *s) { return solve_binary(s, VJ_AFFINE_ADD); }
+static bool solve_sub(solver *s) { return solve_binary(s, VJ_AFFINE_SUB); }
+static bool solve_mul(solver *s) { return solve_binary(s, VJ_AFFINE_MUL); }
+static bool solve_div(solver *s) { return solve_binary(s, VJ_AFFINE_DIV); }
+static bool solve_mod(solver *s) { return solve_binary(s, VJ_AFFINE_MOD); }
+static bool solve_min(solver *s) { return solve_binary(s, VJ_AFFINE_MIN); }
+static bool solve_max(solver *s) { return solve_binary(s, VJ_AFFINE_MAX); }
+static bool solve_equal(solver *s) { return solve_binary(s, VJ_AFFINE_EQ); }
+static bool solve_less(solver *s) { return solve_binary(s, VJ_AFFINE_LT); }
+static bool solve_less_or_equal(solver *s) { return solve_binary(s, VJ_AFFINE_LE); }
+static bool solve_greater(solver *s) { return solve_binary(s, VJ_AFFINE_GT); }
+static bool solve_greater_or_equal(solver *s) { return solve_binary(s, VJ_AFFINE_GE); }
+static bool solve_and(solver *s) { return solve_binary(s, VJ_AFFINE_AND); }
+static bool solve_or(solver *s) { return solve_binary(s, VJ_AFFINE_OR); }
 
 static bool solve_where(solver *s) {
     if (s->count != 3 || s->in[0]->dtype != VJ_BOOL || s->in[1]->dtype != s->in[2]->dtype) return false;
@@ -177,7 +177,7 @@ static bool copy_as(solver *s, int32_t rank, const int64_t *dims) {
 
 static bool solve_identity(solver *s) { return s->count == 1 && copy_as(s, s->in[0]->rank, s->in[0]->dims); }
 
-static bool cast_element(vj_importer *im, vj_dtype from, vj_dtype to, vj_lin x, vj_lin *y) {
+static bool cast_element(vj_importer *im, vj_dtype from, vj_dtype to, vj_affine x, vj_affine *y) {
     bool from_float = vj_dtype_is_float(from), to_float = vj_dtype_is_float(to);
     if (from_float && to_float) return y->f = rounded(to, x.f), true;
     if (to_float) return y->f = rounded(to, (double)x.b), x.a == 0;
@@ -214,7 +214,7 @@ static bool solve_ceil(solver *s) { return map(s, ceil, true); }
 static bool solve_neg(solver *s) {
     if (!solve_identity(s)) return false;
     for (int64_t i = 0; i < s->out->count; i++) {
-        vj_lin *x = &s->out->at[i];
+        vj_affine *x = &s->out->at[i];
         if (__builtin_sub_overflow(0, x->a, &x->a) || __builtin_sub_overflow(0, x->b, &x->b)) return false;
         x->f = -x->f;
     }
@@ -231,10 +231,10 @@ static bool solve_not(solver *s) {
 static bool solve_reduce_prod(solver *s) {
     if (s->count != 1 || s->in[0]->rank != 1 || vj_dtype_is_float(s->in[0]->dtype)) return false;
     if (!make(s, s->in[0]->dtype, vj_int_attribute(s->im, "keepdims", 1) ? 1 : 0, (int64_t[]){1})) return false;
-    vj_lin product = integer(1);
+    vj_affine product = integer(1);
     for (int64_t i = 0; i < s->in[0]->count; i++) {
-        vj_lin next;
-        if (!vj_lin_combine(s->im, VJ_LIN_MUL, product, s->in[0]->at[i], &next)) return false;
+        vj_affine next;
+        if (!vj_affine_combine(s->im, VJ_AFFINE_MUL, product, s->in[0]->at[i], &next)) return false;
         product = next;
     }
     s->out->at[0] = product;
@@ -305,7 +305,7 @@ static bool solve_concat(solver *s) {
         count += s->in[i]->count;
     }
     if (!make(s, s->in[0]->dtype, 1, &count)) return false;
-    vj_lin *to = s->out->at;
+    vj_affine *to = s->out->at;
     for (int32_t i = 0; i < s->count; i++) {
         memcpy(to, s->in[i]->at, (size_t)s->in[i]->count * sizeof *to);
         to += s->in[i]->count;
@@ -396,7 +396,7 @@ static bool solve_shape(vj_importer *im) {
         for (int32_t i = 0; i < rank; i++)
             dims[i] = vj_dim_const(k->dims[i]);
     } else {
-        vj_value x = vj_operand(im, 0);
+        vj_value x = vj_operand_value(im, 0);
         if (!vj_going(im)) return true;
         rank = vj_type_at(im->f, x)->rank;
         memcpy(dims, vj_type_at(im->f, x)->dims, sizeof dims);
@@ -408,7 +408,7 @@ static bool solve_shape(vj_importer *im) {
     end = vj_max64(start, vj_min64(end, rank));
     vj_known *out = vj_known_new(im, VJ_I64, 1, (int64_t[]){end - start});
     for (int64_t i = start; i < end; i++) {
-        out->at[i - start] = vj_lin_of_dim(im, dims[i]);
+        out->at[i - start] = vj_affine_of_dim(im, dims[i]);
     }
     vj_bind_known(im, 0, out);
     return true;

@@ -99,7 +99,7 @@ static int64_t read_window(vj_importer *im, const char *name) {
 static void read_lengths(attention *a) {
     vj_importer *im = a->im;
     if (!vj_has_operand(im, 6)) return;
-    vj_value lengths = vj_operand(im, 6);
+    vj_value lengths = vj_operand_value(im, 6);
     if (!vj_going(im)) return;
     const vj_type t = *type_of(im, lengths);
     if (t.rank != 1 || !vj_dim_equal(t.dims[0], a->batch) || !vj_dtype_is_int(t.dtype)) {
@@ -137,7 +137,7 @@ static vj_value padded_mask(attention *a, vj_value mask) {
 static void read_mask(attention *a) {
     vj_importer *im = a->im;
     if (!vj_has_operand(im, 3)) return;
-    vj_value mask = vj_operand(im, 3);
+    vj_value mask = vj_operand_value(im, 3);
     if (!vj_going(im)) return;
     const vj_dtype dtype = type_of(im, mask)->dtype;
     if (type_of(im, mask)->rank > 4 || (dtype != VJ_BOOL && !vj_dtype_is_float(dtype))) {
@@ -187,7 +187,7 @@ static void finish_mask(attention *a) {
 /* The operands */
 
 static vj_value joined(vj_importer *im, int32_t past, vj_value now) {
-    vj_value parts[2] = {vj_operand(im, past), now};
+    vj_value parts[2] = {vj_operand_value(im, past), now};
     if (!vj_going(im)) return VJ_NONE;
     const vj_type t = *type_of(im, parts[0]);
     if (t.rank != 4 || t.dims[2].sym) {
@@ -201,9 +201,9 @@ static vj_value joined(vj_importer *im, int32_t past, vj_value now) {
 
 static bool read_operands(attention *a) {
     vj_importer *im = a->im;
-    a->q = vj_operand(im, 0);
-    a->k = vj_operand(im, 1);
-    a->v = vj_operand(im, 2);
+    a->q = vj_operand_value(im, 0);
+    a->k = vj_operand_value(im, 1);
+    a->v = vj_operand_value(im, 2);
     int64_t q_heads = vj_int_attribute(im, "q_num_heads", 0), kv_heads = vj_int_attribute(im, "kv_num_heads", 0);
     const bool past = vj_has_operand(im, 4);
     if (past != vj_has_operand(im, 5)) return vj_stop(im, VJ_BAD_INPUT, "has past keys or past values alone");
@@ -312,7 +312,7 @@ bool vj_build_attention(vj_importer *im) {
         y = written_out(&a);
     }
     if (!vj_going(im)) return false;
-    vj_value q = vj_operand(im, 0);
+    vj_value q = vj_operand_value(im, 0);
     if (type_of(im, q)->rank != 3) return vj_bind(im, 0, y);
     const vj_type yt = *type_of(im, y);
     vj_dim dims[3] = {yt.dims[0], yt.dims[2]};

@@ -10,7 +10,7 @@ static vj_value behind_past(vj_importer *im, vj_value x, int64_t count) {
     if (!vj_going(im) || count == 0) return x;
     const vj_type t = *type_of(im, x);
     if (vj_has_operand(im, 3)) {
-        vj_value parts[2] = {vj_operand(im, 3), x};
+        vj_value parts[2] = {vj_operand_value(im, 3), x};
         if (!vj_going(im)) return VJ_NONE;
         const vj_type past = *type_of(im, parts[0]);
         if (past.rank != 3 || !vj_dim_equal(past.dims[2], vj_dim_const(count))) {
@@ -27,7 +27,8 @@ static vj_value behind_past(vj_importer *im, vj_value x, int64_t count) {
 }
 
 bool vj_build_causal_conv(vj_importer *im) {
-    vj_value x = vj_operand(im, 0), w = vj_operand(im, 1), bias = vj_has_operand(im, 2) ? vj_operand(im, 2) : VJ_NONE;
+    vj_value x = vj_operand_value(im, 0), w = vj_operand_value(im, 1),
+             bias = vj_has_operand(im, 2) ? vj_operand_value(im, 2) : VJ_NONE;
     const char *activation = vj_text_attribute(im, "activation", "none");
     if (!vj_going(im)) return false;
     const vj_type xt = *type_of(im, x), wt = *type_of(im, w);

@@ -33,7 +33,8 @@ static vj_value convolved(vj_importer *im, vj_value x, vj_value w, vj_value bias
 }
 
 bool vj_build_conv(vj_importer *im) {
-    vj_value x = vj_operand(im, 0), w = vj_operand(im, 1), bias = vj_has_operand(im, 2) ? vj_operand(im, 2) : VJ_NONE;
+    vj_value x = vj_operand_value(im, 0), w = vj_operand_value(im, 1),
+             bias = vj_has_operand(im, 2) ? vj_operand_value(im, 2) : VJ_NONE;
     int64_t groups = vj_int_attribute(im, "group", 1);
     vj_windows win;
     if (!vj_going(im) || !read_weight(im, x, w, &win)) return false;
@@ -226,7 +227,8 @@ static bool has_windows_side_by_side(const transposed *t, const vj_type *x) {
 }
 
 bool vj_build_conv_transpose(vj_importer *im) {
-    vj_value x = vj_operand(im, 0), w = vj_operand(im, 1), bias = vj_has_operand(im, 2) ? vj_operand(im, 2) : VJ_NONE;
+    vj_value x = vj_operand_value(im, 0), w = vj_operand_value(im, 1),
+             bias = vj_has_operand(im, 2) ? vj_operand_value(im, 2) : VJ_NONE;
     transposed t = {.im = im, .groups = vj_int_attribute(im, "group", 1)};
     phase p[VJ_MAX_SPATIAL] = {{0}};
     if (!vj_going(im) || !read_weight(im, x, w, &t.win) || !read_result(&t, type_of(im, x))) return false;

@@ -284,7 +284,7 @@ bool vj_build_einsum(vj_importer *im) {
     einsum e = {.im = im, .operands = (int32_t)im->node->n_input};
     if (e.operands > OPERANDS) return vj_stop(im, VJ_UNSUPPORTED, "has more than %d operands", OPERANDS);
     for (int32_t i = 0; i < e.operands; i++)
-        e.x[i] = vj_operand(im, i);
+        e.x[i] = vj_operand_value(im, i);
     const char *equation = vj_text_attribute(im, "equation", "");
     if (!vj_going(im) || !read_equation(&e, equation)) return false;
     for (int32_t i = 0; i < e.operands; i++)

@@ -9,7 +9,7 @@ static const vj_type *type_of(vj_importer *im, vj_value v) { return vj_type_at(i
 
 /* Each axis cut or padded with zeros to its size, the middle staying in the middle; odd ones have more behind. */
 bool vj_build_center_crop_pad(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     int32_t size_count, axis_count;
     const int64_t *sizes = vj_constant_list(im, 1, "sizes", &size_count);
     const int64_t *given = vj_ints_attribute(im, "axes", &axis_count);
@@ -102,7 +102,7 @@ static int64_t block_at(const blocks *b, int64_t k, int64_t pixel) {
 /* Each pixel is the sum over the elements k of a block of the one that lies on it; those that no block brings are a
  * zero behind the data. x [N, C * K, L] */
 bool vj_build_col2im(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     blocks b = {0};
     if (!vj_going(im) || !read_blocks(im, &b)) return false;
     const vj_type t = *type_of(im, x);
@@ -141,7 +141,7 @@ static double coordinate(int64_t i, int64_t n, bool corners) {
 
 /* theta [N, D, D + 1] times (x, y, 1) of every pixel: [N, H, W, D]. The sum over D + 1 is spelled out. */
 bool vj_build_affine_grid(vj_importer *im) {
-    vj_value theta = vj_operand(im, 0);
+    vj_value theta = vj_operand_value(im, 0);
     int32_t n;
     const int64_t *size = vj_constant_list(im, 1, "size", &n);
     const bool corners = vj_int_attribute(im, "align_corners", 0) != 0;
@@ -206,7 +206,7 @@ static vj_value minor_of(vj_importer *im, vj_value x, int32_t row, const int32_t
 
 bool vj_build_det(vj_importer *im) {
     enum { MOST = 4 };
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     if (!vj_going(im)) return false;
     const vj_type t = *type_of(im, x);
     if (t.rank < 2 || !vj_dim_equal(t.dims[t.rank - 1], t.dims[t.rank - 2]) || !vj_dtype_is_float(t.dtype))

@@ -63,8 +63,8 @@ static bool read_rule(linear_attention *a) {
     const bool delta = both || strcmp(rule, "delta") == 0;
     if (!delta && strcmp(rule, "gated") != 0 && strcmp(rule, "linear") != 0)
         return vj_stop(im, VJ_BAD_INPUT, "update_rule is '%.20s'", rule);
-    a->decay = gated ? vj_operand(im, 4) : VJ_NONE;
-    a->beta = delta ? vj_operand(im, 5) : VJ_NONE;
+    a->decay = gated ? vj_operand_value(im, 4) : VJ_NONE;
+    a->beta = delta ? vj_operand_value(im, 5) : VJ_NONE;
     return vj_going(im);
 }
 
@@ -72,7 +72,7 @@ static vj_value first_state(const linear_attention *a) {
     vj_importer *im = a->im;
     const vj_dim dims[4] = {a->batch, vj_dim_const(a->heads), vj_dim_const(a->d), vj_dim_const(a->e)};
     if (!vj_has_operand(im, 3)) return vj_emit_broadcast(im, vj_emit_number(im, type_of(im, a->q)->dtype, 0), dims, 4);
-    vj_value state = vj_operand(im, 3);
+    vj_value state = vj_operand_value(im, 3);
     if (!vj_going(im)) return VJ_NONE;
     const vj_type t = *type_of(im, state);
     bool fits = t.rank == 4;
@@ -113,7 +113,8 @@ static vj_value read_state(const linear_attention *a, vj_value state, int64_t t)
 }
 
 bool vj_build_linear_attention(vj_importer *im) {
-    linear_attention a = {.im = im, .q = vj_operand(im, 0), .k = vj_operand(im, 1), .v = vj_operand(im, 2)};
+    linear_attention a = {
+        .im = im, .q = vj_operand_value(im, 0), .k = vj_operand_value(im, 1), .v = vj_operand_value(im, 2)};
     vj_value rows[MOST_TOKENS];
     if (!vj_going(im) || !read_rule(&a) || !read_sizes(&a)) return false;
     vj_value state = first_state(&a);

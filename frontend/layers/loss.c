@@ -6,15 +6,15 @@
 
 static const vj_type *type_of(vj_importer *im, vj_value v) { return vj_type_at(im->f, v); }
 
-/* x [N, C, D...] and the classes of its places [N, D...]. */
-typedef struct places {
+/* x [N, C, D...] and the classes of its pixels [N, D...]. */
+typedef struct pixels {
     vj_value x, classes;
-    vj_value skip; /* bool [N, 1, D...]: places that do not count; VJ_NONE: all do */
+    vj_value skip; /* bool [N, 1, D...]: pixels that do not count; VJ_NONE: all do */
     vj_type one;   /* [N, 1, D...] */
-} places;
+} pixels;
 
-static bool read_places(vj_importer *im, vj_value x, places *p) {
-    vj_value classes = vj_operand(im, 1);
+static bool read_pixels(vj_importer *im, vj_value x, pixels *p) {
+    vj_value classes = vj_operand_value(im, 1);
     if (!vj_going(im)) return false;
     const vj_type t = *type_of(im, x), c = *type_of(im, classes);
     bool fits = t.rank >= 2 && c.rank == t.rank - 1 && vj_dtype_is_int(c.dtype) && vj_dtype_is_float(t.dtype);
@@ -22,7 +22,7 @@ static bool read_places(vj_importer *im, vj_value x, places *p) {
         fits = vj_dim_equal(c.dims[d], t.dims[d ? d + 1 : 0]);
     if (!fits) return vj_stop(im, VJ_BAD_INPUT, "its classes do not fit its scores");
     if (t.dims[1].sym) return vj_stop(im, VJ_UNSUPPORTED, "its classes are the batch");
-    *p = (places){.x = x, .skip = VJ_NONE, .one = t};
+    *p = (pixels){.x = x, .skip = VJ_NONE, .one = t};
     p->one.dims[1] = vj_dim_const(1);
     p->classes = vj_emit_reshape(im, classes, p->one.dims, t.rank);
     if (!vj_find_attribute(im, "ignore_index")) return vj_going(im);
@@ -32,24 +32,24 @@ static bool read_places(vj_importer *im, vj_value x, places *p) {
     return vj_going(im);
 }
 
-static vj_value of_class(vj_importer *im, const places *p, vj_value from) {
+static vj_value of_class(vj_importer *im, const pixels *p, vj_value from) {
     const vj_attr attr = vj_int(VJ_ATTR_AXIS, 1);
     return vj_emit(im, VJ_OP_gather_elements, (vj_value[]){from, p->classes}, 2, &attr, 1);
 }
 
 /* The weight of each place's class: [N, 1, D...], 0 where it does not count. */
-static vj_value weights_of(vj_importer *im, const places *p) {
+static vj_value weights_of(vj_importer *im, const pixels *p) {
     const vj_dtype dtype = p->one.dtype;
     vj_value w = vj_emit_number(im, dtype, 1), zero = vj_emit_number(im, dtype, 0);
     if (vj_has_operand(im, 2)) {
         vj_type all = *type_of(im, p->x);
-        w = vj_emit_broadcast(im, vj_emit_column(im, vj_operand(im, 2), 1, all.rank), all.dims, all.rank);
+        w = vj_emit_broadcast(im, vj_emit_column(im, vj_operand_value(im, 2), 1, all.rank), all.dims, all.rank);
         w = of_class(im, p, w);
     }
     return p->skip < 0 ? w : vj_emit3(im, VJ_OP_select, p->skip, zero, w);
 }
 
-static bool reduced(vj_importer *im, const places *p, vj_value loss, vj_value weights) {
+static bool reduced(vj_importer *im, const pixels *p, vj_value loss, vj_value weights) {
     const char *how = vj_text_attribute(im, "reduction", "mean");
     const bool is_sum = strcmp(how, "sum") == 0, none = strcmp(how, "none") == 0;
     if (!vj_going(im)) return false;
@@ -71,8 +71,8 @@ static bool reduced(vj_importer *im, const places *p, vj_value loss, vj_value we
 }
 
 static bool likelihood(vj_importer *im, vj_value log_probabilities) {
-    places p;
-    if (!read_places(im, log_probabilities, &p)) return false;
+    pixels p;
+    if (!read_pixels(im, log_probabilities, &p)) return false;
     vj_value w = weights_of(im, &p), loss = vj_emit1(im, VJ_OP_neg, of_class(im, &p, p.x));
     loss = vj_emit2(im, VJ_OP_mul, loss, w);
     /* what does not count is 0 even where the score is infinite */
@@ -80,10 +80,10 @@ static bool likelihood(vj_importer *im, vj_value log_probabilities) {
     return reduced(im, &p, loss, w);
 }
 
-bool vj_build_nll_loss(vj_importer *im) { return likelihood(im, vj_operand(im, 0)); }
+bool vj_build_nll_loss(vj_importer *im) { return likelihood(im, vj_operand_value(im, 0)); }
 
 bool vj_build_softmax_loss(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     if (!vj_going(im)) return false;
     if (type_of(im, x)->rank < 2) return vj_stop(im, VJ_BAD_INPUT, "needs [N, C, ...]");
     vj_value log = vj_emit_log_softmax(im, x, 1);

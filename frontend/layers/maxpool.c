@@ -1,16 +1,16 @@
-/* maxpool.c - the builder of MaxPool. Its indices come from a walk through the places of the window: each place of
+/* maxpool.c - the builder of MaxPool. Its indices come from a walk through the taps of the window: each place of
  * all windows is a slice of the padded input, and the first that is larger than those before is kept. */
 #include "windows.h"
 
 #include <string.h>
 
-enum { MOST_PLACES = 64 };
+enum { MOST_TAPS = 64 };
 
 typedef struct walk {
     vj_importer *im;
     const vj_windows *w;
     vj_type x, y; /* of the input and of the result */
-    int64_t place[VJ_MAX_SPATIAL];
+    int64_t tap[VJ_MAX_SPATIAL];
     bool column_major; /* storage_order */
 } walk;
 
@@ -27,9 +27,9 @@ static vj_value padded(const walk *k, vj_value x) {
     return any ? vj_emit(k->im, VJ_OP_pad, &x, 1, attrs, 4) : x;
 }
 
-static vj_value slice_at_place(const walk *k, vj_value x) {
+static vj_value slice_at_tap(const walk *k, vj_value x) {
     for (int32_t i = 0; i < k->w->spatial; i++)
-        x = vj_emit_slice(k->im, x, 2 + i, k->place[i] * k->w->dilation[i], k->y.dims[2 + i], k->w->stride[i]);
+        x = vj_emit_slice(k->im, x, 2 + i, k->tap[i] * k->w->dilation[i], k->y.dims[2 + i], k->w->stride[i]);
     return x;
 }
 
@@ -38,18 +38,18 @@ static int64_t index_of(const walk *k, const int64_t *at) {
     int64_t index = 0, step = 1;
     for (int32_t n = 0; n < k->w->spatial; n++) {
         const int32_t i = k->column_major ? n : k->w->spatial - 1 - n;
-        const int64_t place = at[i] * k->w->stride[i] - k->w->low[i] + k->place[i] * k->w->dilation[i];
-        if (place < 0 || place >= k->x.dims[2 + i].c) return -1;
-        index += place * step;
+        const int64_t position = at[i] * k->w->stride[i] - k->w->low[i] + k->tap[i] * k->w->dilation[i];
+        if (position < 0 || position >= k->x.dims[2 + i].c) return -1;
+        index += position * step;
         step *= k->x.dims[2 + i].c;
     }
     return index;
 }
 
-static bool next(int64_t *digits, const int64_t *extents, int32_t count) {
+static bool next(int64_t *index, const int64_t *extents, int32_t count) {
     for (int32_t i = count - 1; i >= 0; i--) {
-        if (++digits[i] < extents[i]) return true;
-        digits[i] = 0;
+        if (++index[i] < extents[i]) return true;
+        index[i] = 0;
     }
     return false;
 }
@@ -70,7 +70,7 @@ static void take(const walk *k, vj_value x, bool *seen, vj_value *best, vj_value
         seen[n] = seen[n] || found >= 0;
         n++;
     } while (next(at, dims + 2, k->w->spatial));
-    vj_value value = slice_at_place(k, x), indices = vj_add_const_i64(im->f, VJ_I64, k->x.rank, dims, here);
+    vj_value value = slice_at_tap(k, x), indices = vj_add_const_i64(im->f, VJ_I64, k->x.rank, dims, here);
     if (*best < 0) {
         *best = value;
         *index = indices;
@@ -102,10 +102,10 @@ static bool bind_indices(vj_importer *im, vj_value x, vj_value y, const vj_windo
     if (!vj_going(im)) return false;
     walk k = {.im = im, .w = w, .x = *vj_type_at(im->f, x), .y = *vj_type_at(im->f, y)};
     k.column_major = vj_int_attribute(im, "storage_order", 0) != 0;
-    int64_t places = 1, windows = 1, elements;
+    int64_t taps = 1, windows = 1, elements;
     for (int32_t i = 0; i < w->spatial; i++)
-        if (!vj_mul(places, w->kernel[i], &places) || places > MOST_PLACES)
-            return vj_stop(im, VJ_UNSUPPORTED, "indices of maxima among more than %d places", MOST_PLACES);
+        if (!vj_mul(taps, w->kernel[i], &taps) || taps > MOST_TAPS)
+            return vj_stop(im, VJ_UNSUPPORTED, "indices of maxima among more than %d taps", MOST_TAPS);
     if (k.x.dims[0].sym) {
         vj_stop(im, VJ_UNSUPPORTED, "the indices of the maxima depend on the image's place in the batch");
         vj_hint(im->error, "fix the batch: --batch 1");
@@ -119,12 +119,12 @@ static bool bind_indices(vj_importer *im, vj_value x, vj_value y, const vj_windo
     vj_value from = padded(&k, x), best = VJ_NONE, index = VJ_NONE;
     do {
         take(&k, from, seen, &best, &index);
-    } while (vj_going(im) && next(k.place, w->kernel, w->spatial));
+    } while (vj_going(im) && next(k.tap, w->kernel, w->spatial));
     return vj_bind(im, 1, vj_emit2(im, VJ_OP_add, index, plane_offsets(im, &k.x)));
 }
 
 bool vj_build_max_pool(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     bool count_pad = false;
     vj_windows w;
     if (!vj_read_pool(im, &x, &w, &count_pad)) return false;

@@ -23,8 +23,8 @@ static vj_value gelu_of(vj_importer *im, vj_value x, const char *form) {
 }
 
 static vj_value with_bias(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
-    return vj_has_operand(im, 1) ? vj_emit2(im, VJ_OP_add, x, vj_operand(im, 1)) : x;
+    vj_value x = vj_operand_value(im, 0);
+    return vj_has_operand(im, 1) ? vj_emit2(im, VJ_OP_add, x, vj_operand_value(im, 1)) : x;
 }
 
 bool vj_build_ms_gelu(vj_importer *im) { return vj_bind(im, 0, gelu_of(im, with_bias(im), "erf")); }
@@ -34,7 +34,7 @@ bool vj_build_ms_fast_gelu(vj_importer *im) { return vj_bind(im, 0, gelu_of(im, 
 /* x * sigmoid(alpha * x); with alpha 1 it is SiLU. */
 bool vj_build_ms_quick_gelu(vj_importer *im) {
     const double alpha = vj_float_attribute(im, "alpha", 1.702);
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     if (fabs(alpha - 1.702) < 1e-6) return vj_bind(im, 0, gelu_of(im, x, "quick"));
     return vj_bind(im, 0, vj_emit2(im, VJ_OP_mul, x, vj_emit1(im, VJ_OP_sigmoid, scaled(im, x, alpha))));
 }
@@ -42,7 +42,7 @@ bool vj_build_ms_quick_gelu(vj_importer *im) {
 /* Products */
 
 /* With `batch`, the first dim is that of the rows and those behind it are the batch: [M, B.., K] is [B.., M, K]. */
-static vj_value turned(vj_importer *im, vj_value x, bool matrix, bool batch) {
+static vj_value transposed(vj_importer *im, vj_value x, bool matrix, bool batch) {
     if (!vj_going(im)) return VJ_NONE;
     const int32_t rank = type_of(im, x)->rank;
     int32_t perm[VJ_MAX_RANK];
@@ -63,12 +63,13 @@ static vj_value turned(vj_importer *im, vj_value x, bool matrix, bool batch) {
 }
 
 bool vj_build_ms_matmul(vj_importer *im) {
-    const bool a_turns = vj_int_attribute(im, "transA", 0) != 0, b_turns = vj_int_attribute(im, "transB", 0) != 0;
+    const bool a_transposed = vj_int_attribute(im, "transA", 0) != 0,
+               b_transposed = vj_int_attribute(im, "transB", 0) != 0;
     const bool a_batch = vj_int_attribute(im, "transBatchA", 0) != 0;
     const bool b_batch = vj_int_attribute(im, "transBatchB", 0) != 0;
     const double alpha = vj_float_attribute(im, "alpha", 1);
-    vj_value a = turned(im, vj_operand(im, 0), a_turns, a_batch);
-    vj_value b = turned(im, vj_operand(im, 1), b_turns, b_batch);
+    vj_value a = transposed(im, vj_operand_value(im, 0), a_transposed, a_batch);
+    vj_value b = transposed(im, vj_operand_value(im, 1), b_transposed, b_batch);
     return vj_bind(im, 0, scaled(im, vj_emit2(im, VJ_OP_matmul, a, b), alpha));
 }
 
@@ -104,7 +105,7 @@ bool vj_build_ms_conv(vj_importer *im) {
     if (!vj_build_conv(im)) return false;
     vj_value y = vj_bound(im, 0);
     if (y < 0) return vj_going(im);
-    if (vj_has_operand(im, 3)) y = vj_emit2(im, VJ_OP_add, y, vj_operand(im, 3));
+    if (vj_has_operand(im, 3)) y = vj_emit2(im, VJ_OP_add, y, vj_operand_value(im, 3));
     y = activated(im, y, activation, params ? params->floats : NULL, params ? params->n_floats : 0);
     return vj_rebind(im, 0, y);
 }
@@ -126,13 +127,13 @@ bool vj_build_ms_gemm(vj_importer *im) {
 /* Sums and normalisations */
 
 bool vj_build_ms_bias_add(vj_importer *im) {
-    vj_value x = vj_emit2(im, VJ_OP_add, vj_operand(im, 0), vj_operand(im, 1));
-    return vj_bind(im, 0, vj_emit2(im, VJ_OP_add, x, vj_operand(im, 2)));
+    vj_value x = vj_emit2(im, VJ_OP_add, vj_operand_value(im, 0), vj_operand_value(im, 1));
+    return vj_bind(im, 0, vj_emit2(im, VJ_OP_add, x, vj_operand_value(im, 2)));
 }
 
 /* Softmax of data + bias over all dims from `axis` on. The bias has dims of 1 where it is broadcast. */
 bool vj_build_ms_bias_softmax(vj_importer *im) {
-    vj_value x = vj_operand(im, 0), bias = vj_operand(im, 1);
+    vj_value x = vj_operand_value(im, 0), bias = vj_operand_value(im, 1);
     const int64_t given = vj_int_attribute(im, "axis", 1);
     const bool inner = vj_int_attribute(im, "is_inner_broadcast", 0) != 0;
     if (!vj_going(im)) return false;
@@ -160,14 +161,14 @@ static bool is_product(const vj_func *f, vj_value v) {
 
 /* input + skip + bias. The bias is that of a projection in front, and is added there, so that it goes into it. */
 static vj_value skip_sum(vj_importer *im, int32_t bias) {
-    vj_value x = vj_operand(im, 0), skip = vj_operand(im, 1);
+    vj_value x = vj_operand_value(im, 0), skip = vj_operand_value(im, 1);
     if (!vj_going(im)) return VJ_NONE;
     const vj_type type = *type_of(im, x);
     if (vj_has_operand(im, bias)) {
         if (is_product(im->f, skip) && !is_product(im->f, x))
-            skip = vj_emit2(im, VJ_OP_add, skip, vj_operand(im, bias));
+            skip = vj_emit2(im, VJ_OP_add, skip, vj_operand_value(im, bias));
         else
-            x = vj_emit2(im, VJ_OP_add, x, vj_operand(im, bias));
+            x = vj_emit2(im, VJ_OP_add, x, vj_operand_value(im, bias));
     }
     vj_value sum = vj_emit2(im, VJ_OP_add, x, skip);
     if (vj_going(im) && !vj_type_equal(type_of(im, sum), &type)) {
@@ -187,7 +188,7 @@ static bool bind_normalised(vj_importer *im, vj_value y, vj_value sum) {
 bool vj_build_ms_skip_layer_norm(vj_importer *im) {
     const double eps = vj_epsilon(im, 1e-12f);
     vj_value sum = skip_sum(im, 4);
-    vj_value args[3] = {sum, vj_operand(im, 2), vj_has_operand(im, 3) ? vj_operand(im, 3) : VJ_NONE};
+    vj_value args[3] = {sum, vj_operand_value(im, 2), vj_has_operand(im, 3) ? vj_operand_value(im, 3) : VJ_NONE};
     if (!vj_going(im)) return false;
     vj_attr attrs[] = {vj_int(VJ_ATTR_AXIS, type_of(im, sum)->rank - 1), vj_float(VJ_ATTR_EPS, eps)};
     return bind_normalised(im, vj_emit(im, VJ_OP_layernorm, args, args[2] < 0 ? 2 : 3, attrs, 2), sum);
@@ -195,7 +196,7 @@ bool vj_build_ms_skip_layer_norm(vj_importer *im) {
 
 bool vj_build_ms_skip_rms_norm(vj_importer *im) {
     const double eps = vj_epsilon(im, 1e-12f);
-    vj_value sum = skip_sum(im, 3), gain = vj_operand(im, 2);
+    vj_value sum = skip_sum(im, 3), gain = vj_operand_value(im, 2);
     if (!vj_going(im)) return false;
     const int32_t last = type_of(im, sum)->rank - 1;
     if (last < 0) return vj_stop(im, VJ_BAD_INPUT, "a scalar has no last axis");

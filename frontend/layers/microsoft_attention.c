@@ -71,7 +71,7 @@ static bool are_heads(heads *h) {
 /* Masks */
 
 /* The constant [1, 1, 1, keys] of 0, 1, 2, ... */
-static vj_value key_places(heads *h, vj_dtype dtype, int64_t keys) {
+static vj_value key_indices(heads *h, vj_dtype dtype, int64_t keys) {
     int64_t *at = VJ_NEW_ARRAY(h->im->arena, int64_t, keys + 1);
     for (int64_t i = 0; i < keys; i++)
         at[i] = i;
@@ -89,14 +89,14 @@ static vj_value batch_numbers(heads *h, vj_value list, int64_t part, vj_dim batc
 static vj_value between(heads *h, vj_value list, vj_dim batch, int64_t keys) {
     vj_importer *im = h->im;
     const vj_type t = *type_of(im, list);
-    vj_value place = key_places(h, t.dtype, keys);
-    if (vj_dim_equal(t.dims[0], batch)) return vj_emit2(im, VJ_OP_lt, place, batch_numbers(h, list, 0, batch));
+    vj_value key = key_indices(h, t.dtype, keys);
+    if (vj_dim_equal(t.dims[0], batch)) return vj_emit2(im, VJ_OP_lt, key, batch_numbers(h, list, 0, batch));
     if (batch.sym || t.dims[0].sym || t.dims[0].c != 2 * batch.c) {
         stop(h, "a mask of lengths of that size is");
         return VJ_NONE;
     }
-    vj_value before = vj_emit2(im, VJ_OP_lt, place, batch_numbers(h, list, 0, batch));
-    vj_value from = vj_emit2(im, VJ_OP_le, batch_numbers(h, list, 1, batch), place);
+    vj_value before = vj_emit2(im, VJ_OP_lt, key, batch_numbers(h, list, 0, batch));
+    vj_value from = vj_emit2(im, VJ_OP_le, batch_numbers(h, list, 1, batch), key);
     return vj_emit2(im, VJ_OP_and, before, from);
 }
 
@@ -141,11 +141,11 @@ static bool read_masks(heads *h, int32_t mask_operand, int32_t bias_operand) {
     const double filter = vj_float_attribute(im, "mask_filter_value", -10000);
     h->bias = VJ_NONE;
     if (vj_has_operand(im, mask_operand)) {
-        vj_value may = looked_at(h, vj_operand(im, mask_operand), q.dims[0], q.dims[2].c, k.dims[2].c);
+        vj_value may = looked_at(h, vj_operand_value(im, mask_operand), q.dims[0], q.dims[2].c, k.dims[2].c);
         vj_value zero = vj_emit_number(im, q.dtype, 0), never = vj_emit_number(im, q.dtype, filter);
         add_bias(h, vj_emit3(im, VJ_OP_select, may, zero, never));
     }
-    if (vj_has_operand(im, bias_operand)) add_bias(h, vj_operand(im, bias_operand));
+    if (vj_has_operand(im, bias_operand)) add_bias(h, vj_operand_value(im, bias_operand));
     if (vj_int_attribute(im, "unidirectional", 0) && vj_going(im))
         return add_causal(h, q.dtype, q.dims[2].c, k.dims[2].c);
     return vj_going(im);
@@ -189,8 +189,8 @@ bool vj_build_ms_attention(vj_importer *im) {
     if (vj_int_attribute(im, "do_rotary", 0)) return stop(&h, "do_rotary is");
     if (vj_has_operand(im, 4) || vj_has_operand(im, 6) || vj_result_is_used(im, 1))
         return stop(&h, "past and present keys and values are");
-    vj_value x = vj_operand(im, 0), w = vj_operand(im, 1);
-    vj_value b = vj_has_operand(im, 2) ? vj_operand(im, 2) : VJ_NONE;
+    vj_value x = vj_operand_value(im, 0), w = vj_operand_value(im, 1);
+    vj_value b = vj_has_operand(im, 2) ? vj_operand_value(im, 2) : VJ_NONE;
     if (!vj_going(im)) return false;
     const vj_type *wt = type_of(im, w);
     int64_t widths[3], start = 0;
@@ -215,7 +215,7 @@ static vj_value projected(heads *h, vj_value x, int64_t *start) {
     vj_importer *im = h->im;
     if (!vj_going(im) || !vj_has_operand(im, 3)) return x;
     const vj_dim width = type_of(im, x)->dims[type_of(im, x)->rank - 1];
-    vj_value bias = vj_operand(im, 3);
+    vj_value bias = vj_operand_value(im, 3);
     if (!vj_going(im)) return VJ_NONE;
     const vj_type *t = type_of(im, bias);
     if (t->rank != 1 || t->dims[0].sym || width.sym || *start > t->dims[0].c - width.c) {
@@ -232,7 +232,7 @@ static vj_value projected_heads(heads *h, vj_value x, int64_t *start) {
     vj_importer *im = h->im;
     if (!vj_going(im) || !vj_has_operand(im, 3)) return x;
     const vj_type t = *type_of(im, x);
-    vj_value bias = vj_operand(im, 3);
+    vj_value bias = vj_operand_value(im, 3);
     vj_dim dims[3] = {t.dims[1], vj_dim_const(1), t.dims[3]}, width;
     if (!vj_dim_product(im, (vj_dim[]){t.dims[1], t.dims[3]}, 2, &width)) return VJ_NONE;
     const vj_type *bt = type_of(im, bias);
@@ -248,7 +248,7 @@ static vj_value projected_heads(heads *h, vj_value x, int64_t *start) {
 /* Packed forms: query [B, L, heads, 3, D] alone, or query [B, S, hidden] with key [B, L, heads, 2, D]. */
 static bool read_packed(heads *h) {
     vj_importer *im = h->im;
-    vj_value q = vj_operand(im, 0);
+    vj_value q = vj_operand_value(im, 0);
     int64_t start = 0;
     if (vj_has_operand(im, 2)) return vj_stop(im, VJ_BAD_INPUT, "values beside packed ones");
     if (!vj_has_operand(im, 1)) {
@@ -259,15 +259,15 @@ static bool read_packed(heads *h) {
     }
     if (vj_has_operand(im, 3)) return stop(h, "a bias with packed keys and values is");
     h->q = by_heads(h, q);
-    h->k = packed_part(h, vj_operand(im, 1), 2, 0);
-    h->v = packed_part(h, vj_operand(im, 1), 2, 1);
+    h->k = packed_part(h, vj_operand_value(im, 1), 2, 0);
+    h->v = packed_part(h, vj_operand_value(im, 1), 2, 1);
     return vj_going(im);
 }
 
 /* Keys and values of rank 4 come from a cache, by heads already and with no bias of their own. */
 static bool read_separate(heads *h) {
     vj_importer *im = h->im;
-    vj_value q = vj_operand(im, 0), k = vj_operand(im, 1), v = vj_operand(im, 2);
+    vj_value q = vj_operand_value(im, 0), k = vj_operand_value(im, 1), v = vj_operand_value(im, 2);
     int64_t start = 0;
     if (!vj_going(im)) return false;
     const bool cached = type_of(im, k)->rank == 4;
@@ -284,7 +284,7 @@ static bool read_past(heads *h) {
     if (vj_has_operand(im, 6) != vj_has_operand(im, 7))
         return vj_stop(im, VJ_BAD_INPUT, "past keys without values, or values without keys");
     if (vj_has_operand(im, 6)) {
-        vj_value past[2] = {vj_operand(im, 6), vj_operand(im, 7)};
+        vj_value past[2] = {vj_operand_value(im, 6), vj_operand_value(im, 7)};
         if (!vj_going(im)) return false;
         const vj_type *t = type_of(im, past[0]);
         if (t->rank != 4 || t->dims[2].sym) return vj_stop(im, VJ_BAD_INPUT, "past keys are not of rank 4");

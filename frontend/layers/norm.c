@@ -47,8 +47,8 @@ static bool bind_statistics(vj_importer *im, vj_value x, int32_t axis, double ep
 }
 
 bool vj_build_layer_norm(vj_importer *im) {
-    vj_value x = vj_operand(im, 0), gain = vj_operand(im, 1), offset = VJ_NONE;
-    if (vj_has_operand(im, 2)) offset = vj_operand(im, 2);
+    vj_value x = vj_operand_value(im, 0), gain = vj_operand_value(im, 1), offset = VJ_NONE;
+    if (vj_has_operand(im, 2)) offset = vj_operand_value(im, 2);
     double eps = vj_epsilon(im, 1e-5f);
     int64_t given = vj_int_attribute(im, "axis", -1);
     if (!vj_going(im)) return false;
@@ -61,7 +61,7 @@ bool vj_build_layer_norm(vj_importer *im) {
 }
 
 bool vj_build_rms_norm(vj_importer *im) {
-    vj_value x = vj_operand(im, 0), gain = vj_operand(im, 1);
+    vj_value x = vj_operand_value(im, 0), gain = vj_operand_value(im, 1);
     int64_t given = vj_int_attribute(im, "axis", -1);
     double eps = vj_epsilon(im, 1e-5f);
     if (!vj_going(im)) return false;
@@ -107,7 +107,7 @@ static bool batch_norm_in_training(vj_importer *im, const vj_value *at, double e
 bool vj_build_batch_norm(vj_importer *im) {
     vj_value at[5];
     for (int32_t i = 0; i < 5; i++)
-        at[i] = vj_operand(im, i);
+        at[i] = vj_operand_value(im, i);
     double eps = vj_epsilon(im, 1e-5f);
     const bool training = vj_int_attribute(im, "training_mode", 0) != 0;
     if (vj_int_attribute(im, "spatial", 1) == 0)
@@ -151,7 +151,7 @@ static bool with_columns(vj_importer *im, vj_value y, vj_value gain, vj_value of
 }
 
 bool vj_build_instance_norm(vj_importer *im) {
-    vj_value x = vj_operand(im, 0), gain = vj_operand(im, 1), offset = vj_operand(im, 2);
+    vj_value x = vj_operand_value(im, 0), gain = vj_operand_value(im, 1), offset = vj_operand_value(im, 2);
     if (!vj_going(im)) return false;
     int64_t channels = type_of(im, x)->rank > 2 ? type_of(im, x)->dims[1].c : 0;
     return with_columns(im, normalised_groups(im, x, channels, vj_epsilon(im, 1e-5f)), gain, offset);
@@ -168,7 +168,7 @@ static vj_value by_channel(vj_importer *im, vj_value v, int64_t groups, int64_t 
 
 /* Opset 18 has scale and bias by group, 21 by channel. */
 bool vj_build_group_norm(vj_importer *im) {
-    vj_value x = vj_operand(im, 0), gain = vj_operand(im, 1), offset = vj_operand(im, 2);
+    vj_value x = vj_operand_value(im, 0), gain = vj_operand_value(im, 1), offset = vj_operand_value(im, 2);
     int64_t groups = vj_int_attribute(im, "num_groups", 0);
     double eps = vj_epsilon(im, 1e-5f);
     vj_value y = normalised_groups(im, x, groups, eps);
@@ -182,7 +182,7 @@ bool vj_build_group_norm(vj_importer *im) {
 }
 
 bool vj_build_lp_norm(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     int64_t p = vj_int_attribute(im, "p", 2), given = vj_int_attribute(im, "axis", -1);
     if (!vj_going(im)) return false;
     int32_t axis = vj_axis_of(im, given, type_of(im, x)->rank);
@@ -200,7 +200,7 @@ bool vj_build_lp_norm(vj_importer *im) {
 /* (x - mean) / (deviation + 1e-9) over the axes */
 bool vj_build_mean_variance_norm(vj_importer *im) {
     static const int64_t usual[] = {0, 2, 3};
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     int32_t count, axes[VJ_MAX_RANK];
     const int64_t *given = vj_ints_attribute(im, "axes", &count);
     if (!vj_going(im)) return false;

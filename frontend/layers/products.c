@@ -23,7 +23,7 @@ static vj_value as_row(vj_importer *im, vj_value c, vj_dim width) {
 }
 
 bool vj_build_gemm(vj_importer *im) {
-    vj_value a = vj_operand(im, 0), b = vj_operand(im, 1);
+    vj_value a = vj_operand_value(im, 0), b = vj_operand_value(im, 1);
     double alpha = vj_float_attribute(im, "alpha", 1), beta = vj_float_attribute(im, "beta", 1);
     bool trans_a = vj_int_attribute(im, "transA", 0) != 0, trans_b = vj_int_attribute(im, "transB", 0) != 0;
     if (!vj_going(im)) return false;
@@ -35,7 +35,7 @@ bool vj_build_gemm(vj_importer *im) {
     const bool is_float = vj_dtype_is_float(type_of(im, a)->dtype);
     if (!is_float && (alpha != floor(alpha) || beta != floor(beta)))
         return vj_stop(im, VJ_UNSUPPORTED, "integer matrices with factors of %g and %g", alpha, beta);
-    vj_value c = vj_has_operand(im, 2) && beta != 0 ? vj_operand(im, 2) : VJ_NONE;
+    vj_value c = vj_has_operand(im, 2) && beta != 0 ? vj_operand_value(im, 2) : VJ_NONE;
     c = c < 0 ? c : scaled(im, c, beta);
     if (!vj_going(im)) return false;
     vj_value row = c < 0 || alpha != 1 || !is_float ? VJ_NONE : as_row(im, c, type_of(im, b)->dims[1]);

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { PLACES = 1 << 22 }; /* of windows, in a constant */
+enum { PIXELS = 1 << 22 }; /* of windows, in a constant */
 
 static const vj_type *type_of(vj_importer *im, vj_value v) { return vj_type_at(im->f, v); }
 static vj_dtype dtype_of(vj_importer *im, vj_value v) {
@@ -70,8 +70,8 @@ static vj_dtype dtype_attribute(vj_importer *im, const char *name) {
 }
 
 bool vj_build_quantize(vj_importer *im) {
-    vj_value x = vj_operand(im, 0), scale = vj_operand(im, 1),
-             zero = vj_has_operand(im, 2) ? vj_operand(im, 2) : VJ_NONE;
+    vj_value x = vj_operand_value(im, 0), scale = vj_operand_value(im, 1),
+             zero = vj_has_operand(im, 2) ? vj_operand_value(im, 2) : VJ_NONE;
     vj_dtype to = dtype_attribute(im, "output_dtype"), precision = dtype_attribute(im, "precision");
     if (!vj_going(im)) return false;
     if (zero >= 0 && to != VJ_NO_DTYPE && to != dtype_of(im, zero))
@@ -87,8 +87,8 @@ bool vj_build_quantize(vj_importer *im) {
 }
 
 bool vj_build_dequantize(vj_importer *im) {
-    vj_value x = vj_operand(im, 0), scale = vj_operand(im, 1),
-             zero = vj_has_operand(im, 2) ? vj_operand(im, 2) : VJ_NONE;
+    vj_value x = vj_operand_value(im, 0), scale = vj_operand_value(im, 1),
+             zero = vj_has_operand(im, 2) ? vj_operand_value(im, 2) : VJ_NONE;
     const vj_dtype to = dtype_attribute(im, "output_dtype");
     if (!vj_going(im)) return false;
     const vj_dtype from = dtype_of(im, x), in = dtype_of(im, scale);
@@ -104,7 +104,7 @@ bool vj_build_dequantize(vj_importer *im) {
 
 /* The scale spreads the range of x, with 0 in it, over 0 to 255. */
 bool vj_build_dynamic_quantize(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     if (!vj_going(im)) return false;
     const vj_type t = *type_of(im, x);
     int32_t axes[VJ_MAX_RANK];
@@ -144,7 +144,9 @@ static vj_value centred(vj_importer *im, vj_value x, vj_value zero, int32_t axis
     return vj_emit2(im, VJ_OP_sub, whole, zero);
 }
 
-static vj_value optional(vj_importer *im, int32_t i) { return vj_has_operand(im, i) ? vj_operand(im, i) : VJ_NONE; }
+static vj_value optional(vj_importer *im, int32_t i) {
+    return vj_has_operand(im, i) ? vj_operand_value(im, i) : VJ_NONE;
+}
 
 /* a [.., M, K] times b [.., K, N]; zero points of rows and of columns */
 static vj_value whole_product(vj_importer *im, vj_value a, vj_value a_zero, vj_value b, vj_value b_zero) {
@@ -155,7 +157,7 @@ static vj_value whole_product(vj_importer *im, vj_value a, vj_value a_zero, vj_v
 }
 
 bool vj_build_matmul_integer(vj_importer *im) {
-    vj_value a = vj_operand(im, 0), b = vj_operand(im, 1);
+    vj_value a = vj_operand_value(im, 0), b = vj_operand_value(im, 1);
     return vj_bind(im, 0, whole_product(im, a, optional(im, 2), b, optional(im, 3)));
 }
 
@@ -166,7 +168,7 @@ static vj_value requantised(vj_importer *im, vj_value whole, int32_t x_scale, in
     const int32_t at[3] = {x_scale, w_scale, y_scale};
     vj_value scale[3];
     for (int32_t i = 0; i < 3; i++) {
-        scale[i] = vj_emit_cast(im, vj_operand(im, at[i]), VJ_F32);
+        scale[i] = vj_emit_cast(im, vj_operand_value(im, at[i]), VJ_F32);
         if (!vj_going(im)) return VJ_NONE;
         int64_t count;
         const vj_type *t = type_of(im, scale[i]);
@@ -176,45 +178,46 @@ static vj_value requantised(vj_importer *im, vj_value whole, int32_t x_scale, in
             scale[i] = vj_emit_column(im, scale[i], axis, type_of(im, whole)->rank);
     }
     vj_value factor = vj_emit2(im, VJ_OP_div, vj_emit2(im, VJ_OP_mul, scale[0], scale[1]), scale[2]);
-    vj_value y = vj_emit2(im, VJ_OP_mul, vj_emit_cast(im, whole, VJ_F32), factor), zero = vj_operand(im, y_scale + 1);
+    vj_value y = vj_emit2(im, VJ_OP_mul, vj_emit_cast(im, whole, VJ_F32), factor),
+             zero = vj_operand_value(im, y_scale + 1);
     if (!vj_going(im)) return VJ_NONE;
     if (type_of(im, zero)->rank == 1) zero = vj_emit_reshape(im, zero, NULL, 0);
     return saturated(im, y, zero, dtype_of(im, zero));
 }
 
 bool vj_build_qlinear_matmul(vj_importer *im) {
-    vj_value a = vj_operand(im, 0), b = vj_operand(im, 3);
-    vj_value whole = whole_product(im, a, vj_operand(im, 2), b, vj_operand(im, 5));
+    vj_value a = vj_operand_value(im, 0), b = vj_operand_value(im, 3);
+    vj_value whole = whole_product(im, a, vj_operand_value(im, 2), b, vj_operand_value(im, 5));
     if (!vj_going(im)) return false;
     return vj_bind(im, 0, requantised(im, whole, 1, 4, 6, type_of(im, whole)->rank - 1));
 }
 
 /* Convolutions: the windows of x become rows of a product. */
 
-/* The places in a padded picture of element k of the kernel at place l of the result: [kernel, places]. */
-typedef struct window_places {
+/* The pixels in a padded picture of element k of the kernel at place l of the result: [kernel, pixels]. */
+typedef struct window_pixels {
     int64_t padded[VJ_MAX_RANK], out[VJ_MAX_RANK];
-    int64_t kernel, places, elements; /* products */
+    int64_t kernel, pixels, elements; /* products */
     int64_t *at;
-} window_places;
+} window_pixels;
 
-static bool list_places(vj_importer *im, const vj_type *x, const vj_windows *w, window_places *p) {
+static bool list_pixels(vj_importer *im, const vj_type *x, const vj_windows *w, window_pixels *p) {
     int64_t count;
-    *p = (window_places){.kernel = 1, .places = 1, .elements = 1};
+    *p = (window_pixels){.kernel = 1, .pixels = 1, .elements = 1};
     for (int32_t i = 0; i < w->spatial; i++) {
         const int64_t reach = (w->kernel[i] - 1) * w->dilation[i] + 1;
         p->padded[i] = x->dims[2 + i].c + w->low[i] + w->high[i];
         if (p->padded[i] < reach) return vj_stop(im, VJ_BAD_INPUT, "its kernel is larger than its padded input");
         p->out[i] = (p->padded[i] - reach) / w->stride[i] + 1;
-        if (!vj_mul(p->kernel, w->kernel[i], &p->kernel) || !vj_mul(p->places, p->out[i], &p->places) ||
+        if (!vj_mul(p->kernel, w->kernel[i], &p->kernel) || !vj_mul(p->pixels, p->out[i], &p->pixels) ||
             !vj_mul(p->elements, p->padded[i], &p->elements))
             return vj_stop(im, VJ_BAD_INPUT, "has a size that is impossible");
     }
-    if (!vj_mul(p->kernel, p->places, &count) || count > PLACES)
+    if (!vj_mul(p->kernel, p->pixels, &count) || count > PIXELS)
         return vj_stop(im, VJ_UNSUPPORTED, "has too many windows");
     p->at = VJ_NEW_ARRAY(im->arena, int64_t, count + 1);
     for (int64_t n = 0; n < count; n++) {
-        int64_t k = n / p->places, l = n % p->places, stride = 1;
+        int64_t k = n / p->pixels, l = n % p->pixels, stride = 1;
         for (int32_t i = w->spatial - 1; i >= 0; i--) {
             p->at[n] += (l % p->out[i] * w->stride[i] + k % w->kernel[i] * w->dilation[i]) * stride;
             stride *= p->padded[i];
@@ -225,8 +228,8 @@ static bool list_places(vj_importer *im, const vj_type *x, const vj_windows *w, 
     return true;
 }
 
-/* x [N, C, S..] as [N, groups, C / groups * kernel, places] */
-static vj_value windows_of(vj_importer *im, vj_value x, const vj_windows *w, const window_places *p, int64_t groups) {
+/* x [N, C, S..] as [N, groups, C / groups * kernel, pixels] */
+static vj_value windows_of(vj_importer *im, vj_value x, const vj_windows *w, const window_pixels *p, int64_t groups) {
     const vj_type t = *type_of(im, x);
     int64_t low[VJ_MAX_RANK] = {0}, high[VJ_MAX_RANK] = {0};
     bool pads = false;
@@ -240,8 +243,8 @@ static vj_value windows_of(vj_importer *im, vj_value x, const vj_windows *w, con
     if (pads) x = vj_emit(im, VJ_OP_pad, &x, 1, attrs, 4);
     const vj_dim flat[3] = {t.dims[0], t.dims[1], vj_dim_const(p->elements)};
     const vj_dim rows[4] = {t.dims[0], vj_dim_const(groups), vj_dim_const(t.dims[1].c / groups * p->kernel),
-                            vj_dim_const(p->places)};
-    const int64_t dims[2] = {p->kernel, p->places};
+                            vj_dim_const(p->pixels)};
+    const int64_t dims[2] = {p->kernel, p->pixels};
     const vj_attr axis = vj_int(VJ_ATTR_AXIS, 2);
     x = vj_emit_reshape(im, x, flat, 3);
     if (!vj_going(im)) return VJ_NONE;
@@ -251,7 +254,7 @@ static vj_value windows_of(vj_importer *im, vj_value x, const vj_windows *w, con
 
 static vj_value whole_conv(vj_importer *im, vj_value x, vj_value x_zero, vj_value w, vj_value w_zero) {
     vj_windows win;
-    window_places p;
+    window_pixels p;
     const int64_t groups = vj_int_attribute(im, "group", 1);
     if (!vj_going(im)) return VJ_NONE;
     const vj_type t = *type_of(im, x), f = *type_of(im, w);
@@ -265,7 +268,7 @@ static vj_value whole_conv(vj_importer *im, vj_value x, vj_value x_zero, vj_valu
     }
     for (int32_t i = 2; i < f.rank; i++)
         kernel[i - 2] = f.dims[i].c;
-    if (!vj_read_windows(im, &t, kernel, &win) || !list_places(im, &t, &win, &p)) return VJ_NONE;
+    if (!vj_read_windows(im, &t, kernel, &win) || !list_pixels(im, &t, &win, &p)) return VJ_NONE;
     x = centred(im, x, x_zero, 1);
     w = centred(im, w, w_zero, 0);
     if (!vj_going(im)) return VJ_NONE;
@@ -279,13 +282,13 @@ static vj_value whole_conv(vj_importer *im, vj_value x, vj_value x_zero, vj_valu
 }
 
 bool vj_build_conv_integer(vj_importer *im) {
-    vj_value x = vj_operand(im, 0), w = vj_operand(im, 1);
+    vj_value x = vj_operand_value(im, 0), w = vj_operand_value(im, 1);
     return vj_bind(im, 0, whole_conv(im, x, optional(im, 2), w, optional(im, 3)));
 }
 
 bool vj_build_qlinear_conv(vj_importer *im) {
-    vj_value x = vj_operand(im, 0), w = vj_operand(im, 3), bias = optional(im, 8);
-    vj_value whole = whole_conv(im, x, vj_operand(im, 2), w, vj_operand(im, 5));
+    vj_value x = vj_operand_value(im, 0), w = vj_operand_value(im, 3), bias = optional(im, 8);
+    vj_value whole = whole_conv(im, x, vj_operand_value(im, 2), w, vj_operand_value(im, 5));
     if (!vj_going(im)) return false;
     if (bias >= 0) whole = vj_emit2(im, VJ_OP_add, whole, vj_emit_column(im, bias, 1, type_of(im, whole)->rank));
     return vj_bind(im, 0, requantised(im, whole, 1, 4, 6, 1));

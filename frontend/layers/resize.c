@@ -182,7 +182,7 @@ static bool resize_axes(vj_importer *im, const resize *r, vj_value x, const axis
 /* Reading the operands: one number for each axis in `axes`. */
 
 static const double *known_floats(vj_importer *im, int32_t i, int32_t count, const char *what) {
-    vj_value v = vj_operand(im, i);
+    vj_value v = vj_operand_value(im, i);
     const vj_tensor *t = vj_fold(im, v);
     if (!vj_going(im)) return NULL;
     if (!t)
@@ -198,7 +198,7 @@ static const double *known_floats(vj_importer *im, int32_t i, int32_t count, con
 
 static bool is_empty_list(vj_importer *im, int32_t i) {
     if (!vj_has_operand(im, i)) return true;
-    vj_value v = vj_operand(im, i);
+    vj_value v = vj_operand_value(im, i);
     return vj_going(im) && type_of(im, v)->rank == 1 && vj_dim_equal(type_of(im, v)->dims[0], vj_dim_const(0));
 }
 
@@ -211,8 +211,8 @@ static bool plan_scale(vj_importer *im, axis_plan *a, vj_dim dim, double scale) 
     return true;
 }
 
-static bool plan_size(vj_importer *im, axis_plan *a, vj_dim dim, vj_lin size) {
-    if (dim.sym) return vj_lin_is_dim(im, size, dim) || vj_stop(im, VJ_UNSUPPORTED, "resizes the batch");
+static bool plan_size(vj_importer *im, axis_plan *a, vj_dim dim, vj_affine size) {
+    if (dim.sym) return vj_affine_is_dim(im, size, dim) || vj_stop(im, VJ_UNSUPPORTED, "resizes the batch");
     if (size.a || size.b < 1 || size.b > AXIS_LIMIT || a->in < 1)
         return vj_stop(im, VJ_BAD_INPUT, "gives an axis of %lld an impossible size", (long long)dim.c);
     a->out = size.b;
@@ -271,7 +271,7 @@ static bool build(vj_importer *im, resize *r, int32_t roi, int32_t scales, int32
     static const char *const modes[] = {"nearest", "linear", "cubic"};
     axis_plan plan[VJ_MAX_RANK];
     const int32_t mode = word(im, "mode", "nearest", modes, 3);
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     r->order = mode == 2 ? 3 : mode;
     r->antialias = vj_int_attribute(im, "antialias", 0) != 0 && r->order;
     if (!vj_going(im) || !plan_axes(im, r, type_of(im, x), roi, scales, sizes, plan)) return false;
@@ -283,7 +283,7 @@ static bool build(vj_importer *im, resize *r, int32_t roi, int32_t scales, int32
 /* Upsample of opset 7 has its scales as an attribute. */
 bool vj_build_upsample_7(vj_importer *im) {
     const Onnx__AttributeProto *a = vj_find_attribute(im, "scales");
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     if (!vj_going(im)) return false;
     const vj_type *type = type_of(im, x);
     if (!a || (int64_t)a->n_floats != type->rank) return vj_stop(im, VJ_BAD_INPUT, "needs one scale for each dim");

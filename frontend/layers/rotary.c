@@ -1,4 +1,4 @@
-/* rotary.c - the builders of RotaryEmbedding, ONNX's and com.microsoft's: pairs of elements of a head are turned by the
+/* rotary.c - the builders of RotaryEmbedding, ONNX's and com.microsoft's: pairs of elements of a head are rotated by the
  * angle of their token. */
 #include "frontend/ops/indices.h"
 
@@ -6,21 +6,21 @@ static const vj_type *type_of(vj_importer *im, vj_value v) { return vj_type_at(i
 
 typedef struct rotary {
     vj_importer *im;
-    int32_t heads;            /* which of the four dims is the heads': 1, or 2 in a tensor that came without them */
-    int64_t head_dim, turned; /* elements of a head, and those that are turned, from the first on */
-    bool interleaved;         /* pairs are neighbours, not halves */
-    vj_value cosine, sine;    /* [batch or 1, tokens, turned / 2]; a row a position where positions are given */
-    vj_value positions;       /* [batch or 1, tokens]; VJ_NONE: the tables are in the tokens' order */
+    int32_t heads;             /* which of the four dims is the heads': 1, or 2 in a tensor that came without them */
+    int64_t head_dim, rotated; /* elements of a head, and those that are rotated, from the first on */
+    bool interleaved;          /* pairs are neighbours, not halves */
+    vj_value cosine, sine;     /* [batch or 1, tokens, rotated / 2]; a row a position where positions are given */
+    vj_value positions;        /* [batch or 1, tokens]; VJ_NONE: the tables are in the tokens' order */
 } rotary;
 
-/* cos or sin for [batch, tokens, turned / 2], with an axis of 1 for the heads. */
+/* cos or sin for [batch, tokens, rotated / 2], with an axis of 1 for the heads. */
 static vj_value angles(const rotary *r, vj_value v, const vj_type *x) {
     vj_importer *im = r->im;
     if (r->positions >= 0) v = vj_emit_gather(im, v, r->positions, 0);
     if (!vj_going(im)) return VJ_NONE;
     const vj_type t = *type_of(im, v);
     const vj_dim tokens = x->dims[r->heads == 1 ? 2 : 1];
-    const vj_dim want[3] = {x->dims[0], tokens, vj_dim_const(r->turned / 2)};
+    const vj_dim want[3] = {x->dims[0], tokens, vj_dim_const(r->rotated / 2)};
     bool fits = t.rank == 3;
     for (int32_t d = 0; fits && d < 3; d++)
         fits = vj_dim_equal(t.dims[d], want[d]) || (d == 0 && vj_dim_equal(t.dims[d], vj_dim_const(1)));
@@ -35,9 +35,9 @@ static vj_value angles(const rotary *r, vj_value v, const vj_type *x) {
 }
 
 static vj_value half(const rotary *r, vj_value x, int64_t which) {
-    const vj_dim size = vj_dim_const(r->turned / 2);
+    const vj_dim size = vj_dim_const(r->rotated / 2);
     return r->interleaved ? vj_emit_slice(r->im, x, 3, which, size, 2)
-                          : vj_emit_slice(r->im, x, 3, which * (r->turned / 2), size, 1);
+                          : vj_emit_slice(r->im, x, 3, which * (r->rotated / 2), size, 1);
 }
 
 static vj_value joined(const rotary *r, vj_value first, vj_value second) {
@@ -55,8 +55,8 @@ static vj_value joined(const rotary *r, vj_value first, vj_value second) {
     return vj_emit_reshape(im, vj_emit_concat(im, parts, 2, 4), dims, 4);
 }
 
-/* x [.., .., .., head dim] with its first `turned` elements turned. */
-static vj_value turn(const rotary *r, vj_value x) {
+/* x [.., .., .., head dim] with its first `rotated` elements rotated. */
+static vj_value rotate(const rotary *r, vj_value x) {
     vj_importer *im = r->im;
     if (!vj_going(im)) return VJ_NONE;
     const vj_type t = *type_of(im, x);
@@ -64,13 +64,13 @@ static vj_value turn(const rotary *r, vj_value x) {
     vj_value real = vj_emit2(im, VJ_OP_sub, vj_emit2(im, VJ_OP_mul, cosine, a), vj_emit2(im, VJ_OP_mul, sine, b));
     vj_value imaginary = vj_emit2(im, VJ_OP_add, vj_emit2(im, VJ_OP_mul, sine, a), vj_emit2(im, VJ_OP_mul, cosine, b));
     vj_value parts[2] = {joined(r, real, imaginary), VJ_NONE};
-    if (r->turned == r->head_dim) return parts[0];
-    parts[1] = vj_emit_slice(im, x, 3, r->turned, vj_dim_const(r->head_dim - r->turned), 1);
+    if (r->rotated == r->head_dim) return parts[0];
+    parts[1] = vj_emit_slice(im, x, 3, r->rotated, vj_dim_const(r->head_dim - r->rotated), 1);
     return vj_emit_concat(im, parts, 2, 3);
 }
 
-/* `heads`: of an operand of rank 3; `turned` 0: all of a head. */
-static bool build(rotary *r, vj_value x, int64_t heads, int64_t turned) {
+/* `heads`: of an operand of rank 3; `rotated` 0: all of a head. */
+static bool build(rotary *r, vj_value x, int64_t heads, int64_t rotated) {
     vj_importer *im = r->im;
     if (!vj_going(im)) return false;
     const vj_type t = *type_of(im, x);
@@ -87,19 +87,19 @@ static bool build(rotary *r, vj_value x, int64_t heads, int64_t turned) {
     }
     if (!vj_going(im)) return false;
     r->head_dim = type_of(im, x)->dims[3].c;
-    r->turned = turned ? turned : r->head_dim;
-    if (r->turned < 2 || r->turned > r->head_dim || r->turned % 2)
-        return vj_stop(im, VJ_BAD_INPUT, "turns %lld elements of %lld", (long long)r->turned, (long long)r->head_dim);
-    return vj_bind(im, 0, vj_emit_reshape(im, turn(r, x), t.dims, t.rank));
+    r->rotated = rotated ? rotated : r->head_dim;
+    if (r->rotated < 2 || r->rotated > r->head_dim || r->rotated % 2)
+        return vj_stop(im, VJ_BAD_INPUT, "turns %lld elements of %lld", (long long)r->rotated, (long long)r->head_dim);
+    return vj_bind(im, 0, vj_emit_reshape(im, rotate(r, x), t.dims, t.rank));
 }
 
 bool vj_build_rotary_embedding(vj_importer *im) {
-    rotary r = {.im = im, .cosine = vj_operand(im, 1), .sine = vj_operand(im, 2)};
-    r.positions = vj_has_operand(im, 3) ? vj_operand(im, 3) : VJ_NONE;
+    rotary r = {.im = im, .cosine = vj_operand_value(im, 1), .sine = vj_operand_value(im, 2)};
+    r.positions = vj_has_operand(im, 3) ? vj_operand_value(im, 3) : VJ_NONE;
     r.interleaved = vj_int_attribute(im, "interleaved", 0) != 0;
     const int64_t heads = vj_int_attribute(im, "num_heads", 0),
-                  turned = vj_int_attribute(im, "rotary_embedding_dim", 0);
-    return build(&r, vj_operand(im, 0), heads, turned);
+                  rotated = vj_int_attribute(im, "rotary_embedding_dim", 0);
+    return build(&r, vj_operand_value(im, 0), heads, rotated);
 }
 
 /* One number is the position of the first token. */
@@ -118,11 +118,11 @@ static vj_value counted(vj_importer *im, vj_value positions, const vj_type *x) {
 
 /* Tables have a row a position. Without rotary_embedding_dim they say how long a head is. */
 bool vj_build_ms_rotary_embedding(vj_importer *im) {
-    vj_value x = vj_operand(im, 0), given = vj_operand(im, 1);
-    rotary r = {.im = im, .cosine = vj_operand(im, 2), .sine = vj_operand(im, 3)};
+    vj_value x = vj_operand_value(im, 0), given = vj_operand_value(im, 1);
+    rotary r = {.im = im, .cosine = vj_operand_value(im, 2), .sine = vj_operand_value(im, 3)};
     r.interleaved = vj_int_attribute(im, "interleaved", 0) != 0;
     const int64_t named = vj_int_attribute(im, "num_heads", 0),
-                  turned = vj_int_attribute(im, "rotary_embedding_dim", 0);
+                  rotated = vj_int_attribute(im, "rotary_embedding_dim", 0);
     const double scale = vj_float_attribute(im, "scale", 1);
     if (vj_int_attribute(im, "is_packed_batching", 0) != 0 || scale != 1)
         return vj_stop(im, VJ_UNSUPPORTED, "packed batches and scales other than 1 are not supported");
@@ -132,13 +132,13 @@ bool vj_build_ms_rotary_embedding(vj_importer *im) {
         table.dims[1].sym || table.dims[1].c < 1 || table.dims[1].c > INT32_MAX)
         return vj_stop(im, VJ_BAD_INPUT, "its operand is %s and its cosines are %s", vj_type_text(im->arena, &t),
                        vj_type_text(im->arena, &table));
-    if (turned && named < 1) return vj_stop(im, VJ_BAD_INPUT, "rotary_embedding_dim without num_heads");
-    if (turned && turned != 2 * table.dims[1].c)
-        return vj_stop(im, VJ_BAD_INPUT, "turns %lld elements by %lld angles", (long long)turned,
+    if (rotated && named < 1) return vj_stop(im, VJ_BAD_INPUT, "rotary_embedding_dim without num_heads");
+    if (rotated && rotated != 2 * table.dims[1].c)
+        return vj_stop(im, VJ_BAD_INPUT, "turns %lld elements by %lld angles", (long long)rotated,
                        (long long)table.dims[1].c);
-    const int64_t heads = turned || t.rank == 4 ? named : t.dims[2].c / (2 * table.dims[1].c);
+    const int64_t heads = rotated || t.rank == 4 ? named : t.dims[2].c / (2 * table.dims[1].c);
     if (named && heads != named)
         return vj_stop(im, VJ_BAD_INPUT, "its cosines do not fit %lld heads", (long long)named);
     r.positions = counted(im, given, &t);
-    return vj_indices_fit(im, r.positions, table.dims[0].c) && build(&r, x, heads, turned);
+    return vj_indices_fit(im, r.positions, table.dims[0].c) && build(&r, x, heads, rotated);
 }

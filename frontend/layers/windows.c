@@ -131,7 +131,7 @@ bool vj_read_pool(vj_importer *im, vj_value *x, vj_windows *w, bool *count_pad) 
 }
 
 bool vj_build_average_pool(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     bool count_pad = vj_int_attribute(im, "count_include_pad", 0) != 0;
     vj_windows w;
     return vj_read_pool(im, &x, &w, &count_pad) && vj_bind(im, 0, pooled(im, x, &w, false, count_pad));
@@ -169,7 +169,7 @@ static bool read_p(vj_importer *im, int64_t *p) {
 }
 
 bool vj_build_lp_pool(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     int64_t p;
     bool count_pad = false;
     vj_windows w;
@@ -189,14 +189,14 @@ static bool spatial_axes(vj_importer *im, vj_value x, int32_t *axes, int32_t *co
 }
 
 bool vj_build_global_pool(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     int32_t axes[VJ_MAX_RANK] = {0}, count;
     return spatial_axes(im, x, axes, &count) &&
            vj_bind(im, 0, vj_emit_reduce(im, im->row->ir_op ? "max" : "mean", x, axes, count, true));
 }
 
 bool vj_build_global_lp_pool(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     int32_t axes[VJ_MAX_RANK] = {0}, count;
     int64_t p;
     if (!spatial_axes(im, x, axes, &count) || !read_p(im, &p)) return false;
@@ -205,7 +205,7 @@ bool vj_build_global_lp_pool(vj_importer *im) {
 
 /* x / (bias + alpha * mean over `size` channels of x^2)^beta: channels as the first axis of a window of two. */
 bool vj_build_lrn(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     const double alpha = vj_float_attribute(im, "alpha", 1e-4f), beta = vj_float_attribute(im, "beta", 0.75);
     const double bias = vj_float_attribute(im, "bias", 1);
     const int64_t size = vj_int_attribute(im, "size", 0);

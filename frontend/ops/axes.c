@@ -20,7 +20,7 @@ static vj_value softmax_along(vj_importer *im, vj_value x, int32_t axis, bool lo
 vj_value vj_emit_log_softmax(vj_importer *im, vj_value x, int32_t axis) { return softmax_along(im, x, axis, true); }
 
 bool vj_build_softmax(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     int64_t given = vj_int_attribute(im, "axis", -1);
     if (!vj_going(im)) return false;
     int32_t axis = vj_axis_of(im, given, type_of(im, x)->rank);
@@ -29,7 +29,7 @@ bool vj_build_softmax(vj_importer *im) {
 
 /* Before opset 13: over all dims from the axis on, together. */
 bool vj_build_softmax_2d(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     int64_t given = vj_int_attribute(im, "axis", 1);
     bool log = im->row->ir_op != 0;
     if (!vj_going(im)) return false;
@@ -83,7 +83,7 @@ static vj_value reduce_as(vj_importer *im, const char *op, vj_value x, const int
 }
 
 bool vj_build_reduce(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     bool keep = vj_int_attribute(im, "keepdims", 1) != 0, noop = vj_int_attribute(im, "noop_with_empty_axes", 0) != 0;
     if (!vj_going(im)) return false;
     int32_t rank = type_of(im, x)->rank, axes[VJ_MAX_RANK], count;

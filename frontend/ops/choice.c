@@ -9,7 +9,7 @@ static const vj_type *type_of(vj_importer *im, vj_value v) { return vj_type_at(i
 
 /* One number that is known; false and an error otherwise. */
 static bool known_count(vj_importer *im, int32_t operand, const char *what, int64_t *number) {
-    const vj_tensor *t = vj_fold(im, vj_operand(im, operand));
+    const vj_tensor *t = vj_fold(im, vj_operand_value(im, operand));
     if (!vj_going(im)) return false;
     if (!t) return vj_stop_unknown(im, operand, what);
     if (t->count != 1) return vj_stop(im, VJ_BAD_INPUT, "its %s is not one number", what);
@@ -21,7 +21,7 @@ static bool known_count(vj_importer *im, int32_t operand, const char *what, int6
 
 /* Off and on values, [2], chosen by `index == place` along a new axis; an index below 0 counts from the end. */
 bool vj_build_one_hot(vj_importer *im) {
-    vj_value index = vj_operand(im, 0), values = vj_operand(im, 2);
+    vj_value index = vj_operand_value(im, 0), values = vj_operand_value(im, 2);
     int64_t depth = 0, given = vj_int_attribute(im, "axis", -1);
     if (!known_count(im, 1, "depth", &depth)) return false;
     const vj_type t = *type_of(im, index);
@@ -58,7 +58,7 @@ static vj_value hardmax(vj_importer *im, vj_value x, int32_t axis) {
 }
 
 bool vj_build_hardmax(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     int64_t given = vj_int_attribute(im, "axis", -1);
     if (!vj_going(im)) return false;
     int32_t axis = vj_axis_of(im, given, type_of(im, x)->rank);
@@ -67,7 +67,7 @@ bool vj_build_hardmax(vj_importer *im) {
 
 /* Before opset 13: over all dims from the axis on, together. */
 bool vj_build_hardmax_2d(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     int64_t given = vj_int_attribute(im, "axis", 1);
     if (!vj_going(im)) return false;
     const vj_type t = *type_of(im, x);
@@ -80,7 +80,7 @@ bool vj_build_hardmax_2d(vj_importer *im) {
 }
 
 bool vj_build_eye_like(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     int64_t k = vj_int_attribute(im, "k", 0), count;
     if (!vj_going(im)) return false;
     const vj_type t = *type_of(im, x);

@@ -64,7 +64,7 @@ bool vj_build_constant_of_shape(vj_importer *im) {
     vj_dim dims[VJ_MAX_RANK];
     int64_t sizes[VJ_MAX_RANK], count = 1;
     for (int32_t i = 0; i < shape->count; i++) {
-        if (!vj_dim_of_lin(im, shape->at[i], "shape", &dims[i])) return false;
+        if (!vj_dim_of_affine(im, shape->at[i], "shape", &dims[i])) return false;
         sizes[i] = dims[i].c;
         if (dims[i].sym != VJ_SYM_NONE || !vj_mul(count, sizes[i], &count)) count = VJ_KNOWN_LIMIT + 1;
     }
@@ -91,19 +91,19 @@ static bool has_data_bounds(vj_importer *im) {
 
 /* start, start + delta, ... while it is below the limit, a size that the data decides. */
 static bool range_of_data(vj_importer *im) {
-    vj_lin at[3], size, step;
+    vj_affine at[3], size, step;
     for (int32_t i = 0; i < 3; i++)
         at[i] = vj_known_operand(im, i)->at[0];
     const vj_dtype dtype = vj_known_operand(im, 0)->dtype;
     step = at[2];
-    if (step.a || step.b < 1 || !vj_lin_combine(im, VJ_LIN_SUB, at[1], at[0], &size) ||
-        !vj_lin_combine(im, VJ_LIN_ADD, size, (vj_lin){.b = step.b - 1}, &size) ||
-        !vj_lin_combine(im, VJ_LIN_MAX, size, (vj_lin){.b = 0}, &size) ||
-        !vj_lin_combine(im, VJ_LIN_DIV, size, step, &size))
+    if (step.a || step.b < 1 || !vj_affine_combine(im, VJ_AFFINE_SUB, at[1], at[0], &size) ||
+        !vj_affine_combine(im, VJ_AFFINE_ADD, size, (vj_affine){.b = step.b - 1}, &size) ||
+        !vj_affine_combine(im, VJ_AFFINE_MAX, size, (vj_affine){.b = 0}, &size) ||
+        !vj_affine_combine(im, VJ_AFFINE_DIV, size, step, &size))
         return vj_going(im) && vj_stop(im, VJ_UNSUPPORTED, "has bounds that the data decides");
-    vj_value y = vj_emit_places(im, size);
-    if (step.b != 1) y = vj_emit2(im, VJ_OP_mul, y, vj_lin_value(im, step));
-    if (at[0].a || at[0].b) y = vj_emit2(im, VJ_OP_add, y, vj_lin_value(im, at[0]));
+    vj_value y = vj_emit_indices(im, size);
+    if (step.b != 1) y = vj_emit2(im, VJ_OP_mul, y, vj_affine_value(im, step));
+    if (at[0].a || at[0].b) y = vj_emit2(im, VJ_OP_add, y, vj_affine_value(im, at[0]));
     return vj_bind(im, 0, vj_emit_cast(im, y, dtype));
 }
 
@@ -114,7 +114,7 @@ bool vj_build_range(vj_importer *im) {
     double f[3];
     if (has_data_bounds(im)) return range_of_data(im);
     for (int32_t i = 0; i < 3; i++) {
-        vj_value v = vj_operand(im, i);
+        vj_value v = vj_operand_value(im, i);
         const vj_tensor *t = vj_fold(im, v);
         if (!vj_going(im)) return false;
         if (!t) return vj_stop_unknown(im, i, "bounds");
@@ -141,11 +141,11 @@ bool vj_build_range(vj_importer *im) {
 }
 
 bool vj_build_size(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     if (!vj_going(im)) return false;
     vj_dim product;
     if (!vj_dim_product(im, vj_type_at(im->f, x)->dims, vj_type_at(im->f, x)->rank, &product)) return false;
     vj_known *k = vj_known_new(im, VJ_I64, 0, NULL);
-    k->at[0] = vj_lin_of_dim(im, product);
+    k->at[0] = vj_affine_of_dim(im, product);
     return vj_bind_known(im, 0, k);
 }

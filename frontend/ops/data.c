@@ -44,38 +44,38 @@ static vj_value emit_gather(vj_importer *im, vj_value x, vj_value indices, int32
 }
 
 /* Places of what is not 0 in a value that is known. */
-static vj_value known_places(vj_importer *im, const vj_tensor *t) {
+static vj_value known_indices(vj_importer *im, const vj_tensor *t) {
     int64_t found = 0, at = 0;
     const int32_t rank = t->type.rank;
     for (int64_t i = 0; i < t->count; i++)
         found += t->f ? t->f[i] != 0 : t->i[i] != 0;
-    int64_t *places = VJ_NEW_ARRAY(im->arena, int64_t, rank *found + 1);
+    int64_t *indices = VJ_NEW_ARRAY(im->arena, int64_t, rank *found + 1);
     for (int64_t i = 0; i < t->count; i++) {
         if (t->f ? t->f[i] == 0 : t->i[i] == 0) continue;
         int64_t rest = i;
         for (int32_t d = rank - 1; d >= 0; d--) {
-            places[d * found + at] = rest % t->type.dims[d].c;
+            indices[d * found + at] = rest % t->type.dims[d].c;
             rest /= t->type.dims[d].c;
         }
         at++;
     }
-    return vj_add_const_i64(im->f, VJ_I64, 2, (int64_t[]){rank, found}, places);
+    return vj_add_const_i64(im->f, VJ_I64, 2, (int64_t[]){rank, found}, indices);
 }
 
 /* i64 [rank, found] */
-static vj_value places_of(vj_importer *im, vj_value x) {
+static vj_value indices_of(vj_importer *im, vj_value x) {
     int64_t most;
     if (!vj_going(im) || !elements_of(im, type_of(im, x), &most)) return VJ_NONE;
     const vj_tensor *known = vj_fold(im, x);
-    if (known && known->count > 0) return known_places(im, known);
+    if (known && known->count > 0) return known_indices(im, known);
     return find(im, VJ_OP_nonzero, &x, 1, (vj_attr){0}, most);
 }
 
 bool vj_build_non_zero(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     if (!vj_going(im)) return false;
-    if (type_of(im, x)->rank == 0) return vj_stop(im, VJ_UNSUPPORTED, "looks for places in a scalar");
-    return vj_bind(im, 0, places_of(im, vj_emit_cast(im, x, VJ_BOOL)));
+    if (type_of(im, x)->rank == 0) return vj_stop(im, VJ_UNSUPPORTED, "looks for nonzero elements in a scalar");
+    return vj_bind(im, 0, indices_of(im, vj_emit_cast(im, x, VJ_BOOL)));
 }
 
 /* The axis that the node names; without one x is flattened, and its one axis is meant. -1: an error. */
@@ -90,7 +90,7 @@ static int32_t axis_or_flat(vj_importer *im, vj_value *x) {
 
 /* The elements of an axis, or of all of x in a row, where the condition holds; what the condition lacks is left out. */
 bool vj_build_compress(vj_importer *im) {
-    vj_value x = vj_operand(im, 0), condition = vj_operand(im, 1);
+    vj_value x = vj_operand_value(im, 0), condition = vj_operand_value(im, 1);
     if (!vj_going(im)) return false;
     const int32_t axis = axis_or_flat(im, &x);
     if (!vj_going(im) || axis < 0) return false;
@@ -103,10 +103,10 @@ bool vj_build_compress(vj_importer *im) {
             return vj_stop(im, VJ_UNSUPPORTED, "its condition and its axis have sizes that cannot be compared");
         if (type->dims[0].c > length.c) condition = vj_emit_slice(im, condition, 0, 0, length, 1);
     }
-    vj_value places = places_of(im, condition);
+    vj_value indices = indices_of(im, condition);
     if (!vj_going(im)) return false;
-    places = vj_emit_reshape(im, places, &type_of(im, places)->dims[1], 1);
-    return vj_bind(im, 0, emit_gather(im, x, places, axis));
+    indices = vj_emit_reshape(im, indices, &type_of(im, indices)->dims[1], 1);
+    return vj_bind(im, 0, emit_gather(im, x, indices, axis));
 }
 
 /* x as rows: its axis in front, the others flattened. */
@@ -124,7 +124,7 @@ static vj_value rows_of(vj_importer *im, vj_value x, int32_t axis) {
 }
 
 bool vj_build_unique(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     const int64_t sorted = vj_int_attribute(im, "sorted", 1);
     if (!vj_going(im)) return false;
     if (sorted != 0 && sorted != 1) return vj_stop(im, VJ_BAD_INPUT, "sorted is neither 0 nor 1");
@@ -143,7 +143,7 @@ bool vj_build_unique(vj_importer *im) {
 /* Operand i as a scalar of this type; `otherwise` when it is absent. */
 static vj_value scalar(vj_importer *im, int32_t i, vj_dtype dtype, double otherwise) {
     if (!vj_has_operand(im, i)) return vj_emit_number(im, dtype, otherwise);
-    vj_value v = vj_operand(im, i);
+    vj_value v = vj_operand_value(im, i);
     if (!vj_going(im)) return VJ_NONE;
     const vj_type *type = type_of(im, v);
     if (type->dtype != dtype || type->rank > 1 || (type->rank == 1 && !vj_dim_equal(type->dims[0], vj_dim_const(1)))) {
@@ -154,8 +154,8 @@ static vj_value scalar(vj_importer *im, int32_t i, vj_dtype dtype, double otherw
 }
 
 bool vj_build_non_max_suppression(vj_importer *im) {
-    vj_value args[5] = {vj_operand(im, 0), vj_operand(im, 1), scalar(im, 2, VJ_I64, 0), scalar(im, 3, VJ_F32, 0),
-                        VJ_NONE};
+    vj_value args[5] = {vj_operand_value(im, 0), vj_operand_value(im, 1), scalar(im, 2, VJ_I64, 0),
+                        scalar(im, 3, VJ_F32, 0), VJ_NONE};
     const bool has_score = vj_has_operand(im, 4);
     if (has_score) args[4] = scalar(im, 4, VJ_F32, 0);
     const int64_t center = vj_int_attribute(im, "center_point_box", 0);
@@ -163,9 +163,9 @@ bool vj_build_non_max_suppression(vj_importer *im) {
     const vj_type *scores = type_of(im, args[1]);
     if (scores->rank != 3) return vj_stop(im, VJ_BAD_INPUT, "its scores are not [batches, classes, boxes]");
     const vj_type pairs = {.dtype = VJ_I64, .rank = 2, .dims = {scores->dims[0], scores->dims[1]}};
-    const vj_type places = {.dtype = VJ_I64, .rank = 1, .dims = {scores->dims[2]}};
+    const vj_type indices = {.dtype = VJ_I64, .rank = 1, .dims = {scores->dims[2]}};
     int64_t most = 0, boxes = 0, taken = 0;
-    if (!elements_of(im, &pairs, &most) || !elements_of(im, &places, &boxes)) return false;
+    if (!elements_of(im, &pairs, &most) || !elements_of(im, &indices, &boxes)) return false;
     const vj_tensor *limit = vj_fold(im, args[2]);
     taken = limit ? vj_max64(0, vj_min64(limit->i[0], boxes)) : boxes;
     if (limit) args[2] = vj_add_const_i64(im->f, VJ_I64, 0, NULL, limit->i);

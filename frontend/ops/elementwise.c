@@ -8,7 +8,7 @@ static vj_dtype dtype_of(vj_importer *im, vj_value v) { return v < 0 ? VJ_NO_DTY
 
 bool vj_build_refused(vj_importer *im) { return vj_stop(im, VJ_UNSUPPORTED, "has a form that is not supported"); }
 
-bool vj_build_identity(vj_importer *im) { return vj_bind(im, 0, vj_operand(im, 0)); }
+bool vj_build_identity(vj_importer *im) { return vj_bind(im, 0, vj_operand_value(im, 0)); }
 
 bool vj_build_dropout(vj_importer *im) {
     const vj_known *training = vj_known_operand(im, 2);
@@ -19,7 +19,7 @@ bool vj_build_dropout(vj_importer *im) {
         if (!ratio || ratio->count != 1 || (vj_dtype_is_float(ratio->dtype) ? ratio->at[0].f : 1) != 0)
             return vj_stop(im, VJ_UNSUPPORTED, "is in training mode and draws random numbers");
     }
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     if (!vj_going(im)) return false;
     if (vj_result_is_used(im, 1)) { /* nothing is dropped */
         const vj_type *type = vj_type_at(im->f, x);
@@ -28,16 +28,18 @@ bool vj_build_dropout(vj_importer *im) {
     return vj_bind(im, 0, x);
 }
 
-bool vj_build_unary(vj_importer *im) { return vj_bind(im, 0, vj_emit1(im, (vj_op)im->row->ir_op, vj_operand(im, 0))); }
+bool vj_build_unary(vj_importer *im) {
+    return vj_bind(im, 0, vj_emit1(im, (vj_op)im->row->ir_op, vj_operand_value(im, 0)));
+}
 
 bool vj_build_binary(vj_importer *im) {
-    vj_value a = vj_operand(im, 0), b = vj_operand(im, 1);
+    vj_value a = vj_operand_value(im, 0), b = vj_operand_value(im, 1);
     return vj_bind(im, 0, vj_emit2(im, (vj_op)im->row->ir_op, a, b));
 }
 
 /* Not, And, Or, Xor are of booleans, the Bitwise ones of integers: one op of the IR. */
 static bool on_type(vj_importer *im, bool wants_bool) {
-    vj_value a = vj_operand(im, 0), b = im->row->min_operands > 1 ? vj_operand(im, 1) : VJ_NONE;
+    vj_value a = vj_operand_value(im, 0), b = im->row->min_operands > 1 ? vj_operand_value(im, 1) : VJ_NONE;
     if (!vj_going(im)) return false;
     if ((dtype_of(im, a) == VJ_BOOL) != wants_bool)
         return vj_stop(im, VJ_BAD_INPUT, "its operand is %s", vj_element_name(dtype_of(im, a)));
@@ -51,7 +53,7 @@ bool vj_build_bits(vj_importer *im) { return on_type(im, false); }
 bool vj_build_bit_shift(vj_importer *im) {
     const char *direction = vj_text_attribute(im, "direction", "");
     const bool left = strcmp(direction, "LEFT") == 0;
-    vj_value a = vj_operand(im, 0), b = vj_operand(im, 1);
+    vj_value a = vj_operand_value(im, 0), b = vj_operand_value(im, 1);
     if (!left && strcmp(direction, "RIGHT") != 0) return vj_stop(im, VJ_BAD_INPUT, "direction is '%.20s'", direction);
     return vj_bind(im, 0, vj_emit2(im, left ? VJ_OP_shl : VJ_OP_shr, a, b));
 }
@@ -59,7 +61,7 @@ bool vj_build_bit_shift(vj_importer *im) {
 bool vj_build_bit_cast(vj_importer *im) {
     const int32_t code = (int32_t)vj_max64(-1, vj_min64(vj_int_attribute(im, "to", -1), 1000));
     const vj_dtype to = vj_dtype_of_onnx(code);
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     if (!vj_going(im)) return false;
     if (to == VJ_NO_DTYPE || to == VJ_BOOL)
         return vj_stop(im, VJ_UNSUPPORTED, "casts to %s (%d), which is not supported", vj_onnx_dtype_name(code), code);
@@ -69,13 +71,13 @@ bool vj_build_bit_cast(vj_importer *im) {
 }
 
 bool vj_build_swapped(vj_importer *im) {
-    vj_value a = vj_operand(im, 0), b = vj_operand(im, 1);
+    vj_value a = vj_operand_value(im, 0), b = vj_operand_value(im, 1);
     return vj_bind(im, 0, vj_emit2(im, (vj_op)im->row->ir_op, b, a));
 }
 
 /* The exponent may have a type of its own. */
 bool vj_build_pow(vj_importer *im) {
-    vj_value a = vj_operand(im, 0), b = vj_operand(im, 1);
+    vj_value a = vj_operand_value(im, 0), b = vj_operand_value(im, 1);
     if (!vj_going(im)) return false;
     if (vj_dtype_is_int(dtype_of(im, a)) && vj_dtype_is_float(dtype_of(im, b)))
         return vj_stop(im, VJ_UNSUPPORTED, "an integer to the power of a float");
@@ -84,7 +86,7 @@ bool vj_build_pow(vj_importer *im) {
 
 /* The IR's mod is floored for integers and C's fmod for floats, as ONNX's default is. */
 bool vj_build_mod(vj_importer *im) {
-    vj_value a = vj_operand(im, 0), b = vj_operand(im, 1);
+    vj_value a = vj_operand_value(im, 0), b = vj_operand_value(im, 1);
     bool c_like = vj_int_attribute(im, "fmod", 0) != 0;
     if (!vj_going(im)) return false;
     if (vj_dtype_is_float(dtype_of(im, a)) && !c_like) return vj_stop(im, VJ_BAD_INPUT, "floats need fmod = 1");
@@ -94,9 +96,9 @@ bool vj_build_mod(vj_importer *im) {
 }
 
 static vj_value chain(vj_importer *im, vj_op op) {
-    vj_value v = vj_operand(im, 0);
+    vj_value v = vj_operand_value(im, 0);
     for (int32_t i = 1; vj_going(im) && (size_t)i < im->node->n_input; i++)
-        v = vj_emit2(im, op, v, vj_operand(im, i));
+        v = vj_emit2(im, op, v, vj_operand_value(im, i));
     return v;
 }
 
@@ -109,14 +111,14 @@ bool vj_build_mean(vj_importer *im) {
 }
 
 bool vj_build_where(vj_importer *im) {
-    vj_value condition = vj_operand(im, 0), a = vj_operand(im, 1), b = vj_operand(im, 2);
+    vj_value condition = vj_operand_value(im, 0), a = vj_operand_value(im, 1), b = vj_operand_value(im, 2);
     return vj_bind(im, 0, vj_emit3(im, VJ_OP_select, condition, a, b));
 }
 
 bool vj_build_cast(vj_importer *im) {
     int32_t code = (int32_t)vj_max64(-1, vj_min64(vj_int_attribute(im, "to", -1), 1000));
     vj_dtype to = vj_dtype_of_onnx(code);
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     if (to == VJ_NO_DTYPE && !vj_is_onnx_dtype(code)) return vj_stop(im, VJ_BAD_INPUT, "casts to no type (%d)", code);
     if (to == VJ_NO_DTYPE)
         return vj_stop(im, VJ_UNSUPPORTED, "casts to %s (%d), which is not supported", vj_onnx_dtype_name(code), code);
@@ -124,19 +126,19 @@ bool vj_build_cast(vj_importer *im) {
 }
 
 bool vj_build_cast_like(vj_importer *im) {
-    vj_value x = vj_operand(im, 0), like = vj_operand(im, 1);
+    vj_value x = vj_operand_value(im, 0), like = vj_operand_value(im, 1);
     return vj_bind(im, 0, vj_emit_cast(im, x, dtype_of(im, like)));
 }
 
 bool vj_build_clip(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
-    if (vj_has_operand(im, 1)) x = vj_emit2(im, VJ_OP_max, x, vj_operand(im, 1));
-    if (vj_has_operand(im, 2)) x = vj_emit2(im, VJ_OP_min, x, vj_operand(im, 2));
+    vj_value x = vj_operand_value(im, 0);
+    if (vj_has_operand(im, 1)) x = vj_emit2(im, VJ_OP_max, x, vj_operand_value(im, 1));
+    if (vj_has_operand(im, 2)) x = vj_emit2(im, VJ_OP_min, x, vj_operand_value(im, 2));
     return vj_bind(im, 0, x);
 }
 
 bool vj_build_clip_6(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     const vj_dtype dtype = dtype_of(im, x);
     if (vj_find_attribute(im, "min"))
         x = vj_emit2(im, VJ_OP_max, x, vj_emit_number(im, dtype, vj_float_attribute(im, "min", 0)));
@@ -148,7 +150,7 @@ bool vj_build_clip_6(vj_importer *im) {
 bool vj_build_is_inf(vj_importer *im) {
     const bool negative = vj_int_attribute(im, "detect_negative", 1) != 0;
     const bool positive = vj_int_attribute(im, "detect_positive", 1) != 0;
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     if (!vj_going(im)) return false;
     if (!negative && !positive) {
         const vj_type *type = vj_type_at(im->f, x);
@@ -160,7 +162,7 @@ bool vj_build_is_inf(vj_importer *im) {
 }
 
 bool vj_build_is_nan(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     return vj_bind(im, 0, vj_emit1(im, VJ_OP_not, vj_emit2(im, VJ_OP_eq, x, x)));
 }
 
@@ -175,20 +177,20 @@ static vj_value is_negative(vj_importer *im, vj_value x) { return vj_emit2(im, V
 bool vj_build_gelu(vj_importer *im) {
     const char *form = vj_text_attribute(im, "approximate", "none");
     bool is_tanh = strcmp(form, "tanh") == 0;
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     if (!is_tanh && strcmp(form, "none") != 0) return vj_stop(im, VJ_BAD_INPUT, "approximate is '%.20s'", form);
     vj_attr attr = vj_name(VJ_ATTR_FORM, is_tanh ? "tanh" : "erf");
     return vj_bind(im, 0, vj_emit(im, VJ_OP_gelu, &x, 1, &attr, 1));
 }
 
 bool vj_build_leaky_relu(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     vj_value low = scaled(im, x, vj_float_attribute(im, "alpha", 0.01));
     return vj_bind(im, 0, vj_emit3(im, VJ_OP_select, is_negative(im, x), low, x));
 }
 
 bool vj_build_thresholded_relu(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     vj_value above = vj_emit2(im, VJ_OP_lt, number(im, x, vj_float_attribute(im, "alpha", 1)), x);
     return vj_bind(im, 0, vj_emit3(im, VJ_OP_select, above, x, number(im, x, 0)));
 }
@@ -196,7 +198,7 @@ bool vj_build_thresholded_relu(vj_importer *im) {
 /* x moved by bias towards 0 where |x| is above lambd, else 0. */
 bool vj_build_shrink(vj_importer *im) {
     const double lambd = vj_float_attribute(im, "lambd", 0.5), bias = vj_float_attribute(im, "bias", 0);
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     vj_value above = vj_emit2(im, VJ_OP_lt, number(im, x, lambd), x);
     vj_value below = vj_emit2(im, VJ_OP_lt, x, number(im, x, -lambd));
     vj_value up = vj_emit2(im, VJ_OP_add, x, number(im, x, bias)),
@@ -206,7 +208,7 @@ bool vj_build_shrink(vj_importer *im) {
 }
 
 bool vj_build_prelu(vj_importer *im) {
-    vj_value x = vj_operand(im, 0), low = vj_emit2(im, VJ_OP_mul, x, vj_operand(im, 1));
+    vj_value x = vj_operand_value(im, 0), low = vj_emit2(im, VJ_OP_mul, x, vj_operand_value(im, 1));
     return vj_bind(im, 0, vj_emit3(im, VJ_OP_select, is_negative(im, x), low, x));
 }
 
@@ -218,20 +220,20 @@ static vj_value exponential(vj_importer *im, vj_value x, double a, double c) {
 }
 
 bool vj_build_elu(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     return vj_bind(im, 0, exponential(im, x, vj_float_attribute(im, "alpha", 1), 1));
 }
 
 bool vj_build_celu(vj_importer *im) {
     double alpha = vj_float_attribute(im, "alpha", 1);
     if (alpha == 0) return vj_stop(im, VJ_BAD_INPUT, "alpha is 0");
-    return vj_bind(im, 0, exponential(im, vj_operand(im, 0), alpha, alpha));
+    return vj_bind(im, 0, exponential(im, vj_operand_value(im, 0), alpha, alpha));
 }
 
 bool vj_build_selu(vj_importer *im) {
     double alpha = vj_float_attribute(im, "alpha", 1.67326319217681884765625);
     double gamma = vj_float_attribute(im, "gamma", 1.05070102214813232421875);
-    return vj_bind(im, 0, scaled(im, exponential(im, vj_operand(im, 0), alpha, 1), gamma));
+    return vj_bind(im, 0, scaled(im, exponential(im, vj_operand_value(im, 0), alpha, 1), gamma));
 }
 
 static vj_value hard_sigmoid(vj_importer *im, vj_value x, double alpha, double beta) {
@@ -241,11 +243,11 @@ static vj_value hard_sigmoid(vj_importer *im, vj_value x, double alpha, double b
 
 bool vj_build_hard_sigmoid(vj_importer *im) {
     double alpha = vj_float_attribute(im, "alpha", 0.2f), beta = vj_float_attribute(im, "beta", 0.5);
-    return vj_bind(im, 0, hard_sigmoid(im, vj_operand(im, 0), alpha, beta));
+    return vj_bind(im, 0, hard_sigmoid(im, vj_operand_value(im, 0), alpha, beta));
 }
 
 bool vj_build_hard_swish(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     return vj_bind(im, 0, vj_emit2(im, VJ_OP_mul, x, hard_sigmoid(im, x, 1.0 / 6, 0.5)));
 }
 
@@ -256,19 +258,19 @@ static vj_value softplus(vj_importer *im, vj_value x) {
     return vj_emit2(im, VJ_OP_add, vj_emit1(im, VJ_OP_relu, x), rest);
 }
 
-bool vj_build_softplus(vj_importer *im) { return vj_bind(im, 0, softplus(im, vj_operand(im, 0))); }
+bool vj_build_softplus(vj_importer *im) { return vj_bind(im, 0, softplus(im, vj_operand_value(im, 0))); }
 
 bool vj_build_softsign(vj_importer *im) {
-    vj_value x = vj_operand(im, 0), below = vj_emit2(im, VJ_OP_add, vj_emit1(im, VJ_OP_abs, x), number(im, x, 1));
+    vj_value x = vj_operand_value(im, 0), below = vj_emit2(im, VJ_OP_add, vj_emit1(im, VJ_OP_abs, x), number(im, x, 1));
     return vj_bind(im, 0, vj_emit2(im, VJ_OP_div, x, below));
 }
 
 bool vj_build_mish(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     return vj_bind(im, 0, vj_emit2(im, VJ_OP_mul, x, vj_emit1(im, VJ_OP_tanh, softplus(im, x))));
 }
 
 bool vj_build_swish(vj_importer *im) {
-    vj_value x = vj_operand(im, 0), inner = scaled(im, x, vj_float_attribute(im, "alpha", 1));
+    vj_value x = vj_operand_value(im, 0), inner = scaled(im, x, vj_float_attribute(im, "alpha", 1));
     return vj_bind(im, 0, vj_emit2(im, VJ_OP_mul, x, vj_emit1(im, VJ_OP_sigmoid, inner)));
 }

@@ -36,7 +36,7 @@ bool vj_indices_fit(vj_importer *im, vj_value index, int64_t length) {
 
 /* result[.., k, ..] = data[.., indices[.., k, ..], ..]; other axes of data may be longer. */
 bool vj_build_gather_elements(vj_importer *im) {
-    vj_value data = vj_operand(im, 0), index = vj_operand(im, 1);
+    vj_value data = vj_operand_value(im, 0), index = vj_operand_value(im, 1);
     int64_t given = vj_int_attribute(im, "axis", 0), length;
     if (!vj_going(im)) return false;
     const vj_type to = *type_of(im, index);
@@ -58,23 +58,23 @@ bool vj_build_gather_elements(vj_importer *im) {
 /* Places in an order */
 
 /* A k or an axis that the data decides: k must be what there is at most, whatever the data. */
-static bool top_k_of_data(vj_importer *im, vj_value x, int32_t axis, vj_lin k, bool largest) {
-    const vj_lin length = vj_lin_of_dim(im, type_of(im, x)->dims[axis]);
-    vj_lin fits;
+static bool top_k_of_data(vj_importer *im, vj_value x, int32_t axis, vj_affine k, bool largest) {
+    const vj_affine length = vj_affine_of_dim(im, type_of(im, x)->dims[axis]);
+    vj_affine fits;
     int64_t least, most;
     vj_dim size;
-    if (!vj_lin_combine(im, VJ_LIN_LE, k, length, &fits) || !fits.b || !vj_lin_range(im, k, &least, &most))
+    if (!vj_affine_combine(im, VJ_AFFINE_LE, k, length, &fits) || !fits.b || !vj_affine_range(im, k, &least, &most))
         return vj_stop(im, VJ_UNSUPPORTED, "takes a number of elements that the data may not have");
-    if (!vj_dim_of_lin(im, k, "k", &size)) return false;
+    if (!vj_dim_of_affine(im, k, "k", &size)) return false;
     const vj_attr attrs[] = {vj_int(VJ_ATTR_AXIS, axis), vj_int(VJ_ATTR_K, most), vj_int(VJ_ATTR_LARGEST, largest),
                              vj_int(VJ_ATTR_SIZE, vj_dim_code(size))};
     const vj_value values = vj_emit(im, VJ_OP_topk, &x, 1, attrs, vj_is_data_dim(size) ? 4 : 3);
     return vj_going(im) && vj_bind(im, 0, values) && (!vj_result_is_used(im, 1) || vj_bind(im, 1, values + 1));
 }
 
-static bool top_k(vj_importer *im, vj_lin at_most) {
+static bool top_k(vj_importer *im, vj_affine at_most) {
     const int64_t k = at_most.b;
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     int64_t given = vj_int_attribute(im, "axis", -1), length;
     bool largest = vj_int_attribute(im, "largest", 1) != 0;
     vj_int_attribute(im, "sorted", 1); /* 0: any order, so also this one */
@@ -101,10 +101,10 @@ bool vj_build_top_k(vj_importer *im) {
     return top_k(im, k->at[0]);
 }
 
-bool vj_build_top_k_1(vj_importer *im) { return top_k(im, (vj_lin){.b = vj_int_attribute(im, "k", -1)}); }
+bool vj_build_top_k_1(vj_importer *im) { return top_k(im, (vj_affine){.b = vj_int_attribute(im, "k", -1)}); }
 
 bool vj_build_arg(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     int64_t given = vj_int_attribute(im, "axis", 0), length;
     bool keep = vj_int_attribute(im, "keepdims", 1) != 0, last = vj_int_attribute(im, "select_last_index", 0) != 0;
     if (!vj_going(im)) return false;
@@ -151,7 +151,7 @@ bool vj_tuples_fit(vj_importer *im, const vj_type *index, const vj_type *data, i
 }
 
 bool vj_build_gather_nd(vj_importer *im) {
-    vj_value data = vj_operand(im, 0), index = vj_operand(im, 1);
+    vj_value data = vj_operand_value(im, 0), index = vj_operand_value(im, 1);
     int64_t given = vj_int_attribute(im, "batch_dims", 0), length;
     if (!vj_going(im)) return false;
     const vj_type type = *type_of(im, data), tuples = *type_of(im, index);

@@ -8,7 +8,7 @@ enum { CONSTANT_LIMIT = 1 << 22 }; /* elements of index and mask constants that 
 static const vj_type *type_of(vj_importer *im, vj_value v) { return vj_type_at(im->f, v); }
 
 bool vj_build_transpose(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     int32_t count, perm[VJ_MAX_RANK];
     const int64_t *given = vj_ints_attribute(im, "perm", &count);
     if (!vj_going(im)) return false;
@@ -27,7 +27,7 @@ bool vj_build_transpose(vj_importer *im) {
 }
 
 /* An axis of c * N: all of it, or a constant number from the front that every batch has. */
-static vj_value slice_open(vj_importer *im, vj_value x, int32_t axis, vj_lin start, vj_lin end, int64_t step) {
+static vj_value slice_open(vj_importer *im, vj_value x, int32_t axis, vj_affine start, vj_affine end, int64_t step) {
     vj_dim dim = type_of(im, x)->dims[axis];
     bool from_front = start.a == 0 && start.b == 0 && step == 1;
     bool whole = end.a >= dim.c ? end.b >= 0 : end.a == 0 && end.b >= INT32_MAX;
@@ -40,59 +40,59 @@ static vj_value slice_open(vj_importer *im, vj_value x, int32_t axis, vj_lin sta
 }
 
 /* Is x never above y? */
-static bool at_most(vj_importer *im, vj_lin x, vj_lin y) {
-    vj_lin yes;
-    return vj_lin_combine(im, VJ_LIN_LE, x, y, &yes) && yes.b;
+static bool at_most(vj_importer *im, vj_affine x, vj_affine y) {
+    vj_affine yes;
+    return vj_affine_combine(im, VJ_AFFINE_LE, x, y, &yes) && yes.b;
 }
 
 /* A place of an axis of n, counted from the front and inside of [0, n]; false: it cannot be said. */
-static bool place_of(vj_importer *im, vj_lin at, vj_lin n, vj_lin *place) {
-    const vj_lin zero = {.b = 0}, below = {.b = -1};
-    vj_lin from_end;
+static bool bound_of(vj_importer *im, vj_affine at, vj_affine n, vj_affine *bound) {
+    const vj_affine zero = {.b = 0}, below = {.b = -1};
+    vj_affine from_end;
     if (at_most(im, at, below)) {
-        if (at.a == 0 && at.b < -((int64_t)1 << 40)) return *place = zero, true;
-        return vj_lin_combine(im, VJ_LIN_ADD, at, n, &from_end) &&
-               vj_lin_combine(im, VJ_LIN_MAX, from_end, zero, place);
+        if (at.a == 0 && at.b < -((int64_t)1 << 40)) return *bound = zero, true;
+        return vj_affine_combine(im, VJ_AFFINE_ADD, at, n, &from_end) &&
+               vj_affine_combine(im, VJ_AFFINE_MAX, from_end, zero, bound);
     }
-    return at_most(im, zero, at) && vj_lin_combine(im, VJ_LIN_MIN, at, n, place);
+    return at_most(im, zero, at) && vj_affine_combine(im, VJ_AFFINE_MIN, at, n, bound);
 }
 
 /* Rows start, start + step, ... of an axis, `size` of them, wherever the start comes from. */
-static vj_value rows_from(vj_importer *im, vj_value x, int32_t axis, vj_lin start, vj_dim size, int64_t step) {
-    vj_lin number = vj_lin_of_dim(im, size);
-    vj_value index = vj_emit_places(im, number);
+static vj_value rows_from(vj_importer *im, vj_value x, int32_t axis, vj_affine start, vj_dim size, int64_t step) {
+    vj_affine number = vj_affine_of_dim(im, size);
+    vj_value index = vj_emit_indices(im, number);
     if (step != 1) index = vj_emit2(im, VJ_OP_mul, index, vj_emit_number(im, VJ_I64, (double)step));
-    index = vj_emit2(im, VJ_OP_add, index, vj_lin_value(im, start));
+    index = vj_emit2(im, VJ_OP_add, index, vj_affine_value(im, start));
     const vj_attr attr = vj_int(VJ_ATTR_AXIS, axis);
     return vj_emit(im, VJ_OP_gather, (vj_value[]){x, index}, 2, &attr, 1);
 }
 
 /* Places or an axis that the data decides. Backwards it goes from the end alone. */
-static vj_value slice_by_data(vj_importer *im, vj_value x, int32_t axis, vj_lin from, vj_lin to, int64_t step) {
-    const vj_lin n = vj_lin_of_dim(im, type_of(im, x)->dims[axis]), zero = {.b = 0}, one = {.b = 1};
-    vj_lin start, end, size;
+static vj_value slice_by_data(vj_importer *im, vj_value x, int32_t axis, vj_affine from, vj_affine to, int64_t step) {
+    const vj_affine n = vj_affine_of_dim(im, type_of(im, x)->dims[axis]), zero = {.b = 0}, one = {.b = 1};
+    vj_affine start, end, size;
     vj_dim dim;
     bool good;
     if (step == -1 && from.a == 0 && (from.b == -1 || from.b >= INT32_MAX) && to.a == 0 && to.b <= -INT32_MAX) {
-        good = vj_lin_combine(im, VJ_LIN_SUB, n, one, &start);
+        good = vj_affine_combine(im, VJ_AFFINE_SUB, n, one, &start);
         size = n;
     } else {
-        good = step > 0 && place_of(im, from, n, &start) && place_of(im, to, n, &end) &&
-               vj_lin_combine(im, VJ_LIN_SUB, end, start, &size) &&
-               vj_lin_combine(im, VJ_LIN_ADD, size, (vj_lin){.b = step - 1}, &size) &&
-               vj_lin_combine(im, VJ_LIN_DIV, size, (vj_lin){.b = step}, &size) &&
-               vj_lin_combine(im, VJ_LIN_MAX, size, zero, &size);
+        good = step > 0 && bound_of(im, from, n, &start) && bound_of(im, to, n, &end) &&
+               vj_affine_combine(im, VJ_AFFINE_SUB, end, start, &size) &&
+               vj_affine_combine(im, VJ_AFFINE_ADD, size, (vj_affine){.b = step - 1}, &size) &&
+               vj_affine_combine(im, VJ_AFFINE_DIV, size, (vj_affine){.b = step}, &size) &&
+               vj_affine_combine(im, VJ_AFFINE_MAX, size, zero, &size);
     }
     if (!good) {
         if (vj_going(im)) vj_stop(im, VJ_UNSUPPORTED, "cuts axis %d at places that the data decides", axis);
         return VJ_NONE;
     }
-    if (!vj_dim_of_lin(im, size, "slice", &dim)) return VJ_NONE;
+    if (!vj_dim_of_affine(im, size, "slice", &dim)) return VJ_NONE;
     return start.a || step < 0 ? rows_from(im, x, axis, start, dim, step)
                                : vj_emit_slice(im, x, axis, start.b, dim, step);
 }
 
-static vj_value slice_axis(vj_importer *im, vj_value x, int32_t axis, vj_lin from, vj_lin to, int64_t step) {
+static vj_value slice_axis(vj_importer *im, vj_value x, int32_t axis, vj_affine from, vj_affine to, int64_t step) {
     vj_dim dim = type_of(im, x)->dims[axis];
     if (step == 0 || step == INT64_MIN) {
         vj_stop(im, VJ_BAD_INPUT, "has step %lld", (long long)step);
@@ -116,7 +116,7 @@ static vj_value slice_axis(vj_importer *im, vj_value x, int32_t axis, vj_lin fro
 }
 
 bool vj_build_slice(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     const vj_known *starts = vj_known_list(im, 1, "starts"), *ends = vj_known_list(im, 2, "ends");
     int32_t axis_count = 0, step_count = 0;
     const int64_t *axes = vj_has_operand(im, 3) ? vj_constant_list(im, 3, "axes", &axis_count) : NULL;
@@ -139,7 +139,7 @@ bool vj_build_slice(vj_importer *im) {
 
 /* Before opset 10 its numbers are attributes, all of step 1. */
 bool vj_build_slice_1(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     int32_t start_count, end_count, axis_count;
     const int64_t *starts = vj_ints_attribute(im, "starts", &start_count);
     const int64_t *ends = vj_ints_attribute(im, "ends", &end_count), *axes = vj_ints_attribute(im, "axes", &axis_count);
@@ -153,7 +153,7 @@ bool vj_build_slice_1(vj_importer *im) {
         if (axis < 0) return false;
         if (seen >> axis & 1) return vj_stop(im, VJ_BAD_INPUT, "axis %d is named twice", axis);
         seen |= 1u << axis;
-        x = slice_axis(im, x, axis, (vj_lin){.b = starts[i]}, (vj_lin){.b = ends[i]}, 1);
+        x = slice_axis(im, x, axis, (vj_affine){.b = starts[i]}, (vj_affine){.b = ends[i]}, 1);
     }
     return vj_bind(im, 0, x);
 }
@@ -186,7 +186,7 @@ static const int64_t *split_sizes(vj_importer *im, int64_t total, int32_t parts)
 }
 
 bool vj_build_split(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     int64_t given = vj_int_attribute(im, "axis", 0);
     if (!vj_going(im)) return false;
     int32_t axis = vj_axis_of(im, given, type_of(im, x)->rank);
@@ -214,7 +214,7 @@ bool vj_build_concat(vj_importer *im) {
     int32_t count = (int32_t)im->node->n_input;
     vj_value *parts = VJ_NEW_ARRAY(im->arena, vj_value, count + 1);
     for (int32_t i = 0; i < count; i++)
-        parts[i] = vj_operand(im, i);
+        parts[i] = vj_operand_value(im, i);
     if (!vj_find_attribute(im, "axis")) return vj_stop(im, VJ_BAD_INPUT, "names no axis");
     int64_t given = vj_int_attribute(im, "axis", 0);
     if (!vj_going(im)) return false;
@@ -295,7 +295,7 @@ vj_value vj_emit_gather(vj_importer *im, vj_value data, vj_value indices, int32_
 }
 
 bool vj_build_gather(vj_importer *im) {
-    vj_value data = vj_operand(im, 0), indices = vj_operand(im, 1);
+    vj_value data = vj_operand_value(im, 0), indices = vj_operand_value(im, 1);
     int64_t given = vj_int_attribute(im, "axis", 0);
     if (!vj_going(im)) return false;
     int32_t axis = vj_axis_of(im, given, type_of(im, data)->rank);
@@ -311,7 +311,7 @@ vj_value vj_emit_rows(vj_importer *im, vj_value x, const int64_t *rows, int64_t 
 
 static bool scalar_constant(vj_importer *im, int32_t i, vj_value like, double *number) {
     if (!vj_has_operand(im, i)) return true;
-    const vj_tensor *t = vj_fold(im, vj_operand(im, i));
+    const vj_tensor *t = vj_fold(im, vj_operand_value(im, i));
     if (!vj_going(im)) return false;
     if (!t) return vj_stop_unknown(im, i, "value");
     if (t->count != 1) return vj_stop(im, VJ_BAD_INPUT, "its value is not one number");
@@ -353,7 +353,7 @@ static vj_value padded_by_elements(vj_importer *im, vj_value x, const char *mode
 }
 
 bool vj_build_pad(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     int32_t pad_count, axis_count = 0;
     const bool by_operand = im->row->since >= 11;
     const int64_t *pads =
@@ -406,7 +406,7 @@ static bool block_of(vj_importer *im, vj_value x, int64_t *block) {
 }
 
 bool vj_build_depth_to_space(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     const char *mode = vj_text_attribute(im, "mode", "DCR");
     int64_t b;
     if (!vj_going(im) || !block_of(im, x, &b)) return false;
@@ -423,7 +423,7 @@ bool vj_build_depth_to_space(vj_importer *im) {
 }
 
 bool vj_build_space_to_depth(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     int64_t b;
     if (!vj_going(im) || !block_of(im, x, &b)) return false;
     const vj_type t = *type_of(im, x);
@@ -439,7 +439,7 @@ bool vj_build_space_to_depth(vj_importer *im) {
 
 /* A triangle of x, the rest 0: a constant mask and a select. */
 bool vj_build_trilu(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     bool upper = vj_int_attribute(im, "upper", 1) != 0;
     int32_t count = 1;
     const int64_t *k = vj_has_operand(im, 1) ? vj_constant_list(im, 1, "k", &count) : NULL;

@@ -1,4 +1,4 @@
-/* regions.c - builders of ops that read pictures at computed places: RoiAlign, GridSample; of sequences turned
+/* regions.c - builders of ops that read pictures at computed places: RoiAlign, GridSample; of sequences reversed
  * round. */
 #include "indices.h"
 #include "ir/routines/routines.h"
@@ -9,7 +9,7 @@ static const vj_type *type_of(vj_importer *im, vj_value v) { return vj_type_at(i
 
 /* ir_op 1: opset 16, where pixel centres are at halves unless the model says otherwise. */
 bool vj_build_roi_align(vj_importer *im) {
-    vj_value x = vj_operand(im, 0), rois = vj_operand(im, 1), images = vj_operand(im, 2);
+    vj_value x = vj_operand_value(im, 0), rois = vj_operand_value(im, 1), images = vj_operand_value(im, 2);
     const char *mode = vj_text_attribute(im, "mode", "avg");
     const char *way =
         im->row->ir_op ? vj_text_attribute(im, "coordinate_transformation_mode", "half_pixel") : "output_half_pixel";
@@ -35,7 +35,7 @@ bool vj_build_roi_align(vj_importer *im) {
 bool vj_build_grid_sample(vj_importer *im) {
     static const char *const modes[][2] = {
         {"bilinear", "linear"}, {"linear", "linear"}, {"nearest", "nearest"}, {"bicubic", "cubic"}, {"cubic", "cubic"}};
-    vj_value x = vj_operand(im, 0), grid = vj_operand(im, 1);
+    vj_value x = vj_operand_value(im, 0), grid = vj_operand_value(im, 1);
     const char *given = vj_text_attribute(im, "mode", "linear"), *mode = NULL;
     const char *padding = vj_text_attribute(im, "padding_mode", "zeros");
     const bool align = vj_int_attribute(im, "align_corners", 0) != 0;
@@ -55,7 +55,7 @@ bool vj_build_grid_sample(vj_importer *im) {
 
 /* y[t, b] = x[length[b] - 1 - t, b] in the first length[b], x[t, b] behind. */
 bool vj_build_reverse_sequence(vj_importer *im) {
-    vj_value x = vj_operand(im, 0), lengths = vj_operand(im, 1);
+    vj_value x = vj_operand_value(im, 0), lengths = vj_operand_value(im, 1);
     const int64_t batch = vj_int_attribute(im, "batch_axis", 1), time = vj_int_attribute(im, "time_axis", 0);
     int64_t length;
     if (!vj_going(im)) return false;
@@ -66,8 +66,8 @@ bool vj_build_reverse_sequence(vj_importer *im) {
     if (!vj_closed_length(im, x, (int32_t)time, &length)) return false;
     vj_value at = vj_emit_iota(im, VJ_I64, length, (int32_t)time, type.rank), one = vj_emit_number(im, VJ_I64, 1);
     vj_value end = vj_emit_column(im, vj_emit_cast(im, lengths, VJ_I64), (int32_t)batch, type.rank);
-    vj_value turned = vj_emit2(im, VJ_OP_sub, vj_emit2(im, VJ_OP_sub, end, one), at);
-    vj_value index = vj_emit3(im, VJ_OP_select, vj_emit2(im, VJ_OP_lt, at, end), turned, at);
+    vj_value reversed = vj_emit2(im, VJ_OP_sub, vj_emit2(im, VJ_OP_sub, end, one), at);
+    vj_value index = vj_emit3(im, VJ_OP_select, vj_emit2(im, VJ_OP_lt, at, end), reversed, at);
     const vj_attr attr = vj_int(VJ_ATTR_AXIS, time);
     index = vj_emit_broadcast(im, index, type.dims, type.rank);
     return vj_bind(im, 0, vj_emit(im, VJ_OP_gather_elements, (vj_value[]){x, index}, 2, &attr, 1));

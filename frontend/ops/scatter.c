@@ -37,7 +37,7 @@ vj_value vj_emit_scatter(vj_importer *im, const char *how, vj_value data, vj_val
 }
 
 bool vj_build_scatter_elements(vj_importer *im) {
-    vj_value data = vj_operand(im, 0), index = vj_operand(im, 1), updates = vj_operand(im, 2);
+    vj_value data = vj_operand_value(im, 0), index = vj_operand_value(im, 1), updates = vj_operand_value(im, 2);
     int64_t given = vj_int_attribute(im, "axis", 0), length;
     const char *how = reduction_of(im);
     if (!vj_going(im)) return false;
@@ -89,7 +89,7 @@ static vj_value placed_rows(vj_importer *im, vj_value data, const vj_tensor *ind
 }
 
 bool vj_build_scatter_nd(vj_importer *im) {
-    vj_value data = vj_operand(im, 0), index = vj_operand(im, 1), updates = vj_operand(im, 2);
+    vj_value data = vj_operand_value(im, 0), index = vj_operand_value(im, 1), updates = vj_operand_value(im, 2);
     const char *how = reduction_of(im);
     if (!vj_going(im)) return false;
     const vj_type type = *type_of(im, data), tuples = *type_of(im, index), from = *type_of(im, updates);
@@ -121,7 +121,7 @@ bool vj_build_scatter_nd(vj_importer *im) {
 
 /* cache [B, .., S, D], update [B, .., s, D], where each of the batch begins [B]? (opset 24) */
 bool vj_build_tensor_scatter(vj_importer *im) {
-    vj_value data = vj_operand(im, 0), updates = vj_operand(im, 1);
+    vj_value data = vj_operand_value(im, 0), updates = vj_operand_value(im, 1);
     const int64_t given = vj_int_attribute(im, "axis", -2);
     const char *mode = vj_text_attribute(im, "mode", "linear");
     int64_t length;
@@ -135,7 +135,7 @@ bool vj_build_tensor_scatter(vj_importer *im) {
     if (!circular && strcmp(mode, "linear") != 0) return vj_stop(im, VJ_BAD_INPUT, "mode is '%.20s'", mode);
     vj_value index = vj_emit_iota(im, VJ_I64, from.dims[axis].c, axis, from.rank);
     if (vj_has_operand(im, 2)) {
-        vj_value start = vj_operand(im, 2);
+        vj_value start = vj_operand_value(im, 2);
         if (!vj_going(im)) return false;
         if (type_of(im, start)->rank != 1) return vj_stop(im, VJ_BAD_INPUT, "its write indices are no list");
         start = vj_emit_column(im, vj_emit_cast(im, start, VJ_I64), 0, from.rank);
@@ -166,7 +166,7 @@ static bool unpooled(vj_importer *im, int32_t i, int32_t spatial, int64_t pooled
 
 /* Indices count in the whole result, images and channels included. A larger output_shape adds zeros behind. */
 bool vj_build_max_unpool(vj_importer *im) {
-    vj_value x = vj_operand(im, 0), index = vj_operand(im, 1);
+    vj_value x = vj_operand_value(im, 0), index = vj_operand_value(im, 1);
     if (!vj_going(im)) return false;
     const vj_type type = *type_of(im, x);
     vj_dim dims[VJ_MAX_RANK], all, count;
@@ -205,7 +205,7 @@ bool vj_build_max_unpool(vj_importer *im) {
 
 /* CumSum, CumProd */
 bool vj_build_scan(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     int32_t one;
     const int64_t *given = vj_constant_list(im, 1, "axis", &one);
     const bool exclusive = vj_int_attribute(im, "exclusive", 0) != 0, reverse = vj_int_attribute(im, "reverse", 0) != 0;

@@ -23,7 +23,7 @@ static vj_value numbers_along(vj_importer *im, vj_value v, vj_dim batch, int32_t
 
 /* The first `length` elements of each sequence in reverse, the rest as they are. */
 bool vj_build_reverse_sequence(vj_importer *im) {
-    vj_value x = vj_operand(im, 0), lengths = vj_operand(im, 1);
+    vj_value x = vj_operand_value(im, 0), lengths = vj_operand_value(im, 1);
     const int64_t time = vj_int_attribute(im, "time_axis", 0), batch = vj_int_attribute(im, "batch_axis", 1);
     if (!vj_going(im)) return false;
     const vj_type t = *type_of(im, x);

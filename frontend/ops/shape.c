@@ -28,7 +28,7 @@ static bool solve_rest(vj_importer *im, vj_dim total, vj_dim others, vj_dim *res
 }
 
 bool vj_build_reshape(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     const vj_known *target = vj_known_list(im, 1, "target dims");
     bool zero_is_zero = vj_int_attribute(im, "allowzero", 0) != 0;
     if (!vj_going(im)) return false;
@@ -38,7 +38,7 @@ bool vj_build_reshape(vj_importer *im) {
     vj_dim dims[VJ_MAX_RANK], total, others;
     int32_t rank = (int32_t)target->count, open = -1;
     for (int32_t i = 0; i < rank; i++) {
-        vj_lin t = target->at[i];
+        vj_affine t = target->at[i];
         if (t.a == 0 && t.b == -1) {
             if (open >= 0) return vj_stop(im, VJ_BAD_INPUT, "has -1 as target dim twice");
             open = i;
@@ -47,7 +47,7 @@ bool vj_build_reshape(vj_importer *im) {
             if (i >= type->rank)
                 return vj_stop(im, VJ_BAD_INPUT, "copies dim %d of a tensor of rank %d", i, type->rank);
             dims[i] = type->dims[i];
-        } else if (!vj_dim_of_lin(im, t, "target", &dims[i])) {
+        } else if (!vj_dim_of_affine(im, t, "target", &dims[i])) {
             return false;
         }
     }
@@ -58,7 +58,7 @@ bool vj_build_reshape(vj_importer *im) {
 }
 
 bool vj_build_flatten(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     int64_t axis = vj_int_attribute(im, "axis", 1);
     if (!vj_going(im)) return false;
     const vj_type *type = type_of(im, x);
@@ -73,7 +73,7 @@ bool vj_build_flatten(vj_importer *im) {
 }
 
 bool vj_build_squeeze(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     int32_t axes[VJ_MAX_RANK], count, rank = 0;
     if (!vj_going(im)) return false;
     const vj_type *type = type_of(im, x);
@@ -92,7 +92,7 @@ bool vj_build_squeeze(vj_importer *im) {
 }
 
 bool vj_build_unsqueeze(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     int32_t axes[VJ_MAX_RANK], added = 0, count;
     if (vj_has_operand(im, 1))
         vj_constant_list(im, 1, "axes", &added);
@@ -114,14 +114,14 @@ bool vj_build_unsqueeze(vj_importer *im) {
 
 /* Broadcasts both ways: a target dim of 1 keeps x's. */
 bool vj_build_expand(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     const vj_known *target = vj_known_list(im, 1, "target dims");
     if (!vj_going(im)) return false;
     if (target->count > VJ_MAX_RANK)
         return vj_stop(im, VJ_UNSUPPORTED, "makes a tensor of rank %d", (int)target->count);
     vj_type wanted = {.dtype = type_of(im, x)->dtype, .rank = (int32_t)target->count}, both;
     for (int32_t i = 0; i < wanted.rank; i++)
-        if (!vj_dim_of_lin(im, target->at[i], "target", &wanted.dims[i])) return false;
+        if (!vj_dim_of_affine(im, target->at[i], "target", &wanted.dims[i])) return false;
     if (!vj_broadcast(type_of(im, x), &wanted, &both))
         return vj_stop(im, VJ_BAD_INPUT, "%s does not expand to %s", vj_type_text(im->arena, type_of(im, x)),
                        vj_type_text(im->arena, &wanted));
@@ -154,13 +154,13 @@ static vj_value repeat(vj_importer *im, vj_value x, int32_t axis, vj_dim times) 
 }
 
 bool vj_build_tile(vj_importer *im) {
-    vj_value x = vj_operand(im, 0);
+    vj_value x = vj_operand_value(im, 0);
     const vj_known *repeats = vj_known_list(im, 1, "repeats");
     if (!vj_going(im)) return false;
     if (repeats->count != type_of(im, x)->rank) return vj_stop(im, VJ_BAD_INPUT, "needs one repeat for each dim");
     for (int32_t axis = 0; vj_going(im) && axis < repeats->count; axis++) {
         vj_dim times;
-        if (!vj_dim_of_lin(im, repeats->at[axis], "repeats", &times)) return false;
+        if (!vj_dim_of_affine(im, repeats->at[axis], "repeats", &times)) return false;
         if (!vj_dim_equal(times, vj_dim_const(1))) x = repeat(im, x, axis, times);
     }
     return vj_bind(im, 0, x);

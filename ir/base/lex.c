@@ -63,14 +63,14 @@ static size_t word_length(const char *at) {
     return length;
 }
 
-vj_span vj_lex_word(vj_lexer *l) {
-    vj_span word = {vj_lex_here(l), 0};
+vj_text_span vj_lex_word(vj_lexer *l) {
+    vj_text_span word = {vj_lex_here(l), 0};
     word.length = word_length(word.at);
     l->at += word.length;
     return word;
 }
 
-bool vj_lex_is(vj_span word, const char *text) {
+bool vj_lex_is(vj_text_span word, const char *text) {
     return strlen(text) == word.length && memcmp(word.at, text, word.length) == 0;
 }
 
@@ -122,15 +122,15 @@ static bool quoted_name(vj_lexer *l, const char **name) {
 bool vj_lex_name(vj_lexer *l, const char **name, bool *quoted) {
     *quoted = *vj_lex_here(l) == '"';
     if (*quoted) return quoted_name(l, name);
-    vj_span word = vj_lex_word(l);
+    vj_text_span word = vj_lex_word(l);
     char found[24];
     if (!word.length) return vj_lex_fail(l, word.at, "expected a name, found %s", excerpt(l, word.at, found));
     *name = vj_strndup(l->arena, word.at, word.length);
     return true;
 }
 
-vj_span vj_lex_number(vj_lexer *l) {
-    vj_span number = {vj_lex_here(l), 0};
+vj_text_span vj_lex_number(vj_lexer *l) {
+    vj_text_span number = {vj_lex_here(l), 0};
     while (is_word_byte(number.at[number.length]) || number.at[number.length] == '+')
         number.length++;
     l->at += number.length;
@@ -138,7 +138,7 @@ vj_span vj_lex_number(vj_lexer *l) {
 }
 
 /* The C library's readers want an end; `copy` holds any number worth reading. */
-static bool copy_number(vj_lexer *l, vj_span number, char copy[64]) {
+static bool copy_number(vj_lexer *l, vj_text_span number, char copy[64]) {
     char found[24];
     if (number.length == 0)
         return vj_lex_fail(l, number.at, "expected a number, found %s", excerpt(l, number.at, found));
@@ -148,7 +148,7 @@ static bool copy_number(vj_lexer *l, vj_span number, char copy[64]) {
     return true;
 }
 
-bool vj_lex_to_int(vj_lexer *l, vj_span number, int64_t *value) {
+bool vj_lex_to_int(vj_lexer *l, vj_text_span number, int64_t *value) {
     char copy[64], *end;
     if (!copy_number(l, number, copy)) return false;
     errno = 0;
@@ -157,7 +157,7 @@ bool vj_lex_to_int(vj_lexer *l, vj_span number, int64_t *value) {
     return errno == 0 || vj_lex_fail(l, number.at, "'%s' does not fit 64 bits", copy);
 }
 
-bool vj_lex_to_uint(vj_lexer *l, vj_span number, uint64_t *value) {
+bool vj_lex_to_uint(vj_lexer *l, vj_text_span number, uint64_t *value) {
     char copy[64], *end;
     if (!copy_number(l, number, copy)) return false;
     errno = 0;
@@ -166,7 +166,7 @@ bool vj_lex_to_uint(vj_lexer *l, vj_span number, uint64_t *value) {
     return errno == 0 || vj_lex_fail(l, number.at, "'%s' does not fit 64 bits", copy);
 }
 
-bool vj_lex_to_float(vj_lexer *l, vj_span number, double *value) {
+bool vj_lex_to_float(vj_lexer *l, vj_text_span number, double *value) {
     char copy[64], *end;
     if (!copy_number(l, number, copy)) return false;
     *value = vj_strtod(copy, &end);

@@ -12,10 +12,10 @@ typedef struct vj_lexer {
     vj_error *error;
 } vj_lexer;
 
-typedef struct vj_span {
+typedef struct vj_text_span {
     const char *at;
     size_t length;
-} vj_span;
+} vj_text_span;
 
 /* Notes an error at a place of the text; returns false. */
 bool vj_lex_fail(vj_lexer *l, const char *at, const char *format, ...) VJ_PRINTF(3, 4);
@@ -23,17 +23,17 @@ const char *vj_lex_here(vj_lexer *l);            /* the next token's first byte 
 bool vj_lex_take(vj_lexer *l, const char *mark); /* consumes the mark if it is next */
 bool vj_lex_expect(vj_lexer *l, const char *mark);
 /* A word is of letters, digits and _ . / - (a > behind a - is no part of it); empty: there is none. */
-vj_span vj_lex_word(vj_lexer *l);
-bool vj_lex_is(vj_span word, const char *text);
+vj_text_span vj_lex_word(vj_lexer *l);
+bool vj_lex_is(vj_text_span word, const char *text);
 /* The next word if it is this one. */
 bool vj_lex_take_word(vj_lexer *l, const char *word);
 /* A word, or a string in double quotes with \" \\ \n \t \xHH. */
 bool vj_lex_name(vj_lexer *l, const char **name, bool *quoted);
 /* Numbers. A number's span is taken first, so that its kind may be known later. */
-vj_span vj_lex_number(vj_lexer *l);
-bool vj_lex_to_int(vj_lexer *l, vj_span number, int64_t *value);
-bool vj_lex_to_uint(vj_lexer *l, vj_span number, uint64_t *value);
-bool vj_lex_to_float(vj_lexer *l, vj_span number, double *value);
+vj_text_span vj_lex_number(vj_lexer *l);
+bool vj_lex_to_int(vj_lexer *l, vj_text_span number, int64_t *value);
+bool vj_lex_to_uint(vj_lexer *l, vj_text_span number, uint64_t *value);
+bool vj_lex_to_float(vj_lexer *l, vj_text_span number, double *value);
 bool vj_lex_int(vj_lexer *l, int64_t *value);
 
 /* The other direction. */

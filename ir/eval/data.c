@@ -14,12 +14,12 @@ static int64_t elements_of(const vj_tensor *t) { return t ? t->count : 0; }
 
 /* Room for result `r` of `count` integers. */
 static int64_t *room(vj_eval_context *c, vj_routine_run *run, int32_t array, int64_t count) {
-    run->array[array] = (vj_array){VJ_I64, NULL, VJ_NEW_ARRAY(c->arena, int64_t, count + 1)};
+    run->array[array] = (vj_host_array){VJ_I64, NULL, VJ_NEW_ARRAY(c->arena, int64_t, count + 1)};
     return run->array[array].i;
 }
 
 static void lend(vj_routine_run *run, int32_t array, const vj_tensor *t) {
-    run->array[array] = (vj_array){t->type.dtype, t->f, t->i};
+    run->array[array] = (vj_host_array){t->type.dtype, t->f, t->i};
 }
 
 /* An i64 of rank 0 as an operand. */

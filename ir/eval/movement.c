@@ -136,12 +136,12 @@ bool vj_eval_concat(vj_eval_context *c) {
 }
 
 /* Where an index stands in an axis of `size`. */
-static int64_t place_of(int64_t index, int64_t size) {
+static int64_t index_from_front(int64_t index, int64_t size) {
     if (index < 0) index += size;
     return index < 0 ? 0 : index >= size ? size - 1 : index;
 }
 
-static bool has_places(vj_eval_context *c, int64_t size) {
+static bool has_elements(vj_eval_context *c, int64_t size) {
     if (size > 0 || c->results[0]->count == 0) return true;
     vj_fail(c->error, VJ_BAD_INPUT, "%s: takes elements of an empty axis", vj_op_table(c->node->op)->name);
     return false;
@@ -152,9 +152,10 @@ bool vj_eval_gather_elements(vj_eval_context *c) {
     const int32_t axis = axis_of(c->node, x->type.rank);
     const int64_t size = vj_tensor_dim(x, axis), inner = vj_tensor_extent(x, axis + 1, x->type.rank);
     const int64_t count = vj_tensor_dim(index, axis) * inner; /* of one outer point */
-    if (!has_places(c, size)) return false;
+    if (!has_elements(c, size)) return false;
     for (int64_t i = 0; i < index->count; i++)
-        copy_block(c->results[0], i, x, (i / count * size + place_of(index->i[i], size)) * inner + i % inner, 1);
+        copy_block(c->results[0], i, x, (i / count * size + index_from_front(index->i[i], size)) * inner + i % inner,
+                   1);
     return true;
 }
 
@@ -163,10 +164,10 @@ bool vj_eval_gather(vj_eval_context *c) {
     const int32_t axis = axis_of(c->node, x->type.rank);
     const int64_t outer = vj_tensor_extent(x, 0, axis), size = vj_tensor_dim(x, axis);
     const int64_t inner = vj_tensor_extent(x, axis + 1, x->type.rank);
-    if (!has_places(c, size)) return false;
+    if (!has_elements(c, size)) return false;
     for (int64_t i = 0; i < index->count; i++)
         for (int64_t o = 0; o < outer; o++)
             copy_block(c->results[0], (o * index->count + i) * inner, x,
-                       (o * size + place_of(index->i[i], size)) * inner, inner);
+                       (o * size + index_from_front(index->i[i], size)) * inner, inner);
     return true;
 }

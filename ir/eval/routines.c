@@ -19,7 +19,7 @@ static bool run(vj_eval_context *c, void (*site_of)(vj_site *site)) {
     *all = (vj_routine_run){.param = site->param, .number = site->number, .arena = c->arena};
     for (int32_t i = 0; i < row->reads + row->writes; i++) {
         const vj_tensor *t = i < row->reads ? c->args[i] : c->results[i - row->reads];
-        all->array[i] = (vj_array){t->type.dtype, t->f, t->i};
+        all->array[i] = (vj_host_array){t->type.dtype, t->f, t->i};
         if (t->count == 0) return true;
     }
     vj_routine_evaluate(site->routine, all);

@@ -26,8 +26,8 @@ static geometry geometry_of(const vj_eval_context *c, const int64_t *kernel) {
 
 static int64_t volume(const int64_t dims[3]) { return dims[0] * dims[1] * dims[2]; }
 
-/* Where tap `t` of the window at place `i` of an axis stands; -1: in the padding. */
-static int64_t place(const geometry *g, int32_t axis, int64_t i, int64_t t) {
+/* Where tap `t` of the window at input_index `i` of an axis stands; -1: in the padding. */
+static int64_t input_index(const geometry *g, int32_t axis, int64_t i, int64_t t) {
     const int64_t at = i * g->stride[axis] - g->low[axis] + t * g->dilation[axis];
     return at < g->in[axis] ? at : -1;
 }
@@ -38,12 +38,12 @@ static void add_tap(const geometry *g, const double *x, double factor, int64_t t
     const int64_t q = tap / g->kernel[2] / g->kernel[1];
     for (int64_t h = 0; h < g->out[0]; h++)
         for (int64_t i = 0; i < g->out[1]; i++) {
-            const int64_t slice = place(g, 0, h, q), row = place(g, 1, i, r);
+            const int64_t slice = input_index(g, 0, h, q), row = input_index(g, 1, i, r);
             if (slice < 0 || row < 0) continue;
             const double *from = x + (slice * g->in[1] + row) * g->in[2];
             double *to = y + (h * g->out[1] + i) * g->out[2];
             for (int64_t j = 0; j < g->out[2]; j++) {
-                const int64_t column = place(g, 2, j, s);
+                const int64_t column = input_index(g, 2, j, s);
                 if (column >= 0) to[j] += factor * from[column];
             }
         }
@@ -74,10 +74,10 @@ bool vj_eval_conv(vj_eval_context *c) {
 }
 
 /* Where this tap of the window at (h, i, j) stands in its plane; -1: in the padding. */
-static int64_t place_of_tap(const geometry *g, int64_t h, int64_t i, int64_t j, int64_t tap) {
-    const int64_t slice = place(g, 0, h, tap / g->kernel[2] / g->kernel[1]);
-    const int64_t row = place(g, 1, i, tap / g->kernel[2] % g->kernel[1]);
-    const int64_t column = place(g, 2, j, tap % g->kernel[2]);
+static int64_t input_of_tap(const geometry *g, int64_t h, int64_t i, int64_t j, int64_t tap) {
+    const int64_t slice = input_index(g, 0, h, tap / g->kernel[2] / g->kernel[1]);
+    const int64_t row = input_index(g, 1, i, tap / g->kernel[2] % g->kernel[1]);
+    const int64_t column = input_index(g, 2, j, tap % g->kernel[2]);
     return slice < 0 || row < 0 || column < 0 ? -1 : (slice * g->in[1] + row) * g->in[2] + column;
 }
 
@@ -87,7 +87,7 @@ static double pool_window(const geometry *g, const double *x, int64_t h, int64_t
     double result = is_max ? -INFINITY : 0;
     *found = 0;
     for (int64_t tap = 0; tap < volume(g->kernel); tap++) {
-        const int64_t at = place_of_tap(g, h, i, j, tap);
+        const int64_t at = input_of_tap(g, h, i, j, tap);
         if (at < 0) continue;
         const double value = x[at];
         if (!is_max)
@@ -103,7 +103,7 @@ static double pool_window(const geometry *g, const double *x, int64_t h, int64_t
 static int64_t largest_of(const geometry *g, const int64_t *x, int64_t h, int64_t i, int64_t j, vj_dtype dtype) {
     int64_t result = vj_float_to_int(dtype, -INFINITY);
     for (int64_t tap = 0; tap < volume(g->kernel); tap++) {
-        const int64_t at = place_of_tap(g, h, i, j, tap);
+        const int64_t at = input_of_tap(g, h, i, j, tap);
         if (at >= 0 && (dtype == VJ_U64 ? (uint64_t)x[at] > (uint64_t)result : x[at] > result)) result = x[at];
     }
     return result;

@@ -189,11 +189,11 @@ static void run_nest(vj_kernel_run *r) {
 
 /* call */
 
-static vj_array array_of(const vj_kernel_run *r, const vj_access *access, int64_t elements) {
+static vj_host_array array_of(const vj_kernel_run *r, const vj_access *access, int64_t elements) {
     const vj_buffer *buffer = &r->p->buffers[access->buffer];
     double *at = r->buffers[access->buffer] + access->offset;
-    if (vj_dtype_is_float(buffer->dtype)) return (vj_array){buffer->dtype, at, NULL};
-    const vj_array array = {buffer->dtype, NULL, VJ_NEW_ARRAY(r->arena, int64_t, elements)};
+    if (vj_dtype_is_float(buffer->dtype)) return (vj_host_array){buffer->dtype, at, NULL};
+    const vj_host_array array = {buffer->dtype, NULL, VJ_NEW_ARRAY(r->arena, int64_t, elements)};
     for (int64_t i = 0; i < elements; i++)
         array.i[i] = fabs(at[i]) < 0x1p63 ? (int64_t)at[i] /* of results: what is there has no meaning */
                      : at[i] > 0          ? INT64_MAX      /* 2^63 - 1, as a double */

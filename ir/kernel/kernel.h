@@ -42,7 +42,7 @@ typedef struct vj_weight {
     vj_pack_kind kind;
     vj_value source; /* a constant, or an expression of constants (see passes.h: weight expressions), of program->f */
     int64_t k, n;    /* VJ_PACK_PANELS: K and N; VJ_PACK_DENSE: 1 and the elements */
-    /* Where element (k, n) stands in the dense source: digits of k and n (major first) with their strides. */
+    /* Where element (k, n) stands in the dense source: subaxes of k and n (major first) with their strides. */
     int32_t k_rank, n_rank;
     int64_t k_extent[VJ_MAX_AXES], k_stride[VJ_MAX_AXES];
     int64_t n_extent[VJ_MAX_AXES], n_stride[VJ_MAX_AXES];

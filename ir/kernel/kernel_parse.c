@@ -145,13 +145,13 @@ static vj_value take_source(vj_kernel_parser *r) {
 }
 
 /* k(768*2304, ...): extents and strides, major first */
-static int32_t take_digits(vj_kernel_parser *r, const char *name, int64_t *extent, int64_t *stride) {
+static int32_t take_subaxes(vj_kernel_parser *r, const char *name, int64_t *extent, int64_t *stride) {
     int32_t rank = 0;
     vj_expect(r, name);
     vj_expect(r, "(");
     while (!r->failed && !vj_accept(r, ")")) {
         if (rank == VJ_MAX_AXES) {
-            vj_parse_fail(r, "fewer digits");
+            vj_parse_fail(r, "fewer subaxes");
             break;
         }
         extent[rank] = vj_take_int(r);
@@ -174,8 +174,8 @@ static int32_t take_weight(vj_kernel_parser *r) {
     w.n = vj_take_int(r);
     vj_expect(r, "from");
     w.source = take_source(r);
-    w.k_rank = take_digits(r, "k", w.k_extent, w.k_stride);
-    w.n_rank = take_digits(r, "n", w.n_extent, w.n_stride);
+    w.k_rank = take_subaxes(r, "k", w.k_extent, w.k_stride);
+    w.n_rank = take_subaxes(r, "n", w.n_extent, w.n_stride);
     if (vj_accept(r, "+")) w.source_offset = vj_take_int(r);
     *VJ_PUSH(r->arena, r->p->weights, r->p->weight_count, r->p->weight_capacity) = w;
     return r->p->weight_count - 1;

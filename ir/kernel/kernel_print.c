@@ -335,7 +335,7 @@ static void kernel(printer *w, const vj_kernel *k, vj_schedule_printer schedule)
     vj_text_add(&w->text, "  }\n");
 }
 
-static void digits(printer *w, const char *name, int32_t rank, const int64_t *extent, const int64_t *stride) {
+static void print_subaxes(printer *w, const char *name, int32_t rank, const int64_t *extent, const int64_t *stride) {
     vj_text_add(&w->text, " %s(", name);
     for (int32_t i = 0; i < rank; i++)
         vj_text_add(&w->text, "%s%" PRId64 "*%" PRId64, i ? ", " : "", extent[i], stride[i]);
@@ -367,8 +367,8 @@ static void weight(printer *w, const vj_weight *weight) {
     vj_text_add(&w->text, " %s k=%" PRId64 " n=%" PRId64, weight->kind == VJ_PACK_PANELS ? "panels" : "dense",
                 weight->k, weight->n);
     source(w, weight->source);
-    digits(w, "k", weight->k_rank, weight->k_extent, weight->k_stride);
-    digits(w, "n", weight->n_rank, weight->n_extent, weight->n_stride);
+    print_subaxes(w, "k", weight->k_rank, weight->k_extent, weight->k_stride);
+    print_subaxes(w, "n", weight->n_rank, weight->n_extent, weight->n_stride);
     if (weight->source_offset != 0) vj_text_add(&w->text, " + %" PRId64, weight->source_offset);
 }
 

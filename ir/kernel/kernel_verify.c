@@ -232,7 +232,7 @@ static bool check_weight(const vj_program *p, const vj_weight *w, int32_t number
     if (!p->f || w->source < 0 || w->source >= p->f->value_count) {
         what = "its source is no value";
     } else if (w->k_rank < 0 || w->k_rank > VJ_MAX_AXES || w->n_rank < 0 || w->n_rank > VJ_MAX_AXES) {
-        what = "it has too many digits";
+        what = "it has too many subaxes";
     } else if (!vj_type_is_static(vj_type_at(p->f, w->source)) ||
                !vj_type_elements(p->f, vj_type_at(p->f, w->source), &elements)) {
         what = "its source has no fixed size";
@@ -245,7 +245,7 @@ static bool check_weight(const vj_program *p, const vj_weight *w, int32_t number
             fits = w->n_extent[i] > 0 && vj_mul(n, w->n_extent[i], &n) &&
                    add_scaled(&sum, w->n_stride[i], (interval){0, w->n_extent[i] - 1});
         if (!fits || k != w->k || n != w->n)
-            what = "its digits do not multiply to K and N";
+            what = "its subaxes do not multiply to K and N";
         else if (sum.low < 0 || sum.high >= elements)
             what = "it reaches outside of its source";
     }

@@ -119,7 +119,7 @@ static bool may_overlap(const vj_program *p, const lifetime *live, int32_t a, in
     return live[b].last == live[a].first && in_place(p, live[b].last, b, a);
 }
 
-static bool check_places(const vj_program *p, vj_buffer_kind kind, int64_t room, vj_error *error) {
+static bool check_offsets(const vj_program *p, vj_buffer_kind kind, int64_t room, vj_error *error) {
     for (int32_t i = 0; i < p->buffer_count; i++) {
         const vj_buffer *b = &p->buffers[i];
         if (b->kind != kind) continue;
@@ -147,8 +147,8 @@ bool vj_verify_plan(const vj_program *p, vj_error *error) {
         if (!check_phase(p, &p->phases[i], error)) return false;
     if (p->per_image_bytes == 0 && p->weights_bytes == 0) return true; /* phases, but no places yet */
     vj_arena *arena = vj_arena_new();
-    const bool fine = check_places(p, VJ_BUFFER_ARENA, p->per_image_bytes, error) &&
-                      check_places(p, VJ_BUFFER_WEIGHT, p->weights_bytes, error) &&
+    const bool fine = check_offsets(p, VJ_BUFFER_ARENA, p->per_image_bytes, error) &&
+                      check_offsets(p, VJ_BUFFER_WEIGHT, p->weights_bytes, error) &&
                       check_overlaps(p, lifetimes(p, arena), error);
     vj_arena_free(arena);
     return fine;

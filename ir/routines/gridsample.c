@@ -24,7 +24,7 @@ bool vj_bound_gridsample(vj_routine_use *use) {
 }
 
 /* A result of the routine's arithmetic, which is the operands': what lies half-way between pixels stays there. */
-static double in(const vj_array *x, double number) { return x->dtype == VJ_F32 ? (double)(float)number : number; }
+static double in(const vj_host_array *x, double number) { return x->dtype == VJ_F32 ? (double)(float)number : number; }
 
 static double mirrored(double x, double low, double high) {
     const double range = high - low;
@@ -60,7 +60,7 @@ static double keys(double t) { /* the kernel at distance t, a = -3/4 */
     return t <= 1 ? ((a + 2) * t - (a + 3)) * t * t + 1 : ((a * t - 5 * a) * t + 8 * a) * t - 4 * a;
 }
 
-static taps taps_of(const vj_array *x, const int64_t *p, int64_t size, double given) {
+static taps taps_of(const vj_host_array *x, const int64_t *p, int64_t size, double given) {
     const line l = {
         .size = size, .low = p[ALIGN] ? 0 : -0.5, .high = (double)size - (p[ALIGN] ? 1 : 0.5), .padding = p[PADDING]};
     const double moved = in(x, given + 1), last = (double)(size - 1);
@@ -97,7 +97,7 @@ static double sample(const double *plane, const int64_t *p, const taps *t) {
 void vj_run_gridsample(const vj_routine_run *run) {
     const int64_t *p = run->param, size[] = {p[WIDTH], p[HEIGHT], p[DEPTH]};
     const int64_t plane = p[WIDTH] * p[HEIGHT] * p[DEPTH];
-    const vj_array *x = &run->array[X];
+    const vj_host_array *x = &run->array[X];
     for (int64_t place = 0; place < p[IMAGES] * p[PLACES]; place++) {
         taps t[3] = {{0}, {0}, {1, {0}, {1}}};
         for (int64_t a = 0; a < p[AXES]; a++)

@@ -22,7 +22,7 @@ bool vj_bound_nonzero(vj_routine_use *use) {
 
 void vj_run_nonzero(const vj_routine_run *run) {
     const int64_t *p = run->param;
-    const vj_array *x = &run->array[X];
+    const vj_host_array *x = &run->array[X];
     int64_t index[VJ_MAX_RANK] = {0}, *places = run->array[PLACES].i, found = 0, count = 1;
     for (int64_t d = 0; d < p[RANK]; d++)
         count *= p[D0 + d];

@@ -28,14 +28,14 @@ bool vj_bound_unpack(vj_routine_use *use) {
            dims_are_sound(use, &use->param[TO], &use->elements[RESULT]);
 }
 
-static void move(const vj_array *from, int64_t i, const vj_array *to, int64_t k) {
+static void move(const vj_host_array *from, int64_t i, const vj_host_array *to, int64_t k) {
     if (to->f)
         to->f[k] = from->f[i];
     else
         to->i[k] = from->i[i];
 }
 
-static void clear(const vj_array *a, int64_t count) {
+static void clear(const vj_host_array *a, int64_t count) {
     for (int64_t i = 0; i < count; i++) {
         if (a->f)
             a->f[i] = 0;

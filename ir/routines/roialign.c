@@ -24,7 +24,7 @@ bool vj_bound_roialign(vj_routine_use *use) {
 }
 
 /* A result of the routine's arithmetic, which is the operands': what lies on an edge of the picture stays there. */
-static double in(const vj_array *x, double number) { return x->dtype == VJ_F32 ? (double)(float)number : number; }
+static double in(const vj_host_array *x, double number) { return x->dtype == VJ_F32 ? (double)(float)number : number; }
 
 /* Samples of one bin along one side: sample i is at start + (i + 1/2) * step; all inside are in [first, last). */
 typedef struct side {
@@ -36,7 +36,7 @@ typedef struct side {
 /* Within [0, most]; not a number is 0. */
 static int64_t clipped(double x, double most) { return (int64_t)fmin(x > 0 ? x : 0, most); }
 
-static side side_of(const vj_array *x, double start, double bin_size, int64_t bin, double samples, int64_t size) {
+static side side_of(const vj_host_array *x, double start, double bin_size, int64_t bin, double samples, int64_t size) {
     side s = {.start = in(x, start + in(x, (double)bin * bin_size)), .count = samples, .size = size};
     s.step = in(x, bin_size / samples);
     s.last = (int64_t)samples;
@@ -49,7 +49,7 @@ static side side_of(const vj_array *x, double start, double bin_size, int64_t bi
     return s;
 }
 
-static bool place(const vj_array *x, const side *s, int64_t i, int64_t *low, int64_t *high, double *part) {
+static bool place(const vj_host_array *x, const side *s, int64_t i, int64_t *low, int64_t *high, double *part) {
     double at = in(x, s->start + in(x, in(x, (double)i + 0.5) * s->step));
     const int64_t last = s->size - 1;
     if (!(at >= -1 && at <= (double)s->size)) return false;
@@ -68,7 +68,7 @@ static bool place(const vj_array *x, const side *s, int64_t i, int64_t *low, int
 static double larger(double a, double b) { return a > b ? a : b; }
 
 /* `step` elements between pixels */
-static double bin(const vj_array *x, const double *plane, int64_t step, const side *v, const side *h, bool max) {
+static double bin(const vj_host_array *x, const double *plane, int64_t step, const side *v, const side *h, bool max) {
     double sum = 0, best = -INFINITY, inside = 0;
     const double all = v->count * h->count;
     int64_t y0, y1, x0, x1;
@@ -89,7 +89,7 @@ static double bin(const vj_array *x, const double *plane, int64_t step, const si
     return inside < all || all == 0 ? larger(best, 0) : best;
 }
 
-static double samples_of(const vj_array *x, int64_t given, double size, int64_t bins) {
+static double samples_of(const vj_host_array *x, int64_t given, double size, int64_t bins) {
     if (given > 0) return (double)given;
     const double each = in(x, size / (double)bins);
     return each > 0 ? fmin(ceil(each), 0x1p62) : 0;
@@ -98,7 +98,7 @@ static double samples_of(const vj_array *x, int64_t given, double size, int64_t 
 static void region(const vj_routine_run *run, int64_t r) {
     const int64_t *p = run->param, images = p[IMAGES], area = p[HEIGHT] * p[WIDTH], bins = p[OUT_H] * p[OUT_W];
     const bool last = p[CHANNELS_LAST] != 0;
-    const vj_array *x = &run->array[X];
+    const vj_host_array *x = &run->array[X];
     const double *roi = run->array[ROIS].f + 4 * r, offset = p[HALF_PIXEL] ? 0.5 : 0, scale = in(x, run->number[0]);
     double edge[4];
     for (int32_t i = 0; i < 4; i++)

@@ -55,16 +55,16 @@ bool vj_routine_wrong(vj_routine_use *use, const char *what);
 bool vj_routine_product(vj_routine_use *use, const int64_t *numbers, int32_t count, int64_t *product) VJ_MUST_USE;
 
 /* A buffer of an evaluator: floats in f, integers and booleans in i; the other is NULL. */
-typedef struct vj_array {
+typedef struct vj_host_array {
     vj_dtype dtype;
     double *f;
     int64_t *i;
-} vj_array;
+} vj_host_array;
 
 typedef struct vj_routine_run {
     const int64_t *param;
     const double *number;
-    vj_array array[VJ_MAX_CALL_BUFFERS]; /* read and written ones */
+    vj_host_array array[VJ_MAX_CALL_BUFFERS]; /* read and written ones */
     vj_arena *arena;
 } vj_routine_run;
 

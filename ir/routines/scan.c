@@ -15,7 +15,7 @@ bool vj_bound_scan(vj_routine_use *use) {
 
 void vj_run_scan(const vj_routine_run *run) {
     const int64_t *p = run->param;
-    const vj_array *x = &run->array[X], *y = &run->array[Y];
+    const vj_host_array *x = &run->array[X], *y = &run->array[Y];
     for (int64_t row = 0; row < p[OUTER] * p[INNER]; row++) {
         double sum = p[PRODUCT] ? 1 : 0;
         uint64_t whole = p[PRODUCT] ? 1 : 0;

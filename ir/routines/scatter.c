@@ -64,8 +64,8 @@ static int64_t combined(int64_t how, vj_dtype dtype, int64_t a, int64_t b) {
 
 void vj_run_scatter(const vj_routine_run *run) {
     const int64_t *p = run->param;
-    const vj_array *data = &run->array[DATA], *index = &run->array[INDEX];
-    const vj_array *updates = &run->array[UPDATES], *y = &run->array[Y];
+    const vj_host_array *data = &run->array[DATA], *index = &run->array[INDEX];
+    const vj_host_array *updates = &run->array[UPDATES], *y = &run->array[Y];
     for (int64_t i = 0; i < p[OUTER] * p[LENGTH] * p[INNER]; i++) {
         if (y->f)
             y->f[i] = data->f[i];

@@ -21,7 +21,7 @@ bool vj_bound_topk(vj_routine_use *use) {
 }
 
 /* Is element a of the row, read at steps of `inner`, before element b? */
-static bool before(const vj_array *x, int64_t base, int64_t inner, bool largest, int64_t a, int64_t b) {
+static bool before(const vj_host_array *x, int64_t base, int64_t inner, bool largest, int64_t a, int64_t b) {
     const int64_t i = base + a * inner, j = base + b * inner;
     if (!x->f && x->dtype == VJ_U64 && x->i[i] != x->i[j]) return largest == ((uint64_t)x->i[i] > (uint64_t)x->i[j]);
     if (!x->f) return x->i[i] != x->i[j] ? largest == (x->i[i] > x->i[j]) : a < b;
@@ -32,7 +32,7 @@ static bool before(const vj_array *x, int64_t base, int64_t inner, bool largest,
 }
 
 /* Merge sort of the indices order[0, count), by way of `other`. */
-static void sort(const vj_array *x, int64_t base, int64_t inner, bool largest, int64_t *order, int64_t *other,
+static void sort(const vj_host_array *x, int64_t base, int64_t inner, bool largest, int64_t *order, int64_t *other,
                  int64_t count) {
     if (count < 2) return;
     const int64_t half = count / 2;
@@ -48,7 +48,7 @@ static void sort(const vj_array *x, int64_t base, int64_t inner, bool largest, i
 
 void vj_run_topk(const vj_routine_run *run) {
     const int64_t *p = run->param;
-    const vj_array *x = &run->array[X], *values = &run->array[VALUES], *indices = &run->array[INDICES];
+    const vj_host_array *x = &run->array[X], *values = &run->array[VALUES], *indices = &run->array[INDICES];
     int64_t *order = VJ_NEW_ARRAY(run->arena, int64_t, p[LENGTH]);
     int64_t *other = VJ_NEW_ARRAY(run->arena, int64_t, p[LENGTH]);
     for (int64_t row = 0; row < p[OUTER] * p[INNER]; row++) {

@@ -21,7 +21,7 @@ bool vj_bound_unique(vj_routine_use *use) {
     return vj_routine_product(use, (const int64_t[]){use->units, p[ROWS], 16}, 3, &use->elements[ORDER]);
 }
 
-static int compare_rows(const vj_array *x, int64_t width, int64_t a, int64_t b) {
+static int compare_rows(const vj_host_array *x, int64_t width, int64_t a, int64_t b) {
     for (int64_t i = 0; i < width; i++) {
         if (!x->f) {
             const int64_t p = x->i[a * width + i], q = x->i[b * width + i];
@@ -42,7 +42,7 @@ static int compare_rows(const vj_array *x, int64_t width, int64_t a, int64_t b) 
 /* A walk over all kinds for each row: the plainest. */
 void vj_run_unique(const vj_routine_run *run) {
     const int64_t *p = run->param, width = p[WIDTH];
-    const vj_array *x = &run->array[X];
+    const vj_host_array *x = &run->array[X];
     const int64_t rows = vj_max64(0, vj_min64(run->array[COUNT].i[0], p[ROWS]));
     int64_t *place = run->array[PLACE].i, *kind = run->array[KIND].i, *many = run->array[MANY].i, kinds = 0;
     int64_t *first = VJ_NEW_ARRAY(run->arena, int64_t, rows + 1), *to = VJ_NEW_ARRAY(run->arena, int64_t, rows + 1);

@@ -151,7 +151,7 @@ bool vj_dtype_is_float(vj_dtype dtype);
 bool vj_dtype_is_int(vj_dtype dtype); /* not bool */
 /* Truncates and saturates; NaN becomes 0. To bool: is it not zero? */
 int64_t vj_float_to_int(vj_dtype to, double x);
-int64_t vj_wrap(vj_dtype dtype, int64_t x); /* kept in the width of its dtype, an integer's */
+int64_t vj_wrap(vj_dtype dtype, int64_t x);                 /* kept in the width of its dtype, an integer's */
 double vj_lowest(vj_dtype dtype);                           /* of a number's type: what never wins a maximum */
 vj_dtype vj_dtype_by_name(const char *name, size_t length); /* VJ_NO_DTYPE: unknown */
 char *vj_type_text(vj_arena *arena, const vj_type *type);   /* f32[N,197,768] */

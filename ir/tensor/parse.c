@@ -30,10 +30,10 @@ static bool define(vj_parser *p, const char *at, const char *name, int32_t kind,
 /* Types */
 
 /* s3, or 4s3: `digits` of the factor in front. */
-static bool parse_symbol_dim(vj_parser *p, vj_span word, size_t digits, vj_dim *dim) {
+static bool parse_symbol_dim(vj_parser *p, vj_text_span word, size_t digits, vj_dim *dim) {
     int64_t i, factor = 1;
-    if (digits && !vj_lex_to_int(&p->l, (vj_span){word.at, digits}, &factor)) return false;
-    if (!vj_lex_to_int(&p->l, (vj_span){word.at + digits + 1, word.length - digits - 1}, &i)) return false;
+    if (digits && !vj_lex_to_int(&p->l, (vj_text_span){word.at, digits}, &factor)) return false;
+    if (!vj_lex_to_int(&p->l, (vj_text_span){word.at + digits + 1, word.length - digits - 1}, &i)) return false;
     if (i < 0 || i >= VJ_MAX_SYMBOLS)
         return vj_lex_fail(&p->l, word.at, "symbols go from s0 to s%d", VJ_MAX_SYMBOLS - 1);
     if (factor < 1 || factor >= (int64_t)1 << 54) return vj_lex_fail(&p->l, word.at, "a dim out of range");
@@ -43,7 +43,7 @@ static bool parse_symbol_dim(vj_parser *p, vj_span word, size_t digits, vj_dim *
 }
 
 static bool parse_dim(vj_parser *p, vj_dim *dim) {
-    vj_span word = vj_lex_number(&p->l);
+    vj_text_span word = vj_lex_number(&p->l);
     int64_t i;
     if (vj_lex_is(word, "N")) {
         *dim = (vj_dim){1, VJ_SYM_BATCH};
@@ -52,14 +52,14 @@ static bool parse_dim(vj_parser *p, vj_dim *dim) {
     size_t digits = strspn(word.at, "0123456789");
     if (word.length > digits + 1 && word.at[digits] == 's') return parse_symbol_dim(p, word, digits, dim);
     bool is_batch = word.length > 1 && word.at[word.length - 1] == 'N';
-    if (!vj_lex_to_int(&p->l, (vj_span){word.at, word.length - is_batch}, &i)) return false;
+    if (!vj_lex_to_int(&p->l, (vj_text_span){word.at, word.length - is_batch}, &i)) return false;
     if (i < 0 || (is_batch && (i < 1 || i == INT64_MAX))) return vj_lex_fail(&p->l, word.at, "a dim out of range");
     *dim = (vj_dim){i, is_batch ? VJ_SYM_BATCH : VJ_SYM_NONE};
     return true;
 }
 
 bool vj_parse_type(vj_parser *p, vj_type *type) {
-    vj_span word = vj_lex_word(&p->l);
+    vj_text_span word = vj_lex_word(&p->l);
     *type = (vj_type){.dtype = vj_dtype_by_name(word.at, word.length)};
     if (type->dtype == VJ_NO_DTYPE)
         return vj_lex_fail(&p->l, word.at, "expected a type, found '%.*s'", (int)vj_min64((int64_t)word.length, 40),
@@ -117,7 +117,7 @@ static bool parse_attr_value(vj_parser *p, vj_attr *attr) {
 static bool parse_attrs(vj_parser *p, vj_attr attrs[VJ_ATTR_COUNT], int32_t *count) {
     for (;;) {
         const char *at = vj_lex_here(&p->l);
-        vj_span word = vj_lex_word(&p->l);
+        vj_text_span word = vj_lex_word(&p->l);
         if (!word.length || !vj_lex_take(&p->l, "=")) {
             p->l.at = at;
             return true;
@@ -273,7 +273,7 @@ static bool parse_node(vj_parser *p) {
     } while (vj_lex_take(&p->l, ","));
     if (!vj_lex_expect(&p->l, "=")) return false;
     n.at = vj_lex_here(&p->l);
-    vj_span word = vj_lex_word(&p->l);
+    vj_text_span word = vj_lex_word(&p->l);
     vj_op op = vj_op_by_name(word.at, word.length);
     if (op == VJ_OP_COUNT || op == VJ_OP_param)
         return vj_lex_fail(&p->l, n.at, "unknown op '%.*s'", (int)vj_min64((int64_t)word.length, 40), word.at);

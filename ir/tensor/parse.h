@@ -22,7 +22,7 @@ bool vj_parse_type(vj_parser *p, vj_type *type);
 typedef struct vj_parsed_const {
     vj_const constant;
     bool is_list, is_file;
-    vj_span *elements;
+    vj_text_span *elements;
     int32_t count, capacity;
     const char *at; /* for messages */
 } vj_parsed_const;

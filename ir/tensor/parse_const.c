@@ -41,7 +41,7 @@ static bool parse_list(vj_parser *p, vj_parsed_const *c) {
     c->is_list = true;
     if (vj_lex_take(&p->l, "]")) return true;
     do {
-        vj_span element = vj_lex_number(&p->l);
+        vj_text_span element = vj_lex_number(&p->l);
         if (!element.length) return vj_lex_fail(&p->l, element.at, "expected an element");
         *VJ_PUSH(p->l.arena, c->elements, c->count, c->capacity) = element;
     } while (vj_lex_take(&p->l, ","));
@@ -51,7 +51,7 @@ static bool parse_list(vj_parser *p, vj_parsed_const *c) {
 bool vj_parse_const(vj_parser *p, vj_parsed_const *c) {
     *c = (vj_parsed_const){.at = vj_lex_here(&p->l)};
     if (vj_lex_take(&p->l, "[")) return parse_list(p, c);
-    vj_span form = vj_lex_word(&p->l);
+    vj_text_span form = vj_lex_word(&p->l);
     if (vj_lex_is(form, "iota")) {
         c->constant.kind = VJ_CONST_IOTA;
         return true;
@@ -81,7 +81,7 @@ static bool int_fits(vj_dtype dtype, int64_t i) {
     return i < end && i >= (is_signed ? -end : 0);
 }
 
-static bool parse_element(vj_parser *p, vj_dtype dtype, vj_span element, double *x, int64_t *i) {
+static bool parse_element(vj_parser *p, vj_dtype dtype, vj_text_span element, double *x, int64_t *i) {
     if (vj_dtype_is_float(dtype)) return vj_lex_to_float(&p->l, element, x);
     if (dtype == VJ_BOOL) {
         *i = vj_lex_is(element, "true");

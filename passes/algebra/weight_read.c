@@ -1,5 +1,5 @@
 /* weight_read.c - reading weight expressions in blocks. A range of a result is a few ranges of its operands: movement
- * ops split it into runs that stay contiguous; a transpose is turned in slabs of bounded size, kept while neighbours
+ * ops split it into runs that stay contiguous; a transpose is transposed in slabs of bounded size, kept while neighbours
  * are read; vectors that are broadcast over a matrix are small and are kept whole. */
 #include "passes/rewrite/rewrite.h"
 
@@ -326,7 +326,7 @@ static bool read_gather(vj_weight_reader *r, const vj_node *node, int64_t first,
 
 /* Writes a slab of the result, indices [low, high) of its first axis, from `source`, which holds the operand with that
  * axis (perm[0]) cut likewise. Blocks of 16 x 16 when rows become columns. */
-static void turn(const vj_type *cut, const vj_type *type, const int64_t *perm, const float *source, float *out) {
+static void transpose(const vj_type *cut, const vj_type *type, const int64_t *perm, const float *source, float *out) {
     int64_t stride[VJ_MAX_RANK], dims[VJ_MAX_RANK], index[VJ_MAX_RANK] = {0}, step[VJ_MAX_RANK], n = 1;
     int32_t rank = cut->rank;
     for (int32_t i = rank - 1; i >= 0; i--) {
@@ -374,7 +374,7 @@ static bool fill_slab(vj_weight_reader *r, const vj_node *node, int64_t low, int
     else
         for (int64_t o = 0; good && o < outer; o++)
             good = read_range(r, node->args[0], o * whole + low * inner, run, s->at + o * run, error);
-    if (good) turn(&cut, type, perm, s->at, out);
+    if (good) transpose(&cut, type, perm, s->at, out);
     s->pinned--;
     return good;
 }

@@ -1,5 +1,5 @@
-/* build.c - a kernel in the making. Accesses are digits of the number of the point; axes are the intervals
- * between the places where any of them has a new digit, merged again where no access minds. */
+/* build.c - a kernel in the making. Accesses are subaxes of the number of the point; axes are the intervals
+ * between the values where any of them has a new subaxis, merged again where no access minds. */
 #include "lower.h"
 
 #include <assert.h>
@@ -22,33 +22,33 @@ void vj_point_dim(vj_build *b, int64_t extent, int32_t group) {
     b->group[b->dims++] = group;
 }
 
-static bool insert_cut(vj_build *b, int64_t place) {
+static bool insert_cut(vj_build *b, int64_t value) {
     int32_t at = 0;
-    while (at < b->cut_count && b->cut[at] < place)
+    while (at < b->cut_count && b->cut[at] < value)
         at++;
-    if (at < b->cut_count && b->cut[at] == place) return true;
+    if (at < b->cut_count && b->cut[at] == value) return true;
     if (b->cut_count == VJ_MAX_CUTS) return false;
-    if (at > 0 && place % b->cut[at - 1] != 0) return false;
-    if (at < b->cut_count && b->cut[at] % place != 0) return false;
+    if (at > 0 && value % b->cut[at - 1] != 0) return false;
+    if (at < b->cut_count && b->cut[at] % value != 0) return false;
     memmove(b->cut + at + 1, b->cut + at, (size_t)(b->cut_count - at) * sizeof *b->cut);
-    b->cut[at] = place;
+    b->cut[at] = value;
     b->cut_count++;
     return true;
 }
 
 bool vj_points_ready(vj_build *b) {
-    int64_t place = 1;
+    int64_t value = 1;
     insert_cut(b, 1);
     for (int32_t d = b->dims - 1; d >= 0; d--) {
-        b->stride[d] = place;
-        if (!vj_mul(place, b->extent[d], &place)) {
+        b->stride[d] = value;
+        if (!vj_mul(value, b->extent[d], &value)) {
             vj_fail(b->l->error, VJ_UNSUPPORTED, "a product of this size cannot be computed");
             return false;
         }
-        if (d > 0 && b->group[d] != b->group[d - 1]) insert_cut(b, place);
+        if (d > 0 && b->group[d] != b->group[d - 1]) insert_cut(b, value);
     }
-    b->total = place;
-    insert_cut(b, place);
+    b->total = value;
+    insert_cut(b, value);
     return true;
 }
 
@@ -59,25 +59,25 @@ vj_view vj_point_map(const vj_build *b, int32_t rank, const int64_t *dims, const
         if (dims[d] == 1 || point_dims[d] < 0) continue;
         assert(b->extent[point_dims[d]] == dims[d]);
         map.count[d] = 1;
-        map.digit[d][0] = (vj_digit){dims[d], b->stride[point_dims[d]]};
+        map.subaxis[d][0] = (vj_subaxis){dims[d], b->stride[point_dims[d]]};
     }
     return map;
 }
 
 /* Would the cut split a group that must stay one axis? */
-static bool splits_single(const vj_build *b, int64_t place) {
+static bool splits_single(const vj_build *b, int64_t value) {
     for (int32_t d = 0; d < b->dims; d++)
-        if ((b->single >> b->group[d] & 1) && place > b->stride[d] && place < b->stride[d] * b->extent[d]) return true;
+        if ((b->single >> b->group[d] & 1) && value > b->stride[d] && value < b->stride[d] * b->extent[d]) return true;
     return false;
 }
 
 /* All of them or none. */
-static bool add_places(vj_build *b, const int64_t *places, int32_t count) {
+static bool add_cuts_at(vj_build *b, const int64_t *values, int32_t count) {
     int64_t before[VJ_MAX_CUTS];
     const int32_t before_count = b->cut_count;
     memcpy(before, b->cut, sizeof before);
     for (int32_t i = 0; i < count; i++) {
-        if (!splits_single(b, places[i]) && insert_cut(b, places[i])) continue;
+        if (!splits_single(b, values[i]) && insert_cut(b, values[i])) continue;
         memcpy(b->cut, before, sizeof before);
         b->cut_count = before_count;
         return false;
@@ -85,58 +85,58 @@ static bool add_places(vj_build *b, const int64_t *places, int32_t count) {
     return true;
 }
 
-bool vj_add_cuts(vj_build *b, const vj_digits *digits) {
-    int64_t places[VJ_FLAT_DIGITS], place = 1;
-    for (int32_t i = digits->count - 1; i >= 0; i--)
-        places[i] = place *= digits->at[i].extent;
-    assert(place == b->total);
-    return add_places(b, places, digits->count);
+bool vj_add_cuts(vj_build *b, const vj_subaxes *subaxes) {
+    int64_t values[VJ_FLAT_SUBAXES], value = 1;
+    for (int32_t i = subaxes->count - 1; i >= 0; i--)
+        values[i] = value *= subaxes->at[i].extent;
+    assert(value == b->total);
+    return add_cuts_at(b, values, subaxes->count);
 }
 
 bool vj_add_map_cuts(vj_build *b, const vj_view *map) {
-    int64_t places[2 * VJ_MAX_RANK * VJ_DIM_DIGITS];
+    int64_t values[2 * VJ_MAX_RANK * VJ_DIM_SUBAXES];
     int32_t count = 0;
     for (int32_t d = 0; d < map->rank; d++)
         for (int32_t i = 0; i < map->count[d]; i++) {
-            places[count++] = map->digit[d][i].stride;
-            places[count++] = map->digit[d][i].stride * map->digit[d][i].extent;
+            values[count++] = map->subaxis[d][i].stride;
+            values[count++] = map->subaxis[d][i].stride * map->subaxis[d][i].extent;
         }
-    return add_places(b, places, count);
+    return add_cuts_at(b, values, count);
 }
 
-int32_t vj_build_access(vj_build *b, int32_t buffer, int64_t offset, const vj_digits *digits) {
+int32_t vj_build_access(vj_build *b, int32_t buffer, int64_t offset, const vj_subaxes *subaxes) {
     for (int32_t i = 0; i < b->k->access_count; i++)
         if (b->k->access[i].buffer == buffer && b->k->access[i].offset == offset && !b->k->access[i].term_count &&
-            b->digits[i].count == digits->count &&
-            memcmp(b->digits[i].at, digits->at, (size_t)digits->count * sizeof *digits->at) == 0)
+            b->subaxes[i].count == subaxes->count &&
+            memcmp(b->subaxes[i].at, subaxes->at, (size_t)subaxes->count * sizeof *subaxes->at) == 0)
             return i;
-    if (b->k->access_count == VJ_MAX_ACCESSES || !vj_add_cuts(b, digits)) return -1;
+    if (b->k->access_count == VJ_MAX_ACCESSES || !vj_add_cuts(b, subaxes)) return -1;
     const int32_t access = vj_add_access(b->k, &(vj_access){.buffer = buffer, .offset = offset});
-    b->digits[access] = *digits;
+    b->subaxes[access] = *subaxes;
     return access;
 }
 
 int32_t vj_build_indexed(vj_build *b, const vj_view *view, const vj_view *map, const vj_term *term) {
-    vj_digits digits;
-    if (b->k->access_count == VJ_MAX_ACCESSES || !vj_view_pull_back(view, map, b->total, &digits) ||
-        !vj_add_cuts(b, &digits))
+    vj_subaxes subaxes;
+    if (b->k->access_count == VJ_MAX_ACCESSES || !vj_view_pull_back(view, map, b->total, &subaxes) ||
+        !vj_add_cuts(b, &subaxes))
         return -1;
     const vj_access access = {.buffer = view->buffer, .offset = view->offset, .term_count = 1, .terms = {*term}};
     const int32_t number = vj_add_access(b->k, &access);
-    b->digits[number] = digits;
+    b->subaxes[number] = subaxes;
     return number;
 }
 
-void vj_push_dim(vj_digits *digits, const vj_view *view, int32_t dim) {
-    if (view->count[dim] == 0) vj_digits_push(digits, view->dim[dim], 0);
+void vj_push_dim(vj_subaxes *subaxes, const vj_view *view, int32_t dim) {
+    if (view->count[dim] == 0) vj_subaxes_push(subaxes, view->dim[dim], 0);
     for (int32_t i = 0; i < view->count[dim]; i++)
-        vj_digits_push(digits, view->digit[dim][i].extent, view->digit[dim][i].stride);
+        vj_subaxes_push(subaxes, view->subaxis[dim][i].extent, view->subaxis[dim][i].stride);
 }
 
 int32_t vj_build_view(vj_build *b, const vj_view *view, const vj_view *map) {
-    vj_digits digits;
-    if (!vj_view_pull_back(view, map, b->total, &digits)) return -1;
-    return vj_build_access(b, view->buffer, view->offset, &digits);
+    vj_subaxes subaxes;
+    if (!vj_view_pull_back(view, map, b->total, &subaxes)) return -1;
+    return vj_build_access(b, view->buffer, view->offset, &subaxes);
 }
 
 int32_t vj_build_operand(vj_build *b, vj_value v, const vj_view *map) {
@@ -154,7 +154,7 @@ int32_t vj_build_operand(vj_build *b, vj_value v, const vj_view *map) {
 /* Finishing */
 
 typedef struct axis {
-    int64_t extent, place;
+    int64_t extent, value;
     int32_t group;
     bool apart; /* not to be merged with the next */
 } axis;
@@ -165,27 +165,27 @@ typedef struct axes {
     int64_t stride[VJ_MAX_CUTS + VJ_GROUPS][VJ_MAX_ACCESSES];
 } axes;
 
-static int64_t stride_at(const vj_digits *digits, int64_t place) {
+static int64_t stride_at(const vj_subaxes *subaxes, int64_t value) {
     int64_t below = 1;
-    for (int32_t i = digits->count - 1; i >= 0; i--) {
-        const int64_t above = below * digits->at[i].extent;
-        if (place < above) return digits->at[i].stride * (place / below);
+    for (int32_t i = subaxes->count - 1; i >= 0; i--) {
+        const int64_t above = below * subaxes->at[i].extent;
+        if (value < above) return subaxes->at[i].stride * (value / below);
         below = above;
     }
     return 0;
 }
 
-static int32_t group_at(const vj_build *b, int64_t place) {
+static int32_t group_at(const vj_build *b, int64_t value) {
     for (int32_t d = b->dims - 1; d >= 0; d--)
-        if (place < b->stride[d] * b->extent[d]) return b->group[d];
+        if (value < b->stride[d] * b->extent[d]) return b->group[d];
     return 0;
 }
 
-static void add_axis(const vj_build *b, axes *all, int64_t extent, int64_t place, int32_t group) {
+static void add_axis(const vj_build *b, axes *all, int64_t extent, int64_t value, int32_t group) {
     const int32_t at = all->count++;
-    all->at[at] = (axis){extent, place, group, false};
+    all->at[at] = (axis){extent, value, group, false};
     for (int32_t i = 0; i < b->k->access_count; i++)
-        all->stride[at][i] = place > 0 ? stride_at(&b->digits[i], place) : 0;
+        all->stride[at][i] = value > 0 ? stride_at(&b->subaxes[i], value) : 0;
 }
 
 static bool may_merge(const vj_build *b, const axes *all, int32_t major) {

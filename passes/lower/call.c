@@ -5,10 +5,10 @@
 
 /* Row-major without gaps? */
 static bool is_dense(const vj_view *view) {
-    vj_digits digits = {0};
+    vj_subaxes subaxes = {0};
     for (int32_t d = 0; d < view->rank; d++)
-        vj_push_dim(&digits, view, d);
-    return digits.count == 0 || (digits.count == 1 && digits.at[0].stride == 1);
+        vj_push_dim(&subaxes, view, d);
+    return subaxes.count == 0 || (subaxes.count == 1 && subaxes.at[0].stride == 1);
 }
 
 /* In this order of its dims. */
@@ -71,7 +71,7 @@ bool vj_lower_call(vj_lowering *l, const vj_node *node, const vj_call *call) {
         if (!add_read(l, k, call->read[i], i == 0 ? call->perm : NULL)) return false;
     for (int32_t i = row->reads; i < values; i++) {
         const vj_value v = node->first_result + i - row->reads;
-        const vj_view view = vj_dense_place(l, v);
+        const vj_view view = vj_dense_location(l, v);
         add_written(k, view.buffer);
         vj_set_done(l, v, &view);
     }

@@ -54,14 +54,14 @@ static bool open_windows(vj_lowering *l, const vj_node *node, double outside, bo
     return true;
 }
 
-static void push_windows(vj_digits *digits, const windows *w) {
+static void push_windows(vj_subaxes *subaxes, const windows *w) {
     for (int32_t i = 0; i < w->spatial; i++)
-        vj_digits_push(digits, w->kernel[i], w->dilation[i] * vj_view_step(&w->x, 2 + i));
+        vj_subaxes_push(subaxes, w->kernel[i], w->dilation[i] * vj_view_step(&w->x, 2 + i));
 }
 
-static void push_places(vj_digits *digits, const windows *w, const int64_t *out) {
+static void push_pixels(vj_subaxes *subaxes, const windows *w, const int64_t *out) {
     for (int32_t i = 0; i < w->spatial; i++)
-        vj_digits_push(digits, out[2 + i], w->stride[i] * vj_view_step(&w->x, 2 + i));
+        vj_subaxes_push(subaxes, out[2 + i], w->stride[i] * vj_view_step(&w->x, 2 + i));
 }
 
 static vj_view result_map(const vj_build *b, int32_t rank, const int64_t *dims) {
@@ -76,7 +76,7 @@ static bool add_bias(vj_build *b, const vj_node *node, vj_chain *chain) {
     vj_view along = {.buffer = -1, .rank = 1};
     along.dim[0] = chain->map.dim[1];
     along.count[0] = chain->map.count[1];
-    memcpy(along.digit[0], chain->map.digit[1], sizeof along.digit[0]);
+    memcpy(along.subaxis[0], chain->map.subaxis[1], sizeof along.subaxis[0]);
     const int32_t bias = vj_emit_value(b, node->args[2], &along);
     if (bias < 0) return false;
     const vj_dtype dtype = vj_dtype_at(b->l->f, node->first_result);
@@ -95,20 +95,20 @@ typedef struct product {
     bool channels_last;
 } product;
 
-/* The digits of the depth: the channel's and the window's, of x or of a weight [.., c, window]. */
-static void push_depth(vj_digits *digits, const product *p, const vj_view *weight, int32_t c) {
+/* The subaxes of the depth: the channel's and the window's, of x or of a weight [.., c, window]. */
+static void push_depth(vj_subaxes *subaxes, const product *p, const vj_view *weight, int32_t c) {
     const windows *w = p->w;
     for (int32_t pass = 0; pass < 2; pass++) {
         if ((pass == 0) == p->channels_last) {
             if (weight)
                 for (int32_t i = 0; i < w->spatial; i++)
-                    vj_push_dim(digits, weight, c + 1 + i);
+                    vj_push_dim(subaxes, weight, c + 1 + i);
             else
-                push_windows(digits, w);
+                push_windows(subaxes, w);
         } else if (weight) {
-            vj_push_dim(digits, weight, c);
+            vj_push_dim(subaxes, weight, c);
         } else {
-            vj_digits_push(digits, p->inner, vj_view_step(&w->x, 1));
+            vj_subaxes_push(subaxes, p->inner, vj_view_step(&w->x, 1));
         }
     }
 }
@@ -120,7 +120,7 @@ static void add_depth(const product *p) {
     if (p->channels_last) vj_point_dim(p->b, p->inner, VJ_GROUP_DEPTH);
 }
 
-/* The result's [n, o, places]: o is the digits of group and filter, which stand behind each other. */
+/* The result's [n, o, places]: o is the subaxes of group and filter, which stand behind each other. */
 static vj_view whole_map(const product *p) {
     const vj_build *b = p->b;
     vj_view map = {.buffer = -1, .rank = p->rank};
@@ -129,7 +129,7 @@ static vj_view whole_map(const product *p) {
         map.dim[d] = p->out[d];
         if (p->out[d] == 1) continue;
         map.count[d] = 1;
-        map.digit[d][0] = (vj_digit){p->out[d], b->stride[point]};
+        map.subaxis[d][0] = (vj_subaxis){p->out[d], b->stride[point]};
     }
     return map;
 }
@@ -140,13 +140,13 @@ static bool finish_product(const product *p) {
     return add_bias(p->b, p->node, &chain) && vj_finish_chain(p->b, chain);
 }
 
-/* The digits of x at all points: those of the group and the places, then the depth's. */
-static vj_digits digits_of_x(const product *p) {
-    vj_digits x = {0};
+/* The subaxes of x at all points: those of the group and the places, then the depth's. */
+static vj_subaxes subaxes_of_x(const product *p) {
+    vj_subaxes x = {0};
     vj_push_dim(&x, &p->w->x, 0);
-    if (p->groups > 1) vj_digits_push(&x, p->groups, vj_view_step(&p->w->x, 1) * p->inner);
-    vj_digits_push(&x, p->outer, 0);
-    push_places(&x, p->w, p->out);
+    if (p->groups > 1) vj_subaxes_push(&x, p->groups, vj_view_step(&p->w->x, 1) * p->inner);
+    vj_subaxes_push(&x, p->outer, 0);
+    push_pixels(&x, p->w, p->out);
     push_depth(&x, p, NULL, 0);
     return x;
 }
@@ -154,16 +154,16 @@ static vj_digits digits_of_x(const product *p) {
 /* Rows are places, columns filters, from panels: one group with a constant weight. */
 static bool by_panels(product *p, vj_value source, const vj_view *weight) {
     vj_build *b = p->b;
-    vj_digits k = {0}, n = {0}, still = {0};
+    vj_subaxes k = {0}, n = {0}, still = {0};
     for (int32_t d = 0; d < p->rank; d++)
         vj_point_dim(b, p->out[d], d == 1 ? VJ_GROUP_COLS : VJ_GROUP_ROWS);
     add_depth(p);
     if (!vj_points_ready(b)) return false;
-    const vj_digits x = digits_of_x(p);
+    const vj_subaxes x = subaxes_of_x(p);
     push_depth(&k, p, weight, 1);
     vj_push_dim(&n, weight, 0);
     b->k->a = vj_build_access(b, p->w->x.buffer, p->w->x.offset, &x);
-    vj_digits_push(&still, b->total, 0);
+    vj_subaxes_push(&still, b->total, 0);
     const int32_t packed = vj_packed_weight(b->l, source, weight->offset, &k, &n);
     b->k->b = packed < 0 ? -1 : vj_build_access(b, packed, 0, &still);
     if (b->k->a < 0 || b->k->b < 0) return vj_lower_fail(b->l, p->node, "its operands cannot be addressed");
@@ -189,13 +189,13 @@ static bool weight_by_group(const product *p, bool filters_last, vj_view *view) 
 }
 
 /* The filters stay the same over images and places. */
-static vj_digits digits_of_filters(const product *p, const vj_view *weight) {
-    vj_digits y = {0};
-    vj_digits_push(&y, p->out[0], 0);
+static vj_subaxes subaxes_of_filters(const product *p, const vj_view *weight) {
+    vj_subaxes y = {0};
+    vj_subaxes_push(&y, p->out[0], 0);
     vj_push_dim(&y, weight, 0);
     vj_push_dim(&y, weight, 1);
     for (int32_t i = 0; i < p->w->spatial; i++)
-        vj_digits_push(&y, p->out[2 + i], 0);
+        vj_subaxes_push(&y, p->out[2 + i], 0);
     push_depth(&y, p, weight, 2);
     return y;
 }
@@ -211,7 +211,7 @@ static bool by_filters(product *p) {
     }
     add_depth(p);
     if (!vj_points_ready(b)) return false;
-    const vj_digits x = digits_of_x(p), y = digits_of_filters(p, &weight);
+    const vj_subaxes x = subaxes_of_x(p), y = subaxes_of_filters(p, &weight);
     b->k->a = vj_build_access(b, p->w->x.buffer, p->w->x.offset, &x);
     b->k->b = vj_build_access(b, weight.buffer, weight.offset, &y);
     if (b->k->a < 0 || b->k->b < 0) return vj_lower_fail(b->l, p->node, "its operands cannot be addressed");
@@ -220,7 +220,7 @@ static bool by_filters(product *p) {
 
 /* Rows are the filters of a group, columns the places of the last axis, which are adjacent: for the few filters of many
  * groups, which would leave the lanes of a vector empty. */
-static bool by_places(product *p) {
+static bool by_pixels(product *p) {
     vj_build *b = p->b;
     vj_view weight;
     if (!weight_by_group(p, false, &weight)) return false;
@@ -233,7 +233,7 @@ static bool by_places(product *p) {
     }
     add_depth(p);
     if (!vj_points_ready(b)) return false;
-    const vj_digits x = digits_of_x(p), y = digits_of_filters(p, &weight);
+    const vj_subaxes x = subaxes_of_x(p), y = subaxes_of_filters(p, &weight);
     b->k->a = vj_build_access(b, weight.buffer, weight.offset, &y);
     b->k->b = vj_build_access(b, p->w->x.buffer, p->w->x.offset, &x);
     if (b->k->a < 0 || b->k->b < 0) return vj_lower_fail(b->l, p->node, "its operands cannot be addressed");
@@ -243,7 +243,7 @@ static bool by_places(product *p) {
 /* Parts of vectors of sixteen that n lanes fill. */
 static double filled(int64_t n) { return (double)n / (double)vj_round_up(n, VJ_PANEL); }
 
-static bool wants_places(const product *p) {
+static bool wants_pixels(const product *p) {
     const int32_t last = p->rank - 1;
     const bool adjacent = vj_view_step(&p->w->x, last) * p->w->stride[p->w->spatial - 1] == 1;
     return p->groups > 1 && adjacent && filled(p->out[last]) > filled(p->outer);
@@ -274,17 +274,17 @@ static bool by_sums(vj_lowering *l, const vj_node *node, windows *w, int64_t gro
         vj_point_dim(b, w->kernel[i], VJ_GROUP_ROW);
     if (!vj_points_ready(b)) return false;
     if (inner == 1 ? !filters_last(l, node->args[1], &weight) : !vj_view_of(l, node->args[1], &weight)) return false;
-    vj_digits x = {0}, y = {0};
+    vj_subaxes x = {0}, y = {0};
     vj_push_dim(&x, &w->x, 0);
-    vj_digits_push(&x, groups, step * inner);
-    vj_digits_push(&x, outer, 0);
-    push_places(&x, w, out);
-    vj_digits_push(&x, inner, step);
+    vj_subaxes_push(&x, groups, step * inner);
+    vj_subaxes_push(&x, outer, 0);
+    push_pixels(&x, w, out);
+    vj_subaxes_push(&x, inner, step);
     push_windows(&x, w);
-    vj_digits_push(&y, out[0], 0);
+    vj_subaxes_push(&y, out[0], 0);
     vj_push_dim(&y, &weight, 0);
     for (int32_t i = 0; i < w->spatial; i++)
-        vj_digits_push(&y, out[2 + i], 0);
+        vj_subaxes_push(&y, out[2 + i], 0);
     for (int32_t d = 1; d < rank; d++)
         vj_push_dim(&y, &weight, d);
     const int32_t a = vj_build_access(b, w->x.buffer, w->x.offset, &x);
@@ -317,7 +317,7 @@ bool vj_lower_conv(vj_lowering *l, const vj_node *node) {
         return by_sums(l, node, &w, p.groups);
     p.b = vj_build_new(l, VJ_KERNEL_GEMM, "conv", node->origin);
     if (p.groups == 1 && vj_has_weight_view(l, node->args[1], &source, &weight)) return by_panels(&p, source, &weight);
-    return wants_places(&p) ? by_places(&p) : by_filters(&p);
+    return wants_pixels(&p) ? by_pixels(&p) : by_filters(&p);
 }
 
 bool vj_lower_pool(vj_lowering *l, const vj_node *node) {
@@ -340,10 +340,10 @@ bool vj_lower_pool(vj_lowering *l, const vj_node *node) {
     for (int32_t i = 0; i < w.spatial; i++)
         vj_point_dim(b, kernel[i], VJ_GROUP_ROW);
     if (!vj_points_ready(b)) return false;
-    vj_digits x = {0};
+    vj_subaxes x = {0};
     vj_push_dim(&x, &w.x, 0);
     vj_push_dim(&x, &w.x, 1);
-    push_places(&x, &w, out);
+    push_pixels(&x, &w, out);
     push_windows(&x, &w);
     const int32_t access = vj_build_access(b, w.x.buffer, w.x.offset, &x);
     if (access < 0) return vj_lower_fail(l, node, "its operand cannot be addressed");

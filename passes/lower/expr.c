@@ -243,7 +243,7 @@ static bool grow(vj_build *b, vj_chain *chain) {
 /* The kernel's result; when it cannot be written where it belongs, to a buffer of its own and from there by a copy. */
 static bool add_result(vj_build *b, const vj_chain *chain, int32_t segment) {
     vj_lowering *l = b->l;
-    vj_view to = vj_place(l, chain->value);
+    vj_view to = vj_location(l, chain->value);
     const vj_view wanted = to;
     int32_t access = vj_build_view(b, &to, &chain->map);
     if (access < 0) {
@@ -266,7 +266,7 @@ static bool add_result(vj_build *b, const vj_chain *chain, int32_t segment) {
     return true;
 }
 
-/* Segments: every use of the value takes one of `count` equal pieces of one dim, whose major digit is the major digit
+/* Segments: every use of the value takes one of `count` equal pieces of one dim, whose major subaxis is the major subaxis
  * of the columns. */
 
 typedef struct cut {
@@ -296,13 +296,13 @@ static bool is_cut(const vj_lowering *l, vj_value v, cut *found) {
     return found->count > 1;
 }
 
-/* Is the major digit of the dim, cut into so many, the top of the columns? */
+/* Is the major subaxis of the dim, cut into so many, the top of the columns? */
 static bool heads_columns(const vj_build *b, const vj_view *map, const cut *found) {
     int64_t top = 0;
     for (int32_t d = b->dims - 1; d >= 0; d--)
         if (b->group[d] == VJ_GROUP_COLS) top = b->stride[d] * b->extent[d];
     if (map->count[found->axis] == 0) return false;
-    const vj_digit major = map->digit[found->axis][0];
+    const vj_subaxis major = map->subaxis[found->axis][0];
     return major.extent % found->count == 0 && major.extent * major.stride == top;
 }
 
@@ -320,12 +320,12 @@ static bool find_cut(vj_build *b, vj_chain *chain, cut *found) {
         ahead.value = node->first_result;
     }
     if (!heads_columns(b, &ahead.map, found) || !vj_add_map_cuts(b, &ahead.map)) return false;
-    vj_digits digits = {0};
-    const int64_t top = ahead.map.digit[found->axis][0].extent * ahead.map.digit[found->axis][0].stride;
-    vj_digits_push(&digits, b->total / top, 1);
-    digits.at[digits.count++] = (vj_digit){found->count, 0};
-    digits.at[digits.count++] = (vj_digit){top / found->count, 0};
-    if (!vj_add_cuts(b, &digits)) return false;
+    vj_subaxes subaxes = {0};
+    const int64_t top = ahead.map.subaxis[found->axis][0].extent * ahead.map.subaxis[found->axis][0].stride;
+    vj_subaxes_push(&subaxes, b->total / top, 1);
+    subaxes.at[subaxes.count++] = (vj_subaxis){found->count, 0};
+    subaxes.at[subaxes.count++] = (vj_subaxis){top / found->count, 0};
+    if (!vj_add_cuts(b, &subaxes)) return false;
     *chain = ahead;
     return true;
 }

@@ -49,10 +49,10 @@ bool vj_lower_pad(vj_lowering *l, const vj_node *node) {
     if (strcmp(vj_attr_name(node, VJ_ATTR_MODE, "constant"), "constant") != 0)
         return vj_lower_fail(l, node, "only padding by a constant is supported");
     const vj_dtype dtype = vj_dtype_at(l->f, node->first_result);
-    vj_view x, to = vj_place(l, node->first_result);
+    vj_view x, to = vj_location(l, node->first_result);
     if (!vj_view_of(l, node->args[0], &x)) return false;
     if (!vj_view_is_simple(&x) && !vj_dense_view_of(l, node->args[0], &x)) return false;
-    if (!vj_view_is_simple(&to)) to = vj_own_place(l, node->first_result);
+    if (!vj_view_is_simple(&to)) to = vj_own_location(l, node->first_result);
     if (!vj_lower_frame(l, &x, dtype, vj_attr_find(node, VJ_ATTR_LOW)->as.ints, &to,
                         vj_attr_float(node, VJ_ATTR_VALUE, 0), node->origin))
         return false;

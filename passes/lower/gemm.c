@@ -65,11 +65,11 @@ static vj_view map_of_b(const vj_build *b, const product *p) {
 
 /* The packed operand: its dims k and columns, which may be absent. */
 static int32_t packed_access(vj_build *b, const product *p, int32_t k_dim, int32_t col_dim) {
-    vj_digits k = {0}, n = {0}, still = {0};
+    vj_subaxes k = {0}, n = {0}, still = {0};
     vj_push_dim(&k, &p->weight_view, k_dim);
     if (col_dim >= 0) vj_push_dim(&n, &p->weight_view, col_dim);
     const int32_t buffer = vj_packed_weight(b->l, p->weight, p->weight_view.offset, &k, &n);
-    vj_digits_push(&still, b->total, 0);
+    vj_subaxes_push(&still, b->total, 0);
     return buffer < 0 ? -1 : vj_build_access(b, buffer, 0, &still);
 }
 

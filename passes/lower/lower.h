@@ -16,8 +16,8 @@
  * call.c        what a routine computes
  *
  * A kernel's points are numbered flat, row-major over its "point dims": first the dims of its result, then those that
- * it sums over. Whatever a kernel reads or writes is an address made of digits of that number (view.h); where the
- * digits of all accesses end, axes begin.
+ * it sums over. Whatever a kernel reads or writes is an address made of subaxes of that number (view.h); where the
+ * subaxes of all accesses end, axes begin.
  */
 #ifndef VITJIT_PASSES_LOWER_LOWER_H
 #define VITJIT_PASSES_LOWER_LOWER_H
@@ -75,7 +75,7 @@ void vj_channels_last(int32_t rank, int64_t *order); /* [B, spatial..., C] of th
 /* Does the node only say where elements stand? (A gather does when its indices are evenly spaced constants.) */
 bool vj_is_view_op(const vj_func *f, const vj_node *node);
 
-/* The view of the node's result from that of its first operand; false: it is no view, or none of digits. */
+/* The view of the node's result from that of its first operand; false: it is no view, or none of subaxes. */
 bool vj_move_view(const vj_func *f, const vj_node *node, vj_view *view) VJ_MUST_USE;
 /* The view of the first operand from that of the result, of reshape and transpose. */
 bool vj_unmove_view(const vj_func *f, const vj_node *node, vj_view *view) VJ_MUST_USE;
@@ -94,15 +94,15 @@ bool vj_dense_view_of(vj_lowering *l, vj_value v, vj_view *view) VJ_MUST_USE;
 bool vj_ordered_view_of(vj_lowering *l, vj_value v, int32_t rank, const int64_t *dims, const int64_t *perm,
                         vj_view *view) VJ_MUST_USE;
 /* Where v is to be written: in an output, its part of a concat, or a buffer with the layout that its reader wants. */
-vj_view vj_place(vj_lowering *l, vj_value v);
-vj_view vj_dense_place(vj_lowering *l, vj_value v); /* row-major: in an output, or a buffer of its own */
-vj_view vj_own_place(vj_lowering *l, vj_value v);   /* a buffer of its own, whoever reads it */
+vj_view vj_location(vj_lowering *l, vj_value v);
+vj_view vj_dense_location(vj_lowering *l, vj_value v); /* row-major: in an output, or a buffer of its own */
+vj_view vj_own_location(vj_lowering *l, vj_value v);   /* a buffer of its own, whoever reads it */
 /* Of a weight, in a dense buffer where its dims stand in this order; false: it is none. */
 bool vj_weight_view_in_order(vj_lowering *l, vj_value v, const int64_t *order, vj_view *view) VJ_MUST_USE;
 void vj_set_done(vj_lowering *l, vj_value v, const vj_view *view);
 bool vj_has_weight_view(vj_lowering *l, vj_value v, vj_value *source, vj_view *view) VJ_MUST_USE;
-/* A buffer of packed panels; k and n list the digits of the source. */
-int32_t vj_packed_weight(vj_lowering *l, vj_value source, int64_t offset, const vj_digits *k, const vj_digits *n);
+/* A buffer of packed panels; k and n list the subaxes of the source. */
+int32_t vj_packed_weight(vj_lowering *l, vj_value source, int64_t offset, const vj_subaxes *k, const vj_subaxes *n);
 
 /* build.c */
 
@@ -119,7 +119,7 @@ typedef struct vj_build {
     uint32_t single; /* groups that must end up as one axis */
     int32_t cut_count;
     int64_t cut[VJ_MAX_CUTS]; /* place values where axes begin, ascending; each divides the next */
-    vj_digits digits[VJ_MAX_ACCESSES];
+    vj_subaxes subaxes[VJ_MAX_ACCESSES];
     int32_t segments;   /* 0, or the extent of the first column axis, which stays apart */
     int32_t copy_count; /* results that could not be written where they belong */
     struct {
@@ -138,19 +138,19 @@ void vj_point_dim(vj_build *b, int64_t extent, int32_t group); /* the next more 
 bool vj_points_ready(vj_build *b) VJ_MUST_USE;                 /* all are named */
 /* The map of a value whose dims are these point dims; -1: a dim of 1, or one that nothing depends on. */
 vj_view vj_point_map(const vj_build *b, int32_t rank, const int64_t *dims, const int32_t *point_dims);
-/* May axes begin where these digits do? Then they will. */
-bool vj_add_cuts(vj_build *b, const vj_digits *digits) VJ_MUST_USE;
-bool vj_add_map_cuts(vj_build *b, const vj_view *map) VJ_MUST_USE; /* and where the digits of this map do? */
-/* An access of these digits; -1: it does not fit. */
-int32_t vj_build_access(vj_build *b, int32_t buffer, int64_t offset, const vj_digits *digits);
+/* May axes begin where these subaxes do? Then they will. */
+bool vj_add_cuts(vj_build *b, const vj_subaxes *subaxes) VJ_MUST_USE;
+bool vj_add_map_cuts(vj_build *b, const vj_view *map) VJ_MUST_USE; /* and where the subaxes of this map do? */
+/* An access of these subaxes; -1: it does not fit. */
+int32_t vj_build_access(vj_build *b, int32_t buffer, int64_t offset, const vj_subaxes *subaxes);
 /* Reads v, whose dims follow from the points by `map`; copies it when it must. -1: an error. */
 int32_t vj_build_operand(vj_build *b, vj_value v, const vj_view *map);
 /* The same for a view; -1: it does not fit. */
 int32_t vj_build_view(vj_build *b, const vj_view *view, const vj_view *map);
 /* The same with a term of an index added to the address. */
 int32_t vj_build_indexed(vj_build *b, const vj_view *view, const vj_view *map, const vj_term *term);
-/* The digits of one dim, at the minor end. */
-void vj_push_dim(vj_digits *digits, const vj_view *view, int32_t dim);
+/* The subaxes of one dim, at the minor end. */
+void vj_push_dim(vj_subaxes *subaxes, const vj_view *view, int32_t dim);
 bool vj_build_finish(vj_build *b) VJ_MUST_USE;
 
 /* expr.c */

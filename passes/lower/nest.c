@@ -156,7 +156,7 @@ bool vj_lower_copy(vj_lowering *l, const vj_view *from, const vj_view *to, vj_dt
     return vj_build_finish(b);
 }
 
-static bool stands_at(const vj_lowering *l, vj_value v, const vj_view *place) {
+static bool is_at(const vj_lowering *l, vj_value v, const vj_view *place) {
     if (!l->done[v]) return false;
     const vj_view *view = l->view[v];
     if (view->buffer != place->buffer || view->offset != place->offset) return false;
@@ -166,12 +166,12 @@ static bool stands_at(const vj_lowering *l, vj_value v, const vj_view *place) {
 bool vj_lower_concat(vj_lowering *l, const vj_node *node) {
     const int32_t axis = (int32_t)vj_attr_int(node, VJ_ATTR_AXIS, 0);
     int64_t dims[VJ_MAX_RANK], start = 0;
-    vj_view whole = vj_place(l, node->first_result), part = whole, from;
+    vj_view whole = vj_location(l, node->first_result), part = whole, from;
     for (int32_t i = 0; i < node->arg_count; i++, start += dims[axis]) { /* can the place be cut? */
         vj_image_dims(l->f, node->args[i], dims);
         part = whole;
         if (vj_view_slice(&part, axis, start, dims[axis], 1)) continue;
-        whole = vj_own_place(l, node->first_result);
+        whole = vj_own_location(l, node->first_result);
         break;
     }
     start = 0;
@@ -179,9 +179,9 @@ bool vj_lower_concat(vj_lowering *l, const vj_node *node) {
         vj_image_dims(l->f, node->args[i], dims);
         part = whole;
         if (!vj_view_slice(&part, axis, start, dims[axis], 1)) return vj_lower_fail(l, node, "its parts cannot be cut");
-        if (stands_at(l, node->args[i], &part)) continue;
+        if (is_at(l, node->args[i], &part)) continue;
         if (!vj_view_of(l, node->args[i], &from)) return false;
-        if (stands_at(l, node->args[i], &part)) continue;
+        if (is_at(l, node->args[i], &part)) continue;
         if (!vj_lower_copy(l, &from, &part, vj_dtype_at(l->f, node->first_result), "copy", node->origin)) return false;
     }
     vj_set_done(l, node->first_result, &whole);

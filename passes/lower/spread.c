@@ -28,7 +28,7 @@ static vj_value attention(vj_func *f, const vj_node *node) {
 }
 
 /* Of window `i` along an axis: how many places are the input's own. */
-static int64_t places_inside(int64_t size, int64_t begin, int64_t kernel, int64_t dilation) {
+static int64_t taps_inside(int64_t size, int64_t begin, int64_t kernel, int64_t dilation) {
     const int64_t first = begin < 0 ? vj_ceil_div(-begin, dilation) : 0;
     const int64_t end = size > begin ? vj_ceil_div(size - begin, dilation) : 0; /* behind the last inside */
     return vj_max64(0, vj_min64(end, kernel) - first);
@@ -54,8 +54,8 @@ static vj_value mean_of_inside(vj_func *f, vj_arena *arena, const vj_node *node)
             dims[d] = d == 2 + i ? out : 1;
         for (int64_t at = 0; at < out; at++)
             ratio[at] =
-                (double)kernel / (double)places_inside(size, at * vj_attr_find(node, VJ_ATTR_STRIDE)->as.ints[i] - low,
-                                                       kernel, vj_attr_find(node, VJ_ATTR_DILATION)->as.ints[i]);
+                (double)kernel / (double)taps_inside(size, at * vj_attr_find(node, VJ_ATTR_STRIDE)->as.ints[i] - low,
+                                                     kernel, vj_attr_find(node, VJ_ATTR_DILATION)->as.ints[i]);
         const vj_value along = vj_add_const_f64(f, x.dtype, x.rank, dims, ratio);
         factor = factor < 0 ? along : vj_make_binary(f, VJ_OP_mul, factor, along, node->origin);
     }

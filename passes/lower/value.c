@@ -65,42 +65,42 @@ static int32_t weight_buffer(vj_lowering *l, const vj_weight *weight) {
     return buffer;
 }
 
-static void list_digits(const vj_digits *digits, int32_t *rank, int64_t *extent, int64_t *stride, int64_t *product) {
+static void list_subaxes(const vj_subaxes *subaxes, int32_t *rank, int64_t *extent, int64_t *stride, int64_t *product) {
     *product = 1;
-    *rank = digits->count;
-    for (int32_t i = 0; i < digits->count; i++) {
-        extent[i] = digits->at[i].extent;
-        stride[i] = digits->at[i].stride;
+    *rank = subaxes->count;
+    for (int32_t i = 0; i < subaxes->count; i++) {
+        extent[i] = subaxes->at[i].extent;
+        stride[i] = subaxes->at[i].stride;
         *product *= extent[i];
     }
 }
 
-int32_t vj_packed_weight(vj_lowering *l, vj_value source, int64_t offset, const vj_digits *k, const vj_digits *n) {
+int32_t vj_packed_weight(vj_lowering *l, vj_value source, int64_t offset, const vj_subaxes *k, const vj_subaxes *n) {
     vj_weight weight = {.kind = VJ_PACK_PANELS, .source = source, .source_offset = offset};
     if (k->count > VJ_MAX_AXES || n->count > VJ_MAX_AXES) return -1;
-    list_digits(k, &weight.k_rank, weight.k_extent, weight.k_stride, &weight.k);
-    list_digits(n, &weight.n_rank, weight.n_extent, weight.n_stride, &weight.n);
+    list_subaxes(k, &weight.k_rank, weight.k_extent, weight.k_stride, &weight.k);
+    list_subaxes(n, &weight.n_rank, weight.n_extent, weight.n_stride, &weight.n);
     return weight_buffer(l, &weight);
 }
 
-/* A dense buffer of what the view of a weight reaches, each element once, in the order of the view's digits. */
+/* A dense buffer of what the view of a weight reaches, each element once, in the order of the view's subaxes. */
 static void pack_dense(vj_lowering *l, vj_value source, vj_view *view) {
-    vj_digits digits = {0};
+    vj_subaxes subaxes = {0};
     for (int32_t d = 0; d < view->rank; d++)
         for (int32_t i = 0; i < view->count[d]; i++)
-            if (view->digit[d][i].stride != 0)
-                vj_digits_push(&digits, view->digit[d][i].extent, view->digit[d][i].stride);
+            if (view->subaxis[d][i].stride != 0)
+                vj_subaxes_push(&subaxes, view->subaxis[d][i].extent, view->subaxis[d][i].stride);
     vj_weight weight = {.kind = VJ_PACK_DENSE, .source = source, .k = 1, .source_offset = view->offset};
-    list_digits(&digits, &weight.n_rank, weight.n_extent, weight.n_stride, &weight.n);
-    int64_t place = weight.n;
+    list_subaxes(&subaxes, &weight.n_rank, weight.n_extent, weight.n_stride, &weight.n);
+    int64_t stride = weight.n;
     for (int32_t d = 0; d < view->rank; d++)
         for (int32_t i = 0; i < view->count[d]; i++)
-            if (view->digit[d][i].stride != 0) view->digit[d][i].stride = place /= view->digit[d][i].extent;
+            if (view->subaxis[d][i].stride != 0) view->subaxis[d][i].stride = stride /= view->subaxis[d][i].extent;
     view->offset = 0;
     view->buffer = weight_buffer(l, &weight);
 }
 
-static bool has_few_digits(const vj_view *view) {
+static bool has_few_subaxes(const vj_view *view) {
     int32_t count = 0;
     for (int32_t d = 0; d < view->rank; d++)
         count += view->count[d];
@@ -118,7 +118,7 @@ static void dense_weight(vj_lowering *l, vj_value v, int32_t rank, const int64_t
         rank = vj_image_dims(l->f, v, own);
         dims = own;
     }
-    if (!is_weight || !vj_view_reshape(view, rank, dims) || !has_few_digits(view)) {
+    if (!is_weight || !vj_view_reshape(view, rank, dims) || !has_few_subaxes(view)) {
         source = v;
         *view = vj_view_dense(-1, rank, dims, 0, 1);
     }
@@ -215,7 +215,7 @@ static void order_of_dims(const vj_lowering *l, vj_value v, int32_t rank, int64_
     }
 }
 
-vj_view vj_own_place(vj_lowering *l, vj_value v) {
+vj_view vj_own_location(vj_lowering *l, vj_value v) {
     int64_t dims[VJ_MAX_RANK], order[VJ_MAX_RANK], stand[VJ_MAX_RANK] = {0}, row = 0;
     const int32_t rank = vj_image_dims(l->f, v, dims);
     const vj_dtype dtype = vj_dtype_at(l->f, v);
@@ -231,7 +231,7 @@ vj_view vj_own_place(vj_lowering *l, vj_value v) {
     return view;
 }
 
-static bool place_in_output(vj_lowering *l, vj_value v, vj_view *view) {
+static bool locate_in_output(vj_lowering *l, vj_value v, vj_view *view) {
     const int32_t output = l->output[v];
     if (output < 0 || l->filled[output]) return false;
     l->filled[output] = true;
@@ -239,9 +239,9 @@ static bool place_in_output(vj_lowering *l, vj_value v, vj_view *view) {
     return true;
 }
 
-vj_view vj_dense_place(vj_lowering *l, vj_value v) {
+vj_view vj_dense_location(vj_lowering *l, vj_value v) {
     vj_view view;
-    if (l->placed[v] || !place_in_output(l, v, &view))
+    if (l->placed[v] || !locate_in_output(l, v, &view))
         view = whole_buffer(l, v,
                             vj_add_buffer(l->p, VJ_BUFFER_ARENA, vj_dtype_at(l->f, v), vj_image_elements(l->f, v),
                                           l->f->values[v].name));
@@ -250,12 +250,12 @@ vj_view vj_dense_place(vj_lowering *l, vj_value v) {
 
 /* v's part of a concat; what stands in front of it there says where. A value that comes twice is copied the second
  * time. */
-static bool place_in_concat(vj_lowering *l, vj_value v, vj_view *view) {
+static bool locate_in_concat(vj_lowering *l, vj_value v, vj_view *view) {
     for (int32_t u = l->use_first[v]; u < l->use_first[v + 1]; u++) {
         const vj_node *node = &l->f->nodes[l->use_node[u]];
         if (node->op != VJ_OP_concat) continue;
         const int32_t axis = (int32_t)vj_attr_int(node, VJ_ATTR_AXIS, 0);
-        vj_view whole = vj_place(l, node->first_result);
+        vj_view whole = vj_location(l, node->first_result);
         int64_t start = 0, dims[VJ_MAX_RANK];
         for (int32_t i = 0; node->args[i] != v; i++) {
             vj_image_dims(l->f, node->args[i], dims);
@@ -269,20 +269,20 @@ static bool place_in_concat(vj_lowering *l, vj_value v, vj_view *view) {
     return false;
 }
 
-static bool place_behind_movement(vj_lowering *l, vj_value v, vj_view *view) {
+static bool locate_behind_movement(vj_lowering *l, vj_value v, vj_view *view) {
     const int32_t user = vj_only_user(l, v);
     if (user < 0) return false;
     const vj_node *node = &l->f->nodes[user];
     if (node->op != VJ_OP_reshape && node->op != VJ_OP_transpose) return false;
-    *view = vj_place(l, node->first_result);
+    *view = vj_location(l, node->first_result);
     return vj_unmove_view(l->f, node, view);
 }
 
-vj_view vj_place(vj_lowering *l, vj_value v) {
+vj_view vj_location(vj_lowering *l, vj_value v) {
     vj_view view;
     if (l->placed[v]) return *l->view[v];
-    if (!place_in_output(l, v, &view) && !place_in_concat(l, v, &view) && !place_behind_movement(l, v, &view))
-        view = vj_own_place(l, v);
+    if (!locate_in_output(l, v, &view) && !locate_in_concat(l, v, &view) && !locate_behind_movement(l, v, &view))
+        view = vj_own_location(l, v);
     l->placed[v] = true;
     l->view[v] = VJ_NEW(l->arena, vj_view);
     *l->view[v] = view;

@@ -1,4 +1,4 @@
-/* view.c - movement ops on digits. */
+/* view.c - movement ops on subaxes. */
 #include "view.h"
 
 #include <assert.h>
@@ -9,7 +9,7 @@ vj_view vj_view_dense(int32_t buffer, int32_t rank, const int64_t *dims, int64_t
     int64_t stride = step;
     for (int32_t d = rank - 1; d >= 0; d--) {
         v.dim[d] = dims[d];
-        if (dims[d] > 1) v.digit[d][v.count[d]++] = (vj_digit){dims[d], stride};
+        if (dims[d] > 1) v.subaxis[d][v.count[d]++] = (vj_subaxis){dims[d], stride};
         stride *= d == rank - 1 && row > 0 ? row : dims[d];
     }
     return v;
@@ -26,7 +26,7 @@ int64_t vj_view_end(const vj_view *v) {
     int64_t end = v->offset + 1;
     for (int32_t d = 0; d < v->rank; d++)
         for (int32_t i = 0; i < v->count[d]; i++)
-            end += (v->digit[d][i].extent - 1) * v->digit[d][i].stride;
+            end += (v->subaxis[d][i].extent - 1) * v->subaxis[d][i].stride;
     return end;
 }
 
@@ -37,28 +37,28 @@ bool vj_view_is_simple(const vj_view *v) {
 }
 
 int64_t vj_view_step(const vj_view *v, int32_t dim) {
-    return v->count[dim] ? v->digit[dim][v->count[dim] - 1].stride : 0;
+    return v->count[dim] ? v->subaxis[dim][v->count[dim] - 1].stride : 0;
 }
 
-void vj_digits_push(vj_digits *d, int64_t extent, int64_t stride) {
+void vj_subaxes_push(vj_subaxes *d, int64_t extent, int64_t stride) {
     if (extent == 1) return;
     if (d->count > 0) {
-        vj_digit *last = &d->at[d->count - 1];
+        vj_subaxis *last = &d->at[d->count - 1];
         if (last->stride == extent * stride) {
-            *last = (vj_digit){last->extent * extent, stride};
+            *last = (vj_subaxis){last->extent * extent, stride};
             return;
         }
     }
-    assert(d->count < VJ_FLAT_DIGITS);
-    d->at[d->count++] = (vj_digit){extent, stride};
+    assert(d->count < VJ_FLAT_SUBAXES);
+    d->at[d->count++] = (vj_subaxis){extent, stride};
 }
 
-/* Takes `size` off the minor end of the flat digits into dim `d`: whole digits, and a part of one where it divides. */
-static bool take_dim(vj_digits *flat, vj_view *v, int32_t d, int64_t size) {
-    vj_digits minor_first = {0};
+/* Takes `size` off the minor end of the flat subaxes into dim `d`: whole subaxes, and a part of one where it divides. */
+static bool take_dim(vj_subaxes *flat, vj_view *v, int32_t d, int64_t size) {
+    vj_subaxes minor_first = {0};
     while (size > 1) {
         if (flat->count == 0) return false;
-        vj_digit *last = &flat->at[flat->count - 1];
+        vj_subaxis *last = &flat->at[flat->count - 1];
         if (last->extent <= size) {
             if (size % last->extent != 0) return false;
             minor_first.at[minor_first.count++] = *last;
@@ -66,28 +66,28 @@ static bool take_dim(vj_digits *flat, vj_view *v, int32_t d, int64_t size) {
             flat->count--;
         } else {
             if (last->extent % size != 0) return false;
-            minor_first.at[minor_first.count++] = (vj_digit){size, last->stride};
-            *last = (vj_digit){last->extent / size, last->stride * size};
+            minor_first.at[minor_first.count++] = (vj_subaxis){size, last->stride};
+            *last = (vj_subaxis){last->extent / size, last->stride * size};
             size = 1;
         }
-        if (minor_first.count > VJ_DIM_DIGITS) return false;
+        if (minor_first.count > VJ_DIM_SUBAXES) return false;
     }
     v->count[d] = minor_first.count;
     for (int32_t i = 0; i < minor_first.count; i++)
-        v->digit[d][i] = minor_first.at[minor_first.count - 1 - i];
+        v->subaxis[d][i] = minor_first.at[minor_first.count - 1 - i];
     return true;
 }
 
 bool vj_view_reshape(vj_view *v, int32_t rank, const int64_t *dims) {
-    vj_digits flat = {0};
+    vj_subaxes flat = {0};
     int32_t count = 0;
     for (int32_t d = 0; d < v->rank; d++)
         count += v->count[d] + 1;
-    if (count > VJ_FLAT_DIGITS) return false;
+    if (count > VJ_FLAT_SUBAXES) return false;
     for (int32_t d = 0; d < v->rank; d++) {
-        if (v->count[d] == 0) vj_digits_push(&flat, v->dim[d], 0);
+        if (v->count[d] == 0) vj_subaxes_push(&flat, v->dim[d], 0);
         for (int32_t i = 0; i < v->count[d]; i++)
-            vj_digits_push(&flat, v->digit[d][i].extent, v->digit[d][i].stride);
+            vj_subaxes_push(&flat, v->subaxis[d][i].extent, v->subaxis[d][i].stride);
     }
     vj_view made = {.buffer = v->buffer, .offset = v->offset, .rank = rank};
     for (int32_t d = rank - 1; d >= 0; d--) {
@@ -102,7 +102,7 @@ bool vj_view_reshape(vj_view *v, int32_t rank, const int64_t *dims) {
 static void copy_dim(vj_view *to, int32_t to_dim, const vj_view *from, int32_t from_dim) {
     to->dim[to_dim] = from->dim[from_dim];
     to->count[to_dim] = from->count[from_dim];
-    memcpy(to->digit[to_dim], from->digit[from_dim], sizeof to->digit[to_dim]);
+    memcpy(to->subaxis[to_dim], from->subaxis[from_dim], sizeof to->subaxis[to_dim]);
 }
 
 void vj_view_transpose(vj_view *v, const int64_t *perm) {
@@ -117,40 +117,40 @@ void vj_view_untranspose(vj_view *v, const int64_t *perm) {
         copy_dim(v, (int32_t)perm[d], &from, d);
 }
 
-/* Leaves the dim with the digits from `first` on. */
-static void keep_digits(vj_view *v, int32_t dim, int32_t first) {
+/* Leaves the dim with the subaxes from `first` on. */
+static void keep_subaxes(vj_view *v, int32_t dim, int32_t first) {
     v->count[dim] -= first;
-    memmove(v->digit[dim], v->digit[dim] + first, (size_t)v->count[dim] * sizeof *v->digit[dim]);
+    memmove(v->subaxis[dim], v->subaxis[dim] + first, (size_t)v->count[dim] * sizeof *v->subaxis[dim]);
 }
 
-/* Of a dim of several digits: inside one value of the major digit, or whole values of it. */
-static bool slice_digits(vj_view *v, int32_t dim, int32_t first, int64_t start, int64_t size, int64_t step) {
-    vj_digit *major = &v->digit[dim][first];
+/* Of a dim of several subaxes: inside one value of the major subaxis, or whole values of it. */
+static bool slice_subaxes(vj_view *v, int32_t dim, int32_t first, int64_t start, int64_t size, int64_t step) {
+    vj_subaxis *major = &v->subaxis[dim][first];
     int64_t minor = 1;
     for (int32_t i = first + 1; i < v->count[dim]; i++)
-        minor *= v->digit[dim][i].extent;
+        minor *= v->subaxis[dim][i].extent;
     const int64_t last = start + (size - 1) * step;
     if (start / minor == last / minor) {
         v->offset += start / minor * major->stride;
-        if (first + 1 < v->count[dim]) return slice_digits(v, dim, first + 1, start % minor, size, step);
+        if (first + 1 < v->count[dim]) return slice_subaxes(v, dim, first + 1, start % minor, size, step);
         v->count[dim] = 0;
         return true;
     }
     if (minor == 1) {
         v->offset += start * major->stride;
-        *major = (vj_digit){size, major->stride * step};
+        *major = (vj_subaxis){size, major->stride * step};
     } else {
         if (step != 1 || start % minor != 0 || size % minor != 0) return false;
         v->offset += start / minor * major->stride;
         major->extent = size / minor;
     }
-    keep_digits(v, dim, first);
+    keep_subaxes(v, dim, first);
     return true;
 }
 
 bool vj_view_slice(vj_view *v, int32_t dim, int64_t start, int64_t size, int64_t step) {
     vj_view made = *v;
-    if (made.count[dim] > 0 && !slice_digits(&made, dim, 0, start, size, step)) return false;
+    if (made.count[dim] > 0 && !slice_subaxes(&made, dim, 0, start, size, step)) return false;
     made.dim[dim] = size;
     *v = made;
     return true;
@@ -188,25 +188,25 @@ typedef struct pair {
     int64_t extent, point, element; /* strides in the number of the point and in the buffer */
 } pair;
 
-/* The common digits of one dim, minor first. */
+/* The common subaxes of one dim, minor first. */
 static bool match_dim(const vj_view *v, const vj_view *map, int32_t dim, pair *pairs, int32_t *count) {
     if (v->count[dim] == 0 || v->dim[dim] == 1) return true;
     int32_t i = v->count[dim] - 1, j = map->count[dim] - 1;
-    vj_digit a = v->digit[dim][i], b = j >= 0 ? map->digit[dim][j] : (vj_digit){1, 0};
+    vj_subaxis a = v->subaxis[dim][i], b = j >= 0 ? map->subaxis[dim][j] : (vj_subaxis){1, 0};
     while (i >= 0 && j >= 0) {
         const int64_t e = a.extent < b.extent ? a.extent : b.extent;
-        if (a.extent % e != 0 || b.extent % e != 0 || *count == VJ_FLAT_DIGITS / 2 - 1) return false;
+        if (a.extent % e != 0 || b.extent % e != 0 || *count == VJ_FLAT_SUBAXES / 2 - 1) return false;
         pairs[(*count)++] = (pair){e, b.stride, a.stride};
-        a = (vj_digit){a.extent / e, a.stride * e};
-        b = (vj_digit){b.extent / e, b.stride * e};
-        if (a.extent == 1 && --i >= 0) a = v->digit[dim][i];
-        if (b.extent == 1 && --j >= 0) b = map->digit[dim][j];
+        a = (vj_subaxis){a.extent / e, a.stride * e};
+        b = (vj_subaxis){b.extent / e, b.stride * e};
+        if (a.extent == 1 && --i >= 0) a = v->subaxis[dim][i];
+        if (b.extent == 1 && --j >= 0) b = map->subaxis[dim][j];
     }
     return i < 0 && j < 0;
 }
 
-bool vj_view_pull_back(const vj_view *v, const vj_view *map, int64_t total, vj_digits *out) {
-    pair pairs[VJ_FLAT_DIGITS / 2];
+bool vj_view_pull_back(const vj_view *v, const vj_view *map, int64_t total, vj_subaxes *out) {
+    pair pairs[VJ_FLAT_SUBAXES / 2];
     int32_t count = 0;
     assert(v->rank == map->rank);
     for (int32_t d = 0; d < v->rank; d++)
@@ -222,10 +222,10 @@ bool vj_view_pull_back(const vj_view *v, const vj_view *map, int64_t total, vj_d
     for (int32_t i = 0; i < count; i++) {
         const int64_t top = pairs[i].point * pairs[i].extent;
         if (top > above || above % top != 0) return false;
-        vj_digits_push(out, above / top, 0);
-        vj_digits_push(out, pairs[i].extent, pairs[i].element);
+        vj_subaxes_push(out, above / top, 0);
+        vj_subaxes_push(out, pairs[i].extent, pairs[i].element);
         above = pairs[i].point;
     }
-    vj_digits_push(out, above, 0);
+    vj_subaxes_push(out, above, 0);
     return true;
 }

@@ -76,7 +76,7 @@ static bool written_over(const vj_program *p, const vj_phase *phase, int32_t fro
     return results == 1;
 }
 
-static void share_places(const vj_program *p, slot *slots) {
+static void share_buffers(const vj_program *p, slot *slots) {
     for (int32_t to = 0; to < p->buffer_count; to++) {
         if (p->buffers[to].kind != VJ_BUFFER_ARENA || slots[to].last < 0) continue;
         for (int32_t from = 0; from < p->buffer_count; from++) {
@@ -254,7 +254,7 @@ vj_status vj_pass_plan(vj_pass_context *c) {
     vj_program *p = c->p;
     vj_arena *scratch = vj_arena_new();
     slot *slots = slots_of(p, scratch), *joined = VJ_NEW_ARRAY(scratch, slot, p->buffer_count + 1);
-    share_places(p, slots);
+    share_buffers(p, slots);
     join(p, slots, joined);
     p->lower_bound_bytes = lower_bound(p, scratch, slots);
     place_all(p, scratch, slots, joined);

@@ -50,8 +50,8 @@ static bool queries_and_keys(vj_scores *s, vj_value *q, vj_value *k) {
     a = vj_bring_operand_down(f, &s->moves, a, rank, &depth_of_a);
     b = vj_bring_operand_down(f, &s->moves, b, rank, &depth_of_b);
     const bool straight = depth_of_a == below - 1 && depth_of_b == below - 2;
-    const bool turned = depth_of_a == below - 2 && depth_of_b == below - 1;
-    if (a < 0 || b < 0 || !(straight || turned)) {
+    const bool transposed = depth_of_a == below - 2 && depth_of_b == below - 1;
+    if (a < 0 || b < 0 || !(straight || transposed)) {
         s->reason = "its scores are grouped in another way than its weights";
         return false;
     }
@@ -108,15 +108,15 @@ static vj_value add_attention(vj_scores *s, vj_value q, vj_value k, vj_value v, 
     return made < 0 ? made : with_empty_rows(s, made);
 }
 
-/* Node n as an attention whose weights are its left operand, or, `turned`, its right one: (v^T w^T) is (w v)^T. */
-static vj_value attention_from(vj_func *f, int32_t n, bool turned, const char **reason) {
+/* Node n as an attention whose weights are its left operand, or, `transposed`, its right one: (v^T w^T) is (w v)^T. */
+static vj_value attention_from(vj_func *f, int32_t n, bool transposed, const char **reason) {
     const vj_node node = f->nodes[n];
-    const vj_value weights = node.args[turned ? 1 : 0];
-    vj_value v = node.args[turned ? 0 : 1], q, k;
+    const vj_value weights = node.args[transposed ? 1 : 0];
+    vj_value v = node.args[transposed ? 0 : 1], q, k;
     const vj_type type = *vj_type_at(f, weights);
     vj_scores s = {.f = f, .scale = 1, .factor = VJ_NONE, .bias = VJ_NONE, .keep = VJ_NONE};
     if (type.rank < 2 || vj_type_at(f, v)->rank < 2) return VJ_NONE;
-    if (turned) {
+    if (transposed) {
         vj_type to = type;
         int64_t perm[VJ_MAX_RANK];
         for (int32_t i = 0; i < type.rank; i++) {
@@ -129,7 +129,7 @@ static vj_value attention_from(vj_func *f, int32_t n, bool turned, const char **
     vj_value made = VJ_NONE;
     if (vj_walk_up(&s, weights) && queries_and_keys(&s, &q, &k)) {
         made = add_attention(&s, q, k, v, vj_producer(f, s.softmax)->origin);
-        if (made >= 0 && turned) made = vj_swap_last(f, made);
+        if (made >= 0 && transposed) made = vj_swap_last(f, made);
         if (made >= 0 && vj_type_equal(vj_type_at(f, made), vj_type_at(f, node.first_result))) return made;
         s.reason = "its operands do not fit together";
     }

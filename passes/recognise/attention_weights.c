@@ -3,7 +3,7 @@
  * are large, so what pictures need is asked for by itself: those of the class token's query, or the mean over queries.
  *
  * Outputs are called `vitjit.attention.LL`, in the order of the layers, and `vitjit.attention.LL.HxW+F` when the keys are
- * the places of a picture of H x W patches behind F other tokens. */
+ * the pixels of a picture of H x W patches behind F other tokens. */
 #include "passes/rewrite/rewrite.h"
 
 #include <assert.h>
@@ -20,17 +20,17 @@ typedef struct grid {
 
 static bool is_constant(const vj_type *type, int32_t axis) { return type->dims[axis].sym == VJ_SYM_NONE; }
 
-/* The finest picture among those that convolutions and pools made before node `end`, of at most `keys` places. */
+/* The finest picture among those that convolutions and pools made before node `end`, of at most `keys` pixels. */
 static bool picture_before(const vj_func *f, int32_t end, int64_t keys, grid *g) {
     bool any = false;
     for (int32_t n = 0; n < end; n++) {
         const vj_node *node = &f->nodes[n];
         if (node->dead || (node->op != VJ_OP_conv && node->op != VJ_OP_pool)) continue;
         const vj_type *type = vj_type_at(f, node->first_result);
-        int64_t places;
+        int64_t pixels;
         if (type->rank != 4 || !is_constant(type, 2) || !is_constant(type, 3)) continue;
         any = true;
-        if (!vj_mul(type->dims[2].c, type->dims[3].c, &places) || places > keys || places <= g->height * g->width)
+        if (!vj_mul(type->dims[2].c, type->dims[3].c, &pixels) || pixels > keys || pixels <= g->height * g->width)
             continue;
         g->height = type->dims[2].c;
         g->width = type->dims[3].c;
@@ -50,8 +50,8 @@ static void patches_of_input(const vj_func *f, int64_t keys, grid *g) {
     }
 }
 
-/* How many tokens stand before `places` of them in a concat to `keys`; -1: there is no such. */
-static int64_t tokens_before(const vj_func *f, int32_t end, int64_t places, int64_t keys) {
+/* How many tokens stand before `pixels` of them in a concat to `keys`; -1: there is no such. */
+static int64_t tokens_before(const vj_func *f, int32_t end, int64_t pixels, int64_t keys) {
     for (int32_t n = 0; n < end; n++) {
         const vj_node *node = &f->nodes[n];
         if (node->dead || node->op != VJ_OP_concat) continue;
@@ -60,7 +60,7 @@ static int64_t tokens_before(const vj_func *f, int32_t end, int64_t places, int6
         int64_t before = 0;
         for (int32_t i = 0; i < node->arg_count; i++) {
             const int64_t size = vj_type_at(f, node->args[i])->dims[axis].c;
-            if (size == places) return before;
+            if (size == pixels) return before;
             before += size;
         }
     }
@@ -70,9 +70,9 @@ static int64_t tokens_before(const vj_func *f, int32_t end, int64_t places, int6
 static bool find_grid(const vj_func *f, int32_t end, int64_t keys, grid *g) {
     *g = (grid){0};
     if (!picture_before(f, end, keys, g)) patches_of_input(f, keys, g);
-    const int64_t places = g->height * g->width, extra = keys - places;
-    if (places < 2) return false;
-    g->first = extra == 0 ? 0 : tokens_before(f, end, places, keys);
+    const int64_t pixels = g->height * g->width, extra = keys - pixels;
+    if (pixels < 2) return false;
+    g->first = extra == 0 ? 0 : tokens_before(f, end, pixels, keys);
     if (g->first < 0 && extra <= MOST_EXTRA_TOKENS) g->first = extra;
     return g->first >= 0;
 }
@@ -180,7 +180,7 @@ static bool are_kept(const vj_func *f) {
     return false;
 }
 
-vj_status vj_pass_maps(vj_pass_context *c) {
+vj_status vj_pass_attention_weights(vj_pass_context *c) {
     vj_func *f = c->f;
     const int32_t keep = c->options->keep_attention, end = f->node_count;
     if (keep == VJ_KEEP_NO_ATTENTION || are_kept(f)) return VJ_OK;

@@ -145,7 +145,8 @@ int main(int argc, char **argv) {
     text t = {.at = malloc(TEXT)};
     if (!t.at) return 1;
     add(&t, "# Reference of ops\n\n"
-            "Written by `build/release/ops_reference` from `frontend/import/import_table.def`, `frontend/import/op_notes.def` and "
+            "Written by `build/release/ops_reference` from `frontend/import/import_table.def`, "
+            "`frontend/import/op_notes.def` and "
             "`ir/tensor/ops.def`; the suite\n"
             "says when it is stale. \"From opset\" has a number for each change that matters; a model's op is taken as "
             "of the\n"

@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
 # folder.sh CC SOURCE_DIR FOLDER INCLUDE_DIRS FOLDERS: each header of a layer or room alone, with the include directories that the
-# folder's files have; then one header of every folder, which must be found just when the folder has a door to it. Lists are
+# folder's files have; then one header of every folder, which must be found just when the folder has a root for it. Lists are
 # CMake's: separated by semicolons.
 set -euo pipefail
 cc=$1 source=$2 folder=$3
 IFS=';' read -ra directories <<<"$4"
 IFS=';' read -ra folders <<<"$5"
 flags=()
-doors=" "
+roots=" "
 for directory in "${directories[@]}"; do
     [ -n "$directory" ] || continue
     flags+=(-I "$directory")
     case $directory in
-    */doors/*/in)
-        door=${directory#*/doors/}
-        doors+="${door%/in} "
+    */include_roots/*/in)
+        root=${directory#*/include_roots/}
+        roots+="${root%/in} "
         ;;
     esac
 done
@@ -31,7 +31,7 @@ done
 for other in "${folders[@]}"; do
     header=$(find "$source/$other" -maxdepth 1 -name '*.h' | sort | head -1)
     [ -n "$header" ] || continue
-    case $doors in *" $other "*) wanted=yes ;; *) wanted=no ;; esac
+    case $roots in *" $other "*) wanted=yes ;; *) wanted=no ;; esac
     if said=$(compiles "$other/${header##*/}"); then found=yes; else found=no; fi
     # A header that is found may itself want what this folder does not see.
     case $said in *"fatal error: $other/"*) found=no ;; *) [ -z "$said" ] || found=$wanted ;; esac

@@ -9,5 +9,5 @@ done
 for header in vitjit.h vitjit_model.h; do
     printf '#include <%s>\n' "$header" | "$cc" -std=c++17 "${warnings[@]}" -x c++ -
 done
-# No folder of tests or programs goes around the doors either.
+# No folder of tests or programs goes around the include roots either.
 ! grep -rnE '#include "([^"]*/)?\.\./' "$2" --include='*.[ch]' --exclude-dir=build

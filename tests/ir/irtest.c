@@ -132,7 +132,7 @@ static bool read_values(test_case *c, const char *comments, const char *name, vj
     vj_lexer l = {.text = at, .at = at + length + 4, .arena = c->arena, .error = &error};
     for (int64_t i = 0; i < t->count; i++) {
         if (i && !vj_lex_expect(&l, ",")) break;
-        vj_span element = vj_lex_number(&l);
+        vj_text_span element = vj_lex_number(&l);
         if (t->f)
             vj_lex_to_float(&l, element, &t->f[i]);
         else if (t->type.dtype == VJ_BOOL)

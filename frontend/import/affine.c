@@ -1,10 +1,10 @@
-/* lin.c - arithmetic of elements that shapes.c follows: a * N + b, N the open batch or a size that the data decides.
+/* affine.c - arithmetic of elements that shapes.c follows: a * N + b, N the open batch or a size that the data decides.
  *
  * A result is exact for every N, or there is none; of sizes that the data decides, whose range is known, what has no such
  * form becomes a size of its own (sizes.c). */
 #include "import.h"
 
-static vj_lin integer(int64_t b) { return (vj_lin){.b = b}; }
+static vj_affine integer(int64_t b) { return (vj_affine){.b = b}; }
 
 /* a * t + b, infinite when t is. */
 static bool at_end(int64_t a, int64_t b, int64_t t, int64_t *value) {
@@ -13,7 +13,7 @@ static bool at_end(int64_t a, int64_t b, int64_t t, int64_t *value) {
     return vj_mul(a, a ? t : 0, &product) && vj_add(product, b, value);
 }
 
-bool vj_lin_range(const vj_importer *im, vj_lin x, int64_t *least, int64_t *most) {
+bool vj_affine_range(const vj_importer *im, vj_affine x, int64_t *least, int64_t *most) {
     const vj_unknown *u = x.data ? &im->unknowns[x.data - 1] : NULL;
     int64_t low, high;
     if (!at_end(x.a, x.b, u ? u->least : 1, &low) || !at_end(x.a, x.b, u ? u->most : INT64_MAX, &high)) return false;
@@ -23,47 +23,47 @@ bool vj_lin_range(const vj_importer *im, vj_lin x, int64_t *least, int64_t *most
 }
 
 /* The range of x - y. */
-static bool difference(const vj_importer *im, vj_lin x, vj_lin y, int64_t *least, int64_t *most) {
+static bool difference(const vj_importer *im, vj_affine x, vj_affine y, int64_t *least, int64_t *most) {
     int64_t x_least, x_most, y_least, y_most;
     if (x.a == 0 || y.a == 0 || x.data == y.data) {
-        vj_lin d = {.data = x.a ? x.data : y.data};
+        vj_affine d = {.data = x.a ? x.data : y.data};
         return !__builtin_sub_overflow(x.a, y.a, &d.a) && !__builtin_sub_overflow(x.b, y.b, &d.b) &&
-               vj_lin_range(im, d, least, most);
+               vj_affine_range(im, d, least, most);
     }
-    return x.data && y.data && vj_lin_range(im, x, &x_least, &x_most) && vj_lin_range(im, y, &y_least, &y_most) &&
+    return x.data && y.data && vj_affine_range(im, x, &x_least, &x_most) && vj_affine_range(im, y, &y_least, &y_most) &&
            !__builtin_sub_overflow(x_least, y_most, least) && !__builtin_sub_overflow(x_most, y_least, most);
 }
 
-static bool same(vj_lin x, vj_lin y) { return x.a == y.a && x.b == y.b && (!x.a || x.data == y.data); }
+static bool same(vj_affine x, vj_affine y) { return x.a == y.a && x.b == y.b && (!x.a || x.data == y.data); }
 
 /* Is x the smaller of y and something, or y the larger of x and something? */
-static bool made_at_most(const vj_importer *im, vj_lin x, vj_lin y) {
+static bool made_at_most(const vj_importer *im, vj_affine x, vj_affine y) {
     const vj_unknown *u = x.a == 1 && x.b == 0 && x.data ? &im->unknowns[x.data - 1] : NULL;
     const vj_unknown *v = y.a == 1 && y.b == 0 && y.data ? &im->unknowns[y.data - 1] : NULL;
-    return (u && u->op == VJ_LIN_MIN && (same(u->x, y) || same(u->y, y))) ||
-           (v && v->op == VJ_LIN_MAX && (same(v->x, x) || same(v->y, x)));
+    return (u && u->op == VJ_AFFINE_MIN && (same(u->x, y) || same(u->y, y))) ||
+           (v && v->op == VJ_AFFINE_MAX && (same(v->x, x) || same(v->y, x)));
 }
 
 /* Where the order of x and y is the same for all N. */
-static bool compare(const vj_importer *im, vj_lin_op op, vj_lin x, vj_lin y, vj_lin *z) {
+static bool compare(const vj_importer *im, vj_affine_op op, vj_affine x, vj_affine y, vj_affine *z) {
     int64_t least, most;
-    if ((op == VJ_LIN_LE && made_at_most(im, x, y)) || (op == VJ_LIN_GE && made_at_most(im, y, x)))
+    if ((op == VJ_AFFINE_LE && made_at_most(im, x, y)) || (op == VJ_AFFINE_GE && made_at_most(im, y, x)))
         return *z = integer(1), true;
     if (!difference(im, x, y, &least, &most)) return false;
     const bool is_less = most < 0, is_more = least > 0, is_equal = least == 0 && most == 0;
-    if (op == VJ_LIN_LE && most <= 0) return *z = integer(1), true;
-    if (op == VJ_LIN_GE && least >= 0) return *z = integer(1), true;
+    if (op == VJ_AFFINE_LE && most <= 0) return *z = integer(1), true;
+    if (op == VJ_AFFINE_GE && least >= 0) return *z = integer(1), true;
     if (!is_less && !is_more && !is_equal) return false;
-    *z = integer(op == VJ_LIN_EQ   ? is_equal
-                 : op == VJ_LIN_LT ? is_less
-                 : op == VJ_LIN_LE ? !is_more
-                 : op == VJ_LIN_GT ? is_more
-                                   : !is_less);
+    *z = integer(op == VJ_AFFINE_EQ   ? is_equal
+                 : op == VJ_AFFINE_LT ? is_less
+                 : op == VJ_AFFINE_LE ? !is_more
+                 : op == VJ_AFFINE_GT ? is_more
+                                      : !is_less);
     return true;
 }
 
-static bool divide(vj_lin x, vj_lin y, vj_lin *z) {
-    *z = (vj_lin){.data = x.data};
+static bool divide(vj_affine x, vj_affine y, vj_affine *z) {
+    *z = (vj_affine){.data = x.data};
     if (y.a == 0 && y.b == 0) return false;
     if (y.a == 0 && y.b == -1) return !__builtin_sub_overflow(0, x.a, &z->a) && !__builtin_sub_overflow(0, x.b, &z->b);
     if (y.a == 0 && (x.a == 0 || (x.a % y.b == 0 && x.b % y.b == 0))) {
@@ -79,7 +79,7 @@ static bool divide(vj_lin x, vj_lin y, vj_lin *z) {
 }
 
 /* Floored, as Mod without fmod is. */
-static bool modulo(vj_lin x, vj_lin y, vj_lin *z) {
+static bool modulo(vj_affine x, vj_affine y, vj_affine *z) {
     if (y.a || y.b == 0 || y.b == -1 || x.a % y.b) return false;
     int64_t r = x.b % y.b;
     *z = integer(r != 0 && (r < 0) != (y.b < 0) ? r + y.b : r);
@@ -87,31 +87,31 @@ static bool modulo(vj_lin x, vj_lin y, vj_lin *z) {
 }
 
 /* Of one N at most. */
-static bool combine_exactly(const vj_importer *im, vj_lin_op op, vj_lin x, vj_lin y, vj_lin *z) {
+static bool combine_exactly(const vj_importer *im, vj_affine_op op, vj_affine x, vj_affine y, vj_affine *z) {
     int64_t left, right;
-    *z = (vj_lin){.data = x.a ? x.data : y.data};
+    *z = (vj_affine){.data = x.a ? x.data : y.data};
     switch (op) {
-    case VJ_LIN_ADD:
+    case VJ_AFFINE_ADD:
         return vj_add(x.a, y.a, &z->a) && vj_add(x.b, y.b, &z->b);
-    case VJ_LIN_SUB:
+    case VJ_AFFINE_SUB:
         return !__builtin_sub_overflow(x.a, y.a, &z->a) && !__builtin_sub_overflow(x.b, y.b, &z->b);
-    case VJ_LIN_MUL:
+    case VJ_AFFINE_MUL:
         if (x.a && y.a) return false;
         return vj_mul(x.a, y.b, &left) && vj_mul(x.b, y.a, &right) && vj_add(left, right, &z->a) &&
                vj_mul(x.b, y.b, &z->b);
-    case VJ_LIN_DIV:
+    case VJ_AFFINE_DIV:
         return divide(x, y, z);
-    case VJ_LIN_MOD:
+    case VJ_AFFINE_MOD:
         return modulo(x, y, z);
-    case VJ_LIN_MIN:
-    case VJ_LIN_MAX:
+    case VJ_AFFINE_MIN:
+    case VJ_AFFINE_MAX:
         if (!difference(im, x, y, &left, &right) || (left < 0 && right > 0)) return false;
-        *z = (left >= 0) == (op == VJ_LIN_MAX) ? x : y;
+        *z = (left >= 0) == (op == VJ_AFFINE_MAX) ? x : y;
         return true;
-    case VJ_LIN_AND:
+    case VJ_AFFINE_AND:
         *z = integer(x.b & y.b);
         return x.a == 0 && y.a == 0;
-    case VJ_LIN_OR:
+    case VJ_AFFINE_OR:
         *z = integer(x.b | y.b);
         return x.a == 0 && y.a == 0;
     default:
@@ -119,10 +119,10 @@ static bool combine_exactly(const vj_importer *im, vj_lin_op op, vj_lin x, vj_li
     }
 }
 
-bool vj_lin_combine(vj_importer *im, vj_lin_op op, vj_lin x, vj_lin y, vj_lin *z) {
+bool vj_affine_combine(vj_importer *im, vj_affine_op op, vj_affine x, vj_affine y, vj_affine *z) {
     if (!x.a) x.data = 0;
     if (!y.a) y.data = 0;
-    const bool may_be_exact = x.a == 0 || y.a == 0 || x.data == y.data || op >= VJ_LIN_MIN;
+    const bool may_be_exact = x.a == 0 || y.a == 0 || x.data == y.data || op >= VJ_AFFINE_MIN;
     if (may_be_exact && combine_exactly(im, op, x, y, z)) {
         if (!z->a) z->data = 0;
         return true;

@@ -1,4 +1,4 @@
-/* census.c - what the report tells: how many of each thing there are, and why some were not recognised. Counted at the
+/* fusion_report.c - what the report tells: how many of each thing there are, and why some were not recognised. Counted at the
  * end of the tensor level, so that it says what the kernels are made of. */
 #include "passes/rewrite/rewrite.h"
 
@@ -167,7 +167,7 @@ static void count_node(vj_pass_context *c, int32_t n) {
     }
 }
 
-vj_status vj_pass_census(vj_pass_context *c) {
+vj_status vj_pass_report(vj_pass_context *c) {
     static const char *const rows[] = {"attention", "qkv",     "layernorm",       "rmsnorm",
                                        "gelu",      "softmax", "patch_embedding", "residual"};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

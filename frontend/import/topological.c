@@ -1,4 +1,4 @@
-/* order.c - nodes in the order of their use. ONNX wants lists of nodes sorted, yet tools that convert models write some that
+/* topological.c - nodes in the order of their use. ONNX wants lists of nodes sorted, yet tools that convert models write some that
  * are not. A list that is sorted stays as it is; otherwise a node moves up to in front of the first that uses it. Nodes of
  * a cycle keep their order, and the import says what is wrong with them. */
 #include "import.h"

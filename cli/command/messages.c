@@ -1,4 +1,4 @@
-/* say.c - what the command line tells people: errors in one form, warnings, notices. */
+/* messages.c - what the command line tells people: errors in one form, warnings, notices. */
 #include "cli/cli.h"
 
 #include <stdarg.h>
@@ -13,7 +13,7 @@ double vj_now_ms(void) {
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
 }
 
-void vj_say_quietly(void) { quiet = true; }
+void vj_set_quiet(void) { quiet = true; }
 bool vj_is_quiet(void) { return quiet; }
 
 /* Texts from below often name the file already; it is said once. */
@@ -30,7 +30,7 @@ static void line(const char *file, const char *kind, const char *format, va_list
         fprintf(stderr, "vitjit: %s%s%s%s\n", named ? "" : file, named ? "" : ": ", kind, text);
 }
 
-vj_status vj_say(vj_status status, const char *file, const char *format, ...) {
+vj_status vj_print_error(vj_status status, const char *file, const char *format, ...) {
     va_list args;
     va_start(args, format);
     line(file, "", format, args);
@@ -38,7 +38,7 @@ vj_status vj_say(vj_status status, const char *file, const char *format, ...) {
     return status;
 }
 
-void vj_say_hint(const char *format, ...) {
+void vj_print_hint(const char *format, ...) {
     va_list args;
     va_start(args, format);
     fputs("  hint: ", stderr);
@@ -47,7 +47,7 @@ void vj_say_hint(const char *format, ...) {
     va_end(args);
 }
 
-void vj_say_warning(const char *file, const char *format, ...) {
+void vj_print_warning(const char *file, const char *format, ...) {
     if (quiet) return;
     va_list args;
     va_start(args, format);
@@ -55,7 +55,7 @@ void vj_say_warning(const char *file, const char *format, ...) {
     va_end(args);
 }
 
-void vj_say_notice(const char *file, const char *format, ...) {
+void vj_print_notice(const char *file, const char *format, ...) {
     if (quiet) return;
     va_list args;
     va_start(args, format);
