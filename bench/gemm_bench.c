@@ -37,11 +37,7 @@ static double now(void) {
 /* C[rows, columns] = A[rows, lda] * B, B in panels */
 static vj_kernel *make(vj_program *p, const vj_target *target, const shape *s) {
     vj_kernel *k = vj_add_kernel(p, VJ_KERNEL_GEMM, "gemm");
-    k->rank = 3;
-    k->extent[0] = s->rows;
-    k->extent[1] = s->columns;
-    k->extent[2] = s->depth;
-    k->row_axes = k->col_axes = k->depth_axes = 1;
+    vj_set_axes(k, (const int32_t[]){0, 1, 1, 1}, (const int64_t[]){s->rows, s->columns, s->depth});
     const int64_t panels = vj_round_up(s->columns, VJ_PANEL);
     vj_weight *weight = VJ_PUSH(p->arena, p->weights, p->weight_count, p->weight_capacity);
     *weight = (vj_weight){.kind = VJ_PACK_PANELS, .k = s->depth, .n = s->columns};
@@ -145,9 +141,7 @@ static double attention(const vj_target *target, int64_t heads, int64_t tokens, 
     vj_program *p = vj_program_new(arena, NULL);
     vj_kernel *k = vj_add_kernel(p, VJ_KERNEL_ATTENTION, "mha");
     const int64_t extent[] = {heads, tokens, tokens, dim, dim}, pitch = vj_round_up(tokens, 16);
-    k->rank = 5;
-    k->batch_axes = 1;
-    memcpy(k->extent, extent, sizeof extent);
+    vj_set_axes(k, (const int32_t[]){1, 1, 1, 1, 1}, extent);
     float *buffers[4];
     for (int32_t i = 0; i < 4; i++) {
         const int64_t elements = heads * pitch * dim;

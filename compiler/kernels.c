@@ -8,8 +8,8 @@
 static int64_t reached(const vj_program *p, const vj_kernel *k, int32_t access) {
     const vj_access *at = &k->access[access];
     const vj_buffer *buffer = &p->buffers[at->buffer];
-    if (k->kind == VJ_KERNEL_CALL || at->term_count) return buffer->elements;
-    if (buffer->kind == VJ_BUFFER_WEIGHT && p->weights[buffer->index].kind == VJ_PACK_PANELS) return buffer->elements;
+    if (vj_kind_at(k->kind)->is_call || at->term_count) return buffer->elements;
+    if (vj_is_packed(p, at->buffer)) return buffer->elements;
     int64_t elements = 1;
     for (int32_t a = 0; a < k->rank && elements < buffer->elements; a++)
         if (at->stride[a]) elements *= k->extent[a];
@@ -42,16 +42,13 @@ static void add_text(vj_text *out, const char *key, const char *text) {
 
 /* M, N and K of a product: rows, columns and depth, a batch of such products apart. */
 static void add_product(vj_text *out, const vj_kernel *k) {
-    int32_t axis = 0;
-    const struct {
+    static const struct {
         const char *key;
-        int32_t axes;
-    } groups[] = {{"batch", k->batch_axes}, {"m", k->row_axes}, {"n", k->col_axes}, {"k", k->depth_axes}};
-    for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {
-        if (i || groups[i].axes)
-            vj_text_add(out, "\"%s\":%lld,", groups[i].key, (long long)vj_extent_product(k, axis, groups[i].axes));
-        axis += groups[i].axes;
-    }
+        vj_axis_group group;
+    } groups[] = {{"batch", VJ_GROUP_BATCH}, {"m", VJ_GROUP_ROWS}, {"n", VJ_GROUP_COLS}, {"k", VJ_GROUP_DEPTH}};
+    for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)
+        if (i || k->axes[groups[i].group])
+            vj_text_add(out, "\"%s\":%lld,", groups[i].key, (long long)vj_group_extent(k, groups[i].group));
 }
 
 static const char *domain(vj_arena *arena, const vj_kernel *k) {
@@ -63,10 +60,6 @@ static const char *domain(vj_arena *arena, const vj_kernel *k) {
 }
 
 static void add_kernel(vj_text *out, const vj_program *p, int32_t i, const int32_t *number, int32_t phase) {
-    static const char *const kinds[] = {[VJ_KERNEL_GEMM] = "gemm",
-                                        [VJ_KERNEL_ATTENTION] = "attention",
-                                        [VJ_KERNEL_NEST] = "nest",
-                                        [VJ_KERNEL_CALL] = "call"};
     const vj_kernel *k = p->kernels[i];
     char symbol[VJ_KERNEL_SYMBOL];
     int32_t first = 0;
@@ -75,7 +68,7 @@ static void add_kernel(vj_text *out, const vj_program *p, int32_t i, const int32
     vj_kernel_symbol(p->kernels[first], number[i], symbol, sizeof symbol);
     vj_text_add(out, "{");
     add_text(out, "name", k->name);
-    add_text(out, "kind", kinds[k->kind]);
+    add_text(out, "kind", vj_kind_at(k->kind)->name);
     add_text(out, "symbol", symbol);
     add_text(out, "domain", domain(out->arena, k));
     if (k->kind == VJ_KERNEL_GEMM) add_product(out, k);

@@ -75,20 +75,15 @@ static double column_cycles(const vj_target *target, const vj_gemm_schedule *s, 
     return cycles;
 }
 
-static bool reads_panels(const vj_program *p, const vj_kernel *k) {
-    const vj_buffer *b = &p->buffers[k->access[k->b].buffer];
-    return b->kind == VJ_BUFFER_WEIGHT && p->weights[b->index].kind == VJ_PACK_PANELS;
-}
+static int32_t last_of(vj_axes axes) { return axes.first + axes.count - 1; }
 
-/* Lanes of a vector of columns: those of a register; of a single axis the end is masked. */
+/* How many lanes a vector of columns has: those of a register; the end of a single axis is masked. */
 static int32_t column_lanes(const vj_target *target, const vj_kernel *k, int64_t n, bool panels) {
     int32_t lanes = target->vector_bytes / 4;
-    const int64_t last = k->extent[k->batch_axes + k->row_axes + k->col_axes - 1];
-    bool segments = false;
-    for (int32_t i = 0; i < k->out_count; i++)
-        segments |= k->out[i].segment >= 0;
-    if (k->col_axes == 1) {
-        if (segments) return 1;
+    const vj_axes cols = vj_group(k, VJ_GROUP_COLS);
+    const int64_t last = k->extent[last_of(cols)];
+    if (cols.count == 1) {
+        if (vj_has_segments(k)) return 1;
         while (lanes / 2 >= n)
             lanes /= 2;
         return lanes;
@@ -148,7 +143,7 @@ static double entry_cycles(const vj_expr *entry) {
 #define LONG_EPILOGUE 16.0
 
 static bool wants_looped_store(const vj_kernel *k) {
-    const int32_t last_col = k->batch_axes + k->row_axes + k->col_axes - 1;
+    const int32_t last_col = last_of(vj_group(k, VJ_GROUP_COLS));
     double cycles = 0;
     bool transposed = false;
     for (int32_t i = 0; i < k->expr_count; i++)
@@ -158,14 +153,12 @@ static bool wants_looped_store(const vj_kernel *k) {
     return transposed || cycles >= LONG_EPILOGUE;
 }
 
-static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kernel *k, vj_gemm_schedule *best) {
-    const int32_t first_row = k->batch_axes, first_col = first_row + k->row_axes;
-    const int64_t rows = k->row_axes ? k->extent[first_col - 1] : 1;
-    const int64_t outer = k->row_axes ? vj_extent_product(k, first_row, k->row_axes - 1) : 1;
-    const int64_t n = vj_extent_product(k, first_col, k->col_axes);
-    const int64_t depth = vj_extent_product(k, first_col + k->col_axes, k->depth_axes);
-    const int64_t batch = vj_extent_product(k, 0, k->batch_axes);
-    const bool panels = reads_panels(p, k);
+static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kernel *k, vj_schedule *schedule) {
+    vj_gemm_schedule *best = &schedule->gemm;
+    const int64_t rows = k->extent[last_of(vj_group(k, VJ_GROUP_ROWS))];
+    const int64_t outer = vj_group_extent(k, VJ_GROUP_ROWS) / rows, n = vj_group_extent(k, VJ_GROUP_COLS);
+    const int64_t depth = vj_group_extent(k, VJ_GROUP_DEPTH), batch = vj_group_extent(k, VJ_GROUP_BATCH);
+    const bool panels = vj_is_packed(p, k->access[k->b].buffer);
     const int32_t lanes = column_lanes(target, k, n, panels);
     double least = 0;
     for (int32_t width = 1; width <= 8; width++) {
@@ -214,16 +207,19 @@ static double tile_cost(const vj_target *target, int32_t width) {
 /* Bytes of a block of scores at most: it goes through the first level row by row, and stays in the second. */
 #define SCORE_BYTES 65536
 
-static void schedule_attention(const vj_target *target, vj_kernel *k, vj_attention_schedule *s) {
-    const int32_t axis = k->batch_axes, lanes = target->vector_bytes / 4;
-    const int64_t i = k->extent[axis], j = k->extent[axis + 1], d = k->extent[axis + 2], e = k->extent[axis + 3];
+static void schedule_attention(const vj_target *target, const vj_program *p, vj_kernel *k, vj_schedule *schedule) {
+    (void)p;
+    vj_attention_schedule *s = &schedule->attention;
+    const int32_t lanes = target->vector_bytes / 4;
+    const int64_t i = vj_group_extent(k, VJ_GROUP_QUERIES), j = vj_group_extent(k, VJ_GROUP_KEYS);
+    const int64_t d = vj_group_extent(k, VJ_GROUP_DIM), e = vj_group_extent(k, VJ_GROUP_VALUE);
     s->width = 2;
     if (tile_cost(target, 4) < 0.98 * tile_cost(target, 2)) s->width = 4;
     s->height = (int32_t)vj_min64(max_height(target, s->width), i);
     const int64_t tile = (int64_t)s->width * lanes, rows = vj_min64((int64_t)QUERY_TILES * s->height, i);
     s->query_block = (int32_t)rows;
     s->key_block = vj_max64(tile, SCORE_BYTES / 4 / rows / tile * tile);
-    const int64_t tiles = vj_ceil_div(i, s->height), batch = vj_extent_product(k, 0, k->batch_axes);
+    const int64_t tiles = vj_ceil_div(i, s->height), batch = vj_group_extent(k, VJ_GROUP_BATCH);
     const int64_t blocks = vj_ceil_div(tiles, s->query_block / s->height);
     const double products = (double)i * (double)j * (double)(d + e) / lanes / 2;
     const double softmax = (double)i * (double)j * 16 / lanes;
@@ -279,11 +275,10 @@ static double lanes_cycles(const vj_target *target, const vj_kernel *k, int32_t 
     for (int32_t i = 0; i < k->access_count; i++)
         vector += access_cycles(target, k, &k->access[i], axis, lanes);
     const double cycles = vector * (double)vj_ceil_div(extent, lanes) / (double)extent;
-    if (axis < k->rank - k->row_axes) return cycles;
+    if (axis < vj_group(k, VJ_GROUP_ROW).first) return cycles;
     for (int32_t left = lanes; left > 1; left /= 2)
         steps++;
-    return cycles +
-           k->stage_count * steps * STEP_ACROSS / (double)vj_extent_product(k, k->rank - k->row_axes, k->row_axes);
+    return cycles + k->stage_count * steps * STEP_ACROSS / (double)vj_group_extent(k, VJ_GROUP_ROW);
 }
 
 static double scalar_cycles(const vj_kernel *k) {
@@ -297,8 +292,8 @@ static double scalar_cycles(const vj_kernel *k) {
  * common. As many as divide the axis: sums, and a vector or two of operands, stay in registers. */
 static void choose_block(const vj_target *target, const vj_kernel *k, vj_nest_schedule *s) {
     static const int32_t sizes[] = {4, 7, 6, 5, 3, 2};
-    const int32_t outer_axes = k->rank - k->row_axes;
-    const int64_t row = vj_extent_product(k, outer_axes, k->row_axes);
+    const int32_t outer_axes = k->axes[VJ_GROUP_OUTER];
+    const int64_t row = vj_group_extent(k, VJ_GROUP_ROW);
     s->block = 1;
     s->block_axis = -1;
     if (k->stage_count != 1 || row < 2 || row > VJ_SHORT_ROW || s->vector_is_row) return;
@@ -320,8 +315,10 @@ static void choose_block(const vj_target *target, const vj_kernel *k, vj_nest_sc
         }
 }
 
-static void schedule_nest(const vj_target *target, vj_kernel *k, vj_nest_schedule *s) {
-    const int32_t lanes = target->vector_bytes / 4, outer_axes = k->rank - k->row_axes;
+static void schedule_nest(const vj_target *target, const vj_program *p, vj_kernel *k, vj_schedule *schedule) {
+    (void)p;
+    vj_nest_schedule *s = &schedule->nest;
+    const int32_t lanes = target->vector_bytes / 4, outer_axes = k->axes[VJ_GROUP_OUTER];
     double best = scalar_cycles(k);
     s->vector_axis = -1;
     for (int32_t axis = k->rank - 1; axis >= 0; axis--) {
@@ -334,7 +331,7 @@ static void schedule_nest(const vj_target *target, vj_kernel *k, vj_nest_schedul
     }
     s->vector_is_row = s->vector_axis >= outer_axes;
     choose_block(target, k, s);
-    const int64_t outer = vj_extent_product(k, 0, outer_axes), row = vj_extent_product(k, outer_axes, k->row_axes);
+    const int64_t outer = vj_group_extent(k, VJ_GROUP_OUTER), row = vj_group_extent(k, VJ_GROUP_ROW);
     const double total = (double)outer * (double)row * best;
     const int64_t points = vj_ceil_div(outer, wanted_units(total));
     /* Lanes along an outer axis: units begin at whole vectors. */
@@ -344,26 +341,14 @@ static void schedule_nest(const vj_target *target, vj_kernel *k, vj_nest_schedul
     k->unit_cost = total / (double)k->units;
 }
 
-void vj_schedule_kernel(vj_arena *arena, const vj_target *target, const vj_program *p, vj_kernel *k) {
-    vj_schedule *s = VJ_NEW(arena, vj_schedule);
-    switch (k->kind) {
-    case VJ_KERNEL_GEMM:
-        schedule_gemm(target, p, k, &s->gemm);
-        break;
-    case VJ_KERNEL_ATTENTION:
-        schedule_attention(target, k, &s->attention);
-        break;
-    case VJ_KERNEL_CALL: /* lowering says how it can be cut */
-        k->unit_cost = k->flops / (double)vj_max64(1, k->units);
-        break;
-    case VJ_KERNEL_NEST:
-        schedule_nest(target, k, &s->nest);
-        break;
-    }
-    k->schedule = s;
+/* Lowering says how a call can be cut. */
+static void schedule_call(const vj_target *target, const vj_program *p, vj_kernel *k, vj_schedule *schedule) {
+    (void)target, (void)p, (void)schedule;
+    k->unit_cost = k->flops / (double)vj_max64(1, k->units);
 }
 
-static void gemm_text(vj_text *text, const vj_gemm_schedule *s) {
+static void text_gemm(vj_text *text, const vj_kernel *k) {
+    const vj_gemm_schedule *s = &k->schedule->gemm;
     vj_text_add(text, "tile %dx%d, row mix ", (int)s->tiles[0].height, (int)(s->width * s->lanes));
     for (int32_t i = 0; i < s->tile_kinds; i++)
         vj_text_add(text, "%s%dx%d", i ? " + " : "", (int)s->tiles[i].count, (int)s->tiles[i].height);
@@ -373,29 +358,44 @@ static void gemm_text(vj_text *text, const vj_gemm_schedule *s) {
     if (s->looped_store) vj_text_add(text, ", looped store");
 }
 
+static void text_attention(vj_text *text, const vj_kernel *k) {
+    const vj_attention_schedule *s = &k->schedule->attention;
+    vj_text_add(text, "query block %d, width %d, %d units a head", (int)s->query_block, (int)s->width,
+                (int)s->units_per_head);
+    if (s->key_block < vj_group_extent(k, VJ_GROUP_KEYS))
+        vj_text_add(text, ", key block %lld", (long long)s->key_block);
+}
+
+static void text_nest(vj_text *text, const vj_kernel *k) {
+    const vj_nest_schedule *s = &k->schedule->nest;
+    vj_text_add(text, "lanes along axis %d%s, units of %lld points", (int)s->vector_axis,
+                s->vector_is_row ? " (row)" : "", (long long)s->unit_points);
+    if (s->block > 1) vj_text_add(text, ", %d neighbours along axis %d", (int)s->block, (int)s->block_axis);
+}
+
+static void text_call(vj_text *text, const vj_kernel *k) {
+    (void)k;
+    vj_text_add(text, "call");
+}
+
+/* Of each kind: decides, sets the kernel's units and unit_cost; says what was decided. */
+static const struct {
+    void (*schedule)(const vj_target *target, const vj_program *p, vj_kernel *k, vj_schedule *schedule);
+    void (*text)(vj_text *text, const vj_kernel *k);
+} kinds[VJ_KERNEL_KINDS] = {
+#define KIND(id, name, ...) [VJ_KERNEL_##id] = {schedule_##name, text_##name},
+#include "ir/kernel/kernel_kinds.def"
+};
+
+void vj_schedule_kernel(vj_arena *arena, const vj_target *target, const vj_program *p, vj_kernel *k) {
+    vj_schedule *s = VJ_NEW(arena, vj_schedule);
+    kinds[k->kind].schedule(target, p, k, s);
+    k->schedule = s;
+}
+
 char *vj_schedule_text(vj_arena *arena, const vj_kernel *k) {
     vj_text text = {.arena = arena};
-    const vj_schedule *s = k->schedule;
-    switch (k->kind) {
-    case VJ_KERNEL_GEMM:
-        gemm_text(&text, &s->gemm);
-        break;
-    case VJ_KERNEL_ATTENTION:
-        vj_text_add(&text, "query block %d, width %d, %d units a head", (int)s->attention.query_block,
-                    (int)s->attention.width, (int)s->attention.units_per_head);
-        if (s->attention.key_block < k->extent[k->batch_axes + 1])
-            vj_text_add(&text, ", key block %lld", (long long)s->attention.key_block);
-        break;
-    case VJ_KERNEL_NEST:
-        vj_text_add(&text, "lanes along axis %d%s, units of %lld points", (int)s->nest.vector_axis,
-                    s->nest.vector_is_row ? " (row)" : "", (long long)s->nest.unit_points);
-        if (s->nest.block > 1)
-            vj_text_add(&text, ", %d neighbours along axis %d", (int)s->nest.block, (int)s->nest.block_axis);
-        break;
-    case VJ_KERNEL_CALL:
-        vj_text_add(&text, "call");
-        break;
-    }
+    kinds[k->kind].text(&text, k);
     vj_text_add(&text, "; %lld units of %.0f cycles", (long long)k->units, k->unit_cost);
     return text.at;
 }

@@ -34,16 +34,15 @@ typedef struct vj_gen {
 /* kernel.c: makes the function for kernel k of p in the module, `name` its symbol; dispatches on the kind. */
 LLVMValueRef vj_gen_kernel(LLVMModuleRef module, const vj_target *target, const vj_program *p, const vj_kernel *k,
                            const char *name, vj_error *error);
-/* The same function, defined elsewhere. */
-LLVMValueRef vj_declare_kernel(LLVMModuleRef module, const char *name);
 /* The passes of a kernel's module: its code is final but for repeated addresses and invariants. Never default<On>, which
  * unrolls and vectorizes once more. globaldce drops what a linked routine's file has beside it. instcombine stops the process when it needs a second round, unless told not to check. */
 #define VJ_KERNEL_PASSES "globaldce,function(instcombine<no-verify-fixpoint>,simplifycfg,early-cse,loop-mssa(licm))"
-void vj_gen_gemm(vj_gen *g);
-void vj_gen_attention(vj_gen *g);
-void vj_gen_nest(vj_gen *g);
-void vj_gen_call(vj_gen *g);
-/* The CPU, its features and vector width. */
+/* The generator of each kind writes the body: vj_gen_gemm, ... */
+#define KIND(id, name, ...) void vj_gen_##name(vj_gen *g);
+#include "ir/kernel/kernel_kinds.def"
+
+/* function.c: the function of that name, to be defined here or elsewhere; and the CPU, its features and vector width */
+LLVMValueRef vj_declare_kernel(LLVMModuleRef module, const char *name);
 void vj_set_target_attributes(const vj_gen *g, LLVMValueRef function);
 
 /* emit.c: the verbs */

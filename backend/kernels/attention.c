@@ -9,29 +9,6 @@
  */
 #include "attention.h"
 
-LLVMValueRef vj_clamp(const vj_gen *g, LLVMValueRef x, int64_t low, int64_t high) {
-    LLVMValueRef l = vj_i64(g, low), h = vj_i64(g, high);
-    x = LLVMBuildSelect(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, x, l, ""), l, x, "");
-    return LLVMBuildSelect(g->b, LLVMBuildICmp(g->b, LLVMIntSGT, x, h, ""), h, x, "");
-}
-
-LLVMValueRef vj_score_at(const vj_attention *m, LLVMValueRef row, LLVMValueRef key) {
-    const vj_gen *g = m->g;
-    LLVMValueRef offset = LLVMBuildNSWMul(g->b, row, vj_i64(g, m->row), "");
-    LLVMValueRef column = LLVMBuildNSWSub(g->b, key, m->first_key, "");
-    return vj_element(g, m->scores, VJ_F32, LLVMBuildNSWAdd(g->b, offset, column, ""));
-}
-
-LLVMValueRef vj_of_row(const vj_attention *m, LLVMValueRef array, LLVMValueRef row) {
-    return vj_element(m->g, array, VJ_F32, row);
-}
-
-LLVMValueRef vj_result_at(const vj_attention *m, LLVMValueRef row, LLVMValueRef dim) {
-    const vj_gen *g = m->g;
-    LLVMValueRef offset = LLVMBuildNSWMul(g->b, row, vj_i64(g, m->result_row), "");
-    return vj_element(g, m->results, VJ_F32, LLVMBuildNSWAdd(g->b, offset, dim, ""));
-}
-
 /* The first row of tile number `tile`. */
 static LLVMValueRef row_of_tile(const vj_attention *m, LLVMValueRef tile) {
     const vj_gen *g = m->g;
@@ -116,11 +93,12 @@ static void plan_stack(vj_attention *m) {
 void vj_gen_attention(vj_gen *g) {
     const vj_kernel *k = g->k;
     const vj_attention_schedule *s = &k->schedule->attention;
-    vj_attention attention = {.g = g, .k = k, .s = s, .i = k->batch_axes, .lanes = g->lanes};
+    vj_attention attention = {.g = g, .k = k, .s = s, .lanes = g->lanes};
     vj_attention *m = &attention;
-    m->j = m->i + 1;
-    m->d = m->i + 2;
-    m->e = m->i + 3;
+    m->i = vj_group(k, VJ_GROUP_QUERIES).first;
+    m->j = vj_group(k, VJ_GROUP_KEYS).first;
+    m->d = vj_group(k, VJ_GROUP_DIM).first;
+    m->e = vj_group(k, VJ_GROUP_VALUE).first;
     m->late_scores = score_loads(k);
     plan_stack(m);
     vj_attention_plan(m);

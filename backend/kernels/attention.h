@@ -3,6 +3,7 @@
  * attention.c          units, blocks of queries, blocks of keys
  * attention_softmax.c  the softmax of a block of scores
  * attention_product.c  scores from queries and keys, results from scores and values
+ * attention_block.c    where a block's scores and results stand
  */
 #ifndef VITJIT_BACKEND_KERNELS_ATTENTION_H
 #define VITJIT_BACKEND_KERNELS_ATTENTION_H
@@ -31,7 +32,7 @@ typedef struct vj_attention {
     LLVMValueRef first_key, last_key; /* of the block of keys; constants when not blocked */
 } vj_attention;
 
-/* attention.c */
+/* attention_block.c */
 LLVMValueRef vj_clamp(const vj_gen *g, LLVMValueRef x, int64_t low, int64_t high);
 /* Where the block keeps the score of its row `row` and of key `key`. */
 LLVMValueRef vj_score_at(const vj_attention *m, LLVMValueRef row, LLVMValueRef key);

@@ -1,4 +1,4 @@
-/* call.c - calls: a routine of calls/, in bitcode, is linked into the kernel's module and called with the buffers and
+/* call.c - calls: a routine of backend/routines, in bitcode, is linked into the kernel's module and called with the buffers and
  * constant parameters. */
 #include "backend/emit/gen.h"
 

@@ -5,35 +5,6 @@
  */
 #include "gemm.h"
 
-#include <assert.h>
-#include <string.h>
-
-void vj_gemm_point(const vj_gemm *m, const vj_gemm_tile *t, int32_t r, int32_t j, vj_point *point) {
-    const vj_gen *g = m->g;
-    const int32_t lanes = vj_tile_lanes(m, t, j);
-    memcpy(point->index, t->index, sizeof point->index);
-    for (int32_t axis = m->first_col; axis < m->first_depth; axis++)
-        point->index[axis] = t->col_index[j][axis];
-    if (m->inner_row >= 0)
-        point->index[m->inner_row] = r == 0 ? t->row : LLVMBuildNSWAdd(g->b, t->row, vj_i64(g, r), "");
-    point->lanes = m->lanes;
-    point->vector_axis = m->lanes > 1 ? m->last_col : -1;
-    point->mask = lanes < m->lanes ? vj_mask_first(g, vj_i64(g, lanes), m->lanes) : NULL;
-}
-
-void vj_gemm_unflatten(const vj_gemm *m, LLVMValueRef number, int32_t first, int32_t count, LLVMValueRef *index) {
-    const vj_gen *g = m->g;
-    for (int32_t axis = first + count - 1; axis >= first; axis--) {
-        if (axis == first) {
-            index[axis] = number;
-            break;
-        }
-        LLVMValueRef extent = vj_i64(g, m->k->extent[axis]);
-        index[axis] = LLVMBuildURem(g->b, number, extent, "");
-        number = LLVMBuildUDiv(g->b, number, extent, "");
-    }
-}
-
 static LLVMValueRef smaller(const vj_gen *g, LLVMValueRef a, LLVMValueRef b) {
     return LLVMBuildSelect(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, a, b, ""), a, b, "");
 }
@@ -82,15 +53,15 @@ static void emit_inner_rows(const vj_gemm *m, vj_gemm_tile *t, LLVMValueRef firs
 /* The row tiles of block `block`: numbers over (outer row axes, tiles of the inner one). */
 static void emit_rows(const vj_gemm *m, vj_gemm_tile *t, LLVMValueRef block, LLVMValueRef panel) {
     vj_gen *g = m->g;
-    const int64_t tiles = row_tiles(m), outer_axes = m->inner_row < 0 ? 0 : m->k->row_axes - 1;
-    const int64_t outer = vj_extent_product(m->k, m->first_row, (int32_t)outer_axes), blocks = m->s->unit_row_blocks;
+    const int64_t tiles = row_tiles(m), blocks = m->s->unit_row_blocks;
+    const int64_t outer = vj_extent_product(m->k, m->outer_rows.first, m->outer_rows.count);
     const bool all = blocks == 1;
     LLVMValueRef total = vj_i64(g, outer * tiles), count = vj_i64(g, tiles);
     LLVMValueRef first = LLVMBuildUDiv(g->b, LLVMBuildMul(g->b, block, total, ""), vj_i64(g, blocks), "");
     LLVMValueRef end = LLVMBuildMul(g->b, LLVMBuildAdd(g->b, block, vj_i64(g, 1), ""), total, "");
     LLVMValueRef last = LLVMBuildUDiv(g->b, end, vj_i64(g, blocks), "");
     if (outer == 1) {
-        if (m->inner_row >= 0) vj_gemm_unflatten(m, vj_i64(g, 0), m->first_row, (int32_t)outer_axes, t->index);
+        vj_gemm_unflatten(m, vj_i64(g, 0), m->outer_rows, t->index);
         emit_inner_rows(m, t, first, last, panel, vj_i64(g, 0), all);
         return;
     }
@@ -100,7 +71,7 @@ static void emit_rows(const vj_gemm *m, vj_gemm_tile *t, LLVMValueRef block, LLV
     vj_loop loop;
     vj_loop_begin(g, &loop, from, to, 1, all, NULL, 0);
     LLVMValueRef place = vj_opaque(g, loop.index);
-    vj_gemm_unflatten(m, place, m->first_row, (int32_t)outer_axes, t->index);
+    vj_gemm_unflatten(m, place, m->outer_rows, t->index);
     LLVMValueRef start = LLVMBuildMul(g->b, place, count, "");
     emit_inner_rows(m, t, LLVMBuildSub(g->b, first, start, ""), LLVMBuildSub(g->b, last, start, ""), panel, start, all);
     vj_loop_end(g, &loop, NULL);
@@ -115,7 +86,7 @@ static void emit_columns(const vj_gemm *m, vj_gemm_tile *t, LLVMValueRef tile, i
     t->first_col = vj_opaque(g, LLVMBuildMul(g->b, tile, vj_i64(g, full), ""));
     for (int32_t j = 0; j < t->width; j++) {
         LLVMValueRef number = LLVMBuildAdd(g->b, t->first_col, vj_i64(g, (int64_t)j * m->lanes), "");
-        vj_gemm_unflatten(m, number, m->first_col, m->k->col_axes, t->col_index[j]);
+        vj_gemm_unflatten(m, number, m->cols, t->col_index[j]);
     }
     LLVMValueRef panel = NULL;
     if (m->s->prefetch && m->b_mode == VJ_B_PANELS) {
@@ -150,23 +121,16 @@ static void emit_column_tiles(const vj_gemm *m, vj_gemm_tile *t, LLVMValueRef gr
 void vj_gen_gemm(vj_gen *g) {
     const vj_kernel *k = g->k;
     const vj_gemm_schedule *s = &k->schedule->gemm;
-    vj_gemm gemm = {.g = g, .k = k, .s = s, .lanes = s->lanes, .first_row = k->batch_axes};
+    const vj_axes batch = vj_group(k, VJ_GROUP_BATCH), rows = vj_group(k, VJ_GROUP_ROWS);
+    vj_gemm gemm = {.g = g, .k = k, .s = s, .lanes = s->lanes, .a = g->access[k->a], .b = g->access[k->b]};
     vj_gemm *m = &gemm;
-    m->first_col = m->first_row + k->row_axes;
-    m->first_depth = m->first_col + k->col_axes;
-    m->inner_row = k->row_axes > 0 ? m->first_col - 1 : -1;
-    m->last_col = m->first_depth - 1;
-    m->rows = m->inner_row < 0 ? 1 : k->extent[m->inner_row];
-    m->n = vj_extent_product(k, m->first_col, k->col_axes);
-    m->depth = vj_extent_product(k, m->first_depth, k->depth_axes);
-    m->a = g->access[k->a];
-    m->b = g->access[k->b];
-    assert(k->col_axes > 0);
-    if (g->p->buffers[k->access[k->a].buffer].dtype != VJ_F32 ||
-        g->p->buffers[k->access[k->b].buffer].dtype != VJ_F32) {
-        vj_fail(g->error, VJ_UNSUPPORTED, "kernel '%s': products are made of f32 only", k->name);
-        return;
-    }
+    m->outer_rows = (vj_axes){rows.first, rows.count - 1};
+    m->cols = vj_group(k, VJ_GROUP_COLS);
+    m->depth_axes = vj_group(k, VJ_GROUP_DEPTH);
+    m->inner_row = m->cols.first - 1;
+    m->last_col = m->depth_axes.first - 1;
+    m->n = vj_group_extent(k, VJ_GROUP_COLS);
+    m->depth = vj_group_extent(k, VJ_GROUP_DEPTH);
     vj_gemm_plan_depth(m);
     vj_gemm_plan_store(m);
     const int64_t tiles = vj_ceil_div(m->n, (int64_t)s->width * m->lanes);
@@ -176,9 +140,9 @@ void vj_gen_gemm(vj_gen *g) {
     LLVMValueRef blocks = vj_i64(g, s->unit_row_blocks), rest = LLVMBuildUDiv(g->b, loop.index, blocks, "");
     LLVMValueRef block = LLVMBuildURem(g->b, loop.index, blocks, ""), group = rest;
     vj_gemm_tile tile = {0};
-    if (k->batch_axes > 0) {
+    if (batch.count > 0) {
         group = LLVMBuildURem(g->b, rest, vj_i64(g, groups), "");
-        vj_gemm_unflatten(m, LLVMBuildUDiv(g->b, rest, vj_i64(g, groups), ""), 0, k->batch_axes, tile.index);
+        vj_gemm_unflatten(m, LLVMBuildUDiv(g->b, rest, vj_i64(g, groups), ""), batch, tile.index);
     }
     emit_column_tiles(m, &tile, group, block);
     vj_loop_end(g, &loop, NULL);

@@ -3,6 +3,7 @@
  * gemm.c        units, columns and row tiles: the loops around a tile
  * gemm_tile.c   the micro-kernel: height x width accumulators over the whole of the depth
  * gemm_store.c  the epilogue: results from accumulators, transposed where the result's rows are adjacent
+ * gemm_point.c  the place of a tile's elements
  */
 #ifndef VITJIT_BACKEND_KERNELS_GEMM_H
 #define VITJIT_BACKEND_KERNELS_GEMM_H
@@ -33,10 +34,9 @@ typedef struct vj_gemm {
     const vj_kernel *k;
     const vj_gemm_schedule *s;
     int32_t lanes;
-    int32_t first_row, first_col, first_depth; /* axes */
-    int32_t inner_row;                         /* the axis that tiles run along; -1: no row axis */
-    int32_t last_col;
-    int64_t rows, n, depth; /* extents: of the inner row axis, of all columns, of all depth axes */
+    vj_axes outer_rows, cols, depth_axes; /* outer_rows: the row axes but the last */
+    int32_t inner_row, last_col;          /* the last row axis, which tiles run along, and the last column axis */
+    int64_t n, depth;                     /* points of all columns, of all depth axes */
     vj_a_mode a_mode;
     vj_b_mode b_mode;
     int32_t depth_count;
@@ -61,16 +61,24 @@ typedef struct vj_gemm_tile {
 static inline int32_t vj_tile_lanes(const vj_gemm *m, const vj_gemm_tile *t, int32_t j) {
     return j == t->width - 1 ? t->last_lanes : m->lanes;
 }
+
+/* gemm_point.c */
+
 /* The point of row r and vector j: indices of rows and columns. */
 void vj_gemm_point(const vj_gemm *m, const vj_gemm_tile *t, int32_t r, int32_t j, vj_point *point);
 
-/* The digits of `number` over axes [first, first + count), the last fastest. */
-void vj_gemm_unflatten(const vj_gemm *m, LLVMValueRef number, int32_t first, int32_t count, LLVMValueRef *index);
+/* The indices of point `number` of the axes, the last fastest. */
+void vj_gemm_unflatten(const vj_gemm *m, LLVMValueRef number, vj_axes axes, LLVMValueRef *index);
+
+/* gemm_tile.c */
 
 void vj_gemm_plan_depth(vj_gemm *m);
-void vj_gemm_plan_store(vj_gemm *m);
 /* acc[r * width + j]: the sums of the whole depth. */
 void vj_gemm_accumulate(const vj_gemm *m, const vj_gemm_tile *t, LLVMValueRef *acc);
+
+/* gemm_store.c */
+
+void vj_gemm_plan_store(vj_gemm *m);
 void vj_gemm_store(const vj_gemm *m, const vj_gemm_tile *t, const LLVMValueRef *acc);
 
 #endif

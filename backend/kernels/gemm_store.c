@@ -32,8 +32,7 @@ static void store_transposed(const vj_gemm *m, const vj_gemm_tile *t, const vj_o
 }
 
 static bool wants_transposition(const vj_gemm *m, const vj_gemm_tile *t, const vj_access *access) {
-    return m->inner_row >= 0 && m->lanes > 1 && t->height > 1 && access->stride[m->last_col] != 1 &&
-           access->stride[m->inner_row] == 1;
+    return m->lanes > 1 && t->height > 1 && access->stride[m->last_col] != 1 && access->stride[m->inner_row] == 1;
 }
 
 static void store_vector(const vj_gemm *m, const vj_gemm_tile *t, const vj_out *out, const LLVMValueRef *acc,
@@ -85,7 +84,7 @@ static void store_column(const vj_gemm *m, const vj_gemm_tile *t, const vj_out *
 static int64_t padded_height(const vj_gemm *m, int32_t height) { return vj_round_up(height, m->lanes); }
 
 void vj_gemm_plan_store(vj_gemm *m) {
-    m->ragged = m->k->col_axes > 1 && m->k->extent[m->last_col] % m->lanes != 0;
+    m->ragged = m->cols.count > 1 && m->k->extent[m->last_col] % m->lanes != 0;
     if (!m->ragged && !m->s->looped_store) return;
     int64_t height = 0;
     for (int32_t i = 0; i < m->s->tile_kinds; i++)
@@ -125,15 +124,15 @@ static void store_ragged_row(const vj_gemm *m, const vj_gemm_tile *t, const vj_o
     LLVMValueRef to = pick(g, LLVMIntSLT, LLVMBuildSub(g->b, end, start, ""), extent);
     vj_point point = {.lanes = m->lanes, .vector_axis = m->last_col};
     memcpy(point.index, t->index, sizeof point.index);
-    if (m->inner_row >= 0) point.index[m->inner_row] = LLVMBuildAdd(g->b, t->row, r, "");
-    vj_gemm_unflatten(m, outer.index, m->first_col, m->k->col_axes - 1, point.index);
+    point.index[m->inner_row] = LLVMBuildAdd(g->b, t->row, r, "");
+    vj_gemm_unflatten(m, outer.index, (vj_axes){m->cols.first, m->cols.count - 1}, point.index);
     vj_loop_begin(g, &inner, from, to, m->lanes, false, NULL, 0);
     point.index[m->last_col] = inner.index;
     point.mask = vj_mask_first(g, LLVMBuildSub(g->b, to, inner.index, ""), m->lanes);
     LLVMValueRef column = LLVMBuildSub(g->b, LLVMBuildAdd(g->b, start, inner.index, ""), t->first_col, "");
     LLVMValueRef from_tile = tile_at(m, r, (int64_t)t->width * m->lanes, column);
     point.acc = vj_load_vector(g, from_tile, VJ_F32, m->lanes, NULL, NULL);
-    in_segment(m, t, out, point.index[m->first_col], store_piece, &point);
+    in_segment(m, t, out, point.index[m->cols.first], store_piece, &point);
     vj_loop_end(g, &inner, NULL);
     vj_loop_end(g, &outer, NULL);
 }
@@ -194,8 +193,8 @@ static void store_ragged_transposed(const vj_gemm *m, const vj_gemm_tile *t, con
     vj_loop_begin(g, &loop, vj_i64(g, 0), vj_i64(g, columns), 1, true, NULL, 0);
     transposed c = {.column = loop.index};
     memcpy(c.point.index, t->index, sizeof c.point.index);
-    vj_gemm_unflatten(m, LLVMBuildAdd(g->b, t->first_col, loop.index, ""), m->first_col, m->k->col_axes, c.point.index);
-    in_segment(m, t, out, c.point.index[m->first_col], store_transposed_column, &c);
+    vj_gemm_unflatten(m, LLVMBuildAdd(g->b, t->first_col, loop.index, ""), m->cols, c.point.index);
+    in_segment(m, t, out, c.point.index[m->cols.first], store_transposed_column, &c);
     vj_loop_end(g, &loop, NULL);
 }
 
@@ -224,9 +223,9 @@ static void store_kept_rows(const vj_gemm *m, const vj_gemm_tile *t, const vj_ou
     for (int32_t j = 0; j < t->width; j++) {
         kept_vector v = {.lanes = vj_tile_lanes(m, t, j)};
         vj_gemm_point(m, t, 0, j, &v.point);
-        if (m->inner_row >= 0) v.point.index[m->inner_row] = LLVMBuildNSWAdd(g->b, t->row, rows.index, "");
+        v.point.index[m->inner_row] = LLVMBuildNSWAdd(g->b, t->row, rows.index, "");
         v.vector = kept(m, t, rows.index, vj_i64(g, (int64_t)j * m->lanes));
-        in_segment(m, t, out, t->col_index[j][m->first_col], store_kept_vector, &v);
+        in_segment(m, t, out, t->col_index[j][m->cols.first], store_kept_vector, &v);
     }
     vj_loop_end(g, &rows, NULL);
 }
@@ -265,8 +264,8 @@ static void store_kept_column(const vj_gemm *m, const vj_gemm_tile *t, const vj_
     kept_block b = {.j = j, .columns = columns};
     memcpy(b.index, t->index, sizeof b.index);
     LLVMValueRef number = LLVMBuildAdd(g->b, t->first_col, LLVMBuildMul(g->b, j, vj_i64(g, m->lanes), ""), "");
-    vj_gemm_unflatten(m, number, m->first_col, m->k->col_axes, b.index);
-    in_segment(m, t, out, b.index[m->first_col], store_kept_block, &b);
+    vj_gemm_unflatten(m, number, m->cols, b.index);
+    in_segment(m, t, out, b.index[m->cols.first], store_kept_block, &b);
 }
 
 static void store_kept_transposed(const vj_gemm *m, const vj_gemm_tile *t, const vj_out *out) {
@@ -308,5 +307,5 @@ void vj_gemm_store(const vj_gemm *m, const vj_gemm_tile *t, const LLVMValueRef *
     }
     for (int32_t j = 0; j < t->width && !m->ragged; j++)
         for (int32_t o = 0; o < m->k->out_count; o++)
-            in_segment(m, t, &m->k->out[o], t->col_index[j][m->first_col], store_column, &(sums){acc, j});
+            in_segment(m, t, &m->k->out[o], t->col_index[j][m->cols.first], store_column, &(sums){acc, j});
 }

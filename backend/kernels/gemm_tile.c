@@ -32,15 +32,13 @@ static bool merges(const vj_kernel *k, const vj_access *access, int32_t d) {
 static void choose_modes(vj_gemm *m) {
     const vj_kernel *k = m->k;
     const vj_access *a = &k->access[k->a], *b = &k->access[k->b];
-    const vj_buffer *buffer = &m->g->p->buffers[b->buffer];
-    bool panels = buffer->kind == VJ_BUFFER_WEIGHT && m->g->p->weights[buffer->index].kind == VJ_PACK_PANELS;
+    const bool panels = vj_is_packed(m->g->p, b->buffer);
     m->b_mode = panels ? VJ_B_PANELS : b->term_count == 0 && b->stride[m->last_col] == 1 ? VJ_B_ROWS : VJ_B_ANY;
-    if (buffer->dtype != VJ_F32) m->b_mode = VJ_B_ANY;
-    const int32_t inner = m->first_depth + k->depth_axes - 1;
+    const int32_t inner = k->rank - 1; /* the last depth axis */
     m->a_mode = VJ_A_AFFINE;
     if (a->term_count == 0) return;
-    const bool still = k->depth_axes == 0 || !term_moves(a, inner);
-    const bool short_row = k->depth_axes > 0 && a->stride[inner] == 1 && k->extent[inner] <= OUTSIDE_ELEMENTS;
+    const bool still = !term_moves(a, inner);
+    const bool short_row = a->stride[inner] == 1 && k->extent[inner] <= OUTSIDE_ELEMENTS;
     m->a_mode = still && (!has_guard(a) || short_row) ? VJ_A_POINTERS : VJ_A_ANY;
 }
 
@@ -50,7 +48,7 @@ void vj_gemm_plan_depth(vj_gemm *m) {
     const vj_access *a = &k->access[k->a], *b = &k->access[k->b];
     const bool guarded = m->a_mode == VJ_A_POINTERS && has_guard(a);
     int64_t below = VJ_PANEL; /* stride of the next axis in panels */
-    for (int32_t d = m->first_depth + k->depth_axes - 1; d >= m->first_depth; d--) {
+    for (int32_t d = k->rank - 1; d >= m->depth_axes.first; d--) {
         const vj_depth one = {d, k->extent[d], a->stride[d], m->b_mode == VJ_B_PANELS ? below : b->stride[d]};
         below *= k->extent[d];
         vj_depth *last = m->depth_count ? &m->depths[m->depth_count - 1] : NULL;
@@ -68,7 +66,6 @@ void vj_gemm_plan_depth(vj_gemm *m) {
         m->depths[i] = m->depths[j];
         m->depths[j] = swap;
     }
-    if (m->depth_count == 0) m->depths[m->depth_count++] = (vj_depth){-1, 1, 0, 0};
     if (guarded) {
         const int64_t length = m->depths[m->depth_count - 1].extent;
         m->outside = vj_stack(m->g, VJ_F32, length);
@@ -109,7 +106,7 @@ static LLVMValueRef row_pointer(const walk *w, int32_t r) {
     const int32_t inner = m->depths[m->depth_count - 1].axis;
     vj_point point = {0};
     vj_gemm_point(m, w->t, r, 0, &point);
-    for (int32_t d = m->first_depth; d < m->k->rank; d++)
+    for (int32_t d = m->depth_axes.first; d < m->k->rank; d++)
         point.index[d] = d == inner || !w->index[d] ? vj_i64(g, 0) : w->index[d];
     LLVMValueRef offset = vj_emit_offset(g, a, &point), valid = NULL;
     for (int32_t i = 0; i < a->term_count; i++) {
@@ -143,16 +140,16 @@ static LLVMValueRef load_a(const walk *w, LLVMValueRef a, LLVMValueRef i, int64_
         point.lanes = 1;
         point.vector_axis = -1;
         point.mask = NULL;
-        for (int32_t d = m->first_depth; d < m->k->rank; d++)
+        for (int32_t d = m->depth_axes.first; d < m->k->rank; d++)
             point.index[d] = w->index[d];
-        if (inner->axis >= 0) point.index[inner->axis] = LLVMBuildAdd(g->b, i, vj_i64(g, step), "");
+        point.index[inner->axis] = LLVMBuildAdd(g->b, i, vj_i64(g, step), "");
         return vj_emit_load(g, m->k->a, &point);
     }
     if (m->a_mode == VJ_A_POINTERS) {
         LLVMValueRef row = advance(g, w->rows[r], i, inner->a);
         return vj_load_vector(g, at(g, row, step * inner->a), VJ_F32, 1, NULL, NULL);
     }
-    const int64_t row_stride = m->inner_row < 0 ? 0 : access->stride[m->inner_row];
+    const int64_t row_stride = access->stride[m->inner_row];
     return vj_load_vector(g, at(g, a, step * inner->a + r * row_stride), VJ_F32, 1, NULL, NULL);
 }
 
@@ -163,9 +160,9 @@ static LLVMValueRef load_b(const walk *w, const LLVMValueRef *b, LLVMValueRef i,
     if (m->b_mode == VJ_B_ANY) {
         vj_point point = {0};
         vj_gemm_point(m, w->t, 0, j, &point);
-        for (int32_t d = m->first_depth; d < m->k->rank; d++)
+        for (int32_t d = m->depth_axes.first; d < m->k->rank; d++)
             point.index[d] = w->index[d];
-        if (inner->axis >= 0) point.index[inner->axis] = LLVMBuildAdd(g->b, i, vj_i64(g, step), "");
+        point.index[inner->axis] = LLVMBuildAdd(g->b, i, vj_i64(g, step), "");
         return vj_emit_load(g, m->k->b, &point);
     }
     LLVMValueRef pointer = at(g, b[j], w->b_offset[j] + step * inner->b);
@@ -280,11 +277,11 @@ static void locate_b(walk *w) {
             w->b_offset[j] = j * m->lanes / VJ_PANEL * panel + j * m->lanes % VJ_PANEL;
             continue;
         }
-        const bool one_axis = m->k->col_axes == 1;
+        const bool one_axis = m->cols.count == 1;
         if (j == 0 || !one_axis) {
             vj_point point = {0};
             vj_gemm_point(m, w->t, 0, j, &point);
-            for (int32_t d = m->first_depth; d < m->k->rank; d++)
+            for (int32_t d = m->depth_axes.first; d < m->k->rank; d++)
                 point.index[d] = vj_i64(g, 0);
             w->b[j] = vj_element(g, m->b, VJ_F32, vj_emit_offset(g, b, &point));
         } else {
@@ -304,7 +301,7 @@ void vj_gemm_accumulate(const vj_gemm *m, const vj_gemm_tile *t, LLVMValueRef *a
     if (m->a_mode == VJ_A_AFFINE) {
         vj_point point = {0};
         vj_gemm_point(m, t, 0, 0, &point);
-        for (int32_t d = m->first_depth; d < m->k->rank; d++)
+        for (int32_t d = m->depth_axes.first; d < m->k->rank; d++)
             point.index[d] = vj_i64(g, 0);
         w.a = vj_element(g, m->a, VJ_F32, vj_emit_offset(g, &m->k->access[m->k->a], &point));
     }

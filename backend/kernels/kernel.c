@@ -1,32 +1,5 @@
-/* kernel.c - one kernel becomes one function: its signature and attributes; the kind's generator writes the body.
- */
+/* kernel.c - one kernel becomes one function, whose body the kind's generator writes. */
 #include "backend/emit/gen.h"
-
-#include <stdio.h>
-#include <string.h>
-
-static void add_text_attribute(const vj_gen *g, LLVMValueRef function, const char *key, const char *value) {
-    LLVMAttributeRef attribute =
-        LLVMCreateStringAttribute(g->context, key, (unsigned)strlen(key), value, (unsigned)strlen(value));
-    LLVMAddAttributeAtIndex(function, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, attribute);
-}
-
-static void add_attribute(const vj_gen *g, LLVMValueRef function, const char *name) {
-    unsigned kind = LLVMGetEnumAttributeKindForName(name, strlen(name));
-    LLVMAddAttributeAtIndex(function, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
-                            LLVMCreateEnumAttribute(g->context, kind, 0));
-}
-
-/* Without the widths, LLVM splits 64-byte vectors in two on CPUs that are tuned for 32 bytes. */
-void vj_set_target_attributes(const vj_gen *g, LLVMValueRef function) {
-    char bits[16];
-    snprintf(bits, sizeof bits, "%d", (int)(g->target->vector_bytes * 8));
-    add_text_attribute(g, function, "prefer-vector-width", bits);
-    add_text_attribute(g, function, "min-legal-vector-width", bits);
-    if (g->target->llvm_cpu) add_text_attribute(g, function, "target-cpu", g->target->llvm_cpu);
-    if (g->target->llvm_features) add_text_attribute(g, function, "target-features", g->target->llvm_features);
-    add_attribute(g, function, "nounwind");
-}
 
 static void set_types(vj_gen *g) {
     g->i1 = LLVMInt1TypeInContext(g->context);
@@ -38,17 +11,7 @@ static void set_types(vj_gen *g) {
     g->ptr = LLVMPointerTypeInContext(g->context, 0);
 }
 
-enum { ACCESSES, FIRST_UNIT, LAST_UNIT, PARAMETERS };
-
-LLVMValueRef vj_declare_kernel(LLVMModuleRef module, const char *name) {
-    LLVMContextRef context = LLVMGetModuleContext(module);
-    LLVMTypeRef parameters[PARAMETERS] = {LLVMPointerTypeInContext(context, 0), LLVMInt64TypeInContext(context),
-                                          LLVMInt64TypeInContext(context)};
-    LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(context), parameters, PARAMETERS, false);
-    LLVMValueRef function = LLVMAddFunction(module, name, type);
-    LLVMSetVisibility(function, LLVMHiddenVisibility);
-    return function;
-}
+enum { ACCESSES, FIRST_UNIT, LAST_UNIT };
 
 static void begin(vj_gen *g) {
     LLVMPositionBuilderAtEnd(g->b, LLVMAppendBasicBlockInContext(g->context, g->function, "entry"));
@@ -60,6 +23,24 @@ static void begin(vj_gen *g) {
         LLVMValueRef at = LLVMBuildInBoundsGEP2(g->b, g->ptr, accesses, &number, 1, "");
         g->access[i] = LLVMBuildLoad2(g->b, g->ptr, at, "");
     }
+}
+
+static void (*const generators[VJ_KERNEL_KINDS])(vj_gen *g) = {
+#define KIND(id, name, ...) [VJ_KERNEL_##id] = vj_gen_##name,
+#include "ir/kernel/kernel_kinds.def"
+};
+
+/* A program that no one verified is not to become code that reads other types than there are. */
+static bool takes_operands(const vj_gen *g) {
+    const vj_kind_row *row = vj_kind_at(g->k->kind);
+    for (int32_t i = 0; i < row->operand_count; i++) {
+        const vj_dtype dtype = g->p->buffers[g->k->access[g->k->operand[i]].buffer].dtype;
+        if (row->operand[i].dtypes >> dtype & 1) continue;
+        vj_fail(g->error, VJ_UNSUPPORTED, "kernel '%s': %s is of %s, which no %s takes", g->k->name,
+                row->operand[i].name, vj_element_name(dtype), row->name);
+        return false;
+    }
+    return true;
 }
 
 LLVMValueRef vj_gen_kernel(LLVMModuleRef module, const vj_target *target, const vj_program *p, const vj_kernel *k,
@@ -77,20 +58,7 @@ LLVMValueRef vj_gen_kernel(LLVMModuleRef module, const vj_target *target, const 
     vj_set_target_attributes(g, g->function);
     g->b = LLVMCreateBuilderInContext(g->context);
     begin(g);
-    switch (k->kind) {
-    case VJ_KERNEL_GEMM:
-        vj_gen_gemm(g);
-        break;
-    case VJ_KERNEL_ATTENTION:
-        vj_gen_attention(g);
-        break;
-    case VJ_KERNEL_NEST:
-        vj_gen_nest(g);
-        break;
-    case VJ_KERNEL_CALL:
-        vj_gen_call(g);
-        break;
-    }
+    if (takes_operands(g)) generators[k->kind](g);
     LLVMBuildRetVoid(g->b);
     LLVMDisposeBuilder(g->b);
     return g->function;

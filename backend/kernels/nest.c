@@ -379,7 +379,7 @@ static void choose_block(nest *n) {
 
 void vj_gen_nest(vj_gen *g) {
     const vj_kernel *k = g->k;
-    nest n = {.g = g, .k = k, .outer_axes = k->rank - k->row_axes, .vector_axis = -1, .lanes = 1};
+    nest n = {.g = g, .k = k, .outer_axes = k->axes[VJ_GROUP_OUTER], .vector_axis = -1, .lanes = 1};
     if (k->schedule && k->schedule->nest.vector_axis >= 0 && k->extent[k->schedule->nest.vector_axis] > 1) {
         n.vector_axis = k->schedule->nest.vector_axis;
         n.vector_is_row = n.vector_axis >= n.outer_axes;
@@ -389,7 +389,7 @@ void vj_gen_nest(vj_gen *g) {
         n.vectors = k->extent[n.vector_axis] / n.lanes;
         n.tail = k->extent[n.vector_axis] % n.lanes;
     }
-    n.short_row = !n.vector_is_row && vj_extent_product(k, n.outer_axes, k->row_axes) <= VJ_SHORT_ROW;
+    n.short_row = !n.vector_is_row && vj_group_extent(k, VJ_GROUP_ROW) <= VJ_SHORT_ROW;
     choose_block(&n);
     int64_t groups = 1;
     for (int32_t axis = 0; axis < n.outer_axes; axis++)

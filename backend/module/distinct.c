@@ -75,20 +75,10 @@ static void describe_exprs(description *d, const vj_kernel *k) {
 
 static description describe_kernel(vj_arena *arena, const vj_program *p, const vj_kernel *k) {
     description d = {.arena = arena};
-    const int32_t numbers[] = {(int32_t)k->kind,
-                               k->rank,
-                               k->row_axes,
-                               k->col_axes,
-                               k->depth_axes,
-                               k->batch_axes,
-                               k->a,
-                               k->b,
-                               k->q,
-                               k->k,
-                               k->v,
-                               k->score_expr,
-                               k->access_count};
+    const int32_t numbers[] = {(int32_t)k->kind, k->rank, k->score_expr, k->access_count};
     describe(&d, numbers, sizeof numbers);
+    describe(&d, k->axes, sizeof k->axes);
+    describe(&d, k->operand, sizeof k->operand);
     describe(&d, k->extent, (size_t)k->rank * sizeof *k->extent);
     for (int32_t i = 0; i < k->access_count; i++)
         describe_access(&d, p, k, &k->access[i]);
@@ -126,14 +116,11 @@ static bool is_plain(const char *name) {
 }
 
 void vj_kernel_symbol(const vj_kernel *k, int32_t number, char *name, size_t size) {
-    static const char *const kinds[] = {[VJ_KERNEL_GEMM] = "gemm",
-                                        [VJ_KERNEL_ATTENTION] = "attention",
-                                        [VJ_KERNEL_NEST] = "nest",
-                                        [VJ_KERNEL_CALL] = "call"};
-    int at = snprintf(name, size, "vj_%s", kinds[k->kind]);
-    if (k->kind != VJ_KERNEL_CALL && strcmp(k->name, kinds[k->kind]) != 0 && is_plain(k->name))
+    const vj_kind_row *kind = vj_kind_at(k->kind);
+    int at = snprintf(name, size, "vj_%s", kind->name);
+    if (!kind->is_call && strcmp(k->name, kind->name) != 0 && is_plain(k->name))
         at += snprintf(name + at, size - (size_t)at, "_%s", k->name);
-    if (k->kind == VJ_KERNEL_CALL) at += snprintf(name + at, size - (size_t)at, "_%s", vj_routine_at(k->routine)->name);
+    if (kind->is_call) at += snprintf(name + at, size - (size_t)at, "_%s", vj_routine_at(k->routine)->name);
     for (int32_t i = 0; i < k->rank && at > 0 && (size_t)at < size; i++)
         at += snprintf(name + at, size - (size_t)at, "%s%lld", i ? "x" : "_", (long long)k->extent[i]);
     if (at > 0 && (size_t)at < size) snprintf(name + at, size - (size_t)at, "_%d", (int)number);

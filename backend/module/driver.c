@@ -85,8 +85,7 @@ static void access_row(const driver *d, const vj_kernel *k, int32_t number, int6
     case VJ_BUFFER_WEIGHT:
         row[ACCESS_MEMBER] = member(&d->g, offsetof(vj_args, weights));
         /* Panels are always read from their start. */
-        if (k->kind == VJ_KERNEL_GEMM && number == k->b && p->weights[buffer->index].kind == VJ_PACK_PANELS)
-            row[ACCESS_OFFSET] = 0;
+        if (vj_is_packed(p, access->buffer)) row[ACCESS_OFFSET] = 0;
         row[ACCESS_OFFSET] += buffer->offset;
         break;
     default:

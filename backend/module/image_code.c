@@ -74,9 +74,9 @@ static void *work(void *self) {
 static int32_t size_of(const pieces *all, int32_t i) {
     const vj_kernel *k = all->kernel[i];
     if (i == 0) return all->p->kernel_count;
-    if (k->kind == VJ_KERNEL_ATTENTION) return 1000;
     if (k->kind == VJ_KERNEL_NEST) return 0;
     if (k->kind == VJ_KERNEL_CALL) return 500;
+    if (k->kind != VJ_KERNEL_GEMM) return 1000;
     const vj_gemm_schedule *s = &k->schedule->gemm;
     return s->tile_kinds * s->tiles[0].height * s->width * s->k_unroll * (1 + k->out_count);
 }

@@ -1,7 +1,5 @@
 /* peak.c - a program whose speed is the most that a target's multiply-adds can reach on one core: a gemm whose operands
  * do not move with k (strides of 0), so that its loop has no memory in it. */
-#include <string.h>
-
 #include "backend/backend.h"
 
 enum { DEPTH = 4096 };
@@ -12,9 +10,7 @@ vj_program *vj_peak_program(vj_arena *arena, const vj_target *target, double *fl
     const int64_t extent[] = {height, (int64_t)height * lanes, DEPTH};
     vj_program *p = vj_program_new(arena, NULL);
     vj_kernel *k = vj_add_kernel(p, VJ_KERNEL_GEMM, "peak");
-    k->rank = 3;
-    memcpy(k->extent, extent, sizeof extent);
-    k->row_axes = k->col_axes = k->depth_axes = 1;
+    vj_set_axes(k, (const int32_t[]){0, 1, 1, 1}, extent);
     const int32_t a = vj_add_buffer(p, VJ_BUFFER_ARENA, VJ_F32, extent[0], "a");
     const int32_t b = vj_add_buffer(p, VJ_BUFFER_ARENA, VJ_F32, extent[1], "b");
     const int32_t c = vj_add_buffer(p, VJ_BUFFER_ARENA, VJ_F32, extent[0] * extent[1], "c");

@@ -5,9 +5,9 @@
 #include <math.h>
 #include <string.h>
 
-/* The next point of axes [first, first + count), row-major; false: it was the last, and they are all 0 again. */
-static bool next_point(vj_kernel_run *r, int32_t first, int32_t count) {
-    for (int32_t a = first + count - 1; a >= first; a--) {
+/* The next point of the axes, row-major; false: it was the last, and they are all 0 again. */
+static bool next_point(vj_kernel_run *r, vj_axes axes) {
+    for (int32_t a = axes.first + axes.count - 1; a >= axes.first; a--) {
         if (++r->index[a] < r->k->extent[a]) return true;
         r->index[a] = 0;
     }
@@ -31,9 +31,10 @@ static results plan_results(vj_kernel_run *r) {
 static void store_point(vj_kernel_run *r, const results *all) {
     double value[VJ_MAX_OUTS];
     bool stored[VJ_MAX_OUTS];
+    const int32_t axis = vj_segment_axis(r->k);
     for (int32_t o = 0; o < all->count; o++) {
         const int32_t segment = r->k->out[o].segment;
-        stored[o] = segment < 0 || r->index[r->k->batch_axes + r->k->row_axes] == segment;
+        stored[o] = segment < 0 || r->index[axis] == segment;
         if (stored[o]) value[o] = vj_eval_expr(r, &all->plan[o]);
     }
     for (int32_t o = 0; o < all->count; o++) {
@@ -44,16 +45,16 @@ static void store_point(vj_kernel_run *r, const results *all) {
 
 /* gemm */
 
-/* How far an access moves at each point of axes [first, first + count), without its terms. */
-static int64_t *steps_of(vj_kernel_run *r, const vj_access *access, int32_t first, int32_t count) {
-    int64_t *steps = VJ_NEW_ARRAY(r->arena, int64_t, vj_extent_product(r->k, first, count));
+/* How far an access moves at each point of the axes, without its terms. */
+static int64_t *steps_of(vj_kernel_run *r, const vj_access *access, vj_axes axes) {
+    int64_t *steps = VJ_NEW_ARRAY(r->arena, int64_t, vj_extent_product(r->k, axes.first, axes.count));
     int64_t i = 0;
     do {
         steps[i] = 0;
-        for (int32_t a = first; a < first + count; a++)
+        for (int32_t a = axes.first; a < axes.first + axes.count; a++)
             steps[i] += access->stride[a] * r->index[a];
         i++;
-    } while (next_point(r, first, count));
+    } while (next_point(r, axes));
     return steps;
 }
 
@@ -66,13 +67,10 @@ typedef struct b_steps {
 static b_steps steps_of_b(vj_kernel_run *r) {
     const vj_kernel *k = r->k;
     const vj_access *b = &k->access[k->b];
-    const vj_buffer *buffer = &r->p->buffers[b->buffer];
-    const int32_t cols = k->batch_axes + k->row_axes, depth = cols + k->col_axes;
-    if (buffer->kind != VJ_BUFFER_WEIGHT || r->p->weights[buffer->index].kind != VJ_PACK_PANELS)
-        return (b_steps){r->buffers[b->buffer] + b->offset, steps_of(r, b, depth, k->depth_axes),
-                         steps_of(r, b, cols, k->col_axes)};
-    const int64_t deep = vj_extent_product(k, depth, k->depth_axes);
-    const int64_t wide = vj_extent_product(k, cols, k->col_axes);
+    if (!vj_is_packed(r->p, b->buffer))
+        return (b_steps){r->buffers[b->buffer] + b->offset, steps_of(r, b, vj_group(k, VJ_GROUP_DEPTH)),
+                         steps_of(r, b, vj_group(k, VJ_GROUP_COLS))};
+    const int64_t deep = vj_group_extent(k, VJ_GROUP_DEPTH), wide = vj_group_extent(k, VJ_GROUP_COLS);
     int64_t *k_step = VJ_NEW_ARRAY(r->arena, int64_t, deep), *n_step = VJ_NEW_ARRAY(r->arena, int64_t, wide);
     for (int64_t i = 0; i < deep; i++)
         k_step[i] = i * VJ_PANEL;
@@ -82,17 +80,19 @@ static b_steps steps_of_b(vj_kernel_run *r) {
 }
 
 /* How far the batch axes move an unpacked B. */
-static int64_t batch_step(const vj_kernel_run *r) {
+static int64_t batch_step(const vj_kernel_run *r, vj_axes batch) {
     int64_t step = 0;
-    for (int32_t a = 0; a < r->k->batch_axes; a++)
+    for (int32_t a = batch.first; a < batch.first + batch.count; a++)
         step += r->k->access[r->k->b].stride[a] * r->index[a];
     return step;
 }
 
-static void run_gemm(vj_kernel_run *r) {
+static bool run_gemm(vj_kernel_run *r, vj_error *error) {
     const vj_kernel *k = r->k;
-    const int32_t cols = k->batch_axes + k->row_axes, depth = cols + k->col_axes;
-    const int64_t wide = vj_extent_product(k, cols, k->col_axes);
+    (void)error;
+    const vj_axes batch = vj_group(k, VJ_GROUP_BATCH), cols = vj_group(k, VJ_GROUP_COLS);
+    const vj_axes depth = vj_group(k, VJ_GROUP_DEPTH), batch_and_rows = {batch.first, cols.first - batch.first};
+    const int64_t wide = vj_group_extent(k, VJ_GROUP_COLS);
     const b_steps b = steps_of_b(r);
     const results all = plan_results(r);
     double *acc = VJ_NEW_ARRAY(r->arena, double, wide);
@@ -101,55 +101,59 @@ static void run_gemm(vj_kernel_run *r) {
         int64_t at = 0;
         do {
             const double a = vj_access_value(r, k->a);
-            const double *row = b.base + b.k[at++] + batch_step(r);
+            const double *row = b.base + b.k[at++] + batch_step(r, batch);
             for (int64_t n = 0; n < wide; n++)
                 acc[n] += a * row[b.n[n]];
-        } while (next_point(r, depth, k->depth_axes));
+        } while (next_point(r, depth));
         int64_t n = 0;
         do {
             r->acc = acc[n++];
             store_point(r, &all);
-        } while (next_point(r, cols, k->col_axes));
-    } while (next_point(r, 0, cols));
+        } while (next_point(r, cols));
+    } while (next_point(r, batch_and_rows));
+    return true;
 }
 
 /* attention */
 
-static double dot(vj_kernel_run *r, int32_t left, int32_t right, int32_t axis) {
+static double dot(vj_kernel_run *r, int32_t left, int32_t right, vj_axes axes) {
     double sum = 0;
     do
         sum += vj_access_value(r, left) * vj_access_value(r, right);
-    while (next_point(r, axis, 1));
+    while (next_point(r, axes));
     return sum;
 }
 
 static void attention_row(vj_kernel_run *r, const vj_expr_plan *score, const results *all, double *weights) {
     const vj_kernel *k = r->k;
-    const int32_t j = k->batch_axes + 1, d = j + 1, e = j + 2;
+    const vj_axes keys = vj_group(k, VJ_GROUP_KEYS), dim = vj_group(k, VJ_GROUP_DIM);
     do {
-        r->acc = dot(r, k->q, k->k, d);
-        const int64_t key = r->index[j];
+        r->acc = dot(r, k->q, k->k, dim);
+        const int64_t key = r->index[keys.first];
         weights[key] = vj_eval_expr(r, score);
-    } while (next_point(r, j, 1));
-    vj_softmax_row(weights, k->extent[j], 1);
+    } while (next_point(r, keys));
+    vj_softmax_row(weights, k->extent[keys.first], 1);
     do {
         double sum = 0;
         do
-            sum += weights[r->index[j]] * vj_access_value(r, k->v);
-        while (next_point(r, j, 1));
+            sum += weights[r->index[keys.first]] * vj_access_value(r, k->v);
+        while (next_point(r, keys));
         r->acc = sum;
         store_point(r, all);
-    } while (next_point(r, e, 1));
+    } while (next_point(r, vj_group(k, VJ_GROUP_VALUE)));
 }
 
-static void run_attention(vj_kernel_run *r) {
+static bool run_attention(vj_kernel_run *r, vj_error *error) {
     const vj_kernel *k = r->k;
+    (void)error;
     const vj_expr_plan score = vj_plan_expr(r->arena, k, k->score_expr);
     const results all = plan_results(r);
-    double *weights = VJ_NEW_ARRAY(r->arena, double, k->extent[k->batch_axes + 1]);
+    const vj_axes keys = vj_group(k, VJ_GROUP_KEYS), batch_and_queries = {0, keys.first};
+    double *weights = VJ_NEW_ARRAY(r->arena, double, k->extent[keys.first]);
     do
         attention_row(r, &score, &all, weights);
-    while (next_point(r, 0, k->batch_axes + 1));
+    while (next_point(r, batch_and_queries));
+    return true;
 }
 
 /* nest */
@@ -167,9 +171,10 @@ static double reduce(vj_reduce_kind kind, double a, double b) {
     }
 }
 
-static void run_nest(vj_kernel_run *r) {
+static bool run_nest(vj_kernel_run *r, vj_error *error) {
     const vj_kernel *k = r->k;
-    const int32_t outer = k->rank - k->row_axes;
+    (void)error;
+    const vj_axes outer = vj_group(k, VJ_GROUP_OUTER), row = vj_group(k, VJ_GROUP_ROW);
     vj_expr_plan stage[VJ_MAX_STAGES];
     for (int32_t s = 0; s < k->stage_count; s++)
         stage[s] = vj_plan_expr(r->arena, k, k->stage[s].expr);
@@ -177,14 +182,15 @@ static void run_nest(vj_kernel_run *r) {
     do {
         for (int32_t s = 0; s < k->stage_count; s++) {
             double value = vj_eval_expr(r, &stage[s]);
-            while (next_point(r, outer, k->row_axes))
+            while (next_point(r, row))
                 value = reduce(k->stage[s].reduce, value, vj_eval_expr(r, &stage[s]));
             r->stage[s] = value;
         }
         do
             store_point(r, &all);
-        while (next_point(r, outer, k->row_axes));
-    } while (next_point(r, 0, outer));
+        while (next_point(r, row));
+    } while (next_point(r, outer));
+    return true;
 }
 
 /* call */
@@ -222,6 +228,11 @@ static bool run_call(vj_kernel_run *r, vj_error *error) {
     return true;
 }
 
+static bool (*const run[VJ_KERNEL_KINDS])(vj_kernel_run *r, vj_error *error) = {
+#define KIND(id, name, ...) [VJ_KERNEL_##id] = run_##name,
+#include "kernel_kinds.def"
+};
+
 bool vj_eval_kernel(const vj_program *p, const vj_kernel *k, double *const *buffers, vj_error *error) {
     for (int32_t a = 0; a < k->access_count; a++)
         if (!buffers[k->access[a].buffer]) {
@@ -232,21 +243,7 @@ bool vj_eval_kernel(const vj_program *p, const vj_kernel *k, double *const *buff
     vj_kernel_run *r = VJ_NEW(arena, vj_kernel_run);
     *r = (vj_kernel_run){.k = k, .p = p, .buffers = buffers, .arena = arena};
     r->value = VJ_NEW_ARRAY(arena, double, k->expr_count + 1);
-    bool fine = true;
-    switch (k->kind) {
-    case VJ_KERNEL_GEMM:
-        run_gemm(r);
-        break;
-    case VJ_KERNEL_ATTENTION:
-        run_attention(r);
-        break;
-    case VJ_KERNEL_NEST:
-        run_nest(r);
-        break;
-    case VJ_KERNEL_CALL:
-        fine = run_call(r, error);
-        break;
-    }
+    const bool fine = run[k->kind](r, error);
     vj_arena_free(arena);
     return fine;
 }

@@ -38,11 +38,18 @@ int32_t vj_add_buffer(vj_program *p, vj_buffer_kind kind, vj_dtype dtype, int64_
     return p->buffer_count - 1;
 }
 
-vj_kernel *vj_add_kernel(vj_program *p, vj_kernel_kind kind, const char *name) {
-    vj_kernel *k = VJ_NEW(p->arena, vj_kernel);
+vj_kernel *vj_kernel_new(vj_arena *arena, vj_kernel_kind kind, const char *name) {
+    vj_kernel *k = VJ_NEW(arena, vj_kernel);
     k->kind = kind;
-    k->name = vj_strdup(p->arena, name);
-    k->a = k->b = k->q = k->k = k->v = k->score_expr = -1;
+    k->name = vj_strdup(arena, name);
+    k->score_expr = -1;
+    for (int32_t i = 0; i < VJ_MAX_OPERANDS; i++)
+        k->operand[i] = -1;
+    return k;
+}
+
+vj_kernel *vj_add_kernel(vj_program *p, vj_kernel_kind kind, const char *name) {
+    vj_kernel *k = vj_kernel_new(p->arena, kind, name);
     *VJ_PUSH(p->arena, p->kernels, p->kernel_count, p->kernel_capacity) = k;
     return k;
 }
@@ -120,6 +127,16 @@ static bool index_moves(const vj_kernel *k, int32_t root, int32_t axis) {
 
 bool vj_term_moves(const vj_kernel *k, const vj_term *term, int32_t axis) {
     return term->kind == VJ_TERM_INDEX ? index_moves(k, term->index, axis) : term->coef[axis] != 0;
+}
+
+bool vj_moved_by(const vj_kernel *k, const vj_access *access, uint32_t axes) {
+    for (int32_t a = 0; a < k->rank; a++) {
+        if (!(axes >> a & 1) || k->extent[a] == 1) continue;
+        if (access->stride[a] != 0) return true;
+        for (int32_t t = 0; t < access->term_count; t++)
+            if (access->terms[t].coef[a] != 0) return true;
+    }
+    return false;
 }
 
 int64_t vj_extent_product(const vj_kernel *k, int32_t first, int32_t count) {

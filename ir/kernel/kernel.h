@@ -18,6 +18,7 @@
 #define VITJIT_IR_KERNEL_KERNEL_H
 
 #include "ir/routines/routines.h"
+#include "kernel_kinds.h"
 
 #define VJ_MAX_AXES     12
 #define VJ_MAX_TERMS    3
@@ -95,14 +96,13 @@ typedef struct vj_expr {
     double imm;     /* CONST */
 } vj_expr;
 
-typedef enum vj_kernel_kind { VJ_KERNEL_GEMM, VJ_KERNEL_ATTENTION, VJ_KERNEL_NEST, VJ_KERNEL_CALL } vj_kernel_kind;
 typedef enum vj_reduce_kind { VJ_REDUCE_SUM, VJ_REDUCE_MAX, VJ_REDUCE_MIN, VJ_REDUCE_PROD } vj_reduce_kind;
 
 /* A result: the expression's value is stored through the access (which has no terms). */
 typedef struct vj_out {
     int32_t access;
     int32_t expr;
-    int32_t segment; /* gemm: the value of the first column axis for which this result is stored; -1: always */
+    int32_t segment; /* the value of vj_segment_axis for which this result is stored; -1: always */
 } vj_out;
 
 typedef struct vj_stage {
@@ -118,12 +118,10 @@ typedef struct vj_kernel {
     int32_t rank;
     int64_t extent[VJ_MAX_AXES];
 
-    /* Axis groups, consecutive in this order.
-     * gemm:      batch | rows | cols | depth    batch_axes (0 but for a product of two activations with batch dims: A, an
-     *                                     unpacked B and results may move along them), row_axes, col_axes, depth_axes
-     * attention: batch | i | j | d | e    batch_axes, then exactly one axis each: queries, keys, head dim, value dim
-     * nest:      outer | row              row_axes of them at the end belong to the row */
-    int32_t row_axes, col_axes, depth_axes, batch_axes;
+    /* How many axes of each group; the groups of a kind follow one another in the order of kernel_kinds.def. Ask vj_group
+     * where one begins. Batch axes of a gemm are of a product of two activations: A, an unpacked B and results may move
+     * along them. */
+    int32_t axes[VJ_GROUP_COUNT];
 
     int32_t access_count;
     vj_access access[VJ_MAX_ACCESSES];
@@ -134,14 +132,23 @@ typedef struct vj_kernel {
     int32_t out_count;
     vj_out out[VJ_MAX_OUTS];
 
-    /* gemm: accesses of A (no column stride) and B (no row stride). B is packed when its buffer is a weight of
-     * VJ_PACK_PANELS (its strides are then ignored), else it is read with a unit stride over the last column axis. */
-    int32_t a, b;
-    /* attention: accesses of q [batch, i, d], k [batch, j, d], v [batch, j, e]. `score_expr` maps ACC (the dot product
-     * q.k) to the score: scale, bias, mask; the softmax over j is natural (base e). A row whose scores are all -inf
-     * gives NaN, as softmax does. Results map ACC (the weighted sum) at [batch, i, e].
-     * k is read with a unit stride over j ("transposed keys": lowering asks the producer to write it so) or over d. */
-    int32_t q, k, v, score_expr;
+    /* The accesses of the kind's operands, -1 where there is none; kernel_kinds.def says what they must be like.
+     * gemm: a, b. B is packed when its buffer is a weight of VJ_PACK_PANELS (its strides are then ignored), else it is read
+     *       with a unit stride over the last column axis.
+     * attention: q [batch, i, d], k [batch, j, d], v [batch, j, e]. k is read with a unit stride over j ("transposed keys":
+     *       lowering asks the producer to write it so) or over d. */
+    union {
+        int32_t operand[VJ_MAX_OPERANDS];
+        struct {
+            int32_t a, b;
+        };
+        struct {
+            int32_t q, k, v;
+        };
+    };
+    /* attention: maps ACC (the dot product q.k) to the score: scale, bias, mask; the softmax over the keys is natural (base
+     * e). A row whose scores are all -inf gives NaN, as softmax does. Results map ACC (the weighted sum). */
+    int32_t score_expr;
 
     /* call: no axes and no expressions. Its accesses are of whole dense buffers: those that the routine reads, writes,
      * and uses as scratch. The results are all but the first of these, without expressions (-1). */
@@ -187,6 +194,7 @@ typedef struct vj_program {
 /* kernel.c */
 vj_program *vj_program_new(vj_arena *arena, const vj_func *f);
 int32_t vj_add_buffer(vj_program *p, vj_buffer_kind kind, vj_dtype dtype, int64_t elements, const char *name);
+vj_kernel *vj_kernel_new(vj_arena *arena, vj_kernel_kind kind, const char *name); /* of no program yet */
 vj_kernel *vj_add_kernel(vj_program *p, vj_kernel_kind kind, const char *name);
 int32_t vj_add_access(vj_kernel *k, const vj_access *access); /* -1: no room */
 /* Entries a, b, c beyond the op's arguments are ignored; of STAGE and AXIS `a` is the index. */
@@ -202,7 +210,29 @@ int32_t vj_expr_needs(const vj_kernel *k, int32_t entry, int32_t needs[VJ_MAX_NE
 void vj_mark_needed(const vj_kernel *k, int32_t root, bool *needed);
 /* Does the axis move the term? (Also by what its index loads.) */
 bool vj_term_moves(const vj_kernel *k, const vj_term *term, int32_t axis);
+/* Does any of these axes (a mask) with more than one point move the access? (Not by what its indices load.) */
+bool vj_moved_by(const vj_kernel *k, const vj_access *access, uint32_t axes);
 int64_t vj_extent_product(const vj_kernel *k, int32_t first, int32_t count);
+
+/* kernel_kinds.c: the axes and operands of a kernel, by the table of its kind */
+
+typedef struct vj_axes {
+    int32_t first, count; /* axes [first, first + count) */
+} vj_axes;
+vj_axes vj_group(const vj_kernel *k, vj_axis_group group);
+int64_t vj_group_extent(const vj_kernel *k, vj_axis_group group); /* the points of the group */
+/* The axes of these groups as a mask, and their points. */
+uint32_t vj_axes_in(const vj_kernel *k, uint32_t groups);
+int64_t vj_extent_in(const vj_kernel *k, uint32_t groups);
+/* The next axis. Groups come in the order of the table. */
+void vj_add_axis(vj_kernel *k, vj_axis_group group, int64_t extent);
+/* All axes: how many there are of each group that the kind has, and their extents. */
+void vj_set_axes(vj_kernel *k, const int32_t *counts, const int64_t *extent);
+int32_t vj_segment_axis(const vj_kernel *k);               /* whose values segments are; -1: the kind has none */
+int32_t vj_operand_of(const vj_kernel *k, int32_t access); /* which of the kind's operands it is; -1: none */
+bool vj_is_result(const vj_kernel *k, int32_t access);
+bool vj_has_segments(const vj_kernel *k);
+bool vj_is_packed(const vj_program *p, int32_t buffer); /* does it hold panels? */
 
 /* kernel_verify.c: groups, extents, accesses inside their buffers for every point, types, B's and k's strides */
 bool vj_verify_program(const vj_program *p, vj_error *error) VJ_MUST_USE;

@@ -2,6 +2,7 @@
  *
  * kernel_parse.c       program, buffers, weights
  * kernel_parse_body.c  kernels: axes, accesses, expressions
+ * kernel_cursor.c      the verbs
  */
 #ifndef VITJIT_IR_KERNEL_KERNEL_PARSE_H
 #define VITJIT_IR_KERNEL_KERNEL_PARSE_H
@@ -23,6 +24,7 @@ typedef struct vj_kernel_parser {
     int32_t depth; /* of nested expressions */
 } vj_kernel_parser;
 
+/* kernel_cursor.c */
 void vj_parse_fail(vj_kernel_parser *r, const char *wanted);
 void vj_skip_blanks(vj_kernel_parser *r);
 bool vj_accept(vj_kernel_parser *r, const char *sign); /* takes it if it comes next */
@@ -33,6 +35,8 @@ int64_t vj_take_int(vj_kernel_parser *r);
 double vj_take_number(vj_kernel_parser *r); /* inf and nan too */
 vj_dtype vj_take_dtype(vj_kernel_parser *r);
 int32_t vj_take_buffer(vj_kernel_parser *r); /* %name */
-void vj_parse_kernel(vj_kernel_parser *r);   /* behind the word kernel */
+
+/* kernel_parse_body.c */
+void vj_parse_kernel(vj_kernel_parser *r); /* behind the word kernel */
 
 #endif

@@ -201,21 +201,22 @@ static int32_t take_expr(vj_kernel_parser *r) {
 
 /* Lines */
 
-static void take_axes(vj_kernel_parser *r, int32_t *count) {
-    int32_t axes = 0;
+static void take_axes(vj_kernel_parser *r, vj_axis_group group) {
+    vj_kernel *k = r->k;
+    const vj_axes axes = vj_group(k, group);
+    if (axes.first + axes.count != k->rank) vj_parse_fail(r, "axis groups in order");
     while (!r->failed && comes_axis(r)) {
-        if (r->k->rank == VJ_MAX_AXES) {
+        if (k->rank == VJ_MAX_AXES) {
             vj_parse_fail(r, "fewer axes");
             return;
         }
-        r->k->rank++;
-        if (take_axis(r) != r->k->rank - 1) vj_parse_fail(r, "axes in order");
+        k->axes[group]++;
+        k->rank++;
+        if (take_axis(r) != k->rank - 1) vj_parse_fail(r, "axes in order");
         vj_expect(r, ":");
-        r->k->extent[r->k->rank - 1] = vj_take_int(r);
+        k->extent[k->rank - 1] = vj_take_int(r);
         vj_accept(r, ",");
-        axes++;
     }
-    if (count) *count = axes;
 }
 
 static void take_stage(vj_kernel_parser *r) {
@@ -237,7 +238,7 @@ static void take_stage(vj_kernel_parser *r) {
 static void take_out(vj_kernel_parser *r) {
     vj_out out = {.segment = -1};
     if (comes_axis(r)) {
-        if (take_axis(r) != r->k->batch_axes + r->k->row_axes) vj_parse_fail(r, "the first column axis");
+        if (take_axis(r) != vj_segment_axis(r->k)) vj_parse_fail(r, "the axis that has segments");
         vj_expect(r, "=");
         out.segment = (int32_t)vj_take_int(r);
         vj_expect(r, ":");
@@ -266,30 +267,20 @@ static void take_input(vj_kernel_parser *r) {
 }
 
 static bool take_axis_group(vj_kernel_parser *r) {
-    vj_kernel *k = r->k;
-    const struct {
-        const char *word;
-        int32_t *count;
-    } groups[] = {{"rows", &k->row_axes}, {"cols", &k->col_axes}, {"depth", &k->depth_axes}, {"batch", &k->batch_axes},
-                  {"row", &k->row_axes},  {"outer", NULL},        {"queries", NULL},         {"keys", NULL},
-                  {"dim", NULL},          {"value", NULL}};
-    for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)
-        if (vj_accept_word(r, groups[i].word)) {
-            take_axes(r, groups[i].count);
+    const vj_kind_row *row = vj_kind_at(r->k->kind);
+    for (int32_t group = 0; group < VJ_GROUP_COUNT; group++)
+        if (row->group[group].most > 0 && vj_accept_word(r, vj_group_name((vj_axis_group)group))) {
+            take_axes(r, (vj_axis_group)group);
             return true;
         }
     return false;
 }
 
 static bool take_operand(vj_kernel_parser *r) {
-    vj_kernel *k = r->k;
-    const struct {
-        const char *word;
-        int32_t *access;
-    } operands[] = {{"A", &k->a}, {"B", &k->b}, {"Q", &k->q}, {"K", &k->k}, {"V", &k->v}};
-    for (size_t i = 0; i < sizeof operands / sizeof *operands; i++)
-        if (vj_accept_word(r, operands[i].word)) {
-            *operands[i].access = take_access(r);
+    const vj_kind_row *row = vj_kind_at(r->k->kind);
+    for (int32_t i = 0; i < row->operand_count; i++)
+        if (vj_accept_word(r, row->operand[i].name)) {
+            r->k->operand[i] = take_access(r);
             return true;
         }
     return false;
@@ -332,7 +323,7 @@ static void take_written(vj_kernel_parser *r) {
 }
 
 static bool take_call(vj_kernel_parser *r) {
-    if (r->k->kind != VJ_KERNEL_CALL) return false;
+    if (!vj_kind_at(r->k->kind)->is_call) return false;
     if (vj_accept_word(r, "routine"))
         take_routine(r);
     else if (vj_accept_word(r, "read"))
@@ -369,11 +360,10 @@ static void take_line(vj_kernel_parser *r) {
 }
 
 void vj_parse_kernel(vj_kernel_parser *r) {
-    static const char *const kinds[] = {"gemm", "attention", "nest", "call"};
     int32_t kind = 0;
-    while (kind < 4 && !vj_accept_word(r, kinds[kind]))
+    while (kind < VJ_KERNEL_KINDS && !vj_accept_word(r, vj_kind_at((vj_kernel_kind)kind)->name))
         kind++;
-    if (kind == 4) vj_parse_fail(r, "gemm, attention, nest or call");
+    if (kind == VJ_KERNEL_KINDS) vj_parse_fail(r, "a kind of kernel");
     const char *name = vj_take_name(r);
     if (r->failed) return;
     r->k = vj_add_kernel(r->p, (vj_kernel_kind)kind, name);

@@ -99,8 +99,7 @@ static void access_map(printer *w, const vj_access *access) {
 }
 
 static void packed_or_map(printer *w, const vj_access *access) {
-    const vj_buffer *buffer = &w->p->buffers[access->buffer];
-    if (buffer->kind == VJ_BUFFER_WEIGHT && w->p->weights[buffer->index].kind == VJ_PACK_PANELS)
+    if (vj_is_packed(w->p, access->buffer))
         vj_text_add(&w->text, "%%%s packed", w->label[access->buffer]);
     else
         access_map(w, access);
@@ -195,9 +194,9 @@ static void count_uses(printer *w) {
     int32_t needs[VJ_MAX_NEEDS];
     for (int32_t s = 0; s < k->stage_count; s++)
         add_root(w, reached, k->stage[s].expr);
-    for (int32_t o = 0; o < k->out_count && k->kind != VJ_KERNEL_CALL; o++)
+    for (int32_t o = 0; o < k->out_count && !vj_kind_at(k->kind)->is_call; o++)
         add_root(w, reached, k->out[o].expr);
-    if (k->kind == VJ_KERNEL_ATTENTION) add_root(w, reached, k->score_expr);
+    if (vj_kind_at(k->kind)->score) add_root(w, reached, k->score_expr);
     for (int32_t at = k->expr_count - 1; at >= 0; at--) {
         w->let[at] = -1;
         if (!reached[at]) continue;
@@ -212,19 +211,22 @@ static void count_uses(printer *w) {
         w->input[a] = loaded[a] ? inputs++ : -1;
 }
 
-static void axes(printer *w, const char *group, int32_t first, int32_t count) {
-    vj_text_add(&w->text, "    %s", group);
-    for (int32_t a = first; a < first + count; a++)
-        vj_text_add(&w->text, "%s i%" PRId32 ":%" PRId64, a == first ? "" : ",", a, w->k->extent[a]);
-    vj_text_add(&w->text, "\n");
+static void groups(printer *w) {
+    const vj_kernel *k = w->k;
+    const vj_kind_row *row = vj_kind_at(k->kind);
+    for (int32_t group = 0; group < VJ_GROUP_COUNT; group++) {
+        const vj_axes axes = vj_group(k, (vj_axis_group)group);
+        if (axes.count == 0 && !row->group[group].shown) continue;
+        vj_text_add(&w->text, "    %s", vj_group_name((vj_axis_group)group));
+        for (int32_t a = axes.first; a < axes.first + axes.count; a++)
+            vj_text_add(&w->text, "%s i%" PRId32 ":%" PRId64, a == axes.first ? "" : ",", a, k->extent[a]);
+        vj_text_add(&w->text, "\n");
+    }
 }
 
 static void operand(printer *w, const char *name, int32_t access) {
     vj_text_add(&w->text, "    %s ", name);
-    if (access == w->k->b)
-        packed_or_map(w, &w->k->access[access]);
-    else
-        access_map(w, &w->k->access[access]);
+    packed_or_map(w, &w->k->access[access]);
     vj_text_add(&w->text, "\n");
 }
 
@@ -249,33 +251,11 @@ static void routine(printer *w) {
 
 static void head(printer *w) {
     const vj_kernel *k = w->k;
-    switch (k->kind) {
-    case VJ_KERNEL_GEMM:
-        if (k->batch_axes > 0) axes(w, "batch", 0, k->batch_axes);
-        axes(w, "rows", k->batch_axes, k->row_axes);
-        axes(w, "cols", k->batch_axes + k->row_axes, k->col_axes);
-        axes(w, "depth", k->rank - k->depth_axes, k->depth_axes);
-        operand(w, "A", k->a);
-        operand(w, "B", k->b);
-        break;
-    case VJ_KERNEL_ATTENTION:
-        axes(w, "batch", 0, k->batch_axes);
-        axes(w, "queries", k->batch_axes, 1);
-        axes(w, "keys", k->batch_axes + 1, 1);
-        axes(w, "dim", k->batch_axes + 2, 1);
-        axes(w, "value", k->batch_axes + 3, 1);
-        operand(w, "Q", k->q);
-        operand(w, "K", k->k);
-        operand(w, "V", k->v);
-        break;
-    case VJ_KERNEL_NEST:
-        axes(w, "outer", 0, k->rank - k->row_axes);
-        axes(w, "row", k->rank - k->row_axes, k->row_axes);
-        break;
-    case VJ_KERNEL_CALL:
-        routine(w);
-        return;
-    }
+    const vj_kind_row *row = vj_kind_at(k->kind);
+    groups(w);
+    for (int32_t i = 0; i < row->operand_count; i++)
+        operand(w, row->operand[i].name, k->operand[i]);
+    if (row->is_call) routine(w);
     for (int32_t a = 0; a < k->access_count; a++) {
         if (w->input[a] < 0) continue;
         for (int32_t t = 0; t < k->access[a].term_count; t++)
@@ -289,8 +269,9 @@ static void head(printer *w) {
 static void body(printer *w) {
     static const char *const reductions[] = {"sum", "max", "min", "prod"};
     const vj_kernel *k = w->k;
-    if (k->kind == VJ_KERNEL_CALL) return;
-    if (k->kind == VJ_KERNEL_ATTENTION) {
+    const vj_kind_row *row = vj_kind_at(k->kind);
+    if (row->is_call) return;
+    if (row->score) {
         let_lines(w, k->score_expr);
         vj_text_add(&w->text, "    score = ");
         expression(w, k->score_expr, 0, false);
@@ -306,7 +287,7 @@ static void body(printer *w) {
         let_lines(w, k->out[o].expr);
         vj_text_add(&w->text, "    out ");
         if (k->out[o].segment >= 0)
-            vj_text_add(&w->text, "i%" PRId32 "=%" PRId32 ": ", k->batch_axes + k->row_axes, k->out[o].segment);
+            vj_text_add(&w->text, "i%" PRId32 "=%" PRId32 ": ", vj_segment_axis(k), k->out[o].segment);
         access_map(w, &k->access[k->out[o].access]);
         vj_text_add(&w->text, " = ");
         expression(w, k->out[o].expr, 0, false);
@@ -315,10 +296,10 @@ static void body(printer *w) {
 }
 
 static void kernel(printer *w, const vj_kernel *k, vj_schedule_printer schedule) {
-    static const char *const kinds[] = {"gemm", "attention", "nest", "call"};
     w->k = k;
     count_uses(w);
-    vj_text_add(&w->text, "  kernel %s %s {\n", kinds[k->kind], plain(w->text.arena, k->name ? k->name : "k"));
+    vj_text_add(&w->text, "  kernel %s %s {\n", vj_kind_at(k->kind)->name,
+                plain(w->text.arena, k->name ? k->name : "k"));
     head(w);
     body(w);
     if (k->flops != 0) {

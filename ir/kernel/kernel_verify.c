@@ -9,29 +9,31 @@ static bool fail(const vj_verify_at *at, const char *what) {
     return false;
 }
 
+/* The same of an operand or a group of axes. */
+static bool fail_of(const vj_verify_at *at, const char *name, const char *what) {
+    vj_fail(at->error, VJ_UNSUPPORTED, "kernel %d '%s': %s %s", (int)at->number, at->k->name ? at->k->name : "?", name,
+            what);
+    return false;
+}
+
 /* Axes */
 
 static bool check_axes(const vj_verify_at *at) {
     const vj_kernel *k = at->k;
     if (k->rank < 0 || k->rank > VJ_MAX_AXES) return fail(at, "its rank is out of range");
-    if (k->row_axes < 0 || k->col_axes < 0 || k->depth_axes < 0 || k->batch_axes < 0)
-        return fail(at, "an axis group is negative");
+    const vj_kind_row *row = vj_kind_at(k->kind);
+    int32_t axes = 0;
+    for (int32_t group = 0; group < VJ_GROUP_COUNT; axes += k->axes[group++]) {
+        if (k->axes[group] < row->group[group].least)
+            return fail_of(at, vj_group_name((vj_axis_group)group), "has too few axes");
+        if (k->axes[group] > row->group[group].most)
+            return fail_of(at, vj_group_name((vj_axis_group)group), "has too many axes");
+    }
+    if (axes != k->rank) return fail(at, "its axis groups do not sum up to the rank");
     int64_t points = 1;
     for (int32_t a = 0; a < k->rank; a++)
         if (k->extent[a] <= 0 || !vj_mul(points, k->extent[a], &points)) return fail(at, "an extent is not positive");
-    switch (k->kind) {
-    case VJ_KERNEL_GEMM:
-        if (k->row_axes < 1 || k->col_axes < 1 || k->depth_axes < 1) return fail(at, "an axis group is empty");
-        return k->batch_axes + k->row_axes + k->col_axes + k->depth_axes == k->rank ||
-               fail(at, "groups do not sum up to the rank");
-    case VJ_KERNEL_ATTENTION:
-        return k->batch_axes + 4 == k->rank || fail(at, "groups do not sum up to the rank");
-    case VJ_KERNEL_NEST:
-        return k->row_axes <= k->rank || fail(at, "the row has more axes than the kernel");
-    case VJ_KERNEL_CALL:
-        break;
-    }
-    return fail(at, "unknown kind");
+    return true;
 }
 
 /* Accesses: interval arithmetic. An affine map takes its extreme values at corners, so the intervals are exact but for
@@ -80,7 +82,7 @@ static bool check_access(const vj_verify_at *at, int32_t number) {
     const vj_access *access = &at->k->access[number];
     if (access->buffer < 0 || access->buffer >= at->p->buffer_count) return fail(at, "an access names no buffer");
     if (access->term_count < 0 || access->term_count > VJ_MAX_TERMS) return fail(at, "an access has too many terms");
-    if (number == at->k->b && vj_is_packed(at->p, access->buffer)) return true; /* its strides are ignored */
+    if (vj_is_packed(at->p, access->buffer)) return true; /* its strides are ignored */
     interval sum;
     if (!affine_interval(at->k, access->stride, access->offset, &sum)) return fail(at, "an access overflows");
     for (int32_t t = 0; t < access->term_count; t++)
@@ -105,17 +107,6 @@ static bool is_operand(const vj_kernel *k, int32_t access) {
     return has_access(k, access);
 }
 
-/* Does any of axes [first, first + count) with more than one point move the access? */
-static bool moved_by(const vj_kernel *k, const vj_access *access, int32_t first, int32_t count) {
-    for (int32_t a = first; a < first + count; a++) {
-        if (k->extent[a] == 1) continue;
-        if (access->stride[a] != 0) return true;
-        for (int32_t t = 0; t < access->term_count; t++)
-            if (access->terms[t].coef[a] != 0) return true;
-    }
-    return false;
-}
-
 /* The stride of an axis, when the axis is in no term. One point: any stride will do. */
 static bool has_unit_stride(const vj_kernel *k, const vj_access *access, int32_t axis) {
     if (k->extent[axis] == 1) return true;
@@ -124,65 +115,61 @@ static bool has_unit_stride(const vj_kernel *k, const vj_access *access, int32_t
     return access->stride[axis] == 1;
 }
 
-static bool check_b(const vj_verify_at *at) {
-    const vj_kernel *k = at->k;
-    const vj_access *b = &k->access[k->b];
-    const int32_t cols = k->batch_axes + k->row_axes, depth = cols + k->col_axes;
-    if (vj_is_packed(at->p, b->buffer)) {
-        const vj_weight *w = &at->p->weights[at->p->buffers[b->buffer].index];
-        if (w->k != vj_extent_product(k, depth, k->depth_axes) || w->n != vj_extent_product(k, cols, k->col_axes))
-            return fail(at, "the packed B has another K or N than the axes");
-        return true;
+/* Has the last axis of one of the groups a unit stride? */
+static bool is_adjacent(const vj_kernel *k, const vj_access *access, uint32_t groups) {
+    for (int32_t group = 0; group < VJ_GROUP_COUNT; group++) {
+        const vj_axes axes = vj_group(k, (vj_axis_group)group);
+        if ((groups >> group & 1) && has_unit_stride(k, access, axes.first + axes.count - 1)) return true;
     }
-    if (b->term_count != 0) return fail(at, "B has terms");
-    if (moved_by(k, b, k->batch_axes, k->row_axes)) return fail(at, "B moves with the rows");
-    return has_unit_stride(k, b, depth - 1) || fail(at, "B has no unit stride over the last column axis");
+    return false;
 }
 
-static bool check_gemm(const vj_verify_at *at) {
-    const vj_kernel *k = at->k;
-    if (!is_operand(k, k->a) || !is_operand(k, k->b)) return fail(at, "A or B is missing, or has an index");
-    if (moved_by(k, &k->access[k->a], k->batch_axes + k->row_axes, k->col_axes))
-        return fail(at, "A moves with the columns");
-    return check_b(at);
+static bool check_packed(const vj_verify_at *at, const vj_operand_row *row, const vj_weight *w) {
+    if (!row->panel_columns) return fail_of(at, row->name, "is packed, which it may not be");
+    return (w->k == vj_extent_in(at->k, row->panel_depth) && w->n == vj_extent_in(at->k, row->panel_columns)) ||
+           fail_of(at, row->name, "is packed with another K or N than the axes");
 }
 
-static bool check_attention(const vj_verify_at *at) {
+static bool check_operand(const vj_verify_at *at, const vj_operand_row *row, int32_t number) {
     const vj_kernel *k = at->k;
-    const int32_t i = k->batch_axes, j = i + 1, d = i + 2, e = i + 3;
-    if (!is_operand(k, k->q) || !is_operand(k, k->k) || !is_operand(k, k->v))
-        return fail(at, "q, k or v is missing, or has an index");
-    const vj_access *key = &k->access[k->k];
-    if (moved_by(k, &k->access[k->q], j, 1) || moved_by(k, &k->access[k->q], e, 1))
-        return fail(at, "q moves with keys or values");
-    if (moved_by(k, key, i, 1) || moved_by(k, key, e, 1)) return fail(at, "k moves with queries or values");
-    if (moved_by(k, &k->access[k->v], i, 1) || moved_by(k, &k->access[k->v], d, 1))
-        return fail(at, "v moves with queries or the head dim");
-    return has_unit_stride(k, key, j) || has_unit_stride(k, key, d) ||
-           fail(at, "k has a unit stride neither over the keys nor over the head dim");
+    if (!is_operand(k, number)) return fail_of(at, row->name, "is missing, or has an index");
+    const vj_access *access = &k->access[number];
+    const vj_buffer *buffer = &at->p->buffers[access->buffer];
+    if (!(row->dtypes >> buffer->dtype & 1)) return fail_of(at, row->name, "has a type that it may not have");
+    if (vj_is_packed(at->p, access->buffer)) return check_packed(at, row, &at->p->weights[buffer->index]);
+    if (!row->terms && access->term_count != 0) return fail_of(at, row->name, "has terms");
+    for (int32_t group = 0; group < VJ_GROUP_COUNT; group++)
+        if (!(row->along >> group & 1) && vj_moved_by(k, access, vj_axes_in(k, 1u << group))) {
+            vj_fail(at->error, VJ_UNSUPPORTED, "kernel %d '%s': %s moves with the %s", (int)at->number, k->name,
+                    row->name, vj_group_name((vj_axis_group)group));
+            return false;
+        }
+    return !row->adjacent || is_adjacent(k, access, row->adjacent) ||
+           fail_of(at, row->name, "has no unit stride where it needs one");
+}
+
+static bool check_operands(const vj_verify_at *at) {
+    const vj_kind_row *row = vj_kind_at(at->k->kind);
+    for (int32_t i = 0; i < row->operand_count; i++)
+        if (!check_operand(at, &row->operand[i], at->k->operand[i])) return false;
+    return true;
 }
 
 /* Results */
 
-/* Does every axis of [first, first + count) with more than one point move the access? Else points share an element. */
-static bool moved_by_each(const vj_kernel *k, const vj_access *access, int32_t first, int32_t count) {
-    for (int32_t a = first; a < first + count; a++)
-        if (k->extent[a] > 1 && access->stride[a] == 0) return false;
+/* Does each of these axes with more than one point move the access? Else points share an element. */
+static bool moved_by_each(const vj_kernel *k, const vj_access *access, uint32_t axes) {
+    for (int32_t a = 0; a < k->rank; a++)
+        if ((axes >> a & 1) && k->extent[a] > 1 && access->stride[a] == 0) return false;
     return true;
 }
 
 static bool has_own_elements(const vj_kernel *k, const vj_access *access, int32_t segment) {
-    const int32_t outer = k->rank - k->row_axes, first = segment >= 0 ? 1 : 0;
-    switch (k->kind) {
-    case VJ_KERNEL_GEMM:
-        return moved_by_each(k, access, 0, k->row_axes) &&
-               moved_by_each(k, access, k->row_axes + first, k->col_axes - first);
-    case VJ_KERNEL_ATTENTION:
-        return moved_by_each(k, access, 0, k->batch_axes + 1) && moved_by_each(k, access, k->batch_axes + 3, 1);
-    default:
-        return moved_by_each(k, access, 0, outer) &&
-               (moved_by_each(k, access, outer, k->row_axes) || !moved_by(k, access, outer, k->row_axes));
-    }
+    const vj_kind_row *row = vj_kind_at(k->kind);
+    const uint32_t shared = vj_axes_in(k, row->one_a_row);
+    uint32_t own = vj_axes_in(k, row->results & ~row->one_a_row);
+    if (segment >= 0) own &= ~(1u << vj_segment_axis(k)); /* one value of it alone stores */
+    return moved_by_each(k, access, own) && (moved_by_each(k, access, shared) || !vj_moved_by(k, access, shared));
 }
 
 static bool check_out(const vj_verify_at *at, const vj_out *out) {
@@ -196,28 +183,27 @@ static bool check_out(const vj_verify_at *at, const vj_out *out) {
     if (out->expr < 0 || out->expr >= k->expr_count) return fail(at, "a result has no expression");
     if (k->expr[out->expr].dtype != buffer->dtype) return fail(at, "a result's type is not its buffer's");
     if (out->segment < -1) return fail(at, "a segment is negative");
-    if (out->segment >= 0 && (k->kind != VJ_KERNEL_GEMM || out->segment >= k->extent[k->batch_axes + k->row_axes]))
-        return fail(at, "a segment is outside of the first column axis");
-    if (k->kind == VJ_KERNEL_GEMM && moved_by(k, access, k->rank - k->depth_axes, k->depth_axes))
-        return fail(at, "a result moves with the depth");
-    if (k->kind == VJ_KERNEL_ATTENTION && moved_by(k, access, k->batch_axes + 1, 2))
-        return fail(at, "a result moves with keys or the head dim");
+    const int32_t axis = vj_segment_axis(k);
+    if (out->segment >= 0 && (axis < 0 || out->segment >= k->extent[axis]))
+        return fail(at, "a segment is outside of its axis");
+    if (vj_moved_by(k, access, vj_axes_in(k, ~vj_kind_at(k->kind)->results)))
+        return fail(at, "a result moves with an axis that is summed over");
     return has_own_elements(k, access, out->segment) || fail(at, "points store a result to one element");
 }
 
 static bool check_kernel(const vj_verify_at *at) {
     const vj_kernel *k = at->k;
-    if (k->kind == VJ_KERNEL_CALL) return vj_verify_call(at);
+    if (k->kind < 0 || k->kind >= VJ_KERNEL_KINDS) return fail(at, "unknown kind");
+    const vj_kind_row *row = vj_kind_at(k->kind);
+    if (row->is_call) return vj_verify_call(at);
     if (!check_axes(at)) return false;
     if (k->access_count < 0 || k->access_count > VJ_MAX_ACCESSES) return fail(at, "it has too many accesses");
     if (k->out_count < 1 || k->out_count > VJ_MAX_OUTS) return fail(at, "it has no results or too many");
-    if (k->stage_count < 0 || k->stage_count > VJ_MAX_STAGES || (k->stage_count > 0 && k->kind != VJ_KERNEL_NEST))
+    if (k->stage_count < 0 || k->stage_count > (row->stages ? VJ_MAX_STAGES : 0))
         return fail(at, "it has too many stages");
     for (int32_t a = 0; a < k->access_count; a++)
         if (!check_access(at, a)) return false;
-    if (k->kind == VJ_KERNEL_GEMM && !check_gemm(at)) return false;
-    if (k->kind == VJ_KERNEL_ATTENTION && !check_attention(at)) return false;
-    if (!vj_verify_exprs(at)) return false;
+    if (!check_operands(at) || !vj_verify_exprs(at)) return false;
     for (int32_t o = 0; o < k->out_count; o++)
         if (!check_out(at, &k->out[o])) return false;
     return true;

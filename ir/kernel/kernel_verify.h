@@ -21,10 +21,4 @@ bool vj_verify_call(const vj_verify_at *at);
 bool vj_verify_exprs(const vj_verify_at *at);
 bool vj_verify_plan(const vj_program *p, vj_error *error);
 
-static inline bool vj_is_packed(const vj_program *p, int32_t buffer) {
-    const vj_buffer *b = &p->buffers[buffer];
-    return b->kind == VJ_BUFFER_WEIGHT && b->index >= 0 && b->index < p->weight_count &&
-           p->weights[b->index].kind == VJ_PACK_PANELS;
-}
-
 #endif

@@ -21,7 +21,8 @@ static bool check_leaf(const vj_verify_at *at, int32_t number) {
         return at->p->buffers[k->access[e->index].buffer].dtype == e->dtype ||
                fail(at, number, "its type is not its buffer's");
     case VJ_X_ACC:
-        return k->kind != VJ_KERNEL_NEST || fail(at, number, "a nest has no accumulator");
+        if (vj_kind_at(k->kind)->acc == VJ_NO_DTYPE) return fail(at, number, "its kind has no accumulator");
+        return e->dtype == vj_kind_at(k->kind)->acc || fail(at, number, "its type is not the accumulator's");
     case VJ_X_STAGE:
         if (e->index < 0 || e->index >= k->stage_count) return fail(at, number, "it names no stage");
         return k->expr[k->stage[e->index].expr].dtype == e->dtype || fail(at, number, "its type is not its stage's");
@@ -78,14 +79,8 @@ static bool reaches_only(const vj_verify_at *at, int32_t root, int32_t stages, u
         if (e->op == VJ_X_STAGE && e->index >= stages) fine = fail(at, at_entry, "the stage comes later");
         if (e->op == VJ_X_AXIS && barred_axes >> e->index & 1) fine = fail(at, at_entry, "the axis is summed over");
         if (e->op != VJ_X_LOAD) continue;
-        const vj_access *access = &k->access[e->index];
-        for (int32_t a = 0; a < k->rank && fine; a++) {
-            if (!(barred_axes >> a & 1) || k->extent[a] == 1) continue;
-            bool moves = access->stride[a] != 0;
-            for (int32_t t = 0; t < access->term_count; t++)
-                moves |= access->terms[t].coef[a] != 0;
-            if (moves) fine = fail(at, at_entry, "it moves with an axis that has no place here");
-        }
+        if (vj_moved_by(k, &k->access[e->index], barred_axes))
+            fine = fail(at, at_entry, "it moves with an axis that has no place here");
     }
     vj_arena_free(arena);
     return fine;
@@ -116,25 +111,11 @@ static bool check_indices(const vj_verify_at *at) {
     return true;
 }
 
-static uint32_t axes_from(int32_t first, int32_t count) { return ((1u << count) - 1) << first; }
-
-/* The row axes, when a nest's result does not move with the row: it is one value a row. */
-static uint32_t barred_in_nest(const vj_kernel *k, const vj_access *access) {
-    const int32_t outer = k->rank - k->row_axes;
-    for (int32_t a = outer; a < k->rank; a++)
-        if (access->stride[a] != 0 && k->extent[a] > 1) return 0;
-    return axes_from(outer, k->row_axes);
-}
-
+/* The axes that a result does not live on. Where it is one value a row, those of the row are among them. */
 static uint32_t barred_in_result(const vj_kernel *k, const vj_out *out) {
-    switch (k->kind) {
-    case VJ_KERNEL_GEMM:
-        return axes_from(k->rank - k->depth_axes, k->depth_axes);
-    case VJ_KERNEL_ATTENTION:
-        return axes_from(k->batch_axes + 1, 2);
-    default:
-        return barred_in_nest(k, &k->access[out->access]);
-    }
+    const vj_kind_row *row = vj_kind_at(k->kind);
+    const uint32_t shared = vj_axes_in(k, row->one_a_row);
+    return vj_axes_in(k, ~row->results) | (vj_moved_by(k, &k->access[out->access], shared) ? 0 : shared);
 }
 
 bool vj_verify_exprs(const vj_verify_at *at) {
@@ -149,12 +130,13 @@ bool vj_verify_exprs(const vj_verify_at *at) {
     if (!check_indices(at)) return false;
     for (int32_t s = 0; s < k->stage_count; s++)
         if (!reaches_only(at, k->stage[s].expr, s, 0)) return false;
-    if (k->kind == VJ_KERNEL_ATTENTION) {
+    const uint32_t score = vj_kind_at(k->kind)->score;
+    if (score) {
         if (k->score_expr < 0 || k->score_expr >= k->expr_count) {
             vj_fail(at->error, VJ_UNSUPPORTED, "kernel %d '%s': it has no score", (int)at->number, k->name);
             return false;
         }
-        if (!reaches_only(at, k->score_expr, 0, axes_from(k->batch_axes + 2, 2))) return false;
+        if (!reaches_only(at, k->score_expr, 0, vj_axes_in(k, ~score))) return false;
     }
     for (int32_t o = 0; o < k->out_count; o++) {
         const vj_out *out = &k->out[o];

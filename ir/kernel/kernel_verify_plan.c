@@ -21,12 +21,6 @@ static bool writes(const vj_program *p, const vj_kernel *k, int32_t buffer) {
     return false;
 }
 
-static bool is_out(const vj_kernel *k, int32_t access) {
-    for (int32_t o = 0; o < k->out_count; o++)
-        if (k->out[o].access == access) return true;
-    return false;
-}
-
 static bool check_phases(const vj_program *p, vj_error *error) {
     int32_t next = 0;
     for (int32_t i = 0; i < p->phase_count; i++) {
@@ -47,7 +41,7 @@ static bool check_phase(const vj_program *p, const vj_phase *phase, vj_error *er
         for (int32_t j = phase->first; j < phase->first + phase->count; j++) {
             const vj_kernel *k = p->kernels[j];
             for (int32_t a = 0; i != j && a < k->access_count; a++)
-                if (!is_out(k, a) && writes(p, p->kernels[i], k->access[a].buffer))
+                if (!vj_is_result(k, a) && writes(p, p->kernels[i], k->access[a].buffer))
                     return fail(error, "a kernel reads what its own phase writes", &p->buffers[k->access[a].buffer],
                                 NULL);
         }
@@ -82,12 +76,6 @@ static bool same_map(const vj_kernel *k, const vj_access *a, const vj_access *b)
     return true;
 }
 
-static bool has_segments(const vj_kernel *k) {
-    for (int32_t o = 0; o < k->out_count; o++)
-        if (k->out[o].segment >= 0) return true;
-    return false;
-}
-
 /* `to` may take the place of `from` where `from` is read last, by one kernel alone that writes `to` with the same map,
  * element by element: each is read by the thread that overwrites it, before it does. */
 static bool in_place(const vj_program *p, int32_t phase, int32_t from, int32_t to) {
@@ -103,10 +91,9 @@ static bool in_place(const vj_program *p, int32_t phase, int32_t from, int32_t t
                 out = &k->access[k->out[o].access];
             }
         for (int32_t a = 0; a < k->access_count; a++) {
-            if (k->access[a].buffer == from && (k->kind == VJ_KERNEL_CALL || has_segments(k))) return false;
+            if (k->access[a].buffer == from && (vj_kind_at(k->kind)->is_call || vj_has_segments(k))) return false;
             if (k->access[a].buffer == from && (!out || !same_map(k, &k->access[a], out))) return false;
-            if (k->access[a].buffer == from && (a == k->a || a == k->b || a == k->q || a == k->k || a == k->v))
-                return false;
+            if (k->access[a].buffer == from && vj_operand_of(k, a) >= 0) return false;
         }
         found |= out != NULL;
     }

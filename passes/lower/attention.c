@@ -67,13 +67,13 @@ bool vj_lower_attention(vj_lowering *l, const vj_node *node) {
         return vj_lower_fail(l, node, "only attention in f32 is supported");
     vj_build *b = vj_build_new(l, VJ_KERNEL_ATTENTION, "attention", node->origin);
     for (int32_t d = 0; d < lead; d++)
-        vj_point_dim(b, dims[d], VJ_GROUP_HEADS);
+        vj_point_dim(b, dims[d], VJ_GROUP_BATCH);
     const int32_t i = lead, j = i + 1, d = i + 2, e = i + 3;
-    vj_point_dim(b, dims[rank - 2], VJ_GROUP_I);
-    vj_point_dim(b, keys[k_rank - 2], VJ_GROUP_J);
-    vj_point_dim(b, q[q_rank - 1], VJ_GROUP_D);
-    vj_point_dim(b, dims[rank - 1], VJ_GROUP_E);
-    b->single = 1u << VJ_GROUP_I | 1u << VJ_GROUP_J | 1u << VJ_GROUP_D | 1u << VJ_GROUP_E;
+    vj_point_dim(b, dims[rank - 2], VJ_GROUP_QUERIES);
+    vj_point_dim(b, keys[k_rank - 2], VJ_GROUP_KEYS);
+    vj_point_dim(b, q[q_rank - 1], VJ_GROUP_DIM);
+    vj_point_dim(b, dims[rank - 1], VJ_GROUP_VALUE);
+    b->single = 1u << VJ_GROUP_QUERIES | 1u << VJ_GROUP_KEYS | 1u << VJ_GROUP_DIM | 1u << VJ_GROUP_VALUE;
     if (!vj_points_ready(b)) return false;
     const vj_view q_map = map_of(b, node->args[0], lead, i, d), k_map = map_of(b, node->args[1], lead, j, d);
     const vj_view v_map = map_of(b, node->args[2], lead, j, e);

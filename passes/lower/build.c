@@ -8,15 +8,12 @@
 vj_build *vj_build_new(vj_lowering *l, vj_kernel_kind kind, const char *name, const vj_origin *origin) {
     vj_build *b = VJ_NEW(l->arena, vj_build);
     b->l = l;
-    b->k = VJ_NEW(l->p->arena, vj_kernel);
-    b->k->kind = kind;
-    b->k->name = name;
+    b->k = vj_kernel_new(l->p->arena, kind, name);
     b->k->origin = origin;
-    b->k->a = b->k->b = b->k->q = b->k->k = b->k->v = b->k->score_expr = -1;
     return b;
 }
 
-void vj_point_dim(vj_build *b, int64_t extent, int32_t group) {
+void vj_point_dim(vj_build *b, int64_t extent, vj_axis_group group) {
     assert(b->dims < VJ_POINT_DIMS);
     b->extent[b->dims] = extent;
     b->group[b->dims++] = group;
@@ -155,14 +152,14 @@ int32_t vj_build_operand(vj_build *b, vj_value v, const vj_view *map) {
 
 typedef struct axis {
     int64_t extent, value;
-    int32_t group;
+    vj_axis_group group;
     bool apart; /* not to be merged with the next */
 } axis;
 
 typedef struct axes {
     int32_t count;
-    axis at[VJ_MAX_CUTS + VJ_GROUPS];
-    int64_t stride[VJ_MAX_CUTS + VJ_GROUPS][VJ_MAX_ACCESSES];
+    axis at[VJ_MAX_CUTS + VJ_GROUP_COUNT];
+    int64_t stride[VJ_MAX_CUTS + VJ_GROUP_COUNT][VJ_MAX_ACCESSES];
 } axes;
 
 static int64_t stride_at(const vj_subaxes *subaxes, int64_t value) {
@@ -175,13 +172,13 @@ static int64_t stride_at(const vj_subaxes *subaxes, int64_t value) {
     return 0;
 }
 
-static int32_t group_at(const vj_build *b, int64_t value) {
+static vj_axis_group group_at(const vj_build *b, int64_t value) {
     for (int32_t d = b->dims - 1; d >= 0; d--)
         if (value < b->stride[d] * b->extent[d]) return b->group[d];
-    return 0;
+    return VJ_GROUP_BATCH;
 }
 
-static void add_axis(const vj_build *b, axes *all, int64_t extent, int64_t value, int32_t group) {
+static void add_axis(const vj_build *b, axes *all, int64_t extent, int64_t value, vj_axis_group group) {
     const int32_t at = all->count++;
     all->at[at] = (axis){extent, value, group, false};
     for (int32_t i = 0; i < b->k->access_count; i++)
@@ -206,19 +203,10 @@ static void merge_axes(const vj_build *b, axes *all) {
     }
 }
 
-/* Groups that may not be empty get an axis of one point. */
-static bool needs_axis(const vj_build *b, int32_t group) {
-    switch (b->k->kind) {
-    case VJ_KERNEL_GEMM:
-        return group >= VJ_GROUP_ROWS && group <= VJ_GROUP_DEPTH;
-    case VJ_KERNEL_ATTENTION:
-        return group >= VJ_GROUP_I;
-    case VJ_KERNEL_NEST:
-        return group == VJ_GROUP_OUTER;
-    case VJ_KERNEL_CALL:
-        break;
-    }
-    return false;
+/* Groups that may not be empty get an axis of one point, and so do the outer axes of a nest. */
+static bool needs_axis(const vj_build *b, vj_axis_group group) {
+    const vj_group_row *row = &vj_kind_at(b->k->kind)->group[group];
+    return row->least > 0 || (row->most > 0 && group == VJ_GROUP_OUTER);
 }
 
 static void swap_axes(axes *all, int32_t a, int32_t b) {
@@ -264,38 +252,13 @@ static void order_axes(const vj_build *b, axes *all) {
 }
 
 static void list_axes(const vj_build *b, axes *all) {
-    for (int32_t group = 0; group < VJ_GROUPS; group++) {
+    for (int32_t number = 0; number < VJ_GROUP_COUNT; number++) {
+        const vj_axis_group group = (vj_axis_group)number;
         const int32_t first = all->count;
         for (int32_t i = b->cut_count - 2; i >= 0; i--)
             if (group_at(b, b->cut[i]) == group) add_axis(b, all, b->cut[i + 1] / b->cut[i], b->cut[i], group);
         if (all->count == first && needs_axis(b, group)) add_axis(b, all, 1, 0, group);
         if (b->segments && b->k->kind == VJ_KERNEL_GEMM && group == VJ_GROUP_COLS) all->at[first].apart = true;
-    }
-}
-
-static int32_t group_size(const axes *all, int32_t group) {
-    int32_t count = 0;
-    for (int32_t a = 0; a < all->count; a++)
-        count += all->at[a].group == group;
-    return count;
-}
-
-static void set_groups(vj_kernel *k, const axes *all) {
-    switch (k->kind) {
-    case VJ_KERNEL_GEMM:
-        k->batch_axes = group_size(all, VJ_GROUP_BATCH);
-        k->row_axes = group_size(all, VJ_GROUP_ROWS);
-        k->col_axes = group_size(all, VJ_GROUP_COLS);
-        k->depth_axes = group_size(all, VJ_GROUP_DEPTH);
-        break;
-    case VJ_KERNEL_ATTENTION:
-        k->batch_axes = group_size(all, VJ_GROUP_HEADS);
-        break;
-    case VJ_KERNEL_NEST:
-        k->row_axes = group_size(all, VJ_GROUP_ROW);
-        break;
-    case VJ_KERNEL_CALL:
-        break;
     }
 }
 
@@ -306,9 +269,8 @@ static double count_flops(const vj_kernel *k) {
     for (int32_t i = 0; i < k->expr_count; i++)
         computed += vj_xop_args(k->expr[i].op) > 0;
     if (k->kind == VJ_KERNEL_NEST) return points * (computed + k->stage_count);
-    if (k->kind == VJ_KERNEL_GEMM)
-        return 2 * points + points / (double)vj_extent_product(k, k->rank - k->depth_axes, k->depth_axes) * computed;
-    const double d = (double)k->extent[k->rank - 2], e = (double)k->extent[k->rank - 1];
+    if (k->kind == VJ_KERNEL_GEMM) return 2 * points + points / (double)vj_group_extent(k, VJ_GROUP_DEPTH) * computed;
+    const double d = (double)vj_group_extent(k, VJ_GROUP_DIM), e = (double)vj_group_extent(k, VJ_GROUP_VALUE);
     return points / (d * e) * 2 * (d + e);
 }
 
@@ -331,13 +293,11 @@ bool vj_build_finish(vj_build *b) {
         vj_fail(b->l->error, VJ_UNSUPPORTED, "kernel %s needs %d axes", k->name, (int)all->count);
         return false;
     }
-    k->rank = all->count;
     for (int32_t a = 0; a < all->count; a++) {
-        k->extent[a] = all->at[a].extent;
+        vj_add_axis(k, all->at[a].group, all->at[a].extent);
         for (int32_t i = 0; i < k->access_count; i++)
             k->access[i].stride[a] = all->stride[a][i];
     }
-    set_groups(k, all);
     k->flops = count_flops(k);
     vj_program *p = b->l->p;
     *VJ_PUSH(p->arena, p->kernels, p->kernel_count, p->kernel_capacity) = k;

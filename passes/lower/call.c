@@ -50,14 +50,11 @@ static int64_t units_of(double cycles, int64_t rows) {
 bool vj_lower_call(vj_lowering *l, const vj_node *node, const vj_call *call) {
     const vj_routine_row *row = vj_routine_at(call->routine);
     const int32_t values = row->reads + row->writes;
-    vj_kernel *k = VJ_NEW(l->p->arena, vj_kernel);
-    *k = (vj_kernel){.kind = VJ_KERNEL_CALL,
-                     .name = row->name,
-                     .routine = call->routine,
-                     .origin = node->origin,
-                     .flops = call->cycles,
-                     .units = units_of(call->cycles, call->rows)};
-    k->a = k->b = k->q = k->k = k->v = k->score_expr = -1;
+    vj_kernel *k = vj_kernel_new(l->p->arena, VJ_KERNEL_CALL, row->name);
+    k->routine = call->routine;
+    k->origin = node->origin;
+    k->flops = call->cycles;
+    k->units = units_of(call->cycles, call->rows);
     for (int32_t i = 0; i < VJ_MAX_PARAMS; i++)
         k->param[i] = call->param[i];
     for (int32_t i = 0; i < VJ_MAX_NUMBERS; i++)

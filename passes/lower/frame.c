@@ -23,8 +23,8 @@ bool vj_lower_frame(vj_lowering *l, const vj_view *x, vj_dtype dtype, const int6
     int32_t order[VJ_MAX_RANK];
     order_of(to, order);
     for (int32_t i = 0; i < to->rank; i++) {
-        const int32_t axis = k->rank++, d = order[i];
-        k->extent[axis] = to->dim[d];
+        const int32_t axis = k->rank, d = order[i];
+        vj_add_axis(k, VJ_GROUP_OUTER, to->dim[d]);
         written.stride[axis] = vj_view_step(to, d);
         if (low[d] == 0 && x->dim[d] == to->dim[d]) {
             read.stride[axis] = vj_view_step(x, d);

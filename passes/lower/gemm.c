@@ -22,7 +22,7 @@ static bool lead_is_one(const int64_t *dims, int32_t rank) {
     return true;
 }
 
-static void add_point(vj_build *b, const product *p, int64_t extent, int32_t group) {
+static void add_point(vj_build *b, const product *p, int64_t extent, vj_axis_group group) {
     vj_point_dim(b, extent, !p->is_nest ? group : group == VJ_GROUP_DEPTH ? VJ_GROUP_ROW : VJ_GROUP_OUTER);
 }
 

@@ -113,7 +113,7 @@ typedef struct vj_build {
     vj_kernel *k; /* appended to the program when it is finished */
     int32_t dims;
     int64_t extent[VJ_POINT_DIMS], stride[VJ_POINT_DIMS]; /* point dims, and their place values */
-    int32_t group[VJ_POINT_DIMS];
+    vj_axis_group group[VJ_POINT_DIMS];
     int64_t total;
     bool alone;      /* takes nothing in behind its own node */
     uint32_t single; /* groups that must end up as one axis */
@@ -128,14 +128,9 @@ typedef struct vj_build {
     } copies[VJ_MAX_OUTS];
 } vj_build;
 
-enum { VJ_GROUP_BATCH, VJ_GROUP_ROWS, VJ_GROUP_COLS, VJ_GROUP_DEPTH };   /* gemm */
-enum { VJ_GROUP_HEADS, VJ_GROUP_I, VJ_GROUP_J, VJ_GROUP_D, VJ_GROUP_E }; /* attention */
-enum { VJ_GROUP_OUTER, VJ_GROUP_ROW };                                   /* nest */
-#define VJ_GROUPS 5
-
 vj_build *vj_build_new(vj_lowering *l, vj_kernel_kind kind, const char *name, const vj_origin *origin);
-void vj_point_dim(vj_build *b, int64_t extent, int32_t group); /* the next more minor one */
-bool vj_points_ready(vj_build *b) VJ_MUST_USE;                 /* all are named */
+void vj_point_dim(vj_build *b, int64_t extent, vj_axis_group group); /* the next more minor one */
+bool vj_points_ready(vj_build *b) VJ_MUST_USE;                       /* all are named */
 /* The map of a value whose dims are these point dims; -1: a dim of 1, or one that nothing depends on. */
 vj_view vj_point_map(const vj_build *b, int32_t rank, const int64_t *dims, const int32_t *point_dims);
 /* May axes begin where these subaxes do? Then they will. */

@@ -12,12 +12,6 @@ typedef struct slot {
     int64_t bytes;
 } slot;
 
-static bool is_result(const vj_kernel *k, int32_t access) {
-    for (int32_t o = 0; o < k->out_count; o++)
-        if (k->out[o].access == access) return true;
-    return false;
-}
-
 static slot *slots_of(const vj_program *p, vj_arena *arena) {
     slot *slots = VJ_NEW_ARRAY(arena, slot, p->buffer_count + 1);
     for (int32_t i = 0; i < p->buffer_count; i++) {
@@ -43,17 +37,6 @@ static bool same_map(const vj_kernel *k, const vj_access *a, const vj_access *b)
     return true;
 }
 
-static bool is_operand(const vj_kernel *k, int32_t access) {
-    return access == k->a || access == k->b || access == k->q || access == k->k || access == k->v;
-}
-
-/* Has the kernel columns of several kinds? What one of them reads, another may read too, at a point of its own. */
-static bool has_segments(const vj_kernel *k) {
-    for (int32_t o = 0; o < k->out_count; o++)
-        if (k->out[o].segment >= 0) return true;
-    return false;
-}
-
 /* In this phase, does one kernel alone write `to`, reading `from` at the same elements only, and no other touch it? */
 static bool written_over(const vj_program *p, const vj_phase *phase, int32_t from, int32_t to) {
     int32_t results = 0;
@@ -67,10 +50,12 @@ static bool written_over(const vj_program *p, const vj_phase *phase, int32_t fro
                 results++;
             }
         for (int32_t a = 0; a < k->access_count; a++) {
-            if (k->access[a].buffer == to && !is_result(k, a)) return false;
+            if (k->access[a].buffer == to && !vj_is_result(k, a)) return false;
             if (k->access[a].buffer != from) continue;
-            if (k->kind == VJ_KERNEL_CALL || has_segments(k)) return false;
-            if (!out || is_result(k, a) || is_operand(k, a) || !same_map(k, &k->access[a], out)) return false;
+            /* What one segment reads, another may read too, at a point of its own. */
+            if (vj_kind_at(k->kind)->is_call || vj_has_segments(k)) return false;
+            if (!out || vj_is_result(k, a) || vj_operand_of(k, a) >= 0 || !same_map(k, &k->access[a], out))
+                return false;
         }
     }
     return results == 1;

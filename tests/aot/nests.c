@@ -38,9 +38,7 @@ static vj_program *program_of(vj_arena *arena, vj_dtype from, int64_t from_eleme
 
 static vj_kernel *kernel_of(vj_program *p, int32_t rank, int32_t row_axes, const int64_t *extent) {
     vj_kernel *k = vj_add_kernel(p, VJ_KERNEL_NEST, "nest");
-    k->rank = rank;
-    k->row_axes = row_axes;
-    memcpy(k->extent, extent, (size_t)rank * sizeof *extent);
+    vj_set_axes(k, (const int32_t[]){rank - row_axes, row_axes}, extent);
     return k;
 }
 

@@ -15,10 +15,7 @@ static int32_t add_access(vj_kernel *k, int32_t buffer, int64_t a, int64_t b, in
 static void add_layernorm(vj_program *p) {
     vj_kernel *k = vj_add_kernel(p, VJ_KERNEL_NEST, "ln");
     vj_arena *arena = p->arena;
-    k->rank = 2;
-    k->row_axes = 1;
-    k->extent[0] = ROWS;
-    k->extent[1] = COLS;
+    vj_set_axes(k, (const int32_t[]){1, 1}, (const int64_t[]){ROWS, COLS});
     const int32_t in = add_access(k, IN, COLS, 1, 0), out = add_access(k, NORMED, COLS, 1, 0);
     const int32_t mean_out = add_access(k, MEAN, 1, 0, 0);
     const int32_t x = vj_x_load(arena, k, VJ_F32, in), count = vj_x_const(arena, k, VJ_F32, COLS);
@@ -38,10 +35,7 @@ static void add_layernorm(vj_program *p) {
 
 static void add_product(vj_program *p) {
     vj_kernel *k = vj_add_kernel(p, VJ_KERNEL_GEMM, "fc");
-    k->rank = 3;
-    k->row_axes = k->col_axes = k->depth_axes = 1;
-    k->extent[0] = ROWS;
-    k->extent[1] = k->extent[2] = COLS;
+    vj_set_axes(k, (const int32_t[]){0, 1, 1, 1}, (const int64_t[]){ROWS, COLS, COLS});
     k->a = add_access(k, NORMED, COLS, 0, 1);
     k->b = add_access(k, W, 0, 1, COLS);
     const int32_t bias = vj_x_load(p->arena, k, VJ_F32, add_access(k, BIAS, 0, 1, 0));
@@ -52,9 +46,7 @@ static void add_product(vj_program *p) {
 
 static void add_gelu(vj_program *p) {
     vj_kernel *k = vj_add_kernel(p, VJ_KERNEL_NEST, "gelu");
-    k->rank = 2;
-    k->extent[0] = ROWS;
-    k->extent[1] = COLS;
+    vj_set_axes(k, (const int32_t[]){2, 0}, (const int64_t[]){ROWS, COLS});
     const int32_t x = vj_x_load(p->arena, k, VJ_F32, add_access(k, PRODUCT, COLS, 1, 0));
     const int32_t in = vj_x_load(p->arena, k, VJ_F32, add_access(k, IN, COLS, 1, 0));
     const int32_t gelu = vj_x(p->arena, k, VJ_X_GELU_ERF, VJ_F32, x, -1, -1);

@@ -18,10 +18,7 @@ static kernel_case build(const attention_case *a, uint64_t seed) {
              (int)a->d, (int)a->e, a->turned ? ", keys by rows" : "", a->bias ? ", bias" : "");
     kernel_case c = case_new(name, VJ_KERNEL_ATTENTION, seed);
     vj_kernel *k = c.k;
-    const int64_t extent[] = {a->heads, a->i, a->j, a->d, a->e};
-    k->rank = 5;
-    k->batch_axes = 1;
-    memcpy(k->extent, extent, sizeof extent);
+    vj_set_axes(k, (const int32_t[]){1, 1, 1, 1, 1}, (const int64_t[]){a->heads, a->i, a->j, a->d, a->e});
     /* Keys beyond j are NaN up to the pitch: they must not be felt. */
     const int64_t pitch = a->j + 5, rows = a->d + 1;
     const int32_t q = case_buffer(&c, a->heads * a->i * a->d);

@@ -13,12 +13,7 @@
 #include "kernelcheck.h"
 
 static void axes(vj_kernel *k, int32_t batch, int32_t rows, int32_t cols, int32_t depth, const int64_t *extent) {
-    k->batch_axes = batch;
-    k->row_axes = rows;
-    k->col_axes = cols;
-    k->depth_axes = depth;
-    k->rank = batch + rows + cols + depth;
-    memcpy(k->extent, extent, sizeof *extent * (size_t)k->rank);
+    vj_set_axes(k, (const int32_t[]){batch, rows, cols, depth}, extent);
 }
 
 static int32_t acc(kernel_case *c) { return vj_x(c->arena, c->k, VJ_X_ACC, VJ_F32, 0, 0, 0); }

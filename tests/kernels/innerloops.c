@@ -33,12 +33,11 @@ typedef struct problem {
     vj_kernel *k;
 } problem;
 
-static problem problem_new(vj_kernel_kind kind, int32_t rank, const int64_t *extent) {
+static problem problem_new(vj_kernel_kind kind, const int32_t *axes, const int64_t *extent) {
     problem it = {.arena = vj_arena_new()};
     it.p = vj_program_new(it.arena, NULL);
     it.k = vj_add_kernel(it.p, kind, "loops");
-    it.k->rank = rank;
-    memcpy(it.k->extent, extent, sizeof *extent * (size_t)rank);
+    vj_set_axes(it.k, axes, extent);
     return it;
 }
 
@@ -118,8 +117,7 @@ static int check_loops(const dialect *d, const problem *it, const char *what, in
 /* 197 x 768 x 768 with panels: a loop over k for each height of a tile. */
 static void products_do_not_spill(void **state) {
     (void)state;
-    problem it = problem_new(VJ_KERNEL_GEMM, 3, (const int64_t[]){197, 768, 768});
-    it.k->row_axes = it.k->col_axes = it.k->depth_axes = 1;
+    problem it = problem_new(VJ_KERNEL_GEMM, (const int32_t[]){0, 1, 1, 1}, (const int64_t[]){197, 768, 768});
     const int32_t a = buffer(&it, 197 * 784), out = buffer(&it, 197 * 768);
     it.k->a = vj_add_access(it.k, &(vj_access){.buffer = a, .stride = {784, 0, 1}});
     it.k->b = vj_add_access(it.k, &(vj_access){.buffer = panels(&it, 768, 768)});
@@ -135,9 +133,9 @@ static void products_do_not_spill(void **state) {
 static void attention_does_not_spill(void **state) {
     (void)state;
     const int64_t tokens = 197, dims = 64;
-    problem it = problem_new(VJ_KERNEL_ATTENTION, 5, (const int64_t[]){12, tokens, tokens, dims, dims});
+    problem it = problem_new(VJ_KERNEL_ATTENTION, (const int32_t[]){1, 1, 1, 1, 1},
+                             (const int64_t[]){12, tokens, tokens, dims, dims});
     vj_kernel *k = it.k;
-    k->batch_axes = 1;
     const int64_t row = 12 * dims;
     const int32_t q = buffer(&it, tokens * row), keys = buffer(&it, tokens * row), v = buffer(&it, tokens * row);
     k->q = vj_add_access(k, &(vj_access){.buffer = q, .stride = {dims, row, 0, 1, 0}});
@@ -157,9 +155,8 @@ static void attention_does_not_spill(void **state) {
  * vector of it for RVV, the last dialect. */
 static void windows_do_not_spill(void **state) {
     (void)state;
-    problem it = problem_new(VJ_KERNEL_NEST, 5, (const int64_t[]){14, 14, 96, 3, 3});
+    problem it = problem_new(VJ_KERNEL_NEST, (const int32_t[]){3, 2}, (const int64_t[]){14, 14, 96, 3, 3});
     vj_kernel *k = it.k;
-    k->row_axes = 2;
     const int32_t x = buffer(&it, 16 * 16 * 96), w = buffer(&it, 9 * 96), out = buffer(&it, 14 * 14 * 96);
     const vj_access place = {.buffer = x, .stride = {16 * 96, 96, 1, 16 * 96, 96}};
     const vj_access filter = {.buffer = w, .stride = {0, 0, 1, 288, 96}};

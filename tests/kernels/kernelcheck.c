@@ -95,7 +95,7 @@ static bool is_out(const vj_kernel *k, int32_t buffer) {
 /* Relative error of the weights of a softmax, from the largest score's magnitude. */
 static double attention_bound(const kernel_case *c) {
     const vj_kernel *k = c->k;
-    const int32_t d = k->batch_axes + 2;
+    const double d = (double)vj_group_extent(k, VJ_GROUP_DIM), j = (double)vj_group_extent(k, VJ_GROUP_KEYS);
     double q = 0, keys = 0, others = 0, v = 0;
     for (int32_t b = 0; b < c->p->buffer_count; b++) {
         if (is_out(k, b)) continue;
@@ -114,16 +114,15 @@ static double attention_bound(const kernel_case *c) {
     }
     /* scores: |s| <= c * d * |q||k| + |bias|, each with (d + 3) roundings; exp: the difference of two of them, three
      * roundings more of up to twice |s|, and 4 ulp of its own; two sums of J terms; a quotient and a product */
-    const double score = c->stretch * (double)k->extent[d] * q * keys + others;
-    const double weight = 2 * (double)(k->extent[d] + 3) * EPS * score + 3 * 2 * score * EPS + 8 * EPS;
-    return v * (2 * weight + (2 * (double)k->extent[d - 1] + 8) * EPS);
+    const double score = c->stretch * d * q * keys + others;
+    const double weight = 2 * (d + 3) * EPS * score + 3 * 2 * score * EPS + 8 * EPS;
+    return v * (2 * weight + (2 * j + 8) * EPS);
 }
 
 static void compare(const kernel_case *c, const vj_target *target, const char *how, void *const *got, double **expected,
                     double **magnitude) {
     const vj_kernel *k = c->k;
-    const double terms =
-        k->kind == VJ_KERNEL_GEMM ? (double)vj_extent_product(k, k->rank - k->depth_axes, k->depth_axes) + 2 : 0;
+    const double terms = k->kind == VJ_KERNEL_GEMM ? (double)vj_group_extent(k, VJ_GROUP_DEPTH) + 2 : 0;
     const double uniform = k->kind == VJ_KERNEL_ATTENTION ? attention_bound(c) : 0;
     for (int32_t b = 0; b < c->p->buffer_count; b++) {
         const float *is = got[b], *was = c->values[b];

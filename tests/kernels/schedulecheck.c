@@ -35,11 +35,7 @@ static void mixes_cover_the_rows(void **state) {
 
 static vj_kernel *gemm(vj_program *p, int64_t rows, int64_t columns, int64_t depth) {
     vj_kernel *k = vj_add_kernel(p, VJ_KERNEL_GEMM, "gemm");
-    k->rank = 3;
-    k->extent[0] = rows;
-    k->extent[1] = columns;
-    k->extent[2] = depth;
-    k->row_axes = k->col_axes = k->depth_axes = 1;
+    vj_set_axes(k, (const int32_t[]){0, 1, 1, 1}, (const int64_t[]){rows, columns, depth});
     const int32_t a = vj_add_buffer(p, VJ_BUFFER_ARENA, VJ_F32, rows * depth, "a");
     const int32_t b = vj_add_buffer(p, VJ_BUFFER_ARENA, VJ_F32, columns * depth, "b");
     k->a = vj_add_access(k, &(vj_access){.buffer = a, .stride = {depth, 0, 1}});
@@ -105,10 +101,7 @@ static void attention_blocks_fit_the_stack(void **state) {
     for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++) {
         vj_program *p = vj_program_new(arena, NULL);
         vj_kernel *k = vj_add_kernel(p, VJ_KERNEL_ATTENTION, "mha");
-        const int64_t extent[] = {12, tokens[i], tokens[i], 64, 64};
-        k->rank = 5;
-        k->batch_axes = 1;
-        memcpy(k->extent, extent, sizeof extent);
+        vj_set_axes(k, (const int32_t[]){1, 1, 1, 1, 1}, (const int64_t[]){12, tokens[i], tokens[i], 64, 64});
         for (int32_t t = 0; t < vj_target_count(); t++) {
             vj_schedule_kernel(arena, vj_target_at(t), p, k);
             const vj_attention_schedule *s = &k->schedule->attention;
@@ -127,10 +120,7 @@ static void nests_run_along_adjacent_elements(void **state) {
     vj_program *p = vj_program_new(arena, NULL);
     const int32_t buffer = vj_add_buffer(p, VJ_BUFFER_ARENA, VJ_F32, 197 * 768, "x");
     vj_kernel *k = vj_add_kernel(p, VJ_KERNEL_NEST, "ln");
-    k->rank = 2;
-    k->extent[0] = 197;
-    k->extent[1] = 768;
-    k->row_axes = 1;
+    vj_set_axes(k, (const int32_t[]){1, 1}, (const int64_t[]){197, 768});
     vj_add_access(k, &(vj_access){.buffer = buffer, .stride = {768, 1}});
     vj_schedule_kernel(arena, vj_target_by_name("x86-64-v4"), p, k);
     assert_int_equal(k->schedule->nest.vector_axis, 1);
@@ -150,9 +140,7 @@ static void windows_share_their_filter(void **state) {
     vj_arena *arena = vj_arena_new();
     vj_program *p = vj_program_new(arena, NULL);
     vj_kernel *k = vj_add_kernel(p, VJ_KERNEL_NEST, "windows");
-    k->rank = 5;
-    k->row_axes = 2;
-    memcpy(k->extent, (const int64_t[]){14, 14, 96, 3, 3}, 5 * sizeof *k->extent);
+    vj_set_axes(k, (const int32_t[]){3, 2}, (const int64_t[]){14, 14, 96, 3, 3});
     const int32_t x = vj_add_buffer(p, VJ_BUFFER_ARENA, VJ_F32, 16 * 16 * 96, "x");
     const int32_t w = vj_add_buffer(p, VJ_BUFFER_ARENA, VJ_F32, 9 * 96, "w");
     vj_add_access(k, &(vj_access){.buffer = x, .stride = {16 * 96, 96, 1, 16 * 96, 96}});
@@ -165,7 +153,7 @@ static void windows_share_their_filter(void **state) {
     k->access_count = 1;
     k->access[0] = (vj_access){.buffer = x, .stride = {1024, 64, 2, 32, 1}};
     k->stage[0].reduce = VJ_REDUCE_MAX;
-    memcpy(k->extent, (const int64_t[]){24, 15, 16, 3, 3}, 5 * sizeof *k->extent);
+    vj_set_axes(k, (const int32_t[]){3, 2}, (const int64_t[]){24, 15, 16, 3, 3});
     vj_schedule_kernel(arena, vj_target_by_name("x86-64-v3"), p, k);
     assert_int_equal(k->schedule->nest.vector_axis, 2);
     assert_int_equal(k->schedule->nest.block, 1);

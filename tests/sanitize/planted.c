@@ -65,13 +65,9 @@ static vj_program *program_of(vj_arena *arena, const vj_target *target, const fa
     p->weights_bytes = p->buffers[WEIGHT].elements * 4;
     vj_kernel *k = vj_add_kernel(p, x->kind, "planted");
     const bool gemm = x->kind == VJ_KERNEL_GEMM;
-    k->rank = gemm ? 3 : 2;
-    k->extent[0] = ROWS;
-    k->extent[1] = k->extent[2] = COLS;
-    k->row_axes = 1;
+    vj_set_axes(k, gemm ? (const int32_t[]){0, 1, 1, 1} : (const int32_t[]){1, 1}, (const int64_t[]){ROWS, COLS, COLS});
     int32_t value;
     if (gemm) {
-        k->col_axes = k->depth_axes = 1;
         k->a = add_access(k, IN, x->in_offset, COLS, 0, 1);
         k->b = add_access(k, WEIGHT, 0, 0, 1, COLS);
         value = vj_x(arena, k, VJ_X_ACC, VJ_F32, -1, -1, -1);

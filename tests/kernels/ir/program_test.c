@@ -96,6 +96,40 @@ static const char segments[] = "program segments {\n"
                                "  }\n"
                                "}\n";
 
+/* Two products, with a batch, rows, columns and a depth of one axis each. */
+static const char batched[] = "program batched {\n"
+                              "  %a: input 0 f32[8]  # 32 B\n"
+                              "  %b: input 1 f32[12]  # 48 B\n"
+                              "  %y: output 0 f32[12]  # 48 B\n"
+                              "  kernel gemm qk {\n"
+                              "    batch i0:2\n"
+                              "    rows i1:2\n"
+                              "    cols i2:3\n"
+                              "    depth i3:2\n"
+                              "    A %a[4*i0 + 2*i1 + i3]\n"
+                              "    B %b[6*i0 + i2 + 3*i3]\n"
+                              "    out %y[6*i0 + 3*i1 + i2] = acc\n"
+                              "  }\n"
+                              "}\n";
+
+/* The same with columns of two kinds. */
+static const char batched_segments[] = "program batched_segments {\n"
+                                       "  %a: input 0 f32[8]  # 32 B\n"
+                                       "  %b: input 1 f32[24]  # 96 B\n"
+                                       "  %s: output 0 f32[12]  # 48 B\n"
+                                       "  %t: output 1 f32[12]  # 48 B\n"
+                                       "  kernel gemm qk {\n"
+                                       "    batch i0:2\n"
+                                       "    rows i1:2\n"
+                                       "    cols i2:2, i3:3\n"
+                                       "    depth i4:2\n"
+                                       "    A %a[4*i0 + 2*i1 + i4]\n"
+                                       "    B %b[12*i0 + 3*i2 + i3 + 6*i4]\n"
+                                       "    out i2=0: %s[6*i0 + 3*i1 + i3] = acc\n"
+                                       "    out i2=1: %t[6*i0 + 3*i1 + i3] = acc\n"
+                                       "  }\n"
+                                       "}\n";
+
 /* Rows of a table by an index that is loaded and wrapped, through which a second table is read too. */
 static const char indexed[] = "program indexed {\n"
                               "  %t: input 0 f32[28]  # 112 B\n"
@@ -150,7 +184,7 @@ static vj_program *parse(vj_arena *arena, const char *text) {
 
 static void text_round_trips(void **state) {
     (void)state;
-    static const char *const all[] = {conv, attention, norm, segments, indexed, call};
+    static const char *const all[] = {conv, attention, norm, segments, batched, batched_segments, indexed, call};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         vj_arena *arena = vj_arena_new();
         vj_program *p = parse(arena, all[i]);
@@ -360,7 +394,7 @@ static void verifier_refuses(void **state) {
     refuses(conv, "rows i0:3,", "rows i0:0,", "extent");
     refuses(conv, "f32[60]", "f32[59]", "reaches elements 0..59");
     refuses(conv, "guard(2*i0 + i4 - 1, 5)", "guard(2*i0 + i4 - 1, 6)", "reaches elements");
-    refuses(conv, "guard(2*i0 + i4 - 1, 5)", "guard(2*i0 + i2 + i4 - 1, 5)", "A moves with the columns");
+    refuses(conv, "guard(2*i0 + i4 - 1, 5)", "guard(2*i0 + i2 + i4 - 1, 5)", "A moves with the cols");
     refuses(conv, "depth i3:2, i4:3, i5:3", "depth i3:2, i4:3, i5:2", "another K or N");
     refuses(conv, "%y[3*i0 + i1 + 9*i2]", "%y[3*i0 + i1 + 9*i2 + 1]", "reaches elements 1..45");
     refuses(conv, "%y[3*i0 + i1 + 9*i2]", "%y[3*i0 + i1 + 9*guard(i2, 5)]", "has terms");
@@ -378,15 +412,24 @@ static void verifier_refuses(void **state) {
     refuses(conv, "at 1152", "at 1088", "share bytes");
     refuses(conv, "  phase 1\n", "", "reads what its own phase writes");
     refuses(attention, "K %k[30*i0 + 5*i2 + i3]", "K %k[10*i0 + 2*i2 + 2*i3]", "unit stride");
-    refuses(attention, "Q %q[20*i0 + 5*i1 + i3]", "Q %q[5*i2]", "q moves");
+    refuses(attention, "Q %q[20*i0 + 5*i1 + i3]", "Q %q[5*i2]", "Q moves with the keys");
     refuses(attention, "%mask[6*i1 + i2]", "%mask[6*i1 + i3]", "no place here");
-    refuses(attention, "value i4:3", "value i4:3, i5:2", "sum up");
+    refuses(attention, "value i4:3", "value i4:3, i5:2", "value has too many axes");
     refuses(norm, "out %y[7*i0 + i1]", "out %y[7*i0]", "no place here");
     refuses(segments, "B %b[3*i1 + i2 + 6*i3]", "B %b[i1 + 2*i2 + 6*i3]", "unit stride");
     refuses(segments, "%t[i0 + 5*i2]", "%t[5*i2]", "one element");
     refuses(norm, "out %y[7*i0 + i1]", "out %y[i1]", "one element");
     refuses(attention, "out %y[12*i0 + 3*i1 + i4]", "out %y[3*i1 + i4]", "one element");
+    refuses(batched, "%y[6*i0 + 3*i1 + i2]", "%y[2*i0 + i1]", "one element");
+    refuses(batched, "%y[6*i0 + 3*i1 + i2]", "%y[6*i0 + i2]", "one element");
+    refuses(batched, "%y[6*i0 + 3*i1 + i2]", "%y[3*i1 + i2]", "one element");
+    refuses(batched_segments, "%s[6*i0 + 3*i1 + i3]", "%s[6*i0 + 3*i1]", "one element");
     refuses(segments, "i1=1", "i1=2", "segment");
+    refuses(segments, "%s[3*i0 + i2] = acc", "%s[3*i0 + i2] = cast:f32(acc:f64)", "accumulator's");
+    refuses(segments, "%s[3*i0 + i2] = acc", "%s[3*i0 + i2] = cast:f32(acc:i32)", "accumulator's");
+    refuses(attention, "score = acc * 0.25", "score = cast:f32(acc:f16) * 0.25", "accumulator's");
+    refuses(conv, "%x: input 0 f32[60]", "%x: input 0 f64[60]", "type");
+    refuses(attention, "%k: input 1 f32[60]", "%k: input 1 bf16[60]", "type");
     refuses(segments, "mod(i0 - 2, 5)", "mod(i0 - 6, 5)", "below -extent");
     refuses(call, "%x[2]", "%x[3]", "too small");
     refuses(call, "f32[20]", "f64[20]", "other types");

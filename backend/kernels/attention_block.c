@@ -1,0 +1,25 @@
+/* attention_block.c - where a block of queries keeps its scores, its sums and its results so far. */
+#include "attention.h"
+
+LLVMValueRef vj_clamp(const vj_gen *g, LLVMValueRef x, int64_t low, int64_t high) {
+    LLVMValueRef l = vj_i64(g, low), h = vj_i64(g, high);
+    x = LLVMBuildSelect(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, x, l, ""), l, x, "");
+    return LLVMBuildSelect(g->b, LLVMBuildICmp(g->b, LLVMIntSGT, x, h, ""), h, x, "");
+}
+
+LLVMValueRef vj_score_at(const vj_attention *m, LLVMValueRef row, LLVMValueRef key) {
+    const vj_gen *g = m->g;
+    LLVMValueRef offset = LLVMBuildNSWMul(g->b, row, vj_i64(g, m->row), "");
+    LLVMValueRef column = LLVMBuildNSWSub(g->b, key, m->first_key, "");
+    return vj_element(g, m->scores, VJ_F32, LLVMBuildNSWAdd(g->b, offset, column, ""));
+}
+
+LLVMValueRef vj_of_row(const vj_attention *m, LLVMValueRef array, LLVMValueRef row) {
+    return vj_element(m->g, array, VJ_F32, row);
+}
+
+LLVMValueRef vj_result_at(const vj_attention *m, LLVMValueRef row, LLVMValueRef dim) {
+    const vj_gen *g = m->g;
+    LLVMValueRef offset = LLVMBuildNSWMul(g->b, row, vj_i64(g, m->result_row), "");
+    return vj_element(g, m->results, VJ_F32, LLVMBuildNSWAdd(g->b, offset, dim, ""));
+}
