@@ -19,7 +19,7 @@
 #define FEW_ACCUMULATORS 24
 #define MAX_ACCUMULATORS 30
 #define MULADD_LATENCY   4.0
-/* Accumulators from which a step of k is long enough to hide the loop's own instructions. */
+/* With so many accumulators a step of k is long enough to hide the loop's own instructions. */
 #define LARGE_TILE 20
 
 void vj_tile_mix(int64_t rows, int32_t max_height, vj_gemm_schedule *schedule) {
@@ -30,12 +30,12 @@ void vj_tile_mix(int64_t rows, int32_t max_height, vj_gemm_schedule *schedule) {
     schedule->tiles[schedule->tile_kinds++] = (vj_tile_rows){(int32_t)low, (int32_t)(tiles - higher)};
 }
 
-/* Bytes a cycle that one core reads from memory. */
+/* One core reads so many bytes a cycle from memory. */
 #define STREAM_BYTES 12.0
 
 static double larger(double a, double b) { return a > b ? a : b; }
 
-/* Of a step of k on a tile of height x width vectors. */
+/* A step of k on a tile of height x width vectors takes so many cycles. */
 static double step_cycles(const vj_target *target, int32_t height, int32_t width) {
     const double products = height * width / 2.0, loads = (height + width) / 2.0;
     /* Narrow vectors: loads and moves of lanes take issue slots from the products. */
@@ -43,10 +43,10 @@ static double step_cycles(const vj_target *target, int32_t height, int32_t width
     return larger(larger(products, loads) + moves, MULADD_LATENCY);
 }
 
-/* Rows of accumulators beside `width` vectors of B, a broadcast and, where multiplying and adding are two instructions,
- * a product; and a register to spare, without which the allocator moves accumulators about and spills some. */
+/* How many rows of accumulators fit beside `width` vectors of B, a broadcast and, where multiplying and adding are two
+ * instructions, a product. One register stays free: without it the allocator moves accumulators about and spills some. */
 static int32_t max_height(const vj_target *target, int32_t width) {
-    /* Height x width sums, height + width operands, a product, and a register that the engine keeps. */
+    /* There are height x width sums, height + width operands, a product, and a register that the engine keeps. */
     if (target->machine->recompiled) return (target->registers - 2 - width) / (width + 1);
     const int32_t others = target->muladd == VJ_MULADD_FMA ? 2 : 3;
     int32_t height = (target->registers - others - width) / width;
@@ -67,7 +67,7 @@ static int64_t tile_count(const vj_gemm_schedule *s) {
     return count;
 }
 
-/* Of one column tile of `width` vectors, over all tiles of the inner row axis. */
+/* What one column tile of `width` vectors takes, over all tiles of the inner row axis. */
 static double column_cycles(const vj_target *target, const vj_gemm_schedule *s, int32_t width, int64_t depth) {
     double cycles = 0;
     for (int32_t i = 0; i < s->tile_kinds; i++)
@@ -139,7 +139,7 @@ static double entry_cycles(const vj_expr *entry) {
     }
 }
 
-/* Instructions for a vector of results from which they are not written out for each vector of a tile. */
+/* Results that take so many instructions a vector are not written out for each vector of a tile. */
 #define LONG_EPILOGUE 16.0
 
 static bool wants_looped_store(const vj_kernel *k) {
@@ -196,15 +196,15 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
     k->unit_cost = total / (double)k->units;
 }
 
-/* Of the largest tile of `width` vectors, a product. */
+/* What a product takes in the largest tile of `width` vectors. */
 static double tile_cost(const vj_target *target, int32_t width) {
     const int32_t height = max_height(target, width);
     return step_cycles(target, height, width) / (height * width);
 }
 
-/* Tiles of queries that a tile of keys is read for. */
+/* A tile of keys is read for so many tiles of queries. */
 #define QUERY_TILES 4
-/* Bytes of a block of scores at most: it goes through the first level row by row, and stays in the second. */
+/* A block of scores has at most so many bytes: it goes through the first level row by row, and stays in the second. */
 #define SCORE_BYTES 65536
 
 static void schedule_attention(const vj_target *target, const vj_program *p, vj_kernel *k, vj_schedule *schedule) {
@@ -230,11 +230,11 @@ static void schedule_attention(const vj_target *target, const vj_program *p, vj_
     k->unit_cost = total / (double)k->units;
 }
 
-/* Nests. What a point costs, in instructions, decides along which axis lanes run. */
+/* Nests: what a point costs, in instructions, decides along which axis lanes run. */
 
-/* Of a vector that reads or writes element by element, an element: the access and putting it into its lane. */
+/* A vector that is read or written element by element takes so much an element: the access and its way into its lane. */
 #define SCATTERED 1.5
-/* Of a reduction over lanes, by halves, for a step. */
+/* A reduction over lanes goes by halves, and a step of it takes so much. */
 #define STEP_ACROSS 3.0
 
 static double access_cycles(const vj_target *target, const vj_kernel *k, const vj_access *access, int32_t axis,
@@ -265,7 +265,7 @@ static double op_cycles(const vj_kernel *k) {
     return cycles;
 }
 
-/* Of a point, with lanes along the axis. */
+/* What a point takes with lanes along the axis. */
 static double lanes_cycles(const vj_target *target, const vj_kernel *k, int32_t axis) {
     const int64_t extent = k->extent[axis];
     int32_t lanes = target->vector_bytes / 4, steps = 0;
@@ -334,7 +334,7 @@ static void schedule_nest(const vj_target *target, const vj_program *p, vj_kerne
     const int64_t outer = vj_group_extent(k, VJ_GROUP_OUTER), row = vj_group_extent(k, VJ_GROUP_ROW);
     const double total = (double)outer * (double)row * best;
     const int64_t points = vj_ceil_div(outer, wanted_units(total));
-    /* Lanes along an outer axis: units begin at whole vectors. */
+    /* With lanes along an outer axis, units begin at whole vectors. */
     const bool whole = s->vector_axis >= 0 && !s->vector_is_row;
     s->unit_points = vj_max64(1, whole ? vj_round_up(points, lanes) : points);
     k->units = vj_max64(1, vj_ceil_div(outer, s->unit_points));
@@ -378,7 +378,7 @@ static void text_call(vj_text *text, const vj_kernel *k) {
     vj_text_add(text, "call");
 }
 
-/* Of each kind: decides, sets the kernel's units and unit_cost; says what was decided. */
+/* What each kind has: one decides and sets the kernel's units and unit_cost, one says what was decided. */
 static const struct {
     void (*schedule)(const vj_target *target, const vj_program *p, vj_kernel *k, vj_schedule *schedule);
     void (*text)(vj_text *text, const vj_kernel *k);

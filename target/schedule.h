@@ -22,7 +22,7 @@ typedef struct vj_gemm_schedule {
     int32_t tile_kinds;
     vj_tile_rows tiles[VJ_MAX_TILE_KINDS];
     int32_t k_unroll;
-    int32_t unit_col_tiles;  /* column tiles a unit */
+    int32_t unit_col_tiles;  /* how many column tiles a unit has */
     int32_t unit_row_blocks; /* into how many pieces the row tiles are cut for units; 1: not at all */
     int32_t prefetch;        /* bytes of the next panel fetched a step of k; 0: none */
     bool looped_store;       /* results by a loop over a copy of the tile on the stack: long epilogues, shorter code */
@@ -55,11 +55,12 @@ struct vj_schedule {
 
 /* schedule.c: decides, and sets the kernel's schedule, units and unit_cost. */
 void vj_schedule_kernel(vj_arena *arena, const vj_target *target, const vj_program *p, vj_kernel *k);
-/* The mix of tile heights for `rows` rows when at most `max_height` fit the registers: the fewest tiles, then the most
- * even heights, so that 197 rows cost 197. At most VJ_MAX_TILE_KINDS kinds. */
+/* Cuts `rows` rows into tiles of at most `max_height`, which fit the registers: the fewest tiles, of heights that differ by
+ * at most one. So 197 rows by 14 become 2 tiles of 14 rows and 13 of 13. Makes one or two kinds. */
 void vj_tile_mix(int64_t rows, int32_t max_height, vj_gemm_schedule *schedule);
-/* Steps of k in the body of a loop over them. */
+/* How many steps of k the body of a loop over them has. */
 int32_t vj_k_unroll(const vj_target *target, int32_t accumulators);
-char *vj_schedule_text(vj_arena *arena, const vj_kernel *k); /* tile 14x32, row mix 13x14 + 1x15, ... */
+/* What was decided in a line: tile 14x32, row mix 2x14 + 13x13, ... */
+char *vj_schedule_text(vj_arena *arena, const vj_kernel *k);
 
 #endif

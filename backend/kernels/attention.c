@@ -9,7 +9,7 @@
  */
 #include "attention.h"
 
-/* The first row of tile number `tile`. */
+/* Where tile number `tile` has its first row. */
 static LLVMValueRef row_of_tile(const vj_attention *m, LLVMValueRef tile) {
     const vj_gen *g = m->g;
     LLVMValueRef row = vj_i64(g, 0);
@@ -23,12 +23,12 @@ static LLVMValueRef row_of_tile(const vj_attention *m, LLVMValueRef tile) {
     return row;
 }
 
-/* total * nth / shares */
+/* Share `nth` of `shares` begins at total * nth / shares. */
 static LLVMValueRef share_of(const vj_gen *g, LLVMValueRef nth, int64_t total, int64_t shares) {
     return LLVMBuildUDiv(g->b, LLVMBuildMul(g->b, nth, vj_i64(g, total), ""), vj_i64(g, shares), "");
 }
 
-/* Scores, softmax and results of the block's queries, a block of keys after another. */
+/* Computes scores, softmax and results of the block's queries, a block of keys after another. */
 static void emit_key_blocks(vj_attention *m, LLVMValueRef rows) {
     vj_gen *g = m->g;
     const int64_t keys = m->k->extent[m->j], block = m->s->key_block;
@@ -46,7 +46,7 @@ static void emit_key_blocks(vj_attention *m, LLVMValueRef rows) {
     vj_attention_results_end(m);
 }
 
-/* Query blocks [first, last) of `count`, which share the tiles. */
+/* Computes query blocks [first, last) of `count`, which share the tiles. */
 static void emit_blocks(vj_attention *m, int64_t tiles, int64_t count, LLVMValueRef first, LLVMValueRef last) {
     vj_gen *g = m->g;
     vj_loop loop;

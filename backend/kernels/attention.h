@@ -29,7 +29,7 @@ typedef struct vj_attention {
     vj_gemm_schedule mix;             /* all queries in tiles */
     LLVMValueRef first, last;         /* the block's tiles */
     LLVMValueRef query;               /* first row of the block */
-    LLVMValueRef first_key, last_key; /* of the block of keys; constants when not blocked */
+    LLVMValueRef first_key, last_key; /* the block's keys; constants when not blocked */
 } vj_attention;
 
 /* attention_block.c */
@@ -41,12 +41,12 @@ LLVMValueRef vj_of_row(const vj_attention *m, LLVMValueRef array, LLVMValueRef r
 /* The results so far of row `row`, from value dim `dim` on. */
 LLVMValueRef vj_result_at(const vj_attention *m, LLVMValueRef row, LLVMValueRef dim);
 
-/* attention_softmax.c: of the block's `rows` rows. */
+/* attention_softmax.c: makes weights of the scores of the block's `rows` rows. */
 void vj_attention_softmax(const vj_attention *m, LLVMValueRef rows);
 void vj_attention_softmax_begin(const vj_attention *m); /* blocked: before the first block of keys */
 void vj_attention_softmax_end(const vj_attention *m);   /* blocked: after the last */
 
-/* attention_product.c: a stack row a query; keys, values, results by their accesses. */
+/* attention_product.c: a query has a row on the stack; keys, values and results are reached by their accesses. */
 void vj_attention_plan(vj_attention *m);
 void vj_attention_scores(const vj_attention *m);
 void vj_attention_results(const vj_attention *m);

@@ -11,10 +11,10 @@
 #include <string.h>
 
 #define MAX_TILE 32
-/* Bytes of a tile of transposed keys. */
+/* A tile of transposed keys has at most so many bytes. */
 #define KEYS_BYTES 65536
 
-/* acc[height][width] += a[height] * b[width] over `depth` steps. A pointer of NULL: the access, by vj_emit_load. */
+/* Adds a[height] * b[width] to acc[height][width], `steps` times. Where a pointer is NULL, vj_emit_load reads the access. */
 typedef struct product {
     const vj_attention *m;
     int32_t height, width;
@@ -41,7 +41,7 @@ static LLVMValueRef lane_mask(const vj_gen *g, int32_t count, int32_t lanes) {
     return count < lanes ? vj_mask_first(g, vj_i64(g, count), lanes) : NULL;
 }
 
-/* The point of row r, vector v. */
+/* Where row r of vector v is. */
 static vj_point point_of(const product *t, int32_t r, int32_t v) {
     const vj_gen *g = t->m->g;
     vj_point point = t->point;
@@ -95,7 +95,7 @@ static void multiply(const product *t, LLVMValueRef i, int32_t steps, LLVMValueR
     }
 }
 
-/* Steps [from, to) of the depth, `unroll` at a time. */
+/* Adds steps [from, to) of the depth, `unroll` at a time. */
 static void accumulate_steps(const product *t, LLVMValueRef from, LLVMValueRef to, int32_t unroll, bool nonempty,
                              LLVMValueRef *acc) {
     const size_t bytes = sizeof *acc * (size_t)(t->height * t->width);
@@ -128,7 +128,7 @@ static void start_at_zero(const product *t, LLVMValueRef *acc) {
         acc[i] = LLVMConstNull(vj_vector_type(t->m->g, VJ_F32, t->m->lanes));
 }
 
-/* Indices: the batch's, `row` and `lane` on their axes, zero elsewhere. */
+/* The indices are the batch's, `row` and `lane` on their axes, zero elsewhere. */
 static void set_point(product *t, LLVMValueRef row, LLVMValueRef lane) {
     const vj_attention *m = t->m;
     for (int32_t axis = 0; axis < m->k->rank; axis++)
@@ -149,7 +149,7 @@ void vj_attention_plan(vj_attention *m) {
     if (transposed && tile * 4 <= KEYS_BYTES) m->keys = vj_stack(m->g, VJ_F32, tile);
 }
 
-/* One square of keys from [lane][d] to [d][lane]: `dims` of d from `d` on, `count` keys. */
+/* Turns one square of `count` keys from [lane][d] to [d][lane], `dims` of d from `d` on. */
 static void transpose_square(const product *t, LLVMValueRef d, int32_t dims, int32_t v, int32_t count) {
     const vj_attention *m = t->m;
     vj_gen *g = m->g;
@@ -186,7 +186,7 @@ static void transpose_keys(const product *t) {
     }
 }
 
-/* Scores of one tile: the score expression unless that is left to the softmax, -inf in lanes without a key. */
+/* Stores the scores of one tile: the score expression unless that is left to the softmax, -inf in lanes without a key. */
 static void store_scores(const product *t, LLVMValueRef row, LLVMValueRef key, const LLVMValueRef *acc) {
     const vj_attention *m = t->m;
     vj_gen *g = m->g;
@@ -307,7 +307,7 @@ static void store_results(const product *t, const LLVMValueRef *acc) {
     }
 }
 
-/* Vector v of row r of the results so far. */
+/* Where vector v of row r of the results so far is. */
 static LLVMValueRef kept_at(const product *t, LLVMValueRef row, LLVMValueRef dim, int32_t r, int32_t v) {
     const vj_gen *g = t->m->g;
     return vj_result_at(t->m, plus(g, row, r), plus(g, dim, (int64_t)v * t->m->lanes));

@@ -8,7 +8,7 @@
 
 #include <math.h>
 
-/* Rows that are done side by side: one row's sums wait for each other. */
+/* So many rows are done side by side: one row's sums wait for each other. */
 #define ROWS_MAX 4
 
 #define LOG2_E 1.4426950408889634
@@ -41,7 +41,7 @@ static void fold_keys(const group *rows, LLVMValueRef from, LLVMValueRef to, LLV
         result[r] = loop.carried[r];
 }
 
-/* Over the block's keys and, when lanes without a key must not be touched, those of the last vector by themselves; then over
+/* Folds over the block's keys, those of the last vector by themselves when lanes without a key must not be touched; then over
  * the lanes, by halves. */
 static void fold_rows(const group *rows, bool exact, fold f, vj_reduce_kind kind, LLVMValueRef *result) {
     const vj_attention *m = rows->m;
@@ -64,7 +64,7 @@ static void fold_rows(const group *rows, bool exact, fold f, vj_reduce_kind kind
         result[r] = vj_reduce_lanes(g, result[r], kind);
 }
 
-/* The score of a product: what its tile has left to be done, and -inf without a key. */
+/* Makes the score of a product: its tile may have left the expression to be done, and a lane without a key gets -inf. */
 static LLVMValueRef late_score(const group *rows, int32_t r, LLVMValueRef key, LLVMValueRef mask,
                                LLVMValueRef product) {
     const vj_attention *m = rows->m;

@@ -29,7 +29,7 @@ void vj_set_target_attributes(const vj_gen *g, LLVMValueRef function) {
 
 LLVMValueRef vj_declare_kernel(LLVMModuleRef module, const char *name) {
     LLVMContextRef context = LLVMGetModuleContext(module);
-    /* accesses, first_unit, last_unit */
+    /* They are accesses, first_unit and last_unit (gen.h). */
     LLVMTypeRef parameters[] = {LLVMPointerTypeInContext(context, 0), LLVMInt64TypeInContext(context),
                                 LLVMInt64TypeInContext(context)};
     LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(context), parameters, 3, false);

@@ -20,7 +20,7 @@ static int64_t row_tiles(const vj_gemm *m) {
     return count;
 }
 
-/* Row tiles [first, last) at one point of the outer row axes, `start` tiles from the first: a loop a kind of tile. */
+/* Does row tiles [first, last) at one point of the outer row axes, `start` tiles from the first, by a loop a kind of tile. */
 static void emit_inner_rows(const vj_gemm *m, vj_gemm_tile *t, LLVMValueRef first, LLVMValueRef last,
                             LLVMValueRef panel, LLVMValueRef start, bool all) {
     vj_gen *g = m->g;
@@ -36,7 +36,7 @@ static void emit_inner_rows(const vj_gemm *m, vj_gemm_tile *t, LLVMValueRef firs
         t->row = vj_opaque(g, LLVMBuildAdd(g->b, rows, vj_i64(g, row), ""));
         t->fetch = NULL;
         if (panel) {
-            /* This tile's share of the next panel. */
+            /* Each tile fetches its share of the next panel. */
             LLVMValueRef share = vj_i64(g, m->depth * m->s->prefetch);
             LLVMValueRef nth = LLVMBuildAdd(g->b, start, loop.index, "");
             t->fetch = vj_element(g, panel, VJ_I8, LLVMBuildMul(g->b, nth, share, ""));
@@ -50,7 +50,7 @@ static void emit_inner_rows(const vj_gemm *m, vj_gemm_tile *t, LLVMValueRef firs
     }
 }
 
-/* The row tiles of block `block`: numbers over (outer row axes, tiles of the inner one). */
+/* Does the row tiles of block `block`. They are numbered over (outer row axes, tiles of the inner one). */
 static void emit_rows(const vj_gemm *m, vj_gemm_tile *t, LLVMValueRef block, LLVMValueRef panel) {
     vj_gen *g = m->g;
     const int64_t tiles = row_tiles(m), blocks = m->s->unit_row_blocks;
@@ -77,7 +77,7 @@ static void emit_rows(const vj_gemm *m, vj_gemm_tile *t, LLVMValueRef block, LLV
     vj_loop_end(g, &loop, NULL);
 }
 
-/* Column tile number `tile`; all but the last, narrower one have `columns` = width * lanes. */
+/* Does column tile number `tile`, of `columns` columns: width * lanes, but for a narrower one at the end. */
 static void emit_columns(const vj_gemm *m, vj_gemm_tile *t, LLVMValueRef tile, int64_t columns, LLVMValueRef block) {
     vj_gen *g = m->g;
     const int64_t full = (int64_t)m->s->width * m->lanes;

@@ -89,7 +89,7 @@ void vj_gemm_plan_store(vj_gemm *m) {
     int64_t height = 0;
     for (int32_t i = 0; i < m->s->tile_kinds; i++)
         height = vj_max64(height, padded_height(m, m->s->tiles[i].height));
-    /* A piece is read as a whole vector: one more behind the last. */
+    /* A piece is read as a whole vector, so there is room for one more behind the last. */
     m->tile = vj_stack(m->g, VJ_F32, height * m->s->width * m->lanes + m->lanes);
 }
 
@@ -109,7 +109,7 @@ static LLVMValueRef pick(const vj_gen *g, LLVMIntPredicate order, LLVMValueRef a
     return LLVMBuildSelect(g->b, LLVMBuildICmp(g->b, order, a, b, ""), a, b, "");
 }
 
-/* One row of the tile: for each place of the outer column axes that it touches, the pieces of the last axis. */
+/* Stores one row of the tile: for each place of the outer column axes that it touches, the pieces of the last axis. */
 static void store_ragged_row(const vj_gemm *m, const vj_gemm_tile *t, const vj_out *out, LLVMValueRef r,
                              int64_t columns) {
     vj_gen *g = m->g;
@@ -137,7 +137,7 @@ static void store_ragged_row(const vj_gemm *m, const vj_gemm_tile *t, const vj_o
     vj_loop_end(g, &outer, NULL);
 }
 
-/* The sums as they are, row by row. */
+/* Keeps the sums as they are, row by row. */
 static void keep_tile(const vj_gemm *m, const vj_gemm_tile *t, const LLVMValueRef *acc) {
     const vj_gen *g = m->g;
     for (int32_t i = 0; i < t->height * t->width; i++)
@@ -172,7 +172,7 @@ static void store_transposed_column(const vj_gemm *m, const vj_gemm_tile *t, con
     }
 }
 
-/* A result written transposed: the tile is transposed on its way to the stack, then stored a column at a time. */
+/* A tile whose result is written transposed is transposed on its way to the stack, then stored a column at a time. */
 static void store_ragged_transposed(const vj_gemm *m, const vj_gemm_tile *t, const vj_out *out, const LLVMValueRef *acc,
                                     int64_t columns) {
     vj_gen *g = m->g;
@@ -257,7 +257,7 @@ static void store_kept_block(const vj_gemm *m, const vj_gemm_tile *t, const vj_o
     }
 }
 
-/* Vector j of the tile, of which `columns` exist. */
+/* Stores vector j of the tile, of which `columns` exist. */
 static void store_kept_column(const vj_gemm *m, const vj_gemm_tile *t, const vj_out *out, LLVMValueRef j,
                               int32_t columns) {
     const vj_gen *g = m->g;

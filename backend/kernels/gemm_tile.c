@@ -8,7 +8,7 @@
 
 #include <assert.h>
 
-/* Innermost rows of A longer than this are not copied as an "outside" row (bytes on the stack). */
+/* Innermost rows of A with more elements than this get no "outside" row, which stands on the stack. */
 #define OUTSIDE_ELEMENTS 4096
 
 static bool term_moves(const vj_access *access, int32_t axis) {
@@ -60,7 +60,7 @@ void vj_gemm_plan_depth(vj_gemm *m) {
             m->depths[m->depth_count++] = one;
         }
     }
-    /* Innermost was first: turn round. */
+    /* The innermost came first: the order is reversed. */
     for (int32_t i = 0, j = m->depth_count - 1; i < j; i++, j--) {
         const vj_depth swap = m->depths[i];
         m->depths[i] = m->depths[j];
@@ -98,7 +98,7 @@ static LLVMValueRef at(const vj_gen *g, LLVMValueRef pointer, int64_t elements) 
     return elements == 0 ? pointer : vj_element(g, pointer, VJ_F32, vj_i64(g, elements));
 }
 
-/* A row's pointer at the indices of all depth axes but the innermost. */
+/* Where a row begins at the indices of all depth axes but the innermost. */
 static LLVMValueRef row_pointer(const walk *w, int32_t r) {
     const vj_gemm *m = w->m;
     vj_gen *g = m->g;
@@ -124,7 +124,7 @@ static LLVMValueRef row_pointer(const walk *w, int32_t r) {
         }
         offset = LLVMBuildAdd(g->b, offset, LLVMBuildMul(g->b, x, vj_i64(g, term->stride), ""), "");
     }
-    /* Outside, the offset may point anywhere: no inbounds. */
+    /* Outside, the offset may point anywhere, so it is not "inbounds". */
     LLVMValueRef pointer = LLVMBuildGEP2(g->b, g->f32, m->a, &offset, 1, "");
     return valid ? LLVMBuildSelect(g->b, valid, pointer, m->outside, "") : pointer;
 }
@@ -172,7 +172,7 @@ static LLVMValueRef load_b(const walk *w, const LLVMValueRef *b, LLVMValueRef i,
     return value;
 }
 
-/* `steps` steps of k from index i of the innermost depth axis. */
+/* Adds `steps` steps of k from index i of the innermost depth axis. */
 static void multiply(const walk *w, LLVMValueRef i, int32_t steps, LLVMValueRef *acc) {
     const vj_gemm *m = w->m;
     vj_gen *g = m->g;
@@ -256,8 +256,8 @@ static void walk_depth(walk *w, int32_t level, LLVMValueRef *acc) {
         acc[i] = loop.carried[i];
 }
 
-/* Pointers to B at k = 0 for each vector. Panels: vectors of a tile start at a multiple of the tile's width, so all but
- * the first are at constant distances. */
+/* Finds B at k = 0 for each vector. In panels the vectors of a tile start at a multiple of the tile's width, so all but the
+ * first are at constant distances. */
 static void locate_b(walk *w) {
     const vj_gemm *m = w->m;
     vj_gen *g = m->g;

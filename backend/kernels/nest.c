@@ -26,7 +26,7 @@ typedef struct nest {
     int32_t partials;
 } nest;
 
-/* One pass over the row: of a stage, or (stage < 0) of the results that move with the row. */
+/* One pass over the row makes a stage, or (stage < 0) the results that move with the row. */
 typedef struct pass {
     int32_t stage;
     vj_dtype dtype;
@@ -82,7 +82,7 @@ static LLVMValueRef combine(const vj_gen *g, const pass *p, LLVMValueRef a, LLVM
     }
 }
 
-/* Over all lanes, by halves. */
+/* Reduces over all lanes, by halves. */
 static LLVMValueRef across(const vj_gen *g, const pass *p, LLVMValueRef vector) {
     if (LLVMGetTypeKind(LLVMTypeOf(vector)) != LLVMVectorTypeKind) return vector;
     for (unsigned half = LLVMGetVectorSize(LLVMTypeOf(vector)) / 2; half; half /= 2) {
@@ -103,7 +103,7 @@ static LLVMValueRef across(const vj_gen *g, const pass *p, LLVMValueRef vector) 
 static void leaf_results(const nest *n, const pass *p, const vj_point *point) {
     const vj_kernel *k = n->k;
     LLVMValueRef value[VJ_MAX_OUTS];
-    /* All before any is stored: a result may take the place of what another reads. */
+    /* All are made before any is stored: a result may take the place of what another reads. */
     for (int32_t o = 0; o < k->out_count; o++)
         if (p->in_row[o]) value[o] = vj_emit_expr(n->g, k->out[o].expr, point);
     for (int32_t o = 0; o < k->out_count; o++)
@@ -134,7 +134,7 @@ static void leaf(const nest *n, pass *p, const vj_point *point, int32_t slot) {
 
 static void emit_row(const nest *n, pass *p, vj_point *point, int32_t axis, int32_t slot);
 
-/* The lanes behind the last full vector, from element `first` on: masked, or in halves, quarters, ... of a vector. */
+/* Does the lanes behind the last full vector, from element `first` on: masked, or in halves, quarters, ... of a vector. */
 static void emit_tail(const nest *n, pass *p, const vj_point *point, int32_t axis, int32_t slot) {
     const vj_gen *g = n->g;
     int64_t first = n->vectors * n->lanes, left = n->tail;
@@ -214,7 +214,7 @@ static bool moves_with_row(const nest *n, const vj_out *out) {
     return false;
 }
 
-/* All of one point, or of one vector of points: `outer` has the outer indices. */
+/* Does all of one point, or of one vector of points; `outer` has the outer indices. */
 static void emit_points(const nest *n, const vj_point *outer) {
     vj_gen *g = n->g;
     const vj_kernel *k = n->k;
@@ -224,7 +224,7 @@ static void emit_points(const nest *n, const vj_point *outer) {
     point->stage = stage;
     for (int32_t axis = n->outer_axes; axis < k->rank; axis++)
         point->index[axis] = vj_i64(g, 0);
-    /* In a row the lanes begin with it. */
+    /* Where lanes run along the row they begin with it. */
     if (n->vector_is_row) {
         point->lanes = n->lanes;
         point->vector_axis = n->lanes > 1 ? n->vector_axis : -1;
@@ -247,7 +247,7 @@ static void emit_points(const nest *n, const vj_point *outer) {
         if (!in_row[o]) vj_emit_store(g, k->out[o].access, &single, once[o]);
 }
 
-/* The same of `block` neighbours, whose results do not move with the row: all sums before any is stored, so that what
+/* Does the same of `block` neighbours, whose results do not move with the row: all sums before any is stored, so that what
  * they share is loaded once. */
 static void emit_block(const nest *n, const vj_point *first) {
     vj_gen *g = n->g;
@@ -334,7 +334,7 @@ static int64_t outer_steps(const nest *n, int32_t axis) {
     return axis == n->vector_axis ? n->vectors + (n->tail != 0) : n->k->extent[axis];
 }
 
-/* Groups [first, last), their outer indices counted on like an odometer. */
+/* Does groups [first, last), whose outer indices are counted on like an odometer. */
 static void emit_groups(const nest *n, LLVMValueRef first, LLVMValueRef last) {
     vj_gen *g = n->g;
     LLVMValueRef digit[VJ_MAX_AXES], next[VJ_MAX_AXES], rest = first;

@@ -106,7 +106,7 @@ typedef struct vj_out {
 } vj_out;
 
 typedef struct vj_stage {
-    vj_reduce_kind reduce; /* over all row axes */
+    vj_reduce_kind reduce; /* over all axes of the kind's groups of stages */
     int32_t expr;
 } vj_stage;
 
@@ -194,10 +194,10 @@ typedef struct vj_program {
 /* kernel.c */
 vj_program *vj_program_new(vj_arena *arena, const vj_func *f);
 int32_t vj_add_buffer(vj_program *p, vj_buffer_kind kind, vj_dtype dtype, int64_t elements, const char *name);
-vj_kernel *vj_kernel_new(vj_arena *arena, vj_kernel_kind kind, const char *name); /* of no program yet */
+vj_kernel *vj_kernel_new(vj_arena *arena, vj_kernel_kind kind, const char *name); /* no program has it yet */
 vj_kernel *vj_add_kernel(vj_program *p, vj_kernel_kind kind, const char *name);
 int32_t vj_add_access(vj_kernel *k, const vj_access *access); /* -1: no room */
-/* Entries a, b, c beyond the op's arguments are ignored; of STAGE and AXIS `a` is the index. */
+/* Entries a, b, c beyond the op's arguments are ignored; STAGE and AXIS have their index in `a`. */
 int32_t vj_x(vj_arena *arena, vj_kernel *k, vj_xop op, vj_dtype dtype, int32_t a, int32_t b, int32_t c);
 int32_t vj_x_const(vj_arena *arena, vj_kernel *k, vj_dtype dtype, double imm);
 int32_t vj_x_load(vj_arena *arena, vj_kernel *k, vj_dtype dtype, int32_t access);
@@ -234,7 +234,7 @@ bool vj_is_result(const vj_kernel *k, int32_t access);
 bool vj_has_segments(const vj_kernel *k);
 bool vj_is_packed(const vj_program *p, int32_t buffer); /* does it hold panels? */
 
-/* kernel_verify.c: groups, extents, accesses inside their buffers for every point, types, B's and k's strides */
+/* kernel_verify.c: do kernels keep to the table of their kind, and accesses inside their buffers for every point? */
 bool vj_verify_program(const vj_program *p, vj_error *error) VJ_MUST_USE;
 
 /* kernel_print.c, kernel_parse.c: the textual form of one kernel and of a program */

@@ -14,19 +14,16 @@
 #undef OPERAND
 #undef NO_OPERANDS
 
-#define MANY                        VJ_MAX_AXES
-#define IN(group)                   (1u << VJ_GROUP_##group)
-#define OF(dtype)                   (1u << VJ_##dtype)
-#define NO_AXES                     [0] = {0}
-#define AXES(group, ...)            [VJ_GROUP_##group] = {__VA_ARGS__},
-#define NO_OPERANDS                 {.name = NULL}
+#define MANY                          VJ_MAX_AXES
+#define IN(group)                     (1u << VJ_GROUP_##group)
+#define OF(dtype)                     (1u << VJ_##dtype)
+#define NO_AXES                       [0] = {0}
+#define AXES(group, ...)              [VJ_GROUP_##group] = {__VA_ARGS__},
+#define NO_OPERANDS                   {.name = NULL}
 #define OPERAND(id, field, text, ...) {.name = text, __VA_ARGS__},
 #define KIND(id, word, axes, operands, ...)                                                                            \
-    [VJ_KERNEL_##id] = {.name = #word,                                                                                 \
-                        .group = {axes},                                                                               \
-                        .operand = {operands},                                                                         \
-                        .operand_count = VJ_##id##_OPERANDS,                                                           \
-                        __VA_ARGS__},
+    [VJ_KERNEL_##id] = {                                                                                               \
+        .name = #word, .group = {axes}, .operand = {operands}, .operand_count = VJ_##id##_OPERANDS, __VA_ARGS__},
 static const vj_kind_row kinds[VJ_KERNEL_KINDS] = {
 #include "kernel_kinds.def"
 };

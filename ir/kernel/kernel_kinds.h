@@ -19,8 +19,8 @@ typedef enum vj_axis_group {
 /* Operands of a kind, numbered in the order of its row: VJ_OPERAND_A is 0, VJ_GEMM_OPERANDS is 2. */
 #define VJ_MAX_OPERANDS 3
 #define NO_OPERANDS
-#define OPERAND(id, ...)                        VJ_OPERAND_##id,
-#define KIND(id, name, axes, operands, ...)     enum { operands VJ_##id##_OPERANDS };
+#define OPERAND(id, ...)                    VJ_OPERAND_##id,
+#define KIND(id, name, axes, operands, ...) enum { operands VJ_##id##_OPERANDS };
 #include "kernel_kinds.def"
 #undef OPERAND
 #undef NO_OPERANDS

@@ -42,7 +42,7 @@ static vj_value take_source(vj_kernel_parser *r) {
     return r->failed ? VJ_NONE : vj_add_const(r->f, name, &type, &constant);
 }
 
-/* k(768*2304, ...): extents and strides, major first */
+/* Reads extents and strides, major first: k(768*2304, ...). */
 static int32_t take_subaxes(vj_kernel_parser *r, const char *name, int64_t *extent, int64_t *stride) {
     int32_t rank = 0;
     vj_expect(r, name);

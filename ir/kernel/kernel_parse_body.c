@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MAX_DEPTH 200 /* of nested expressions: the reader recurses */
+#define MAX_DEPTH 200 /* expressions are not nested deeper: the reader recurses */
 
 /* Accesses */
 
@@ -42,7 +42,7 @@ static void take_term(vj_kernel_parser *r, vj_access *access, vj_term_kind kind,
     vj_expect(r, ")");
 }
 
-/* A sum of 3*i0, i1, 7, and with `terms` also of 5*guard(sum, extent), 5*mod(sum, extent) and 5*index(expression,
+/* Reads a sum of 3*i0, i1, 7, and with `terms` also of 5*guard(sum, extent), 5*mod(sum, extent) and 5*index(expression,
  * extent). */
 static void take_affine(vj_kernel_parser *r, int64_t *coef, int64_t *constant, vj_access *terms) {
     int64_t sign = vj_accept(r, "-") ? -1 : 1;
@@ -129,7 +129,7 @@ static int32_t take_function(vj_kernel_parser *r) {
     return vj_x(r->arena, r->k, (vj_xop)op, op == VJ_X_CAST ? to : comparison ? VJ_BOOL : own, arg[0], arg[1], arg[2]);
 }
 
-/* x0, s0, t0, i0 */
+/* Reads x0, s0, t0 or i0. */
 static int32_t take_reference(vj_kernel_parser *r) {
     const char kind = *r->at++;
     const int64_t n = vj_take_int(r);
@@ -286,7 +286,7 @@ static bool take_operand(vj_kernel_parser *r) {
     return false;
 }
 
-/* name=value for each of the words. */
+/* Reads name=value for each of the words. */
 static void take_named(vj_kernel_parser *r, const char *words, int64_t *integers, double *floats) {
     size_t length;
     for (int32_t i = 0; i < vj_word_count(words) && !r->failed; i++) {
@@ -315,7 +315,7 @@ static void take_routine(vj_kernel_parser *r) {
     take_named(r, row->numbers, NULL, r->k->number);
 }
 
-/* A buffer that the routine writes; of scratch no one else knows. */
+/* A buffer that the routine writes is a result; no one else knows of its scratch. */
 static void take_written(vj_kernel_parser *r) {
     const int32_t access = take_access(r);
     if (r->k->out_count == VJ_MAX_OUTS) vj_parse_fail(r, "fewer results");

@@ -184,7 +184,7 @@ static void add_root(printer *w, bool *reached, int32_t root) {
     w->uses[root]++;
 }
 
-/* Uses by entries that some root reaches: what nothing reaches is not printed. */
+/* Counts uses by entries that some root reaches: what nothing reaches is not printed. */
 static void count_uses(printer *w) {
     const vj_kernel *k = w->k;
     w->uses = VJ_NEW_ARRAY(w->text.arena, int32_t, k->expr_count + 1);

@@ -9,7 +9,7 @@ static bool fail(const vj_verify_at *at, const char *what) {
     return false;
 }
 
-/* The same of an operand or a group of axes. */
+/* Fails, and names the operand or the group of axes. */
 static bool fail_of(const vj_verify_at *at, const char *name, const char *what) {
     vj_fail(at->error, VJ_UNSUPPORTED, "kernel %d '%s': %s %s", (int)at->number, at->k->name ? at->k->name : "?", name,
             what);
@@ -107,7 +107,7 @@ static bool is_operand(const vj_kernel *k, int32_t access) {
     return has_access(k, access);
 }
 
-/* The stride of an axis, when the axis is in no term. One point: any stride will do. */
+/* Is the stride 1, and the axis in no term? With one point any stride will do. */
 static bool has_unit_stride(const vj_kernel *k, const vj_access *access, int32_t axis) {
     if (k->extent[axis] == 1) return true;
     for (int32_t t = 0; t < access->term_count; t++)

@@ -67,7 +67,7 @@ static bool check_entry(const vj_verify_at *at, int32_t number) {
     return check_leaf(at, number) && check_types(at, number);
 }
 
-/* What a root may not reach: stages from `stages` on, axes of the mask. */
+/* A root may reach neither stages from `stages` on nor axes of the mask. */
 static bool reaches_only(const vj_verify_at *at, int32_t root, int32_t stages, uint32_t barred_axes) {
     const vj_kernel *k = at->k;
     vj_arena *arena = vj_arena_new();
