@@ -75,10 +75,8 @@ vj_status vj_run_passes(vj_arena *arena, vj_func *f, const vj_pipeline_options *
 /* One pass alone, for tests. */
 vj_status vj_run_pass(const vj_pass *pass, vj_pass_context *c);
 
-/* weight_read.c - weight expressions. Constant-only sub-graphs whose result is large are not folded: their elements are
- * computed in blocks when the weights are packed. vj_is_weight: v is a constant, or made of constants by ops that can be
- * read so (elementwise, cast, reshape, transpose, slice, concat, broadcast, gather). */
-bool vj_is_weight(const vj_func *f, vj_value v);
+/* weight_read.c - weight expressions (vj_is_weight). Constant-only sub-graphs whose result is large are not folded:
+ * their elements are computed in blocks when the weights are packed. */
 typedef struct vj_weight_reader vj_weight_reader;
 vj_weight_reader *vj_weight_reader_new(vj_arena *arena, const vj_func *f);
 /* Elements [first, first + count) of v in row-major order, as float. */

@@ -21,7 +21,7 @@ static bool symbol_of(vj_importer *im, vj_unknown *u, const char *what, int32_t 
         const vj_dim dim = vj_add_symbol(im->f, u->most);
         if (!dim.sym) return vj_stop(im, VJ_UNSUPPORTED, "more than %d sizes that the data decides", VJ_MAX_SYMBOLS);
         u->symbol = dim.sym;
-        im->f->symbols[dim.sym - VJ_SYM_FIRST_DATA].value = u->value;
+        vj_set_symbol(im->f, dim.sym - VJ_SYM_FIRST_DATA, u->value);
     }
     *symbol = u->symbol;
     return true;
@@ -41,7 +41,7 @@ bool vj_new_size(vj_importer *im, int64_t most, vj_dim *dim) {
 
 void vj_set_size(vj_importer *im, vj_dim dim, vj_value value) {
     if (!vj_going(im)) return;
-    im->f->symbols[dim.sym - VJ_SYM_FIRST_DATA].value = value;
+    vj_set_symbol(im->f, dim.sym - VJ_SYM_FIRST_DATA, value);
     for (int32_t i = 0; i < im->unknown_count; i++)
         if (im->unknowns[i].symbol == dim.sym) im->unknowns[i].value = value;
 }

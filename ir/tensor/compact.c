@@ -1,5 +1,5 @@
 /* compact.c - vj_compact: drops what nobody uses, restores the order, renumbers. Linear in nodes and operands. */
-#include "ir.h"
+#include "users.h"
 
 #include <assert.h>
 #include <string.h>
@@ -119,4 +119,6 @@ void vj_compact(vj_func *f) {
         if (c.live[n]) place(&c, n);
     renumber(&c, f->arena);
     vj_arena_release(f->arena, mark);
+    vj_index_uses(f); /* there are no more than before: nothing is allocated */
+    vj_note_all_weights(f);
 }

@@ -1,5 +1,5 @@
 /* func.c - building and editing functions. Names, operands and attributes are copied into the function's arena. */
-#include "ir.h"
+#include "users.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -19,7 +19,12 @@ static void note_batch(vj_func *f, const vj_type *type) {
 
 static vj_value add_value(vj_func *f, const vj_type *type, int32_t node, const char *name) {
     vj_value_info *info = VJ_PUSH(f->arena, f->values, f->value_count, f->value_capacity);
-    *info = (vj_value_info){.type = *type, .node = node, .name = name ? vj_strdup(f->arena, name) : NULL};
+    *info = (vj_value_info){.type = *type,
+                            .node = node,
+                            .name = name ? vj_strdup(f->arena, name) : NULL,
+                            .first_use = -1,
+                            .last_use = -1,
+                            .changed = true};
     note_batch(f, type);
     return f->value_count - 1;
 }
@@ -46,7 +51,9 @@ vj_value vj_add_const(vj_func *f, const char *name, const vj_type *type, const v
     node->attrs = VJ_NEW(f->arena, vj_attr);
     node->attr_count = 1;
     node->attrs[0] = (vj_attr){.key = VJ_ATTR_CONSTANT, .as.constant = copy};
-    return add_value(f, type, f->node_count - 1, name);
+    vj_value v = add_value(f, type, f->node_count - 1, name);
+    f->values[v].is_weight = true;
+    return v;
 }
 
 static int by_key(const void *a, const void *b) {
@@ -107,51 +114,83 @@ vj_value vj_add_node(vj_func *f, vj_op op, const vj_value *args, int32_t arg_cou
     *VJ_PUSH(f->arena, f->nodes, f->node_count, f->node_capacity) = node;
     for (int32_t r = 0; r < info->results; r++)
         add_value(f, &types[r], f->node_count - 1, NULL);
+    vj_link_operands(f, f->node_count - 1);
+    vj_note_weights(f, f->node_count - 1);
     return node.first_result;
 }
 
 void vj_add_output(vj_func *f, const char *name, vj_value value) {
     assert(value >= 0 && value < f->value_count);
-    int32_t capacity = f->output_capacity; /* two arrays grow in step */
-    f->output_names = vj_grow(f->arena, f->output_names, f->output_count, &capacity, sizeof *f->output_names);
+    int32_t names = f->output_capacity, uses = f->output_capacity; /* three arrays grow in step */
+    f->output_names = vj_grow(f->arena, f->output_names, f->output_count, &names, sizeof *f->output_names);
+    f->output_uses = vj_grow(f->arena, f->output_uses, f->output_count, &uses, sizeof *f->output_uses);
     f->outputs = vj_grow(f->arena, f->outputs, f->output_count, &f->output_capacity, sizeof *f->outputs);
     f->output_names[f->output_count] = vj_strdup(f->arena, name);
-    f->outputs[f->output_count++] = value;
+    f->outputs[f->output_count] = value;
+    f->output_uses[f->output_count] = vj_link(f, value, f->output_count, VJ_USE_OUTPUT);
+    f->output_count++;
 }
 
 vj_dim vj_add_symbol(vj_func *f, int64_t bound) {
     if (f->symbol_count == VJ_MAX_SYMBOLS) return vj_dim_const(0);
-    *VJ_PUSH(f->arena, f->symbols, f->symbol_count, f->symbol_capacity) = (vj_symbol){bound, VJ_NONE};
+    *VJ_PUSH(f->arena, f->symbols, f->symbol_count, f->symbol_capacity) = (vj_symbol){bound, VJ_NONE, -1};
     return (vj_dim){1, VJ_SYM_FIRST_DATA + f->symbol_count - 1};
 }
 
 void vj_replace_uses(vj_func *f, vj_value from, vj_value to) {
-    for (int32_t n = 0; n < f->node_count; n++)
-        for (int32_t i = 0; i < f->nodes[n].arg_count; i++)
-            if (f->nodes[n].args[i] == from) f->nodes[n].args[i] = to;
-    for (int32_t i = 0; i < f->output_count; i++)
-        if (f->outputs[i] == from) f->outputs[i] = to;
-    for (int32_t i = 0; i < f->symbol_count; i++)
-        if (f->symbols[i].value == from) f->symbols[i].value = to;
+    vj_value_info *old = &f->values[from], *now = &f->values[to];
+    const int32_t first = old->first_use;
+    if (from == to || first < 0) return;
+    for (int32_t u = first; u >= 0; u = f->uses[u].next)
+        *vj_place_of_use(f, &f->uses[u]) = to;
+    f->uses[first].previous = now->last_use;
+    if (now->last_use >= 0)
+        f->uses[now->last_use].next = first;
+    else
+        now->first_use = first;
+    now->last_use = old->last_use;
+    now->use_count += old->use_count;
+    old->first_use = old->last_use = -1;
+    old->use_count = 0;
+    old->changed = now->changed = true;
+    for (int32_t u = first; u >= 0; u = f->uses[u].next)
+        if (f->uses[u].operand >= 0) vj_operand_changed(f, f->uses[u].user, from, to);
 }
 
 void vj_set_operand(vj_func *f, int32_t node, int32_t operand, vj_value value) {
-    assert(operand >= 0 && operand < f->nodes[node].arg_count);
+    assert(operand >= 0 && operand < f->nodes[node].arg_count && !f->nodes[node].dead);
+    const vj_value old = f->nodes[node].args[operand];
+    vj_unlink(f, old, f->nodes[node].first_use + operand);
     f->nodes[node].args[operand] = value;
+    vj_relink(f, value, f->nodes[node].first_use + operand);
+    vj_operand_changed(f, node, old, value);
 }
 
-void vj_kill(vj_func *f, int32_t node) { f->nodes[node].dead = true; }
+void vj_set_output(vj_func *f, int32_t output, vj_value value) {
+    assert(output >= 0 && output < f->output_count);
+    vj_unlink(f, f->outputs[output], f->output_uses[output]);
+    f->outputs[output] = value;
+    vj_relink(f, value, f->output_uses[output]);
+}
 
-int32_t *vj_use_counts(const vj_func *f, vj_arena *arena) {
-    int32_t *uses = VJ_NEW_ARRAY(arena, int32_t, f->value_count);
-    for (int32_t n = 0; n < f->node_count; n++) {
-        if (f->nodes[n].dead) continue;
-        for (int32_t i = 0; i < f->nodes[n].arg_count; i++)
-            if (f->nodes[n].args[i] >= 0) uses[f->nodes[n].args[i]]++;
-    }
-    for (int32_t i = 0; i < f->output_count; i++)
-        uses[f->outputs[i]]++;
-    for (int32_t i = 0; i < f->symbol_count; i++)
-        if (f->symbols[i].value >= 0) uses[f->symbols[i].value]++;
-    return uses;
+void vj_set_symbol(vj_func *f, int32_t symbol, vj_value value) {
+    vj_symbol *s = &f->symbols[symbol];
+    if (s->use >= 0) vj_unlink(f, s->value, s->use);
+    s->value = value;
+    if (s->use >= 0)
+        vj_relink(f, value, s->use);
+    else if (value >= 0)
+        s->use = vj_link(f, value, symbol, VJ_USE_SIZE);
+}
+
+void vj_set_dtype(vj_func *f, vj_value v, vj_dtype dtype) {
+    f->values[v].type.dtype = dtype;
+    vj_note_weights(f, f->values[v].node);
+}
+
+void vj_kill(vj_func *f, int32_t n) {
+    vj_node *node = &f->nodes[n];
+    for (int32_t i = 0; i < node->arg_count && !node->dead; i++)
+        vj_unlink(f, node->args[i], node->first_use + i);
+    node->dead = true;
 }

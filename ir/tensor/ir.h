@@ -1,8 +1,9 @@
 /* ir.h - the tensor level: a function in static single assignment form over tensors.
  *
  * A function is one list of nodes in topological order; a node has operands and results, which are values; values are
- * indices, never pointers. A node's operands have smaller indices than its results. Editing is by five verbs:
- * vj_add_node, vj_replace_uses, vj_set_operand, vj_kill, vj_compact. Nothing is freed: the arena goes as a whole.
+ * indices, never pointers. A node's operands have smaller indices than its results. Editing is by verbs alone:
+ * vj_add_node, vj_replace_uses, vj_set_operand, vj_set_output, vj_set_symbol, vj_set_dtype, vj_kill, vj_compact. They keep
+ * what each value knows true: its uses, and whether it is a weight. Nothing is freed: the arena goes as a whole.
  */
 #ifndef VITJIT_IR_TENSOR_IR_H
 #define VITJIT_IR_TENSOR_IR_H
@@ -92,15 +93,27 @@ typedef struct vj_node {
     int16_t result_count;
     vj_value *args;
     vj_value first_result; /* results are consecutive values */
+    int32_t first_use;     /* of operand i: vj_func.uses[first_use + i] */
     vj_attr *attrs;        /* sorted by key */
     int32_t attr_count;
     const vj_origin *origin; /* may be NULL */
 } vj_node;
 
+/* A place where a value stands, in the list of that value's uses. */
+enum { VJ_USE_OUTPUT = -1, VJ_USE_SIZE = -2 };
+typedef struct vj_use {
+    int32_t user;           /* the node, the output, the symbol */
+    int32_t operand;        /* which of the node's; or VJ_USE_OUTPUT, VJ_USE_SIZE */
+    int32_t next, previous; /* in vj_func.uses; -1: none */
+} vj_use;
+
 typedef struct vj_value_info {
     vj_type type;
-    int32_t node;     /* the producer */
-    const char *name; /* the model's, or NULL */
+    int32_t node;                           /* the producer */
+    const char *name;                       /* the model's, or NULL */
+    int32_t first_use, last_use, use_count; /* a list in vj_func.uses; -1: none */
+    bool is_weight;                         /* vj_is_weight */
+    bool changed; /* it is new, or its uses or its being a weight changed, since this was last set to false */
 } vj_value_info;
 
 /* A size that the data decides: at least 0, at most `bound`. `value`, an i64 of rank 0, is the size; its node comes
@@ -108,6 +121,7 @@ typedef struct vj_value_info {
 typedef struct vj_symbol {
     int64_t bound;
     vj_value value;
+    int32_t use; /* in vj_func.uses; -1: none */
 } vj_symbol;
 
 typedef struct vj_func {
@@ -121,12 +135,15 @@ typedef struct vj_func {
     int32_t input_count, input_capacity;
     vj_value *outputs;
     const char **output_names;
+    int32_t *output_uses; /* in uses */
     int32_t output_count, output_capacity;
     /* Of each output: the output, an i64[rank], that holds its dims where the data decides them; -1: its type does. NULL:
      * no output has such dims. Set by the pass `bound`. */
     int32_t *output_dims;
     vj_symbol *symbols; /* [VJ_SYM_FIRST_DATA + i] */
     int32_t symbol_count, symbol_capacity;
+    vj_use *uses; /* of all values, and those of killed nodes and former operands up to the next vj_compact */
+    int32_t use_count, use_capacity;
     const vj_const **required; /* NULL, or of each input the value that the function was specialised for, or NULL */
     bool batch_is_open;        /* some dim has N */
 } vj_func;
@@ -172,14 +189,31 @@ vj_value vj_add_node(vj_func *f, vj_op op, const vj_value *args, int32_t arg_cou
 void vj_add_output(vj_func *f, const char *name, vj_value value);
 /* A new size that the data decides; its value is set when it is made. Its dim; sym VJ_SYM_NONE when there are too many. */
 vj_dim vj_add_symbol(vj_func *f, int64_t bound);
-/* Every use of `from`, as an output and as a size included, becomes `to`. The caller restores the order by vj_compact, which sorts. */
+/* Every use of `from`, as an output and as a size included, becomes `to`. The caller restores the order by vj_compact,
+ * which sorts. Takes as long as `from` has uses. */
 void vj_replace_uses(vj_func *f, vj_value from, vj_value to);
 void vj_set_operand(vj_func *f, int32_t node, int32_t operand, vj_value value);
+void vj_set_output(vj_func *f, int32_t output, vj_value value);
+void vj_set_symbol(vj_func *f, int32_t symbol, vj_value value);
+void vj_set_dtype(vj_func *f, vj_value v, vj_dtype dtype);
+/* Its operands are used no longer. */
 void vj_kill(vj_func *f, int32_t node);
 /* Drops dead and unused nodes (never params), sorts topologically (stable), renumbers. Old indices are void. */
 void vj_compact(vj_func *f);
-/* Uses of each value, as an output and as a size included; an array of value_count in the arena. */
+
+/* users.c - the index of uses */
+
+/* Uses of v: by nodes that are not killed, as an output and as a size. */
+static inline int32_t vj_use_count(const vj_func *f, vj_value v) { return f->values[v].use_count; }
+/* Those of each value; an array of value_count in the arena. */
 int32_t *vj_use_counts(const vj_func *f, vj_arena *arena);
+/* The nodes that have v as an operand, each once, in rising order; an array in the arena. */
+int32_t vj_users(const vj_func *f, vj_value v, vj_arena *arena, int32_t **nodes);
+bool vj_is_output(const vj_func *f, vj_value v);
+
+/* weight.c: v is a constant, or made of constants by ops whose results can be read in blocks while weights are packed
+ * (elementwise, cast, reshape, transpose, slice, concat, broadcast, gather). Known of each value from the start. */
+static inline bool vj_is_weight(const vj_func *f, vj_value v) { return v >= 0 && f->values[v].is_weight; }
 
 static inline const vj_node *vj_producer(const vj_func *f, vj_value v) { return &f->nodes[f->values[v].node]; }
 static inline const vj_type *vj_type_at(const vj_func *f, vj_value v) { return &f->values[v].type; }

@@ -255,7 +255,7 @@ static bool parse_size(vj_parser *p) {
     if (type->dtype != VJ_I64 || type->rank) return vj_lex_fail(&p->l, at, "a size is an i64[]");
     if (is_used_before(p->f, i, p->f->values[v].node))
         return vj_lex_fail(&p->l, at, "s%d is the size of a value made before", i);
-    p->f->symbols[i].value = v;
+    vj_set_symbol(p->f, i, v);
     return true;
 }
 
@@ -308,7 +308,7 @@ static bool parse_symbols(vj_parser *p) {
             if (!vj_lex_expect(&p->l, "<=") || !vj_lex_int(&p->l, &bound)) return false;
             if (bound < 0) return vj_lex_fail(&p->l, at, "the bound of %s is negative", name);
             vj_symbol *symbol = VJ_PUSH(p->l.arena, p->f->symbols, p->f->symbol_count, p->f->symbol_capacity);
-            *symbol = (vj_symbol){bound, VJ_NONE};
+            *symbol = (vj_symbol){bound, VJ_NONE, -1};
         } while (vj_lex_take(&p->l, ","));
     }
     return p->symbols_used <= p->f->symbol_count ||

@@ -1,5 +1,5 @@
 /* verify.c - what must hold of every function, whoever made or changed it. A failure is a bug of the one before. */
-#include "ir.h"
+#include "users.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -101,7 +101,7 @@ static bool node_is_sound(verifier *v) {
 }
 
 /* Each input is the result of a param, each param an input, once. */
-static bool inputs_are_params(verifier *v) {
+static bool inputs_are_params(verifier *v, int32_t *input_of) {
     int32_t params = 0;
     for (int32_t n = 0; n < v->f->node_count; n++)
         params += v->f->nodes[n].op == VJ_OP_param && !v->f->nodes[n].dead;
@@ -111,8 +111,8 @@ static bool inputs_are_params(verifier *v) {
         if (input < 0 || input >= v->f->value_count) return wrong(v, "input %d is no value", i);
         const vj_node *node = vj_producer(v->f, input);
         if (node->op != VJ_OP_param || node->dead) return wrong(v, "input %d is no param", i);
-        for (int32_t k = 0; k < i; k++)
-            if (v->f->inputs[k] == input) return wrong(v, "input %d is input %d again", i, k);
+        if (input_of[input]) return wrong(v, "input %d is input %d again", i, input_of[input] - 1);
+        input_of[input] = i + 1;
     }
     return true;
 }
@@ -133,6 +133,19 @@ static bool outputs_are_values(verifier *v) {
     return true;
 }
 
+/* What values know of their uses and of being weights is what a recount says. */
+static bool notes_are_true(verifier *v) {
+    const vj_value listed = vj_wrongly_indexed(v->f);
+    if (listed >= 0) return wrong(v, "the uses of value %d are not those that are listed", listed);
+    for (int32_t n = 0; n < v->f->node_count; n++) {
+        const vj_node *node = &v->f->nodes[n];
+        if (!node->dead && node->result_count == 1 &&
+            vj_makes_weight(v->f, node) != vj_is_weight(v->f, node->first_result))
+            return wrong(v, "value %d is noted wrongly as a weight or none", node->first_result);
+    }
+    return true;
+}
+
 bool vj_verify(const vj_func *f, vj_error *error) {
     verifier v = {.f = f, .error = error, .node = -1};
     for (int32_t i = 0; i < f->value_count; i++)
@@ -142,5 +155,9 @@ bool vj_verify(const vj_func *f, vj_error *error) {
     for (v.node = 0; v.node < f->node_count; v.node++)
         if (!f->nodes[v.node].dead && !node_is_sound(&v)) return false;
     v.node = -1;
-    return inputs_are_params(&v) && outputs_are_values(&v);
+    vj_arena *scratch = vj_arena_new();
+    const bool is_sound = inputs_are_params(&v, VJ_NEW_ARRAY(scratch, int32_t, f->value_count + 1)) &&
+                          outputs_are_values(&v) && notes_are_true(&v);
+    vj_arena_free(scratch);
+    return is_sound;
 }

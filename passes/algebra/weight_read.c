@@ -25,45 +25,6 @@ struct vj_weight_reader {
     int32_t next;
 };
 
-static bool is_readable_op(const vj_func *f, const vj_node *node) {
-    switch (node->op) {
-    case VJ_OP_neg:
-    case VJ_OP_abs:
-    case VJ_OP_exp:
-    case VJ_OP_sqrt:
-    case VJ_OP_reciprocal:
-    case VJ_OP_add:
-    case VJ_OP_sub:
-    case VJ_OP_mul:
-    case VJ_OP_div:
-    case VJ_OP_min:
-    case VJ_OP_max:
-    case VJ_OP_reshape:
-    case VJ_OP_transpose:
-    case VJ_OP_slice:
-    case VJ_OP_concat:
-    case VJ_OP_broadcast:
-        return true;
-    case VJ_OP_cast:
-        return f->values[node->first_result].type.dtype == VJ_F32;
-    case VJ_OP_gather:
-        return vj_is_const(f, node->args[1]);
-    default:
-        return false;
-    }
-}
-
-bool vj_is_weight(const vj_func *f, vj_value v) {
-    if (v < 0) return false;
-    if (vj_is_const(f, v)) return true;
-    const vj_node *node = vj_producer(f, v);
-    const vj_type *type = vj_type_at(f, v);
-    if (!is_readable_op(f, node) || type->dtype != VJ_F32 || !vj_type_is_static(type)) return false;
-    for (int32_t i = 0; i < node->arg_count; i++)
-        if (!vj_is_weight(f, node->args[i])) return false;
-    return true;
-}
-
 static void free_slots(void *self) {
     vj_weight_reader *r = self;
     for (int32_t i = 0; i < SLOTS; i++)

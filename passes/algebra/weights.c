@@ -38,19 +38,13 @@ static vj_value with_scaled(vj_func *f, vj_value w, vj_value vector, int32_t axi
 }
 
 static bool feeds_only_products(const vj_func *f, vj_value v) {
-    int32_t uses = 0;
-    for (int32_t n = 0; n < f->node_count; n++) {
-        const vj_node *node = &f->nodes[n];
-        for (int32_t i = 0; !node->dead && i < node->arg_count; i++) {
-            if (node->args[i] != v) continue;
-            if (node->op != VJ_OP_linear || i != 0 || !vj_is_weight(f, node->args[1])) return false;
-            if (node->arg_count > 2 && node->args[2] >= 0 && !vj_is_weight(f, node->args[2])) return false;
-            uses++;
-        }
+    for (int32_t u = f->values[v].first_use; u >= 0; u = f->uses[u].next) {
+        if (f->uses[u].operand != 0) return false; /* another operand, an output */
+        const vj_node *node = &f->nodes[f->uses[u].user];
+        if (node->op != VJ_OP_linear || !vj_is_weight(f, node->args[1])) return false;
+        if (node->arg_count > 2 && node->args[2] >= 0 && !vj_is_weight(f, node->args[2])) return false;
     }
-    for (int32_t i = 0; i < f->output_count; i++)
-        if (f->outputs[i] == v) return false;
-    return uses > 0;
+    return vj_use_count(f, v) > 0;
 }
 
 /* linear(layernorm(x, g, b), w, c) = linear(layernorm(x), g[:, None] * w, c + b w), for all readers of the layernorm.
@@ -67,10 +61,10 @@ static bool fold_layernorm(vj_pass_context *c, int32_t n) {
         return false;
     vj_value plain = vj_make(f, VJ_OP_layernorm, norm.args, 1, norm.attrs, norm.attr_count, norm.origin);
     f->values[plain].name = f->values[old].name;
-    int32_t end = f->node_count;
-    for (int32_t k = 0; k < end; k++) {
-        vj_node linear = f->nodes[k];
-        if (linear.dead || linear.op != VJ_OP_linear || linear.args[0] != old) continue;
+    int32_t *readers;
+    const int32_t count = vj_users(f, old, c->arena, &readers);
+    for (int32_t k = 0; k < count; k++) {
+        vj_node linear = f->nodes[readers[k]];
         vj_value w = linear.args[1], bias = linear.arg_count > 2 ? linear.args[2] : VJ_NONE;
         if (offset >= 0)
             bias = vj_make(f, VJ_OP_linear, (vj_value[]){offset, w, bias}, bias < 0 ? 2 : 3, NULL, 0, linear.origin);
@@ -79,7 +73,7 @@ static bool fold_layernorm(vj_pass_context *c, int32_t n) {
             vj_make(f, VJ_OP_linear, (vj_value[]){plain, w, bias}, bias < 0 ? 2 : 3, NULL, 0, linear.origin);
         f->values[made].name = f->values[linear.first_result].name;
         vj_replace_uses(f, linear.first_result, made);
-        vj_kill(f, k);
+        vj_kill(f, readers[k]);
     }
     return true;
 }

@@ -93,19 +93,16 @@ static bool mark(const columns *c, uint8_t *column, int64_t width, uint8_t what)
 
 /* Follows every reader of v through movement ops. Readers that are not movement ops take whole values. */
 static bool mark_readers(const vj_func *f, vj_value v, columns c, int32_t attention, uint8_t *column, int64_t width) {
-    for (int32_t i = 0; i < f->output_count; i++)
-        if (f->outputs[i] == v) return false;
-    for (int32_t n = 0; n < f->node_count; n++) {
+    for (int32_t u = f->values[v].first_use; u >= 0; u = f->uses[u].next) {
+        const int32_t n = f->uses[u].user, operand = f->uses[u].operand;
+        if (operand < 0) return false; /* an output */
         const vj_node *node = &f->nodes[n];
-        for (int32_t i = 0; !node->dead && i < node->arg_count; i++) {
-            if (node->args[i] != v) continue;
-            columns next = c;
-            if (node->op == VJ_OP_reshape || node->op == VJ_OP_transpose || node->op == VJ_OP_slice) {
-                if (!follow(f, node, &next) || !mark_readers(f, node->first_result, next, attention, column, width))
-                    return false;
-            } else if (!mark(&c, column, width, n == attention && i == 0 ? 1 : 2)) {
+        columns next = c;
+        if (node->op == VJ_OP_reshape || node->op == VJ_OP_transpose || node->op == VJ_OP_slice) {
+            if (!follow(f, node, &next) || !mark_readers(f, node->first_result, next, attention, column, width))
                 return false;
-            }
+        } else if (!mark(&c, column, width, n == attention && operand == 0 ? 1 : 2)) {
+            return false;
         }
     }
     return true;

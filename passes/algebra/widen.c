@@ -74,8 +74,7 @@ static void widen_node(vj_func *f, int32_t n) {
         widen_cast(f, n);
     } else {
         for (int32_t r = 0; r < node->result_count; r++)
-            if (is_half(vj_type_at(f, node->first_result + r)->dtype))
-                f->values[node->first_result + r].type.dtype = VJ_F32;
+            if (is_half(vj_type_at(f, node->first_result + r)->dtype)) vj_set_dtype(f, node->first_result + r, VJ_F32);
     }
 }
 
@@ -85,10 +84,8 @@ static bool is_widened(const vj_func *f) {
         const vj_node *node = &f->nodes[n];
         if (node->dead || node->op == VJ_OP_param || node->op == VJ_OP_const) continue;
         for (int32_t r = 0; r < node->result_count; r++) {
-            bool out = false;
-            for (int32_t o = 0; o < f->output_count; o++)
-                out |= f->outputs[o] == node->first_result + r;
-            if (is_half(vj_type_at(f, node->first_result + r)->dtype) && !(node->op == VJ_OP_cast && out)) return false;
+            const vj_value v = node->first_result + r;
+            if (is_half(vj_type_at(f, v)->dtype) && !(node->op == VJ_OP_cast && vj_is_output(f, v))) return false;
         }
         for (int32_t i = 0; i < node->arg_count; i++)
             if (node->args[i] >= 0 && node->op != VJ_OP_cast && is_half(vj_type_at(f, node->args[i])->dtype))
@@ -107,7 +104,7 @@ vj_status vj_pass_widen(vj_pass_context *c) {
     for (int32_t n = 0; n < nodes; n++)
         widen_node(f, n);
     for (int32_t o = 0; o < f->output_count; o++)
-        if (is_half(declared[o])) f->outputs[o] = cast_to(f, f->outputs[o], declared[o], NULL);
+        if (is_half(declared[o])) vj_set_output(f, o, cast_to(f, f->outputs[o], declared[o], NULL));
     vj_compact(f);
     return c->error->status;
 }

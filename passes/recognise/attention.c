@@ -167,13 +167,11 @@ enum { MOST_STEPS = 6 };
 
 /* The product of two activations that v feeds; *mixed: past ops that change the weights. */
 static int32_t product_behind(const vj_func *f, vj_value v, int32_t steps, const char **mixed) {
-    for (int32_t n = 0; n < f->node_count; n++) {
-        const vj_node *node = &f->nodes[n];
-        bool reads = false;
-        for (int32_t i = 0; i < node->arg_count; i++)
-            reads = reads || node->args[i] == v;
-        if (!reads || node->dead) continue;
-        if (node->op == VJ_OP_matmul) return n;
+    int32_t *users;
+    const int32_t count = vj_users(f, v, f->arena, &users);
+    for (int32_t u = 0; u < count; u++) {
+        const vj_node *node = &f->nodes[users[u]];
+        if (node->op == VJ_OP_matmul) return users[u];
         const bool mixes = node->op == VJ_OP_linear || node->op == VJ_OP_conv;
         if (steps == 0 || !(mixes || carries_weights(node))) continue;
         const int32_t found = product_behind(f, node->first_result, steps - 1, mixed);

@@ -194,13 +194,7 @@ static vj_value without_guard(const vj_func *f, vj_value v) {
 
 /* Readers of v other than those of its guard against NaN. */
 static bool has_other_readers(const vj_func *f, vj_value v, bool is_guarded) {
-    int32_t uses = 0;
-    for (int32_t n = 0; n < f->node_count; n++)
-        for (int32_t i = 0; !f->nodes[n].dead && i < f->nodes[n].arg_count; i++)
-            uses += f->nodes[n].args[i] == v;
-    for (int32_t i = 0; i < f->output_count; i++)
-        uses += f->outputs[i] == v;
-    return uses != (is_guarded ? 3 : 1);
+    return vj_use_count(f, v) != (is_guarded ? 3 : 1);
 }
 
 static bool is_moved_softmax(const vj_func *f, vj_value v) {

@@ -3,7 +3,11 @@
 
 #include <string.h>
 
-static uint64_t mix(uint64_t h, uint64_t x) { return (h ^ x) * 0x9e3779b97f4a7c15u ^ (h >> 29); }
+/* Both halves of the product: high bits of x, which tell floats apart, reach the low ones that choose a place. */
+static uint64_t mix(uint64_t h, uint64_t x) {
+    h = (h ^ x) * 0x9e3779b97f4a7c15u;
+    return h ^ h >> 32;
+}
 
 enum { SMALL = 4096 };
 
@@ -13,7 +17,7 @@ static uint64_t hash_const(const vj_func *f, vj_value v) {
     uint8_t content[SMALL] = {0};
     vj_error ignored = {0};
     uint64_t h = (uint64_t)constant->length, word;
-    if (constant->kind != VJ_CONST_BYTES) return h;
+    if (constant->kind != VJ_CONST_BYTES) return mix(h, constant->seed);
     if (constant->length > SMALL) return mix(mix(h, (uint64_t)(uintptr_t)constant->source), (uint64_t)constant->offset);
     if (!vj_const_read_bytes(f, v, 0, constant->length, content, &ignored)) return h;
     for (int64_t at = 0; at < constant->length; at += (int64_t)sizeof word) {
@@ -89,13 +93,8 @@ bool vj_merge_equal_nodes(vj_pass_context *c) {
     while (size < 2 * f->node_count)
         size *= 2;
     int32_t *table = VJ_NEW_ARRAY(c->arena, int32_t, size); /* node + 1 */
-    vj_value *merged = VJ_NEW_ARRAY(c->arena, vj_value, f->value_count);
-    for (vj_value v = 0; v < f->value_count; v++)
-        merged[v] = v;
     for (int32_t n = 0; n < f->node_count; n++) {
-        vj_node *node = &f->nodes[n];
-        for (int32_t i = 0; i < node->arg_count; i++)
-            if (node->args[i] >= 0) node->args[i] = merged[node->args[i]];
+        const vj_node *node = &f->nodes[n];
         if (node->op == VJ_OP_param) continue;
         uint64_t slot = hash_node(f, node) & (uint64_t)(size - 1);
         while (table[slot] && !same_node(f, &f->nodes[table[slot] - 1], node))
@@ -104,12 +103,11 @@ bool vj_merge_equal_nodes(vj_pass_context *c) {
             table[slot] = n + 1;
         } else if (vj_may_rewrite(c)) {
             for (int32_t r = 0; r < node->result_count; r++)
-                merged[node->first_result + r] = f->nodes[table[slot] - 1].first_result + r;
+                vj_replace_uses(f, node->first_result + r, f->nodes[table[slot] - 1].first_result + r);
+            vj_kill(f, n);
             changed = true;
         }
     }
-    for (int32_t i = 0; i < f->output_count; i++)
-        f->outputs[i] = merged[f->outputs[i]];
     vj_compact(f);
     return changed;
 }

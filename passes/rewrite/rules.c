@@ -19,28 +19,7 @@ void vj_set_attr(vj_match *m, vj_attr attr) {
     m->attrs[m->attr_count++] = attr;
 }
 
-bool vj_has_one_use(const vj_func *f, vj_value v) {
-    int32_t uses = 0;
-    for (int32_t n = 0; n < f->node_count; n++) {
-        if (f->nodes[n].dead) continue;
-        for (int32_t i = 0; i < f->nodes[n].arg_count; i++)
-            uses += f->nodes[n].args[i] == v;
-    }
-    for (int32_t i = 0; i < f->output_count; i++)
-        uses += f->outputs[i] == v;
-    return uses == 1;
-}
-
-static bool is_used(const vj_func *f, vj_value v) {
-    for (int32_t n = 0; n < f->node_count; n++) {
-        if (f->nodes[n].dead) continue;
-        for (int32_t i = 0; i < f->nodes[n].arg_count; i++)
-            if (f->nodes[n].args[i] == v) return true;
-    }
-    for (int32_t i = 0; i < f->output_count; i++)
-        if (f->outputs[i] == v) return true;
-    return false;
-}
+bool vj_has_one_use(const vj_func *f, vj_value v) { return vj_use_count(f, v) == 1; }
 
 static bool capture(vj_match *m, const char *name, vj_value v) {
     if (!name) return true;
@@ -205,7 +184,7 @@ static bool sweep(vj_pass_context *c, const vj_compiled_rule *rules, int32_t cou
         if (f->nodes[n].dead || op == VJ_OP_param || op == VJ_OP_const) continue;
         vj_value old = f->nodes[n].first_result;
         vj_value v = first_that_fires(c, rules, count, also, n);
-        if (v < 0 || !is_used(f, old)) continue;
+        if (v < 0 || vj_use_count(f, old) == 0) continue;
         if (!replace(c, old, v)) break;
         changed = true;
     }

@@ -175,7 +175,7 @@ static void sizes(void **state) {
     refuses(f, "s0 is no i64[]");
     f->symbols[0].value = 77;
     refuses(f, "s0 is no value");
-    f->symbols[0] = (vj_symbol){-1, 2};
+    f->symbols[0] = (vj_symbol){-1, 2, -1};
     refuses(f, "the bound of s0 is negative");
     f = with_size(*state);
     f->output_dims = (int32_t[]){-1, 0};
