@@ -48,22 +48,34 @@ typedef struct vj_unit {
     struct vj_unit *const *group;
     int32_t group_count;
     const bool *packs;
-    bool quiet;   /* warnings have been said for another unit */
-    jmp_buf *oom; /* where the arena goes when memory ends */
+    bool quiet;            /* warnings have been said for another unit */
+    jmp_buf out_of_memory; /* where the arena goes when memory ends */
     vj_error error;
 } vj_unit;
 
 /* compile.c */
 
-/* Runs `work` in an arena of its own; cleans up, also when memory ends. The text of a failure goes to error. */
-typedef vj_status (*vj_arena_work)(vj_arena *arena, jmp_buf *oom, void *self, vj_error *error);
-vj_status vj_with_arena(vj_arena_work work, void *self, char *error, size_t error_bytes);
-/* The same with a unit whose model is opened, and its target chosen. */
-typedef vj_status (*vj_unit_work)(vj_unit *u, void *self);
-vj_status vj_with_unit(const vj_compile_request *request, vj_unit_work work, void *self, char *error,
-                       size_t error_bytes);
-vj_status vj_unit_import(vj_unit *u);
-/* Needs an import; imports again when the batch has to be fixed. */
+/* A call of the library is one unit. Its frame is where the unit goes when memory ends, so each call sets the jump itself:
+ *
+ *     vj_unit_begin(&u, request);
+ *     if (setjmp(u.out_of_memory) == 0)
+ *         status = work(&u);
+ *     else
+ *         status = vj_no_memory(&u.error);
+ *     return vj_unit_end(&u, status, error, error_bytes);
+ *
+ * Nothing but u.arena and u.error may be read of the unit behind a jump: it is a variable of the frame that was jumped to.
+ */
+void vj_unit_begin(vj_unit *u, const vj_compile_request *request);
+/* Frees all that is the unit's. The text of a failure goes to error. */
+vj_status vj_unit_end(vj_unit *u, vj_status status, char *error, size_t error_bytes);
+vj_status vj_no_memory(vj_error *error); /* becomes VJ_SYSTEM, whatever it was */
+/* The text and, below it, the hint. */
+void vj_write_error(const vj_error *e, char *error, size_t error_bytes);
+
+/* Chooses the target and opens the model. */
+vj_status vj_unit_open(vj_unit *u);
+/* Imports the opened model and runs the passes; a second time when the batch has to be fixed. */
 vj_status vj_unit_plan(vj_unit *u);
 void vj_warn(const vj_compile_request *request, const char *text);
 
