@@ -1,7 +1,7 @@
 /* cli.c - one mode a call. */
 #include "cli.h"
 
-#include <string.h>
+#include "cli/modes/modes.h"
 
 static vj_status dispatch(const vj_command *c) {
     switch (c->mode) {

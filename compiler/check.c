@@ -260,17 +260,18 @@ static void clean_up(void *self) {
 
 static vj_status prepare(vj_unit *u) {
     const vj_target *host = vj_target_host();
+    vj_status status = vj_unit_open(u);
+    if (status != VJ_OK) return status;
     if (strcmp(host->triple, u->target->triple) != 0 || (u->target->cpu_feature_bits & ~host->cpu_feature_bits) != 0)
         return vj_fail(&u->error, VJ_USAGE, "code for %s cannot run on this machine, which is %s", u->target->name,
                        host->name);
     u->keyed = true;
-    vj_status status = vj_unit_import(u);
-    if (status == VJ_OK) status = vj_unit_plan(u);
+    status = vj_unit_plan(u);
     if (status == VJ_OK && !u->program) status = vj_fail(&u->error, VJ_USAGE, "stopped before there is code");
     return status == VJ_OK ? vj_share_weights(u) : status;
 }
 
-static vj_status check(vj_unit *u, void *self) {
+static vj_status check(vj_unit *u, char **out) {
     vj_status status = prepare(u);
     if (status != VJ_OK) return status;
     checking *c = VJ_NEW(u->arena, checking);
@@ -290,11 +291,18 @@ static vj_status check(vj_unit *u, void *self) {
     char text[256];
     snprintf(text, sizeof text, "%d kernels agree with the evaluator; the worst, %s, is %.2g %% of what is allowed\n",
              (int)u->program->kernel_count, c->worst_kernel ? c->worst_kernel : "none", c->worst * 100);
-    *(char **)self = strdup(text);
-    return *(char **)self ? VJ_OK : vj_fail(&u->error, VJ_SYSTEM, "no memory");
+    *out = strdup(text);
+    return *out ? VJ_OK : vj_fail(&u->error, VJ_SYSTEM, "no memory");
 }
 
 vj_status vj_check(const vj_compile_request *request, char **text, char *error, size_t error_bytes) {
+    vj_unit u;
+    vj_status status;
     *text = NULL;
-    return vj_with_unit(request, check, text, error, error_bytes);
+    vj_unit_begin(&u, request);
+    if (setjmp(u.out_of_memory) == 0)
+        status = check(&u, text);
+    else
+        status = vj_no_memory(&u.error);
+    return vj_unit_end(&u, status, error, error_bytes);
 }

@@ -1,21 +1,23 @@
-/* internal.h - what the files of compiler/ share.
+/* compiler.h - the layer that knows all others: a model file and options in, an image or an object out.
  *
- * compile.c   the way from a model file to an image, and the request's options
- * describe.c  the descriptor of vitjit_model.h
+ * api.c       the library's one exported symbol, vj_compiler_get: the way in from the runtime. Each call it names is in a file below
+ * compile.c   the way from a model file to an image, step by step; the unit, which all calls work on
  * several.c   one opened model planned for several sets of sizes and several CPUs
- * hash.c      the graph key and the keys of weights
+ * hash.c      the graph key and the keys of weights; build.c this build's name, which is part of it
  * files.c     which bytes of the model's files it has the digests of
  * share.c     where the packed weights of several programs stand in one file, and its digest
  * pack.c      packed weights, written in blocks to a descriptor
+ * describe.c  the descriptor of vitjit_model.h
  * image.c     the image's bytes
- * emit.c      objects, headers, shared libraries, assembly, LLVM and vitjit IR as files; emit.h has its parts
- * notes.c     the introduction and the metadata, which an image carries; kernels.c what a profile wants of its kernels
+ * notes.c     the introduction and the metadata, which an image carries; kernels.c what a profile wants of its kernels; json.c
+ * orc.c       code through ORC, instrumented in sanitizers' builds
  * inspect.c   --inspect and --report
  * check.c     the compiled kernels beside the evaluator
  * tensor.c    tensors of ONNX test data
  * peak.c      the speed of this machine's multiply-adds
- * orc.c       code through ORC, instrumented in sanitizers' builds
- * api.c       the library's one exported symbol
+ * emit/       objects, headers, shared libraries, assembly, LLVM and vitjit IR as files: emit/emit.h
+ *
+ * It may include all of ir, target, frontend, passes and backend. The runtime reaches it through include/vitjit_compiler.h alone.
  */
 #ifndef VITJIT_COMPILER_COMPILER_H
 #define VITJIT_COMPILER_COMPILER_H
@@ -48,22 +50,34 @@ typedef struct vj_unit {
     struct vj_unit *const *group;
     int32_t group_count;
     const bool *packs;
-    bool quiet;   /* warnings have been said for another unit */
-    jmp_buf *oom; /* where the arena goes when memory ends */
+    bool quiet;            /* warnings have been said for another unit */
+    jmp_buf out_of_memory; /* where the arena goes when memory ends */
     vj_error error;
 } vj_unit;
 
 /* compile.c */
 
-/* Runs `work` in an arena of its own; cleans up, also when memory ends. The text of a failure goes to error. */
-typedef vj_status (*vj_arena_work)(vj_arena *arena, jmp_buf *oom, void *self, vj_error *error);
-vj_status vj_with_arena(vj_arena_work work, void *self, char *error, size_t error_bytes);
-/* The same with a unit whose model is opened, and its target chosen. */
-typedef vj_status (*vj_unit_work)(vj_unit *u, void *self);
-vj_status vj_with_unit(const vj_compile_request *request, vj_unit_work work, void *self, char *error,
-                       size_t error_bytes);
-vj_status vj_unit_import(vj_unit *u);
-/* Needs an import; imports again when the batch has to be fixed. */
+/* A call of the library is one unit. Its frame is where the unit goes when memory ends, so each call sets the jump itself:
+ *
+ *     vj_unit_begin(&u, request);
+ *     if (setjmp(u.out_of_memory) == 0)
+ *         status = work(&u);
+ *     else
+ *         status = vj_no_memory(&u.error);
+ *     return vj_unit_end(&u, status, error, error_bytes);
+ *
+ * Nothing but u.arena and u.error may be read of the unit behind a jump: it is a variable of the frame that was jumped to.
+ */
+void vj_unit_begin(vj_unit *u, const vj_compile_request *request);
+/* Frees all that is the unit's. The text of a failure goes to error. */
+vj_status vj_unit_end(vj_unit *u, vj_status status, char *error, size_t error_bytes);
+vj_status vj_no_memory(vj_error *error); /* becomes VJ_SYSTEM, whatever it was */
+/* The text and, below it, the hint. */
+void vj_write_error(const vj_error *e, char *error, size_t error_bytes);
+
+/* Chooses the target and opens the model. */
+vj_status vj_unit_open(vj_unit *u);
+/* Imports the opened model and runs the passes; a second time when the batch has to be fixed. */
 vj_status vj_unit_plan(vj_unit *u);
 void vj_warn(const vj_compile_request *request, const char *text);
 
@@ -138,7 +152,12 @@ char *vj_introduction(vj_unit *u);
 char *vj_notes(vj_unit *u, size_t *bytes);
 /* `attention 12 of 12, ...` */
 char *vj_fused_text(vj_unit *u);
+
+/* json.c: a string in its quotes. Bytes that are no UTF-8 become U+FFFD, so that the text is always valid. */
 void vj_add_json_string(vj_text *out, const char *text);
+
+/* build.c: the version and the GNU build-id of the library that holds this code. */
+const char *vj_build_id(void);
 
 /* kernels.c: the planned kernels as a JSON array, as docs/cli.md describes it. */
 char *vj_kernels_json(vj_unit *u);
@@ -146,7 +165,7 @@ char *vj_kernels_json(vj_unit *u);
 /* peak.c: see vj_compiler_api */
 vj_status vj_peak(const char *cpu, int32_t threads, double seconds, double *gflops, char *error, size_t error_bytes);
 
-/* emit.c, inspect.c, check.c, tensor.c: see vj_compiler_api */
+/* emit/emit.c, inspect.c, check.c, tensor.c: see vj_compiler_api */
 vj_status vj_emit_files(const vj_compile_request *request, const vj_emit_request *emit, char **summary, char *error,
                         size_t error_bytes);
 vj_status vj_inspect(const vj_compile_request *request, char **text, char *error, size_t error_bytes);

@@ -283,7 +283,7 @@ vj_status vj_graph_key_begin(vj_unit *u) {
     bool good = true;
     h.later = true;
     u->digests->large_count = 0;
-    feed_text(&h, vj_compiler_get()->build_id);
+    feed_text(&h, vj_build_id());
     feed_text(&h, u->target->name);
     feed_i64(&h, u->request->pass_limit);
     feed_i64(&h, u->request->options ? u->request->options->keep_attention : 0);

@@ -27,9 +27,10 @@ static void add_metadata(vj_text *out, const vj_model_facts *facts) {
         vj_text_add(out, "%-11s %s = %s\n", "metadata", facts->metadata[i].key, facts->metadata[i].value);
 }
 
-static vj_status inspect(vj_unit *u, void *self) {
-    vj_status status = vj_unit_import(u);
-    if (status == VJ_OK) status = vj_unit_plan(u);
+static vj_status inspect(vj_unit *u, char **out) {
+    vj_status status = vj_unit_open(u);
+    if (status != VJ_OK) return status;
+    status = vj_unit_plan(u);
     if (status == VJ_SYSTEM) return status;
     const vj_error why = u->error;
     u->error = (vj_error){0};
@@ -47,17 +48,24 @@ static vj_status inspect(vj_unit *u, void *self) {
                     why.text);
         if (why.hint[0]) vj_text_add(&text, "%-11s %s\n", "hint", why.hint);
     }
-    return hand_out(u, text.at, self);
+    return hand_out(u, text.at, out);
 }
 
 vj_status vj_inspect(const vj_compile_request *request, char **text, char *error, size_t error_bytes) {
+    vj_unit u;
+    vj_status status;
     *text = NULL;
-    return vj_with_unit(request, inspect, text, error, error_bytes);
+    vj_unit_begin(&u, request);
+    if (setjmp(u.out_of_memory) == 0)
+        status = inspect(&u, text);
+    else
+        status = vj_no_memory(&u.error);
+    return vj_unit_end(&u, status, error, error_bytes);
 }
 
 /* Rows `attention 12 of 12`, and below each the reasons of those that were not fused. */
-static vj_status report(vj_unit *u, void *self) {
-    vj_status status = vj_unit_import(u);
+static vj_status report(vj_unit *u, char **out) {
+    vj_status status = vj_unit_open(u);
     if (status == VJ_OK) status = vj_unit_plan(u);
     if (status != VJ_OK) return status;
     vj_text text = {.arena = u->arena};
@@ -68,10 +76,17 @@ static vj_status report(vj_unit *u, void *self) {
         for (int32_t r = 0; r < row->reason_count; r++)
             vj_text_add(&text, "  %s\n", row->reasons[r]);
     }
-    return hand_out(u, text.at, self);
+    return hand_out(u, text.at, out);
 }
 
 vj_status vj_report_text(const vj_compile_request *request, char **text, char *error, size_t error_bytes) {
+    vj_unit u;
+    vj_status status;
     *text = NULL;
-    return vj_with_unit(request, report, text, error, error_bytes);
+    vj_unit_begin(&u, request);
+    if (setjmp(u.out_of_memory) == 0)
+        status = report(&u, text);
+    else
+        status = vj_no_memory(&u.error);
+    return vj_unit_end(&u, status, error, error_bytes);
 }

@@ -89,9 +89,7 @@ static vj_status measure(const peak_order *order, const vj_program *p, double fl
     return *order->gflops > 0 ? VJ_OK : vj_fail(error, VJ_SYSTEM, "no memory");
 }
 
-static vj_status generate_and_measure(vj_arena *arena, jmp_buf *oom, void *self, vj_error *error) {
-    const peak_order *order = self;
-    (void)oom;
+static vj_status generate_and_measure(vj_arena *arena, const peak_order *order, vj_error *error) {
     const vj_target *target = order->cpu ? vj_target_by_name(order->cpu) : vj_target_host();
     if (!target) return vj_fail(error, VJ_USAGE, "no CPU or target is called '%s'", order->cpu);
     double flops;
@@ -107,7 +105,18 @@ static vj_status generate_and_measure(vj_arena *arena, jmp_buf *oom, void *self,
 }
 
 vj_status vj_peak(const char *cpu, int32_t threads, double seconds, double *gflops, char *error, size_t error_bytes) {
-    peak_order order = {cpu, threads < 1 ? 1 : threads < MOST_THREADS ? threads : MOST_THREADS, seconds, gflops};
+    const peak_order order = {cpu, threads < 1 ? 1 : threads < MOST_THREADS ? threads : MOST_THREADS, seconds, gflops};
     *gflops = 0;
-    return vj_with_arena(generate_and_measure, &order, error, error_bytes);
+    vj_error failure = {0};
+    vj_arena *arena = vj_arena_new();
+    jmp_buf out_of_memory;
+    vj_status status;
+    vj_arena_on_oom(arena, &out_of_memory);
+    if (setjmp(out_of_memory) == 0)
+        status = generate_and_measure(arena, &order, &failure);
+    else
+        status = vj_no_memory(&failure);
+    if (status != VJ_OK) vj_write_error(&failure, error, error_bytes);
+    vj_arena_free(arena);
+    return status;
 }

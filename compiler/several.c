@@ -12,7 +12,6 @@ static vj_unit *beside(const vj_unit *first) {
                    .facts = first->facts,
                    .keyed = first->keyed,
                    .digests = first->digests,
-                   .oom = first->oom,
                    .quiet = true};
     return u;
 }
@@ -39,8 +38,7 @@ static vj_status hand_on(vj_unit *first, const vj_unit *u) {
 }
 
 static vj_status plan_one(vj_unit *first, vj_unit *u) {
-    vj_status status = vj_unit_import(u);
-    if (status == VJ_OK) status = vj_unit_plan(u);
+    vj_status status = vj_unit_plan(u);
     if (status == VJ_OK && !u->program) status = vj_fail(&u->error, VJ_USAGE, "stopped before there is code");
     first->digests = u->digests;
     return hand_on(first, u);

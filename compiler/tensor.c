@@ -26,9 +26,7 @@ static void *store(vj_arena *arena, const vj_tensor *t, size_t *bytes, vj_error 
     return memcpy(data, constant.source->at, *bytes);
 }
 
-static vj_status read_one(vj_arena *arena, jmp_buf *oom, void *self, vj_error *error) {
-    const reading *r = self;
-    (void)oom;
+static vj_status read_one(vj_arena *arena, const reading *r, vj_error *error) {
     const char *name = NULL;
     const vj_tensor *t = vj_read_tensor_pb(arena, r->path, &name, error);
     if (!t) return error->status;
@@ -44,10 +42,20 @@ static vj_status read_one(vj_arena *arena, jmp_buf *oom, void *self, vj_error *e
 
 vj_status vj_read_tensor(const char *path, char **name, int32_t *dtype, int32_t *rank, int64_t dims[VJ_MODEL_MAX_RANK],
                          void **data, size_t *bytes, char *error, size_t error_bytes) {
-    reading r = {path, name, dtype, rank, dims, data, bytes};
+    const reading r = {path, name, dtype, rank, dims, data, bytes};
     *name = NULL;
     *data = NULL;
-    const vj_status status = vj_with_arena(read_one, &r, error, error_bytes);
+    vj_error failure = {0};
+    vj_arena *arena = vj_arena_new();
+    jmp_buf out_of_memory;
+    vj_status status;
+    vj_arena_on_oom(arena, &out_of_memory);
+    if (setjmp(out_of_memory) == 0)
+        status = read_one(arena, &r, &failure);
+    else
+        status = vj_no_memory(&failure);
+    if (status != VJ_OK) vj_write_error(&failure, error, error_bytes);
+    vj_arena_free(arena);
     if (status == VJ_OK) return VJ_OK;
     free(*name);
     *name = NULL;

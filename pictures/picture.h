@@ -1,13 +1,16 @@
 /* picture.h - image files become pixels, and pixels become a model's input. A library of its own, which the command line
  * and examples/embeddings use.
  *
- * picture.c       opens a file, knows JPEG from PNG, turns by EXIF orientation
- * jpeg.c  libjpeg, libexif
- * png.c   libspng
- * resample.c      Pillow's separable resampling, to the pixel
- * preprocess.c    resize, crop, scale, mean and std: pixels to a plane-by-plane float tensor
- * heat.c          a map of weights over a picture
- * recipe.c        where pre-processing and labels come from: options, the model's metadata, files beside it, a guess
+ * picture.c     opens a file, knows JPEG from PNG, turns it upright by its EXIF orientation. The way in: vj_picture_read
+ * pixels.c      a picture's memory
+ * jpeg.c        libjpeg, libexif
+ * png.c         libspng
+ * resample.c    Pillow's separable resampling, to the pixel
+ * preprocess.c  resize, crop, scale, mean and std: pixels to a plane-by-plane float tensor
+ * heat.c        a map of weights over a picture
+ * recipe.c      where pre-processing and labels come from: options, the model's metadata, files beside it, a guess
+ *
+ * It sees no other folder of the project.
  */
 #ifndef VITJIT_PICTURES_PICTURE_H
 #define VITJIT_PICTURES_PICTURE_H
@@ -32,11 +35,12 @@ typedef struct vj_why {
 /* Larger pictures are refused. */
 #define VJ_PICTURE_MAX_PIXELS (INT64_C(1) << 28)
 
+/* picture.c, pixels.c */
 bool vj_picture_read(const char *path, vj_picture *picture, vj_why *why);
 void vj_picture_free(vj_picture *picture);
 bool vj_picture_alloc(vj_picture *picture, int64_t width, int64_t height, int32_t channels, vj_why *why);
 
-/* Each reads an open file from its start. *orientation is EXIF's, 1 to 8. */
+/* jpeg.c, png.c: each reads an open file from its start. *orientation is EXIF's, 1 to 8. */
 bool vj_jpeg_read(FILE *file, vj_picture *picture, int32_t *orientation, vj_why *why);
 bool vj_png_read(FILE *file, vj_picture *picture, vj_why *why);
 bool vj_png_write(FILE *file, const vj_picture *picture, vj_why *why);
@@ -52,7 +56,7 @@ typedef enum vj_filter {
 } vj_filter;
 const char *vj_filter_name(vj_filter filter);
 vj_filter vj_filter_by_name(const char *name); /* VJ_FILTER_COUNT: unknown */
-/* Pillow's Image.resize: antialiased, horizontal pass first, rounded to 8 bits between the passes. */
+/* resample.c: Pillow's Image.resize: antialiased, horizontal pass first, rounded to 8 bits between the passes. */
 bool vj_resample(const vj_picture *from, int32_t width, int32_t height, vj_filter filter, vj_picture *to, vj_why *why);
 
 #define VJ_MAX_CHANNELS 4
@@ -78,7 +82,7 @@ typedef struct vj_recipe {
     bool guessed;
 } vj_recipe;
 
-/* Fills out[channels][height][width]. */
+/* preprocess.c: fills out[channels][height][width]. */
 bool vj_preprocess(const vj_picture *picture, const vj_recipe *recipe, int32_t channels, int32_t height, int32_t width,
                    float *out, vj_why *why);
 
@@ -102,7 +106,7 @@ typedef struct vj_key_value {
     const char *key, *value;
 } vj_key_value;
 
-/* Options win over the model's metadata, that over preprocessor_config.json and config.json beside the model, that over
+/* recipe.c: options win over the model's metadata, that over preprocessor_config.json and config.json beside the model, that over
  * a guess (bicubic, crop 0.9, mean = std = 0.5). False with a reason when an option or a file is wrong. */
 bool vj_recipe_find(const char *model_path, const vj_key_value *metadata, int32_t metadata_count,
                     const vj_recipe_options *options, vj_recipe *recipe, vj_why *why);

@@ -1,5 +1,5 @@
 /* command.c - what the options mean together: the mode, the words it needs, the options it takes. */
-#include "cli/cli.h"
+#include "command.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -106,6 +106,18 @@ static bool is_library(const char *path) {
     return is;
 }
 
+/* Can --profile's file be written? */
+static vj_status judge_profile(const char *path) {
+    char folder[4096];
+    const char *slash = strrchr(path, '/');
+    if (!*path || (slash && !slash[1])) return vj_print_error(VJ_BAD_INPUT, NULL, "--profile wants a file's name");
+    const size_t length = slash ? (size_t)(slash - path) + 1 : 0;
+    if (length >= sizeof folder) return vj_print_error(VJ_BAD_INPUT, path, "the name is too long");
+    memcpy(folder, path, length);
+    folder[length] = 0;
+    return vj_outputs_folder(length ? folder : ".");
+}
+
 vj_status vj_command_read(int argc, char **argv, vj_command *c) {
     *c = (vj_command){.seconds = 3, .rtol = 1e-3, .pass_limit = -1};
     vj_status status = vj_options_parse(argc, argv, c);
@@ -118,7 +130,7 @@ vj_status vj_command_read(int argc, char **argv, vj_command *c) {
     if (c->compiled && (status = judge_compiled(c))) return status;
     if (c->linker && c->emit != VJ_EMIT_LIB) return vj_print_error(VJ_USAGE, NULL, "--linker is for --emit-lib");
     if (c->no_cache && c->cache) return vj_print_error(VJ_USAGE, NULL, "--cache and --no-cache: one of them");
-    if (c->profile && vj_trace_folder(c->profile)) return VJ_BAD_INPUT;
+    if (c->profile && judge_profile(c->profile)) return VJ_BAD_INPUT;
     if (c->output && !*c->output) return vj_print_error(VJ_USAGE, NULL, "--output wants a folder's name");
     return VJ_OK;
 }

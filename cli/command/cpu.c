@@ -1,5 +1,5 @@
 /* cpu.c - --target, --cpu and --features become rows of `vitjit targets`. */
-#include "cli/cli.h"
+#include "command.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -132,7 +132,7 @@ static bool apply_features(const vj_compiler_api *api, const char *list, vj_targ
 }
 
 /* Words of --cpu, parted by commas, become the request's CPUs, better ones later; *row is the first. */
-static vj_status read_cpus(const vj_compiler_api *api, const char *list, vj_request *request, vj_target_info *row) {
+static vj_status read_cpus(const vj_compiler_api *api, const char *list, vj_cpu_choice *request, vj_target_info *row) {
     bool named[VJ_MOST_CPUS] = {false};
     char word[64];
     for (const char *at = list;; at++) {
@@ -170,7 +170,7 @@ static vj_status judge_several(const vj_command *command) {
     return VJ_OK;
 }
 
-vj_status vj_choose_cpus(const vj_command *command, vj_request *request) {
+vj_status vj_choose_cpus(const vj_command *command, vj_cpu_choice *request) {
     const vj_compiler_api *api;
     vj_target_info target, row, host;
     if (!command->cpu && !command->target && !command->features) return VJ_OK;

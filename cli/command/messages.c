@@ -1,20 +1,8 @@
 /* messages.c - what the command line tells people: errors in one form, warnings, notices. */
-#include "cli/cli.h"
+#include "command.h"
 
 #include <stdarg.h>
 #include <string.h>
-#include <time.h>
-
-static bool quiet; /* of the process: its standard error */
-
-double vj_now_ms(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
-}
-
-void vj_set_quiet(void) { quiet = true; }
-bool vj_is_quiet(void) { return quiet; }
 
 /* Texts from below often name the file already; it is said once. */
 static void line(const char *file, const char *kind, const char *format, va_list args) {
@@ -48,7 +36,7 @@ void vj_print_hint(const char *format, ...) {
 }
 
 void vj_print_warning(const char *file, const char *format, ...) {
-    if (quiet) return;
+    if (vj_is_quiet()) return;
     va_list args;
     va_start(args, format);
     line(file, "warning: ", format, args);
@@ -56,7 +44,7 @@ void vj_print_warning(const char *file, const char *format, ...) {
 }
 
 void vj_print_notice(const char *file, const char *format, ...) {
-    if (quiet) return;
+    if (vj_is_quiet()) return;
     va_list args;
     va_start(args, format);
     line(file, "", format, args);

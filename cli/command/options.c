@@ -1,5 +1,5 @@
 /* options.c - one table of options: it drives parsing, --help, the modes that take each, and suggestions. */
-#include "cli/cli.h"
+#include "command.h"
 
 #include <errno.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* progress.c - a line on the terminal that says how long work has been going on, from a thread of its own: the work may
  * be one long call. */
-#include "cli/cli.h"
+#include "command.h"
 
 #include <pthread.h>
 #include <time.h>
@@ -18,6 +18,17 @@ static struct {
     double began;
     bool running, stop;
 } progress = {.lock = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER};
+
+static bool quiet; /* of the process: its standard error */
+
+void vj_set_quiet(void) { quiet = true; }
+bool vj_is_quiet(void) { return quiet; }
+
+double vj_now_ms(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+}
 
 static struct timespec in_ms(long ms) {
     struct timespec t;
@@ -48,7 +59,7 @@ static void *show(void *self) {
 
 void vj_progress_begin(const char *what) {
     vj_progress_end();
-    if (vj_is_quiet() || !isatty(STDERR_FILENO)) return;
+    if (quiet || !isatty(STDERR_FILENO)) return;
     progress.what = what;
     progress.began = vj_now_ms();
     progress.stop = false;

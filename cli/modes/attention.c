@@ -1,6 +1,6 @@
-/* maps.c - --attention DIR: where each head of each layer looks, over the picture as the model sees it. The maps are the
+/* attention.c - --attention DIR: where each head of each layer looks, over the picture as the model sees it. The maps are the
  * model's last outputs (VJ_ATTENTION_PREFIX); their names say which layer, and where the patches stand among the keys. */
-#include "cli/cli.h"
+#include "modes.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* bench.c - --bench: how long a run takes. */
-#include "cli/cli.h"
+#include "modes.h"
 
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 /* classify.c - pictures in, labels out: pre-processing by the recipe, runs in batches, one line of error a bad picture.
  */
-#include "cli/cli.h"
+#include "modes.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* labels.c - what is printed of a picture's results: a table for people or JSON lines. */
-#include "cli/cli.h"
+#include "modes.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* pictures.c - which picture files the words of the command line mean: files, folders, `-` for a list on stdin. */
-#include "cli/cli.h"
+#include "modes.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* profile.c - the time of each kernel, from runs of code with marks: other code than what is measured and delivered. */
-#include "cli/cli.h"
+#include "modes.h"
 
 #include <stdlib.h>
 #include <string.h>

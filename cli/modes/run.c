@@ -1,65 +1,10 @@
 /* run.c - tensors in, tensors out; and the introduction of a model with one run on seeded inputs. */
-#include "cli/cli.h"
+#include "modes.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "runtime/runtime.h"
-
-void vj_print_outputs(const vj_array *outputs, int32_t count) {
-    for (int32_t i = 0; i < count; i++) {
-        const vj_array *a = &outputs[i];
-        char type[VJ_TYPE_TEXT];
-        const vj_summary s = vj_array_summary(a);
-        printf("output %s  %s", a->name, vj_type_words(a->dtype, a->dims, a->rank, type));
-        if (vj_array_elements(a) > s.not_finite) printf("  min %.6g  max %.6g  mean %.6g", s.min, s.max, s.mean);
-        if (s.not_finite)
-            printf("  not finite: %lld of %lld", (long long)s.not_finite, (long long)vj_array_elements(a));
-        putchar('\n');
-    }
-}
-
-vj_status vj_read_named(const vj_list *list, const char *option, vj_array **arrays) {
-    *arrays = calloc((size_t)list->count + 1, sizeof **arrays);
-    if (!*arrays) return vj_print_error(VJ_SYSTEM, NULL, "no memory");
-    for (int32_t i = 0; i < list->count; i++) {
-        const char *equals = strchr(list->at[i], '=');
-        char why[512];
-        if (!equals || equals == list->at[i] || !equals[1])
-            return vj_print_error(VJ_USAGE, NULL, "%s wants NAME=x.npy, not '%s'", option, list->at[i]);
-        if (!vj_npy_read(equals + 1, &(*arrays)[i], why)) return vj_print_error(VJ_BAD_INPUT, equals + 1, "%s", why);
-        char *name = (*arrays)[i].name = strndup(list->at[i], (size_t)(equals - list->at[i]));
-        for (int32_t j = 0; j < i && name; j++)
-            if (strcmp((*arrays)[j].name, name) == 0)
-                return vj_print_error(VJ_USAGE, NULL, "%s is given twice for '%s'", option, name);
-        if (!name) return vj_print_error(VJ_SYSTEM, NULL, "no memory");
-    }
-    return VJ_OK;
-}
-
-vj_status vj_read_inputs(const vj_command *command, vj_array **arrays) {
-    return vj_read_named(&command->inputs, "--input", arrays);
-}
-
-vj_status vj_job_prepare(const vj_command *command, vj_job *job, vj_array **inputs, int32_t *count) {
-    *job = (vj_job){0};
-    vj_status status = vj_read_inputs(command, inputs);
-    *count = command->inputs.count;
-    if (status == VJ_OK) status = vj_job_open(command, *inputs, *count, job);
-    if (status == VJ_OK && *count == 0) {
-        vj_arrays_free(*inputs, 0);
-        status = vj_job_seed(job, inputs);
-        *count = vj_input_count(job->model);
-    }
-    if (status == VJ_OK) status = vj_job_bind(job, *inputs, *count);
-    if (status == VJ_OK && command->inputs.count && command->batch && command->batch != job->n &&
-        job->images == job->n) {
-        vj_print_error(VJ_USAGE, command->model, "--batch %lld, but the inputs have a batch of %lld",
-                       (long long)command->batch, (long long)job->n);
-        status = VJ_USAGE;
-    }
-    return status;
-}
 
 static vj_status deliver(const vj_command *command, vj_job *job) {
     const int32_t count = vj_output_count(job->model);

@@ -1,5 +1,5 @@
 /* stats.c - --stats: one JSON object as the last line of stdout. Per image are flops and the arena's sizes. */
-#include "cli/cli.h"
+#include "modes.h"
 
 #include <sys/resource.h>
 

@@ -1,6 +1,6 @@
 /* tools.c - what needs the compiler but no run (--inspect, --report, --check, passes, --emit-*), and what needs no
  * model. */
-#include "cli/cli.h"
+#include "modes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 
 typedef vj_status (*text_call)(const vj_compile_request *request, char **text, char *error, size_t error_bytes);
 
-/* Prints the text that a call of the compiler's door gives. */
+/* Prints the text that a call of the compiler gives. */
 static vj_status print_text(const vj_command *command, text_call call, bool print) {
     vj_request request;
     char *text = NULL, error[ERROR_BYTES] = "";
@@ -93,8 +93,8 @@ vj_status vj_run_emit(const vj_command *command) {
                                   .linker = command->linker,
                                   .sets = request.sets,
                                   .set_count = request.set_count,
-                                  .cpus = request.cpus,
-                                  .cpu_count = request.cpu_count,
+                                  .cpus = request.cpu.cpus,
+                                  .cpu_count = request.cpu.cpu_count,
                                   .weights_file = command->weights ? strcmp(command->weights, "file") == 0 : -1};
     if (status == VJ_OK) {
         vj_progress_begin("compiling");

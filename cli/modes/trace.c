@@ -1,6 +1,6 @@
 /* trace.c - a profile as trace events, the JSON that chrome://tracing and Perfetto load (Google, "Trace Event Format"):
  * complete events ("X") in microseconds, a line an event. */
-#include "cli/cli.h"
+#include "modes.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -12,17 +12,6 @@
 #define PROCESS   1
 #define MOST_RUNS 10
 #define MOST_WORK 20000 /* spans: some megabytes, which browsers load at once */
-
-vj_status vj_trace_folder(const char *path) {
-    char folder[4096];
-    const char *slash = strrchr(path, '/');
-    if (!*path || (slash && !slash[1])) return vj_print_error(VJ_BAD_INPUT, NULL, "--profile wants a file's name");
-    const size_t length = slash ? (size_t)(slash - path) + 1 : 0;
-    if (length >= sizeof folder) return vj_print_error(VJ_BAD_INPUT, path, "the name is too long");
-    memcpy(folder, path, length);
-    folder[length] = 0;
-    return vj_outputs_folder(length ? folder : ".");
-}
 
 static void write_event(FILE *out, cJSON *event, bool *first) {
     char *text = cJSON_PrintUnformatted(event);

@@ -1,5 +1,5 @@
 /* array.c - tensors in memory: sizes, elements, seeded values, statistics. */
-#include "cli/cli.h"
+#include "tensors.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* outputs.c - results as FOLDER/NAME.npy. All files are written whole under temporary names, and only then renamed: a
  * full disk leaves nothing behind. Names come from the model and never leave the folder. */
-#include "cli/cli.h"
+#include "tensors.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -9,19 +9,6 @@
 #include <unistd.h>
 
 #define MAX_NAME 200 /* bytes of an output's name: with the suffixes it must fit a file system's 255 */
-
-vj_status vj_outputs_folder(const char *folder) {
-    struct stat st;
-    if (stat(folder, &st) != 0) {
-        vj_print_error(VJ_BAD_INPUT, folder, "the output folder: %s", strerror(errno));
-        if (errno == ENOENT) vj_print_hint("make it first: mkdir -p '%s'", folder);
-        return VJ_BAD_INPUT;
-    }
-    if (!S_ISDIR(st.st_mode)) return vj_print_error(VJ_BAD_INPUT, folder, "not a folder");
-    if (access(folder, W_OK | X_OK) != 0)
-        return vj_print_error(VJ_BAD_INPUT, folder, "the output folder: %s", strerror(errno));
-    return VJ_OK;
-}
 
 void vj_plain_name(const char *name, size_t length, char *out, size_t room) {
     size_t i = 0;

@@ -349,7 +349,8 @@ static vj_status plan_all(emission *e) {
 
 static vj_status plan_and_emit(emission *e) {
     vj_unit *u = e->u;
-    vj_status status = choose_names(e);
+    vj_status status = vj_unit_open(u);
+    if (status == VJ_OK) status = choose_names(e);
     if (status == VJ_OK) status = plan_all(e);
     if (status == VJ_OK) status = emit_kind(e);
     if (status == VJ_OK && !*e->summary) status = vj_fail(&u->error, VJ_SYSTEM, "no memory");
@@ -366,20 +367,24 @@ static void clean_up(void *self) {
         vj_bytes_free(&e->images[i]);
 }
 
-static vj_status emit_unit(vj_unit *u, void *self) {
+static vj_status emit_unit(vj_unit *u, const vj_emit_request *request, char **summary) {
     emission *e = VJ_NEW(u->arena, emission);
-    *e = *(const emission *)self;
-    e->u = u;
-    e->files.arena = u->arena;
+    *e = (emission){.u = u, .request = request, .summary = summary, .files = {.arena = u->arena}};
     vj_arena_at_free(u->arena, clean_up, e);
     return plan_and_emit(e);
 }
 
 vj_status vj_emit_files(const vj_compile_request *request, const vj_emit_request *emit, char **summary, char *error,
                         size_t error_bytes) {
+    vj_unit u;
+    vj_status status;
     *summary = NULL;
-    emission e = {.request = emit, .summary = summary};
-    const vj_status status = vj_with_unit(request, emit_unit, &e, error, error_bytes);
+    vj_unit_begin(&u, request);
+    if (setjmp(u.out_of_memory) == 0)
+        status = emit_unit(&u, emit, summary);
+    else
+        status = vj_no_memory(&u.error);
+    status = vj_unit_end(&u, status, error, error_bytes);
     if (status == VJ_OK) return VJ_OK;
     free(*summary);
     *summary = NULL;

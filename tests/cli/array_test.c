@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "cli/cli.h"
+#include "cli/tensors/tensors.h"
 
 static vj_array floats(const float *values, int32_t rows, int32_t columns) {
     vj_array a = {.dtype = VJ_F32, .rank = 2, .dims = {rows, columns}};

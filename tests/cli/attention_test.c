@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "cli/cli.h"
+#include "cli/modes/modes.h"
 
 #define DIGITS VJ_TEST_DIR "/../../examples/digits/digits.onnx"
 

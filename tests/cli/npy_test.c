@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "cli/cli.h"
+#include "cli/tensors/tensors.h"
 
 static char path[] = "/tmp/vitjit_npy_XXXXXX";
 

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "cli/cli.h"
+#include "cli/command/command.h"
 
 #define MAX_WORDS 32
 

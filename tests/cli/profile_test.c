@@ -13,7 +13,7 @@
 
 #include <cjson/cJSON.h>
 
-#include "cli/cli.h"
+#include "cli/modes/modes.h"
 #include "runtime/runtime.h"
 
 #define DIGITS VJ_TEST_DIR "/../../examples/digits/digits.onnx"

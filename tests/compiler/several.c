@@ -22,11 +22,17 @@ typedef struct job {
     void (*look)(vj_unit *const *units, const uint8_t *packed);
 } job;
 
-static vj_status with(const char *model, const job *j, vj_unit_work work, char error[4096]) {
+typedef vj_status (*unit_work)(vj_unit *u, const job *j);
+
+static vj_status with(const char *model, const job *j, unit_work work, char error[4096]) {
     const vj_options options = {.size = sizeof options};
     const vj_compile_request request = {.path = model, .options = &options, .pass_limit = -1};
     error[0] = 0;
-    return vj_with_unit(&request, work, (void *)(uintptr_t)j, error, 4096);
+    vj_unit u;
+    vj_unit_begin(&u, &request);
+    vj_status status = vj_unit_open(&u);
+    if (status == VJ_OK) status = work(&u, j);
+    return vj_unit_end(&u, status, error, 4096);
 }
 
 static vj_status plan(vj_unit *u, const job *j, vj_unit *const **units) {
@@ -37,14 +43,13 @@ static vj_status plan(vj_unit *u, const job *j, vj_unit *const **units) {
     return vj_plan_several(u, j->sets, j->set_count, targets, j->cpu_count, units);
 }
 
-static vj_status plan_alone(vj_unit *u, void *self) {
+static vj_status plan_alone(vj_unit *u, const job *j) {
     vj_unit *const *units;
-    return plan(u, self, &units);
+    return plan(u, j, &units);
 }
 
 /* Of the units [0, count), the packed weights as a file would have them. */
-static vj_status plan_and_pack(vj_unit *u, void *self) {
-    const job *j = self;
+static vj_status plan_and_pack(vj_unit *u, const job *j) {
     vj_unit *const *units;
     vj_status status = plan(u, j, &units);
     if (status == VJ_OK) status = vj_share_weights(u);

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "folder.h"
-#include "cli/cli.h"
+#include "cli/tensors/tensors.h"
 
 #define DATA VJ_TEST_DIR "/data"
 

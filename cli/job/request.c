@@ -1,11 +1,9 @@
 /* request.c - what the command asks of the compiler. */
-#include "cli/cli.h"
+#include "job.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "runtime/runtime.h"
 
 static void log_line(void *self, vj_log_level level, const char *text) {
     if (level != VJ_LOG_INFO) vj_print_warning(self, "%s", text);
@@ -111,20 +109,15 @@ static vj_status read_fixes(const vj_command *command, vj_request *request) {
     return status;
 }
 
-vj_status vj_compiler(const vj_compiler_api **api) {
-    const vj_status status = vj_compiler_open(api);
-    return status ? vj_print_error(status, NULL, "%s", vj_error_message()) : VJ_OK;
-}
-
 vj_status vj_request_fill(const vj_command *command, vj_request *request) {
     *request = (vj_request){.model = command->model};
     vj_options *o = &request->options;
     vj_options_init(o);
     vj_status status = read_shapes(command, request);
     if (status == VJ_OK) status = read_fixes(command, request);
-    if (status == VJ_OK) status = vj_choose_cpus(command, request);
+    if (status == VJ_OK) status = vj_choose_cpus(command, &request->cpu);
     if (status) return status;
-    o->cpu = request->cpus[0];
+    o->cpu = request->cpu.cpus[0];
     const bool bisecting =
         command->print_after || command->stop_after || command->disabled_passes.count || command->pass_limit >= 0;
     o->threads = (int32_t)command->threads;

@@ -1,5 +1,5 @@
 /* job.c - a compiled model with its inputs and outputs bound. */
-#include "cli/cli.h"
+#include "job.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -261,6 +261,26 @@ vj_status vj_job_seed(vj_job *job, vj_array **inputs) {
             vj_array_fill(a, (uint64_t)i + 1);
         else
             status = vj_print_error(VJ_SYSTEM, job->command->model, "no memory for a batch of %lld", (long long)job->n);
+    }
+    return status;
+}
+
+vj_status vj_job_prepare(const vj_command *command, vj_job *job, vj_array **inputs, int32_t *count) {
+    *job = (vj_job){0};
+    vj_status status = vj_read_named(&command->inputs, "--input", inputs);
+    *count = command->inputs.count;
+    if (status == VJ_OK) status = vj_job_open(command, *inputs, *count, job);
+    if (status == VJ_OK && *count == 0) {
+        vj_arrays_free(*inputs, 0);
+        status = vj_job_seed(job, inputs);
+        *count = vj_input_count(job->model);
+    }
+    if (status == VJ_OK) status = vj_job_bind(job, *inputs, *count);
+    if (status == VJ_OK && command->inputs.count && command->batch && command->batch != job->n &&
+        job->images == job->n) {
+        vj_print_error(VJ_USAGE, command->model, "--batch %lld, but the inputs have a batch of %lld",
+                       (long long)command->batch, (long long)job->n);
+        status = VJ_USAGE;
     }
     return status;
 }

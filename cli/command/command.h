@@ -1,0 +1,110 @@
+/* command.h - the command line as it was typed, and what is said to people about it.
+ *
+ * command.c   what the options mean together: the mode, and which options it takes. The way in: vj_command_read
+ * options.c   the table of options: parsing, --help, suggestions
+ * cpu.c       which CPUs --target, --cpu and --features mean
+ * compiler.c  the compiler's library, opened when it is wanted
+ * folder.c    folders that are to be written to
+ * messages.c  one form for errors, warnings, notices
+ * progress.c  how long the work has been going on
+ *
+ * The lowest room of cli: it sees runtime and pictures alone.
+ */
+#ifndef VITJIT_CLI_COMMAND_COMMAND_H
+#define VITJIT_CLI_COMMAND_COMMAND_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "vitjit_compiler.h"
+
+/* command.c */
+
+typedef enum vj_mode {
+    VJ_MODE_INTRODUCE = 1 << 0,
+    VJ_MODE_PICTURES = 1 << 1,
+    VJ_MODE_TENSORS = 1 << 2,
+    VJ_MODE_BENCH = 1 << 3,
+    VJ_MODE_TEST = 1 << 4,
+    VJ_MODE_INSPECT = 1 << 5,
+    VJ_MODE_REPORT = 1 << 6,
+    VJ_MODE_CHECK = 1 << 7,
+    VJ_MODE_PASSES = 1 << 8, /* --print-after, --stop-after alone */
+    VJ_MODE_EMIT = 1 << 9,
+    VJ_MODE_CACHE = 1 << 10,
+    VJ_MODE_TARGETS = 1 << 11,
+    VJ_MODE_VERSION = 1 << 12,
+    VJ_MODE_HELP = 1 << 13
+} vj_mode;
+
+/* Texts given with a repeatable option, in order; borrowed from argv. */
+typedef struct vj_list {
+    const char **at;
+    int32_t count;
+} vj_list;
+
+/* The command as it was typed. Strings are argv's; 0 and NULL: not given. */
+typedef struct vj_command {
+    vj_mode mode;
+    const char *model;
+    vj_list words; /* words that are no options: the model first */
+    uint32_t asked_modes;
+    uint64_t given; /* a bit an option of the table */
+    vj_emit_format emit;
+    vj_list inputs, expects, shapes, fixes, also_outputs, disabled_passes;
+    const char *output, *attention, *emit_path, *prefix, *weights, *linker;
+    const char *cpu, *target, *features, *precision, *jit;
+    const char *cache, *print_after, *stop_after;
+    const char *format, *labels, *mean, *std, *resize, *crop_pct, *interpolation;
+    int64_t batch, threads, topk, pass_limit;
+    const char *profile;
+    double seconds, rtol, atol;
+    bool no_cache, stats, quiet;
+    bool compiled; /* the model is a shared library, by its first bytes */
+    bool marks;    /* of a profile's own copy of the command: code that says when its kernels begin and end */
+} vj_command;
+
+/* Parses and judges. On failure the message has been printed. */
+vj_status vj_command_read(int argc, char **argv, vj_command *command);
+void vj_command_free(vj_command *command);
+
+/* options.c */
+
+vj_status vj_options_parse(int argc, char **argv, vj_command *command);
+/* The first option given that the mode does not take, or NULL. */
+const char *vj_options_misplaced(const vj_command *command);
+bool vj_option_given(const vj_command *command, const char *name);
+void vj_options_help(FILE *out);
+
+/* messages.c: all of it to stderr */
+
+/* `vitjit: FILE: text`; returns the status. A text may bring its hint behind "\n  hint: ". file may be NULL. */
+vj_status vj_print_error(vj_status status, const char *file, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void vj_print_hint(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void vj_print_warning(const char *file, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void vj_print_notice(const char *file, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* progress.c: a line that changes in place, on a terminal, once the work has lasted; at most one at a time */
+void vj_progress_begin(const char *what);
+void vj_progress_end(void);
+/* --quiet: no warnings, no notices, no progress. */
+void vj_set_quiet(void);
+bool vj_is_quiet(void);
+double vj_now_ms(void);
+
+/* folder.c: is the folder there, and can it be written to? Asked before long work. */
+vj_status vj_outputs_folder(const char *folder);
+
+/* compiler.c: the compiler's library, which is opened when it is first wanted; says why it cannot be. */
+vj_status vj_compiler(const vj_compiler_api **api);
+
+/* cpu.c: --target, --cpu and --features become rows of `vitjit targets`. */
+#define VJ_MOST_CPUS 32 /* that there are */
+typedef struct vj_cpu_choice {
+    const char *cpus[VJ_MOST_CPUS]; /* rows that code is for, better ones later; none: the host's */
+    int32_t cpu_count;
+} vj_cpu_choice;
+vj_status vj_choose_cpus(const vj_command *command, vj_cpu_choice *choice);
+
+#endif

@@ -1,0 +1,65 @@
+/* job.h - what the command asks of the compiler, and the compiled model with its inputs and outputs bound.
+ *
+ * job.c      compiles, binds, runs. The way in: vj_job_open, or vj_job_prepare with the command's own inputs
+ * request.c  the command as a request to the compiler
+ * expect.c   --expect: the outputs beside files
+ *
+ * Sees the rooms command and tensors.
+ */
+#ifndef VITJIT_CLI_JOB_JOB_H
+#define VITJIT_CLI_JOB_JOB_H
+
+#include "cli/tensors/tensors.h"
+
+/* request.c */
+
+/* The array as a value that the compiler may take; it stays the array's. */
+vj_fixed_input vj_as_fixed(const vj_array *array);
+
+/* The request that the command means. The parts point into it: it must not move. */
+typedef struct vj_request {
+    vj_options options;
+    vj_compile_request compile;
+    vj_shape *given; /* by --shape, in order; malloc'ed */
+    int32_t given_count;
+    vj_shape_set *sets; /* what these make, at least one; all but --emit take the first alone; malloc'ed */
+    int32_t set_count;
+    vj_shape *shapes;    /* those of all sets, the first one's first; malloc'ed */
+    int32_t shape_count; /* of the first */
+    vj_array *fixes;     /* --fix, and the same as the compiler takes them; malloc'ed */
+    vj_fixed_input *fixed;
+    int32_t fix_count;
+    vj_cpu_choice cpu;
+    const char *model;
+} vj_request;
+vj_status vj_request_fill(const vj_command *command, vj_request *request);
+void vj_request_free(vj_request *request);
+
+/* job.c */
+
+typedef struct vj_job {
+    const vj_command *command;
+    vj_request request;
+    vj_model *model;
+    vj_session *session;
+    int64_t n;         /* the batch that the code runs */
+    int64_t images;    /* of one run; n, unless the graph has its batch baked in */
+    vj_array *outputs; /* as many as the model has */
+} vj_job;
+/* Compiles, for the shapes of `inputs` (in any order, named) where the model leaves dims open. */
+vj_status vj_job_open(const vj_command *command, const vj_array *inputs, int32_t count, vj_job *job);
+/* Binds one array an input, in any order by name, and memory for the outputs. */
+vj_status vj_job_bind(vj_job *job, const vj_array *inputs, int32_t count);
+/* Seeded arrays for all inputs, for the batch asked for. */
+vj_status vj_job_seed(vj_job *job, vj_array **inputs);
+vj_status vj_job_run(vj_job *job);
+void vj_job_close(vj_job *job);
+/* The batch of a model whose first input has this shape, for --batch (0: 1). */
+vj_status vj_job_batch(const vj_job *job, int64_t *n, int64_t *images);
+/* Inputs read (--input) or seeded, compiled, bound. Frees are the caller's, on failure too. */
+vj_status vj_job_prepare(const vj_command *command, vj_job *job, vj_array **inputs, int32_t *count);
+
+/* expect.c: --expect NAME=y.npy, all of them. */
+vj_status vj_expect_all(const vj_command *command, const vj_job *job);
+
+#endif

@@ -1,0 +1,118 @@
+/* modes.h - one function a mode of the command, vj_run_*, vj_classify and vj_run_introduction, and what they share.
+ *
+ * run.c        tensors in, tensors out; the introduction of a model
+ * classify.c   pictures in, labels out; pictures.c finds the files, labels.c prints, attention.c draws where heads look
+ * bench.c      --bench; profile.c runs code with marks: when each thread worked on which kernel; trace.c writes it for Perfetto
+ * test.c       --test: ONNX test data
+ * stats.c      --stats
+ * tools.c      --inspect, --report, --check, passes, --emit-*, targets, cache, --version
+ *
+ * Sees the rooms command, tensors and job.
+ */
+#ifndef VITJIT_CLI_MODES_MODES_H
+#define VITJIT_CLI_MODES_MODES_H
+
+#include "cli/job/job.h"
+#include "pictures/picture.h"
+
+/* run.c */
+vj_status vj_run_tensors(const vj_command *command);
+vj_status vj_run_introduction(const vj_command *command);
+
+/* pictures.c */
+typedef struct vj_paths {
+    char **at;
+    int32_t count;
+} vj_paths;
+/* What cannot be listed has been said; the rest is there all the same. */
+vj_status vj_paths_find(const vj_command *command, vj_paths *paths);
+void vj_paths_free(vj_paths *paths);
+
+/* attention.c: --attention */
+
+/* The outputs that are results; maps of attention stand behind them. */
+int32_t vj_results_count(const vj_command *command, const vj_model *model);
+/* Can maps be drawn, and each picture's be told from the others'? Says which layers have none. */
+vj_status vj_check_attention(const vj_command *command, const vj_model *model, const vj_paths *paths);
+/* All maps of image `image` of a run of `images`, over the picture as the model sees it. */
+vj_status vj_draw_attention(const vj_command *command, const vj_model *model, const vj_array *outputs, int64_t image,
+                            int64_t images, const char *file, const vj_picture *picture);
+
+/* labels.c: a picture's results on stdout */
+vj_status vj_print_labels(const vj_command *command, const char *file, const vj_recipe *recipe, const float *row,
+                          int64_t classes);
+void vj_print_summaries(const vj_command *command, const char *file, const vj_array *outputs, int32_t count);
+
+/* classify.c */
+vj_status vj_classify(const vj_command *command);
+/* The pre-processing as a line of the introduction; nothing for models that take no picture. */
+vj_status vj_print_recipe(const vj_command *command, const vj_model *model);
+
+/* test.c, bench.c */
+vj_status vj_run_test(const vj_command *command);
+typedef struct vj_timing {
+    double min_ms, median_ms, p99_ms;
+    int64_t runs;
+} vj_timing;
+vj_status vj_run_bench(const vj_command *command);
+
+/* profile.c */
+
+/* A kernel of a profiled program; texts are the table's. */
+typedef struct vj_profiled {
+    const struct cJSON *facts; /* docs/cli.md has the keys */
+    const char *name, *domain;
+    double flops, bytes; /* of one image */
+    int64_t units;       /* of one image */
+    double busy_ms;      /* of a run, all threads' time added up: the median of the runs */
+} vj_profiled;
+
+/* A thread's work on a kernel, in one run. */
+typedef struct vj_work {
+    int64_t begin_ns, end_ns, busy_ns; /* busy: without what lies between its parts */
+    int64_t units;
+    int32_t kernel, thread, parts;
+} vj_work;
+
+typedef struct vj_profile {
+    struct cJSON *table;
+    vj_profiled *kernels;
+    int32_t kernel_count;
+    vj_work *work; /* in the order of their begins */
+    int64_t work_count;
+    int64_t lost;                 /* shares of kernels for which there was no room */
+    int64_t *run_begin, *run_end; /* ns; of each run */
+    int32_t runs, threads, threads_seen;
+    int64_t images; /* of a run */
+    double wall_ms,
+        waiting_ms;     /* medians of the runs; waiting: what threads did in no kernel, on average of the threads */
+    double peak_gflops; /* of all threads at once; measured for --bench alone */
+    double rss_before_bytes;
+} vj_profile;
+/* Compiles the command's model once more, with marks, and runs it on the inputs, one array an input. */
+vj_status vj_profile_make(const vj_command *command, const vj_array *inputs, int32_t count, vj_profile *profile);
+void vj_profile_free(vj_profile *profile);
+void vj_profile_print(const vj_profile *profile);
+/* What --profile asks for, if it was given. */
+vj_status vj_profile_if_asked(const vj_command *command, const vj_array *inputs, int32_t count);
+
+/* trace.c: the profile as Chrome's trace events. */
+vj_status vj_trace_write(const char *path, const char *model, const vj_profile *profile);
+
+/* stats.c: the last line of stdout, when --stats was given; timing and profile may be NULL */
+double vj_peak_rss_bytes(void); /* of this process, so far */
+vj_status vj_print_stats(const vj_command *command, const vj_model *model);
+vj_status vj_print_bench_stats(const vj_command *command, const vj_model_stats *s, const vj_timing *timing,
+                               const vj_profile *profile);
+
+/* tools.c */
+vj_status vj_run_inspect(const vj_command *command);
+vj_status vj_run_report(const vj_command *command);
+vj_status vj_run_check(const vj_command *command);
+vj_status vj_run_passes_only(const vj_command *command);
+vj_status vj_run_emit(const vj_command *command);
+vj_status vj_run_cache(const vj_command *command);
+vj_status vj_run_targets(void);
+vj_status vj_run_version(void);
+
+#endif

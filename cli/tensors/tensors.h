@@ -1,0 +1,74 @@
+/* tensors.h - tensors in memory and in files, apart from any model's code.
+ *
+ * array.c    tensors in memory: seeded values, statistics. The way in: vj_array
+ * npy.c      .npy files
+ * named.c    the files of options like --input NAME=x.npy
+ * outputs.c  DIR/NAME.npy, all whole or none
+ * compare.c  one tensor beside the one that is wanted
+ * print.c    what is printed of a tensor
+ *
+ * Sees the room command.
+ */
+#ifndef VITJIT_CLI_TENSORS_TENSORS_H
+#define VITJIT_CLI_TENSORS_TENSORS_H
+
+#include "cli/command/command.h"
+
+/* array.c */
+
+/* A dense tensor in memory of its own. */
+typedef struct vj_array {
+    char *name; /* malloc'ed, or NULL */
+    vj_dtype dtype;
+    int32_t rank;
+    int64_t dims[VJ_MODEL_MAX_RANK];
+    size_t bytes;
+    void *data; /* malloc'ed */
+} vj_array;
+void vj_array_free(vj_array *array);
+void vj_arrays_free(vj_array *arrays, int32_t count);
+/* Sets bytes from dtype and dims; false when they do not fit. */
+bool vj_array_measure(vj_array *array);
+bool vj_array_alloc(vj_array *array); /* measures, then zeroed data */
+int64_t vj_array_elements(const vj_array *array);
+double vj_array_at(const vj_array *array, int64_t i);
+/* Standard normal values (integers and booleans: 0 and 1), the same for the same seed on every machine. */
+void vj_array_fill(vj_array *array, uint64_t seed);
+typedef struct vj_summary {
+    double min, max, mean;
+    int64_t not_finite; /* left out of the other three */
+} vj_summary;
+vj_summary vj_array_summary(const vj_array *array);
+/* "f32[1,3,224,224]" */
+#define VJ_TYPE_TEXT 256
+const char *vj_type_words(vj_dtype dtype, const int64_t *dims, int32_t rank, char text[VJ_TYPE_TEXT]);
+
+/* npy.c: a reason in why when false */
+bool vj_npy_read(const char *path, vj_array *array, char why[512]);
+bool vj_npy_can_hold(vj_dtype dtype);
+bool vj_npy_write(FILE *file, const vj_array *array);
+
+/* named.c: the files of a list of NAME=x.npy; `option` is for messages. The arrays are the caller's on failure too. */
+vj_status vj_read_named(const vj_list *list, const char *option, vj_array **arrays);
+
+/* outputs.c */
+
+/* Can its outputs' files be named? Asked before long work. */
+vj_status vj_outputs_names(const char *model_path, const vj_model *model);
+/* The first `length` bytes of a name, at most `room`, with `_` for what is not in [A-Za-z0-9._-]. */
+void vj_plain_name(const char *name, size_t length, char *out, size_t room);
+/* Writes FOLDER/NAME.npy for each, all whole or none. */
+vj_status vj_outputs_write(const char *folder, const vj_array *arrays, int32_t count);
+
+/* compare.c */
+typedef struct vj_tolerance {
+    double rtol, atol;
+    double atol_of_largest; /* added: this part of the largest expected magnitude */
+} vj_tolerance;
+/* Prints one line that begins with `label`; VJ_OK or VJ_DIFFERS. */
+vj_status vj_compare(const char *label, const vj_array *got, const vj_array *want, const vj_tolerance *tolerance);
+
+/* print.c: a line each */
+void vj_print_outputs(const vj_array *outputs, int32_t count);
+
+#endif
