@@ -47,7 +47,7 @@ void vj_gemm_plan_depth(vj_gemm *m) {
     choose_modes(m);
     const vj_access *a = &k->access[k->a], *b = &k->access[k->b];
     const bool guarded = m->a_mode == VJ_A_POINTERS && has_guard(a);
-    int64_t below = VJ_PANEL; /* stride of the next axis in panels */
+    int64_t below = vj_panel_at(m->depth, 1, 0); /* the stride of the next axis in panels */
     for (int32_t d = k->rank - 1; d >= m->depth_axes.first; d--) {
         const vj_depth one = {d, k->extent[d], a->stride[d], m->b_mode == VJ_B_PANELS ? below : b->stride[d]};
         below *= k->extent[d];
@@ -274,7 +274,7 @@ static void locate_b(walk *w) {
                 w->b[0] = vj_element(g, m->b, VJ_F32, LLVMBuildAdd(g->b, p, lane, ""));
             }
             w->b[j] = w->b[0];
-            w->b_offset[j] = j * m->lanes / VJ_PANEL * panel + j * m->lanes % VJ_PANEL;
+            w->b_offset[j] = vj_panel_at(m->depth, 0, (int64_t)j * m->lanes);
             continue;
         }
         const bool one_axis = m->cols.count == 1;

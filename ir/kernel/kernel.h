@@ -39,6 +39,11 @@ typedef enum vj_buffer_kind {
 typedef enum vj_pack_kind { VJ_PACK_DENSE, VJ_PACK_PANELS } vj_pack_kind;
 #define VJ_PANEL 16
 
+/* Where element (k, n) of a packed matrix of `depth` rows stands. */
+static inline int64_t vj_panel_at(int64_t depth, int64_t k, int64_t n) {
+    return (n / VJ_PANEL * depth + k) * VJ_PANEL + n % VJ_PANEL;
+}
+
 typedef struct vj_weight {
     vj_pack_kind kind;
     vj_value source; /* a constant, or an expression of constants (see passes.h: weight expressions), of program->f */
