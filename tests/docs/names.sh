@@ -28,7 +28,7 @@ check_word() { # PAGE WORD
     word=${word#./}
     [[ $word =~ [A-Z\<\>{}] || $word = *..* ]] && [[ $word != *README* && $word != *STATUS* && $word != *CMakeLists* ]] && return
     if [[ $word =~ ^($tops)/. ]]; then
-        exists "$word" || exists "$word.c" || exists "${page%/*}/$word" || wrong "$page" "$word"
+        exists "$word" || exists "$word.*" || exists "${page%/*}/$word" || wrong "$page" "$word"
     elif is_name "$word" && [[ $word != [./]* && $foreign != *" $word "* ]]; then
         is_known "$word" || wrong "$page" "$word"
     fi
