@@ -1,19 +1,15 @@
-/* backend.h - planned programs become object code. Only this folder knows LLVM.
+/* backend.h - planned programs become object code. Only this folder knows LLVM. The way in: vj_generate_code for an image,
+ * vj_generate_object for an object.
  *
- * emit.h      the few verbs that generators use: loops, vector loads and stores, fma, reductions
- * vmath.c     exp, log, erf, tanh, gelu, ... on vectors, with stated error bounds
- * expr.c      scalar expressions (xops.def) on vectors or scalars
- * gemm.c, attention.c, nest.c   one generator a kernel kind: carry a schedule out
- * call.c  calls: links the bitcode of a routine of calls/
- * driver.c    the model's driver: phases
- * driver_abi.c  what objects have around it: descriptors, and init, run and the like, which are the C of abi/ (bitcode.c)
- * driver_library.c  what an object that becomes a shared library has for vj_load
- * object.c    passes, code generation; a program as one object. distinct.c: equal kernels are generated once
- * variants.c  objects with code for several shapes and CPUs
- * image_code.c  an image's code, generated on all cores
- * link.c      resolves objects' PC-relative relocations into an image's code
- * orc.c       the same object through LLVM's ORC: the differential check
- * peak.c      a program whose speed is the peak of a target's multiply-adds
+ * emit/gen.h        the few verbs that generators use: loops, vector loads and stores, fma, reductions
+ * math/vmath.h      exp, log, erf, tanh, gelu, ... on vectors, with stated error bounds
+ * kernels/gemm.h    one generator a kernel kind, which carries a schedule out: kernels/kernel.c chooses
+ * module/object.h   kernels and the driver around them as modules: passes, code generation, objects
+ * link/link.h       objects' PC-relative relocations become an image's code
+ * routines/calls.h  routines that calls run, and abi/abi.h, the functions of an object around its kernels: freestanding C that
+ *                   becomes bitcode when vitjit is built
+ *
+ * The rooms stand in the order in which they see each other; the last two see none and are seen as bitcode (emit/bitcode.h).
  */
 #ifndef VITJIT_BACKEND_BACKEND_H
 #define VITJIT_BACKEND_BACKEND_H

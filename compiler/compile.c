@@ -51,7 +51,7 @@ void vj_write_error(const vj_error *e, char *error, size_t error_bytes) {
 
 /* Open */
 
-static void close_model(void *onnx) { vj_onnx_close(onnx); }
+static void close_model(void *opened) { vj_onnx_close(*(vj_onnx **)opened); }
 
 vj_status vj_unit_open(vj_unit *u) {
     const vj_compile_request *r = u->request;
@@ -61,11 +61,12 @@ vj_status vj_unit_open(vj_unit *u) {
         vj_hint(&u->error, "`vitjit targets` lists them");
         return VJ_USAGE;
     }
-    u->onnx = r->bytes ? vj_onnx_open_memory(u->arena, r->bytes, r->bytes_size, r->path, &u->facts, &u->error)
+    vj_onnx **opened = VJ_NEW(u->arena, vj_onnx *);
+    vj_arena_at_free(u->arena, close_model, opened);
+    *opened = r->bytes ? vj_onnx_open_memory(u->arena, r->bytes, r->bytes_size, r->path, &u->facts, &u->error)
                        : vj_onnx_open(u->arena, r->path, &u->facts, &u->error);
-    if (!u->onnx) return u->error.status;
-    vj_arena_at_free(u->arena, close_model, u->onnx);
-    return VJ_OK;
+    u->onnx = *opened;
+    return u->onnx ? VJ_OK : u->error.status;
 }
 
 /* Import and passes */

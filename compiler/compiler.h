@@ -108,13 +108,13 @@ const uint8_t *vj_required_value(const vj_unit *u, int32_t input, int64_t *bytes
  * Begun before the passes change the function; constants are hashed by other threads until the key is asked for. */
 vj_status vj_graph_key_begin(vj_unit *u);
 vj_status vj_graph_key(vj_unit *u);
-/* Of what a weight's packed bytes are made of and how: equal keys, equal bytes. */
+/* Names what a weight's packed bytes are made of and how: equal keys, equal bytes. */
 typedef struct vj_weight_key {
     uint64_t half[2];
 } vj_weight_key;
 /* keys[i] of buffer i, where that is a weight. */
 vj_status vj_weight_keys(vj_unit *u, vj_weight_key *keys);
-/* Of the constants that it hashed: how many, and where the i-th stands in its source. */
+/* How many constants were hashed, and where the i-th stands in its source. */
 int32_t vj_digest_count(const vj_unit *u);
 const vj_source *vj_digested_part(const vj_unit *u, int32_t i, vj_file_part *part);
 /* Have the model's files stayed as they were when they were hashed? */

@@ -31,7 +31,7 @@ static const char *sizes_text(vj_arena *arena, const vj_shape_set *set) {
     return text.at;
 }
 
-/* Of a unit beside the first, to the first. */
+/* The error of a unit beside the first becomes the first one's. */
 static vj_status hand_on(vj_unit *first, const vj_unit *u) {
     if (u != first) first->error = u->error;
     return first->error.status;

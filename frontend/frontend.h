@@ -1,10 +1,12 @@
-/* frontend.h - ONNX bytes become a function of the tensor level. Only this folder knows protobuf.
+/* frontend.h - ONNX bytes become a function of the tensor level. Only this folder knows protobuf. The way in: vj_onnx_open,
+ * then vj_import.
  *
- * wire.c      walks the wire format first, with limits: checks nesting and lengths, and cuts large payloads out, so
- * that protobuf-c unpacks a slim message and a weight is (file, offset, length) model.c     the slim message, external
- * data, opsets, limits import.c    nodes to IR through the table in import_table.def: ONNX op x first opset -> builder
- * ops_*.c     the builders, one group of ops a file
- * shapes.c    what is known of small integer values: shape sub-graphs are solved here, elements are a * N + b
+ * onnx/wire.h    walks the wire format first, with limits: checks nesting and lengths, and cuts large payloads out, so that
+ *                protobuf-c unpacks a slim message and a weight is (file, offset, length)
+ * onnx/model.h   the slim message, external data, opsets, limits
+ * import/import.h  nodes to IR through the table in import/import_table.def: ONNX op x first opset -> builder; shape sub-graphs
+ *                are solved there (import/shapes.c), where elements are a * N + b
+ * ops/, layers/  the builders, one group of ops a file
  */
 #ifndef VITJIT_FRONTEND_FRONTEND_H
 #define VITJIT_FRONTEND_FRONTEND_H

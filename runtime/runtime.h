@@ -1,10 +1,8 @@
-/* runtime.h - images, weights, threads, cache and the C API. libc and inline XXH3 only.
+/* runtime.h - images, weights, threads, cache and the C API. libc and inline XXH3 only. It sees no other folder.
  *
  * Of libvitjit alone:
- * cache.c, key.c   files of earlier compilations
- * entry.c          from a model's files to its graph key; content.c reads them
- * cache_files.c    their listing, check and bound
  * compiler_library.c  opens libvitjit_compiler on a miss
+ * cache/              files of earlier compilations: the way from a model's files to its graph key, listing, check and bound
  *
  * Of libvitjit_rt too, for programs whose models were compiled ahead of time (cmake/runtime.cmake):
  * image.c          checks an image and maps its code
@@ -14,10 +12,7 @@
  * session.c        binding and running
  * library.c        finds image and weights in an emitted library's file; load.c makes a model of it
  * options.c        a caller's options
- * poison.c         gaps of scratch, in builds with AddressSanitizer
- * debug.c          what debuggers and profilers learn of mapped code; debug_elf.c the object that says it
- * profile.c        when kernels began and ended, of code with marks
- * digest.c         hashes of large files, on all cores
+ * debug/           what debuggers and profilers learn of mapped code; marks of a profile; gaps of scratch with AddressSanitizer
  * cpus.c           how many CPUs we may use
  * pool.c           threads that run a model's phases
  * weights_file.c   maps packed weights for emitted objects

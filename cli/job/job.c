@@ -39,7 +39,7 @@ static bool all_fit(const vj_model *model, const vj_array *inputs, int32_t count
     return true;
 }
 
-/* Of values that may decide shapes; larger inputs are data. */
+/* Values of at most so many bytes may decide shapes; larger inputs are data. */
 #define OFFERED_BYTES 8192
 
 /* The same request with the inputs' shapes, for models that leave more dims open than the batch, and with the values of

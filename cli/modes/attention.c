@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #define MAX_STEM 200
-/* Of pictures that are magnified. */
+/* Smaller pictures are magnified to the first, but none beyond the second. */
 enum { LEAST_SIDE = 224, MOST_SIDE = 4096 };
 
 typedef struct map {

@@ -203,7 +203,7 @@ typedef struct row {
     double busy_ms, flops, bytes;
 } row;
 
-/* Of a product its M, N and K, behind the batch of such products if there is one. */
+/* A product is named by its M, N and K, behind the number of such products in a batch. */
 static void write_label(const vj_profiled *k, char label[LABEL_TEXT]) {
     const int64_t batch = (int64_t)number(k->facts, "batch"), m = (int64_t)number(k->facts, "m");
     const int64_t n = (int64_t)number(k->facts, "n"), depth = (int64_t)number(k->facts, "k");

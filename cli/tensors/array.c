@@ -47,7 +47,7 @@ static double from_half(uint16_t half) {
     return half & 0x8000 ? -magnitude : magnitude;
 }
 
-/* Of a finite value that is not large, rounded to nearest even. */
+/* Rounds to nearest even; x is finite and in range. */
 static uint16_t to_half(double x) {
     const uint16_t sign = signbit(x) ? 0x8000 : 0;
     int exponent;

@@ -138,7 +138,7 @@ static bool weights_stand_apart(const emission *e) {
 
 /* Code */
 
-/* Of each shape and input, as vj_object_abi.required has them. */
+/* The values that inputs must have, for each shape and input, as vj_object_abi.required wants them. */
 static const uint8_t *const *const *required_values(const emission *e) {
     vj_arena *arena = e->u->arena;
     const uint8_t *const **values = VJ_NEW_ARRAY(arena, const uint8_t *const *, e->shapes);

@@ -1,10 +1,12 @@
 /* eval.h - private to the reference evaluator: what its files share.
  *
  * eval.c              the driver: order, lifetimes, rounding
- * walk.c         stepping through several tensors at once, by strides
+ * work.c              what a node's evaluation works with
+ * walk.c              stepping through several tensors at once, by strides
  * elementwise.c, movement.c, products.c, reduce.c, windows.c,
  * data.c, routines.c   one function vj_eval_<id> an op of ops.def
- * evaluate.c       the same for kernels, with some of the arithmetic shared
+ *
+ * The same for kernels is ir/kernel/evaluate.c, with some of the arithmetic shared.
  */
 #ifndef VITJIT_IR_EVAL_EVAL_H
 #define VITJIT_IR_EVAL_EVAL_H

@@ -2,7 +2,7 @@
  *
  * routines.def   the table
  * routine.c      rows, names of parameters, bounds
- * routine_<id>.c a routine's bounds, and its definition in plain C: the oracle of backend/routines/<id>.c, which the
+ * <id>.c         a routine's bounds, and its definition in plain C: the oracle of backend/routines/<id>.c, which the
  *                evaluators of both levels run; how ops of the tensor level call it
  */
 #ifndef VITJIT_IR_ROUTINES_ROUTINES_H

@@ -1,17 +1,10 @@
-/* internal.h - what the files of passes/ share: the passes' entries, the rule engine, small builders.
+/* rewrite.h - what the passes of all rooms share: their entries, the rule engine, small builders.
  *
- * pipeline.c       the order of all passes
- * bound*.c         sizes that the data decides become bounds
- * widen.c          float16 and bfloat16 become float32
- * fold.c           small constant expressions are computed
- * rules.c, rules_parse.c   rewriting by rules that are text: pattern, condition, replacement
- * canonicalise.c   one spelling for each thing
- * layernorm.c, gelu.c, softmax.c, attention*.c, qkv.c   recognition
- * maps.c           weights of attentions as outputs
- * weights*.c       algebra on weights
- * narrow.c         slices move towards the inputs
- * weight_read.c    reading weight expressions
- * build.c          building nodes without fuss
+ * rules.c, rules_parse.c  rewriting by rules that are text: pattern, condition, replacement
+ * build.c                 building nodes without fuss
+ * cse.c                   common sub-expressions
+ *
+ * The order of all passes is passes/pipeline.c.
  */
 #ifndef VITJIT_PASSES_REWRITE_REWRITE_H
 #define VITJIT_PASSES_REWRITE_REWRITE_H
