@@ -40,6 +40,9 @@ typedef struct member {
 struct vj_digests {
     digest *known;
     int32_t count, capacity;
+    int32_t
+        *table; /* places in known by what the constant is: open addressing, at most half full; -1: an empty place */
+    int32_t table_room; /* a power of two */
     seen_file *files;
     int32_t file_count, file_capacity;
     atomic_int next; /* who takes it hashes known[next] */
@@ -57,7 +60,8 @@ typedef struct hasher {
     uint8_t *block;
     XXH128_hash_t *of_value; /* NULL: operands are fed by their indices; else by these, as far as they are known */
     bool *known;
-    bool later; /* large constants are listed, for their digests are not there yet */
+    vj_value *waiting; /* room for all values */
+    bool later;        /* large constants are listed, for their digests are not there yet */
 } hasher;
 
 static void feed(hasher *h, const void *data, size_t bytes) { XXH3_128bits_update(&h->state, data, bytes); }
@@ -79,13 +83,33 @@ static void feed_type(hasher *h, const vj_type *type) {
 
 /* Constants in files and in memory */
 
+/* The place in the table of an equal constant, or the empty one where it belongs. */
+static int32_t *digest_place(const struct vj_digests *all, const vj_source *source, int64_t offset, int64_t length) {
+    const int64_t words[] = {(int64_t)(uintptr_t)source, offset, length};
+    for (uint64_t at = XXH3_64bits(words, sizeof words);; at++) {
+        int32_t *place = &all->table[at & (uint64_t)(all->table_room - 1)];
+        if (*place < 0) return place;
+        const digest *d = &all->known[*place];
+        if (d->source == source && d->offset == offset && d->length == length) return place;
+    }
+}
+
 /* In known; -1: none. */
 static int32_t find_digest(const struct vj_digests *all, const vj_const *constant) {
-    for (int32_t i = 0; i < all->count; i++) {
-        const digest *d = &all->known[i];
-        if (d->source == constant->source && d->offset == constant->offset && d->length == constant->length) return i;
+    return all->count ? *digest_place(all, constant->source, constant->offset, constant->length) : -1;
+}
+
+static void add_digest(struct vj_digests *all, vj_arena *arena, const vj_const *c) {
+    if (2 * (all->count + 1) > all->table_room) {
+        all->table_room = all->table_room ? 2 * all->table_room : 64;
+        all->table = VJ_NEW_ARRAY(arena, int32_t, all->table_room);
+        for (int32_t i = 0; i < all->table_room; i++)
+            all->table[i] = -1;
+        for (int32_t i = 0; i < all->count; i++)
+            *digest_place(all, all->known[i].source, all->known[i].offset, all->known[i].length) = i;
     }
-    return -1;
+    *digest_place(all, c->source, c->offset, c->length) = all->count;
+    *VJ_PUSH(arena, all->known, all->count, all->capacity) = (digest){c->source, c->offset, c->length, {0}};
 }
 
 static bool hash_content(const vj_source *source, int64_t offset, int64_t length, uint8_t *block, XXH128_hash_t *out,
@@ -173,7 +197,7 @@ static void hash_large_constants(vj_unit *u) {
         if (c->kind != VJ_CONST_BYTES) continue;
         note_file(u, c->source);
         if (c->length < KEPT_BYTES || find_digest(all, c) >= 0) continue;
-        *VJ_PUSH(u->arena, all->known, all->count, all->capacity) = (digest){c->source, c->offset, c->length, {0}};
+        add_digest(all, u->arena, c);
     }
     begin_hashing(u, first);
 }
@@ -332,16 +356,31 @@ vj_status vj_graph_key(vj_unit *u) {
 
 /* Of a weight's source: a node is fed with the hashes of its operands, so other nodes of the function do not count, and
  * models that differ in nothing but shapes have equal keys for their equal weights. */
-static bool hash_value(hasher *h, vj_value v) {
-    const vj_node *node = vj_producer(h->u->f, v);
-    if (h->known[v]) return true;
-    for (int32_t i = 0; i < node->arg_count; i++)
-        if (node->args[i] >= 0 && !hash_value(h, node->args[i])) return false;
+static bool hash_result(hasher *h, vj_value v, const vj_node *node) {
     XXH3_128bits_reset(&h->state);
     feed_i64(h, v - node->first_result);
     if (!feed_node(h, node)) return false;
     h->of_value[v] = XXH3_128bits_digest(&h->state);
     h->known[v] = true;
+    return true;
+}
+
+/* Operands first; the values that wait for theirs are listed, for a weight's expression may be as deep as the graph. */
+static bool hash_value(hasher *h, vj_value v) {
+    int32_t count = 0;
+    for (h->waiting[count++] = v; count > 0;) {
+        const vj_value at = h->waiting[count - 1];
+        const vj_node *node = vj_producer(h->u->f, at);
+        vj_value next = VJ_NONE;
+        for (int32_t i = 0; i < node->arg_count && next < 0; i++)
+            if (node->args[i] >= 0 && !h->known[node->args[i]]) next = node->args[i];
+        if (next >= 0)
+            h->waiting[count++] = next;
+        else if (h->known[at] || hash_result(h, at, node))
+            count--;
+        else
+            return false;
+    }
     return true;
 }
 
@@ -376,6 +415,7 @@ vj_status vj_weight_keys(vj_unit *u, vj_weight_key *keys) {
     bool good = start(&h, u) && finish_hashing(u);
     h.of_value = VJ_NEW_ARRAY(u->arena, XXH128_hash_t, u->f->value_count + 1);
     h.known = VJ_NEW_ARRAY(u->arena, bool, u->f->value_count + 1);
+    h.waiting = VJ_NEW_ARRAY(u->arena, vj_value, u->f->value_count + 1);
     for (int32_t i = 0; i < u->program->buffer_count && good; i++)
         if (u->program->buffers[i].kind == VJ_BUFFER_WEIGHT) good = hash_weight(&h, &u->program->buffers[i], &keys[i]);
     return good ? VJ_OK : u->error.status;

@@ -59,13 +59,12 @@ static const char *domain(vj_arena *arena, const vj_kernel *k) {
     return text.at;
 }
 
-static void add_kernel(vj_text *out, const vj_program *p, int32_t i, const int32_t *number, int32_t phase) {
+/* `first`: of the kernels that are the same code. */
+static void add_kernel(vj_text *out, const vj_program *p, int32_t i, const vj_kernel *first, int32_t number,
+                       int32_t phase) {
     const vj_kernel *k = p->kernels[i];
     char symbol[VJ_KERNEL_SYMBOL];
-    int32_t first = 0;
-    while (number[first] != number[i])
-        first++;
-    vj_kernel_symbol(p->kernels[first], number[i], symbol, sizeof symbol);
+    vj_kernel_symbol(first, number, symbol, sizeof symbol);
     vj_text_add(out, "{");
     add_text(out, "name", k->name);
     add_text(out, "kind", vj_kind_at(k->kind)->name);
@@ -81,14 +80,17 @@ static void add_kernel(vj_text *out, const vj_program *p, int32_t i, const int32
 char *vj_kernels_json(vj_unit *u) {
     const vj_program *p = u->program;
     int32_t *number = VJ_NEW_ARRAY(u->arena, int32_t, p->kernel_count + 1);
+    const vj_kernel **first = VJ_NEW_ARRAY(u->arena, const vj_kernel *, p->kernel_count + 1);
     vj_distinct_kernels(p, number);
+    for (int32_t i = p->kernel_count - 1; i >= 0; i--)
+        first[number[i]] = p->kernels[i];
     vj_text text = {.arena = u->arena};
     vj_text_add(&text, "[");
     for (int32_t phase = 0; phase < p->phase_count; phase++)
         for (int32_t i = 0; i < p->phases[phase].count; i++) {
             const int32_t kernel = p->phases[phase].first + i;
             if (kernel) vj_text_add(&text, ",\n");
-            add_kernel(&text, p, kernel, number, phase);
+            add_kernel(&text, p, kernel, first[number[kernel]], number[kernel], phase);
         }
     vj_text_add(&text, "]");
     return text.at;

@@ -18,6 +18,8 @@
 typedef struct linker {
     struct object_file *objects;
     int32_t count;
+    struct definition *defined; /* by their names: open addressing, at most half full */
+    uint64_t defined_room;      /* a power of two */
     uint8_t *code;
     uint64_t code_size;
     vj_error *error;
@@ -128,14 +130,45 @@ static bool own_address(const object_file *o, const Elf64_Sym *symbol, uint64_t 
     return true;
 }
 
-/* The object's definition of `name` for others; NULL: none. */
-static const Elf64_Sym *definition(const object_file *o, const char *name) {
-    for (uint64_t i = 0; i < o->symbol_count; i++) {
-        const Elf64_Sym *s = &o->symbols[i];
-        if (s->st_shndx == SHN_UNDEF || ELF64_ST_BIND(s->st_info) == STB_LOCAL || s->st_name >= o->names_size) continue;
-        if (strcmp(name_of(o, s), name) == 0) return s;
+/* What objects define for others. */
+typedef struct definition {
+    const object_file *object; /* NULL: an empty place */
+    const Elf64_Sym *symbol;
+} definition;
+
+static bool is_definition(const object_file *o, const Elf64_Sym *s) {
+    return s->st_shndx != SHN_UNDEF && ELF64_ST_BIND(s->st_info) != STB_LOCAL && s->st_name < o->names_size;
+}
+
+/* The place of the definition of `name`, or the empty one where it belongs. */
+static definition *find_definition(const linker *l, const char *name) {
+    uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a */
+    for (const char *c = name; *c; c++)
+        hash = (hash ^ (unsigned char)*c) * 0x100000001b3u;
+    for (hash ^= hash >> 32;; hash++) {
+        definition *d = &l->defined[hash & (l->defined_room - 1)];
+        if (!d->object || strcmp(name_of(d->object, d->symbol), name) == 0) return d;
     }
-    return NULL;
+}
+
+/* Of several definitions the first object's holds. */
+static bool list_definitions(linker *l) {
+    uint64_t count = 0;
+    for (int32_t i = 0; i < l->count; i++)
+        count += l->objects[i].symbol_count;
+    for (l->defined_room = 16; l->defined_room < 2 * count;)
+        l->defined_room *= 2;
+    l->defined = calloc(l->defined_room, sizeof *l->defined);
+    if (!l->defined) return bad(l->objects, "no memory");
+    for (int32_t i = 0; i < l->count; i++) {
+        const object_file *o = &l->objects[i];
+        for (uint64_t s = 0; s < o->symbol_count; s++) {
+            if (!is_definition(o, &o->symbols[s])) continue;
+            definition *d = find_definition(l, name_of(o, &o->symbols[s]));
+            if (!d->object) *d = (definition){o, &o->symbols[s]};
+        }
+    }
+    return true;
 }
 
 /* Where a symbol stands in the blob, whichever object defines it. */
@@ -143,10 +176,8 @@ static bool symbol_address(const object_file *o, uint64_t number, uint64_t *addr
     if (number >= o->symbol_count) return bad(o, "a relocation names no symbol");
     const Elf64_Sym *symbol = &o->symbols[number];
     if (symbol->st_shndx != SHN_UNDEF) return own_address(o, symbol, address);
-    for (int32_t i = 0; i < o->l->count; i++) {
-        const Elf64_Sym *there = definition(&o->l->objects[i], name_of(o, symbol));
-        if (there) return own_address(&o->l->objects[i], there, address);
-    }
+    const definition *there = find_definition(o->l, name_of(o, symbol));
+    if (there->object) return own_address(there->object, there->symbol, address);
     vj_fail(o->l->error, VJ_SYSTEM, "linking: the code needs '%s', which is not in it", name_of(o, symbol));
     return false;
 }
@@ -300,12 +331,10 @@ static bool relocate_all(const object_file *o) {
 }
 
 static bool find_entry(const linker *l, const char *symbol, uint64_t *entry) {
-    for (int32_t i = 0; i < l->count; i++) {
-        const object_file *o = &l->objects[i];
-        const Elf64_Sym *s = definition(o, symbol);
-        if (!s) continue;
-        if (!own_address(o, s, entry)) return false;
-        return *entry < l->code_size || bad(o, "a symbol outside of the code");
+    const definition *d = find_definition(l, symbol);
+    if (d->object) {
+        if (!own_address(d->object, d->symbol, entry)) return false;
+        return *entry < l->code_size || bad(d->object, "a symbol outside of the code");
     }
     vj_fail(l->error, VJ_SYSTEM, "linking: no symbol '%s'", symbol);
     return false;
@@ -339,6 +368,7 @@ static bool link_all(linker *l, const vj_bytes *objects, const char *symbol, uin
     }
     l->code = calloc(l->code_size + 1, 1);
     if (!l->code) return bad(l->objects, "no memory");
+    if (!list_definitions(l)) return false;
     for (int32_t i = 0; i < l->count; i++)
         copy_sections(&l->objects[i]);
     for (int32_t i = 0; i < l->count; i++)
@@ -360,6 +390,7 @@ vj_status vj_link_named(const vj_bytes *objects, int32_t count, const char *symb
         free(l.objects[i].address);
     }
     free(l.objects);
+    free(l.defined);
     if (!fine) {
         free(l.code);
         return error->status;

@@ -1,7 +1,7 @@
 /* distinct.c - which kernels of a program are the same code.
  *
  * Kernels that differ only in names, buffers and offsets are one function: their descriptions, everything that the
- * generators read, are compared byte by byte.
+ * generators read, are compared byte by byte. A table by their hashes says which to compare with.
  */
 #include "object.h"
 
@@ -73,22 +73,58 @@ static void describe_exprs(description *d, const vj_kernel *k) {
     }
 }
 
-static description describe_kernel(vj_arena *arena, const vj_program *p, const vj_kernel *k) {
-    description d = {.arena = arena};
+static void describe_kernel(description *d, const vj_program *p, const vj_kernel *k) {
     const int32_t numbers[] = {(int32_t)k->kind, k->rank, k->score_expr, k->access_count};
-    describe(&d, numbers, sizeof numbers);
-    describe(&d, k->axes, sizeof k->axes);
-    describe(&d, k->operand, sizeof k->operand);
-    describe(&d, k->extent, (size_t)k->rank * sizeof *k->extent);
+    d->size = 0;
+    describe(d, numbers, sizeof numbers);
+    describe(d, k->axes, sizeof k->axes);
+    describe(d, k->operand, sizeof k->operand);
+    describe(d, k->extent, (size_t)k->rank * sizeof *k->extent);
     for (int32_t i = 0; i < k->access_count; i++)
-        describe_access(&d, p, k, &k->access[i]);
-    describe_exprs(&d, k);
-    if (k->schedule) describe(&d, k->schedule, sizeof *k->schedule);
-    describe_int(&d, k->units);
-    describe_int(&d, k->routine);
-    describe(&d, k->param, sizeof k->param);
-    describe(&d, k->number, sizeof k->number);
-    return d;
+        describe_access(d, p, k, &k->access[i]);
+    describe_exprs(d, k);
+    if (k->schedule) describe(d, k->schedule, sizeof *k->schedule);
+    describe_int(d, k->units);
+    describe_int(d, k->routine);
+    describe(d, k->param, sizeof k->param);
+    describe(d, k->number, sizeof k->number);
+}
+
+static uint64_t hash_of(const description *d) {
+    uint64_t hash = d->size;
+    for (size_t at = 0; at < d->size; at += sizeof hash) {
+        uint64_t word = 0;
+        const size_t left = d->size - at;
+        memcpy(&word, d->at + at, left < sizeof word ? left : sizeof word);
+        hash = (hash ^ word) * 0x9e3779b97f4a7c15u; /* 2^64 over the golden ratio */
+        hash ^= hash >> 32;
+    }
+    return hash;
+}
+
+/* Open addressing, at most half full. */
+typedef struct seen {
+    description is;
+    uint64_t hash;
+    int32_t number; /* of its code; -1: an empty place */
+} seen;
+
+static seen *find(seen *table, uint64_t room, const description *d, uint64_t hash) {
+    for (uint64_t at = hash;; at++) {
+        seen *s = &table[at & (room - 1)];
+        if (s->number < 0 || (s->hash == hash && s->is.size == d->size && memcmp(s->is.at, d->at, d->size) == 0))
+            return s;
+    }
+}
+
+static seen *new_table(vj_arena *arena, int64_t count, uint64_t *room) {
+    *room = 16;
+    while (*room < 2 * (uint64_t)count)
+        *room *= 2;
+    seen *table = VJ_NEW_ARRAY(arena, seen, *room);
+    for (uint64_t i = 0; i < *room; i++)
+        table[i].number = -1;
+    return table;
 }
 
 int32_t vj_distinct_kernels_of(const vj_program *const *programs, int32_t program_count, int32_t *number) {
@@ -96,15 +132,19 @@ int32_t vj_distinct_kernels_of(const vj_program *const *programs, int32_t progra
     for (int32_t q = 0; q < program_count; q++)
         total += programs[q]->kernel_count;
     vj_arena *arena = programs[0]->arena;
-    description *seen = VJ_NEW_ARRAY(arena, description, total + 1);
+    uint64_t room;
+    seen *table = new_table(arena, total, &room);
+    description d = {.arena = arena};
     for (int32_t q = 0; q < program_count; q++)
         for (int32_t k = 0; k < programs[q]->kernel_count; k++, i++) {
-            seen[i] = describe_kernel(arena, programs[q], programs[q]->kernels[k]);
-            number[i] = -1;
-            for (int32_t j = 0; j < i && number[i] < 0; j++)
-                if (seen[j].size == seen[i].size && memcmp(seen[j].at, seen[i].at, seen[i].size) == 0)
-                    number[i] = number[j];
-            if (number[i] < 0) number[i] = count++;
+            describe_kernel(&d, programs[q], programs[q]->kernels[k]);
+            const uint64_t hash = hash_of(&d);
+            seen *s = find(table, room, &d, hash);
+            if (s->number < 0) {
+                *s = (seen){d, hash, count++};
+                d = (description){.arena = arena};
+            }
+            number[i] = s->number;
         }
     return count;
 }

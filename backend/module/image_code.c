@@ -81,13 +81,23 @@ static int32_t size_of(const pieces *all, int32_t i) {
     return s->tile_kinds * s->tiles[0].height * s->width * s->k_unroll * (1 + k->out_count);
 }
 
-static void order_by_size(pieces *all) {
-    for (int32_t i = 0; i < all->count; i++) {
-        int32_t at = i;
-        for (; at > 0 && size_of(all, all->order[at - 1]) < size_of(all, i); at--)
-            all->order[at] = all->order[at - 1];
-        all->order[at] = i;
-    }
+typedef struct sized {
+    int32_t size, piece;
+} sized;
+
+static int by_size(const void *a, const void *b) {
+    const sized *x = a, *y = b;
+    if (x->size != y->size) return (x->size < y->size) - (x->size > y->size);
+    return (x->piece > y->piece) - (x->piece < y->piece);
+}
+
+static void order_by_size(pieces *all, vj_arena *arena) {
+    sized *list = VJ_NEW_ARRAY(arena, sized, all->count);
+    for (int32_t i = 0; i < all->count; i++)
+        list[i] = (sized){size_of(all, i), i};
+    qsort(list, (size_t)all->count, sizeof *list, by_size);
+    for (int32_t i = 0; i < all->count; i++)
+        all->order[i] = list[i].piece;
 }
 
 /* All pieces, by this thread and others. */
@@ -123,7 +133,7 @@ vj_status vj_generate_code(const vj_program *p, const vj_codegen_options *option
     for (int32_t i = p->kernel_count - 1; i >= 0; i--)
         all.kernel[number[i] + 1] = p->kernels[i];
     all.order = VJ_NEW_ARRAY(p->arena, int32_t, all.count);
-    order_by_size(&all);
+    order_by_size(&all, p->arena);
     generate_all(&all, error);
     vj_text symbols = {.arena = p->arena};
     vj_text_add(&symbols, "%s", "");

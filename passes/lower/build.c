@@ -6,8 +6,12 @@
 #include <string.h>
 
 vj_build *vj_build_new(vj_lowering *l, vj_kernel_kind kind, const char *name, const vj_origin *origin) {
-    vj_build *b = VJ_NEW(l->arena, vj_build);
-    b->l = l;
+    vj_build *b = l->spare;
+    if (b)
+        l->spare = b->next;
+    else
+        b = VJ_NEW(l->arena, vj_build);
+    *b = (vj_build){.l = l};
     b->k = vj_kernel_new(l->p->arena, kind, name);
     b->k->origin = origin;
     return b;
@@ -156,7 +160,7 @@ typedef struct axis {
     bool apart; /* not to be merged with the next */
 } axis;
 
-typedef struct axes {
+typedef struct vj_axes {
     int32_t count;
     axis at[VJ_MAX_CUTS + VJ_GROUP_COUNT];
     int64_t stride[VJ_MAX_CUTS + VJ_GROUP_COUNT][VJ_MAX_ACCESSES];
@@ -285,7 +289,9 @@ static bool run_copies(const vj_build *b) {
 
 bool vj_build_finish(vj_build *b) {
     vj_kernel *k = b->k;
-    axes *all = VJ_NEW(b->l->arena, axes);
+    if (!b->l->axes) b->l->axes = VJ_NEW(b->l->arena, axes);
+    axes *all = b->l->axes;
+    all->count = 0;
     list_axes(b, all);
     order_axes(b, all);
     merge_axes(b, all);
@@ -301,5 +307,8 @@ bool vj_build_finish(vj_build *b) {
     k->flops = count_flops(k);
     vj_program *p = b->l->p;
     *VJ_PUSH(p->arena, p->kernels, p->kernel_count, p->kernel_capacity) = k;
-    return run_copies(b);
+    if (!run_copies(b)) return false;
+    b->next = b->l->spare;
+    b->l->spare = b;
+    return true;
 }

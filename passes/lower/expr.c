@@ -12,11 +12,14 @@
 static bool is_elementwise(const vj_node *node) { return vj_op_table(node->op)->flags & VJ_FLAG_ELEMENTWISE; }
 
 bool vj_is_splat_value(const vj_lowering *l, vj_value v, double *number) {
-    const vj_node *node = vj_producer(l->f, v);
-    if (node->op == VJ_OP_reshape || node->op == VJ_OP_transpose || node->op == VJ_OP_slice ||
-        node->op == VJ_OP_broadcast)
-        return vj_is_splat_value(l, node->args[0], number);
-    return vj_is_splat(l->f, v, number);
+    return vj_is_splat(l->f, l->moved_from[v], number);
+}
+
+int32_t vj_entries_of(const vj_lowering *l, const vj_node *node, vj_value known) {
+    int32_t count = node->op == VJ_OP_gelu ? 5 : node->op == VJ_OP_relu ? 2 : 1; /* as emit_op has them */
+    for (int32_t i = 0; i < node->arg_count; i++)
+        if (node->args[i] != known) count += l->entries[node->args[i]];
+    return count;
 }
 
 /* Operators */
@@ -180,21 +183,40 @@ int32_t vj_emit_value(vj_build *b, vj_value v, const vj_view *map) {
 
 /* Chains */
 
+static bool is_in_result(const vj_build *b, vj_value v) {
+    const int32_t buffer = b->l->view[v]->buffer;
+    for (int32_t i = 0; i < b->k->out_count; i++)
+        if (b->k->access[b->k->out[i].access].buffer == buffer) return true;
+    for (int32_t i = 0; i < b->copy_count; i++)
+        if (b->copies[i].to.buffer == buffer) return true;
+    return false;
+}
+
 /* Does v follow from a result of this kernel? Another segment writes that one, for other columns and on other threads. */
 static bool follows_from_result(const vj_build *b, vj_value v) {
-    const vj_lowering *l = b->l;
-    const vj_node *node = vj_producer(l->f, v);
-    if (l->done[v]) {
-        for (int32_t i = 0; i < b->k->out_count; i++)
-            if (b->k->access[b->k->out[i].access].buffer == l->view[v]->buffer) return true;
-        for (int32_t i = 0; i < b->copy_count; i++)
-            if (b->copies[i].to.buffer == l->view[v]->buffer) return true;
-        return false;
+    vj_lowering *l = b->l;
+    bool follows = false;
+    int32_t count = 0;
+    if (b->k->out_count == 0 && b->copy_count == 0) return false;
+    const vj_arena_mark mark = vj_arena_save(l->arena);
+    bool *seen = VJ_NEW_ARRAY(l->arena, bool, l->f->value_count + 1);
+    seen[v] = true;
+    for (l->ready[count++] = v; count > 0 && !follows;) {
+        const vj_value at = l->ready[--count];
+        const vj_node *node = vj_producer(l->f, at);
+        if (l->done[at]) {
+            follows = is_in_result(b, at);
+            continue;
+        }
+        for (int32_t i = 0; i < node->arg_count && !vj_is_static_weight(l, at); i++) {
+            const vj_value from = node->args[i];
+            if (from < 0 || seen[from]) continue;
+            seen[from] = true;
+            l->ready[count++] = from;
+        }
     }
-    if (node->op == VJ_OP_param || vj_is_static_weight(l, v)) return false;
-    for (int32_t i = 0; i < node->arg_count; i++)
-        if (node->args[i] >= 0 && follows_from_result(b, node->args[i])) return true;
-    return false;
+    vj_arena_release(l->arena, mark);
+    return follows;
 }
 
 /* Over reshapes and transposes to the elementwise node that takes the value in; -1: there is none. */
@@ -226,9 +248,12 @@ static bool has_room(const vj_build *b) { return b->k->access_count + VJ_MAX_OUT
 
 static bool grow(vj_build *b, vj_chain *chain) {
     for (;;) {
-        const int32_t user = has_room(b) ? next_node(b, chain) : -1;
+        vj_chain ahead = *chain;
+        const int32_t user = has_room(b) ? next_node(b, &ahead) : -1;
         if (user < 0) return true;
         const vj_node *node = &b->l->f->nodes[user];
+        if (b->k->expr_count + vj_entries_of(b->l, node, ahead.value) > VJ_MOST_ENTRIES) return true;
+        *chain = ahead;
         int64_t dims[VJ_MAX_RANK];
         const int32_t rank = vj_image_dims(b->l->f, node->first_result, dims);
         vj_view map = chain->map;

@@ -14,27 +14,6 @@ bool vj_lower_fail(const vj_lowering *l, const vj_node *node, const char *what) 
     return false;
 }
 
-static void count_uses(vj_lowering *l) {
-    const vj_func *f = l->f;
-    l->use_first = VJ_NEW_ARRAY(l->arena, int32_t, f->value_count + 2);
-    int32_t total = 0;
-    for (int32_t n = 0; n < f->node_count; n++)
-        for (int32_t i = 0; i < f->nodes[n].arg_count; i++)
-            if (f->nodes[n].args[i] >= 0) {
-                l->use_first[f->nodes[n].args[i] + 1]++;
-                total++;
-            }
-    for (int32_t v = 0; v < f->value_count; v++)
-        l->use_first[v + 1] += l->use_first[v];
-    l->use_node = VJ_NEW_ARRAY(l->arena, int32_t, total + 1);
-    int32_t *next = VJ_NEW_ARRAY(l->arena, int32_t, f->value_count + 1);
-    memcpy(next, l->use_first, (size_t)f->value_count * sizeof *next);
-    for (int32_t n = 0; n < f->node_count; n++)
-        for (int32_t i = 0; i < f->nodes[n].arg_count; i++)
-            if (f->nodes[n].args[i] >= 0) l->use_node[next[f->nodes[n].args[i]]++] = n;
-    l->uses = vj_use_counts(f, l->arena);
-}
-
 static bool add_arguments(vj_lowering *l) {
     const vj_func *f = l->f;
     int64_t dims[VJ_MAX_RANK];
@@ -85,8 +64,8 @@ static bool sizes_fit(const vj_lowering *l) {
     return true;
 }
 
-/* Elementwise values that are computed where they are used: once, for as many elements, and from few operands. A
- * reduction reads its operand more than once, so only cheap ones go in there. */
+/* Elementwise values that are computed where they are used: once, for as many elements, from few operands and by few
+ * entries. A reduction reads its operand more than once, so only cheap ones go in there. */
 
 static bool is_elementwise(const vj_node *node) { return vj_op_table(node->op)->flags & VJ_FLAG_ELEMENTWISE; }
 
@@ -131,18 +110,26 @@ static bool goes_into_user(const vj_lowering *l, const vj_node *node, int32_t op
 static void choose_inlined(vj_lowering *l) {
     const vj_func *f = l->f;
     int32_t *operands = VJ_NEW_ARRAY(l->arena, int32_t, f->value_count + 1);
+    l->entries = VJ_NEW_ARRAY(l->arena, int32_t, f->value_count + 1);
+    for (vj_value v = 0; v < f->value_count; v++)
+        operands[v] = l->entries[v] = 1;
     for (int32_t n = 0; n < f->node_count; n++) {
         const vj_node *node = &f->nodes[n];
         if (node->dead || node->result_count == 0) continue;
         const vj_value v = node->first_result;
-        operands[v] = 1;
-        if (node->op == VJ_OP_reshape || node->op == VJ_OP_transpose) operands[v] = operands[node->args[0]];
+        if (node->op == VJ_OP_reshape || node->op == VJ_OP_transpose) {
+            operands[v] = operands[node->args[0]];
+            l->entries[v] = l->entries[node->args[0]];
+        }
         if (!is_elementwise(node) || vj_is_static_weight(l, v)) continue;
+        const int32_t entries = vj_entries_of(l, node, VJ_NONE);
         int32_t sum = 0;
         for (int32_t i = 0; i < node->arg_count; i++)
             sum += operands[node->args[i]];
-        l->inlined[v] = goes_into_user(l, node, sum);
-        if (l->inlined[v]) operands[v] = sum;
+        l->inlined[v] = entries <= VJ_MOST_ENTRIES && goes_into_user(l, node, sum);
+        if (!l->inlined[v]) continue;
+        operands[v] = sum;
+        l->entries[v] = entries;
     }
 }
 
@@ -236,15 +223,17 @@ vj_status vj_pass_lower(vj_pass_context *c) {
     const int32_t values = c->f->value_count;
     vj_lowering *l = VJ_NEW(c->arena, vj_lowering);
     *l = (vj_lowering){.arena = c->arena, .f = c->f, .error = c->error, .p = vj_program_new(c->arena, c->f)};
-    count_uses(l);
     l->output = VJ_NEW_ARRAY(c->arena, int32_t, values + 1);
     l->done = VJ_NEW_ARRAY(c->arena, bool, values + 1);
     l->placed = VJ_NEW_ARRAY(c->arena, bool, values + 1);
     l->inlined = VJ_NEW_ARRAY(c->arena, bool, values + 1);
     l->view = VJ_NEW_ARRAY(c->arena, vj_view *, values + 1);
     l->taken = VJ_NEW_ARRAY(c->arena, bool, c->f->node_count + 1);
+    l->piece_start = VJ_NEW_ARRAY(c->arena, int64_t *, c->f->node_count + 1);
+    l->entered = VJ_NEW_ARRAY(c->arena, bool, values + 1);
     for (int32_t v = 0; v < values; v++)
         l->output[v] = -1;
+    vj_find_facts(l);
     if (!sizes_fit(l) || !add_arguments(l)) return c->error->status;
     choose_inlined(l);
     vj_choose_channels_last(l);

@@ -1,6 +1,7 @@
 /* lower.h - private to lowering: nodes of the tensor level become kernels.
  *
  * lower.c             the pass: nodes in order, outputs at the end
+ * facts.c       what is asked of every value, found once
  * batch.c       one image: does every node keep the images of a batch apart?
  * channels.c    which pictures stand channels last
  * concat.c      elementwise ops on a concat go to its parts
@@ -34,17 +35,35 @@ typedef struct vj_lowering {
     int32_t *uses;      /* of each value, outputs included */
     int32_t *use_first; /* into use_node: the nodes that use a value, one entry a use */
     int32_t *use_node;
+    int32_t *use_operand;
+    bool *is_weight;      /* of values: static weights */
+    vj_value *moved_from; /* of values: what reshape, transpose, slice and broadcast make them from */
+    bool *available;      /* of values: facts.c */
+    vj_value *ready;
+    int32_t *waiting;
     int32_t *output; /* the first output that a value is; -1: none */
     bool *filled;    /* outputs */
     bool *done;      /* values that stand in a buffer: */
     bool *placed;    /* ... or will, there: */
     vj_view **view;
-    bool *inlined;       /* elementwise, computed again where it is used */
-    bool *channels_last; /* channels.c */
-    bool *taken;         /* nodes that a kernel has taken in */
-    int32_t *input;      /* buffers of the function's inputs and outputs */
+    bool *inlined;         /* elementwise, computed again where it is used */
+    int32_t *entries;      /* of an expression that reads the value */
+    bool *entered;         /* value.c: what the value waits for has been lowered */
+    int64_t **piece_start; /* of a concat: where each operand's part begins; NULL: not asked yet */
+    bool *channels_last;   /* channels.c */
+    bool *taken;           /* nodes that a kernel has taken in */
+    int32_t *input;        /* buffers of the function's inputs and outputs */
     int32_t *out;
+    struct vj_build *spare; /* builds that are finished */
+    struct vj_axes *axes;   /* of the build that is being finished */
+    int32_t *weight_table;  /* value.c: buffers of weights by their content, -1: an empty place */
+    int32_t weight_room;    /* a power of two */
 } vj_lowering;
+
+/* A value that is computed where it is used takes at most so many entries of an expression, and a kernel takes in nodes
+ * behind its own while it has no more. The largest kernel of 145 exports of Vision Transformers has 21; LLVM's time
+ * grows faster than the entries of one function. */
+#define VJ_MOST_ENTRIES 64
 
 /* The dims of a value in one image; returns the rank. */
 int32_t vj_image_dims(const vj_func *f, vj_value v, int64_t dims[VJ_MAX_RANK]);
@@ -52,6 +71,10 @@ int64_t vj_image_elements(const vj_func *f, vj_value v);
 /* The one node that uses v, and uses it once; -1: none or several. */
 int32_t vj_only_user(const vj_lowering *l, vj_value v);
 static inline vj_dtype vj_dtype_at(const vj_func *f, vj_value v) { return vj_type_at(f, v)->dtype; }
+
+/* facts.c */
+void vj_find_facts(vj_lowering *l);
+void vj_set_available(vj_lowering *l, vj_value v);
 
 /* concat.c: the one rewrite at the tensor level that only lowering wants */
 void vj_spread_over_concats(vj_pass_context *c);
@@ -110,7 +133,8 @@ int32_t vj_packed_weight(vj_lowering *l, vj_value source, int64_t offset, const 
 #define VJ_MAX_CUTS   64
 typedef struct vj_build {
     vj_lowering *l;
-    vj_kernel *k; /* appended to the program when it is finished */
+    struct vj_build *next; /* spare */
+    vj_kernel *k;          /* appended to the program when it is finished */
     int32_t dims;
     int64_t extent[VJ_POINT_DIMS], stride[VJ_POINT_DIMS]; /* point dims, and their place values */
     vj_axis_group group[VJ_POINT_DIMS];
@@ -156,6 +180,8 @@ typedef struct vj_chain {
     vj_view map;
     int32_t expr;
 } vj_chain;
+/* The entries that an elementwise node adds to an expression which has operand `known` already (VJ_NONE: none). */
+int32_t vj_entries_of(const vj_lowering *l, const vj_node *node, vj_value known);
 int32_t vj_emit_value(vj_build *b, vj_value v, const vj_view *map); /* -1: an error */
 int32_t vj_emit_node(vj_build *b, const vj_node *node, const vj_view *map, const vj_chain *known);
 /* Takes in the nodes behind the value as far as they fit, and adds the kernel's results. */

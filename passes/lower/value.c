@@ -4,42 +4,45 @@
 #include <assert.h>
 #include <string.h>
 
-bool vj_is_static_weight(const vj_lowering *l, vj_value v) {
-    return vj_type_is_static(vj_type_at(l->f, v)) && vj_is_weight(l->f, v);
-}
+bool vj_is_static_weight(const vj_lowering *l, vj_value v) { return l->is_weight[v]; }
 
 int32_t vj_only_user(const vj_lowering *l, vj_value v) {
     return l->uses[v] == 1 && l->output[v] < 0 ? l->use_node[l->use_first[v]] : -1;
 }
 
-bool vj_is_available(const vj_lowering *l, vj_value v) {
-    const vj_node *node = vj_producer(l->f, v);
-    if (l->done[v] || node->op == VJ_OP_param || vj_is_static_weight(l, v)) return true;
-    if (vj_is_view_op(l->f, node)) return vj_is_available(l, node->args[0]);
-    if (!(vj_op_table(node->op)->flags & VJ_FLAG_ELEMENTWISE)) return false;
-    for (int32_t i = 0; i < node->arg_count; i++)
-        if (!vj_is_available(l, node->args[i])) return false;
-    return true;
-}
+bool vj_is_available(const vj_lowering *l, vj_value v) { return l->available[v]; }
 
 void vj_set_done(vj_lowering *l, vj_value v, const vj_view *view) {
     l->done[v] = l->placed[v] = true;
     l->view[v] = VJ_NEW(l->arena, vj_view);
     *l->view[v] = *view;
+    vj_set_available(l, v);
 }
 
 /* Weights */
 
-bool vj_has_weight_view(vj_lowering *l, vj_value v, vj_value *source, vj_view *view) {
-    if (v < 0 || !vj_is_static_weight(l, v)) return false;
+/* Has v a view of the weight that it is moved from? */
+static bool moves_weight(const vj_lowering *l, vj_value v) {
     const vj_node *node = vj_producer(l->f, v);
-    if (node->op != VJ_OP_gather && vj_is_view_op(l->f, node) && vj_is_static_weight(l, node->args[0]) &&
-        vj_has_weight_view(l, node->args[0], source, view) && vj_move_view(l->f, node, view))
-        return true;
+    return node->op != VJ_OP_gather && vj_is_view_op(l->f, node) && vj_is_static_weight(l, node->args[0]);
+}
+
+static void whole_weight(const vj_lowering *l, vj_value v, vj_value *source, vj_view *view) {
     int64_t dims[VJ_MAX_RANK];
     const int32_t rank = vj_image_dims(l->f, v, dims);
     *view = vj_view_dense(-1, rank, dims, 0, 1);
     *source = v;
+}
+
+bool vj_has_weight_view(vj_lowering *l, vj_value v, vj_value *source, vj_view *view) {
+    if (v < 0 || !vj_is_static_weight(l, v)) return false;
+    int32_t count = 0;
+    for (vj_value at = v; moves_weight(l, at); at = vj_producer(l->f, at)->args[0])
+        l->ready[count++] = at;
+    whole_weight(l, count ? vj_producer(l->f, l->ready[count - 1])->args[0] : v, source, view);
+    while (count-- > 0)
+        if (!vj_move_view(l->f, vj_producer(l->f, l->ready[count]), view))
+            whole_weight(l, l->ready[count], source, view);
     return true;
 }
 
@@ -52,17 +55,50 @@ static bool same_weight(const vj_weight *a, const vj_weight *b) {
            memcmp(a->n_stride, b->n_stride, sizeof a->n_stride) == 0;
 }
 
+static uint64_t weight_hash(const vj_weight *w) {
+    const int64_t words[] = {w->kind, w->source, w->k, w->n, w->k_rank, w->n_rank, w->source_offset};
+    uint64_t hash = 0;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        hash = (hash ^ (uint64_t)words[i]) * 0x9e3779b97f4a7c15u; /* 2^64 over the golden ratio */
+    for (int32_t i = 0; i < VJ_MAX_AXES; i++)
+        hash = (hash ^ (uint64_t)(w->k_extent[i] * 3 + w->k_stride[i] * 5 + w->n_extent[i] * 7 + w->n_stride[i])) *
+               0x9e3779b97f4a7c15u;
+    return hash ^ hash >> 32;
+}
+
+/* The place in the table of an equal weight, or the empty one where it belongs. */
+static int32_t *find_weight(const vj_lowering *l, const vj_weight *weight) {
+    const vj_program *p = l->p;
+    for (uint64_t at = weight_hash(weight);; at++) {
+        int32_t *place = &l->weight_table[at & (uint64_t)(l->weight_room - 1)];
+        if (*place < 0 || same_weight(&p->weights[p->buffers[*place].index], weight)) return place;
+    }
+}
+
+/* At most half of the table is full. */
+static void make_room_for_weights(vj_lowering *l) {
+    const vj_program *p = l->p;
+    if (2 * (p->weight_count + 1) <= l->weight_room) return;
+    l->weight_room = l->weight_room ? 2 * l->weight_room : 64;
+    l->weight_table = VJ_NEW_ARRAY(l->arena, int32_t, l->weight_room);
+    for (int32_t i = 0; i < l->weight_room; i++)
+        l->weight_table[i] = -1;
+    for (int32_t i = 0; i < p->buffer_count; i++)
+        if (p->buffers[i].kind == VJ_BUFFER_WEIGHT) *find_weight(l, &p->weights[p->buffers[i].index]) = i;
+}
+
 /* The buffer of a weight; one that is there already when it is the same. */
 static int32_t weight_buffer(vj_lowering *l, const vj_weight *weight) {
     vj_program *p = l->p;
-    for (int32_t i = 0; i < p->buffer_count; i++)
-        if (p->buffers[i].kind == VJ_BUFFER_WEIGHT && same_weight(&p->weights[p->buffers[i].index], weight)) return i;
+    make_room_for_weights(l);
+    int32_t *place = find_weight(l, weight);
+    if (*place >= 0) return *place;
     *VJ_PUSH(p->arena, p->weights, p->weight_count, p->weight_capacity) = *weight;
     const int64_t wide = weight->kind == VJ_PACK_PANELS ? vj_round_up(weight->n, VJ_PANEL) : weight->n;
-    const int32_t buffer = vj_add_buffer(p, VJ_BUFFER_WEIGHT, vj_dtype_at(l->f, weight->source), weight->k * wide,
-                                         l->f->values[weight->source].name);
-    p->buffers[buffer].index = p->weight_count - 1;
-    return buffer;
+    *place = vj_add_buffer(p, VJ_BUFFER_WEIGHT, vj_dtype_at(l->f, weight->source), weight->k * wide,
+                           l->f->values[weight->source].name);
+    p->buffers[*place].index = p->weight_count - 1;
+    return *place;
 }
 
 static void list_subaxes(const vj_subaxes *subaxes, int32_t *rank, int64_t *extent, int64_t *stride, int64_t *product) {
@@ -165,27 +201,70 @@ bool vj_ordered_view_of(vj_lowering *l, vj_value v, int32_t rank, const int64_t 
     return true;
 }
 
-static bool moved_view_of(vj_lowering *l, const vj_node *node, vj_view *view) {
-    if (!vj_view_of(l, node->args[0], view)) return false;
+/* The view of a movement's result from that of its operand. */
+static bool move_view(vj_lowering *l, const vj_node *node, vj_view *view) {
     if (vj_move_view(l->f, node, view)) return true;
     return vj_dense_view_of(l, node->args[0], view) &&
            (vj_move_view(l->f, node, view) || vj_lower_fail(l, node, "these elements cannot be addressed"));
 }
 
-bool vj_view_of(vj_lowering *l, vj_value v, vj_view *view) {
+static bool is_elementwise(const vj_node *node) { return vj_op_table(node->op)->flags & VJ_FLAG_ELEMENTWISE; }
+
+/* Behind elementwise and movement ops, what v waits for comes first: the walk is by a list, for it can be as long as the
+ * graph. Values that go into their users are computed there. */
+static bool lower_waiting(vj_lowering *l, vj_value v) {
+    vj_value *list = NULL;
+    int32_t count = 0, capacity = 0;
+    *VJ_PUSH(l->arena, list, count, capacity) = v;
+    while (count > 0) {
+        const vj_value at = list[count - 1];
+        const vj_node *node = vj_producer(l->f, at);
+        const bool waits = !l->done[at] && !vj_is_static_weight(l, at);
+        if (waits && !l->entered[at] && (is_elementwise(node) || vj_is_view_op(l->f, node))) {
+            const int32_t operands = is_elementwise(node) ? node->arg_count : 1;
+            l->entered[at] = true;
+            for (int32_t i = operands - 1; i >= 0; i--)
+                *VJ_PUSH(l->arena, list, count, capacity) = node->args[i];
+            continue;
+        }
+        count--;
+        if (waits && is_elementwise(node) && (at == v || !l->inlined[at]) && !vj_lower_elementwise_alone(l, node))
+            return false;
+    }
+    return true;
+}
+
+/* Where a value stands that is not moved, or moved already. */
+static bool source_view_of(vj_lowering *l, vj_value v, vj_view *view) {
     const vj_node *node = vj_producer(l->f, v);
     if (!l->done[v]) {
-        if (vj_is_static_weight(l, v))
+        if (vj_is_static_weight(l, v)) {
             dense_weight(l, v, 0, NULL, NULL, view);
-        else if (vj_is_view_op(l->f, node)) {
-            if (!moved_view_of(l, node, view)) return false;
-        } else if (vj_op_table(node->op)->flags & VJ_FLAG_ELEMENTWISE)
-            return vj_lower_elementwise_alone(l, node) && vj_view_of(l, v, view);
-        else
+            vj_set_done(l, v, view);
+        } else if (!is_elementwise(node)) {
             return vj_lower_fail(l, node, "it is used before it is computed");
-        vj_set_done(l, v, view);
+        } else if (!lower_waiting(l, v)) {
+            return false;
+        }
     }
     *view = *l->view[v];
+    return true;
+}
+
+static bool is_moved(const vj_lowering *l, vj_value v) {
+    return !l->done[v] && !vj_is_static_weight(l, v) && vj_is_view_op(l->f, vj_producer(l->f, v));
+}
+
+bool vj_view_of(vj_lowering *l, vj_value v, vj_view *view) {
+    vj_value *moved = NULL, at = v;
+    int32_t count = 0, capacity = 0;
+    for (; is_moved(l, at); at = vj_producer(l->f, at)->args[0])
+        *VJ_PUSH(l->arena, moved, count, capacity) = at;
+    if (!source_view_of(l, at, view)) return false;
+    while (count-- > 0) {
+        if (!move_view(l, vj_producer(l->f, moved[count]), view)) return false;
+        vj_set_done(l, moved[count], view);
+    }
     return true;
 }
 
@@ -248,43 +327,74 @@ vj_view vj_dense_location(vj_lowering *l, vj_value v) {
     return view;
 }
 
+/* Where the part of each operand begins along the concat's axis. */
+static const int64_t *piece_starts(vj_lowering *l, int32_t n) {
+    const vj_node *node = &l->f->nodes[n];
+    const int32_t axis = (int32_t)vj_attr_int(node, VJ_ATTR_AXIS, 0);
+    if (l->piece_start[n]) return l->piece_start[n];
+    int64_t *starts = l->piece_start[n] = VJ_NEW_ARRAY(l->arena, int64_t, node->arg_count + 1), dims[VJ_MAX_RANK];
+    for (int32_t i = 0; i < node->arg_count; i++) {
+        vj_image_dims(l->f, node->args[i], dims);
+        starts[i + 1] = starts[i] + dims[axis];
+    }
+    return starts;
+}
+
 /* v's part of a concat; what stands in front of it there says where. A value that comes twice is copied the second
- * time. */
-static bool locate_in_concat(vj_lowering *l, vj_value v, vj_view *view) {
+ * time. `first` becomes the result whose place must be known before; false: there is no such part. */
+static bool locate_in_concat(vj_lowering *l, vj_value v, vj_view *view, vj_value *first) {
     for (int32_t u = l->use_first[v]; u < l->use_first[v + 1]; u++) {
-        const vj_node *node = &l->f->nodes[l->use_node[u]];
-        if (node->op != VJ_OP_concat) continue;
-        const int32_t axis = (int32_t)vj_attr_int(node, VJ_ATTR_AXIS, 0);
-        vj_view whole = vj_location(l, node->first_result);
-        int64_t start = 0, dims[VJ_MAX_RANK];
-        for (int32_t i = 0; node->args[i] != v; i++) {
-            vj_image_dims(l->f, node->args[i], dims);
-            start += dims[axis];
+        const int32_t n = l->use_node[u];
+        const vj_node *node = &l->f->nodes[n];
+        if (node->op != VJ_OP_concat || (u > l->use_first[v] && l->use_node[u - 1] == n)) continue;
+        if (!l->placed[node->first_result]) {
+            *first = node->first_result;
+            return true;
         }
-        vj_image_dims(l->f, v, dims);
-        if (!vj_view_slice(&whole, axis, start, dims[axis], 1)) continue;
-        *view = whole;
-        return true;
+        const int64_t *starts = piece_starts(l, n);
+        const int32_t axis = (int32_t)vj_attr_int(node, VJ_ATTR_AXIS, 0), i = l->use_operand[u];
+        *view = *l->view[node->first_result];
+        if (vj_view_slice(view, axis, starts[i], starts[i + 1] - starts[i], 1)) return true;
     }
     return false;
 }
 
-static bool locate_behind_movement(vj_lowering *l, vj_value v, vj_view *view) {
+static bool locate_behind_movement(vj_lowering *l, vj_value v, vj_view *view, vj_value *first) {
     const int32_t user = vj_only_user(l, v);
     if (user < 0) return false;
     const vj_node *node = &l->f->nodes[user];
     if (node->op != VJ_OP_reshape && node->op != VJ_OP_transpose) return false;
-    *view = vj_location(l, node->first_result);
+    if (!l->placed[node->first_result]) {
+        *first = node->first_result;
+        return true;
+    }
+    *view = *l->view[node->first_result];
     return vj_unmove_view(l->f, node, view);
 }
 
-vj_view vj_location(vj_lowering *l, vj_value v) {
+/* Gives v a place; returns VJ_NONE, or the value that needs one first. */
+static vj_value place(vj_lowering *l, vj_value v) {
     vj_view view;
-    if (l->placed[v]) return *l->view[v];
-    if (!locate_in_output(l, v, &view) && !locate_in_concat(l, v, &view) && !locate_behind_movement(l, v, &view))
-        view = vj_own_location(l, v);
+    vj_value first = VJ_NONE;
+    if (l->placed[v]) return VJ_NONE;
+    const bool found = locate_in_output(l, v, &view) || locate_in_concat(l, v, &view, &first) ||
+                       locate_behind_movement(l, v, &view, &first);
+    if (first >= 0) return first;
+    if (!found) view = vj_own_location(l, v);
     l->placed[v] = true;
     l->view[v] = VJ_NEW(l->arena, vj_view);
     *l->view[v] = view;
-    return view;
+    return VJ_NONE;
+}
+
+vj_view vj_location(vj_lowering *l, vj_value v) {
+    int32_t count = 0;
+    for (l->ready[count++] = v; count > 0;) {
+        const vj_value first = place(l, l->ready[count - 1]);
+        if (first >= 0)
+            l->ready[count++] = first;
+        else
+            count--;
+    }
+    return *l->view[v];
 }

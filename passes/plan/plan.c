@@ -1,31 +1,40 @@
-/* plan.c - every buffer gets its place. Scratch: greedy into the lowest gap (Pisarchyk and Lee, "Efficient Memory
- * Management for Deep Neural Net Inference", 2020, section 5), by several orders that are mended until the lower bound is
- * reached, with lifetimes in phases. A result takes the place of an operand that is read for the last time element by
- * element, as the element is written. */
+/* plan.c - every buffer gets its place: scratch by lifetimes in phases (place.c). A result takes the place of an operand
+ * that is read for the last time element by element, as the element is written. */
+#include "place.h"
+
 #include "passes/rewrite/rewrite.h"
 
-#include <string.h>
+#include <stdlib.h>
 
 typedef struct slot {
     int32_t first, last; /* phases that touch the buffer; first > last: none does */
     int32_t leader;      /* buffers that share a place in time have one */
     int64_t bytes;
+    int32_t writer;                      /* the last kernel of phase `first` that writes it; -1: none */
+    int32_t first_touches, last_touches; /* accesses of it in these phases */
 } slot;
+
+static void touch(slot *s, int32_t phase, int32_t kernel, bool writes) {
+    if (s->last < 0) s->first = phase;
+    if (s->last != phase) s->last_touches = 0;
+    s->last = phase;
+    s->last_touches++;
+    s->first_touches += s->first == phase;
+    if (writes && s->first == phase) s->writer = kernel;
+}
 
 static slot *slots_of(const vj_program *p, vj_arena *arena) {
     slot *slots = VJ_NEW_ARRAY(arena, slot, p->buffer_count + 1);
     for (int32_t i = 0; i < p->buffer_count; i++) {
         const int64_t bytes = p->buffers[i].elements * vj_element_bytes(p->buffers[i].dtype);
-        slots[i] = (slot){p->phase_count, -1, i, vj_round_up(bytes, VJ_ALIGN)};
+        slots[i] = (slot){p->phase_count, -1, i, vj_round_up(bytes, VJ_ALIGN), -1, 0, 0};
     }
     for (int32_t phase = 0; phase < p->phase_count; phase++)
         for (int32_t n = 0; n < p->phases[phase].count; n++) {
-            const vj_kernel *k = p->kernels[p->phases[phase].first + n];
-            for (int32_t a = 0; a < k->access_count; a++) {
-                slot *s = &slots[k->access[a].buffer];
-                if (phase < s->first) s->first = phase;
-                s->last = phase;
-            }
+            const int32_t number = p->phases[phase].first + n;
+            const vj_kernel *k = p->kernels[number];
+            for (int32_t a = 0; a < k->access_count; a++)
+                touch(&slots[k->access[a].buffer], phase, number, vj_is_result(k, a));
         }
     return slots;
 }
@@ -37,189 +46,178 @@ static bool same_map(const vj_kernel *k, const vj_access *a, const vj_access *b)
     return true;
 }
 
-/* In this phase, does one kernel alone write `to`, reading `from` at the same elements only, and no other touch it? */
-static bool written_over(const vj_program *p, const vj_phase *phase, int32_t from, int32_t to) {
-    int32_t results = 0;
-    for (int32_t n = 0; n < phase->count; n++) {
-        const vj_kernel *k = p->kernels[phase->first + n];
-        const vj_access *out = NULL;
-        for (int32_t o = 0; o < k->out_count; o++)
-            if (k->access[k->out[o].access].buffer == to) {
-                if (k->out[o].segment >= 0) return false; /* the other segments read the same elements */
-                out = &k->access[k->out[o].access];
-                results++;
-            }
-        for (int32_t a = 0; a < k->access_count; a++) {
-            if (k->access[a].buffer == to && !vj_is_result(k, a)) return false;
-            if (k->access[a].buffer != from) continue;
-            /* What one segment reads, another may read too, at a point of its own. */
-            if (vj_kind_at(k->kind)->is_call || vj_has_segments(k)) return false;
-            if (!out || vj_is_result(k, a) || vj_operand_of(k, a) >= 0 || !same_map(k, &k->access[a], out))
-                return false;
+/* In the phase where `from` is read last and `to` written first, does kernel k alone write `to`, reading `from` at the
+ * same elements only, and no other touch them? */
+static bool written_over(const vj_kernel *k, const slot *slots, int32_t from, int32_t to) {
+    int32_t results = 0, of_from = 0, of_to = 0;
+    const vj_access *out = NULL;
+    if (vj_kind_at(k->kind)->is_call || vj_has_segments(k)) return false; /* other segments may read the same elements */
+    for (int32_t o = 0; o < k->out_count; o++)
+        if (k->access[k->out[o].access].buffer == to) {
+            out = &k->access[k->out[o].access];
+            results++;
         }
+    for (int32_t a = 0; a < k->access_count; a++) {
+        of_from += k->access[a].buffer == from;
+        of_to += k->access[a].buffer == to;
+        if (k->access[a].buffer == to && !vj_is_result(k, a)) return false;
+        if (k->access[a].buffer != from) continue;
+        if (!out || vj_is_result(k, a) || vj_operand_of(k, a) >= 0 || !same_map(k, &k->access[a], out)) return false;
     }
-    return results == 1;
+    return results == 1 && of_from == slots[from].last_touches && of_to == slots[to].first_touches;
 }
 
-static void share_buffers(const vj_program *p, slot *slots) {
-    for (int32_t to = 0; to < p->buffer_count; to++) {
-        if (p->buffers[to].kind != VJ_BUFFER_ARENA || slots[to].last < 0) continue;
-        for (int32_t from = 0; from < p->buffer_count; from++) {
-            const vj_buffer *b = &p->buffers[from];
-            if (b->kind != VJ_BUFFER_ARENA || slots[from].last != slots[to].first || from == to) continue;
-            if (slots[from].first >= slots[to].first || b->dtype != p->buffers[to].dtype) continue;
-            bool free_after = slots[to].leader == to; /* no other took to's place yet, nor from's */
-            for (int32_t i = 0; i < p->buffer_count; i++)
-                free_after &= i == from || slots[i].leader != slots[from].leader || slots[i].last <= slots[from].first;
-            if (!free_after || !written_over(p, &p->phases[slots[to].first], from, to)) continue;
-            for (int32_t i = 0; i < p->buffer_count; i++)
-                if (slots[i].leader == to) slots[i].leader = slots[from].leader;
-            break;
-        }
+/* Buffers that share a place: a tree each. The root knows whose place it is, and how long the two last of them live. */
+typedef struct sharing {
+    const vj_program *p;
+    slot *slots;
+    int32_t *parent;                /* of a buffer; its own number: the root */
+    int32_t *leader;                /* of a root */
+    int32_t *longest, *second_last; /* of a root: who lives longest, and the last phase of all others; -1: none */
+} sharing;
+
+static int32_t root_of(const sharing *s, int32_t buffer) {
+    while (s->parent[buffer] != buffer) {
+        s->parent[buffer] = s->parent[s->parent[buffer]];
+        buffer = s->parent[buffer];
     }
+    return buffer;
+}
+
+/* Who takes the place of `from` must come when all others that have it are gone. */
+static bool is_free_after(const sharing *s, int32_t from) {
+    const int32_t root = root_of(s, from), longest = s->longest[root];
+    const int32_t last = longest == from ? s->second_last[root] : s->slots[longest].last;
+    return last <= s->slots[from].first;
+}
+
+/* The tree of `to` goes below that of `from`, whose place it takes. */
+static void merge(const sharing *s, int32_t from, int32_t to) {
+    const int32_t a = root_of(s, from), b = root_of(s, to);
+    const int32_t longer = s->slots[s->longest[b]].last > s->slots[s->longest[a]].last ? b : a, other = a + b - longer;
+    const int32_t left = s->slots[s->longest[other]].last;
+    s->second_last[a] = left > s->second_last[longer] ? left : s->second_last[longer];
+    s->longest[a] = s->longest[longer];
+    s->parent[b] = a;
+}
+
+static bool may_take(const sharing *s, int32_t from, int32_t to) {
+    const slot *a = &s->slots[from], *b = &s->slots[to];
+    const vj_buffer *x = &s->p->buffers[from], *y = &s->p->buffers[to];
+    if (x->kind != VJ_BUFFER_ARENA || a->last != b->first || from == to) return false;
+    if (a->first >= b->first || x->dtype != y->dtype) return false;
+    return s->leader[root_of(s, to)] == to && is_free_after(s, from) &&
+           written_over(s->p->kernels[b->writer], s->slots, from, to);
+}
+
+/* Of all that the writer of `to` reads, the buffer with the lowest number whose place `to` may take; -1: none. */
+static int32_t place_for(const sharing *s, int32_t to) {
+    const vj_kernel *k = s->p->kernels[s->slots[to].writer];
+    int32_t found = -1;
+    for (int32_t a = 0; a < k->access_count; a++) {
+        const int32_t from = k->access[a].buffer;
+        if ((found < 0 || from < found) && may_take(s, from, to)) found = from;
+    }
+    return found;
+}
+
+static void share_buffers(const vj_program *p, vj_arena *arena, slot *slots) {
+    const int32_t room = p->buffer_count + 1;
+    const sharing s = {p,
+                       slots,
+                       VJ_NEW_ARRAY(arena, int32_t, room),
+                       VJ_NEW_ARRAY(arena, int32_t, room),
+                       VJ_NEW_ARRAY(arena, int32_t, room),
+                       VJ_NEW_ARRAY(arena, int32_t, room)};
+    for (int32_t i = 0; i < p->buffer_count; i++) {
+        s.parent[i] = s.leader[i] = s.longest[i] = i;
+        s.second_last[i] = -1;
+    }
+    for (int32_t to = 0; to < p->buffer_count; to++) {
+        if (p->buffers[to].kind != VJ_BUFFER_ARENA || slots[to].last < 0 || slots[to].writer < 0) continue;
+        const int32_t from = place_for(&s, to);
+        if (from >= 0) merge(&s, from, to);
+    }
+    for (int32_t i = 0; i < p->buffer_count; i++)
+        slots[i].leader = s.leader[root_of(&s, i)];
 }
 
 /* Buffers of one leader as one: its whole life and its largest size. */
-static void join(const vj_program *p, slot *slots, slot *joined) {
+static void join(const vj_program *p, const slot *slots, vj_life *joined) {
     for (int32_t i = 0; i < p->buffer_count; i++)
-        joined[i] = (slot){p->phase_count, -1, i, 0};
+        joined[i] = (vj_life){p->phase_count, -1, 0};
     for (int32_t i = 0; i < p->buffer_count; i++) {
         if (p->buffers[i].kind != VJ_BUFFER_ARENA || slots[i].last < 0) continue;
-        slot *s = &joined[slots[i].leader];
+        vj_life *s = &joined[slots[i].leader];
         if (slots[i].first < s->first) s->first = slots[i].first;
         if (slots[i].last > s->last) s->last = slots[i].last;
         s->bytes = vj_max64(s->bytes, slots[i].bytes);
     }
 }
 
-/* In each phase, what lives, with buffers that share a place counted once. */
+/* The lower bound: in each phase what lives, with buffers that share a place counted once. */
+
+typedef struct member {
+    int32_t leader, first, last;
+    int64_t bytes;
+} member;
+
+static int by_leader_and_first(const void *a, const void *b) {
+    const member *x = a, *y = b;
+    if (x->leader != y->leader) return (x->leader > y->leader) - (x->leader < y->leader);
+    return (x->first > y->first) - (x->first < y->first);
+}
+
+/* The height of one place over the phases, as changes: the largest of those that live there. A buffer begins where its
+ * predecessor ends, so few live at once. `living` has room for all. */
+static void add_changes(const member *members, int32_t count, int32_t *living, int64_t *change) {
+    int32_t next = 0, alive = 0;
+    int64_t height = 0;
+    for (int32_t phase = members[0].first; next < count || alive > 0;) {
+        int32_t kept = 0, until = INT32_MAX;
+        int64_t now = 0;
+        for (; next < count && members[next].first == phase; next++)
+            living[alive++] = next;
+        for (int32_t i = 0; i < alive; i++) {
+            const member *m = &members[living[i]];
+            if (m->last < phase) continue;
+            living[kept++] = living[i];
+            now = vj_max64(now, m->bytes);
+            if (m->last < until) until = m->last + 1;
+        }
+        alive = kept;
+        change[phase] += now - height;
+        height = now;
+        phase = next < count && members[next].first < until ? members[next].first : until;
+    }
+}
+
 static int64_t lower_bound(const vj_program *p, vj_arena *arena, const slot *slots) {
-    int64_t most = 0;
+    member *members = VJ_NEW_ARRAY(arena, member, p->buffer_count + 1);
+    int32_t *living = VJ_NEW_ARRAY(arena, int32_t, p->buffer_count + 1), count = 0;
+    int64_t *change = VJ_NEW_ARRAY(arena, int64_t, p->phase_count + 2), most = 0, sum = 0;
+    for (int32_t i = 0; i < p->buffer_count; i++)
+        if (p->buffers[i].kind == VJ_BUFFER_ARENA && slots[i].last >= 0)
+            members[count++] = (member){slots[i].leader, slots[i].first, slots[i].last, slots[i].bytes};
+    if (count) qsort(members, (size_t)count, sizeof *members, by_leader_and_first);
+    for (int32_t from = 0, to; from < count; from = to) {
+        for (to = from + 1; to < count && members[to].leader == members[from].leader;)
+            to++;
+        add_changes(members + from, to - from, living, change);
+    }
     for (int32_t phase = 0; phase < p->phase_count; phase++) {
-        const vj_arena_mark mark = vj_arena_save(arena);
-        int64_t *live = VJ_NEW_ARRAY(arena, int64_t, p->buffer_count + 1), sum = 0;
-        for (int32_t i = 0; i < p->buffer_count; i++)
-            if (p->buffers[i].kind == VJ_BUFFER_ARENA && slots[i].first <= phase && phase <= slots[i].last)
-                live[slots[i].leader] = vj_max64(live[slots[i].leader], slots[i].bytes);
-        for (int32_t i = 0; i < p->buffer_count; i++)
-            sum += live[i];
-        vj_arena_release(arena, mark);
+        sum += change[phase];
         most = vj_max64(most, sum);
     }
     return most;
 }
 
-/* Places */
-
-/* Buffers that are to be placed, in an order, and where they are. */
-typedef struct placement {
-    const slot *joined;
-    int32_t *order, count;
-    int64_t *offset; /* of each buffer */
-    int32_t *placed; /* those that are, by their offsets */
-    int64_t bytes;   /* where the last one ends */
-} placement;
-
-static bool meet(const slot *a, const slot *b) { return a->first <= b->last && b->first <= a->last; }
-
-/* The lowest gap among those already placed that live at the same time. */
-static int64_t lowest_gap(const placement *p, int32_t count, int32_t buffer) {
-    const slot *wanted = &p->joined[buffer];
-    int64_t at = 0;
-    for (int32_t i = 0; i < count; i++) {
-        const slot *s = &p->joined[p->placed[i]];
-        if (!meet(s, wanted)) continue;
-        if (at + wanted->bytes <= p->offset[p->placed[i]]) break;
-        at = vj_max64(at, p->offset[p->placed[i]] + s->bytes);
-    }
-    return at;
-}
-
-/* One after another into the lowest gap. */
-static void place_in_order(placement *p) {
-    p->bytes = 0;
-    for (int32_t n = 0; n < p->count; n++) {
-        const int32_t buffer = p->order[n];
-        const int64_t offset = lowest_gap(p, n, buffer);
-        p->offset[buffer] = offset;
-        p->bytes = vj_max64(p->bytes, offset + p->joined[buffer].bytes);
-        int32_t at = n;
-        for (; at > 0 && p->offset[p->placed[at - 1]] > offset; at--)
-            p->placed[at] = p->placed[at - 1];
-        p->placed[at] = buffer;
-    }
-}
-
-#define SCATTERED_ROUND 16
-
-/* What an order puts first. */
-typedef enum ranking { BY_SIZE, BY_AREA, BY_LIFE, RANKINGS } ranking;
-
-static double rank_of(const slot *s, ranking r) {
-    const double life = (double)s->last - (double)s->first + 1, bytes = (double)s->bytes;
-    return r == BY_SIZE ? bytes : r == BY_AREA ? bytes * life : life;
-}
-
-/* Of equals the one that is used first. */
-static void sort(placement *p, ranking r) {
-    for (int32_t n = 1; n < p->count; n++) {
-        const int32_t buffer = p->order[n];
-        const slot *s = &p->joined[buffer];
-        int32_t at = n;
-        for (; at > 0; at--) {
-            const slot *other = &p->joined[p->order[at - 1]];
-            const double mine = rank_of(s, r), theirs = rank_of(other, r);
-            if (theirs > mine || (theirs == mine && other->first <= s->first)) break;
-            p->order[at] = p->order[at - 1];
-        }
-        p->order[at] = buffer;
-    }
-}
-
-/* Whoever ends highest had too few gaps left: it goes forward, to the front or, in later rounds, to some other place. */
-static void promote_highest(placement *p, uint32_t round) {
-    for (int32_t n = p->count - 1; n > 0; n--) {
-        const int32_t buffer = p->order[n];
-        if (p->offset[buffer] + p->joined[buffer].bytes < p->bytes) continue;
-        const uint32_t scattered = round * 2654435761u >> 16; /* Knuth's multiplicative hash */
-        const int32_t to = round < SCATTERED_ROUND ? 0 : (int32_t)(scattered % (uint32_t)n);
-        memmove(p->order + to + 1, p->order + to, (size_t)(n - to) * sizeof *p->order);
-        p->order[to] = buffer;
-        return;
-    }
-}
-
-/* How often an order is mended: less when a round, of count^2 steps, takes long. */
-static int32_t rounds_for(int64_t count) {
-    enum { MOST = 64, STEPS = 20000000 };
-    return (int32_t)vj_max64(1, vj_min64(MOST, STEPS / vj_max64(1, count * count)));
-}
-
-/* The best of several orders, each mended a few times; none is tried when the bound is reached. */
-static void place_all(vj_program *p, vj_arena *arena, const slot *slots, const slot *joined) {
-    const int32_t room = p->buffer_count + 1;
-    placement it = {joined,
-                    VJ_NEW_ARRAY(arena, int32_t, room),
-                    0,
-                    VJ_NEW_ARRAY(arena, int64_t, room),
-                    VJ_NEW_ARRAY(arena, int32_t, room),
-                    0};
+static void place_all(vj_program *p, vj_arena *arena, const slot *slots) {
+    vj_life *lives = VJ_NEW_ARRAY(arena, vj_life, p->buffer_count + 1);
+    join(p, slots, lives);
+    const int64_t *offset = vj_place(arena, lives, p->buffer_count, p->lower_bound_bytes, &p->per_image_bytes);
     for (int32_t i = 0; i < p->buffer_count; i++)
-        if (joined[i].bytes > 0) it.order[it.count++] = i;
-    p->per_image_bytes = INT64_MAX;
-    const int32_t rounds = rounds_for(it.count);
-    for (ranking r = BY_SIZE; r < RANKINGS; r++) {
-        sort(&it, r);
-        for (int32_t round = 0; round < rounds && p->per_image_bytes > p->lower_bound_bytes; round++) {
-            place_in_order(&it);
-            if (it.bytes < p->per_image_bytes) {
-                p->per_image_bytes = it.bytes;
-                for (int32_t i = 0; i < p->buffer_count; i++)
-                    if (p->buffers[i].kind == VJ_BUFFER_ARENA) p->buffers[i].offset = it.offset[slots[i].leader];
-            }
-            promote_highest(&it, (uint32_t)round);
-        }
-    }
+        if (p->buffers[i].kind == VJ_BUFFER_ARENA) p->buffers[i].offset = offset[slots[i].leader];
 }
 
 static bool place_weights(vj_program *p, vj_error *error) {
@@ -238,11 +236,10 @@ static bool place_weights(vj_program *p, vj_error *error) {
 vj_status vj_pass_plan(vj_pass_context *c) {
     vj_program *p = c->p;
     vj_arena *scratch = vj_arena_new();
-    slot *slots = slots_of(p, scratch), *joined = VJ_NEW_ARRAY(scratch, slot, p->buffer_count + 1);
-    share_buffers(p, slots);
-    join(p, slots, joined);
+    slot *slots = slots_of(p, scratch);
+    share_buffers(p, scratch, slots);
     p->lower_bound_bytes = lower_bound(p, scratch, slots);
-    place_all(p, scratch, slots, joined);
+    place_all(p, scratch, slots);
     vj_arena_free(scratch);
     c->rewrites += p->buffer_count;
     return place_weights(p, c->error) ? VJ_OK : c->error->status;
