@@ -1,4 +1,5 @@
-/* infer.c - the door to inference: what holds for every op, then the op's own rule; and the helpers of the rules. */
+/* infer.c - infers the result types of a node: checks what holds for every op, then calls the op's own rule. Has the
+ * helpers of the rules, too. */
 #include "infer.h"
 
 #include <inttypes.h>
@@ -40,7 +41,7 @@ vj_brief vj_brief_type(const vj_type *type) {
     return b;
 }
 
-/* What holds for every op. */
+/* Checks that hold for every op. */
 
 static bool check_operands(vj_inference *in) {
     const vj_op_info *info = vj_op_table(in->node->op);
@@ -71,7 +72,7 @@ static bool check_attr_value(vj_inference *in, const vj_attr *attr) {
     }
 }
 
-/* The schema is "key:kind key:kind?"; each key must be there once, those with ? at most once, and no other. */
+/* The schema is "key:kind key:kind?". Each key must occur once, or with ? at most once, and no other key may. */
 static bool check_attrs(vj_inference *in) {
     uint64_t allowed = 0;
     _Static_assert(VJ_ATTR_COUNT <= 64, "a bit for each key");
@@ -97,7 +98,7 @@ static bool check_attrs(vj_inference *in) {
     return true;
 }
 
-/* A type that can be: valid dims, and no more bytes than can be counted. */
+/* Checks that the dims are valid and that the number of bytes fits an i64. */
 static bool check_type(vj_inference *in, const vj_type *type) {
     if (type->dtype <= VJ_NO_DTYPE || type->dtype >= VJ_DTYPE_COUNT) return vj_infer_fail(in, "unknown element type");
     if (type->rank < 0 || type->rank > VJ_MAX_RANK)
@@ -126,7 +127,7 @@ bool vj_infer(const vj_func *f, const vj_node *node, vj_type *results, vj_error 
     return true;
 }
 
-/* Leaves: their types are given, not inferred. */
+/* Params and constants, whose types are given, not inferred. */
 
 bool vj_infer_param(vj_inference *in) {
     in->results[0] = *vj_type_at(in->f, in->node->first_result);
@@ -174,7 +175,7 @@ bool vj_infer_axis(vj_inference *in, int64_t axis, int32_t rank) {
            vj_infer_fail(in, "axis %" PRId64 " is outside a tensor of rank %d", axis, rank);
 }
 
-static const int64_t no_numbers = 0; /* what an empty list points to */
+static const int64_t no_numbers = 0; /* the address of an empty list, which must not be NULL */
 
 const int64_t *vj_infer_ints(vj_inference *in, vj_attr_key key, int32_t count, int64_t least) {
     const vj_attr *attr = vj_attr_find(in->node, key);
