@@ -1,4 +1,4 @@
-/* external_test.c - data beside the model: what is read, what is refused, and test-data files. */
+/* external_test.c - external data, what is read and what is refused; and files of test data. */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -62,7 +62,7 @@ static void put_value_info(bytes *graph, uint32_t field, const char *name, uint6
     put_message(graph, field, &info);
 }
 
-/* y = x + w, both f32[3], w in external data; offset and length NULL: not said. */
+/* The model y = x + w, both f32[3], with w in external data. offset and length are left out when they are NULL. */
 static bytes model_with(const char *location, const char *offset, const char *length) {
     bytes model = {.size = 0}, opset = {.size = 0}, graph = {.size = 0}, node = {.size = 0}, tensor = {.size = 0};
     put_text(&node, 1, "x");
@@ -103,7 +103,8 @@ static void write_file(const char *name, int64_t offset, const void *data, size_
     close(fd);
 }
 
-/* Opens, imports and evaluates model.onnx with x = 0; w in y. The status, and whether the words are in the error. */
+/* Opens, imports and evaluates model.onnx with x = 0, so that y is w. Checks the status and that the error has the
+ * words. */
 static vj_status run(const bytes *model, double y[3], const char *words) {
     write_file("model.onnx", 0, model->at, model->size);
     assert_int_equal(truncate(in_folder("model.onnx"), (off_t)model->size), 0);

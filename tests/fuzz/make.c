@@ -1,5 +1,5 @@
-/* make.c - random functions. Every node is made twice, in the function and in its twin with a fixed batch, and evaluated
- * there: a graph of numbers that overflow after three steps would find nothing. */
+/* make.c - makes random functions. Every node is made twice, in the function and in its twin with a fixed batch, and
+ * evaluated there. A graph whose numbers overflow after three steps would find nothing. */
 #include "graph.h"
 
 #include <math.h>
@@ -7,7 +7,7 @@
 
 enum { MOST_STEPS = 14, TRIES = 24 };
 
-/* Nodes that did not turn out well are taken back. */
+/* A state to which both functions return when a node did not turn out well. */
 typedef struct bookmark {
     int32_t nodes, values;
 } bookmark;
@@ -27,7 +27,7 @@ static vj_tensor **place_for(maker *m, vj_value v) {
     return &m->at[v];
 }
 
-/* Large numbers and infinities are let through now and then. */
+/* Returns whether a result is usable. Large numbers and infinities are, now and then. */
 static bool says_something(maker *m, const vj_tensor *t) {
     double largest = 0;
     for (int64_t i = 0; t->f && i < t->count; i++)
@@ -35,7 +35,7 @@ static bool says_something(maker *m, const vj_tensor *t) {
     return largest <= 1e4 || (isfinite(largest) ? chance(m->random, 10) : chance(m->random, 4));
 }
 
-/* The twin's attributes: dims and sizes write c * N as -1 - c. */
+/* The twin's attributes. A dim c * N, which is -1 - c in attributes, becomes a number. */
 static vj_attr *fixed_attrs(maker *m, const vj_attr *attrs, int32_t count) {
     vj_attr *out = VJ_NEW_ARRAY(m->arena, vj_attr, count + 1);
     for (int32_t i = 0; i < count; i++) {
@@ -259,7 +259,7 @@ vj_value reduced(maker *m, vj_value x, int64_t axis, const char *kind, int64_t k
     return make_node(m, VJ_OP_reduce, &x, 1, attrs, 3);
 }
 
-/* An op without a row: whatever inference takes */
+/* Ops without a row of their own get whatever inference accepts. */
 
 static vj_attr guess_attr(maker *m, vj_attr_key key, int32_t rank) {
     static const char *const words[] = {"sum",   "max",      "min",     "mean",  "prod",  "add",        "mul",

@@ -1,4 +1,4 @@
-/* libvitjit_rt alone: the public pool under load, in forks, and mapped weights. */
+/* rt.c - tests libvitjit_rt alone: the public pool under load and in forked processes, and mapped weights. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -58,7 +58,7 @@ static void *call_often(void *self) {
     return NULL;
 }
 
-/* One has the pool, the others do their tasks alone; nobody waits for anybody. */
+/* One caller has the pool; the others do their tasks alone. None waits for another. */
 static void callers_share_a_pool(void **state) {
     (void)state;
     vj_pool *pool = vj_pool_new(2);
