@@ -1,7 +1,8 @@
 /* routines.h - the routines that kernels of the kind `call` run: what they read and write, and what they compute.
  *
  * routines.def   the table
- * routine.c      looks up rows, names of parameters and bounds
+ * routine.c      looks up rows and calls bounds and definitions
+ * check.c        what the definitions share
  * <id>.c         a routine's bounds, its definition in plain C, and how an op of the tensor level calls it. The definition
  *                is the oracle of backend/routines/<id>.c; the evaluators of both levels run it.
  */
