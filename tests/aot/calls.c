@@ -17,14 +17,7 @@
 #include "needs.h"
 #include "target/schedule.h"
 #include "vitjit_image.h"
-
-static uint32_t noise(uint32_t i) {
-    i = (i ^ 61) ^ (i >> 16);
-    i *= 9;
-    i ^= i >> 4;
-    i *= 0x27d4eb2du;
-    return i ^ (i >> 15);
-}
+#include "noise.h"
 
 /* Fills with few different numbers, so that some are equal. Some floats are NaN where the case allows it. */
 static double number(const call_case *c, vj_dtype dtype, uint32_t i) {

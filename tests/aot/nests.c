@@ -14,6 +14,7 @@
 #include "backend/backend.h"
 #include "target/schedule.h"
 #include "vitjit_image.h"
+#include "noise.h"
 
 /* Buffers: 0 the input, 1 the output. */
 typedef vj_program *(*maker)(vj_arena *arena, const int64_t *e);
@@ -287,14 +288,6 @@ static double element(const void *data, vj_dtype dtype, int64_t i) {
     default:
         return ((const uint8_t *)data)[i];
     }
-}
-
-static uint32_t noise(uint32_t i) {
-    i = (i ^ 61) ^ (i >> 16);
-    i *= 9;
-    i ^= i >> 4;
-    i *= 0x27d4eb2du;
-    return i ^ (i >> 15);
 }
 
 static void fill(void *data, vj_dtype dtype, int64_t count) {
