@@ -172,7 +172,7 @@ static void offsets_pass_two_gigabytes(void **state) {
     unlink(in_folder("large.bin"));
 }
 
-static void wrong_places_are_refused(void **state) {
+static void wrong_ranges_are_refused(void **state) {
     (void)state;
     refuses("missing.bin", NULL, NULL, "'missing.bin' is missing");
     refuses("w.bin", "4", "12", "which has 12");
@@ -231,7 +231,7 @@ static void test_data_is_read(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(data_beside_the_model_is_read),   cmocka_unit_test(offsets_pass_two_gigabytes),
-        cmocka_unit_test(wrong_places_are_refused),        cmocka_unit_test(other_files_cannot_be_reached),
+        cmocka_unit_test(wrong_ranges_are_refused),        cmocka_unit_test(other_files_cannot_be_reached),
         cmocka_unit_test(the_model_itself_must_be_a_file), cmocka_unit_test(test_data_is_read)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

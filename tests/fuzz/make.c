@@ -19,7 +19,7 @@ static void take_back(vj_func *f, bookmark at) {
     f->value_count = at.values;
 }
 
-static vj_tensor **place_for(maker *m, vj_value v) {
+static vj_tensor **slot_for(maker *m, vj_value v) {
     while (v >= m->at_capacity) {
         int32_t used = m->at_capacity;
         m->at = vj_grow(m->arena, m->at, used, &m->at_capacity, sizeof *m->at);
@@ -59,7 +59,7 @@ static bool evaluate_last(maker *m) {
     if (!vj_eval_node(m->arena, m->twin, node, args, results, &error)) return false;
     for (int32_t r = 0; r < node->result_count; r++) {
         if (!says_something(m, results[r])) return false;
-        *place_for(m, node->first_result + r) = results[r];
+        *slot_for(m, node->first_result + r) = results[r];
     }
     return true;
 }
@@ -101,7 +101,7 @@ static vj_value add_constant(maker *m, const vj_type *type, const vj_const *cons
     const vj_value v = vj_add_const(m->f, NULL, type, constant);
     vj_add_const(m->twin, NULL, type, constant);
     vj_error error = {0};
-    vj_tensor *t = *place_for(m, v) = vj_tensor_new(m->arena, type, &error);
+    vj_tensor *t = *slot_for(m, v) = vj_tensor_new(m->arena, type, &error);
     bool read = t->f ? vj_const_read_f64(m->f, v, 0, t->count, t->f, &error)
                      : vj_const_read_i64(m->f, v, 0, t->count, t->i, &error);
     return read ? v : VJ_NONE;
@@ -155,7 +155,7 @@ static vj_value add_input(maker *m, const vj_type *type) {
     const vj_value v = vj_add_param(m->f, name, type);
     vj_add_param(m->twin, name, &fixed);
     vj_error error = {0};
-    vj_tensor *t = *place_for(m, v) = vj_tensor_new(m->arena, &fixed, &error);
+    vj_tensor *t = *slot_for(m, v) = vj_tensor_new(m->arena, &fixed, &error);
     fill_twin_input(m, t);
     *VJ_PUSH(m->arena, m->usable, m->usable_count, m->usable_capacity) = v;
     return v;

@@ -346,7 +346,7 @@ static void change_elements(mutation *m, Onnx__TensorProto *t) {
         t->raw_data.data[pick(m->r, (int32_t)t->raw_data.len)] = (uint8_t)number;
 }
 
-static void change_place(mutation *m, Onnx__TensorProto *t) {
+static void change_external_data(mutation *m, Onnx__TensorProto *t) {
     static const char *const keys[] = {"location", "offset", "length", "checksum"};
     static const char *const values[] = {"../secret", "/etc/passwd",          "w.bin", "",
                                          "-1",        "99999999999999999999", "0",     "8"};
@@ -373,7 +373,7 @@ static void change_tensor(mutation *m, Onnx__TensorProto *t) {
     } else if (kind == 4 && t->raw_data.len) {
         t->raw_data.len -= (size_t)pick(m->r, (int32_t)(t->raw_data.len < 9 ? t->raw_data.len : 9));
     } else if (kind == 5) {
-        change_place(m, t);
+        change_external_data(m, t);
     } else {
         change_elements(m, t);
     }

@@ -103,7 +103,7 @@ static const vj_program *planned(vj_arena *arena, const item *items, int32_t cou
 }
 
 /* Checks that buffers which are live at the same time share no byte, and that all are inside the arena. */
-static void check_places(const vj_program *p, const item *items, int32_t count) {
+static void check_offsets(const vj_program *p, const item *items, int32_t count) {
     for (int32_t i = 0; i < count; i++) {
         const int64_t at = p->buffers[i].offset, end = at + items[i].bytes;
         assert_true(at >= 0 && at % VJ_ALIGN == 0 && end <= p->per_image_bytes);
@@ -138,7 +138,7 @@ static void test_beside_exact(void **state) {
         vj_arena *arena = vj_arena_new();
         const vj_program *p = planned(arena, items, count);
         const int64_t best = exact(items, count), bytes = p->per_image_bytes;
-        check_places(p, items, count);
+        check_offsets(p, items, count);
         if (p->lower_bound_bytes > best || bytes < best || bytes > best + best / 20)
             fail_msg("seed %llu: %lld bytes planned, the best is %lld, the bound %lld", (unsigned long long)seed,
                      (long long)bytes, (long long)best, (long long)p->lower_bound_bytes);

@@ -171,7 +171,7 @@ static int remove_folder(void **state) {
 }
 
 /* The offset at which W begins in a copy of small.onnx, found by its first row. */
-static long place_of_w(const char *path) {
+static long offset_of_w(const char *path) {
     static char bytes[LARGE_BYTES + (1 << 17)];
     float row[WIDTH];
     for (int32_t i = 0; i < WIDTH; i++)
@@ -277,7 +277,7 @@ static void files_that_stay_are_not_read(void **state) {
     FILE *file = fopen(model, "r+e");
     assert_non_null(file);
     const float four = 4;
-    fseek(file, place_of_w(model), SEEK_SET);
+    fseek(file, offset_of_w(model), SEEK_SET);
     assert_int_equal(fwrite(&four, sizeof four, 1, file), 1);
     assert_int_equal(fclose(file), 0);
     assert_int_equal(utimensat(AT_FDCWD, model, (struct timespec[]){first.st_atim, first.st_mtim}, 0), 0);
