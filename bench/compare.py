@@ -130,8 +130,8 @@ class Comparison:
     def add(self, kind, keys, number, answers):
         self.sitting.add({"what": kind, **keys, "round": number, "engines": answers})
 
-    def say(self, keys, engine, error):
-        self.progress.say(f"compare.py: {keys['model']}: {engine}: {error}")
+    def print_failure(self, keys, engine, error):
+        self.progress.print(f"compare.py: {keys['model']}: {engine}: {error}")
 
     def in_turns(self, kind, keys, rounds, make, seconds):
         """Engines are opened once for all rounds; `make` opens one by its name."""
@@ -148,9 +148,9 @@ class Comparison:
                             if engine not in opened:
                                 opened[engine] = make(engine)
                                 self.note_precision(engine, opened[engine])
-                            answers[engine] = opened[engine].turn(seconds)
+                            answers[engine] = opened[engine].run_round(seconds)
                         except Failed as error:
-                            self.say(keys, engine, error)
+                            self.print_failure(keys, engine, error)
                             answers[engine] = broken[engine] = {"error": str(error)}
                     self.add(kind, keys, number, answers)
         finally:
@@ -193,7 +193,7 @@ class Comparison:
                         else:
                             answers[engine] = start_of_peer(engine, path, t)
                     except Failed as error:
-                        self.say(keys, engine, error)
+                        self.print_failure(keys, engine, error)
                         answers[engine] = {"error": str(error)}
                 self.add("start", keys, number, answers)
 
@@ -204,7 +204,7 @@ class Comparison:
                 stats, _ = measured([*command, "--cache", cache])
                 self.sitting.add({"what": "plan", **keys, "round": rounds[0], "stats": stats})
             except Failed as error:
-                self.say(keys, "vitjit", error)
+                self.print_failure(keys, "vitjit", error)
 
 
 def head_of(a):

@@ -54,7 +54,7 @@ class Peer:
         self.errors.seek(0)
         raise Failed(last_line(self.errors.read().decode(errors="replace")))
 
-    def turn(self, seconds):
+    def run_round(self, seconds):
         self.process.send_signal(signal.SIGCONT)
         try:
             self.process.stdin.write(f"{seconds}\n")
@@ -84,7 +84,7 @@ class Vitjit:
             self.command = lambda seconds: [*common, "--bench", str(seconds)]
         measured(self.command(0.01))  # fills the cache
 
-    def turn(self, seconds):
+    def run_round(self, seconds):
         answer, _ = measured(self.command(seconds))
         keys = ("min_ms", "median_ms", "p99_ms", "runs", "images_per_s")
         return {key: answer[key] for key in keys if key in answer}

@@ -36,7 +36,7 @@ class Progress:
             print(f"{done} of {self.total}{clock}: {name}", file=sys.stderr, flush=True)
         self.last = name
 
-    def say(self, text):
+    def print(self, text):
         print(("\r\033[K" if self.terminal else "") + text, file=sys.stderr, flush=True)
 
     def end(self):

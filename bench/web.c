@@ -24,7 +24,7 @@ float *EXPORT(output)(void) { return out; }
 int EXPORT(input_count)(void) { return (int)(sizeof in / sizeof *in); }
 int EXPORT(output_count)(void) { return (int)(sizeof out / sizeof *out); }
 int EXPORT(rank)(void) { return m_model()->inputs[0].rank; }
-/* Of one image. */
+/* The dim of an axis, for one image. */
 int EXPORT(dim)(int axis) {
     const int64_t dim = m_model()->inputs[0].dims[axis];
     return (int)(dim < 0 ? -dim : dim);

@@ -1,14 +1,15 @@
-/* heat.c - a map of weights over a picture: the map is drawn in a ramp of colours, as large as the picture, and mixed with
+/* heat.c - draws a map of weights over a picture. The map is resized to the picture, coloured by a ramp and mixed with
  * the picture in grey. */
 #include "picture.h"
 
 #include <math.h>
 
-/* From the least weight to the largest: dark blue, purple, red, orange, light yellow; lightness rises throughout. */
+/* Colours from the least weight to the largest: dark blue, purple, red, orange, light yellow. Lightness rises
+ * throughout. */
 static const uint8_t ramp[][3] = {{0, 0, 20}, {80, 18, 110}, {185, 50, 85}, {245, 125, 20}, {252, 255, 165}};
 enum { STEPS = sizeof ramp / sizeof *ramp - 1 };
 
-/* How much of the colour there is; the rest is the picture. */
+/* The share of the colour; the rest is the picture. */
 #define SHARE 0.6
 
 static double colour(double weight, int32_t channel) {
@@ -22,7 +23,7 @@ static double grey(const vj_picture *picture, size_t i) {
     return picture->channels == 1 ? p[0] : 0.299 * p[0] + 0.587 * p[1] + 0.114 * p[2];
 }
 
-/* The weights as a grey picture, a pixel a weight, from the least to the largest. */
+/* The weights as a grey picture with a pixel for each weight, scaled from the least to the largest. */
 static bool as_picture(const float *weights, int32_t rows, int32_t columns, vj_picture *to, vj_why *why) {
     const size_t count = (size_t)rows * (size_t)columns;
     double least = INFINITY, largest = -INFINITY;

@@ -8,7 +8,7 @@
 #include <libexif/exif-data.h>
 
 typedef struct jpeg_failure {
-    struct jpeg_error_mgr base; /* first: libjpeg hands us a pointer to it */
+    struct jpeg_error_mgr base; /* must be first: libjpeg passes a pointer to it */
     jmp_buf back;
     char text[JMSG_LENGTH_MAX];
 } jpeg_failure;
@@ -19,7 +19,8 @@ static void fail(j_common_ptr info) {
     longjmp(failure->back, 1);
 }
 
-/* Warnings mean damaged data (a truncated scan is filled with grey): a wrong answer in the making, so they fail too. */
+/* A warning means damaged data (a truncated scan is filled with grey), which would give a wrong answer, so it fails
+ * too. */
 static void warn(j_common_ptr info, int level) {
     if (level < 0) fail(info);
 }
@@ -41,7 +42,7 @@ static int32_t exif_orientation(const struct jpeg_decompress_struct *info) {
 /* x * y / 255, rounded. */
 static uint8_t scaled(uint32_t x, uint32_t y) { return (uint8_t)((x * y + 127) / 255); }
 
-/* A row of C, M, Y, K to red, green, blue. Adobe's files hold the complement of each. */
+/* Converts a row of C, M, Y, K to red, green, blue. Adobe's files hold the complement of each. */
 static void cmyk_row(const uint8_t *from, bool complement, int32_t width, uint8_t *to) {
     for (int32_t x = 0; x < width; x++, from += 4, to += 3) {
         const uint8_t light = complement ? from[3] : (uint8_t)(255 - from[3]);
@@ -52,7 +53,7 @@ static void cmyk_row(const uint8_t *from, bool complement, int32_t width, uint8_
     }
 }
 
-/* All that may jump. */
+/* Decodes the file. libjpeg may leave this function by longjmp. */
 static bool decode(struct jpeg_decompress_struct *info, FILE *file, vj_picture *picture, int32_t *orientation,
                    vj_why *why) {
     jpeg_stdio_src(info, file);
@@ -69,7 +70,7 @@ static bool decode(struct jpeg_decompress_struct *info, FILE *file, vj_picture *
     if (!vj_picture_alloc(picture, info->image_width, info->image_height, grey ? 1 : 3, why)) return false;
     jpeg_start_decompress(info);
     const size_t stride = (size_t)picture->width * (size_t)picture->channels;
-    JSAMPARRAY row = NULL; /* in libjpeg's pool: goes with the decompressor */
+    JSAMPARRAY row = NULL; /* from libjpeg's pool, freed with the decompressor */
     if (cmyk) row = info->mem->alloc_sarray((j_common_ptr)info, JPOOL_IMAGE, info->image_width * 4, 1);
     while (info->output_scanline < info->output_height) {
         uint8_t *to = picture->pixels + info->output_scanline * stride;

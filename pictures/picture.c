@@ -1,4 +1,4 @@
-/* picture.c - opens an image file, knows its kind by its first bytes, and turns it upright. */
+/* picture.c - opens an image file, tells its kind by its first bytes, and brings it into EXIF's orientation. */
 #include "picture.h"
 
 #include <errno.h>
@@ -7,22 +7,22 @@
 
 /* EXIF orientation (EXIF 2.3, tag 0x0112): where row 0 and column 0 of the stored picture belong. Bit 0: mirrored along
  * x, bit 1: along y (both in the upright picture), bit 2: rows and columns exchanged. */
-static bool turn_upright(vj_picture *picture, int32_t orientation, vj_why *why) {
-    static const uint8_t turns[9] = {0, 0, 1, 3, 2, 4, 5, 7, 6};
+static bool orient(vj_picture *picture, int32_t orientation, vj_why *why) {
+    static const uint8_t transforms[9] = {0, 0, 1, 3, 2, 4, 5, 7, 6};
     if (orientation < 2 || orientation > 8) return true;
-    const uint8_t turn = turns[orientation];
+    const uint8_t transform = transforms[orientation];
     const int32_t width = picture->width, height = picture->height;
     const size_t channels = (size_t)picture->channels;
     vj_picture upright;
-    const bool swapped = (turn & 4) != 0;
+    const bool swapped = (transform & 4) != 0;
     if (!vj_picture_alloc(&upright, swapped ? height : width, swapped ? width : height, picture->channels, why))
         return false;
     upright.transparent = picture->transparent;
     for (int32_t y = 0; y < height; y++) {
         for (int32_t x = 0; x < width; x++) {
             int32_t to_x = swapped ? y : x, to_y = swapped ? x : y;
-            if (turn & 1) to_x = upright.width - 1 - to_x;
-            if (turn & 2) to_y = upright.height - 1 - to_y;
+            if (transform & 1) to_x = upright.width - 1 - to_x;
+            if (transform & 2) to_y = upright.height - 1 - to_y;
             memcpy(upright.pixels + ((size_t)to_y * (size_t)upright.width + (size_t)to_x) * channels,
                    picture->pixels + ((size_t)y * (size_t)width + (size_t)x) * channels, channels);
         }
@@ -47,7 +47,7 @@ static bool read_open_file(FILE *file, vj_picture *picture, vj_why *why) {
     }
     if (got >= 3 && memcmp(magic, "\xff\xd8\xff", 3) == 0) {
         int32_t orientation = 1;
-        return vj_jpeg_read(file, picture, &orientation, why) && turn_upright(picture, orientation, why);
+        return vj_jpeg_read(file, picture, &orientation, why) && orient(picture, orientation, why);
     }
     if (got == 8 && memcmp(magic, "\x89PNG\r\n\x1a\n", 8) == 0) return vj_png_read(file, picture, why);
     snprintf(why->text, sizeof why->text, "neither JPEG nor PNG");

@@ -1,12 +1,12 @@
-/* png.c - PNG through libspng. 16 bits a channel keep their upper 8, transparency is noted and dropped, both as
- * Pillow's convert("RGB") does; a damaged file is refused. */
+/* png.c - PNG through libspng. Of 16 bits a channel the upper 8 are kept, and transparency is noted and dropped, both
+ * as in Pillow's convert("RGB"). A damaged file is refused. */
 #include "picture.h"
 
 #include <stdlib.h>
 
 #include <spng.h>
 
-/* RGBA to the picture's channels. */
+/* Copies the picture's channels from RGBA. */
 static void take_colours(const uint8_t *rgba, vj_picture *picture) {
     const size_t pixels = (size_t)picture->width * (size_t)picture->height;
     uint8_t *to = picture->pixels;

@@ -1,17 +1,17 @@
-/* preprocess.c - a picture becomes a model's input: resize, centre crop, scale, mean and std, plane by plane. */
+/* preprocess.c - turns a picture into a model's input: resize, centre crop, scale, mean and std, plane by plane. */
 #include "picture.h"
 
 #include <math.h>
 #include <string.h>
 
-/* Python's round: halves go to the even neighbour. */
+/* Where a centred part begins. Halves are rounded to even, like Python's round, or down. */
 static int32_t centre(int32_t whole, int32_t part, bool floor_crop) {
     const double half = (whole - part) / 2.0;
     return (int32_t)(floor_crop ? floor(half) : nearbyint(half));
 }
 
-/* Grey for a model of one channel (ITU-R 601-2 luma in 16-bit fixed point, as Pillow's convert("L")), colour for
- * others. */
+/* Converts a picture to grey for a model of one channel (ITU-R 601-2 luma in 16-bit fixed point, as Pillow's
+ * convert("L")), to colour for others. */
 static bool convert(const vj_picture *from, int32_t channels, vj_picture *to, vj_why *why) {
     if (!vj_picture_alloc(to, from->width, from->height, channels, why)) return false;
     const size_t pixels = (size_t)from->width * (size_t)from->height;
@@ -46,8 +46,8 @@ static void resized(const vj_picture *picture, const vj_recipe *recipe, int32_t 
     *to_height = picture->width <= picture->height ? far : target;
 }
 
-/* Copies the centre, height x width, of the picture; beyond its edges it is black, as torchvision's center_crop pads.
- */
+/* Copies the centre, height x width, of the picture. Beyond the picture's edges it is black, as with torchvision's
+ * center_crop. */
 static void fill(const vj_picture *picture, const vj_recipe *recipe, int32_t height, int32_t width, float *out) {
     const int32_t top = centre(picture->height, height, recipe->floor_crop);
     const int32_t left = centre(picture->width, width, recipe->floor_crop);

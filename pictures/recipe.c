@@ -1,9 +1,9 @@
-/* recipe.c - where pre-processing and labels come from. Wrong pre-processing is the commonest silent error of the
- * field, so whatever is used is named in recipe->source.
+/* recipe.c - finds pre-processing and labels. Wrong pre-processing is the commonest silent error of the field, so
+ * recipe->source names whatever is used.
  *
- * Keys understood, in the model's metadata_props and in JSON files alike: timm's (mean, std, interpolation, crop_pct,
- * crop_mode, label_names; also inside pretrained_cfg) and Hugging Face's (image_mean, image_std, resample, size,
- * crop_size, do_resize, do_center_crop, do_rescale, rescale_factor, do_normalize, id2label).
+ * The keys understood, in the model's metadata_props and in JSON files alike, are timm's (mean, std, interpolation,
+ * crop_pct, crop_mode, label_names; also inside pretrained_cfg) and Hugging Face's (image_mean, image_std, resample,
+ * size, crop_size, do_resize, do_center_crop, do_rescale, rescale_factor, do_normalize, id2label).
  */
 #include "picture.h"
 
@@ -16,7 +16,7 @@
 
 #define MAX_TEXT_FILE (16L << 20)
 
-/* The file's bytes as a string; NULL when it is not there (errno), too large or unreadable. */
+/* The file's bytes as a string, or NULL when it does not exist (see errno), is too large or cannot be read. */
 static char *read_text(const char *path) {
     FILE *file = fopen(path, "rb");
     if (!file) return NULL;
@@ -34,7 +34,7 @@ static char *read_text(const char *path) {
     return text;
 }
 
-static bool say(vj_why *why, const char *what, const char *text) {
+static bool fail(vj_why *why, const char *what, const char *text) {
     snprintf(why->text, sizeof why->text, "%s: '%.200s'", what, text);
     return false;
 }
@@ -62,7 +62,7 @@ static bool set_label(vj_recipe *recipe, int64_t at, const char *text) {
     return (recipe->labels[at] = strdup(text)) != NULL;
 }
 
-/* An array of names, or an object from the index, written as text, to the name. */
+/* Reads labels from an array of names, or from an object whose keys are the indices as text. */
 static bool labels_from_json(vj_recipe *recipe, const cJSON *json) {
     if (!cJSON_IsArray(json) && !cJSON_IsObject(json)) return false;
     drop_labels(recipe);
@@ -100,12 +100,12 @@ static bool labels_from_file(vj_recipe *recipe, const char *path, vj_why *why) {
     const bool good = json ? labels_from_json(recipe, inner ? inner : json) : labels_from_lines(recipe, text);
     cJSON_Delete(json);
     free(text);
-    return good || say(why, "no labels (a label a line, or JSON) in", path);
+    return good || fail(why, "no labels (a label a line, or JSON) in", path);
 }
 
 static bool good_number(double x, bool positive) { return isfinite(x) && (!positive || x > 0); }
 
-/* A number, or an array of 1 to VJ_MAX_CHANNELS. */
+/* Reads a number, or an array of 1 to VJ_MAX_CHANNELS numbers. */
 static bool numbers_from_json(const cJSON *json, bool positive, double *out, int32_t *count) {
     if (cJSON_IsNumber(json)) {
         out[0] = json->valuedouble;
@@ -123,7 +123,7 @@ static bool numbers_from_json(const cJSON *json, bool positive, double *out, int
     return true;
 }
 
-/* "0.5" or "0.485,0.456,0.406". */
+/* Reads "0.5" or "0.485,0.456,0.406". */
 static bool numbers_from_text(const char *text, bool positive, double *out, int32_t *count) {
     *count = 0;
     for (const char *at = text;; at++) {
@@ -144,7 +144,7 @@ static bool in_range(const cJSON *json, int32_t *out) {
     return true;
 }
 
-/* Hugging Face: a number, {"shortest_edge": n} or {"height": h, "width": w}. A number is both sides. */
+/* Reads Hugging Face's size: a number, which gives both sides, {"shortest_edge": n} or {"height": h, "width": w}. */
 static bool size_from_json(const cJSON *json, vj_recipe *recipe) {
     const cJSON *edge = cJSON_GetObjectItemCaseSensitive(json, "shortest_edge");
     if (edge) {
@@ -171,7 +171,7 @@ static bool filter_from_json(const cJSON *json, vj_recipe *recipe) {
     return recipe->filter != VJ_FILTER_COUNT;
 }
 
-/* What one key says. *used is set when the key means something. */
+/* Reads one key. *used becomes whether the key is understood. */
 static bool take_key(vj_recipe *recipe, const char *key, const cJSON *json, bool *used) {
     *used = true;
     if (!strcmp(key, "mean") || !strcmp(key, "image_mean"))
@@ -197,7 +197,7 @@ static bool take_key(vj_recipe *recipe, const char *key, const cJSON *json, bool
     return true;
 }
 
-/* Hugging Face's switches, after the keys they switch off. */
+/* Reads Hugging Face's switches, after the keys that they switch off. */
 static void take_switches(vj_recipe *recipe, const cJSON *json) {
     if (cJSON_HasObjectItem(json, "do_resize") || cJSON_HasObjectItem(json, "image_mean")) recipe->floor_crop = true;
     if (cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(json, "do_rescale"))) recipe->scale = 1;
@@ -212,10 +212,10 @@ static bool take_object(vj_recipe *recipe, const cJSON *json, bool *found, vj_wh
     const cJSON *item;
     cJSON_ArrayForEach(item, json) {
         bool used;
-        if (!item->string) return say(why, "not a JSON object", "");
+        if (!item->string) return fail(why, "not a JSON object", "");
         if (cJSON_IsNull(item)) continue;
         if (!take_key(recipe, item->string, item, &used))
-            return say(why, "a value that makes no sense for the key", item->string);
+            return fail(why, "a value that makes no sense for the key", item->string);
         *found |= used;
         if (!strcmp(item->string, "pretrained_cfg") && cJSON_IsObject(item) && !take_object(recipe, item, found, why))
             return false;
@@ -237,7 +237,8 @@ static bool from_metadata(vj_recipe *recipe, const vj_key_value *metadata, int32
         bool used = false;
         const bool good = json && take_key(recipe, metadata[i].key, json, &used);
         cJSON_Delete(json);
-        if (!good) return say(why, "the model's metadata has a value that makes no sense for the key", metadata[i].key);
+        if (!good)
+            return fail(why, "the model's metadata has a value that makes no sense for the key", metadata[i].key);
         here |= used;
     }
     if (here) add_source(recipe, "the model's metadata");
@@ -251,11 +252,11 @@ static bool from_file(vj_recipe *recipe, const char *model_path, const char *nam
     char path[4096];
     if (snprintf(path, sizeof path, "%.*s%s", folder, model_path, name) >= (int)sizeof path) return true;
     char *text = read_text(path);
-    if (!text) return errno == ENOENT || say(why, strerror(errno), path);
+    if (!text) return errno == ENOENT || fail(why, strerror(errno), path);
     cJSON *json = cJSON_Parse(text);
     free(text);
     bool here = false;
-    const bool good = cJSON_IsObject(json) ? take_object(recipe, json, &here, why) : say(why, "not JSON", path);
+    const bool good = cJSON_IsObject(json) ? take_object(recipe, json, &here, why) : fail(why, "not JSON", path);
     cJSON_Delete(json);
     if (here) add_source(recipe, name);
     *found |= here;
@@ -278,18 +279,18 @@ static bool resize_from_text(vj_recipe *recipe, const char *text) {
 
 static bool from_options(vj_recipe *recipe, const vj_recipe_options *o, vj_why *why) {
     if (o->mean && !numbers_from_text(o->mean, false, recipe->mean, &recipe->mean_count))
-        return say(why, "--mean wants numbers, not", o->mean);
+        return fail(why, "--mean wants numbers, not", o->mean);
     if (o->std && !numbers_from_text(o->std, true, recipe->std, &recipe->std_count))
-        return say(why, "--std wants positive numbers, not", o->std);
+        return fail(why, "--std wants positive numbers, not", o->std);
     if (o->interpolation && (recipe->filter = vj_filter_by_name(o->interpolation)) == VJ_FILTER_COUNT)
-        return say(why, "--interpolation wants nearest, box, bilinear, hamming, bicubic or lanczos, not",
-                   o->interpolation);
-    if (o->resize && !resize_from_text(recipe, o->resize)) return say(why, "--resize wants N or HxW, not", o->resize);
+        return fail(why, "--interpolation wants nearest, box, bilinear, hamming, bicubic or lanczos, not",
+                    o->interpolation);
+    if (o->resize && !resize_from_text(recipe, o->resize)) return fail(why, "--resize wants N or HxW, not", o->resize);
     if (o->crop_pct) {
         char *end;
         recipe->crop_pct = strtod(o->crop_pct, &end);
         if (end == o->crop_pct || *end || !(recipe->crop_pct > 0.01 && recipe->crop_pct <= 1))
-            return say(why, "--crop-pct wants a number above 0.01 and up to 1, not", o->crop_pct);
+            return fail(why, "--crop-pct wants a number above 0.01 and up to 1, not", o->crop_pct);
         recipe->mode = VJ_RESIZE_SHORTEST;
         recipe->resize = 0;
     }
@@ -320,7 +321,7 @@ bool vj_recipe_find(const char *model_path, const vj_key_value *metadata, int32_
     return good;
 }
 
-/* The model's metadata, a JSON object, as pairs of strings that borrow from it. */
+/* The model's metadata as pairs of strings, which are borrowed from the JSON object. */
 static vj_key_value *metadata_pairs(const cJSON *json, int32_t *count) {
     const int size = cJSON_GetArraySize(json);
     vj_key_value *pairs = calloc((size_t)size + 1, sizeof *pairs);

@@ -1,7 +1,8 @@
 /* resample.c - Pillow's Image.resize, so that a picture gives a model the pixels it was trained on.
  *
- * A separable convolution. The filter is stretched by the scale when shrinking (antialiasing); taps outside the picture
- * are dropped and the rest normalised. The horizontal pass goes first and rounds to 8 bits, then the vertical one.
+ * It is a separable convolution. When shrinking, the filter is stretched by the scale (antialiasing). Taps outside the
+ * picture are dropped and the rest normalised. The horizontal pass goes first and rounds to 8 bits, then the vertical
+ * one.
  */
 #include "picture.h"
 
@@ -39,12 +40,12 @@ static double support_of(vj_filter filter) {
     return support[filter];
 }
 
-/* The taps of one output position: from[first], ..., count of them. */
+/* The taps of one output position: from[first] .. from[first + count - 1]. */
 typedef struct taps {
     int32_t first, count;
 } taps;
 
-/* Weights of all output positions, `stride` apart; NULL: no memory. */
+/* The weights of all output positions, `stride` apart, or NULL without memory. */
 static double *make_taps(vj_filter filter, int32_t from, int32_t to, taps *at, int32_t *stride) {
     const double scale = (double)from / to, stretch = scale > 1 ? scale : 1;
     const double support = support_of(filter) * stretch;
@@ -67,7 +68,8 @@ static double *make_taps(vj_filter filter, int32_t from, int32_t to, taps *at, i
 
 static uint8_t to_byte(double x) { return x <= 0 ? 0 : x >= 255 ? 255 : (uint8_t)(x + 0.5); }
 
-/* One pass over lines of `from` elements: element e of line l is at l * line + e * step, in and out alike. */
+/* One pass over lines of `from` elements. Element e of line l is at l * line + e * step, in the input and the
+ * output. */
 typedef struct pass {
     const uint8_t *in;
     uint8_t *out;
@@ -95,7 +97,7 @@ static bool run_pass(const pass *p, vj_filter filter) {
     return good;
 }
 
-/* Lines of the horizontal pass are rows of one channel, of the vertical pass columns of one channel. */
+/* The lines of the horizontal pass are rows of one channel, those of the vertical pass columns of one channel. */
 static bool resample_rows(const vj_picture *from, int32_t width, vj_filter filter, vj_picture *to, vj_why *why) {
     if (!vj_picture_alloc(to, width, from->height, from->channels, why)) return false;
     const int32_t c = from->channels;

@@ -197,7 +197,8 @@ static LLVMValueRef outside(const vj_gen *g, vj_dtype dtype, double value, int32
     return global;
 }
 
-/* The pointer of a address; outside of guards its offset may be anywhere, so it is no inbounds address until chosen. */
+/* The pointer of an address. Outside of guards its offset may be anywhere, so it is not inbounds until it is
+ * selected. */
 static LLVMValueRef pointer_of(const vj_gen *g, LLVMValueRef base, vj_dtype dtype, address at, LLVMValueRef otherwise) {
     LLVMValueRef pointer = LLVMBuildGEP2(g->b, vj_llvm_type(g, dtype), base, &at.offset, 1, "");
     return at.valid ? LLVMBuildSelect(g->b, at.valid, pointer, otherwise, "") : pointer;

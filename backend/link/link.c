@@ -1,9 +1,9 @@
 /* link.c - resolves ELF64 relocatable objects into one position-independent blob of code.
  *
- * The objects are ours, but nothing in them is believed: every offset and size is checked before use. Loadable sections
- * are laid out in the order of the files; only PC-relative relocations to symbols of the objects are applied, so the
- * blob works wherever it is mapped. Writable data, any other relocation and any symbol that is nowhere defined are
- * refused by name.
+ * The objects come from LLVM, but nothing in them is trusted: every offset and size is checked before use. Loadable
+ * sections are laid out in the order of the files. Only PC-relative relocations to symbols of the objects are applied,
+ * so that the blob works wherever it is mapped. Writable data, other relocations and undefined symbols are refused by
+ * name.
  */
 #include <elf.h>
 #include <stdlib.h>
@@ -31,10 +31,10 @@ typedef struct object_file {
     uint64_t size;
     const Elf64_Ehdr *header;
     const Elf64_Shdr *sections;
-    uint64_t *address; /* of each section in the blob; UINT64_MAX: not loaded */
+    uint64_t *address; /* of each section in the blob; UINT64_MAX when it is not loaded */
     const Elf64_Sym *symbols;
     uint64_t symbol_count;
-    const char *names; /* of symbols; ends with 0 */
+    const char *names; /* the symbols' names; the last byte is 0 */
     uint64_t names_size;
 } object_file;
 
@@ -47,7 +47,7 @@ static bool inside(uint64_t offset, uint64_t length, uint64_t size) {
     return offset <= size && length <= size - offset;
 }
 
-/* The object itself is. */
+/* The object itself is aligned to 8 bytes. */
 static bool is_aligned(uint64_t offset) { return offset % 8 == 0; }
 
 static bool read_header(object_file *o) {
@@ -95,8 +95,8 @@ static const char *name_of(const object_file *o, const Elf64_Sym *symbol) {
     return symbol->st_name < o->names_size ? o->names + symbol->st_name : "?";
 }
 
-/* A address for every section that is loaded; code_size becomes the blob's size. Sections that speak of the code, not to
- * it, are left out: unwinding tables. */
+/* Gives every loaded section an address. code_size becomes the blob's size. Unwinding tables are left out, as the code
+ * does not use them. */
 static bool lay_out(object_file *o) {
     for (uint32_t i = 0; i < o->header->e_shnum; i++) {
         const Elf64_Shdr *s = &o->sections[i];
@@ -121,7 +121,7 @@ static void copy_sections(const object_file *o) {
             memcpy(o->l->code + o->address[i], o->at + o->sections[i].sh_offset, o->sections[i].sh_size);
 }
 
-/* Where a symbol that the object defines stands in the blob. */
+/* The address in the blob of a symbol that the object defines. */
 static bool own_address(const object_file *o, const Elf64_Sym *symbol, uint64_t *address) {
     if (symbol->st_shndx >= o->header->e_shnum || o->address[symbol->st_shndx] == UINT64_MAX ||
         symbol->st_value > o->sections[symbol->st_shndx].sh_size)
@@ -132,7 +132,7 @@ static bool own_address(const object_file *o, const Elf64_Sym *symbol, uint64_t 
 
 /* What objects define for others. */
 typedef struct definition {
-    const object_file *object; /* NULL: an empty place */
+    const object_file *object; /* NULL: an empty entry */
     const Elf64_Sym *symbol;
 } definition;
 
@@ -140,7 +140,7 @@ static bool is_definition(const object_file *o, const Elf64_Sym *s) {
     return s->st_shndx != SHN_UNDEF && ELF64_ST_BIND(s->st_info) != STB_LOCAL && s->st_name < o->names_size;
 }
 
-/* The place of the definition of `name`, or the empty one where it belongs. */
+/* The entry of the definition of `name`, or the empty entry where it belongs. */
 static definition *find_definition(const linker *l, const char *name) {
     uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a */
     for (const char *c = name; *c; c++)
@@ -171,7 +171,7 @@ static bool list_definitions(linker *l) {
     return true;
 }
 
-/* Where a symbol stands in the blob, whichever object defines it. */
+/* The address in the blob of a symbol, whichever object defines it. */
 static bool symbol_address(const object_file *o, uint64_t number, uint64_t *address) {
     if (number >= o->symbol_count) return bad(o, "a relocation names no symbol");
     const Elf64_Sym *symbol = &o->symbols[number];
@@ -193,7 +193,7 @@ static bool unknown(const object_file *o, uint32_t type) {
     return false;
 }
 
-/* `to` and `from` are places of the blob; an addend that leaves the blob is no mistake of the format. */
+/* Stores a distance of 32 bits. With its addend it may lead outside of the blob; that is no error of the format. */
 static bool relocate_x86(const object_file *o, uint32_t type, uint8_t *at, int64_t distance) {
     if (type != R_X86_64_PC32 && type != R_X86_64_PLT32) return unknown(o, type);
     if (distance < INT32_MIN || distance > INT32_MAX) return bad(o, "a relocation out of range");
@@ -202,8 +202,8 @@ static bool relocate_x86(const object_file *o, uint32_t type, uint8_t *at, int64
     return true;
 }
 
-/* ELF for the Arm 64-bit architecture, table "PC-relative" and static data relocations. Pages are the blob's: it is
- * mapped at a multiple of 4096. */
+/* ELF for the Arm 64-bit architecture, PC-relative and static data relocations. The blob is mapped at a multiple of
+ * 4096, so that its pages are those of memory. */
 static bool relocate_arm(const object_file *o, uint32_t type, uint8_t *at, uint64_t to, uint64_t from) {
     const uint32_t code = word_at(at);
     const int64_t distance = (int64_t)(to - from);
@@ -244,7 +244,7 @@ static bool relocate_arm(const object_file *o, uint32_t type, uint8_t *at, uint6
     return true;
 }
 
-/* The relocations of a section; NULL: none. read_header found them inside of the object. */
+/* The relocations of a section, or NULL. read_header has checked that they lie inside the object. */
 static const Elf64_Rela *relocations(const object_file *o, uint32_t section, uint64_t *count) {
     for (uint32_t i = 0; i < o->header->e_shnum; i++) {
         const Elf64_Shdr *s = &o->sections[i];
@@ -256,7 +256,8 @@ static const Elf64_Rela *relocations(const object_file *o, uint32_t section, uin
     return NULL;
 }
 
-/* The lower 12 bits of a distance have no symbol of their own: theirs is a label at the instruction with the upper ones. */
+/* The distance whose lower 12 bits a relocation wants. Its symbol is a label at the instruction that has the upper
+ * bits. */
 static bool upper_distance(const object_file *o, uint64_t number, int64_t *distance) {
     if (number >= o->symbol_count) return bad(o, "a relocation names no symbol");
     const Elf64_Sym *label = &o->symbols[number];
@@ -279,7 +280,7 @@ static bool relocate_riscv(const object_file *o, uint32_t section, const Elf64_R
     const uint64_t number = ELF64_R_SYM(r->r_info), from = o->address[section] + r->r_offset;
     uint64_t to = 0;
     int64_t distance = 0;
-    if (type == R_RISCV_RELAX) return true; /* leave to shorten the code, which nothing needs */
+    if (type == R_RISCV_RELAX) return true; /* permits the linker to shorten the code, which is optional */
     if (!inside(r->r_offset, vj_riscv_bytes(type), o->sections[section].sh_size))
         return bad(o, "a relocation outside of its section");
     if (r->r_addend < INT32_MIN || r->r_addend > INT32_MAX) return bad(o, "a relocation out of range");
@@ -340,7 +341,7 @@ static bool find_entry(const linker *l, const char *symbol, uint64_t *entry) {
     return false;
 }
 
-/* The functions, where they stand in the blob. */
+/* Lists the functions and their addresses in the blob. */
 static void add_symbols(const object_file *o, vj_text *symbols) {
     for (uint64_t i = 0; i < o->symbol_count; i++) {
         const Elf64_Sym *s = &o->symbols[i];

@@ -1,5 +1,5 @@
-/* link_riscv.c - what RISC-V's PC-relative relocations do to the instructions they stand at. RISC-V ELF psABI, "Relocations";
- * the formats of immediates: the RISC-V manual, "Base Instruction Formats" and "Compressed Instruction Formats".
+/* link_riscv.c - applies RISC-V's PC-relative relocations (RISC-V ELF psABI, "Relocations") to instructions. The
+ * formats of immediates are in the RISC-V manual, "Base Instruction Formats" and "Compressed Instruction Formats".
  */
 #include "link.h"
 
@@ -48,7 +48,7 @@ uint64_t vj_riscv_bytes(uint32_t type) {
 }
 
 vj_relocated vj_riscv_relocate(uint32_t type, uint8_t *at, uint64_t to, int64_t distance) {
-    uint32_t word[2] = {0}; /* the immediates' bits are clear */
+    uint32_t word[2] = {0}; /* the assembler leaves the immediates' bits 0 */
     const size_t bytes = vj_riscv_bytes(type);
     bool fine = true;
     memcpy(word, at, bytes);
@@ -84,7 +84,7 @@ vj_relocated vj_riscv_relocate(uint32_t type, uint8_t *at, uint64_t to, int64_t 
     case R_RISCV_PCREL_LO12_S:
         word[0] |= bits(distance, 5, 7, 25) | bits(distance, 0, 5, 7);
         break;
-    case R_RISCV_ADD32: /* a pair is a distance of two symbols */
+    case R_RISCV_ADD32: /* together with R_RISCV_SUB32: the distance of two symbols */
         word[0] += (uint32_t)to;
         break;
     case R_RISCV_SUB32:

@@ -1,14 +1,16 @@
-/* gridsample.c - pictures read at the places of a grid (ONNX GridSample): the nearest pixel, or a sum of pixels around.
+/* gridsample.c - samples pictures at the points of a grid (ONNX GridSample): the nearest pixel, or a weighted sum of
+ * pixels.
  *
- * A place is a position along each of up to three axes, the minor first. Along an axis it reads up to four pixels with
- * their weights; the samples are all combinations. Places are dealt out; the samples of a block of them serve all channels. */
+ * A point has a coordinate for each of up to three axes, the minor one first. Along an axis it reads up to four pixels
+ * with their weights; its samples are all combinations of these. The points are divided among the units. The samples of
+ * a block of points are computed once and used for all channels. */
 #include "calls.h"
 
 enum { NEAREST, LINEAR, CUBIC };
 enum { ZEROS, BORDER, REFLECTION };
 #define MOST_TAPS    4
 #define MOST_SAMPLES 64
-#define BLOCK        64 /* places, or as many as have so many samples together: */
+#define BLOCK        64 /* points, or as many as have at most SAMPLES samples */
 #define SAMPLES      256
 
 static double floor_of(double x) {
@@ -16,7 +18,8 @@ static double floor_of(double x) {
     return whole > x ? whole - 1 : whole;
 }
 
-/* x mirrored into [low, high], as often as it takes: in doubles, since floats do not tell odd from even far outside. */
+/* x mirrored into [low, high] as often as needed. Far outside, floats could not tell odd from even, so this is in
+ * double. */
 static double mirror(double x, double low, double high) {
     const double range = high - low;
     if (!(range > 0)) return low;

@@ -1,13 +1,13 @@
-/* inside.h - rows inside of true dims: what pack and unpack share. */
+/* inside.h - what pack and unpack share: the rows of a padded tensor that lie inside its true dims. */
 #ifndef VITJIT_BACKEND_ROUTINES_INSIDE_H
 #define VITJIT_BACKEND_ROUTINES_INSIDE_H
 
 #include "calls.h"
 
-/* A padded tensor and the part of it that is true: at least 0 and at most the padded dims, whatever was given. */
+/* A padded tensor and its true dims, which are clamped to [0, padded dim]. */
 typedef struct inside {
     int64_t rank, dims[8], true_dims[8];
-    int64_t row, rows; /* elements of a true row (the last dim), and how many there are */
+    int64_t row, rows; /* elements of a true row (the last true dim), and the number of true rows */
 } inside;
 
 static inline void inside_of(inside *s, int64_t rank, const int64_t *given, int64_t d0, int64_t d1, int64_t d2,
@@ -26,7 +26,7 @@ static inline void inside_of(inside *s, int64_t rank, const int64_t *given, int6
     }
 }
 
-/* Where true row r begins in the padded tensor. */
+/* The offset at which true row r begins in the padded tensor. */
 static inline int64_t padded_row(const inside *s, int64_t r) {
     int64_t at = 0, stride = s->rank > 0 ? s->dims[s->rank - 1] : 1;
     for (int64_t d = s->rank - 2; d >= 0; d--) {
@@ -37,7 +37,7 @@ static inline int64_t padded_row(const inside *s, int64_t r) {
     return at;
 }
 
-/* M(name, type) for each width of elements: bits are moved, whatever they mean. */
+/* M(name, type) for each dtype, with an integer of its width where only the bits are moved. */
 #define FOR_ALL(M)                                                                                                     \
     M(bool, uint8_t)                                                                                                   \
     M(f16, uint16_t)                                                                                                   \

@@ -1,7 +1,8 @@
-/* nms.c - suppression of boxes that overlap better ones (ONNX NonMaxSuppression): of each batch and class the boxes are
- * sorted by score, and each is held against those chosen before it. One unit does it all: places depend on those before.
+/* nms.c - suppresses boxes that overlap better ones (ONNX NonMaxSuppression). For each batch and class, the boxes are
+ * sorted by score, and each is compared with those chosen before it. One unit does all, as results are appended to one
+ * list.
  *
- * Arithmetic is float's, a box's corners may stand in any order. NaN scores come last. */
+ * The arithmetic is in float. The corners of a box may be in any order. NaN scores come last. */
 #include "calls.h"
 
 typedef struct box {
@@ -53,7 +54,7 @@ static void sink(const float *score, int64_t *heap, int64_t count, int64_t at) {
     heap[at] = e;
 }
 
-/* The best first. */
+/* Heap sort, the best box first. */
 static void sort(const float *score, int64_t *order, int64_t count) {
     for (int64_t i = count / 2; i-- > 0;)
         sink(score, order, count, i);
@@ -65,7 +66,7 @@ static void sort(const float *score, int64_t *order, int64_t count) {
     }
 }
 
-/* Is box i not held back by one of the `taken` chosen before? */
+/* Returns whether box i overlaps none of the `taken` boxes chosen before it too much. */
 static bool stays(const float *boxes, int64_t i, const int64_t *chosen, int64_t taken, bool is_center, float overlap) {
     const box b = box_at(boxes + 4 * i, is_center);
     for (int64_t k = 0; k < taken; k++)

@@ -1,4 +1,5 @@
-/* nonzero.c - places of what is not 0, in row-major order. One unit does it all: each place depends on those before. */
+/* nonzero.c - the indices of the elements that are not 0, in row-major order. One unit does all, as they form one
+ * list. */
 #include "calls.h"
 
 #define NONZERO(name, type)                                                                                            \

@@ -1,4 +1,4 @@
-/* pack.c - what is inside of the true dims, one behind the other; the rest of the list is 0. */
+/* pack.c - copies the elements inside the true dims to a dense list. The rest of the list is 0. */
 #include "inside.h"
 
 #define PACK(name, type)                                                                                               \

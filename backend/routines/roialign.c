@@ -1,16 +1,16 @@
-/* roialign.c - regions of pictures in a fixed number of bins: the mean of samples, each interpolated between four pixels,
- * or the largest of their weighted pixels (ONNX RoiAlign).
+/* roialign.c - divides regions of pictures into bins (ONNX RoiAlign). A bin is the mean of samples that are
+ * interpolated between four pixels, or the largest of their weighted pixels.
  *
- * Regions are dealt out. The samples of a bin are found once for all channels. Those outside of the picture count as 0, so
- * only those inside are visited, however large a region is. */
+ * The regions are divided among the units. The samples of a bin are found once for all channels. Samples outside of the
+ * picture count as 0, so that only those inside are visited, however large a region is. */
 #include "calls.h"
 
 #define BLOCK 16 /* samples at a time */
-#define LANES 64 /* and channels, where they are adjacent */
+#define LANES 64 /* channels at a time, where they are adjacent */
 
 static int64_t clamp(int64_t x, int64_t low, int64_t high) { return x < low ? low : x > high ? high : x; }
 
-/* Numbers that fit no i64, and NaN, are taken to the nearest end. */
+/* x as an integer. Numbers beyond +-2^62 are clamped; NaN becomes -2^62. */
 static int64_t whole(double x) {
     return x >= 0x1p62 ? (int64_t)1 << 62 : x > -0x1p62 ? (int64_t)x : -((int64_t)1 << 62);
 }

@@ -1,9 +1,10 @@
-/* scan.c - running sums or products along rows. Floats run in double, so that long rows lose nothing. */
+/* scan.c - running sums or products along rows. Floats are accumulated in double, so that long rows keep their
+ * precision. */
 #include "calls.h"
 
-#define BLOCK 32 /* columns at a time: the running values of a line of memory */
+#define BLOCK 32 /* columns at a time, so that whole cache lines are used */
 
-/* `columns` adjacent columns from x on; `length` steps of `step` elements. */
+/* Scans `columns` adjacent columns from x on, in `length` steps of `step` elements. */
 #define SCAN(name, type, wide)                                                                                         \
     static void block_##name(const type *x, type *y, int64_t length, int64_t step, int64_t columns, bool exclusive,    \
                              bool product) {                                                                           \

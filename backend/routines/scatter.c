@@ -1,11 +1,12 @@
-/* scatter.c - a copy of the data in which updates are written, or combined, where indices say.
+/* scatter.c - copies the data and writes updates at the indices, or combines them with what is there.
  *
- * Columns (outer, inner) are dealt out: all updates of one are done in their order by one unit. */
+ * The columns (outer, inner) are divided among the units, so that one unit does all updates of a column in their
+ * order. */
 #include "calls.h"
 
 enum { SET, SUM, PROD, MAX, MIN };
 
-/* NaN stays. */
+/* Combines two numbers; NaN stays NaN. */
 #define COMBINE(name, type)                                                                                            \
     static inline type combine_##name(type a, type b, int64_t how) {                                                   \
         switch (how) {                                                                                                 \
@@ -22,7 +23,7 @@ enum { SET, SUM, PROD, MAX, MIN };
         }                                                                                                              \
     }
 
-/* A row by one index: a loop a way, so that it is done by vectors. */
+/* Updates a row with one index. Each reduction has a loop of its own, so that the compiler vectorises it. */
 #define ROW(name, type)                                                                                                \
     static void row_##name(type *y, const type *u, int64_t count, int64_t how) {                                       \
         if (how == SET)                                                                                                \
@@ -42,13 +43,13 @@ enum { SET, SUM, PROD, MAX, MIN };
                 y[i] = combine_##name(y[i], u[i], MIN);                                                                \
     }
 
-/* From the front; -1: outside. */
+/* The index counted from the front, or -1 when it is out of range. */
 static inline int64_t element_of(int64_t index, int64_t length) {
     const int64_t at = index < 0 ? index + length : index;
     return at < 0 || at >= length ? -1 : at;
 }
 
-/* Of one outer point, the inner columns [from, to). Indices outside write nothing. */
+/* Updates the inner columns [from, to) of one outer index. Indices out of range write nothing. */
 #define COLUMNS(name, type)                                                                                            \
     static void columns_##name(const type *data, const int64_t *index, const type *updates, type *y, int64_t length,   \
                                int64_t inner, int64_t count, int64_t index_count, int64_t index_inner, int64_t how,    \
@@ -89,5 +90,5 @@ static inline int64_t element_of(int64_t index, int64_t length) {
 
 FOR_INTEGERS(SCATTER)
 FOR_FLOATS(SCATTER)
-#undef bool /* a name here */
+#undef bool /* the macro would replace the name below */
 SCATTER(bool, uint8_t)

@@ -1,10 +1,10 @@
-/* topk.c - the first k of rows, in order, by a heap of k: work of length * log(k) a row.
+/* topk.c - the k largest or smallest elements of rows, sorted, by a heap of k entries: O(length * log(k)) for a row.
  *
  * The order is total (equal values: the lower index first; NaN above all numbers), so that the result depends on
  * neither the algorithm nor the split over units. */
 #include "calls.h"
 
-/* `a` and `b` compare their values first; NaN differs from itself. */
+/* Entries compare their values first. NaN differs from itself. */
 #define TOPK(name, type)                                                                                               \
     typedef struct entry_##name {                                                                                      \
         type value;                                                                                                    \

@@ -1,8 +1,9 @@
-/* unique.c - kinds of rows: the rows' numbers are sorted by heap sort, equal ones then stand together. The order is
- * total (equal rows: the lower number first; NaN behind all numbers and equal to nothing). One unit does it all. */
+/* unique.c - the distinct rows. Heap sort sorts the rows' indices, so that equal rows become neighbours. The order
+ * is total: of equal rows the lower index comes first; NaN comes after all numbers and equals nothing. One unit does
+ * all. */
 #include "calls.h"
 
-/* Scratch: the rows in order, the place of each kind. */
+/* The scratch buffer has the sorted rows, and the output index of each distinct row. */
 #define UNIQUE(name, type)                                                                                             \
     static int compare_##name(const type *x, int64_t width, int64_t a, int64_t b) {                                    \
         for (int64_t i = 0; i < width; i++) {                                                                          \

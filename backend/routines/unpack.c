@@ -1,4 +1,4 @@
-/* unpack.c - the first elements of a list, put to the places inside of the true dims; the rest is 0. */
+/* unpack.c - copies a dense list to the elements inside the true dims of a padded tensor. The rest is 0. */
 #include "inside.h"
 
 #define UNPACK(name, type)                                                                                             \

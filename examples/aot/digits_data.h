@@ -16,7 +16,8 @@ enum { PIXELS = 64, CLASSES = 10 };
 static float images[PICTURES][PIXELS], logits[PICTURES][CLASSES];
 static int64_t labels[PICTURES];
 
-/* The data of an .npy file of version 1: behind 10 bytes and the header, whose length the last two of them give. */
+/* Reads the data of an .npy file of version 1, which follows 10 bytes and the header. The last two of the 10 bytes give
+ * the header's length. */
 static int read_npy(const char *folder, const char *name, void *data, size_t bytes) {
     char path[4096];
     unsigned char head[10];
@@ -33,7 +34,7 @@ static int read_digits(const char *folder) {
            read_npy(folder, "test_labels.npy", labels, sizeof labels);
 }
 
-/* Prints how many are right; the exit status: 0 when these are as many as the model is known for. */
+/* Prints how many are right. Returns the exit status, which is 0 when at least 95 % are. */
 static int judge(void) {
     int right = 0;
     for (int i = 0; i < PICTURES; i++) {

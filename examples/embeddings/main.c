@@ -92,7 +92,7 @@ static int is_picture(const struct dirent *entry) {
 
 static int by_name(const struct dirent **a, const struct dirent **b) { return strcmp((*a)->d_name, (*b)->d_name); }
 
-/* The model takes one f32 [N,C,H,W]; dims for a batch of n. NULL: it does, else why not. */
+/* Checks that the model takes one f32 [N,C,H,W], and gives its dims for a batch of n. Returns NULL or what is wrong. */
 static const char *input_shape(const vj_model *model, int64_t n, int64_t dims[4]) {
     int64_t all[VJ_MODEL_MAX_RANK];
     if (vj_input_count(model) != 1 || vj_input_dtype(model, 0) != VJ_F32 || vj_input_shape(model, 0, n, all) != 4)
@@ -109,7 +109,7 @@ static int32_t output_named(const vj_model *model, const char *name) {
     return -1;
 }
 
-/* What a row is made of; NULL, or why the output does not fit. */
+/* Decides what a row is made of. Returns NULL, or why the output does not fit. */
 static const char *plan_rows(const arguments *a, const vj_model *model, int32_t output, rows *r) {
     int64_t dims[VJ_MODEL_MAX_RANK];
     const int32_t rank = vj_output_shape_of(model, output, 1, dims);
@@ -132,7 +132,7 @@ static void normalise(float *v, int64_t dims) {
         v[i] = (float)(v[i] / sqrt(square));
 }
 
-/* One picture's output to its row: [tokens, dims] to one vector, or as it is. */
+/* Copies one picture's output to its row: [tokens, dims] as one vector, or as it is. */
 static void pool(const arguments *a, const rows *r, const float *from, float *to) {
     const int64_t tokens = r->tokens ? r->tokens : 1;
     const int64_t first = a->pool == MEAN ? a->prefix : 0, last = a->pool == CLASS ? 1 : tokens;
@@ -186,7 +186,7 @@ static bool write_npy(const arguments *a, const rows *r) {
     return fclose(file) == 0 && good;
 }
 
-/* A run's worth of pictures. */
+/* The pictures of one run. */
 typedef struct embedder {
     const arguments *a;
     vj_model *model;
@@ -197,7 +197,7 @@ typedef struct embedder {
     float *pixels;
     void **results; /* of all outputs */
     int64_t filled;
-    bool fixed; /* the graph has its batch baked in */
+    bool fixed; /* whether the graph has a fixed batch size */
     rows rows;
 } embedder;
 
@@ -221,7 +221,7 @@ static int run(embedder *e) {
     return VJ_OK;
 }
 
-/* A picture that cannot be read is told, and has no row. */
+/* A picture that cannot be read is reported, and has no row. */
 static int add(embedder *e, const char *path) {
     vj_picture picture;
     vj_why why = {""};

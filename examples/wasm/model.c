@@ -22,7 +22,7 @@ const uint64_t *EXPORT(weights_digest)(void);
 size_t EXPORT(weights_bytes)(void) { return sizeof packed; }
 const uint64_t *EXPORT(weights_digest)(void) { return digits_model()->weights_digest; }
 
-/* The picture is [1, channels, height, width]; there are so many classes. */
+/* The picture is [1, channels, height, width]; the last function gives the number of classes. */
 int EXPORT(channels)(void);
 int EXPORT(height)(void);
 int EXPORT(width)(void);
@@ -32,7 +32,7 @@ int EXPORT(height)(void) { return (int)digits_model()->inputs[0].dims[2]; }
 int EXPORT(width)(void) { return (int)digits_model()->inputs[0].dims[3]; }
 int EXPORT(classes)(void) { return (int)(sizeof scores / sizeof *scores); }
 
-/* Once, when the weights are there. */
+/* Must be called once, after the weights were written. */
 int EXPORT(start)(void);
 int EXPORT(start)(void) { return digits_init(&context, packed, sizeof packed); }
 

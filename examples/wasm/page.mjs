@@ -87,15 +87,15 @@ function classifyDrawing(classifier) {
 }
 
 function letDraw(classifier) {
-  const place = (event) => [event.offsetX * (drawing.width / drawing.clientWidth), event.offsetY * (drawing.height / drawing.clientHeight)];
+  const position = (event) => [event.offsetX * (drawing.width / drawing.clientWidth), event.offsetY * (drawing.height / drawing.clientHeight)];
   let from = null;
   drawing.addEventListener("pointerdown", (event) => {
     drawing.setPointerCapture(event.pointerId);
-    from = place(event);
+    from = position(event);
   });
   drawing.addEventListener("pointermove", (event) => {
     if (!from) return;
-    const to = place(event);
+    const to = position(event);
     pen.strokeStyle = "white";
     pen.lineWidth = 28;
     pen.lineCap = "round";

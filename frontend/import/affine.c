@@ -1,7 +1,8 @@
-/* affine.c - arithmetic of elements that shapes.c follows: a * N + b, N the open batch or a size that the data decides.
+/* affine.c - arithmetic of the elements that shapes.c computes: a * N + b, where N is the open batch or a size that the
+ * data decides.
  *
- * A result is exact for every N, or there is none; of sizes that the data decides, whose range is known, what has no such
- * form becomes a size of its own (sizes.c). */
+ * A result is exact for every N, or there is none. A result of sizes that the data decides, whose range is known,
+ * becomes an unknown of its own when it has no affine form (sizes.c). */
 #include "import.h"
 
 static vj_affine integer(int64_t b) { return (vj_affine){.b = b}; }
@@ -36,7 +37,7 @@ static bool difference(const vj_importer *im, vj_affine x, vj_affine y, int64_t 
 
 static bool same(vj_affine x, vj_affine y) { return x.a == y.a && x.b == y.b && (!x.a || x.data == y.data); }
 
-/* Is x the smaller of y and something, or y the larger of x and something? */
+/* Returns whether x was computed as min(y, ..) or y as max(x, ..). */
 static bool made_at_most(const vj_importer *im, vj_affine x, vj_affine y) {
     const vj_unknown *u = x.a == 1 && x.b == 0 && x.data ? &im->unknowns[x.data - 1] : NULL;
     const vj_unknown *v = y.a == 1 && y.b == 0 && y.data ? &im->unknowns[y.data - 1] : NULL;
@@ -44,7 +45,7 @@ static bool made_at_most(const vj_importer *im, vj_affine x, vj_affine y) {
            (v && v->op == VJ_AFFINE_MAX && (same(v->x, x) || same(v->y, x)));
 }
 
-/* Where the order of x and y is the same for all N. */
+/* Compares x and y. Returns false unless the result is the same for all N. */
 static bool compare(const vj_importer *im, vj_affine_op op, vj_affine x, vj_affine y, vj_affine *z) {
     int64_t least, most;
     if ((op == VJ_AFFINE_LE && made_at_most(im, x, y)) || (op == VJ_AFFINE_GE && made_at_most(im, y, x)))
@@ -67,18 +68,19 @@ static bool divide(vj_affine x, vj_affine y, vj_affine *z) {
     if (y.a == 0 && y.b == 0) return false;
     if (y.a == 0 && y.b == -1) return !__builtin_sub_overflow(0, x.a, &z->a) && !__builtin_sub_overflow(0, x.b, &z->b);
     if (y.a == 0 && (x.a == 0 || (x.a % y.b == 0 && x.b % y.b == 0))) {
-        z->a = x.a / y.b; /* truncating, as ONNX and C do; exact where N is in it */
+        z->a = x.a / y.b; /* truncates, as ONNX and C do; it is exact where N occurs */
         z->b = x.b / y.b;
         return true;
     }
-    if (y.a == 0 || y.a == -1 || x.a % y.a || x.data || y.data) return false; /* a size of the data may be 0 */
+    if (y.a == 0 || y.a == -1 || x.a % y.a || x.data || y.data)
+        return false; /* a size that the data decides may be 0 */
     int64_t ratio = x.a / y.a, b;
     if (!vj_mul(ratio, y.b, &b) || b != x.b) return false;
     *z = integer(ratio);
     return true;
 }
 
-/* Floored, as Mod without fmod is. */
+/* Rounds the quotient down, as ONNX's Mod without fmod does. */
 static bool modulo(vj_affine x, vj_affine y, vj_affine *z) {
     if (y.a || y.b == 0 || y.b == -1 || x.a % y.b) return false;
     int64_t r = x.b % y.b;
@@ -86,7 +88,7 @@ static bool modulo(vj_affine x, vj_affine y, vj_affine *z) {
     return true;
 }
 
-/* Of one N at most. */
+/* Combines x and y, which have at most one N between them. */
 static bool combine_exactly(const vj_importer *im, vj_affine_op op, vj_affine x, vj_affine y, vj_affine *z) {
     int64_t left, right;
     *z = (vj_affine){.data = x.a ? x.data : y.data};

@@ -1,4 +1,4 @@
-/* bindings.c - ONNX value names to what they stand for: open addressing, FNV-1a. */
+/* bindings.c - a map from ONNX value names to what they stand for: open addressing, FNV-1a. */
 #include "import.h"
 
 #include <string.h>

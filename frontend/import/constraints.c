@@ -1,5 +1,5 @@
-/* constraints.c - element types that ONNX forbids, for ops whose nodes the IR would take with any. (What an IR op refuses
- * itself, as the exponential of an integer, needs no row.) */
+/* constraints.c - element types that ONNX forbids, for ops that the IR would accept with any type. What an IR op
+ * refuses itself, like the exponential of an integer, needs no row. */
 #include "import.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-/* emit.c - IR nodes with the current node's origin; a failure names the ONNX node. */
+/* emit.c - emits IR nodes with the current node's origin. A failure names the ONNX node. */
 #include "import.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-/* facts.c - what --inspect tells of a model, supported or not. */
+/* facts.c - what --inspect prints of a model, supported or not. */
 #include "frontend/onnx/model.h"
 #include "import.h"
 
@@ -58,7 +58,7 @@ static void count_parameters(const vj_onnx *onnx, vj_model_facts *facts) {
     }
 }
 
-/* Most frequent first, then by name. */
+/* Orders ops by falling count, then by name. */
 static int by_count(const void *left, const void *right) {
     const struct vj_op_count *a = left, *b = right;
     if (a->count != b->count) return a->count < b->count ? 1 : -1;
@@ -107,7 +107,7 @@ static void list_tensor(external_list *list, const Onnx__TensorProto *t) {
 
 static void list_nodes(external_list *list, Onnx__NodeProto *const *nodes, size_t count);
 
-/* Nesting is bounded by the wire walk. */
+/* The recursion is bounded: wire.c limits the nesting of graphs. */
 static void list_attributes(external_list *list, Onnx__AttributeProto *const *attributes, size_t count) {
     for (size_t i = 0; i < count; i++) {
         const Onnx__AttributeProto *a = attributes[i];
@@ -123,7 +123,8 @@ static void list_nodes(external_list *list, Onnx__NodeProto *const *nodes, size_
         list_attributes(list, nodes[i]->attribute, nodes[i]->n_attribute);
 }
 
-/* Wherever a tensor can stand: a file that is not listed would not be in the cache's key. */
+/* Lists the external data of every tensor of the model. A file that is not listed would be missing from the cache's
+ * key. */
 static void list_external(vj_arena *arena, const vj_onnx *onnx, vj_model_facts *facts) {
     external_list list = {.arena = arena, .facts = facts};
     const Onnx__ModelProto *m = onnx->model;

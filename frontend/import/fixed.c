@@ -1,10 +1,10 @@
 /* fixed.c - inputs whose value decides shapes.
  *
- * A shape must be known when the code is made. Where one comes from an input (the axes of a reduction, a target of
- * Reshape, pads), the model is specialised by that input's value, as it is by the sizes of open dims: the value becomes
- * a constant, the input stays an input, and whoever runs the code checks that it has that value (vj_func.required).
- * Values that are offered are taken when a node asks, and the graph is imported again from its start: nodes before it
- * may follow from the value too.
+ * A shape must be known when the code is generated. Where it depends on an input's value (the axes of a reduction, a
+ * target of Reshape, pads), the model is specialised by that value as it is by the sizes of open dims: the value
+ * becomes a constant, the input stays an input, and whoever runs the code checks that it has that value
+ * (vj_func.required). An offered value is taken when a node needs it. The graph is then imported again from its start,
+ * as earlier nodes may follow from the value too.
  */
 #include "import.h"
 
@@ -31,7 +31,7 @@ static bool wrong(vj_importer *im, const vj_fixed_input *value, const char *what
     return vj_stop(im, VJ_USAGE, "the value given for the input '%.100s' %s", value->name, what);
 }
 
-/* Does the value have a size that its dims say, and elements that its type has? */
+/* Checks that the value's size agrees with its dims, and that its type can have its elements. */
 static bool is_sound(vj_importer *im, const vj_fixed_input *value, vj_type *type) {
     if (value->rank < 0 || value->rank > VJ_MAX_RANK || value->dtype <= VJ_NO_DTYPE || value->dtype >= VJ_DTYPE_COUNT)
         return wrong(im, value, "has no type");
@@ -47,7 +47,7 @@ static bool is_sound(vj_importer *im, const vj_fixed_input *value, vj_type *type
     return true;
 }
 
-/* Does the type that the model declares allow it? */
+/* Checks that the type which the model declares allows the value. */
 static bool is_declared(vj_importer *im, const vj_fixed_input *value, const Onnx__TensorTypeProto *t) {
     if (vj_dtype_of_onnx(t->elem_type) != value->dtype) return wrong(im, value, "is of another type");
     if (!t->shape) return true;
@@ -80,7 +80,8 @@ bool vj_bind_fixed_input(vj_importer *im, const vj_fixed_input *value, const Onn
     return true;
 }
 
-/* Could this input be specialised by value? Few elements, and more so of floats: those are data. */
+/* Returns whether this input could be specialised by value: it must have few elements, and fewer still if they are
+ * floats, which are likely to be data. */
 static bool is_small(const vj_importer *im, vj_value v) {
     const vj_type *type = vj_type_at(im->f, v);
     int64_t count;
@@ -89,10 +90,11 @@ static bool is_small(const vj_importer *im, vj_value v) {
            count <= (is_float ? VJ_KNOWN_FLOATS : VJ_KNOWN_LIMIT);
 }
 
+/* The inputs that a value follows from. */
 typedef struct origins {
-    vj_value input[16];
+    vj_value input[16]; /* the small ones */
     int32_t count, walked;
-    vj_value data; /* an input that is no small one, or a value whose size the data decides; VJ_NONE: none */
+    vj_value data; /* a large input, or a value whose size the data decides; VJ_NONE when there is none */
     bool *seen;
 } origins;
 
@@ -115,7 +117,7 @@ static const char *name_of(const vj_importer *im, vj_value v) {
     return name ? name : "";
 }
 
-/* Marks the offers that the inputs can take; the name of one that has none, or NULL. */
+/* Takes the values that are offered for the inputs. Returns the name of an input without an offer, or NULL. */
 static const char *take(vj_importer *im, const origins *from) {
     const vj_import_options *o = im->options;
     for (int32_t i = 0; i < from->count; i++) {

@@ -1,13 +1,16 @@
-/* fold.c - values that follow from constants alone, computed on demand: pads, sizes and indices that exporters spell with
- * a few nodes. Whatever a builder must know at compile time is asked for here; the rest stays as it was written. */
+/* fold.c - computes values that follow from constants alone: pads, sizes and indices that exporters write as a few
+ * nodes. Only what a builder must know at compile time is computed. */
 #include "import.h"
 
 #include <string.h>
 
-/* Elements of values on the way, of those that products and reductions touch; nodes above each other. */
-enum { ELEMENTS = 1 << 22, SUMMED = 1 << 14, DEPTH = 500 };
+enum {
+    ELEMENTS = 1 << 22, /* the most elements of a value that is computed on the way */
+    SUMMED = 1 << 14,   /* the same for operands and results of products and reductions */
+    DEPTH = 500         /* the longest chain of nodes */
+};
 #define MOST_WORK 0x1p30          /* steps of one node: about a second */
-enum { UNKNOWN, OPEN, CONSTANT }; /* does it follow from constants alone? */
+enum { UNKNOWN, OPEN, CONSTANT }; /* CONSTANT: the value follows from constants alone; OPEN: it does not */
 
 static void make_room(vj_importer *im) {
     if (im->fold_capacity >= im->f->value_count) return;
@@ -50,7 +53,7 @@ static vj_tensor *read_constant(vj_importer *im, vj_value v) {
     return good ? t : NULL;
 }
 
-/* Each float32 step is rounded, as a runtime would; other float types stay in double. */
+/* Rounds the result of each float32 node, as a runtime would; other float types stay in double. */
 static vj_tensor *evaluate(vj_importer *im, vj_value v) {
     if (im->folded[v]) return im->folded[v];
     const vj_node *node = vj_producer(im->f, v);
@@ -58,7 +61,7 @@ static vj_tensor *evaluate(vj_importer *im, vj_value v) {
     vj_tensor **args = VJ_NEW_ARRAY(im->arena, vj_tensor *, node->arg_count + 1), *result = NULL;
     for (int32_t i = 0; i < node->arg_count; i++)
         if (node->args[i] >= 0 && !(args[i] = evaluate(im, node->args[i]))) return NULL;
-    vj_error why = {0}; /* the node that asks says what is wrong */
+    vj_error why = {0}; /* dropped: the node that needs the value reports an error of its own */
     if (!vj_eval_node(im->arena, im->f, node, args, &result, &why)) return NULL;
     for (int64_t i = 0; result->type.dtype == VJ_F32 && i < result->count; i++)
         result->f[i] = (double)(float)result->f[i];

@@ -1,16 +1,16 @@
-/* functions.c - local functions of a model are inlined where they are called.
+/* functions.c - inlines the local functions of a model where they are called.
  *
- * A call opens a scope of its own: its operands are the function's inputs, its attributes take the place of the
- * references to them in the body, ops mean what the function's own opsets say. An op that vitjit knows is never looked
- * for among the functions, as in ONNX Runtime: their bodies are what a runtime without the op needs.
+ * A call opens a scope of its own: its operands become the function's inputs, its attributes replace the references to
+ * them in the body, and the function's own opsets define the ops. As in ONNX Runtime, an op that vitjit knows is never
+ * looked up among the functions: their bodies are for runtimes without the op.
  */
 #include "import.h"
 
 #include <string.h>
 
 enum {
-    DEPTH = 64,     /* calls within calls */
-    NODES = 1 << 17 /* that calls make, all together: a few lines can call for any number */
+    DEPTH = 64,     /* the most calls within calls */
+    NODES = 1 << 17 /* the most nodes that all calls add: a small file can ask for any number */
 };
 
 int32_t vj_find_function(const vj_onnx *onnx, const Onnx__NodeProto *node) {
@@ -64,7 +64,7 @@ static const Onnx__AttributeProto *named(size_t count, Onnx__AttributeProto *con
 
 static bool is_reference(const Onnx__AttributeProto *a) { return a->ref_attr_name && *a->ref_attr_name; }
 
-/* What the call gives for the attribute, else the function's default; NULL: neither, so the attribute is absent. */
+/* The call's attribute, else the function's default, else NULL. */
 static const Onnx__AttributeProto *given(const vj_scope *scope, const char *name) {
     const Onnx__AttributeProto *a = named(scope->call->n_attribute, scope->call->attribute, name);
     return a ? a : named(scope->function->n_attribute_proto, scope->function->attribute_proto, name);
@@ -74,7 +74,7 @@ const Onnx__NodeProto *vj_resolve_references(vj_importer *im, const Onnx__NodePr
     size_t references = 0;
     for (size_t i = 0; i < node->n_attribute; i++)
         references += is_reference(node->attribute[i]);
-    if (!references || !im->scope->function) return node; /* one outside of a function is the row's to refuse */
+    if (!references || !im->scope->function) return node; /* check_node refuses a reference outside of a function */
     Onnx__NodeProto *own = VJ_NEW(im->arena, Onnx__NodeProto);
     *own = *node;
     own->attribute = VJ_NEW_ARRAY(im->arena, Onnx__AttributeProto *, node->n_attribute);

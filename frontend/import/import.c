@@ -1,9 +1,10 @@
-/* import.c - the graph, node by node, through the table of builders. */
+/* import.c - imports the graph node by node through the table of builders. */
 #include "import.h"
 
 #include <string.h>
 
-/* `who`: in front of the message, "" for the model. Opset 0: the default domain is not named, so nothing may be of it. */
+/* Checks the opset of the default domain. `who` is the prefix of the message, "" for the model. Opset 0 means that the
+ * domain is not named, so that no node may be of it. */
 bool vj_check_opset(vj_importer *im, int64_t opset, const char *who) {
     if (opset && opset < VJ_OPSET_OLDEST) {
         vj_stop(im, opset < 1 ? VJ_BAD_INPUT : VJ_UNSUPPORTED, "%sopset %lld is older than %d", who, (long long)opset,
@@ -51,7 +52,7 @@ static bool check_node(vj_importer *im) {
     return true;
 }
 
-/* Has an operand of the current node a size that the data decides? */
+/* Returns whether an operand of the current node has a size that the data decides. */
 static bool meets_data(const vj_importer *im) {
     for (size_t i = 0; i < im->node->n_input; i++) {
         const vj_binding *b = vj_bindings_find(im->names, im->node->input[i]);
@@ -62,7 +63,8 @@ static bool meets_data(const vj_importer *im) {
     return false;
 }
 
-/* Builders take a symbol where a number must be for the model's mistake; it is what they cannot do. */
+/* A builder that meets a symbol where it needs a number calls the model wrong. With sizes that the data decides, the
+ * model is right and only unsupported. */
 static bool stop_node(vj_importer *im) {
     if (im->error->status == VJ_BAD_INPUT && im->unknown_count && meets_data(im)) im->error->status = VJ_UNSUPPORTED;
     return false;

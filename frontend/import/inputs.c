@@ -1,7 +1,7 @@
-/* inputs.c - initializers and inputs, and the sizes of open dims.
+/* inputs.c - binds initializers and inputs, and decides the sizes of open dims.
  *
- * The first dim of an input, when the model leaves it open, is the batch: N, or options->fixed_batch. A name of a dim
- * means one size throughout the model. Other open dims take their size from options->shapes.
+ * The first dim of an input is the batch when the model leaves it open: N, or options->fixed_batch. A name of a dim
+ * means the same size throughout the model. Other open dims take their size from options->shapes.
  */
 #include "import.h"
 
@@ -34,18 +34,18 @@ static const vj_shape *given_shape(const vj_importer *im, const char *name) {
     return NULL;
 }
 
-/* Of an output too: 0 may stand for an unknown size there. */
+/* Returns whether the size of an input's or output's dim is open. An output's 0 may stand for an unknown size. */
 static bool is_open(const Onnx__Dimension *d) {
     return (d->dim_param && *d->dim_param) || !d->has_dim_value || d->dim_value < 1;
 }
 
-/* A dim of 0 is one, but for old exporters, which wrote it for an unknown batch: there a shape that is given decides. */
+/* Returns whether the dim is really 0. Old exporters wrote 0 for an unknown batch, so a given shape decides there. */
 static bool is_zero(const Onnx__Dimension *d, int32_t axis, const vj_shape *given) {
     if ((d->dim_param && *d->dim_param) || !d->has_dim_value || d->dim_value != 0) return false;
     return given ? given->dims[axis] == 0 : axis > 0;
 }
 
-/* One dim of an input. The batch stays N even when a shape gives its size: code is generic in it. */
+/* Decides one dim of an input. The batch stays N even when a shape gives its size, as code is generic in it. */
 static bool input_dim(vj_importer *im, const char *input, const Onnx__Dimension *d, int32_t axis, const vj_shape *given,
                       vj_dim *dim) {
     int64_t size = given ? given->dims[axis] : 0;
@@ -142,7 +142,7 @@ bool vj_bind_initializers(vj_importer *im, const vj_scope *scope) {
     return true;
 }
 
-/* Does the declared type allow this one? */
+/* Returns whether the declared type allows this one. */
 static bool agrees(const Onnx__ValueInfoProto *info, const vj_type *type) {
     const Onnx__TensorTypeProto *t = info->type ? info->type->tensor_type : NULL;
     if (!t) return true;
@@ -166,7 +166,7 @@ bool vj_bind_inputs(vj_importer *im) {
     }
     if (!vj_check_fixed_names(im)) return false;
     for (size_t i = 0; i < g->n_input; i++) {
-        /* Old models list initializers as inputs too; their data is the default, and vitjit takes it. */
+        /* Old models list initializers as inputs too. Their data is the input's default, which vitjit uses. */
         const vj_binding *known = vj_bindings_find(im->names, vj_text_of(g->input[i]->name));
         if (known && vj_is_const(im->f, known->value)) {
             if (!agrees(g->input[i], vj_type_at(im->f, known->value)))
@@ -180,7 +180,7 @@ bool vj_bind_inputs(vj_importer *im) {
     return true;
 }
 
-/* An output's declared type must not contradict what its operands give. */
+/* Checks that an output's declared type does not contradict the type of its value. */
 bool vj_check_output_type(vj_importer *im, const Onnx__ValueInfoProto *info, vj_value value) {
     const vj_type *type = vj_type_at(im->f, value);
     if (agrees(info, type)) return true;

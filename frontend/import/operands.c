@@ -24,7 +24,7 @@ bool vj_has_operand(const vj_importer *im, int32_t i) {
     return !b || !b->is_absent;
 }
 
-/* Why a name has no value: some node defines it, but later, or nothing does. */
+/* Notes why a name has no value: a later node defines it, or nothing does. */
 static void explain_undefined(vj_importer *im, const char *name) {
     const Onnx__NodeProto *definer = vj_scope_definer(im->scope, name);
     if (definer)
@@ -208,7 +208,7 @@ bool vj_bind_known(vj_importer *im, int32_t result, const vj_known *known) {
     return b != NULL;
 }
 
-/* Attributes. A kind of 0 comes from old exporters that did not write it. */
+/* Attributes. Old exporters did not write the kind, which then reads as 0. */
 
 enum { KIND_FLOAT = 1, KIND_INT = 2, KIND_TEXT = 3, KIND_TENSOR = 4, KIND_INTS = 7 };
 

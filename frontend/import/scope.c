@@ -19,7 +19,8 @@ int64_t vj_opset_of(const vj_scope *scope, const char *domain) {
     if (own) return own;
     const Onnx__ModelProto *m = scope->onnx->model;
     int64_t given = opset_in(m->n_opset_import, m->opset_import, domain);
-    return given || vj_is_default_domain(domain) ? given : 1; /* other domains count from 1 and seldom go on */
+    return given || vj_is_default_domain(domain) ? given
+                                                 : 1; /* other domains begin at 1 and seldom have a second opset */
 }
 
 vj_scope vj_scope_of_model(const vj_onnx *onnx) {
@@ -35,7 +36,7 @@ const char *vj_scope_output(const vj_scope *scope, size_t i) {
     return vj_text_of(scope->graph ? scope->graph->output[i]->name : scope->function->output[i]);
 }
 
-/* Nesting is bounded by the wire walk. */
+/* The recursion is bounded: wire.c limits the nesting of graphs. */
 static bool nodes_use(Onnx__NodeProto *const *nodes, size_t count, const char *name) {
     for (size_t i = 0; i < count; i++) {
         for (size_t j = 0; j < nodes[i]->n_input; j++)
@@ -66,7 +67,7 @@ const Onnx__NodeProto *vj_scope_definer(const vj_scope *scope, const char *name)
     return NULL;
 }
 
-/* The results of the node that opened the scope are those of the scope. */
+/* Binds the results of the node that opened the scope to the scope's outputs. */
 static bool bind_results(vj_importer *im, const vj_scope *inner) {
     for (size_t i = 0; i < im->node->n_output; i++) {
         if (!*im->node->output[i]) continue;

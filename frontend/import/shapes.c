@@ -1,9 +1,10 @@
 /* shapes.c - solves shape sub-graphs while importing.
  *
  * Exporters compute reshape targets with a dozen nodes that start at Shape. Here the elements of small integer values
- * are followed as a * N + b, N the open batch or a size that the data decides, so that every target is known when its reader is built; nothing of such
- * a sub-graph reaches the IR. Floats are followed when they have few elements and no N (a scale of 1 / sqrt(dim)), each
- * result rounded to its type. What is not exact or not decided for every N >= 1 is left to the builders.
+ * are computed as a * N + b, where N is the open batch or a size that the data decides. So every target is known when
+ * the node that reads it is built, and nothing of such a sub-graph reaches the IR. Floats are computed when they have
+ * few elements and no N (a scale of 1 / sqrt(dim)); each result is rounded to its type. The builders get whatever is
+ * not exact or not the same for every N >= 1.
  */
 #include "import.h"
 
@@ -47,7 +48,7 @@ static bool make(solver *s, vj_dtype dtype, int32_t rank, const int64_t *dims) {
     return true;
 }
 
-/* Element arithmetic. False: not exact, or not decided. */
+/* Element arithmetic. Functions return false when the result is not exact or depends on N. */
 
 static bool fits(vj_importer *im, vj_dtype dtype, const vj_affine *x) {
     int64_t least, most;
@@ -89,7 +90,8 @@ static bool on_floats(vj_affine_op op, double x, double y, vj_affine *z) {
     }
 }
 
-/* The double of a float32 result is rounded once more: exact for + - * / and sqrt, as double has 2 * 24 + 2 bits. */
+/* Rounds a float32 result that was computed in double. For + - * / and sqrt the second rounding does no harm, as double
+ * has more than 2 * 24 + 2 bits. */
 static double rounded(vj_dtype dtype, double x) { return dtype == VJ_F32 ? (double)(float)x : x; }
 
 /* Broadcasting */
@@ -105,7 +107,7 @@ static bool broadcast_dims(const vj_known *a, const vj_known *b, int32_t *rank, 
     return true;
 }
 
-/* The element of k that stands at element i of a tensor of these dims. */
+/* The element of k that is broadcast to element i of a tensor of these dims. */
 static const vj_affine *element(const vj_known *k, int32_t rank, const int64_t *dims, int64_t i) {
     int64_t at = 0, stride = 1;
     for (int32_t axis = rank - 1; axis >= 0; axis--) {
@@ -385,13 +387,13 @@ static bool solve_range(solver *s) {
     return true;
 }
 
-/* Those that start from a type. */
+/* Ops that need only the operand's type. */
 
 static bool solve_shape(vj_importer *im) {
     const vj_known *k = vj_known_operand(im, 0);
     int32_t rank = 0;
     vj_dim dims[VJ_MAX_RANK];
-    if (k) { /* also of values that have no IR value because they depend on the batch */
+    if (k) { /* a value that depends on the batch has no IR value, but known elements */
         rank = k->rank;
         for (int32_t i = 0; i < rank; i++)
             dims[i] = vj_dim_const(k->dims[i]);

@@ -1,7 +1,7 @@
 /* sizes.c - sizes that the data decides, while importing.
  *
- * An unknown is an i64 that a node of the graph finds, or that follows from others by ordinary nodes, with the range that
- * it can have. Dims are symbols made of unknowns when a type first asks. What is computed alike is one unknown, so that
+ * An unknown is an i64 with a range. A node of the graph finds it, or ordinary nodes compute it from other unknowns. An
+ * unknown becomes a symbol when a dim first needs it. The same operation on the same operands is one unknown, so that
  * equal sizes are equal symbols. */
 #include "import.h"
 
@@ -14,7 +14,7 @@ static int32_t add_unknown(vj_importer *im, const vj_unknown *u) {
 
 static vj_affine affine_of(int32_t unknown) { return (vj_affine){.a = 1, .data = unknown + 1}; }
 
-/* The symbol of an unknown, made when it is first asked for. */
+/* The symbol of an unknown, which is made when it is first needed. */
 static bool symbol_of(vj_importer *im, vj_unknown *u, const char *what, int32_t *symbol) {
     if (u->least < 0) return vj_stop(im, VJ_UNSUPPORTED, "its %s has a size that the data may make negative", what);
     if (!u->symbol) {
@@ -70,7 +70,7 @@ vj_value vj_affine_value(vj_importer *im, vj_affine affine) {
 
 static bool same(vj_affine x, vj_affine y) { return x.a == y.a && x.b == y.b && x.data == y.data; }
 
-/* The range of a result; false: it has none that is known. */
+/* The range of x op y. Returns false when it is not known. */
 static bool range_of(const vj_importer *im, vj_affine_op op, vj_affine x, vj_affine y, int64_t *least, int64_t *most) {
     int64_t xl, xm, yl, ym, end[4];
     if (!vj_affine_range(im, x, &xl, &xm) || !vj_affine_range(im, y, &yl, &ym)) return false;
@@ -136,7 +136,7 @@ bool vj_size_from(vj_importer *im, vj_affine_op op, vj_affine x, vj_affine y, vj
     return true;
 }
 
-/* A multiple of an unknown is a multiple of its symbol; all else becomes an unknown first. */
+/* A multiple of an unknown becomes a multiple of its symbol; any other form first becomes an unknown of its own. */
 static bool dim_of_data(vj_importer *im, vj_affine affine, const char *what, vj_dim *dim) {
     vj_affine own = affine;
     if ((affine.a < 0 || affine.b != 0) && !vj_size_from(im, VJ_AFFINE_FOUND, affine, (vj_affine){0}, &own))
@@ -156,7 +156,7 @@ bool vj_dim_of_affine(vj_importer *im, vj_affine affine, const char *what, vj_di
     return true;
 }
 
-/* Elements as an IR value of i64, one after the other. */
+/* The elements as an i64 list. */
 vj_value vj_known_value(vj_importer *im, const vj_known *k) {
     vj_value *parts = VJ_NEW_ARRAY(im->arena, vj_value, k->count + 1);
     const vj_dim one = vj_dim_const(1);

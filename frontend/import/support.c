@@ -1,4 +1,4 @@
-/* support.c - which nodes can be imported: all that cannot are told at once. */
+/* support.c - decides which nodes can be imported. One error lists all that cannot. */
 #include "import.h"
 
 #include <stdlib.h>
@@ -25,7 +25,7 @@ const char *vj_onnx_op_name(vj_arena *arena, const Onnx__NodeProto *node) {
     return vj_sprintf(arena, "%s::%s", node->domain, vj_text_of(node->op_type));
 }
 
-/* Rows name ops of other domains as messages do: domain::op. */
+/* Rows name an op of another domain as domain::op. */
 static bool is_row_of(const vj_import_row *row, const Onnx__NodeProto *node) {
     if (vj_is_default_domain(node->domain)) return strcmp(row->op, vj_text_of(node->op_type)) == 0;
     size_t length = strlen(node->domain);
@@ -41,7 +41,8 @@ const vj_import_row *vj_find_row(const vj_scope *scope, const Onnx__NodeProto *n
     return best;
 }
 
-/* Why the node alone, not what it calls, cannot be imported: "" needs no more words; NULL: it can, or is a call. */
+/* Why the node itself (not a function that it calls) cannot be imported. "" means an unknown op; NULL means that it can
+ * be, or that it is a call of *function. */
 static const char *why_not(const vj_scope *scope, const Onnx__NodeProto *node, int32_t *function) {
     *function = -1;
     for (size_t i = 0; i < node->n_attribute; i++)
@@ -60,7 +61,7 @@ bool vj_is_supported(const vj_scope *scope, const Onnx__NodeProto *node, uint8_t
     if (why_not(scope, node, &function)) return false;
     if (function < 0) return true;
     if (functions[function] != UNKNOWN) return functions[function] == SUPPORTED;
-    functions[function] = SUPPORTED; /* so far: a function that calls itself ends here */
+    functions[function] = SUPPORTED; /* for now, so that a function which calls itself ends the recursion */
     const vj_scope body = vj_scope_of_function(scope->onnx, function);
     for (size_t i = 0; i < body.node_count; i++)
         if (!vj_is_supported(&body, body.nodes[i], functions)) functions[function] = UNSUPPORTED;
@@ -77,7 +78,7 @@ typedef struct survey {
     vj_importer *im;
     missing *rows;
     int32_t count, capacity;
-    bool *seen; /* of each function: a body is looked at once, for its first call */
+    bool *seen; /* for each function: whether its body was visited, which happens for its first call only */
 } survey;
 
 static missing *missing_row(survey *s, const char *op, const char *why) {
@@ -88,7 +89,7 @@ static missing *missing_row(survey *s, const char *op, const char *why) {
     return row;
 }
 
-/* As deep as there are functions. */
+/* The recursion is at most as deep as there are functions. */
 static bool survey_nodes(survey *s, const vj_scope *scope) {
     for (size_t i = 0; i < scope->node_count; i++) {
         const Onnx__NodeProto *node = scope->nodes[i];

@@ -1,6 +1,6 @@
-/* topological.c - nodes in the order of their use. ONNX wants lists of nodes sorted, yet tools that convert models write some that
- * are not. A list that is sorted stays as it is; otherwise a node moves up to in front of the first that uses it. Nodes of
- * a cycle keep their order, and the import says what is wrong with them. */
+/* topological.c - sorts nodes topologically. ONNX requires sorted lists of nodes, yet tools that convert models write
+ * some that are not. A sorted list stays as it is; otherwise a node moves in front of the first node that uses it.
+ * Nodes of a cycle keep their order, and the import reports them. */
 #include "import.h"
 
 #include <string.h>
@@ -9,14 +9,14 @@ typedef struct sorting {
     vj_arena *arena;
     Onnx__NodeProto **nodes;
     int32_t count;
-    vj_bindings *definers; /* value: the node's index; VJ_NONE: a name from outside */
-    int32_t *first, *uses; /* uses[first[i] .. first[i + 1]): nodes whose results node i uses */
+    vj_bindings *definers; /* the index of the node that defines a name, as `value`; VJ_NONE: it comes from outside */
+    int32_t *first, *uses; /* uses[first[i] .. first[i + 1]) are the nodes whose results node i uses */
     int32_t use_count, use_capacity;
 } sorting;
 
 static void sort_graph(vj_arena *arena, Onnx__GraphProto *g);
 
-/* Names that an inner graph has of its own, or that a list is given: no node of this list defines them. */
+/* Adds a name that no node of this list defines: it belongs to an inner graph, or is an input or initializer. */
 static void add_own(vj_bindings *names, const char *name) {
     if (name && *name) vj_bindings_add(names, name);
 }
@@ -32,7 +32,7 @@ static void define(sorting *s) {
     for (int32_t i = 0; i < s->count; i++)
         for (size_t j = 0; j < s->nodes[i]->n_output; j++) {
             vj_binding *b = *s->nodes[i]->output[j] ? vj_bindings_add(s->definers, s->nodes[i]->output[j]) : NULL;
-            if (b) b->value = i; /* of two that define a name, the first */
+            if (b) b->value = i; /* the first node that defines a name counts */
         }
 }
 
@@ -48,7 +48,7 @@ static void add_use(sorting *s, const vj_bindings *names, int32_t user, const ch
     s->uses[s->use_count++] = b->value;
 }
 
-/* What a node uses, and what graphs inside of it do. */
+/* Adds the names that a node and the graphs inside it use. */
 static void add_uses(sorting *s, const vj_bindings *names, int32_t user, const Onnx__NodeProto *node) {
     for (size_t i = 0; i < node->n_input; i++)
         add_use(s, names, user, node->input[i]);
@@ -74,7 +74,7 @@ static bool is_sorted(const sorting *s) {
     return true;
 }
 
-/* Depth first: a node comes behind what it uses. */
+/* Sorts depth first: a node comes after those that it uses. */
 static void sort(sorting *s) {
     enum { NEW, OPEN, DONE };
     Onnx__NodeProto **sorted = VJ_NEW_ARRAY(s->arena, Onnx__NodeProto *, s->count);

@@ -1,8 +1,9 @@
 /* attention.c - the builder of Attention.
  *
- * What may be seen (a boolean mask, the causal frontier, windows, padding of the keys) becomes one boolean, which is
- * known as far as its parts are; a mask of numbers is added to the scores. The plain case is one attention node. Scores
- * that are capped or results of their own, and a softmax of another precision, are written out.
+ * Whatever limits the keys that a query sees (a boolean mask, causality, windows, padding of the keys) is combined into
+ * one boolean mask, which is a constant as far as its parts are. A float mask is added to the scores. The plain case is
+ * one attention node. Capped scores, scores that are a result, and a softmax of another precision are written out as
+ * nodes.
  */
 #include "frontend/import/import.h"
 
@@ -18,16 +19,16 @@ typedef struct attention {
     vj_value q, k, v; /* [B, heads, tokens, head dim] */
     vj_dtype dtype;
     vj_dim batch, queries, keys;
-    int64_t offset;   /* keys in front of the first query; of a cache outside, what is added to `lengths` */
-    vj_value lengths; /* i64 [B, 1, 1, 1]: keys that are no padding; VJ_NONE: all of them */
-    vj_value may;     /* boolean, broadcast to [B, heads, queries, keys]; VJ_NONE: all is seen */
-    vj_value bias;    /* added to the scores */
-    vj_value looks;   /* boolean [.., queries, 1]: has the row a key to look at? VJ_NONE: all have */
+    int64_t offset;   /* keys before the first query's own; with an external cache, a number to add to `lengths` */
+    vj_value lengths; /* i64 [B, 1, 1, 1]: how many keys are not padding; VJ_NONE: all of them */
+    vj_value may;   /* which keys a query sees, as booleans that broadcast to [B, heads, queries, keys]; VJ_NONE: all */
+    vj_value bias;  /* added to the scores */
+    vj_value looks; /* which queries see any key, boolean [.., queries, 1]; VJ_NONE: all do */
     double scale, softcap;
     vj_dtype precision; /* of the softmax */
 } attention;
 
-/* [B, L, H * D] as [B, H, L, D]; a tensor of rank 4 is so already. */
+/* [B, L, H * D] as [B, H, L, D]. A tensor of rank 4 has that layout already. */
 static vj_value by_heads(vj_importer *im, vj_value x, int64_t heads) {
     if (!vj_going(im)) return VJ_NONE;
     const vj_type t = *type_of(im, x);
@@ -40,7 +41,7 @@ static vj_value by_heads(vj_importer *im, vj_value x, int64_t heads) {
     return vj_emit_transpose(im, vj_emit_reshape(im, x, dims, 4), (int32_t[]){0, 2, 1, 3});
 }
 
-/* Heads of keys or values that several heads of queries share. */
+/* Repeats the heads of keys or values that several heads of queries share. */
 static vj_value share_heads(vj_importer *im, vj_value x, vj_dim q_heads) {
     if (!vj_going(im)) return VJ_NONE;
     const vj_type t = *type_of(im, x);
@@ -57,7 +58,7 @@ static vj_value share_heads(vj_importer *im, vj_value x, vj_dim q_heads) {
     return vj_emit_reshape(im, vj_emit_broadcast(im, vj_emit_reshape(im, x, one, 5), all, 5), out, 4);
 }
 
-/* Constraints: each is a boolean that the others are met with. */
+/* Constraints. Each is a boolean mask; they are combined with `and`. */
 
 static void meet(attention *a, vj_value may) { a->may = a->may < 0 ? may : vj_emit2(a->im, VJ_OP_and, a->may, may); }
 
@@ -67,8 +68,9 @@ static bool mask_fits(const attention *a) {
     return vj_stop(a->im, VJ_UNSUPPORTED, "a causal mask or window of that size");
 }
 
-/* Key j less query i less what is added to the offset, [queries, keys]; as booleans those of at most or least `bound`
- * when all is known. */
+/* The constant [queries, keys] of the distances j - i - offset between key j and query i. Without `lengths` it is
+ * boolean: whether the distance is at most (or at least) `bound`. With `lengths` it is the distance less `bound`, to be
+ * compared with them. */
 static vj_value distance(const attention *a, bool at_most, int64_t bound) {
     vj_importer *im = a->im;
     const int64_t queries = a->queries.c, keys = a->keys.c, dims[2] = {queries, keys};
@@ -80,7 +82,7 @@ static vj_value distance(const attention *a, bool at_most, int64_t bound) {
     return vj_add_const_i64(im->f, a->lengths >= 0 ? VJ_I64 : VJ_BOOL, 2, dims, list);
 }
 
-/* Only keys of at most, or at least, so far behind the query are seen. */
+/* Limits the keys that a query sees to those whose distance is at most (or at least) `bound`. */
 static void limit(attention *a, bool at_most, int64_t bound) {
     if (!vj_going(a->im) || !mask_fits(a)) return;
     vj_value known = distance(a, at_most, bound);
@@ -113,13 +115,13 @@ static void read_lengths(attention *a) {
     vj_dim dims[4] = {a->batch, vj_dim_const(1), vj_dim_const(1), vj_dim_const(1)};
     a->lengths = vj_emit_reshape(im, vj_emit_cast(im, lengths, VJ_I64), dims, 4);
     a->offset = -a->queries.c;
-    int64_t *place = VJ_NEW_ARRAY(im->arena, int64_t, a->keys.c + 1);
+    int64_t *index = VJ_NEW_ARRAY(im->arena, int64_t, a->keys.c + 1);
     for (int64_t j = 0; j < a->keys.c; j++)
-        place[j] = j;
-    meet(a, vj_emit2(im, VJ_OP_lt, vj_add_const_i64(im->f, VJ_I64, 1, &a->keys.c, place), a->lengths));
+        index[j] = j;
+    meet(a, vj_emit2(im, VJ_OP_lt, vj_add_const_i64(im->f, VJ_I64, 1, &a->keys.c, index), a->lengths));
 }
 
-/* The mask, as long as there are keys: what is missing is not seen. */
+/* The mask extended to the number of keys. Keys that it lacks are not seen. */
 static vj_value padded_mask(attention *a, vj_value mask) {
     vj_importer *im = a->im;
     const vj_type t = *type_of(im, mask);
@@ -151,7 +153,7 @@ static void read_mask(attention *a) {
         a->bias = vj_emit_cast(im, mask, a->dtype);
 }
 
-/* Does every row of what is known have an element that is seen: true, or not minus infinity? */
+/* Returns whether the mask is known and every row of it has a key that is seen: true, or not minus infinity. */
 static bool every_row_looks(vj_importer *im, vj_value mask) {
     const vj_tensor *t = vj_fold(im, mask);
     if (!t) return false;
@@ -165,7 +167,7 @@ static bool every_row_looks(vj_importer *im, vj_value mask) {
     return true;
 }
 
-/* The boolean becomes part of the bias; rows that look nowhere are found. */
+/* Makes the boolean mask part of the bias, and finds the queries that see no key. */
 static void finish_mask(attention *a) {
     vj_importer *im = a->im;
     if (!vj_going(im) || (a->may < 0 && a->bias < 0)) return;
@@ -257,7 +259,7 @@ static bool read_precision(attention *a) {
     return vj_stop(a->im, VJ_BAD_INPUT, "softmax_precision is %lld", (long long)given);
 }
 
-/* 16-bit types are computed in float32 anyway. */
+/* Returns whether one attention node will do. 16-bit types are computed in float32 anyway. */
 static bool is_plain(const attention *a) {
     const bool is_half = a->dtype == VJ_F16 || a->dtype == VJ_BF16;
     return a->softcap <= 0 && !vj_result_is_used(a->im, 3) &&
@@ -269,7 +271,7 @@ static vj_value zero_where_blind(const attention *a, vj_value x) {
     return vj_emit3(a->im, VJ_OP_select, a->looks, x, vj_emit_number(a->im, type_of(a->im, x)->dtype, 0));
 }
 
-/* The scores, written out; binds the fourth result. */
+/* Attention written out as nodes. Binds the fourth result, the scores. */
 static vj_value written_out(const attention *a) {
     vj_importer *im = a->im;
     const int64_t mode = vj_int_attribute(im, "qk_matmul_output_mode", 0);

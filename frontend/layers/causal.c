@@ -1,11 +1,11 @@
-/* causal.c - the builder of CausalConvWithState: a depthwise convolution of what came before and what comes now. */
+/* causal.c - the builder of CausalConvWithState: a depthwise convolution of a sequence that goes on from a state. */
 #include "windows.h"
 
 #include <string.h>
 
 static const vj_type *type_of(vj_importer *im, vj_value v) { return vj_type_at(im->f, v); }
 
-/* x [B, C, L] behind the last `count` places of what came before: the state, or zeros. */
+/* x [B, C, L] behind the `count` elements that came before it: the state, or zeros. */
 static vj_value behind_past(vj_importer *im, vj_value x, int64_t count) {
     if (!vj_going(im) || count == 0) return x;
     const vj_type t = *type_of(im, x);
@@ -14,7 +14,7 @@ static vj_value behind_past(vj_importer *im, vj_value x, int64_t count) {
         if (!vj_going(im)) return VJ_NONE;
         const vj_type past = *type_of(im, parts[0]);
         if (past.rank != 3 || !vj_dim_equal(past.dims[2], vj_dim_const(count))) {
-            vj_stop(im, VJ_BAD_INPUT, "the state is %s, for %lld places", vj_type_text(im->arena, &past),
+            vj_stop(im, VJ_BAD_INPUT, "the state is %s, for %lld elements", vj_type_text(im->arena, &past),
                     (long long)count);
             return VJ_NONE;
         }

@@ -1,9 +1,9 @@
 /* conv.c - builders of Conv and ConvTranspose.
  *
- * A transposed convolution of stride s is a convolution for each of the s phases of a spatial axis: the results whose
- * index leaves the same rest see the same places of the kernel, and their windows move by one. The phases are then
- * interleaved, which is movement. Nothing is multiplied by inserted zeros. Where windows neither overlap nor leave gaps
- * (stride = kernel), all phases are one product.
+ * A transposed convolution of stride s is a convolution for each of the s phases of a spatial axis: results whose
+ * indices have the same remainder by s use the same taps of the kernel, and their windows move by one. The phases are
+ * then interleaved, which is movement. Nothing is multiplied by inserted zeros. Where windows neither overlap nor leave
+ * gaps (stride = kernel), all phases are one product.
  */
 #include "windows.h"
 
@@ -45,12 +45,12 @@ bool vj_build_conv(vj_importer *im) {
 
 typedef struct transposed {
     vj_importer *im;
-    vj_windows win; /* low and high: what is cut from the full result; negative: zeros are added */
+    vj_windows win; /* low and high are what is cut from the full result, or, if negative, the zeros added to it */
     int64_t out[VJ_MAX_SPATIAL];
-    int64_t groups, filters; /* filters of all groups */
+    int64_t groups, filters; /* filters: the sum over all groups */
 } transposed;
 
-/* The sizes of the result, and what is cut from both ends of the full one (ONNX, ConvTranspose). */
+/* Computes the sizes of the result, and what is cut from both ends of the full result (ONNX, ConvTranspose). */
 static bool read_result(transposed *t, const vj_type *x) {
     vj_importer *im = t->im;
     vj_windows *w = &t->win;
@@ -75,7 +75,7 @@ static bool read_result(transposed *t, const vj_type *x) {
             const int64_t total = full - given, half = total < 0 ? -vj_ceil_div(-total, 2) : total / 2;
             if (given < 1 || given > INT32_MAX) return vj_stop(im, VJ_BAD_INPUT, "output_shape is impossible");
             w->low[i] = strcmp(how, "SAME_UPPER") == 0 ? half : total - half;
-            if (!same && total < 0) w->low[i] = 0; /* zeros are added behind only */
+            if (!same && total < 0) w->low[i] = 0; /* zeros are added at the end only */
             w->high[i] = total - w->low[i];
         }
         t->out[i] = full - w->low[i] - w->high[i];
@@ -84,19 +84,19 @@ static bool read_result(transposed *t, const vj_type *x) {
     return vj_going(im);
 }
 
-/* One phase of one axis: its places of the kernel, from the last to the first, and the places of x that it reads. */
+/* One phase of one axis: its taps of the kernel, from the last to the first, and the elements of x that they read. */
 typedef struct phase {
-    int64_t taps;       /* 0: nothing falls on this phase */
-    int64_t last, step; /* of the kernel: last, last - step, ... */
-    int64_t apart;      /* between the places of x that neighbouring taps read */
-    int64_t first;      /* the place of x that the last tap reads for the first result; may be negative */
+    int64_t taps;       /* how many; 0: the results of this phase are empty sums */
+    int64_t last, step; /* the taps are last, last - step, ... */
+    int64_t apart;      /* the distance in x between the elements that neighbouring taps read */
+    int64_t first;      /* the index in x that the last tap reads for the first result; may be negative */
     int64_t results;
 } phase;
 
 static int64_t common_divisor(int64_t a, int64_t b) { return b ? common_divisor(b, a % b) : a; }
 
-/* Result o = stride * i + tap * dilation - low: of the results `rest`, rest + stride, ...; as many in each phase, the
- * ends are cut. */
+/* The phase of results `rest`, rest + stride, ... Tap t of input i falls on result o = stride * i + t * dilation - low.
+ * All phases have the same number of results; the surplus at the end is cut later. */
 static phase phase_of(const transposed *t, int32_t axis, int64_t rest) {
     const vj_windows *w = &t->win;
     const int64_t s = w->stride[axis], d = w->dilation[axis], divisor = common_divisor(s, d);
@@ -110,7 +110,7 @@ static phase phase_of(const transposed *t, int32_t axis, int64_t rest) {
     return p;
 }
 
-/* w [C, M / groups, kernel] with the phase's places turned round, as the convolution's [M, C / groups, taps]. */
+/* The phase's taps of w [C, M / groups, kernel] in reverse, as the weight [M, C / groups, taps] of a convolution. */
 static vj_value phase_weight(const transposed *t, vj_value w, const phase *p) {
     vj_importer *im = t->im;
     const int32_t spatial = t->win.spatial;
@@ -144,7 +144,7 @@ static vj_value phase_result(const transposed *t, vj_value x, vj_value w, vj_val
     type.dims[1] = vj_dim_const(t->filters);
     for (int32_t i = 0; i < spatial; i++) {
         const int64_t in = type.dims[2 + i].c;
-        const int64_t end = p[i].first + (p[i].taps - 1) * p[i].apart + p[i].results; /* behind the last place read */
+        const int64_t end = p[i].first + (p[i].taps - 1) * p[i].apart + p[i].results; /* behind the last index read */
         const int64_t begin = vj_max64(0, p[i].first), stop = vj_min64(in, end);
         type.dims[2 + i] = vj_dim_const(p[i].results);
         win.stride[i] = 1;
@@ -159,7 +159,8 @@ static vj_value phase_result(const transposed *t, vj_value x, vj_value w, vj_val
     return bias < 0 ? none : vj_emit2(im, VJ_OP_add, none, vj_emit_column(im, bias, 1, type.rank));
 }
 
-/* Interleaves the phases of `axis`: each gets an axis of its own behind it, they are joined there, and the ends cut. */
+/* Interleaves the phases of `axis`: concatenates them along a new axis behind it, merges the two axes and cuts the
+ * ends. */
 static vj_value interleaved(const transposed *t, int32_t axis, const vj_value *phases, int64_t count) {
     vj_importer *im = t->im;
     vj_value parts[64];
@@ -178,7 +179,7 @@ static vj_value interleaved(const transposed *t, int32_t axis, const vj_value *p
     return vj_emit_slice(im, vj_emit_reshape(im, y, dims, type.rank), at, 0, vj_dim_const(t->out[axis]), 1);
 }
 
-/* All phases of the axes from `axis` on; those before have theirs. */
+/* Builds all phases of the axes from `axis` on. p has the phases of the axes before. */
 static vj_value by_phases(const transposed *t, int32_t axis, vj_value x, vj_value w, vj_value bias, phase *p) {
     vj_value phases[64];
     if (axis >= t->win.spatial || axis >= VJ_MAX_SPATIAL) return phase_result(t, x, w, bias, p);
@@ -190,7 +191,7 @@ static vj_value by_phases(const transposed *t, int32_t axis, vj_value x, vj_valu
     return interleaved(t, axis, phases, count);
 }
 
-/* Windows side by side: [N, places, C] times [C, M * kernel] has all of the result. */
+/* Windows that lie side by side: [N, inputs, C] times [C, M * kernel] gives the whole result. */
 static vj_value side_by_side(const transposed *t, vj_value x, vj_value w, vj_value bias) {
     vj_importer *im = t->im;
     const int32_t spatial = t->win.spatial;

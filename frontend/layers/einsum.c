@@ -1,15 +1,15 @@
-/* einsum.c - Einsum as transposes, reshapes, sums and products of two.
+/* einsum.c - Einsum as transposes, reshapes, sums and products of two operands.
  *
- * A letter twice in one term is its diagonal. Operands are multiplied from the left, two at a time: of their letters,
- * one in both that someone needs later (the result, or an operand to come) is a batch axis, one in both that nobody
- * needs is summed by the product, one in a single operand that nobody needs is summed before. An ellipsis stands for
- * further batch axes; they become letters of their own. An axis of 1 is broadcast by leaving its letter out.
+ * A letter that occurs twice in a term takes the diagonal. Operands are multiplied from the left, two at a time. A
+ * letter of both is a batch axis when the result or a later operand needs it; otherwise the product sums over it. A
+ * letter of one operand alone that is not needed later is summed before the product. The axes of an ellipsis become
+ * letters of their own. An axis of 1 is broadcast by leaving out its letter.
  */
 #include "frontend/import/import.h"
 
 #include <string.h>
 
-enum { LETTERS = 64, ELLIPSIS = 56, OPERANDS = 16 }; /* letters 0 to 51; ELLIPSIS + i: the axes of "..." */
+enum { LETTERS = 64, ELLIPSIS = 56, OPERANDS = 16 }; /* letters are 0 to 51, the axes of "..." are ELLIPSIS + i */
 
 typedef struct term {
     int32_t letters[VJ_MAX_RANK];
@@ -40,7 +40,7 @@ static bool push(einsum *e, term *t, int32_t letter) {
     return true;
 }
 
-/* Reads a term up to ',', '-' or the end; `rank` tells how long the ellipsis is. */
+/* Reads a term up to ',', '-' or the end. The length of an ellipsis follows from `rank`. */
 static bool read_term(einsum *e, const char **at, int32_t rank, int32_t *ellipsis, term *t) {
     const char *p = *at;
     int32_t letters = 0, ellipses = 0;
@@ -65,7 +65,7 @@ static bool read_term(einsum *e, const char **at, int32_t rank, int32_t *ellipsi
     return true;
 }
 
-/* The size of each letter: that of any operand where it is not 1. */
+/* Notes the size of each letter of an operand. A size of 1 broadcasts to the size that another operand has. */
 static bool bind_letters(einsum *e, int32_t operand) {
     const vj_type *type = vj_type_at(e->im->f, e->x[operand]);
     const term *t = &e->in[operand];
@@ -82,7 +82,7 @@ static bool bind_letters(einsum *e, int32_t operand) {
     return true;
 }
 
-/* Without "->": the ellipsis, then the letters that stand once, in order of the alphabet. */
+/* Without "->", the result has the ellipsis and then the letters that occur once, in alphabetical order. */
 static bool implied_result(einsum *e) {
     for (int32_t n = 0; n < LETTERS; n++) {
         int32_t letter = n < VJ_MAX_RANK ? ELLIPSIS + n : n - VJ_MAX_RANK, count = 0;
@@ -115,7 +115,7 @@ static bool read_equation(einsum *e, const char *equation) {
     return true;
 }
 
-/* x without axis `from`, which is the same letter as axis `to`: the diagonal. */
+/* The diagonal of axes `to` and `from`, which have the same letter. Axis `from` goes. */
 static vj_value diagonal(einsum *e, vj_value x, int32_t to, int32_t from) {
     if (!vj_going(e->im)) return VJ_NONE;
     const vj_type type = *vj_type_at(e->im->f, x);
@@ -142,7 +142,7 @@ static vj_value diagonal(einsum *e, vj_value x, int32_t to, int32_t from) {
     dims[n] = vj_dim_const(square);
     x = vj_emit_reshape(e->im, vj_emit_transpose(e->im, x, perm), dims, n + 1);
     x = vj_emit_slice(e->im, x, n, 0, vj_dim_const(size), size + 1);
-    for (int32_t i = 0, left = 0; i < n + 1; i++) /* `to` goes back to its place; to < from */
+    for (int32_t i = 0, left = 0; i < n + 1; i++) /* `to` moves back to where it was; to < from */
         back[i] = i == to ? n : left++;
     return vj_emit_transpose(e->im, x, back);
 }
@@ -152,7 +152,7 @@ static void drop_letter(term *t, int32_t at) {
     memmove(t->letters + at, t->letters + at + 1, (size_t)(t->rank - at) * sizeof *t->letters);
 }
 
-/* Each letter at most once, and none for axes of 1 that are broadcast. */
+/* Brings an operand into a form with each letter at most once and none for axes of 1 that are broadcast. */
 static void simplify(einsum *e, int32_t operand) {
     term *t = &e->in[operand];
     for (int32_t i = 0; i < t->rank && vj_going(e->im); i++)
@@ -174,7 +174,7 @@ static void simplify(einsum *e, int32_t operand) {
     e->x[operand] = vj_emit_reshape(e->im, e->x[operand], dims, rank);
 }
 
-/* Is the letter in the result, or in an operand from `first` on? */
+/* Returns whether the letter occurs in the result or in an operand from `first` on. */
 static bool is_needed(const einsum *e, int32_t letter, int32_t first) {
     bool needed = contains(&e->out, letter);
     for (int32_t i = first; i < e->operands; i++)
@@ -182,7 +182,7 @@ static bool is_needed(const einsum *e, int32_t letter, int32_t first) {
     return needed;
 }
 
-/* Sums away the letters that neither `other` has (NULL: nobody) nor anyone from operand `first` on. */
+/* Sums over the letters that neither `other` (which may be NULL) nor the result nor an operand from `first` on has. */
 static void sum_alone(einsum *e, vj_value *x, term *t, const term *other, int32_t first) {
     term left = {.rank = 0};
     int32_t axes[VJ_MAX_RANK], count = 0;
@@ -220,7 +220,7 @@ static void append(term *to, const term *from) {
         to->letters[to->rank++] = from->letters[i];
 }
 
-/* [batch, left, summed] times [batch, summed, right]; what x and y have becomes what the product has, in *xt. */
+/* Multiplies [batch, left, summed] by [batch, summed, right]. *xt becomes the letters of the product. */
 static vj_value product(einsum *e, vj_value x, term *xt, vj_value y, const term *yt, int32_t first) {
     term batch = {.rank = 0}, left = {.rank = 0}, right = {.rank = 0}, summed = {.rank = 0}, have;
     for (int32_t i = 0; i < xt->rank; i++) {
@@ -261,7 +261,7 @@ static vj_value product(einsum *e, vj_value x, term *xt, vj_value y, const term 
     return vj_emit_reshape(e->im, z, out, have.rank);
 }
 
-/* Letters of the result that only axes of 1 had. */
+/* Adds the letters of the result that only axes of 1 had. */
 static vj_value with_missing(einsum *e, vj_value x, term *have) {
     vj_dim dims[VJ_MAX_RANK], full[VJ_MAX_RANK];
     if (!vj_going(e->im)) return VJ_NONE;

@@ -3,11 +3,12 @@
 
 #include <string.h>
 
-enum { ELEMENTS = 1 << 22 }; /* of constants that are made */
+enum { ELEMENTS = 1 << 22 }; /* the most elements of a constant that is made */
 
 static const vj_type *type_of(vj_importer *im, vj_value v) { return vj_type_at(im->f, v); }
 
-/* Each axis cut or padded with zeros to its size, the middle staying in the middle; odd ones have more behind. */
+/* Cuts each axis, or pads it with zeros, to its target size around its centre. An odd difference puts more at the
+ * end. */
 bool vj_build_center_crop_pad(vj_importer *im) {
     vj_value x = vj_operand_value(im, 0);
     int32_t size_count, axis_count;
@@ -41,11 +42,11 @@ bool vj_build_center_crop_pad(vj_importer *im) {
     return vj_bind(im, 0, pads ? vj_emit(im, VJ_OP_pad, &x, 1, attrs, 4) : x);
 }
 
-/* Col2Im: blocks of a picture, one beside the other. */
+/* Col2Im sums blocks of pixels into a picture. */
 typedef struct blocks {
     int32_t axes;
     int64_t image[VJ_MAX_RANK], kernel[VJ_MAX_RANK], stride[VJ_MAX_RANK], dilation[VJ_MAX_RANK], low[VJ_MAX_RANK];
-    int64_t count[VJ_MAX_RANK];                /* of blocks along each axis */
+    int64_t count[VJ_MAX_RANK];                /* the blocks along each axis */
     int64_t pixels, kernel_total, block_total; /* products of the above */
 } blocks;
 
@@ -87,20 +88,20 @@ static bool read_blocks(vj_importer *im, blocks *b) {
 
 /* The block whose element k lies on this pixel, or -1. */
 static int64_t block_at(const blocks *b, int64_t k, int64_t pixel) {
-    int64_t block = 0, place = 1;
+    int64_t block = 0, stride = 1;
     for (int32_t i = b->axes - 1; i >= 0; i--) {
         const int64_t from = pixel % b->image[i] + b->low[i] - k % b->kernel[i] * b->dilation[i];
         pixel /= b->image[i];
         k /= b->kernel[i];
         if (from < 0 || from % b->stride[i] || from / b->stride[i] >= b->count[i]) return -1;
-        block += from / b->stride[i] * place;
-        place *= b->count[i];
+        block += from / b->stride[i] * stride;
+        stride *= b->count[i];
     }
     return block;
 }
 
-/* Each pixel is the sum over the elements k of a block of the one that lies on it; those that no block brings are a
- * zero behind the data. x [N, C * K, L] */
+/* x [N, C * K, L]. A pixel is the sum over k = 0 .. K - 1 of the block element k that lies on it. Where there is none,
+ * the index selects a zero that is padded behind the data. */
 bool vj_build_col2im(vj_importer *im) {
     vj_value x = vj_operand_value(im, 0);
     blocks b = {0};
@@ -133,13 +134,13 @@ bool vj_build_col2im(vj_importer *im) {
     return vj_bind(im, 0, vj_emit_reshape(im, x, dims, 2 + b.axes));
 }
 
-/* The coordinate of pixel i of n, from -1 to 1: between the middles of the outer pixels, or between their edges. */
+/* The coordinate of pixel i of n. -1 and 1 are the centres of the outer pixels if `corners`, else their outer edges. */
 static double coordinate(int64_t i, int64_t n, bool corners) {
     if (!corners) return (2 * (double)i + 1) / (double)n - 1;
     return n > 1 ? 2 * (double)i / (double)(n - 1) - 1 : -1;
 }
 
-/* theta [N, D, D + 1] times (x, y, 1) of every pixel: [N, H, W, D]. The sum over D + 1 is spelled out. */
+/* theta [N, D, D + 1] times (x, y, 1) of every pixel gives [N, H, W, D]. The sum over D + 1 is written out as nodes. */
 bool vj_build_affine_grid(vj_importer *im) {
     vj_value theta = vj_operand_value(im, 0);
     int32_t n;
@@ -182,7 +183,7 @@ bool vj_build_affine_grid(vj_importer *im) {
     return vj_bind(im, 0, vj_emit_reshape(im, vj_emit_reduce(im, "sum", grid, &over, 1, false), out, 2 + d));
 }
 
-/* The determinant of matrices [.., M, M], by rows of minors: M is small. */
+/* The determinant of matrices [.., M, M], by expansion in minors, as M is small. */
 static vj_value entry(vj_importer *im, vj_value x, int32_t row, int32_t col) {
     if (!vj_going(im)) return VJ_NONE;
     const vj_type t = *type_of(im, x);

@@ -1,24 +1,24 @@
-/* linear_attention.c - the builder of LinearAttention: a state [B, heads, key dim, value dim] that each token
- * changes and reads, written out token by token. */
+/* linear_attention.c - the builder of LinearAttention. Each token updates and reads a state [B, heads, key dim, value
+ * dim]; the recurrence is written out token by token. */
 #include "frontend/import/import.h"
 
 #include <math.h>
 #include <string.h>
 
-/* Each token is a few kernels of its own. */
+/* A limit, as each token becomes a few kernels of its own. */
 enum { MOST_TOKENS = 32 };
 
 typedef struct linear_attention {
     vj_importer *im;
-    vj_value q, k, v, decay, beta; /* [B, T, what the heads have side by side]; VJ_NONE: the rule has none */
+    vj_value q, k, v, decay, beta; /* [B, T, heads * dim]; VJ_NONE when the rule does not use it */
     vj_dim batch;
-    int64_t tokens, q_heads, heads, d, e; /* heads of keys, their dim, the values' */
+    int64_t tokens, q_heads, heads, d, e; /* heads: of keys and values; d, e: the dims of a key and a value */
     double scale;
 } linear_attention;
 
 static const vj_type *type_of(vj_importer *im, vj_value v) { return vj_type_at(im->f, v); }
 
-/* Of token t, [B, heads, rows, columns]. */
+/* The part of x for token t, as [B, heads, rows, columns]. */
 static vj_value token(const linear_attention *a, vj_value x, int64_t t, int64_t heads, int64_t rows, int64_t columns) {
     const vj_dim dims[4] = {a->batch, vj_dim_const(heads), vj_dim_const(rows), vj_dim_const(columns)};
     return vj_emit_reshape(a->im, vj_emit_slice(a->im, x, 1, t, vj_dim_const(1), 1), dims, 4);
@@ -82,7 +82,7 @@ static vj_value first_state(const linear_attention *a) {
     return vj_emit_cast(im, state, type_of(im, a->q)->dtype);
 }
 
-/* The state behind token t. */
+/* The state after token t. */
 static vj_value next_state(const linear_attention *a, vj_value state, int64_t t) {
     vj_importer *im = a->im;
     const int32_t rows = 2;

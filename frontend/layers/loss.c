@@ -1,5 +1,5 @@
-/* loss.c - builders of the losses, which exporters leave behind networks that were trained: the negative log
- * likelihood of given classes, and the same behind a softmax. */
+/* loss.c - builders of the losses that exporters leave at the end of trained networks: the negative log likelihood of
+ * given classes, and the same after a softmax. */
 #include "frontend/import/import.h"
 
 #include <string.h>
@@ -9,7 +9,7 @@ static const vj_type *type_of(vj_importer *im, vj_value v) { return vj_type_at(i
 /* x [N, C, D...] and the classes of its pixels [N, D...]. */
 typedef struct pixels {
     vj_value x, classes;
-    vj_value skip; /* bool [N, 1, D...]: pixels that do not count; VJ_NONE: all do */
+    vj_value skip; /* bool [N, 1, D...]: the pixels that do not count; VJ_NONE when all do */
     vj_type one;   /* [N, 1, D...] */
 } pixels;
 
@@ -37,7 +37,7 @@ static vj_value of_class(vj_importer *im, const pixels *p, vj_value from) {
     return vj_emit(im, VJ_OP_gather_elements, (vj_value[]){from, p->classes}, 2, &attr, 1);
 }
 
-/* The weight of each place's class: [N, 1, D...], 0 where it does not count. */
+/* The weight of each pixel's class, [N, 1, D...], which is 0 for pixels that do not count. */
 static vj_value weights_of(vj_importer *im, const pixels *p) {
     const vj_dtype dtype = p->one.dtype;
     vj_value w = vj_emit_number(im, dtype, 1), zero = vj_emit_number(im, dtype, 0);
@@ -75,7 +75,7 @@ static bool likelihood(vj_importer *im, vj_value log_probabilities) {
     if (!read_pixels(im, log_probabilities, &p)) return false;
     vj_value w = weights_of(im, &p), loss = vj_emit1(im, VJ_OP_neg, of_class(im, &p, p.x));
     loss = vj_emit2(im, VJ_OP_mul, loss, w);
-    /* what does not count is 0 even where the score is infinite */
+    /* the loss of a pixel that does not count is 0 even where its score is infinite */
     if (p.skip >= 0) loss = vj_emit3(im, VJ_OP_select, p.skip, vj_emit_number(im, p.one.dtype, 0), loss);
     return reduced(im, &p, loss, w);
 }

@@ -1,5 +1,5 @@
-/* maxpool.c - the builder of MaxPool. Its indices come from a walk through the taps of the window: each place of
- * all windows is a slice of the padded input, and the first that is larger than those before is kept. */
+/* maxpool.c - the builder of MaxPool. Its indices come from a walk through the taps of the window: a tap of all windows
+ * is a slice of the padded input, and its index is kept where its value is larger than those of the taps before. */
 #include "windows.h"
 
 #include <string.h>
@@ -33,7 +33,7 @@ static vj_value slice_at_tap(const walk *k, vj_value x) {
     return x;
 }
 
-/* Where this place of the window stands in the input, for the windows at `at`; -1: in the padding. */
+/* The index in its plane of the element that the current tap of the window at `at` reads; -1 in the padding. */
 static int64_t index_of(const walk *k, const int64_t *at) {
     int64_t index = 0, step = 1;
     for (int32_t n = 0; n < k->w->spatial; n++) {
@@ -54,7 +54,7 @@ static bool next(int64_t *index, const int64_t *extents, int32_t count) {
     return false;
 }
 
-/* Adds this place to the best so far: the values and, [1, 1, spatial], the indices. */
+/* Updates the largest values so far and their indices, [1, 1, spatial], by the current tap. */
 static void take(const walk *k, vj_value x, bool *seen, vj_value *best, vj_value *index) {
     vj_importer *im = k->im;
     int64_t dims[VJ_MAX_RANK] = {1, 1}, at[VJ_MAX_SPATIAL] = {0}, windows = 1, n = 0;
@@ -83,7 +83,7 @@ static void take(const walk *k, vj_value x, bool *seen, vj_value *best, vj_value
     *index = vj_emit3(im, VJ_OP_select, better, indices, *index);
 }
 
-/* What the images and channels in front add to an index. */
+/* The offset of each plane, which is added to the indices within a plane. */
 static vj_value plane_offsets(vj_importer *im, const vj_type *x) {
     int64_t dims[VJ_MAX_RANK] = {x->dims[0].c, x->dims[1].c, 1, 1, 1}, planes, volume = 1;
     for (int32_t i = 2; i < x->rank; i++)
@@ -107,7 +107,7 @@ static bool bind_indices(vj_importer *im, vj_value x, vj_value y, const vj_windo
         if (!vj_mul(taps, w->kernel[i], &taps) || taps > MOST_TAPS)
             return vj_stop(im, VJ_UNSUPPORTED, "indices of maxima among more than %d taps", MOST_TAPS);
     if (k.x.dims[0].sym) {
-        vj_stop(im, VJ_UNSUPPORTED, "the indices of the maxima depend on the image's place in the batch");
+        vj_stop(im, VJ_UNSUPPORTED, "the indices of the maxima depend on the image's position in the batch");
         vj_hint(im->error, "fix the batch: --batch 1");
         return false;
     }

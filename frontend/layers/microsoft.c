@@ -1,5 +1,5 @@
-/* microsoft.c - ops of the domain com.microsoft that ONNX Runtime's optimiser writes, but for its attentions. Each
- * becomes the IR of its plain spelling; meanings are those of ONNX Runtime's ContribOperators documentation. */
+/* microsoft.c - ops of the domain com.microsoft that ONNX Runtime's optimiser writes, except its attentions. Each
+ * becomes the IR of the ONNX ops that it stands for. ONNX Runtime's ContribOperators documentation defines them. */
 #include "frontend/import/import.h"
 
 #include <math.h>
@@ -15,7 +15,7 @@ static vj_value scaled(vj_importer *im, vj_value x, double factor) {
     return !vj_going(im) || factor == 1 ? x : vj_emit2(im, VJ_OP_mul, x, number_like(im, x, factor));
 }
 
-/* GELUs. The row says the form; a bias stands in operand 1. */
+/* GELUs. The table's row gives the form; operand 1 is a bias. */
 
 static vj_value gelu_of(vj_importer *im, vj_value x, const char *form) {
     vj_attr attr = vj_name(VJ_ATTR_FORM, form);
@@ -41,12 +41,13 @@ bool vj_build_ms_quick_gelu(vj_importer *im) {
 
 /* Products */
 
-/* With `batch`, the first dim is that of the rows and those behind it are the batch: [M, B.., K] is [B.., M, K]. */
+/* Transposes an operand as FusedMatMul's attributes ask. With `batch`, its dims are [M, B.., K] and become [B.., M, K];
+ * with `matrix`, the last two dims are exchanged. */
 static vj_value transposed(vj_importer *im, vj_value x, bool matrix, bool batch) {
     if (!vj_going(im)) return VJ_NONE;
     const int32_t rank = type_of(im, x)->rank;
     int32_t perm[VJ_MAX_RANK];
-    if (rank < 2) return x; /* a vector is a row or a column as it must be */
+    if (rank < 2) return x; /* a vector is a row or a column, whichever is needed */
     for (int32_t i = 0; i < rank; i++)
         perm[i] = i;
     if (batch && rank > 2) {
@@ -73,7 +74,7 @@ bool vj_build_ms_matmul(vj_importer *im) {
     return vj_bind(im, 0, scaled(im, vj_emit2(im, VJ_OP_matmul, a, b), alpha));
 }
 
-/* Activations that are named in an attribute. */
+/* The activation that an attribute names. */
 static vj_value activated(vj_importer *im, vj_value x, const char *name, const float *p, size_t count) {
     static const struct {
         const char *name;
@@ -98,7 +99,7 @@ static vj_value activated(vj_importer *im, vj_value x, const char *name, const f
     return VJ_NONE;
 }
 
-/* Conv; then Z is added; then the activation. */
+/* Conv, then the addition of Z, then the activation. */
 bool vj_build_ms_conv(vj_importer *im) {
     const Onnx__AttributeProto *params = vj_find_attribute(im, "activation_params");
     const char *activation = vj_text_attribute(im, "activation", "");
@@ -131,7 +132,7 @@ bool vj_build_ms_bias_add(vj_importer *im) {
     return vj_bind(im, 0, vj_emit2(im, VJ_OP_add, x, vj_operand_value(im, 2)));
 }
 
-/* Softmax of data + bias over all dims from `axis` on. The bias has dims of 1 where it is broadcast. */
+/* The softmax of data + bias over all dims from `axis` on. The bias has dims of 1 where it is broadcast. */
 bool vj_build_ms_bias_softmax(vj_importer *im) {
     vj_value x = vj_operand_value(im, 0), bias = vj_operand_value(im, 1);
     const int64_t given = vj_int_attribute(im, "axis", 1);
@@ -159,7 +160,7 @@ static bool is_product(const vj_func *f, vj_value v) {
     return op == VJ_OP_matmul || op == VJ_OP_linear;
 }
 
-/* input + skip + bias. The bias is that of a projection in front, and is added there, so that it goes into it. */
+/* input + skip + bias. The bias belongs to a projection before and is added to it first, so that they can fuse. */
 static vj_value skip_sum(vj_importer *im, int32_t bias) {
     vj_value x = vj_operand_value(im, 0), skip = vj_operand_value(im, 1);
     if (!vj_going(im)) return VJ_NONE;
@@ -178,7 +179,7 @@ static vj_value skip_sum(vj_importer *im, int32_t bias) {
     return sum;
 }
 
-/* Results 1 and 2, mean and deviation, are of training; result 3 is the sum. */
+/* Binds result 0, and result 3, the sum. Results 1 and 2, mean and deviation, are for training. */
 static bool bind_normalised(vj_importer *im, vj_value y, vj_value sum) {
     if (vj_result_is_used(im, 1) || vj_result_is_used(im, 2))
         return vj_stop(im, VJ_UNSUPPORTED, "its mean and deviation as results are not supported");

@@ -1,6 +1,6 @@
 /* microsoft_attention.c - Attention and MultiHeadAttention of the domain com.microsoft, as ONNX Runtime's transformer
- * scripts write them. Masks are added to the scores: 0 where a query may look, mask_filter_value where not, so a row that
- * may look nowhere looks everywhere, as there. */
+ * scripts write them. A mask is added to the scores: 0 where a query sees a key, else mask_filter_value. So a query
+ * that sees no key attends to all alike, as in ONNX Runtime. */
 #include "frontend/import/import.h"
 
 #include <math.h>
@@ -12,8 +12,8 @@ typedef struct heads {
     vj_importer *im;
     int64_t count;
     vj_value q, k, v; /* [B, heads, tokens, head_dim] */
-    vj_value bias;    /* added to the scores; VJ_NONE: nothing is */
-    int64_t past;     /* keys in front of the first query's own */
+    vj_value bias;    /* added to the scores; VJ_NONE when there is none */
+    int64_t past;     /* keys before the first query's own */
 } heads;
 
 static const vj_type *type_of(vj_importer *im, vj_value v) { return vj_type_at(im->f, v); }
@@ -85,7 +85,7 @@ static vj_value batch_numbers(heads *h, vj_value list, int64_t part, vj_dim batc
     return vj_emit_reshape(h->im, own, dims, 4);
 }
 
-/* [B] ends, or [2 B] ends and starts: keys in [start, end) are looked at. */
+/* The keys that are seen, [start, end), from a list of [B] ends or [2 B] ends and starts. */
 static vj_value between(heads *h, vj_value list, vj_dim batch, int64_t keys) {
     vj_importer *im = h->im;
     const vj_type t = *type_of(im, list);
@@ -100,7 +100,7 @@ static vj_value between(heads *h, vj_value list, vj_dim batch, int64_t keys) {
     return vj_emit2(im, VJ_OP_and, before, from);
 }
 
-/* The mask operand as booleans that broadcast to [B, heads, queries, keys]: may it be looked at? */
+/* The mask operand as booleans that broadcast to [B, heads, queries, keys]: whether the key is seen. */
 static vj_value looked_at(heads *h, vj_value mask, vj_dim batch, int64_t queries, int64_t keys) {
     vj_importer *im = h->im;
     if (!vj_going(im)) return VJ_NONE;
@@ -124,7 +124,7 @@ static void add_bias(heads *h, vj_value bias) {
     h->bias = h->bias < 0 ? bias : vj_emit2(h->im, VJ_OP_add, h->bias, bias);
 }
 
-/* The constant [queries, keys] of 0 and the number for keys that come later. */
+/* Adds the constant [queries, keys] that is mask_filter_value for keys after the query, else 0. */
 static bool add_causal(heads *h, vj_dtype dtype, int64_t queries, int64_t keys) {
     int64_t count;
     if (!vj_mul(queries, keys, &count) || count > MASK_LIMIT) return stop(h, "a causal mask of that size is");
@@ -167,7 +167,7 @@ static bool bind_attention(heads *h) {
     return vj_bind(im, 0, vj_emit_reshape(im, vj_emit_transpose(im, y, (int32_t[]){0, 2, 1, 3}), dims, 3));
 }
 
-/* Columns of queries, keys and values in a width: as the attribute says, or three equal parts. */
+/* How many columns of `width` queries, keys and values have: by the attribute, or three equal parts. */
 static bool read_widths(heads *h, int64_t width, int64_t *widths) {
     int32_t count;
     const int64_t *given = vj_ints_attribute(h->im, "qkv_hidden_sizes", &count);
@@ -210,7 +210,7 @@ bool vj_build_ms_attention(vj_importer *im) {
 
 /* MultiHeadAttention */
 
-/* The bias of the projections, columns [start, start + width) of it, added to [B, L, width]. */
+/* x [B, L, width] plus columns [start, start + width) of the bias of the projections. */
 static vj_value projected(heads *h, vj_value x, int64_t *start) {
     vj_importer *im = h->im;
     if (!vj_going(im) || !vj_has_operand(im, 3)) return x;
@@ -227,7 +227,7 @@ static vj_value projected(heads *h, vj_value x, int64_t *start) {
     return vj_emit2(im, VJ_OP_add, x, bias);
 }
 
-/* The bias for what is by heads already: [width] as [heads, 1, D]. */
+/* The same for x that is split by heads already: the bias [width] becomes [heads, 1, D]. */
 static vj_value projected_heads(heads *h, vj_value x, int64_t *start) {
     vj_importer *im = h->im;
     if (!vj_going(im) || !vj_has_operand(im, 3)) return x;
@@ -245,7 +245,7 @@ static vj_value projected_heads(heads *h, vj_value x, int64_t *start) {
     return vj_emit2(im, VJ_OP_add, x, bias);
 }
 
-/* Packed forms: query [B, L, heads, 3, D] alone, or query [B, S, hidden] with key [B, L, heads, 2, D]. */
+/* Reads packed operands: query [B, L, heads, 3, D] alone, or query [B, S, hidden] with key [B, L, heads, 2, D]. */
 static bool read_packed(heads *h) {
     vj_importer *im = h->im;
     vj_value q = vj_operand_value(im, 0);
@@ -264,7 +264,7 @@ static bool read_packed(heads *h) {
     return vj_going(im);
 }
 
-/* Keys and values of rank 4 come from a cache, by heads already and with no bias of their own. */
+/* Reads separate operands. Keys and values of rank 4 come from a cache, are split by heads already and get no bias. */
 static bool read_separate(heads *h) {
     vj_importer *im = h->im;
     vj_value q = vj_operand_value(im, 0), k = vj_operand_value(im, 1), v = vj_operand_value(im, 2);
@@ -278,7 +278,7 @@ static bool read_separate(heads *h) {
     return vj_going(im);
 }
 
-/* Past keys and values stand in front; what is then there is results 1 and 2. */
+/* Puts past keys and values in front. The joined ones are results 1 and 2. */
 static bool read_past(heads *h) {
     vj_importer *im = h->im;
     if (vj_has_operand(im, 6) != vj_has_operand(im, 7))

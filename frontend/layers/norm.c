@@ -13,7 +13,7 @@ static vj_value normalised(vj_importer *im, vj_value x, vj_value gain, vj_value 
     return vj_emit(im, VJ_OP_layernorm, args, offset >= 0 ? 3 : gain >= 0 ? 2 : 1, attrs, 2);
 }
 
-/* Has v exactly the dims of x from `axis` on? Then layernorm takes it as gain or offset. */
+/* Returns whether v has exactly the dims of x from `axis` on, so that layernorm takes it as gain or offset. */
 static bool is_row(vj_importer *im, vj_value v, vj_value x, int32_t axis) {
     const vj_type *t = type_of(im, v), *xt = type_of(im, x);
     if (t->rank != xt->rank - axis || t->dtype != xt->dtype) return false;
@@ -28,7 +28,7 @@ static int32_t axes_from(int32_t axis, int32_t rank, int32_t *axes) {
     return rank - axis;
 }
 
-/* The mean and the inverse of the deviation, of type `stash` (ONNX's stash_type). */
+/* Binds the mean and the inverse of the deviation, in ONNX's stash_type. */
 static bool bind_statistics(vj_importer *im, vj_value x, int32_t axis, double eps) {
     static const int64_t float32 = 1, bfloat16 = 16;
     if (!vj_result_is_used(im, 1) && !vj_result_is_used(im, 2)) return true;
@@ -73,8 +73,8 @@ bool vj_build_rms_norm(vj_importer *im) {
     return vj_bind(im, 0, vj_emit2(im, VJ_OP_mul, vj_emit2(im, VJ_OP_div, x, root), gain));
 }
 
-/* Training mode: mean and variance are x's own, over all axes but the channels; the running ones move towards them.
- * (Exporters write weight standardisation so.) */
+/* In training mode, mean and variance are computed from x, over all axes but the channels, and the running ones move
+ * towards them. Exporters write weight standardisation this way. */
 static bool batch_norm_in_training(vj_importer *im, const vj_value *at, double eps) {
     const double momentum = vj_float_attribute(im, "momentum", 0.9f);
     const int32_t rank = type_of(im, at[0])->rank;
@@ -103,7 +103,7 @@ static bool batch_norm_in_training(vj_importer *im, const vj_value *at, double e
     return vj_bind(im, 0, vj_emit2(im, VJ_OP_add, y, vj_emit_column(im, at[2], 1, rank)));
 }
 
-/* x * g + (offset - mean * g) with g = scale / sqrt(var + eps): both are expressions of constants. */
+/* x * g + (offset - mean * g) with g = scale / sqrt(var + eps). Both factors are usually expressions of constants. */
 bool vj_build_batch_norm(vj_importer *im) {
     vj_value at[5];
     for (int32_t i = 0; i < 5; i++)
@@ -111,7 +111,7 @@ bool vj_build_batch_norm(vj_importer *im) {
     double eps = vj_epsilon(im, 1e-5f);
     const bool training = vj_int_attribute(im, "training_mode", 0) != 0;
     if (vj_int_attribute(im, "spatial", 1) == 0)
-        return vj_stop(im, VJ_UNSUPPORTED, "has statistics for each place (spatial=0)");
+        return vj_stop(im, VJ_UNSUPPORTED, "has statistics for each pixel (spatial=0)");
     if (!vj_going(im)) return false;
     int32_t rank = type_of(im, at[0])->rank;
     if (rank < 2) return vj_stop(im, VJ_BAD_INPUT, "needs channels");
@@ -125,7 +125,7 @@ bool vj_build_batch_norm(vj_importer *im) {
     return vj_bind(im, 0, vj_emit2(im, VJ_OP_add, y, vj_emit_column(im, offset, 1, rank)));
 }
 
-/* [N, C, ...] as [N, groups, the rest], normalised over the rest, and back. */
+/* Normalises x [N, C, ...] as [N, groups, the rest] over the rest. */
 static vj_value normalised_groups(vj_importer *im, vj_value x, int64_t groups, double eps) {
     if (!vj_going(im)) return VJ_NONE;
     const vj_type t = *type_of(im, x);
@@ -157,7 +157,7 @@ bool vj_build_instance_norm(vj_importer *im) {
     return with_columns(im, normalised_groups(im, x, channels, vj_epsilon(im, 1e-5f)), gain, offset);
 }
 
-/* One number a group, given to each of its channels. */
+/* Repeats the number of each group for each of its channels. */
 static vj_value by_channel(vj_importer *im, vj_value v, int64_t groups, int64_t channels) {
     if (!vj_going(im) || groups < 1) return v;
     vj_dim one[2] = {vj_dim_const(groups), vj_dim_const(1)},
@@ -166,7 +166,7 @@ static vj_value by_channel(vj_importer *im, vj_value v, int64_t groups, int64_t 
     return vj_emit_reshape(im, vj_emit_broadcast(im, vj_emit_reshape(im, v, one, 2), all, 2), &out, 1);
 }
 
-/* Opset 18 has scale and bias by group, 21 by channel. */
+/* Scale and bias have a number for each group in opset 18, for each channel in opset 21. */
 bool vj_build_group_norm(vj_importer *im) {
     vj_value x = vj_operand_value(im, 0), gain = vj_operand_value(im, 1), offset = vj_operand_value(im, 2);
     int64_t groups = vj_int_attribute(im, "num_groups", 0);
@@ -191,7 +191,7 @@ bool vj_build_lp_norm(vj_importer *im) {
     vj_value size = p == 1 ? vj_emit1(im, VJ_OP_abs, x) : vj_emit2(im, VJ_OP_mul, x, x);
     vj_value norm = vj_emit_reduce(im, "sum", size, &axis, 1, true);
     if (p == 2) norm = vj_emit1(im, VJ_OP_sqrt, norm);
-    /* where the norm is 0, so is x, and stays so */
+    /* where the norm is 0, x is 0 and the result must be 0 */
     vj_value is_zero = vj_emit2(im, VJ_OP_eq, norm, number_like(im, x, 0));
     norm = vj_emit3(im, VJ_OP_select, is_zero, number_like(im, x, 1), norm);
     return vj_bind(im, 0, vj_emit2(im, VJ_OP_div, x, norm));

@@ -14,7 +14,7 @@ static vj_value transposed(vj_importer *im, vj_value x, bool yes) {
     return yes ? vj_emit_transpose(im, x, (int32_t[]){1, 0}) : x;
 }
 
-/* C as a row of `width`, or VJ_NONE when it is not the same for all rows. */
+/* Gemm's C as a row of `width`, or VJ_NONE when it is not the same for all rows. */
 static vj_value as_row(vj_importer *im, vj_value c, vj_dim width) {
     const vj_type type = *type_of(im, c);
     bool is_row = type.rank >= 1 && type.rank <= 2 && vj_dim_equal(type.dims[type.rank - 1], width) &&

@@ -1,10 +1,10 @@
-/* quantize.c - builders of quantised ops: numbers as integers q = x / scale + zero point. They become exact integer
- * arithmetic in 32 bits and a few float steps, as ONNX defines them. */
+/* quantize.c - builders of quantised ops, whose integers are q = x / scale + zero point. They become exact integer
+ * arithmetic in 32 bits and a few float operations, as ONNX defines them. */
 #include "windows.h"
 
 #include <string.h>
 
-enum { PIXELS = 1 << 22 }; /* of windows, in a constant */
+enum { PIXELS = 1 << 22 }; /* the most pixel indices of windows in a constant */
 
 static const vj_type *type_of(vj_importer *im, vj_value v) { return vj_type_at(im->f, v); }
 static vj_dtype dtype_of(vj_importer *im, vj_value v) {
@@ -13,7 +13,7 @@ static vj_dtype dtype_of(vj_importer *im, vj_value v) {
 
 static bool is_narrow(vj_dtype t) { return t == VJ_I8 || t == VJ_U8 || t == VJ_I16 || t == VJ_U16; }
 
-/* round(x) + zero point, kept to the type's range. x is a float; zero may be VJ_NONE. NaN becomes 0. */
+/* round(x) + zero point, clamped to the type's range. x is a float; `zero` may be VJ_NONE. NaN becomes 0. */
 static vj_value saturated(vj_importer *im, vj_value x, vj_value zero, vj_dtype to) {
     const vj_dtype dtype = dtype_of(im, x);
     if (!vj_going(im)) return VJ_NONE;
@@ -30,7 +30,8 @@ static vj_value saturated(vj_importer *im, vj_value x, vj_value zero, vj_dtype t
     return vj_emit_cast(im, x, to);
 }
 
-/* A scale or zero point beside x: one number, one for each place of the axis, or one for each block along it. */
+/* A scale or zero point in a form that broadcasts to x: one number, one for each index of the axis, or one for each
+ * block along it. */
 static vj_value beside(vj_importer *im, vj_value v, vj_value x) {
     int64_t given = vj_int_attribute(im, "axis", 1), block = vj_int_attribute(im, "block_size", 0);
     if (!vj_going(im)) return VJ_NONE;
@@ -102,7 +103,7 @@ bool vj_build_dequantize(vj_importer *im) {
     return vj_bind(im, 0, to == VJ_NO_DTYPE ? y : vj_emit_cast(im, y, to));
 }
 
-/* The scale spreads the range of x, with 0 in it, over 0 to 255. */
+/* The scale maps the range of x, extended to include 0, to 0 .. 255. */
 bool vj_build_dynamic_quantize(vj_importer *im) {
     vj_value x = vj_operand_value(im, 0);
     if (!vj_going(im)) return false;
@@ -117,14 +118,14 @@ bool vj_build_dynamic_quantize(vj_importer *im) {
     vj_value low = vj_emit2(im, VJ_OP_min, vj_emit_reduce(im, "min", x, axes, t.rank, false), none);
     vj_value high = vj_emit2(im, VJ_OP_max, vj_emit_reduce(im, "max", x, axes, t.rank, false), none);
     vj_value scale = vj_emit2(im, VJ_OP_div, vj_emit2(im, VJ_OP_sub, high, low), full);
-    /* x of zeros alone has no range */
+    /* the range is empty when all of x is 0 */
     scale = vj_emit3(im, VJ_OP_select, vj_emit2(im, VJ_OP_eq, scale, none), vj_emit_number(im, VJ_F32, 1), scale);
     vj_value zero = saturated(im, vj_emit1(im, VJ_OP_neg, vj_emit2(im, VJ_OP_div, low, scale)), VJ_NONE, VJ_U8);
     return vj_bind(im, 0, saturated(im, vj_emit2(im, VJ_OP_div, x, scale), zero, VJ_U8)) && vj_bind(im, 1, scale) &&
            vj_bind(im, 2, zero);
 }
 
-/* Products. `x` as 32-bit integers less its zero point, which has one number, or one for each place of `axis`. */
+/* Products. `x` as 32-bit integers less its zero point, which is one number, or one for each index of `axis`. */
 static vj_value centred(vj_importer *im, vj_value x, vj_value zero, int32_t axis) {
     if (!vj_going(im)) return VJ_NONE;
     if (!is_narrow(type_of(im, x)->dtype)) {
@@ -148,7 +149,7 @@ static vj_value optional(vj_importer *im, int32_t i) {
     return vj_has_operand(im, i) ? vj_operand_value(im, i) : VJ_NONE;
 }
 
-/* a [.., M, K] times b [.., K, N]; zero points of rows and of columns */
+/* a [.., M, K] times b [.., K, N]. The zero points are one number each, or one for each row of a and column of b. */
 static vj_value whole_product(vj_importer *im, vj_value a, vj_value a_zero, vj_value b, vj_value b_zero) {
     if (!vj_going(im)) return VJ_NONE;
     const int32_t a_rank = type_of(im, a)->rank, b_rank = type_of(im, b)->rank;
@@ -161,8 +162,8 @@ bool vj_build_matmul_integer(vj_importer *im) {
     return vj_bind(im, 0, whole_product(im, a, optional(im, 2), b, optional(im, 3)));
 }
 
-/* whole * (x scale * w scale / y scale), as the type of y's zero point. The scales are one number each, or one for each
- * place of `axis`. */
+/* whole * (x scale * w scale / y scale), in the type of y's zero point. The scales are one number each, or one for each
+ * index of `axis`. */
 static vj_value requantised(vj_importer *im, vj_value whole, int32_t x_scale, int32_t w_scale, int32_t y_scale,
                             int32_t axis) {
     const int32_t at[3] = {x_scale, w_scale, y_scale};
@@ -194,7 +195,8 @@ bool vj_build_qlinear_matmul(vj_importer *im) {
 
 /* Convolutions: the windows of x become rows of a product. */
 
-/* The pixels in a padded picture of element k of the kernel at place l of the result: [kernel, pixels]. */
+/* The index in a padded picture of the pixel that tap k of the kernel reads for pixel l of the result, [kernel,
+ * pixels]. */
 typedef struct window_pixels {
     int64_t padded[VJ_MAX_RANK], out[VJ_MAX_RANK];
     int64_t kernel, pixels, elements; /* products */

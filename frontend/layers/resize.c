@@ -1,5 +1,5 @@
-/* resize.c - builders of Resize and Upsample. Every mode is separable and linear, and sizes are known, so each
- * axis that changes is a product with a constant matrix [in, out]; nearest is an index. */
+/* resize.c - builders of Resize and Upsample. Every mode is separable and linear, and sizes are known, so each axis
+ * that changes is a product with a constant matrix [in, out], or, in mode nearest, a gather. */
 #include "frontend/import/import.h"
 
 #include <math.h>
@@ -20,12 +20,12 @@ typedef enum rounding { PREFER_FLOOR, PREFER_CEIL, FLOOR, CEIL, SIMPLE } roundin
 typedef struct resize {
     coordinates coordinates;
     rounding rounding;
-    int32_t order; /* 0 nearest, 1 linear, 3 cubic */
+    int32_t degree; /* of the interpolation: 0 nearest, 1 linear, 3 cubic */
     bool antialias, exclude_outside;
     double cubic_a, extrapolation;
 } resize;
 
-/* One axis: `in` elements become `out`; `scale` is out / in, unless the model says otherwise. */
+/* One axis: `in` elements become `out`. `scale` is out / in, unless the model gives it. */
 typedef struct axis_plan {
     int64_t in, out;
     double scale, roi_start, roi_end;
@@ -41,7 +41,7 @@ static int32_t word(vj_importer *im, const char *name, const char *otherwise, co
     return 0;
 }
 
-/* Where result element i stands on the source's axis (ONNX, Resize: coordinate_transformation_mode). */
+/* The coordinate of result element i on the source's axis (ONNX, Resize: coordinate_transformation_mode). */
 static double source_of(const resize *r, const axis_plan *a, int64_t i) {
     const double at = (double)i, length = a->scale * (double)a->in;
     switch (r->coordinates) {
@@ -79,14 +79,15 @@ static int64_t nearest(const resize *r, const axis_plan *a, int64_t i) {
 static double filter(const resize *r, double x) {
     const double a = r->cubic_a;
     x = fabs(x);
-    if (r->order == 1) return fmax(0, 1 - x);
+    if (r->degree == 1) return fmax(0, 1 - x);
     if (x <= 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
     return x < 2 ? ((a * x - 5 * a) * x + 8 * a) * x - 4 * a : 0;
 }
 
-/* The weights of result element i, added to column i of w [in, out]. Outside of the axis its edges continue. */
+/* Adds the weights of result element i to column i of w [in, out]. Outside of the axis, the edge elements are
+ * repeated. */
 static void weigh(const resize *r, const axis_plan *a, int64_t i, double *w) {
-    const double shrink = r->antialias && a->scale < 1 ? a->scale : 1, reach = (r->order == 1 ? 1 : 2) / shrink;
+    const double shrink = r->antialias && a->scale < 1 ? a->scale : 1, reach = (r->degree == 1 ? 1 : 2) / shrink;
     /* far outside, only the edge is seen */
     const double x = fmax(-reach - 1, fmin(source_of(r, a, i), (double)a->in + reach));
     const double first = ceil(x - reach), last = floor(x + reach);
@@ -128,7 +129,7 @@ static vj_value by_index(vj_importer *im, const resize *r, const axis_plan *a, v
         list[i] = nearest(r, a, i);
         repeats = repeats && list[i] == i / times;
     }
-    if (repeats) { /* each element `times` times: movement alone */
+    if (repeats) { /* every element is repeated `times` times: a broadcast will do */
         vj_dim dims[VJ_MAX_RANK + 1];
         const vj_type type = *type_of(im, x);
         if (type.rank == VJ_MAX_RANK) {
@@ -150,7 +151,7 @@ static vj_value by_index(vj_importer *im, const resize *r, const axis_plan *a, v
     return vj_emit(im, VJ_OP_gather, (vj_value[]){x, indices}, 2, &attr, 1);
 }
 
-/* CROP_AND_RESIZE: what stands outside of the source becomes one number. */
+/* For CROP_AND_RESIZE: replaces what lies outside of the source by one number. */
 static vj_value with_outside(vj_importer *im, const resize *r, const axis_plan *a, vj_value y, int32_t axis) {
     int64_t dims[VJ_MAX_RANK], *outside = VJ_NEW_ARRAY(im->arena, int64_t, a->out + 1), any = 0;
     for (int64_t i = 0; i < a->out; i++)
@@ -168,18 +169,18 @@ static bool resize_axes(vj_importer *im, const resize *r, vj_value x, const axis
         const axis_plan *a = &plan[d];
         bool same = a->out == a->in && a->in <= AXIS_LIMIT;
         for (int64_t i = 0; same && i < a->out; i++)
-            same = r->order ? fabs(source_of(r, a, i) - (double)i) < 1e-9 : nearest(r, a, i) == i;
+            same = r->degree ? fabs(source_of(r, a, i) - (double)i) < 1e-9 : nearest(r, a, i) == i;
         if (same || type_of(im, x)->dims[d].sym) continue;
         if (a->in < 1 || a->out < 1 || a->out > AXIS_LIMIT)
             return vj_stop(im, VJ_BAD_INPUT, "axis %d of %lld would become %lld", d, (long long)a->in,
                            (long long)a->out);
-        x = r->order ? by_matrix(im, r, a, x, d) : by_index(im, r, a, x, d);
+        x = r->degree ? by_matrix(im, r, a, x, d) : by_index(im, r, a, x, d);
         x = with_outside(im, r, a, x, d);
     }
     return vj_bind(im, 0, x);
 }
 
-/* Reading the operands: one number for each axis in `axes`. */
+/* Reading the operands, which have one number for each axis in `axes`. */
 
 static const double *known_floats(vj_importer *im, int32_t i, int32_t count, const char *what) {
     vj_value v = vj_operand_value(im, i);
@@ -220,7 +221,7 @@ static bool plan_size(vj_importer *im, axis_plan *a, vj_dim dim, vj_affine size)
     return true;
 }
 
-/* One scale for all: the smaller, or the larger of those that the sizes ask for. */
+/* Gives all axes one scale: the smallest, or the largest, of those that the sizes ask for. */
 static void keep_aspect(axis_plan *plan, const int32_t *axes, int32_t count, bool larger) {
     double scale = plan[axes[0]].scale;
     for (int32_t i = 1; i < count; i++)
@@ -272,15 +273,15 @@ static bool build(vj_importer *im, resize *r, int32_t roi, int32_t scales, int32
     axis_plan plan[VJ_MAX_RANK];
     const int32_t mode = word(im, "mode", "nearest", modes, 3);
     vj_value x = vj_operand_value(im, 0);
-    r->order = mode == 2 ? 3 : mode;
-    r->antialias = vj_int_attribute(im, "antialias", 0) != 0 && r->order;
+    r->degree = mode == 2 ? 3 : mode;
+    r->antialias = vj_int_attribute(im, "antialias", 0) != 0 && r->degree;
     if (!vj_going(im) || !plan_axes(im, r, type_of(im, x), roi, scales, sizes, plan)) return false;
-    if (r->order && !vj_dtype_is_float(type_of(im, x)->dtype))
+    if (r->degree && !vj_dtype_is_float(type_of(im, x)->dtype))
         return vj_stop(im, VJ_UNSUPPORTED, "interpolates integers");
     return resize_axes(im, r, x, plan);
 }
 
-/* Upsample of opset 7 has its scales as an attribute. */
+/* Upsample of opset 7 has its scales in an attribute. */
 bool vj_build_upsample_7(vj_importer *im) {
     const Onnx__AttributeProto *a = vj_find_attribute(im, "scales");
     vj_value x = vj_operand_value(im, 0);
@@ -293,11 +294,12 @@ bool vj_build_upsample_7(vj_importer *im) {
         plan[d] = (axis_plan){type->dims[d].c, type->dims[d].c, 1, 0, 1};
         if (!plan_scale(im, &plan[d], type->dims[d], (double)a->floats[d])) return false;
     }
-    r.order = strcmp(vj_text_attribute(im, "mode", "nearest"), "linear") == 0;
+    r.degree = strcmp(vj_text_attribute(im, "mode", "nearest"), "linear") == 0;
     return resize_axes(im, &r, x, plan);
 }
 
-/* Opset 10, and Upsample: asymmetric; the nearest is below, or above where the axis shrinks. */
+/* Resize of opset 10, and Upsample: coordinates are asymmetric; the nearest element is the one below, or above where
+ * the axis shrinks. */
 bool vj_build_resize_10(vj_importer *im) {
     return build(im, &(resize){.coordinates = ASYMMETRIC, .rounding = SIMPLE}, -1, 1, -1);
 }

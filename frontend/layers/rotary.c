@@ -1,19 +1,19 @@
-/* rotary.c - the builders of RotaryEmbedding, ONNX's and com.microsoft's: pairs of elements of a head are rotated by the
- * angle of their token. */
+/* rotary.c - the builders of RotaryEmbedding, ONNX's and com.microsoft's: pairs of elements of a head are rotated by
+ * the angle of their token. */
 #include "frontend/ops/indices.h"
 
 static const vj_type *type_of(vj_importer *im, vj_value v) { return vj_type_at(im->f, v); }
 
 typedef struct rotary {
     vj_importer *im;
-    int32_t heads;             /* which of the four dims is the heads': 1, or 2 in a tensor that came without them */
-    int64_t head_dim, rotated; /* elements of a head, and those that are rotated, from the first on */
-    bool interleaved;          /* pairs are neighbours, not halves */
-    vj_value cosine, sine;     /* [batch or 1, tokens, rotated / 2]; a row a position where positions are given */
-    vj_value positions;        /* [batch or 1, tokens]; VJ_NONE: the tables are in the tokens' order */
+    int32_t heads;             /* the axis of the heads: 1, or 2 when the operand came as [batch, tokens, hidden] */
+    int64_t head_dim, rotated; /* the elements of a head, and how many of them are rotated, from the first on */
+    bool interleaved;          /* whether a pair is two neighbours; else it is an element of each half */
+    vj_value cosine, sine;     /* [batch or 1, tokens, rotated / 2], or [positions, rotated / 2] with `positions` */
+    vj_value positions;        /* [batch or 1, tokens]; VJ_NONE: the tables have a row for each token */
 } rotary;
 
-/* cos or sin for [batch, tokens, rotated / 2], with an axis of 1 for the heads. */
+/* The cosines or sines as [batch, tokens, rotated / 2], with an axis of 1 for the heads. */
 static vj_value angles(const rotary *r, vj_value v, const vj_type *x) {
     vj_importer *im = r->im;
     if (r->positions >= 0) v = vj_emit_gather(im, v, r->positions, 0);
@@ -69,7 +69,7 @@ static vj_value rotate(const rotary *r, vj_value x) {
     return vj_emit_concat(im, parts, 2, 3);
 }
 
-/* `heads`: of an operand of rank 3; `rotated` 0: all of a head. */
+/* `heads` is for an operand of rank 3. `rotated` 0 means all elements of a head. */
 static bool build(rotary *r, vj_value x, int64_t heads, int64_t rotated) {
     vj_importer *im = r->im;
     if (!vj_going(im)) return false;
@@ -89,7 +89,8 @@ static bool build(rotary *r, vj_value x, int64_t heads, int64_t rotated) {
     r->head_dim = type_of(im, x)->dims[3].c;
     r->rotated = rotated ? rotated : r->head_dim;
     if (r->rotated < 2 || r->rotated > r->head_dim || r->rotated % 2)
-        return vj_stop(im, VJ_BAD_INPUT, "turns %lld elements of %lld", (long long)r->rotated, (long long)r->head_dim);
+        return vj_stop(im, VJ_BAD_INPUT, "rotates %lld elements of %lld", (long long)r->rotated,
+                       (long long)r->head_dim);
     return vj_bind(im, 0, vj_emit_reshape(im, rotate(r, x), t.dims, t.rank));
 }
 
@@ -102,7 +103,7 @@ bool vj_build_rotary_embedding(vj_importer *im) {
     return build(&r, vj_operand_value(im, 0), heads, rotated);
 }
 
-/* One number is the position of the first token. */
+/* Positions that are one number give the position of the first token; the others count on from it. */
 static vj_value counted(vj_importer *im, vj_value positions, const vj_type *x) {
     if (!vj_going(im)) return VJ_NONE;
     const vj_type t = *type_of(im, positions);
@@ -116,7 +117,7 @@ static vj_value counted(vj_importer *im, vj_value positions, const vj_type *x) {
     return vj_emit2(im, VJ_OP_add, vj_emit_reshape(im, positions, (vj_dim[]){vj_dim_const(1), vj_dim_const(1)}, 2), at);
 }
 
-/* Tables have a row a position. Without rotary_embedding_dim they say how long a head is. */
+/* The tables have a row for each position. Without rotary_embedding_dim, their width gives the size of a head. */
 bool vj_build_ms_rotary_embedding(vj_importer *im) {
     vj_value x = vj_operand_value(im, 0), given = vj_operand_value(im, 1);
     rotary r = {.im = im, .cosine = vj_operand_value(im, 2), .sine = vj_operand_value(im, 3)};
@@ -134,7 +135,7 @@ bool vj_build_ms_rotary_embedding(vj_importer *im) {
                        vj_type_text(im->arena, &table));
     if (rotated && named < 1) return vj_stop(im, VJ_BAD_INPUT, "rotary_embedding_dim without num_heads");
     if (rotated && rotated != 2 * table.dims[1].c)
-        return vj_stop(im, VJ_BAD_INPUT, "turns %lld elements by %lld angles", (long long)rotated,
+        return vj_stop(im, VJ_BAD_INPUT, "rotates %lld elements by %lld angles", (long long)rotated,
                        (long long)table.dims[1].c);
     const int64_t heads = rotated || t.rank == 4 ? named : t.dims[2].c / (2 * table.dims[1].c);
     if (named && heads != named)

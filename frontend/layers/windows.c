@@ -69,7 +69,8 @@ bool vj_read_windows(vj_importer *im, const vj_type *x, const int64_t *kernel, v
     return strcmp(how, "NOTSET") == 0 || auto_pads(im, how, x, w);
 }
 
-/* ceil_mode: one more window where it begins inside the input or its left padding. `more`: what it adds behind. */
+/* ceil_mode adds a window where it begins inside the input or its left padding. `more` is the padding that it needs
+ * behind. */
 static void widen(const vj_type *x, const vj_windows *w, int64_t *more) {
     for (int32_t i = 0; i < w->spatial; i++) {
         int64_t size = x->dims[2 + i].c, reach = (w->kernel[i] - 1) * w->dilation[i] + 1;
@@ -105,7 +106,7 @@ static vj_value pooled(vj_importer *im, vj_value x, const vj_windows *w, bool is
                        vj_int(VJ_ATTR_COUNT_PAD, count_pad)};
     const vj_value y = vj_emit(im, VJ_OP_pool, &x, 1, attrs, is_max ? 6 : 7);
     if (vj_going(im) && vj_node_work(im->f, vj_producer(im->f, y)) > MOST_WORK) {
-        vj_stop(im, VJ_UNSUPPORTED, "reads more than 2^36 places: its windows are too many and too large");
+        vj_stop(im, VJ_UNSUPPORTED, "reads more than 2^36 elements: its windows are too many and too large");
         return VJ_NONE;
     }
     return y;
@@ -139,17 +140,17 @@ bool vj_build_average_pool(vj_importer *im) {
 
 vj_value vj_max_pool(vj_importer *im, vj_value x, const vj_windows *w) { return pooled(im, x, w, true, false); }
 
-/* Sums of windows. */
+/* The sums of windows, as means times the number of taps. */
 static vj_value summed(vj_importer *im, vj_value x, const vj_windows *w) {
-    double places = 1;
+    double taps = 1;
     for (int32_t i = 0; i < w->spatial; i++)
-        places *= (double)w->kernel[i];
+        taps *= (double)w->kernel[i];
     vj_value mean = pooled(im, x, w, false, true);
-    return vj_going(im) ? vj_emit2(im, VJ_OP_mul, mean, vj_emit_number(im, vj_type_at(im->f, x)->dtype, places))
+    return vj_going(im) ? vj_emit2(im, VJ_OP_mul, mean, vj_emit_number(im, vj_type_at(im->f, x)->dtype, taps))
                         : VJ_NONE;
 }
 
-/* |x|^p, and its inverse for what is not negative */
+/* |x|^p, and below its inverse, for x >= 0 */
 static vj_value raised(vj_importer *im, vj_value x, int64_t p) {
     if (!vj_going(im) || p == 1) return vj_emit1(im, VJ_OP_abs, x);
     if (p == 2) return vj_emit2(im, VJ_OP_mul, x, x);
@@ -203,7 +204,8 @@ bool vj_build_global_lp_pool(vj_importer *im) {
     return vj_bind(im, 0, rooted(im, vj_emit_reduce(im, "sum", raised(im, x, p), axes, count, true), p));
 }
 
-/* x / (bias + alpha * mean over `size` channels of x^2)^beta: channels as the first axis of a window of two. */
+/* x / (bias + alpha * mean of x^2 over `size` channels)^beta. The mean is a pool over two axes, of which the channels
+ * are the first. */
 bool vj_build_lrn(vj_importer *im) {
     vj_value x = vj_operand_value(im, 0);
     const double alpha = vj_float_attribute(im, "alpha", 1e-4f), beta = vj_float_attribute(im, "beta", 0.75);
@@ -216,7 +218,7 @@ bool vj_build_lrn(vj_importer *im) {
     vj_dim flat[4] = {t.dims[0], vj_dim_const(1), t.dims[1]};
     if (!vj_dim_product(im, t.dims + 2, t.rank - 2, &flat[3])) return false;
     if (flat[3].sym) return vj_stop(im, VJ_UNSUPPORTED, "slides over an open axis");
-    /* no more padding than there are channels; the mean is still over `size` */
+    /* the padding is at most the number of channels; the mean is still over `size` */
     const int64_t before = vj_min64((size - 1) / 2, t.dims[1].c), behind = vj_min64(size / 2, t.dims[1].c);
     const int64_t window = before + 1 + behind;
     const vj_windows w = {.spatial = 2,

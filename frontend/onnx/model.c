@@ -1,4 +1,5 @@
-/* model.c - opens a model: the slim message is made, unpacked and looked over; its sources stay open until close. */
+/* model.c - opens a model: makes the slim message, unpacks and checks it. The model's sources stay open until it is
+ * closed. */
 #include "wire.h"
 #include "model.h"
 
@@ -95,7 +96,7 @@ void vj_onnx_close(vj_onnx *onnx) {
     onnx->external_count = 0;
 }
 
-/* Elements of `type` from little-endian bytes into a tensor, by way of a function that holds one constant. */
+/* Converts a constant into a tensor, by way of a function that holds the constant alone. */
 static vj_tensor *tensor_of(vj_arena *arena, const vj_type *type, const vj_const *constant, vj_error *error) {
     vj_func *f = vj_func_new(arena, "tensor");
     vj_value v = vj_add_const(f, NULL, type, constant);

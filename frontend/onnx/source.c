@@ -1,7 +1,7 @@
 /* source.c - regular files as sources of constants.
  *
- * External data is opened component by component from the model's folder without following links, and only a regular
- * file is taken: a model cannot make vitjit read what lies elsewhere, or wait on a pipe.
+ * A path of external data is opened component by component from the model's folder, without following links, and must
+ * lead to a regular file. So a model cannot make vitjit read files elsewhere, or wait on a pipe.
  */
 #include "model.h"
 
@@ -17,7 +17,7 @@ static vj_source *new_source(vj_arena *arena, const char *path, int fd, const ui
     return s;
 }
 
-/* Takes over the descriptor: it is the source's, or closed. */
+/* Takes over the descriptor, and closes it on an error. */
 static vj_source *from_descriptor(vj_arena *arena, const char *path, int fd, vj_error *error) {
     struct stat st;
     if (fstat(fd, &st) != 0) {
@@ -34,7 +34,7 @@ static vj_source *from_descriptor(vj_arena *arena, const char *path, int fd, vj_
 }
 
 vj_source *vj_source_open(vj_arena *arena, const char *path, vj_error *error) {
-    /* O_NONBLOCK: opening a pipe must not wait; it means nothing for a regular file. */
+    /* With O_NONBLOCK, opening a pipe does not wait. It has no effect on a regular file. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) {
         vj_fail(error, errno == EMFILE || errno == ENFILE || errno == ENOMEM ? VJ_SYSTEM : VJ_BAD_INPUT, "%s: %s", path,
@@ -80,7 +80,7 @@ static int open_inside(int folder, vj_arena *arena, const char *name) {
     }
 }
 
-/* Relative, without empty, "." or ".." parts. */
+/* Returns whether the name is relative and has no empty, "." or ".." parts. */
 static bool name_stays_inside(const char *name) {
     for (const char *part = name;;) {
         size_t length = strcspn(part, "/");

@@ -1,7 +1,8 @@
 /* tensor.c - a TensorProto as a type and a constant.
  *
- * Its elements may be raw bytes, in the file or beside it, or a list of numbers by type. Raw bytes and lists of floats
- * are the constant's own layout, so a large one stays where it is; lists of integers are varints and are decoded.
+ * The elements are raw bytes, in the model or in a file beside it, or a list of numbers in a field of their type. Raw
+ * bytes and lists of floats have the constant's layout, so that a large one stays in the file; lists of integers are
+ * varints and must be decoded.
  */
 #include "wire.h"
 #include "model.h"
@@ -159,7 +160,7 @@ static uint32_t typed_field(vj_dtype dtype) {
     }
 }
 
-/* Stores an element given as a varint, little-endian; false when it is not in the type's range. */
+/* Stores a varint's value as a little-endian element. Returns false when it is not in the type's range. */
 static bool store_integer(vj_dtype dtype, uint64_t value, uint8_t *to) {
     size_t bytes = (size_t)vj_element_bytes(dtype);
     int64_t v = (int64_t)value;
@@ -180,7 +181,7 @@ static bool out_of_range(const char *what, vj_error *error) {
     return false;
 }
 
-/* A cut-out list of varints, read in blocks. */
+/* Decodes a list of varints that was cut out of the message, reading it in blocks. */
 static bool decode_varints(const vj_source *source, const Onnx__Payload *p, vj_dtype dtype, int64_t elements,
                            const char *what, uint8_t *to, vj_error *error) {
     uint8_t block[4096];

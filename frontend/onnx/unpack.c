@@ -1,4 +1,5 @@
-/* unpack.c - protobuf-c's unpack under a budget: a small file can describe a message of many times its size. */
+/* unpack.c - runs protobuf-c's unpack with a memory budget, as a small file can describe a message of many times its
+ * size. */
 #include "model.h"
 
 #include <stdlib.h>
@@ -16,7 +17,7 @@ struct vj_unpacked {
     ProtobufCMessage *message;
 };
 
-/* Each block is preceded by its size, so that freeing gives it back to the budget. */
+/* The size of a block precedes it, so that freeing it returns the size to the budget. */
 typedef union header {
     size_t size;
     max_align_t align;

@@ -1,10 +1,10 @@
 /* wire.c - walks the wire format of a model before protobuf-c sees it.
  *
- * protobuf-c copies every bytes field, so a model's weights would be held whole, and it trusts the nesting and the
- * number of fields it is given. The walk reads the file through a small window, follows only the fields of onnx.proto
- * (the tables below), checks every length against what encloses it, and writes a slim message in which a large payload
- * is (field, offset, length). The only cycle in the tables is that of graphs inside attributes, whose nesting has a limit
- * of its own, so depth is bounded whatever the file holds.
+ * protobuf-c copies every bytes field, so that all weights would be in memory, and it trusts the nesting and the number
+ * of fields that it is given. The walk reads the file through a small window, follows only the fields of onnx.proto
+ * (the tables below), checks every length against the enclosing one, and writes a slim message in which a large payload
+ * is (field, offset, length). The only cycle in the tables is that of graphs inside attributes, whose nesting has a
+ * limit of its own, so the depth is bounded whatever the file holds.
  */
 #include "wire.h"
 
@@ -15,12 +15,12 @@ enum { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_BYTES = 2, WIRE_32 = 5 };
 enum { FIELD_PAYLOAD = 100000, FIELD_DROPPED = 100001 };
 
 typedef enum action {
-    ACTION_COPY,    /* as it is */
-    ACTION_TEXT,    /* control characters become '?': names reach terminals */
-    ACTION_PAYLOAD, /* cut out when long; `unit` divides its length */
-    ACTION_CHILD,   /* a message of kind `child` */
-    ACTION_GRAPH,   /* a graph inside a node */
-    ACTION_MARK     /* dropped, but FIELD_DROPPED is set */
+    ACTION_COPY,    /* is copied */
+    ACTION_TEXT,    /* is copied with '?' for control characters, as names are printed to terminals */
+    ACTION_PAYLOAD, /* is cut out when it is long; its unit must divide its length */
+    ACTION_CHILD,   /* is a message of kind `child` */
+    ACTION_GRAPH,   /* is a graph inside a node */
+    ACTION_MARK     /* is dropped, but FIELD_DROPPED is set */
 } action;
 
 typedef enum message {
@@ -43,7 +43,7 @@ typedef enum message {
 typedef struct rule {
     uint16_t number;
     uint8_t action;
-    uint8_t child; /* of ACTION_CHILD and ACTION_GRAPH: the message; of ACTION_PAYLOAD: the unit */
+    uint8_t child; /* the kind of message for ACTION_CHILD and ACTION_GRAPH; the unit in bytes for ACTION_PAYLOAD */
 } rule;
 
 /* A row ends with number 0. Fields that are not listed are skipped. */
@@ -118,11 +118,11 @@ typedef struct walk {
     const vj_source *source;
     vj_error *error;
     int64_t at;                       /* the next byte */
-    int64_t window_start, window_end; /* what `window` holds */
+    int64_t window_start, window_end; /* the range of the source that `window` holds */
     uint8_t *window;
     uint8_t *out;
     size_t out_size, out_capacity;
-    int32_t depth; /* graphs inside graphs */
+    int32_t depth; /* how deep the current graph is nested */
     bool failed;
 } walk;
 
@@ -134,7 +134,8 @@ static bool broken(walk *w, const char *what) {
     return false;
 }
 
-/* Bytes at w->at, at least one and at most `want`; NULL at the end of the source or on an error. */
+/* The bytes at w->at; *have is at least one and at most `want`. Returns NULL at the end of the source or on an
+ * error. */
 static const uint8_t *peek(walk *w, int64_t want, int64_t *have) {
     if (w->failed || w->at >= w->source->size) return NULL;
     if (w->source->fd < 0) {
@@ -154,7 +155,7 @@ static const uint8_t *peek(walk *w, int64_t want, int64_t *have) {
     return w->window + (w->at - w->window_start);
 }
 
-/* Room for `bytes` more of the slim message; NULL when it would pass the limit. */
+/* Makes room for `bytes` more of the slim message. Returns NULL when the message would exceed its limit. */
 static uint8_t *room(walk *w, size_t bytes) {
     if (w->failed) return NULL;
     if (bytes > (size_t)VJ_WIRE_SLIM_LIMIT - w->out_size) {
@@ -196,7 +197,7 @@ static void put_varint(walk *w, uint64_t value) {
 
 static void put_tag(walk *w, uint32_t number, uint32_t wire) { put_varint(w, (uint64_t)number << 3 | wire); }
 
-/* A length that is known only later: five bytes of a padded varint. */
+/* Reserves a length that is known only later, as a padded varint of five bytes. */
 static size_t put_open_length(walk *w) {
     size_t at = w->out_size;
     room(w, 5);
@@ -384,6 +385,6 @@ uint8_t *vj_wire_slim(const vj_source *source, vj_wire_root root, size_t *size, 
         free(w.out);
         return NULL;
     }
-    *size = w.out_size - 1; /* the byte of room makes the buffer exist for an empty message */
+    *size = w.out_size - 1; /* without the extra byte that makes the buffer exist for an empty message */
     return w.out;
 }

@@ -6,15 +6,16 @@
 
 /* Payloads up to this many bytes stay in the message; longer ones are left in the file. */
 enum { VJ_WIRE_INLINE = 256 };
-/* Graphs inside the nodes of a graph, and so on. */
+/* How deep graphs may be nested inside the nodes of graphs. */
 enum { VJ_WIRE_GRAPHS = 8 };
 /* The largest slim message, in bytes: a graph without its weights. */
 #define VJ_WIRE_SLIM_LIMIT ((int64_t)128 << 20)
 
 typedef enum vj_wire_root { VJ_WIRE_MODEL, VJ_WIRE_TENSOR } vj_wire_root;
 
-/* Checks `source` as a message of the given kind and makes the slim copy: only the fields of onnx.proto, every payload
- * above VJ_WIRE_INLINE replaced by its place in the source. The bytes are malloc'ed; NULL and an error otherwise. */
+/* Checks `source` as a message of the given kind and makes a slim copy: it keeps only the fields of onnx.proto, and
+ * replaces every payload above VJ_WIRE_INLINE by its offset and length in the source. The bytes are malloc'ed. Returns
+ * NULL on an error. */
 uint8_t *vj_wire_slim(const vj_source *source, vj_wire_root root, size_t *size, vj_error *error);
 
 #endif

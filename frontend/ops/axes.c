@@ -6,7 +6,7 @@
 
 static const vj_type *type_of(vj_importer *im, vj_value v) { return vj_type_at(im->f, v); }
 
-/* log(softmax(x)) as it is, or, for LogSoftmax, without the loss where a weight is almost 0. */
+/* softmax(x), or with `log` its logarithm, computed so that a weight of almost 0 loses no precision. */
 static vj_value softmax_along(vj_importer *im, vj_value x, int32_t axis, bool log) {
     if (!log) {
         vj_attr attr = vj_int(VJ_ATTR_AXIS, axis);
@@ -27,7 +27,7 @@ bool vj_build_softmax(vj_importer *im) {
     return axis >= 0 && vj_bind(im, 0, softmax_along(im, x, axis, im->row->ir_op != 0));
 }
 
-/* Before opset 13: over all dims from the axis on, together. */
+/* Before opset 13, the softmax is over all dims from the axis on, flattened. */
 bool vj_build_softmax_2d(vj_importer *im) {
     vj_value x = vj_operand_value(im, 0);
     int64_t given = vj_int_attribute(im, "axis", 1);
@@ -47,7 +47,7 @@ bool vj_build_softmax_2d(vj_importer *im) {
     return vj_bind(im, 0, vj_emit_reshape(im, y, t.dims, t.rank));
 }
 
-/* log(sum(exp(x))), with the largest x taken out first. */
+/* log(sum(exp(x))), with the largest x subtracted first. */
 static vj_value log_sum_exp(vj_importer *im, vj_value x, const int32_t *axes, int32_t count, bool keep) {
     vj_value top = vj_emit_reduce(im, "max", x, axes, count, true);
     vj_value low = vj_emit1(im, VJ_OP_exp, vj_emit2(im, VJ_OP_sub, x, top));
@@ -58,7 +58,7 @@ static vj_value log_sum_exp(vj_importer *im, vj_value x, const int32_t *axes, in
 
 static vj_value square(vj_importer *im, vj_value x) { return vj_emit2(im, VJ_OP_mul, x, x); }
 
-/* Booleans: the largest is whether any is true, the least whether all are. */
+/* The largest or smallest element. Of booleans, the largest is whether any is true, the smallest whether all are. */
 static vj_value extreme(vj_importer *im, const char *kind, vj_value x, const int32_t *axes, int32_t count, bool keep) {
     const bool is_bool = vj_going(im) && type_of(im, x)->dtype == VJ_BOOL;
     if (!is_bool) return vj_emit_reduce(im, kind, x, axes, count, keep);

@@ -1,13 +1,13 @@
-/* choice.c - builders of ops that write ones at chosen places: OneHot, Hardmax, EyeLike. */
+/* choice.c - builders of ops that write ones at chosen indices: OneHot, Hardmax, EyeLike. */
 #include "frontend/import/import.h"
 
 #include <string.h>
 
-enum { ELEMENTS = 1 << 22 }; /* of constants that are made */
+enum { ELEMENTS = 1 << 22 }; /* the most elements of a constant that is made */
 
 static const vj_type *type_of(vj_importer *im, vj_value v) { return vj_type_at(im->f, v); }
 
-/* One number that is known; false and an error otherwise. */
+/* Reads an operand that must be one known number. */
 static bool known_count(vj_importer *im, int32_t operand, const char *what, int64_t *number) {
     const vj_tensor *t = vj_fold(im, vj_operand_value(im, operand));
     if (!vj_going(im)) return false;
@@ -19,7 +19,8 @@ static bool known_count(vj_importer *im, int32_t operand, const char *what, int6
     return true;
 }
 
-/* Off and on values, [2], chosen by `index == place` along a new axis; an index below 0 counts from the end. */
+/* Selects the off or on value, [2], by whether the index is that of the new axis. An index below 0 counts from the
+ * end. */
 bool vj_build_one_hot(vj_importer *im) {
     vj_value index = vj_operand_value(im, 0), values = vj_operand_value(im, 2);
     int64_t depth = 0, given = vj_int_attribute(im, "axis", -1);
@@ -44,17 +45,17 @@ bool vj_build_one_hot(vj_importer *im) {
     return vj_bind(im, 0, vj_emit3(im, VJ_OP_select, here, value[1], value[0]));
 }
 
-/* 1 at the first of the largest along the axis, else 0. */
+/* 1 at the first of the largest elements along the axis, else 0. */
 static vj_value hardmax(vj_importer *im, vj_value x, int32_t axis) {
     if (!vj_going(im)) return VJ_NONE;
     const vj_type t = *type_of(im, x);
     if (!vj_closed_axis(im, t.dims[axis])) return VJ_NONE;
     vj_value top = vj_emit_reduce(im, "max", x, &axis, 1, true),
-             place = vj_emit_iota(im, VJ_I32, t.dims[axis].c, axis, t.rank);
+             index = vj_emit_iota(im, VJ_I32, t.dims[axis].c, axis, t.rank);
     vj_value none = vj_emit_number(im, VJ_I32, (double)t.dims[axis].c);
-    vj_value at = vj_emit3(im, VJ_OP_select, vj_emit2(im, VJ_OP_eq, x, top), place, none);
+    vj_value at = vj_emit3(im, VJ_OP_select, vj_emit2(im, VJ_OP_eq, x, top), index, none);
     vj_value first = vj_emit_reduce(im, "min", at, &axis, 1, true);
-    return vj_emit_cast(im, vj_emit2(im, VJ_OP_eq, place, first), t.dtype);
+    return vj_emit_cast(im, vj_emit2(im, VJ_OP_eq, index, first), t.dtype);
 }
 
 bool vj_build_hardmax(vj_importer *im) {
@@ -65,7 +66,7 @@ bool vj_build_hardmax(vj_importer *im) {
     return axis >= 0 && vj_bind(im, 0, hardmax(im, x, axis));
 }
 
-/* Before opset 13: over all dims from the axis on, together. */
+/* Before opset 13, Hardmax is over all dims from the axis on, flattened. */
 bool vj_build_hardmax_2d(vj_importer *im) {
     vj_value x = vj_operand_value(im, 0);
     int64_t given = vj_int_attribute(im, "axis", 1);

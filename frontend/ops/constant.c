@@ -42,7 +42,7 @@ bool vj_build_constant(vj_importer *im) {
     return vj_going(im) && vj_bind(im, 0, vj_add_const_i64(im->f, VJ_I64, 1, dims, list));
 }
 
-/* A scalar, broadcast: the shape may have N, and a large constant is not held. */
+/* A scalar is broadcast: so the shape may contain N, and a large constant takes no memory. */
 bool vj_build_constant_of_shape(vj_importer *im) {
     const vj_known *shape = vj_known_list(im, 0, "dims");
     const Onnx__AttributeProto *a = vj_find_attribute(im, "value");
@@ -89,7 +89,7 @@ static bool has_data_bounds(vj_importer *im) {
     return any;
 }
 
-/* start, start + delta, ... while it is below the limit, a size that the data decides. */
+/* start, start + delta, ... up to a limit that the data decides. */
 static bool range_of_data(vj_importer *im) {
     vj_affine at[3], size, step;
     for (int32_t i = 0; i < 3; i++)
@@ -107,7 +107,7 @@ static bool range_of_data(vj_importer *im) {
     return vj_bind(im, 0, vj_emit_cast(im, y, dtype));
 }
 
-/* Longer ones than shapes.c follows. */
+/* Builds ranges that are longer than those that shapes.c computes. */
 bool vj_build_range(vj_importer *im) {
     int64_t at[3];
     vj_dtype dtype = VJ_NO_DTYPE;

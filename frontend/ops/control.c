@@ -1,4 +1,4 @@
-/* control.c - If, when its condition is known while importing: the branch takes the node's place. */
+/* control.c - the builder of If, whose condition must be known while importing: the branch replaces the node. */
 #include "frontend/import/import.h"
 
 static const Onnx__GraphProto *branch_of(vj_importer *im, const char *name) {

@@ -1,4 +1,5 @@
-/* data.c - builders of ops whose result's size the data decides: NonZero, Compress, Unique, NonMaxSuppression. */
+/* data.c - builders of ops where the data decides the size of the result: NonZero, Compress, Unique,
+ * NonMaxSuppression. */
 #include "frontend/import/import.h"
 
 #include <string.h>
@@ -9,8 +10,8 @@ static bool elements_of(vj_importer *im, const vj_type *type, int64_t *count) {
     return vj_type_elements(im->f, type, count) || vj_stop(im, VJ_BAD_INPUT, "has too many elements");
 }
 
-/* A node like this one that is there already: exporters write the same search once for each use, and what is found has
- * to have one size. */
+/* The result of an earlier node that is the same as this one, or VJ_NONE. Exporters write the same search once for each
+ * use, and all of them must have the same size. */
 static vj_value twin_of(const vj_func *f, vj_op op, const vj_value *args, int32_t count, const vj_attr *attrs,
                         int32_t attr_count) {
     for (int32_t n = f->node_count - 1; n >= 0; n--) {
@@ -25,7 +26,7 @@ static vj_value twin_of(const vj_func *f, vj_op op, const vj_value *args, int32_
     return VJ_NONE;
 }
 
-/* A node that finds at most `most`; `attrs` without the size. Its first result. */
+/* Emits a node that finds at most `most` elements, with its size and `attr` as attributes. Returns its first result. */
 static vj_value find(vj_importer *im, vj_op op, const vj_value *args, int32_t count, vj_attr attr, int64_t most) {
     const int32_t last = vj_op_table(op)->results - 1;
     const int32_t attr_count = op == VJ_OP_nonzero ? 0 : 1;
@@ -43,7 +44,7 @@ static vj_value emit_gather(vj_importer *im, vj_value x, vj_value indices, int32
     return vj_emit(im, VJ_OP_gather, (vj_value[]){x, indices}, 2, &attr, 1);
 }
 
-/* Places of what is not 0 in a value that is known. */
+/* The indices of the elements of a known value that are not 0, [rank, found]. */
 static vj_value known_indices(vj_importer *im, const vj_tensor *t) {
     int64_t found = 0, at = 0;
     const int32_t rank = t->type.rank;
@@ -62,7 +63,7 @@ static vj_value known_indices(vj_importer *im, const vj_tensor *t) {
     return vj_add_const_i64(im->f, VJ_I64, 2, (int64_t[]){rank, found}, indices);
 }
 
-/* i64 [rank, found] */
+/* The indices of the elements of x that are not 0, i64 [rank, found]. */
 static vj_value indices_of(vj_importer *im, vj_value x) {
     int64_t most;
     if (!vj_going(im) || !elements_of(im, type_of(im, x), &most)) return VJ_NONE;
@@ -78,7 +79,7 @@ bool vj_build_non_zero(vj_importer *im) {
     return vj_bind(im, 0, indices_of(im, vj_emit_cast(im, x, VJ_BOOL)));
 }
 
-/* The axis that the node names; without one x is flattened, and its one axis is meant. -1: an error. */
+/* The axis that the node names. Without one, x is flattened and the axis is 0. Returns -1 on an error. */
 static int32_t axis_or_flat(vj_importer *im, vj_value *x) {
     const vj_type *type = type_of(im, *x);
     vj_dim all;
@@ -88,7 +89,8 @@ static int32_t axis_or_flat(vj_importer *im, vj_value *x) {
     return 0;
 }
 
-/* The elements of an axis, or of all of x in a row, where the condition holds; what the condition lacks is left out. */
+/* The elements along an axis, or of flattened x, for which the condition holds. Elements beyond the condition's end are
+ * left out. */
 bool vj_build_compress(vj_importer *im) {
     vj_value x = vj_operand_value(im, 0), condition = vj_operand_value(im, 1);
     if (!vj_going(im)) return false;
@@ -109,7 +111,7 @@ bool vj_build_compress(vj_importer *im) {
     return vj_bind(im, 0, emit_gather(im, x, indices, axis));
 }
 
-/* x as rows: its axis in front, the others flattened. */
+/* x as rows: the axis in front, the others flattened. */
 static vj_value rows_of(vj_importer *im, vj_value x, int32_t axis) {
     const int32_t rank = type_of(im, x)->rank;
     int32_t perm[VJ_MAX_RANK];
@@ -140,7 +142,7 @@ bool vj_build_unique(vj_importer *im) {
            vj_bind(im, 3, v + 2);
 }
 
-/* Operand i as a scalar of this type; `otherwise` when it is absent. */
+/* Operand i as a scalar of this type, or `otherwise` when it is absent. */
 static vj_value scalar(vj_importer *im, int32_t i, vj_dtype dtype, double otherwise) {
     if (!vj_has_operand(im, i)) return vj_emit_number(im, dtype, otherwise);
     vj_value v = vj_operand_value(im, i);

@@ -37,7 +37,7 @@ bool vj_build_binary(vj_importer *im) {
     return vj_bind(im, 0, vj_emit2(im, (vj_op)im->row->ir_op, a, b));
 }
 
-/* Not, And, Or, Xor are of booleans, the Bitwise ones of integers: one op of the IR. */
+/* Not, And, Or, Xor take booleans, and the Bitwise ops integers; the IR has one op for both. */
 static bool on_type(vj_importer *im, bool wants_bool) {
     vj_value a = vj_operand_value(im, 0), b = im->row->min_operands > 1 ? vj_operand_value(im, 1) : VJ_NONE;
     if (!vj_going(im)) return false;
@@ -166,7 +166,7 @@ bool vj_build_is_nan(vj_importer *im) {
     return vj_bind(im, 0, vj_emit1(im, VJ_OP_not, vj_emit2(im, VJ_OP_eq, x, x)));
 }
 
-/* Activations. `number` is a constant of x's type. */
+/* Activations. `number` makes a constant of x's type. */
 
 static vj_value number(vj_importer *im, vj_value x, double n) { return vj_emit_number(im, dtype_of(im, x), n); }
 static vj_value scaled(vj_importer *im, vj_value x, double n) {
@@ -195,7 +195,7 @@ bool vj_build_thresholded_relu(vj_importer *im) {
     return vj_bind(im, 0, vj_emit3(im, VJ_OP_select, above, x, number(im, x, 0)));
 }
 
-/* x moved by bias towards 0 where |x| is above lambd, else 0. */
+/* x, moved by bias towards 0, where |x| is above lambd, else 0. */
 bool vj_build_shrink(vj_importer *im) {
     const double lambd = vj_float_attribute(im, "lambd", 0.5), bias = vj_float_attribute(im, "bias", 0);
     vj_value x = vj_operand_value(im, 0);
@@ -212,7 +212,7 @@ bool vj_build_prelu(vj_importer *im) {
     return vj_bind(im, 0, vj_emit3(im, VJ_OP_select, is_negative(im, x), low, x));
 }
 
-/* a * (exp(min(x, 0) / c) - 1) where x < 0, else x: the exponent is never large. */
+/* a * (exp(min(x, 0) / c) - 1) where x < 0, else x. The argument of exp is never large. */
 static vj_value exponential(vj_importer *im, vj_value x, double a, double c) {
     vj_value low = scaled(im, vj_emit2(im, VJ_OP_min, x, number(im, x, 0)), 1 / c);
     low = vj_emit2(im, VJ_OP_sub, vj_emit1(im, VJ_OP_exp, low), number(im, x, 1));

@@ -1,4 +1,5 @@
-/* index.c - builders of ops whose indices the run may compute: Gather..., TopK, ArgMax; and what they share. */
+/* index.c - builders of ops with indices that may be computed at run time: Gather..., TopK, ArgMax; and what they
+ * share. */
 #include "indices.h"
 
 #include <string.h>
@@ -55,9 +56,9 @@ bool vj_build_gather_elements(vj_importer *im) {
     return vj_bind(im, 0, vj_emit(im, VJ_OP_gather_elements, (vj_value[]){data, index}, 2, &attr, 1));
 }
 
-/* Places in an order */
+/* TopK, ArgMax */
 
-/* A k or an axis that the data decides: k must be what there is at most, whatever the data. */
+/* TopK where the data decides k or the axis's length. k must be at most the length whatever the data. */
 static bool top_k_of_data(vj_importer *im, vj_value x, int32_t axis, vj_affine k, bool largest) {
     const vj_affine length = vj_affine_of_dim(im, type_of(im, x)->dims[axis]);
     vj_affine fits;
@@ -77,7 +78,7 @@ static bool top_k(vj_importer *im, vj_affine at_most) {
     vj_value x = vj_operand_value(im, 0);
     int64_t given = vj_int_attribute(im, "axis", -1), length;
     bool largest = vj_int_attribute(im, "largest", 1) != 0;
-    vj_int_attribute(im, "sorted", 1); /* 0: any order, so also this one */
+    vj_int_attribute(im, "sorted", 1); /* 0 allows any order, so the sorted one will do */
     if (!vj_going(im)) return false;
     const int32_t axis = vj_axis_of(im, given, type_of(im, x)->rank);
     if (axis < 0) return false;
@@ -94,7 +95,7 @@ bool vj_build_top_k(vj_importer *im) {
     const vj_known *k = vj_known_list(im, 1, "k");
     if (!vj_going(im)) return false;
     if (k->count != 1) return vj_stop(im, VJ_BAD_INPUT, "needs one k");
-    if (k->at[0].a && !k->at[0].data) { /* says that it depends on the batch */
+    if (k->at[0].a && !k->at[0].data) { /* vj_constant_list reports that it depends on the batch */
         int32_t count;
         return vj_constant_list(im, 1, "k", &count) != NULL;
     }

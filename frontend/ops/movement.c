@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { CONSTANT_LIMIT = 1 << 22 }; /* elements of index and mask constants that are read or made */
+enum { CONSTANT_LIMIT = 1 << 22 }; /* the most elements of index and mask constants that are read or made */
 
 static const vj_type *type_of(vj_importer *im, vj_value v) { return vj_type_at(im->f, v); }
 
@@ -26,7 +26,7 @@ bool vj_build_transpose(vj_importer *im) {
     return vj_bind(im, 0, vj_emit_transpose(im, x, perm));
 }
 
-/* An axis of c * N: all of it, or a constant number from the front that every batch has. */
+/* A slice of an axis of c * N: all of it, or a constant number of elements from the front that every batch has. */
 static vj_value slice_open(vj_importer *im, vj_value x, int32_t axis, vj_affine start, vj_affine end, int64_t step) {
     vj_dim dim = type_of(im, x)->dims[axis];
     bool from_front = start.a == 0 && start.b == 0 && step == 1;
@@ -39,13 +39,14 @@ static vj_value slice_open(vj_importer *im, vj_value x, int32_t axis, vj_affine 
     return VJ_NONE;
 }
 
-/* Is x never above y? */
+/* Returns whether x <= y is known to hold. */
 static bool at_most(vj_importer *im, vj_affine x, vj_affine y) {
     vj_affine yes;
     return vj_affine_combine(im, VJ_AFFINE_LE, x, y, &yes) && yes.b;
 }
 
-/* A place of an axis of n, counted from the front and inside of [0, n]; false: it cannot be said. */
+/* Turns a start or end of a slice into a bound in [0, n], counted from the front. Returns false when it has no affine
+ * form. */
 static bool bound_of(vj_importer *im, vj_affine at, vj_affine n, vj_affine *bound) {
     const vj_affine zero = {.b = 0}, below = {.b = -1};
     vj_affine from_end;
@@ -57,7 +58,7 @@ static bool bound_of(vj_importer *im, vj_affine at, vj_affine n, vj_affine *boun
     return at_most(im, zero, at) && vj_affine_combine(im, VJ_AFFINE_MIN, at, n, bound);
 }
 
-/* Rows start, start + step, ... of an axis, `size` of them, wherever the start comes from. */
+/* Gathers `size` elements start, start + step, ... of an axis. The data may decide the start. */
 static vj_value rows_from(vj_importer *im, vj_value x, int32_t axis, vj_affine start, vj_dim size, int64_t step) {
     vj_affine number = vj_affine_of_dim(im, size);
     vj_value index = vj_emit_indices(im, number);
@@ -67,7 +68,7 @@ static vj_value rows_from(vj_importer *im, vj_value x, int32_t axis, vj_affine s
     return vj_emit(im, VJ_OP_gather, (vj_value[]){x, index}, 2, &attr, 1);
 }
 
-/* Places or an axis that the data decides. Backwards it goes from the end alone. */
+/* A slice where the data decides its bounds or the axis's length. With a negative step it must start from the end. */
 static vj_value slice_by_data(vj_importer *im, vj_value x, int32_t axis, vj_affine from, vj_affine to, int64_t step) {
     const vj_affine n = vj_affine_of_dim(im, type_of(im, x)->dims[axis]), zero = {.b = 0}, one = {.b = 1};
     vj_affine start, end, size;
@@ -84,7 +85,7 @@ static vj_value slice_by_data(vj_importer *im, vj_value x, int32_t axis, vj_affi
                vj_affine_combine(im, VJ_AFFINE_MAX, size, zero, &size);
     }
     if (!good) {
-        if (vj_going(im)) vj_stop(im, VJ_UNSUPPORTED, "cuts axis %d at places that the data decides", axis);
+        if (vj_going(im)) vj_stop(im, VJ_UNSUPPORTED, "cuts axis %d at positions that the data decides", axis);
         return VJ_NONE;
     }
     if (!vj_dim_of_affine(im, size, "slice", &dim)) return VJ_NONE;
@@ -102,7 +103,7 @@ static vj_value slice_axis(vj_importer *im, vj_value x, int32_t axis, vj_affine 
         return slice_by_data(im, x, axis, from, to, step);
     if (dim.sym) return slice_open(im, x, axis, from, to, step);
     if (from.a || to.a) {
-        vj_stop(im, VJ_UNSUPPORTED, "cuts axis %d at a place that depends on the batch", axis);
+        vj_stop(im, VJ_UNSUPPORTED, "cuts axis %d at a position that depends on the batch", axis);
         return VJ_NONE;
     }
     int64_t n = dim.c, low = step < 0 ? -1 : 0, high = step < 0 ? n - 1 : n, start = from.b, end = to.b;
@@ -137,7 +138,7 @@ bool vj_build_slice(vj_importer *im) {
     return vj_bind(im, 0, x);
 }
 
-/* Before opset 10 its numbers are attributes, all of step 1. */
+/* Before opset 10, starts and ends are attributes and all steps are 1. */
 bool vj_build_slice_1(vj_importer *im) {
     vj_value x = vj_operand_value(im, 0);
     int32_t start_count, end_count, axis_count;
@@ -224,7 +225,7 @@ bool vj_build_concat(vj_importer *im) {
 
 /* Gather */
 
-/* Constant indices counted from the front; NULL: not constant. */
+/* Constant indices, counted from the front, or NULL when they are not constant. */
 static int64_t *read_indices(vj_importer *im, vj_value v, int64_t bound, int64_t *count, bool *changed) {
     *count = 0;
     *changed = false;
@@ -247,7 +248,7 @@ static int64_t *read_indices(vj_importer *im, vj_value v, int64_t bound, int64_t
     return list;
 }
 
-/* Evenly spaced indices of rank 0 or 1 are a slice. */
+/* Returns whether the indices are evenly spaced. Such indices of rank 0 or 1 are a slice. */
 static bool is_progression(const int64_t *list, int64_t count, int64_t *step) {
     *step = count > 1 ? list[1] - list[0] : 1;
     for (int64_t i = 1; i < count; i++)
@@ -322,7 +323,8 @@ static bool scalar_constant(vj_importer *im, int32_t i, vj_value like, double *n
     return true;
 }
 
-/* Where element i of a padded axis comes from: the nearest place, the other end on, or mirrored at the ends. */
+/* The index that element i of a padded axis copies: the nearest one (e), the one mirrored at the ends (r), or the one
+ * that continues from the other end. */
 static int64_t source_of_padding(char mode, int64_t i, int64_t n) {
     const int64_t period = mode == 'r' ? 2 * (n - 1) : n;
     if (mode == 'e') return vj_max64(0, vj_min64(i, n - 1));
@@ -330,7 +332,7 @@ static int64_t source_of_padding(char mode, int64_t i, int64_t n) {
     return at < n ? at : period - at;
 }
 
-/* All modes but `constant` pick elements that are there. */
+/* All modes but `constant` copy elements of x. */
 static vj_value padded_by_elements(vj_importer *im, vj_value x, const char *mode, const int64_t *low,
                                    const int64_t *high) {
     const vj_type t = *type_of(im, x);
@@ -437,7 +439,7 @@ bool vj_build_space_to_depth(vj_importer *im) {
     return vj_bind(im, 0, vj_emit_reshape(im, moved, out, 4));
 }
 
-/* A triangle of x, the rest 0: a constant mask and a select. */
+/* Keeps a triangle of x and makes the rest 0, by a constant mask and a select. */
 bool vj_build_trilu(vj_importer *im) {
     vj_value x = vj_operand_value(im, 0);
     bool upper = vj_int_attribute(im, "upper", 1) != 0;
@@ -452,7 +454,7 @@ bool vj_build_trilu(vj_importer *im) {
         return vj_stop(im, VJ_UNSUPPORTED, "its matrices are too large or depend on the batch");
     int64_t *mask = VJ_NEW_ARRAY(im->arena, int64_t, elements + 1);
     for (int64_t i = 0; i < elements; i++) {
-        int64_t right = i % cols.c - i / cols.c; /* of the main diagonal */
+        int64_t right = i % cols.c - i / cols.c; /* how far right of the main diagonal */
         mask[i] = upper ? right >= diagonal : right <= diagonal;
     }
     vj_value inside = vj_add_const_i64(im->f, VJ_BOOL, 2, (int64_t[]){rows.c, cols.c}, mask);

@@ -1,5 +1,5 @@
-/* regions.c - builders of ops that read pictures at computed places: RoiAlign, GridSample; of sequences reversed
- * round. */
+/* regions.c - builders of ops that sample pictures at computed coordinates, RoiAlign and GridSample; and of
+ * ReverseSequence. */
 #include "indices.h"
 #include "ir/routines/routines.h"
 
@@ -7,7 +7,7 @@
 
 static const vj_type *type_of(vj_importer *im, vj_value v) { return vj_type_at(im->f, v); }
 
-/* ir_op 1: opset 16, where pixel centres are at halves unless the model says otherwise. */
+/* With ir_op 1 (opset 16), pixel centres are at halves by default. */
 bool vj_build_roi_align(vj_importer *im) {
     vj_value x = vj_operand_value(im, 0), rois = vj_operand_value(im, 1), images = vj_operand_value(im, 2);
     const char *mode = vj_text_attribute(im, "mode", "avg");
@@ -53,7 +53,7 @@ bool vj_build_grid_sample(vj_importer *im) {
     return vj_bind(im, 0, vj_emit(im, VJ_OP_gridsample, (vj_value[]){x, grid}, 2, attrs, 3));
 }
 
-/* y[t, b] = x[length[b] - 1 - t, b] in the first length[b], x[t, b] behind. */
+/* y[t, b] = x[length[b] - 1 - t, b] for t < length[b], else x[t, b]. */
 bool vj_build_reverse_sequence(vj_importer *im) {
     vj_value x = vj_operand_value(im, 0), lengths = vj_operand_value(im, 1);
     const int64_t batch = vj_int_attribute(im, "batch_axis", 1), time = vj_int_attribute(im, "time_axis", 0);

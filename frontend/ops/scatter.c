@@ -1,11 +1,12 @@
-/* scatter.c - builders of ops that write where indices say: Scatter..., TensorScatter, MaxUnpool; of running sums. */
+/* scatter.c - builders of ops that write at given indices, Scatter..., TensorScatter, MaxUnpool; and of running
+ * sums. */
 #include "indices.h"
 
 #include <string.h>
 
 static const vj_type *type_of(vj_importer *im, vj_value v) { return vj_type_at(im->f, v); }
 
-/* The IR's word for the attribute; the empty one, and an error, when it is none. */
+/* The IR's word for the attribute `reduction`. An unknown value is an error and gives "". */
 static const char *reduction_of(vj_importer *im) {
     static const char *const names[][2] = {
         {"none", "set"}, {"add", "sum"}, {"mul", "prod"}, {"max", "max"}, {"min", "min"}};
@@ -16,7 +17,7 @@ static const char *reduction_of(vj_importer *im) {
     return "";
 }
 
-/* Booleans are added and multiplied, and compared, as 0 and 1. */
+/* Booleans are combined as the numbers 0 and 1. */
 vj_value vj_emit_scatter(vj_importer *im, const char *how, vj_value data, vj_value index, vj_value updates,
                          int32_t axis) {
     if (!vj_going(im)) return VJ_NONE;
@@ -60,7 +61,7 @@ bool vj_build_scatter_elements(vj_importer *im) {
         is_part = true;
     }
     vj_value y = vj_emit_scatter(im, how, part, index, updates, axis);
-    for (int32_t d = 0; is_part && d < type.rank && vj_going(im); d++) { /* what lies outside of the part stays */
+    for (int32_t d = 0; is_part && d < type.rank && vj_going(im); d++) { /* data outside of the part stays as it is */
         if (!high[d]) continue;
         vj_value rest = data;
         for (int32_t e = d + 1; e < type.rank; e++)
@@ -72,7 +73,7 @@ bool vj_build_scatter_elements(vj_importer *im) {
     return vj_bind(im, 0, y);
 }
 
-/* Constant places: rows of the data and of the updates behind them, in their new order. */
+/* Scatters rows at constant indices: gathers from the rows of the data followed by those of the updates. */
 static vj_value placed_rows(vj_importer *im, vj_value data, const vj_tensor *index, vj_value updates, int64_t length) {
     int64_t *from = VJ_NEW_ARRAY(im->arena, int64_t, length + 1);
     for (int64_t i = 0; i < length; i++)
@@ -119,7 +120,8 @@ bool vj_build_scatter_nd(vj_importer *im) {
     return vj_going(im) && vj_bind(im, 0, vj_emit_reshape(im, y, type.dims, type.rank));
 }
 
-/* cache [B, .., S, D], update [B, .., s, D], where each of the batch begins [B]? (opset 24) */
+/* The operands are cache [B, .., S, D], update [B, .., s, D] and, optionally, the first index for each batch element
+ * [B] (opset 24). */
 bool vj_build_tensor_scatter(vj_importer *im) {
     vj_value data = vj_operand_value(im, 0), updates = vj_operand_value(im, 1);
     const int64_t given = vj_int_attribute(im, "axis", -2);
@@ -150,7 +152,7 @@ bool vj_build_tensor_scatter(vj_importer *im) {
     return vj_bind(im, 0, vj_emit_scatter(im, "set", data, index, updates, axis));
 }
 
-/* One side of what MaxPool made its result of. */
+/* The size of a spatial axis of the input from which MaxPool made its result. */
 static bool unpooled(vj_importer *im, int32_t i, int32_t spatial, int64_t pooled, int64_t *size) {
     int32_t kernels, strides, pads;
     const int64_t *kernel = vj_ints_attribute(im, "kernel_shape", &kernels);
@@ -164,7 +166,7 @@ static bool unpooled(vj_importer *im, int32_t i, int32_t spatial, int64_t pooled
     return true;
 }
 
-/* Indices count in the whole result, images and channels included. A larger output_shape adds zeros behind. */
+/* Indices count in the whole result, images and channels included. A larger output_shape adds zeros at the end. */
 bool vj_build_max_unpool(vj_importer *im) {
     vj_value x = vj_operand_value(im, 0), index = vj_operand_value(im, 1);
     if (!vj_going(im)) return false;

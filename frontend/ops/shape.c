@@ -1,4 +1,4 @@
-/* shape.c - builders of the ops that give elements another shape: Reshape and its kin, Expand, Tile. */
+/* shape.c - builders of the ops that change a shape: Reshape, Flatten, Squeeze, Unsqueeze, Expand, Tile. */
 #include "frontend/import/import.h"
 
 #include <string.h>
@@ -13,7 +13,7 @@ static bool cannot_take_batch(vj_importer *im, vj_dim total) {
     return false;
 }
 
-/* The dim that -1 stands for: what is left of `total` beside the other dims. */
+/* The dim that -1 stands for: `total` divided by the product of the other dims. */
 static bool solve_rest(vj_importer *im, vj_dim total, vj_dim others, vj_dim *rest) {
     if (others.sym && total.sym != others.sym && vj_is_data_dim(others))
         return vj_stop(im, VJ_UNSUPPORTED, "solves the dim -1 beside a size that the data decides");
@@ -112,7 +112,7 @@ bool vj_build_unsqueeze(vj_importer *im) {
     return vj_bind(im, 0, vj_emit_reshape(im, x, dims, rank));
 }
 
-/* Broadcasts both ways: a target dim of 1 keeps x's. */
+/* Broadcasts both ways: where the target dim is 1, x's dim stays. */
 bool vj_build_expand(vj_importer *im) {
     vj_value x = vj_operand_value(im, 0);
     const vj_known *target = vj_known_list(im, 1, "target dims");
@@ -128,7 +128,7 @@ bool vj_build_expand(vj_importer *im) {
     return vj_bind(im, 0, vj_emit_broadcast(im, x, both.dims, both.rank));
 }
 
-/* One axis repeated: [a, d, b] as [a, 1, d, b] broadcast to [a, r, d, b]; a dim of 1 is just broadcast. */
+/* Repeats one axis: [a, d, b] as [a, 1, d, b] is broadcast to [a, r, d, b]. A dim of 1 needs no reshape. */
 static vj_value repeat(vj_importer *im, vj_value x, int32_t axis, vj_dim times) {
     const vj_type type = *type_of(im, x);
     vj_dim dims[VJ_MAX_RANK + 1];

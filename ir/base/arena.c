@@ -1,4 +1,4 @@
-/* arena.c - the bump allocator: everything of a function lives in one arena and goes with it. */
+/* arena.c - the bump allocator. All memory of a function lives in one arena and is freed with it. */
 #include "base.h"
 
 #include <stdio.h>
@@ -11,7 +11,7 @@
 
 typedef struct block {
     struct block *before;
-    size_t size; /* of the data behind this header */
+    size_t size; /* the bytes of data behind this header */
     size_t used;
     size_t unused_word; /* keeps the header a multiple of ALIGNMENT */
 } block;
@@ -91,7 +91,7 @@ static void add_block(vj_arena *arena, size_t bytes) {
 }
 
 void *vj_alloc(vj_arena *arena, size_t bytes) {
-    if (bytes > (size_t)PTRDIFF_MAX / 2) out_of_memory(arena, bytes); /* no machine has as much */
+    if (bytes > (size_t)PTRDIFF_MAX / 2) out_of_memory(arena, bytes); /* no machine has so much */
     size_t rounded = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     if (rounded > arena->limit || arena->total > arena->limit - rounded) out_of_memory(arena, bytes);
     if (!arena->last || rounded > arena->last->size - arena->last->used) add_block(arena, rounded);

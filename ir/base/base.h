@@ -1,7 +1,7 @@
-/* base.h - what every folder of the compiler stands on: memory, checked arithmetic, errors.
+/* base.h - what every folder of the compiler uses: memory, checked arithmetic, errors.
  *
- * arena.c   everything of a function lives in one arena and goes with it
- * error.c   the first failure, with its status, text and hint
+ * arena.c   the bump allocator: all memory of a function lives in one arena and is freed with it
+ * error.c   the first failure of a compilation, with its status, text and hint
  * Every size that comes from a model passes through the checked arithmetic below before it is used.
  */
 #ifndef VITJIT_IR_BASE_BASE_H
@@ -32,7 +32,7 @@ typedef struct vj_arena vj_arena;
 vj_arena *vj_arena_new(void);
 void vj_arena_free(vj_arena *arena); /* NULL is fine */
 void vj_arena_on_oom(vj_arena *arena, jmp_buf *target);
-void vj_arena_limit(vj_arena *arena, size_t bytes); /* the budget; default: no limit but the machine's */
+void vj_arena_limit(vj_arena *arena, size_t bytes); /* sets the budget; by default there is none */
 size_t vj_arena_used(const vj_arena *arena);
 void *vj_alloc(vj_arena *arena, size_t bytes);
 void *vj_alloc_array(vj_arena *arena, size_t count, size_t size); /* checks count * size */
@@ -40,9 +40,10 @@ char *vj_strdup(vj_arena *arena, const char *text);
 char *vj_strndup(vj_arena *arena, const char *text, size_t length);
 char *vj_sprintf(vj_arena *arena, const char *format, ...) VJ_PRINTF(2, 3);
 
-/* Calls back when the arena is freed, last come first served: for what memory alone does not give back (files). */
+/* Registers a callback for when the arena is freed, for what freeing memory does not release (files). The last one
+ * registered runs first. */
 void vj_arena_at_free(vj_arena *arena, void (*call)(void *self), void *self);
-/* Gives back everything allocated since the mark; callbacks must not have been added since. For scratch memory. */
+/* Scratch memory: vj_arena_release frees everything allocated since the mark. No callback may have been added since. */
 typedef struct vj_arena_mark {
     void *block;
     size_t used, total;
@@ -53,12 +54,12 @@ void vj_arena_release(vj_arena *arena, vj_arena_mark mark);
 #define VJ_NEW(arena, type)              ((type *)vj_alloc((arena), sizeof(type)))
 #define VJ_NEW_ARRAY(arena, type, count) ((type *)vj_alloc_array((arena), (size_t)(count), sizeof(type)))
 
-/* Makes room for one more in an array of `count` used of `capacity`; returns the array, moved if it had to grow. */
+/* Makes room for one more element in an array that uses `count` of `capacity`. Returns the array, moved if it grew. */
 void *vj_grow(vj_arena *arena, void *array, int32_t count, int32_t *capacity, size_t size);
 #define VJ_PUSH(arena, array, count, capacity)                                                                         \
     ((array) = vj_grow((arena), (array), (count), &(capacity), sizeof *(array)), &(array)[(count)++])
 
-/* Checked arithmetic: false when the result does not fit. Results are written only on success. */
+/* Checked arithmetic. Returns false when the result does not fit; *out is written only on success. */
 
 static inline bool vj_mul(int64_t a, int64_t b, int64_t *out) {
     int64_t r;
@@ -74,7 +75,7 @@ static inline bool vj_add(int64_t a, int64_t b, int64_t *out) {
     return true;
 }
 
-/* Is [offset, offset + length) inside [0, size)? All must be >= 0. */
+/* Returns whether [offset, offset + length) lies inside [0, size) and none of the three is negative. */
 static inline bool vj_range_inside(int64_t offset, int64_t length, int64_t size) {
     return offset >= 0 && length >= 0 && offset <= size && length <= size - offset;
 }
@@ -100,23 +101,24 @@ static inline const char *vj_element_name(vj_dtype dtype) {
 
 /* error.c */
 
-/* The first failure of a compilation. `text` is one sentence without a final period that names the node or the place;
- * `hint` says what would work, or is empty. An error without a failure is zeroed. */
+/* The first failure of a compilation. `text` is one sentence without a final period that names the node or the position
+ * in a file; `hint` says what would work, or is empty. Before a failure all is zero. */
 typedef struct vj_error {
     vj_status status;
     char text[2048];
     char hint[512];
 } vj_error;
 
-/* Notes the failure unless there is one already; returns the status that stands. */
+/* Notes the failure unless there is one already. Returns the status of the first failure. */
 vj_status vj_fail(vj_error *error, vj_status status, const char *format, ...) VJ_PRINTF(3, 4);
 void vj_hint(vj_error *error, const char *format, ...) VJ_PRINTF(2, 3);
 
-/* number.c: as strtod and snprintf("%.*g"), but always with a point, whatever locale the host program has set. */
+/* number.c: like strtod and snprintf("%.*g"), but with a decimal point in every locale that the host program may
+ * set. */
 double vj_strtod(const char *text, char **end);
 void vj_print_double(char out[40], int precision, double value);
 
-/* A growing text, in an arena. */
+/* A text that grows in an arena. */
 typedef struct vj_text {
     vj_arena *arena;
     char *at;

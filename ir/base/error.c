@@ -23,7 +23,7 @@ void vj_hint(vj_error *error, const char *format, ...) {
     va_end(args);
 }
 
-/* Room for `more` characters and the final zero. */
+/* Makes room for `more` characters and the final zero. */
 static void reserve(vj_text *text, size_t more) {
     size_t needed = text->length + more + 1;
     if (needed <= text->capacity) return;

@@ -1,4 +1,4 @@
-/* half.h - f16 and bf16 to f32 and back, with round to nearest even, NaN stays NaN. */
+/* half.h - converts f16 and bf16 to f32 and back. Rounding is to nearest even, and NaN stays NaN. */
 #ifndef VITJIT_IR_BASE_HALF_H
 #define VITJIT_IR_BASE_HALF_H
 
@@ -28,8 +28,8 @@ static inline float vj_f32_of_f16(uint16_t h) {
     return sign ? -small : small;
 }
 
-/* Doubles are rounded in one step: rounding to f32 first could round twice. `digits` is of the significand, with its
- * leading one; `smallest` the exponent of the smallest normal number. */
+/* Rounds x to a narrower format in one step; by way of f32 it could be rounded twice. `digits` counts the significand's
+ * bits with the leading one, and `smallest` is the exponent of the smallest normal number. */
 static inline double vj_round_to(double x, int digits, int smallest, double largest) {
     if (x == 0 || !isfinite(x)) return x;
     int exponent = ilogb(x);

@@ -37,7 +37,7 @@ bool vj_lex_take(vj_lexer *l, const char *mark) {
     return true;
 }
 
-/* A few bytes of what stands there, for messages. */
+/* The first bytes at a position, for messages. */
 static const char *excerpt(vj_lexer *l, const char *at, char out[24]) {
     if (!*at) return "the end";
     size_t length = strcspn(at, "\n");
@@ -87,7 +87,7 @@ static int hex_digit(char c) {
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* The byte behind a backslash; -1: none that is known. */
+/* The byte that the escape after a backslash stands for, or -1 when it is unknown. */
 static int escape(const char **at) {
     char c = *(*at)++;
     if (c == '"' || c == '\\') return c;
@@ -137,7 +137,8 @@ vj_text_span vj_lex_number(vj_lexer *l) {
     return number;
 }
 
-/* The C library's readers want an end; `copy` holds any number worth reading. */
+/* Copies a number, as the C library's functions need a zero at the end. A number that does not fit `copy` is an
+ * error. */
 static bool copy_number(vj_lexer *l, vj_text_span number, char copy[64]) {
     char found[24];
     if (number.length == 0)

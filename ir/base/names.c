@@ -10,7 +10,7 @@ static uint32_t hash(int32_t kind, const char *name) {
     return h ^ h >> 15;
 }
 
-/* The entry of a name, or the free one where it would go. */
+/* The entry of a name, or the free one where the name belongs. */
 static struct vj_names_entry *entry_of(const vj_names *names, int32_t kind, const char *name) {
     uint32_t mask = names->capacity - 1;
     for (uint32_t i = hash(kind, name) & mask;; i = (i + 1) & mask) {

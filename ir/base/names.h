@@ -14,7 +14,7 @@ typedef struct vj_names {
     uint32_t count, capacity; /* a power of two */
 } vj_names;
 
-/* -1: not there. */
+/* Returns -1 when the name is not there. */
 int32_t vj_names_find(const vj_names *names, int32_t kind, const char *name);
 /* The name is borrowed; it must not be there yet. */
 void vj_names_add(vj_names *names, int32_t kind, const char *name, int32_t index);

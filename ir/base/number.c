@@ -1,12 +1,12 @@
-/* number.c - numbers as text, with a point in every locale: the library may run inside a program that has set one with
- * a comma. */
+/* number.c - numbers as text, with a decimal point in every locale. The library may run inside a program whose locale
+ * has a comma. */
 #include "base.h"
 
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-/* The C locale for this thread until `restore`; without one (no memory) the program's own stays. */
+/* Sets the C locale for this thread until `restore`. Without memory for it, the program's locale stays. */
 static locale_t enter_c_locale(locale_t *c) {
     *c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
     return uselocale(*c);

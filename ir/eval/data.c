@@ -1,5 +1,5 @@
-/* data.c - ops that find out a size, and pack and unpack, by the routines' own definitions. A routine writes to
- * room for the most there can be; the true part of it becomes the result. */
+/* data.c - evaluates ops that find a size, and pack and unpack, with the definitions in ir/routines. A routine writes
+ * to buffers for the most elements that there can be; those that it found become the result. */
 #include "eval.h"
 #include "ir/routines/routines.h"
 
@@ -12,7 +12,7 @@ static bool too_many(vj_eval_context *c) {
 
 static int64_t elements_of(const vj_tensor *t) { return t ? t->count : 0; }
 
-/* Room for result `r` of `count` integers. */
+/* Allocates the routine's buffer number `array` with `count` integers. */
 static int64_t *room(vj_eval_context *c, vj_routine_run *run, int32_t array, int64_t count) {
     run->array[array] = (vj_host_array){VJ_I64, NULL, VJ_NEW_ARRAY(c->arena, int64_t, count + 1)};
     return run->array[array].i;
@@ -22,12 +22,13 @@ static void lend(vj_routine_run *run, int32_t array, const vj_tensor *t) {
     run->array[array] = (vj_host_array){t->type.dtype, t->f, t->i};
 }
 
-/* An i64 of rank 0 as an operand. */
+/* Makes a number an operand: an i64 of rank 0. */
 static void lend_number(vj_eval_context *c, vj_routine_run *run, int32_t array, int64_t number) {
     room(c, run, array, 1)[0] = number;
 }
 
-/* Rows of `from`, each `most` long, to those of a result of `found` and no room, or of the room it has. */
+/* Copies the first `found` elements of each row of `from`, whose rows are `most` long. The result has rows of `found`
+ * elements, or of its own static size, which must be enough. */
 static bool take(vj_eval_context *c, int32_t result, const int64_t *from, int64_t rows, int64_t most, int64_t found) {
     vj_tensor *t = vj_eval_make(c, result, found);
     if (!t) return false;

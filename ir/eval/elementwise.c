@@ -1,5 +1,5 @@
-/* elementwise.c - one result element from the operands' elements of the same index, with broadcasting. Integers
- * wrap to their width; division truncates; min and max propagate NaN. */
+/* elementwise.c - evaluates ops that compute a result element from the operands' elements of the same index, with
+ * broadcasting. Integers wrap to their width; division truncates; min and max propagate NaN. */
 #include "eval.h"
 
 #include <math.h>
@@ -8,7 +8,7 @@ static bool is_unsigned(vj_dtype dtype) {
     return dtype == VJ_U8 || dtype == VJ_U16 || dtype == VJ_U32 || dtype == VJ_U64;
 }
 
-/* Maps. An op has a function for floats, one for integers (NULL: the op has no such form). */
+/* Ops of one operand. Each has a function for floats and one for integers; NULL means that the op has no such form. */
 
 typedef double (*float_map)(double);
 typedef int64_t (*int_map)(int64_t);
@@ -86,7 +86,7 @@ bool vj_eval_gelu(vj_eval_context *c) {
     return map(c, form[0] == 't' ? vj_gelu_tanh : form[0] == 'q' ? gelu_quick : vj_gelu_erf, NULL);
 }
 
-/* Casts: float to integer truncates and saturates, NaN becomes 0; integers wrap; to bool: is it not zero? */
+/* Casts. Float to integer truncates and saturates, and NaN becomes 0; integers wrap; a bool is whether x is not 0. */
 
 bool vj_eval_cast(vj_eval_context *c) {
     const vj_tensor *x = c->args[0];
@@ -121,7 +121,7 @@ bool vj_eval_bitcast(vj_eval_context *c) {
     return true;
 }
 
-/* Two operands. `u` is the form for unsigned 64-bit integers where it differs: the others are exact in int64. */
+/* Ops of two operands. `u` is the form for unsigned 64-bit integers where it differs; int64 holds all other types. */
 
 typedef double (*float_zip)(double, double);
 typedef int64_t (*int_zip)(int64_t, int64_t);
@@ -154,7 +154,7 @@ static double f_max(double a, double b) { return isnan(a) || isnan(b) ? NAN : a 
 static int64_t i_add(int64_t a, int64_t b) { return (int64_t)((uint64_t)a + (uint64_t)b); }
 static int64_t i_sub(int64_t a, int64_t b) { return (int64_t)((uint64_t)a - (uint64_t)b); }
 static int64_t i_mul(int64_t a, int64_t b) { return (int64_t)((uint64_t)a * (uint64_t)b); }
-/* By zero, quotient and remainder are 0, as numpy's; the least integer by -1 wraps to itself. */
+/* Quotient and remainder by zero are 0, as in numpy. The least integer divided by -1 wraps to itself. */
 static int64_t i_div(int64_t a, int64_t b) { return b == 0 ? 0 : b == -1 ? negate(a) : a / b; }
 static int64_t i_mod(int64_t a, int64_t b) {
     const int64_t r = b == 0 || b == -1 ? 0 : a % b;
@@ -172,7 +172,7 @@ static int64_t i_xor(int64_t a, int64_t b) { return a ^ b; }
 static int64_t u_shl(int64_t a, int64_t b) { return (uint64_t)b < 64 ? (int64_t)((uint64_t)a << b) : 0; }
 static int64_t u_shr(int64_t a, int64_t b) { return (uint64_t)b < 64 ? (int64_t)((uint64_t)a >> b) : 0; }
 
-/* By squaring; a negative exponent truncates 1 / base^n: only the powers of 1 and -1 stay. */
+/* Powers by squaring. With a negative exponent, 1 / base^n is truncated to 0, except for the bases 1 and -1. */
 static int64_t u_pow(int64_t base, int64_t exponent) {
     uint64_t result = 1, square = (uint64_t)base;
     for (uint64_t n = (uint64_t)exponent; n != 0; n >>= 1, square *= square)
@@ -199,7 +199,7 @@ bool vj_eval_xor(vj_eval_context *c) { return zip(c, NULL, i_xor, NULL); }
 bool vj_eval_shl(vj_eval_context *c) { return zip(c, NULL, u_shl, NULL); }
 bool vj_eval_shr(vj_eval_context *c) { return zip(c, NULL, u_shr, NULL); }
 
-/* Comparisons: bool from two numbers. */
+/* Comparisons of two numbers, which give a bool. */
 
 typedef enum comparison { EQUAL, LESS, LESS_OR_EQUAL } comparison;
 

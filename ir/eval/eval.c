@@ -1,5 +1,6 @@
-/* eval.c - the reference evaluator: evaluates on demand from the outputs, so that constants and what is made of them
- * exist only from their first use to their last. Each value has an arena of its own, freed after its last use. */
+/* eval.c - the reference evaluator. It evaluates on demand from the outputs, so that constants and what follows from
+ * them exist only from their first use to their last. The results of a node have an arena of their own, which is freed
+ * after their last use. */
 #include "eval.h"
 #include "ir/base/half.h"
 
@@ -45,7 +46,7 @@ bool vj_eval_const(vj_eval_context *c) {
                 : vj_const_read_i64(c->f, v, 0, t->count, t->i, c->error);
 }
 
-/* The type for a batch of n and these sizes; a size not known yet is `open`. */
+/* The static type for a batch of n and these sizes. A size that is not known yet becomes `open`. */
 static bool with_sizes(const vj_type *type, int64_t n, const int64_t *sizes, int64_t open, vj_type *out,
                        vj_error *error) {
     *out = *type;
@@ -76,7 +77,7 @@ vj_tensor *vj_eval_make(vj_eval_context *c, int32_t result, int64_t size) {
     return c->results[result];
 }
 
-/* Notes the sizes that the node made. */
+/* Notes the sizes that the node has found. */
 static bool take_sizes(vj_eval_context *c) {
     for (int32_t i = 0; i < c->f->symbol_count; i++) {
         const vj_symbol *symbol = &c->f->symbols[i];
@@ -105,7 +106,7 @@ static bool eval_for_sizes(vj_eval_context *c) {
     return evaluators[c->node->op](c) && take_sizes(c);
 }
 
-/* The batch that the operands were made for; 1 when none of them has it. */
+/* The batch size of the operands, or 1 when none of them has the batch. */
 static int64_t batch_of(const vj_func *f, const vj_node *node, vj_tensor *const *args) {
     for (int32_t a = 0; a < node->arg_count; a++) {
         if (node->args[a] == VJ_NONE) continue;
@@ -124,7 +125,7 @@ static int64_t *unknown_sizes(const vj_func *f, vj_arena *arena) {
     return sizes;
 }
 
-/* Sizes that a tensor of this type tells. */
+/* Notes the sizes that follow from the dims of a tensor of this type. */
 static void learn_sizes(const vj_type *type, const vj_tensor *t, int64_t *sizes) {
     for (int32_t i = 0; i < type->rank; i++)
         if (vj_is_data_dim(type->dims[i]))
@@ -159,14 +160,14 @@ static void round_to_own_precision(vj_tensor *t) {
 typedef struct state {
     const vj_func *f;
     int64_t n;
-    int64_t *sizes; /* of each symbol */
+    int64_t *sizes; /* for each symbol */
     bool round;
-    vj_arena *results; /* of the outputs */
-    vj_arena *scratch; /* of the run: these tables */
-    vj_tensor **value; /* of each value; NULL: not made, or gone */
-    vj_arena **owner;  /* of each node: the arena of its results; NULL for inputs */
-    int32_t *uses;     /* of each node's results, by needed nodes and outputs, still to come */
-    int32_t *stack;    /* nodes to do, the topmost first */
+    vj_arena *results; /* holds the outputs */
+    vj_arena *scratch; /* holds these tables */
+    vj_tensor **value; /* for each value; NULL while it does not exist */
+    vj_arena **owner;  /* for each node the arena of its results; NULL for inputs */
+    int32_t *uses;     /* for each node the uses of its results that are still to come, by needed nodes and outputs */
+    int32_t *stack;    /* the nodes to evaluate, the topmost first */
     int32_t stack_count, stack_capacity;
     jmp_buf out_of_memory;
     vj_error *error;
@@ -180,14 +181,14 @@ static void count_use(state *s, bool *needed, int32_t node) {
     needed[node] = true;
 }
 
-/* The node that makes dim i of the type, if the data decides it and it is not this one; -1: none. */
+/* The node that finds dim i of the type, or -1 when the data does not decide the dim or the node is `self`. */
 static int32_t size_maker(const vj_func *f, const vj_type *type, int32_t i, int32_t self) {
     if (!vj_is_data_dim(type->dims[i])) return -1;
     const vj_value size = f->symbols[type->dims[i].sym - VJ_SYM_FIRST_DATA].value;
     return size < 0 || f->values[size].node == self ? -1 : f->values[size].node;
 }
 
-/* Counts the uses of every node's results by the nodes that the outputs need. A size is not let go: it is small. */
+/* Counts the uses of every node's results by the nodes that the outputs need. Sizes are small and never released. */
 static void count_uses(state *s) {
     bool *needed = VJ_NEW_ARRAY(s->scratch, bool, s->f->node_count + 1);
     for (int32_t o = 0; o < s->f->output_count; o++)
@@ -244,7 +245,7 @@ static void demand_sizes(state *s, int32_t at, const vj_type *type) {
     }
 }
 
-/* Runs what the node needs, then the node: depth first, with a stack of its own, as graphs can be deep. */
+/* Evaluates what the node needs, then the node. The depth-first walk has a stack of its own, as graphs can be deep. */
 static bool demand(state *s, int32_t wanted) {
     push(s, wanted);
     while (s->stack_count > 0) {

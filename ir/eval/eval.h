@@ -1,12 +1,11 @@
-/* eval.h - private to the reference evaluator: what its files share.
+/* eval.h - what the files of the reference evaluator share. Private to ir/eval.
  *
- * eval.c              the driver: order, lifetimes, rounding
- * work.c              what a node's evaluation works with
- * walk.c              stepping through several tensors at once, by strides
- * elementwise.c, movement.c, products.c, reduce.c, windows.c,
- * data.c, routines.c   one function vj_eval_<id> an op of ops.def
- *
- * The same for kernels is ir/kernel/evaluate.c, with some of the arithmetic shared.
+ * eval.c         the driver: the order of evaluation, lifetimes, rounding
+ * walk.c         steps through several tensors at once, by strides
+ * work.c         estimates how many steps a node takes
+ * elementwise.c, movement.c, products.c, reduce.c, windows.c, data.c, routines.c
+ *                one function vj_eval_<id> for each op of ops.def
+ * ir/kernel/evaluate.c does the same for kernels.
  */
 #ifndef VITJIT_IR_EVAL_EVAL_H
 #define VITJIT_IR_EVAL_EVAL_H
@@ -17,14 +16,14 @@ typedef struct vj_eval_context {
     vj_arena *arena;
     const vj_func *f;
     const vj_node *node;
-    vj_tensor *const *args; /* of absent operands, NULL */
-    vj_tensor **results;    /* made, zeroed; NULL where the data decides: vj_eval_make */
-    int64_t n;              /* the batch */
-    int64_t *sizes;         /* of each symbol; -1: not known yet */
+    vj_tensor *const *args; /* NULL for an absent operand */
+    vj_tensor **results;    /* allocated and zeroed, or NULL where the op finds the size (vj_eval_make) */
+    int64_t n;              /* the batch size */
+    int64_t *sizes;         /* for each symbol; -1 while it is not known */
     vj_error *error;
 } vj_eval_context;
 
-/* Makes a result of a node that finds out its size itself. */
+/* Allocates a result whose size the node has found. */
 vj_tensor *vj_eval_make(vj_eval_context *c, int32_t result, int64_t size);
 
 #define OP(id, ...) bool vj_eval_##id(vj_eval_context *c);
@@ -43,8 +42,8 @@ void vj_dense_strides(const vj_tensor *t, int64_t stride[VJ_MAX_RANK]);
 /* The product of dims [first, last). */
 int64_t vj_tensor_extent(const vj_tensor *t, int32_t first, int32_t last);
 
-/* An odometer over all dims but the last. The caller loops over the last one, `inner` elements, in which operand o
- * steps by step[o] from at[o]. */
+/* An odometer over all dims but the last. The caller loops over the `inner` elements of the last one, in which operand
+ * o steps by step[o] from at[o]. */
 #define VJ_WALK_OPERANDS 4
 typedef struct vj_walk {
     int32_t rank, operands;
@@ -55,9 +54,9 @@ typedef struct vj_walk {
     bool done;
 } vj_walk;
 
-/* Walks the dims of `space`; operands are added by vj_walk_broadcast or vj_walk_strided. */
+/* Starts a walk over the dims of `space`. vj_walk_broadcast and vj_walk_strided add operands to it. */
 vj_walk vj_walk_over(const vj_tensor *space);
-/* Adds a dense tensor that is broadcast to the space as numpy does. */
+/* Adds a dense tensor that is broadcast to the space by numpy's rules. */
 void vj_walk_broadcast(vj_walk *w, const vj_tensor *t);
 void vj_walk_strided(vj_walk *w, int64_t base, const int64_t *stride);
 void vj_walk_next(vj_walk *w);
@@ -65,7 +64,7 @@ void vj_walk_next(vj_walk *w);
 double vj_gelu_erf(double x);
 double vj_gelu_tanh(double x);
 
-/* attention and softmax: turns `count` scores into weights, in place. */
+/* The softmax of `count` scores that are `step` elements apart, in place. */
 void vj_softmax_row(double *x, int64_t count, int64_t step);
 
 #endif

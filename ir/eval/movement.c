@@ -1,9 +1,9 @@
-/* movement.c - ops that move elements and compute nothing. */
+/* movement.c - evaluates ops that move elements and compute nothing. */
 #include "eval.h"
 
 #include <string.h>
 
-/* Result elements in order from the source's, which stand at base + index . stride. */
+/* Copies the result's elements in order from the source's, whose offsets are base + index . stride. */
 static bool copy_strided(vj_eval_context *c, int64_t base, const int64_t *stride) {
     const vj_tensor *x = c->args[0];
     vj_tensor *y = c->results[0];
@@ -61,7 +61,7 @@ bool vj_eval_broadcast(vj_eval_context *c) {
     return copy_strided(c, 0, w.stride[0]);
 }
 
-/* Where index `at` of a padded axis reads an axis of `size`; -1: nowhere. */
+/* The index in an axis of `size` that index `at` of the padded axis copies, or -1 for none. */
 static int64_t padded_source(const char *mode, int64_t at, int64_t size) {
     if (at >= 0 && at < size) return at;
     if (mode[0] == 'c' || size == 0) return -1;
@@ -71,7 +71,7 @@ static int64_t padded_source(const char *mode, int64_t at, int64_t size) {
     return at < size ? at : period - at;
 }
 
-/* One table an axis, of element offsets in x, or -1. */
+/* A table for each axis: the element offset in x of each index of the result, or -1. */
 static int64_t **pad_tables(vj_eval_context *c) {
     const vj_tensor *x = c->args[0], *y = c->results[0];
     const char *mode = vj_attr_name(c->node, VJ_ATTR_MODE, "constant");
@@ -135,7 +135,7 @@ bool vj_eval_concat(vj_eval_context *c) {
     return true;
 }
 
-/* Where an index stands in an axis of `size`. */
+/* The index counted from the front of an axis of `size`. */
 static int64_t index_from_front(int64_t index, int64_t size) {
     if (index < 0) index += size;
     return index < 0 ? 0 : index >= size ? size - 1 : index;
@@ -151,7 +151,7 @@ bool vj_eval_gather_elements(vj_eval_context *c) {
     const vj_tensor *x = c->args[0], *index = c->args[1];
     const int32_t axis = axis_of(c->node, x->type.rank);
     const int64_t size = vj_tensor_dim(x, axis), inner = vj_tensor_extent(x, axis + 1, x->type.rank);
-    const int64_t count = vj_tensor_dim(index, axis) * inner; /* of one outer point */
+    const int64_t count = vj_tensor_dim(index, axis) * inner; /* for one outer index */
     if (!has_elements(c, size)) return false;
     for (int64_t i = 0; i < index->count; i++)
         copy_block(c->results[0], i, x, (i / count * size + index_from_front(index->i[i], size)) * inner + i % inner,

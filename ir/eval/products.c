@@ -1,5 +1,5 @@
-/* products.c - matmul, linear, attention, for floats; matmul for integers too. Inner loops run along rows of the
- * right operand, so that whole models evaluate in seconds. */
+/* products.c - evaluates matmul, linear and attention for floats, and matmul for integers too. Inner loops run along
+ * rows of the right operand, so that whole models evaluate in seconds. */
 #include "eval.h"
 
 #include <string.h>
@@ -23,7 +23,7 @@ static void multiply_int(const int64_t *a, const int64_t *b, int64_t *y, int64_t
                 y[i * n + j] = (int64_t)((uint64_t)y[i * n + j] + (uint64_t)a[i * k + l] * (uint64_t)b[l * n + j]);
 }
 
-/* The matrix number of operand t for batch index `batch` of the result's leading dims, broadcast as numpy does. */
+/* The number of operand t's matrix for the index `batch` of the result's leading dims, broadcast by numpy's rules. */
 static int64_t matrix_of(const vj_tensor *t, const int64_t *batch, int32_t batch_rank) {
     const int32_t leading = t->type.rank - 2;
     int64_t at = 0;
@@ -92,10 +92,10 @@ typedef struct attended {
     int64_t keys, d, e;
 } attended;
 
-/* One query row: scores, weights, and the weighted sum of v's rows. */
+/* Computes one query: scores, attention weights, and the weighted sum of v's rows. */
 static void attend(const attended *a, const vj_walk *w, const double *q, const double *k, const double *v,
                    double *scores, double *y) {
-    const int32_t mask = a->bias != NULL; /* the walk's operand */
+    const int32_t mask = a->bias != NULL; /* the mask's operand number in the walk */
     for (int64_t j = 0; j < a->keys; j++) {
         double dot = 0;
         for (int64_t l = 0; l < a->d; l++)
@@ -121,7 +121,7 @@ bool vj_eval_attention(vj_eval_context *c) {
                         .e = vj_tensor_dim(y, rank - 1)};
     const int64_t queries = vj_tensor_dim(y, rank - 2);
     double *scores = VJ_NEW_ARRAY(c->arena, double, a.keys + 1);
-    vj_tensor space = *y; /* [.., I, J], what bias and mask are broadcast to */
+    vj_tensor space = *y; /* [.., I, J], to which bias and mask are broadcast */
     space.type.dims[rank - 1] = vj_dim_const(a.keys);
     space.count = vj_tensor_extent(&space, 0, rank);
     if (y->count == 0 || a.keys == 0) return true;

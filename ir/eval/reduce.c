@@ -1,4 +1,4 @@
-/* reduce.c - ops along axes: reductions, softmax, layer normalisation. */
+/* reduce.c - evaluates ops along axes: reductions, softmax, layer normalisation. */
 #include "eval.h"
 
 #include <math.h>
@@ -41,10 +41,10 @@ static int64_t join_int(reduction how, bool is_u64, int64_t a, int64_t b) {
     }
 }
 
-/* The value that a reduction over nothing has. */
+/* The value of a reduction over no elements. */
 static double empty(reduction how) { return how == MAX ? -INFINITY : how == MIN ? INFINITY : how == PROD; }
 
-/* The result's stride of every axis of x: 0 for those that are reduced. */
+/* The result's stride for every axis of x, which is 0 for those that are reduced. */
 static int64_t reduced_strides(const vj_eval_context *c, int64_t stride[VJ_MAX_RANK]) {
     const vj_tensor *x = c->args[0];
     const vj_attr *axes = vj_attr_find(c->node, VJ_ATTR_AXES);
@@ -105,7 +105,7 @@ void vj_softmax_row(double *x, int64_t count, int64_t step) {
     for (int64_t i = 0; i < count; i++)
         largest = fmax(largest, x[i * step]);
     for (int64_t i = 0; i < count; i++) {
-        x[i * step] = exp(x[i * step] - largest); /* all -inf: NaN, as the definition has it */
+        x[i * step] = exp(x[i * step] - largest); /* NaN when all are -inf, by the definition */
         sum += x[i * step];
     }
     for (int64_t i = 0; i < count; i++)

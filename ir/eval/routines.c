@@ -1,10 +1,10 @@
-/* routines.c - the ops that a routine computes, by its own definition. */
+/* routines.c - evaluates ops that a routine computes, with the definition in ir/routines. */
 #include "eval.h"
 #include "ir/routines/routines.h"
 
 #include <string.h>
 
-/* Operands, then results, are the routine's arrays. Nothing is done where one is empty. */
+/* Runs the routine with the operands and results as its arrays. It does nothing when one of them is empty. */
 static bool run(vj_eval_context *c, void (*site_of)(vj_site *site)) {
     vj_site *site = VJ_NEW(c->arena, vj_site);
     site->node = c->node;
@@ -26,7 +26,7 @@ static bool run(vj_eval_context *c, void (*site_of)(vj_site *site)) {
     return true;
 }
 
-/* Where the data decides how many are taken, that many. */
+/* Where the data decides k, k is the size of the result. */
 bool vj_eval_topk(vj_eval_context *c) {
     const vj_node *own = c->node;
     const vj_attr *size = vj_attr_find(own, VJ_ATTR_SIZE);

@@ -1,4 +1,4 @@
-/* walk.c - stepping through several tensors at once, by strides. */
+/* walk.c - steps through several tensors at once, by strides. */
 #include "eval.h"
 
 void vj_dense_strides(const vj_tensor *t, int64_t stride[VJ_MAX_RANK]) {

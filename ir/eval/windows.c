@@ -1,4 +1,4 @@
-/* windows.c - convolution and pooling, with up to three spatial dims; fewer are the last ones of three. */
+/* windows.c - evaluates convolution and pooling over up to three spatial dims. Fewer are the last ones of three. */
 #include "eval.h"
 
 #include <math.h>
@@ -26,13 +26,13 @@ static geometry geometry_of(const vj_eval_context *c, const int64_t *kernel) {
 
 static int64_t volume(const int64_t dims[3]) { return dims[0] * dims[1] * dims[2]; }
 
-/* Where tap `t` of the window at input_index `i` of an axis stands; -1: in the padding. */
+/* The index along an axis that tap `t` of window `i` reads, or -1 in the padding. */
 static int64_t input_index(const geometry *g, int32_t axis, int64_t i, int64_t t) {
     const int64_t at = i * g->stride[axis] - g->low[axis] + t * g->dilation[axis];
     return at < g->in[axis] ? at : -1;
 }
 
-/* One input volume, one tap of the kernel, added to the whole output volume. */
+/* Adds one input volume times one tap of the kernel to the whole output volume. */
 static void add_tap(const geometry *g, const double *x, double factor, int64_t tap, double *y) {
     const int64_t s = tap % g->kernel[2], r = tap / g->kernel[2] % g->kernel[1];
     const int64_t q = tap / g->kernel[2] / g->kernel[1];
@@ -73,7 +73,7 @@ bool vj_eval_conv(vj_eval_context *c) {
     return true;
 }
 
-/* Where this tap of the window at (h, i, j) stands in its plane; -1: in the padding. */
+/* The offset in its volume that this tap of window (h, i, j) reads, or -1 in the padding. */
 static int64_t input_of_tap(const geometry *g, int64_t h, int64_t i, int64_t j, int64_t tap) {
     const int64_t slice = input_index(g, 0, h, tap / g->kernel[2] / g->kernel[1]);
     const int64_t row = input_index(g, 1, i, tap / g->kernel[2] % g->kernel[1]);

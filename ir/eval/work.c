@@ -1,8 +1,9 @@
-/* work.c - how many steps the evaluator takes for a node, roughly: what folding may cost is bounded by it. */
+/* work.c - estimates how many steps the evaluator takes for a node. The frontend uses it to bound the cost of
+ * folding. */
 #include "ir/tensor/ir.h"
 #include "ir/routines/routines.h"
 
-/* Of an image; sizes that the data decides at their bounds. */
+/* The elements of a value, for one image, with sizes that the data decides at their bounds. */
 static double elements(const vj_func *f, vj_value v) {
     double count = 1;
     for (int32_t d = 0; v >= 0 && d < vj_type_at(f, v)->rank; d++) {
@@ -25,7 +26,7 @@ static double product_of(const vj_attr *list) {
     return product;
 }
 
-/* Steps for each element of the result; 0: what the operands have. */
+/* The steps for each element of the result. 0 means that the operands' elements decide the work. */
 static double terms_of(const vj_func *f, const vj_node *node) {
     const vj_value w = node->arg_count > 1 ? node->args[1] : VJ_NONE;
     const double first = w >= 0 && vj_type_at(f, w)->rank ? (double)vj_type_at(f, w)->dims[0].c : 1;
@@ -42,7 +43,7 @@ static double terms_of(const vj_func *f, const vj_node *node) {
         return product_of(vj_attr_find(node, VJ_ATTR_KERNEL));
     case VJ_OP_gridsample:
         return 64;
-    case VJ_OP_roialign: /* of adaptive samples no more than some a pixel are inside */
+    case VJ_OP_roialign: /* adaptive sampling visits only samples inside the picture: a few for each pixel */
         each = (double)vj_attr_int(node, VJ_ATTR_SAMPLES, 0);
         return each > 0 ? each * each : 4 * dim_from_end(f, node->args[0], 1) * dim_from_end(f, node->args[0], 2);
     case VJ_OP_topk:
@@ -58,7 +59,7 @@ double vj_node_work(const vj_func *f, const vj_node *node) {
     double read = 0;
     for (int32_t i = 0; i < node->arg_count; i++)
         read += elements(f, node->args[i]);
-    if (node->op == VJ_OP_nms) return elements(f, node->args[0]) * (read + 1); /* each box beside all that are left */
+    if (node->op == VJ_OP_nms) return elements(f, node->args[0]) * (read + 1); /* boxes are compared in pairs */
     if (node->op == VJ_OP_unique) return read * elements(f, node->first_result);
     return read * (terms > 0 ? 1 : 64) + elements(f, node->first_result) * terms;
 }

@@ -17,7 +17,7 @@ bool vj_infer_reduce(vj_inference *in) {
     for (int32_t i = 0; i < axes->count; i++) {
         int64_t axis = axes->as.ints[i];
         if (!vj_infer_axis(in, axis, x->rank)) return false;
-        if (i && axis <= axes->as.ints[i - 1]) return vj_infer_fail(in, "axes are not in rising order, each once");
+        if (i && axis <= axes->as.ints[i - 1]) return vj_infer_fail(in, "axes are not strictly increasing");
         reduced |= 1u << axis;
     }
     in->results[0] = (vj_type){.dtype = x->dtype};
@@ -35,7 +35,7 @@ bool vj_infer_softmax(vj_inference *in) {
     return vj_infer_float(in, 0) && vj_infer_axis(in, vj_attr_int(in->node, VJ_ATTR_AXIS, 0), x->rank);
 }
 
-/* Gain and offset have exactly the dims that are normalised. */
+/* Checks that gain or offset has exactly the dims that are normalised. */
 static bool matches_row(vj_inference *in, int32_t operand, int32_t axis) {
     const vj_type *x = vj_infer_arg(in, 0), *g = vj_infer_arg(in, operand);
     if (!g) return true;

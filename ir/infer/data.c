@@ -1,5 +1,5 @@
-/* data.c - result types of the ops that find out a size (nonzero, unique, nms) and of those that move elements
- * between padded and dense places (pack, unpack). */
+/* data.c - result types of the ops that find a size (nonzero, unique, nms) and of those that move elements between a
+ * padded tensor and a dense list (pack, unpack). */
 #include "infer.h"
 
 #include <inttypes.h>
@@ -8,7 +8,7 @@ static vj_type integers(int32_t rank, vj_dim first, vj_dim second) {
     return (vj_type){.dtype = VJ_I64, .rank = rank, .dims = {first, second}};
 }
 
-/* The attribute `size` as a dim with room for `most`. */
+/* The attribute `size` as a dim whose bound is at least `most`. */
 static bool found_dim(vj_inference *in, int64_t most, vj_dim *dim) {
     int64_t bound;
     if (!vj_infer_decode_dim(in, vj_attr_int(in->node, VJ_ATTR_SIZE, 0), dim)) return false;
@@ -19,7 +19,7 @@ static bool found_dim(vj_inference *in, int64_t most, vj_dim *dim) {
            vj_infer_fail(in, "up to %" PRId64 " can be found, but the size is at most %" PRId64, most, bound);
 }
 
-/* Elements at most; an open batch has no such number. */
+/* The most elements that x can have. An open batch has no such number. */
 static bool most_elements(vj_inference *in, const vj_type *x, int64_t *most) {
     for (int32_t i = 0; i < x->rank; i++)
         if (x->dims[i].sym == VJ_SYM_BATCH) return vj_infer_fail(in, "dim %d is open (N): the batch must be fixed", i);
@@ -59,7 +59,7 @@ bool vj_infer_unique(vj_inference *in) {
     return true;
 }
 
-/* The most that can be taken of a class: a constant's word counts. */
+/* The most boxes that can be taken of a class: `most` where it is constant, at most all boxes. */
 static int64_t most_of_class(const vj_func *f, vj_value most, int64_t boxes) {
     double number;
     if (!vj_is_splat(f, most, &number) || number >= (double)boxes) return boxes;
@@ -80,8 +80,8 @@ bool vj_infer_nms(vj_inference *in) {
         !is_scalar(in, 5, VJ_I64))
         return false;
     vj_type classes = {.dtype = VJ_F32, .rank = 2, .dims = {scores->dims[0], scores->dims[1]}};
-    vj_type places = {.dtype = VJ_F32, .rank = 1, .dims = {scores->dims[2]}};
-    if (!most_elements(in, &classes, &pairs) || !most_elements(in, &places, &spatial)) return false;
+    vj_type boxes_of_class = {.dtype = VJ_F32, .rank = 1, .dims = {scores->dims[2]}};
+    if (!most_elements(in, &classes, &pairs) || !most_elements(in, &boxes_of_class, &spatial)) return false;
     if (!vj_mul(pairs, most_of_class(in->f, in->node->args[2], spatial), &most))
         return vj_infer_fail(in, "too many elements");
     if (!found_dim(in, most, &size)) return false;
@@ -90,7 +90,7 @@ bool vj_infer_nms(vj_inference *in) {
     return true;
 }
 
-/* Operand 1 is a list of `rank` sizes. */
+/* Checks that operand 1 is a list of `rank` sizes. */
 static bool true_dims(vj_inference *in, int32_t rank) {
     const vj_type *dims = vj_infer_arg(in, 1);
     return (dims->dtype == VJ_I64 && dims->rank == 1 && vj_dim_equal(dims->dims[0], vj_dim_const(rank))) ||

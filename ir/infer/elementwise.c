@@ -51,7 +51,7 @@ static bool is_bool(vj_inference *in, int32_t operand) {
     return dtype == VJ_BOOL || vj_infer_fail(in, "operand %d is %s, not bool", operand, vj_element_name(dtype));
 }
 
-/* Booleans, or integers bit by bit. */
+/* Checks that an operand is boolean, or an integer, which is combined bit by bit. */
 static bool is_bits(vj_inference *in, int32_t operand) {
     vj_dtype dtype = vj_infer_arg(in, operand)->dtype;
     return !vj_dtype_is_float(dtype) ||
@@ -104,7 +104,7 @@ static bool equality(vj_inference *in) {
     return true;
 }
 
-static bool order(vj_inference *in) { return vj_infer_number(in, 0) && equality(in); }
+static bool ordering(vj_inference *in) { return vj_infer_number(in, 0) && equality(in); }
 
 #define BINARY(id, rule)                                                                                               \
     bool vj_infer_##id(vj_inference *in) { return rule(in); }
@@ -117,8 +117,8 @@ BINARY(mod, binary_number)
 BINARY(min, binary_number)
 BINARY(max, binary_number)
 BINARY(eq, equality)
-BINARY(lt, order)
-BINARY(le, order)
+BINARY(lt, ordering)
+BINARY(le, ordering)
 BINARY(and, binary_bits)
 BINARY(or, binary_bits)
 BINARY(xor, binary_bits)

@@ -1,8 +1,7 @@
-/* infer.c - the door to inference: what holds for every op, then the op's own rule; and the helpers of the rules. */
+/* infer.c - infers the result types of a node: checks what holds for every op, then calls the op's own rule. */
 #include "infer.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 static bool (*const rules[VJ_OP_COUNT])(vj_inference *in) = {
@@ -10,37 +9,6 @@ static bool (*const rules[VJ_OP_COUNT])(vj_inference *in) = {
 #include "ir/tensor/ops.def"
 #undef OP
 };
-
-bool vj_infer_fail(vj_inference *in, const char *format, ...) {
-    char text[1024];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    vj_fail(in->error, VJ_BAD_INPUT, "%s: %s", vj_op_table(in->node->op)->name, text);
-    return false;
-}
-
-vj_brief vj_brief_dim(vj_dim dim) {
-    vj_brief b;
-    char symbol[16] = "", factor[24] = "";
-    if (vj_is_data_dim(dim)) snprintf(symbol, sizeof symbol, "s%d", dim.sym - VJ_SYM_FIRST_DATA);
-    if (dim.sym == VJ_SYM_BATCH) symbol[0] = 'N';
-    if (dim.sym == VJ_SYM_NONE || dim.c != 1) snprintf(factor, sizeof factor, "%" PRId64, dim.c);
-    snprintf(b.text, sizeof b.text, "%s%s", factor, symbol);
-    return b;
-}
-
-vj_brief vj_brief_type(const vj_type *type) {
-    vj_brief b;
-    int at = snprintf(b.text, sizeof b.text, "%s[", vj_element_name(type->dtype));
-    for (int32_t i = 0; i < type->rank && at < (int)sizeof b.text - 1; i++)
-        at += snprintf(b.text + at, sizeof b.text - (size_t)at, "%s%s", i ? "," : "", vj_brief_dim(type->dims[i]).text);
-    if (at < (int)sizeof b.text - 1) snprintf(b.text + at, sizeof b.text - (size_t)at, "]");
-    return b;
-}
-
-/* What holds for every op. */
 
 static bool check_operands(vj_inference *in) {
     const vj_op_info *info = vj_op_table(in->node->op);
@@ -71,7 +39,7 @@ static bool check_attr_value(vj_inference *in, const vj_attr *attr) {
     }
 }
 
-/* The schema is "key:kind key:kind?"; each key must be there once, those with ? at most once, and no other. */
+/* The schema is "key:kind key:kind?". Each key must occur once, or with ? at most once, and no other key may. */
 static bool check_attrs(vj_inference *in) {
     uint64_t allowed = 0;
     _Static_assert(VJ_ATTR_COUNT <= 64, "a bit for each key");
@@ -97,7 +65,7 @@ static bool check_attrs(vj_inference *in) {
     return true;
 }
 
-/* A type that can be: valid dims, and no more bytes than can be counted. */
+/* Checks that the dims are valid and that the number of bytes fits an i64. */
 static bool check_type(vj_inference *in, const vj_type *type) {
     if (type->dtype <= VJ_NO_DTYPE || type->dtype >= VJ_DTYPE_COUNT) return vj_infer_fail(in, "unknown element type");
     if (type->rank < 0 || type->rank > VJ_MAX_RANK)
@@ -126,7 +94,7 @@ bool vj_infer(const vj_func *f, const vj_node *node, vj_type *results, vj_error 
     return true;
 }
 
-/* Leaves: their types are given, not inferred. */
+/* Params and constants, whose types are given, not inferred. */
 
 bool vj_infer_param(vj_inference *in) {
     in->results[0] = *vj_type_at(in->f, in->node->first_result);
@@ -148,76 +116,4 @@ bool vj_infer_const(vj_inference *in) {
     if (!constant->source || !vj_range_inside(constant->offset, constant->length, constant->source->size))
         return vj_infer_fail(in, "the constant's bytes are outside its source");
     return true;
-}
-
-/* Helpers of the rules. */
-
-bool vj_infer_float(vj_inference *in, int32_t operand) {
-    vj_dtype dtype = vj_infer_arg(in, operand)->dtype;
-    return vj_dtype_is_float(dtype) ||
-           vj_infer_fail(in, "operand %d is %s, not a float", operand, vj_element_name(dtype));
-}
-
-bool vj_infer_number(vj_inference *in, int32_t operand) {
-    return vj_infer_arg(in, operand)->dtype != VJ_BOOL ||
-           vj_infer_fail(in, "operand %d is bool, not a number", operand);
-}
-
-bool vj_infer_same_dtype(vj_inference *in, int32_t a, int32_t b) {
-    vj_dtype x = vj_infer_arg(in, a)->dtype, y = vj_infer_arg(in, b)->dtype;
-    return x == y || vj_infer_fail(in, "operands %d and %d differ in type: %s and %s", a, b, vj_element_name(x),
-                                   vj_element_name(y));
-}
-
-bool vj_infer_axis(vj_inference *in, int64_t axis, int32_t rank) {
-    return (axis >= 0 && axis < rank) ||
-           vj_infer_fail(in, "axis %" PRId64 " is outside a tensor of rank %d", axis, rank);
-}
-
-static const int64_t no_numbers = 0; /* what an empty list points to */
-
-const int64_t *vj_infer_ints(vj_inference *in, vj_attr_key key, int32_t count, int64_t least) {
-    const vj_attr *attr = vj_attr_find(in->node, key);
-    const char *name = vj_attr_key_name(key);
-    if (attr->count != count) {
-        vj_infer_fail(in, "%s has %d numbers, not %d", name, attr->count, count);
-        return NULL;
-    }
-    for (int32_t i = 0; i < count; i++)
-        if (attr->as.ints[i] < least) {
-            vj_infer_fail(in, "%s[%d] is %" PRId64 ", but at least %" PRId64 " is needed", name, i, attr->as.ints[i],
-                          least);
-            return NULL;
-        }
-    return count ? attr->as.ints : &no_numbers;
-}
-
-bool vj_infer_decode_dim(vj_inference *in, int64_t coded, vj_dim *dim) {
-    if (!vj_dim_of_code(coded, dim)) return vj_infer_fail(in, "a dim of %" PRId64 " is no dim", coded);
-    return dim->sym < VJ_SYM_FIRST_DATA + in->f->symbol_count ||
-           vj_infer_fail(in, "s%d is unknown", dim->sym - VJ_SYM_FIRST_DATA);
-}
-
-bool vj_infer_word(vj_inference *in, vj_attr_key key, const char *const *words, int32_t count) {
-    const char *word = vj_attr_name(in->node, key, "");
-    for (int32_t i = 0; i < count; i++)
-        if (strcmp(word, words[i]) == 0) return true;
-    return vj_infer_fail(in, "%s=%.40s is unknown", vj_attr_key_name(key), word);
-}
-
-bool vj_broadcast(const vj_type *a, const vj_type *b, vj_type *out) {
-    *out = (vj_type){.dtype = a->dtype, .rank = a->rank > b->rank ? a->rank : b->rank};
-    const vj_dim one = vj_dim_const(1);
-    for (int32_t i = 0; i < out->rank; i++) {
-        int32_t in_a = i - (out->rank - a->rank), in_b = i - (out->rank - b->rank);
-        vj_dim x = in_a >= 0 ? a->dims[in_a] : one, y = in_b >= 0 ? b->dims[in_b] : one;
-        if (!vj_dim_equal(x, y) && !vj_dim_equal(x, one) && !vj_dim_equal(y, one)) return false;
-        out->dims[i] = vj_dim_equal(x, one) ? y : x;
-    }
-    return true;
-}
-
-bool vj_infer_meet(vj_inference *in, const vj_type *a, const vj_type *b, vj_type *out) {
-    return vj_broadcast(a, b, out) ||
-           vj_infer_fail(in, "%s and %s cannot be broadcast together", vj_brief_type(a).text, vj_brief_type(b).text);
 }

@@ -1,5 +1,5 @@
-/* infer.h - what the inference functions share. vj_infer_<id> of ops.def gives an op's result types; it finds its
- * operands counted and present, its attributes present and of the right kind. */
+/* infer.h - what the inference functions share (check.c). vj_infer_<id> gives the result types of op <id> of ops.def.
+ * When it is called, the number of operands and the presence and kinds of operands and attributes have been checked. */
 #ifndef VITJIT_IR_INFER_INFER_H
 #define VITJIT_IR_INFER_INFER_H
 
@@ -16,35 +16,35 @@ typedef struct vj_inference {
 #include "ir/tensor/ops.def"
 #undef OP
 
-/* Notes what is wrong, behind the op's name; returns false. */
+/* Notes what is wrong, after the op's name. Returns false. */
 bool vj_infer_fail(vj_inference *in, const char *format, ...) VJ_PRINTF(2, 3);
 
-/* The type of operand i; NULL when it is absent. */
+/* The type of operand i, or NULL when it is absent. */
 static inline const vj_type *vj_infer_arg(const vj_inference *in, int32_t i) {
     return i < in->node->arg_count && in->node->args[i] >= 0 ? vj_type_at(in->f, in->node->args[i]) : NULL;
 }
 
-/* A type or dim for a message. */
+/* A type or dim as text for a message. */
 typedef struct vj_brief {
     char text[160];
 } vj_brief;
 vj_brief vj_brief_type(const vj_type *type);
 vj_brief vj_brief_dim(vj_dim dim);
 
-/* Dtype rules: each notes an error when it does not hold. */
+/* Checks of dtypes. Each notes an error when it fails. */
 bool vj_infer_float(vj_inference *in, int32_t operand);
 bool vj_infer_number(vj_inference *in, int32_t operand); /* float or integer */
 bool vj_infer_same_dtype(vj_inference *in, int32_t a, int32_t b);
 
-/* An axis attribute inside [0, rank), already counted from the front. */
+/* Checks that an axis is in [0, rank); the frontend counts axes from the front. */
 bool vj_infer_axis(vj_inference *in, int64_t axis, int32_t rank);
-/* A list of exactly `count` integers, each at least `least`. */
+/* The attribute as a list of exactly `count` integers of at least `least`, or NULL and an error. */
 const int64_t *vj_infer_ints(vj_inference *in, vj_attr_key key, int32_t count, int64_t least);
-/* A dim of a dims, sizes or size attribute. */
+/* Decodes a dim of a dims, sizes or size attribute. */
 bool vj_infer_decode_dim(vj_inference *in, int64_t coded, vj_dim *dim);
-/* Is the attribute one of `count` words? */
+/* Checks that the attribute is one of `count` words. */
 bool vj_infer_word(vj_inference *in, vj_attr_key key, const char *const *words, int32_t count);
-/* numpy broadcasting of dims; the result has a's dtype. */
+/* Broadcasts the dims of a and b by numpy's rules. The result has a's dtype. */
 bool vj_infer_meet(vj_inference *in, const vj_type *a, const vj_type *b, vj_type *out);
 
 #endif

@@ -15,7 +15,7 @@ static bool decode_dims(vj_inference *in, vj_attr_key key, vj_type *type) {
     return true;
 }
 
-/* The elements as product of the constants, and the symbols among the dims, sorted: both must survive a reshape. */
+/* The product of the constants and the sorted symbols of the dims. A reshape must keep both. */
 static bool factors(vj_inference *in, const vj_type *type, int64_t *product, int32_t symbols[VJ_MAX_RANK],
                     int32_t *symbol_count) {
     *product = 1;
@@ -67,8 +67,8 @@ bool vj_infer_transpose(vj_inference *in) {
     return true;
 }
 
-/* Sizes that the data decides, from the front: what is taken at most must be inside of what there is at most. Whoever
- * builds the node sees to it that what is taken is there. */
+/* Checks a slice with sizes that the data decides: its bound must lie inside that of the axis. Whoever builds the node
+ * ensures that the elements exist. */
 static bool slice_data_size(vj_inference *in, int32_t axis, vj_dim dim, int64_t start, vj_dim size, int64_t step) {
     int64_t most, taken, end;
     if (start < 0 || step < 1) return vj_infer_fail(in, "axis %d: a size that the data decides goes forward", axis);
@@ -79,7 +79,7 @@ static bool slice_data_size(vj_inference *in, int32_t axis, vj_dim dim, int64_t 
                          taken, start, step, axis, vj_brief_dim(dim).text);
 }
 
-/* First and last element taken must be inside. N is at least 1, so c of c * N are always there. */
+/* Checks that the first and the last element taken are inside. N is at least 1, so c * N has at least c elements. */
 static bool slice_axis(vj_inference *in, int32_t axis, vj_dim dim, int64_t start, vj_dim size, int64_t step) {
     int64_t last;
     if (step == 0) return vj_infer_fail(in, "steps[%d] is 0", axis);
@@ -110,7 +110,7 @@ bool vj_infer_slice(vj_inference *in) {
     return true;
 }
 
-/* The padding's value must be one that the elements can have. */
+/* Checks that the dtype can hold the padding's value. */
 static bool pad_value_fits(vj_inference *in, vj_dtype dtype) {
     double value = vj_attr_float(in->node, VJ_ATTR_VALUE, 0);
     if (vj_dtype_is_float(dtype)) return true;
@@ -152,7 +152,7 @@ bool vj_infer_pad(vj_inference *in) {
     return true;
 }
 
-/* The sum of the parts is a size that the data decides; its bound is the sum of theirs. */
+/* Concatenates sizes that the data decides. The bound of the sum is the sum of the bounds. */
 static bool concat_size(vj_inference *in, int32_t axis, int64_t code, vj_dim *sum) {
     int64_t total = 0, part, bound;
     for (int32_t a = 0; a < in->node->arg_count; a++) {
@@ -201,7 +201,7 @@ bool vj_infer_broadcast(vj_inference *in) {
     return true;
 }
 
-/* The type of integer indices into an axis of data; NULL: they are none. */
+/* The type of operand 1, which must be integer indices into an axis of data; else NULL and an error. */
 static const vj_type *indices_into(vj_inference *in, const vj_type *data, int64_t axis) {
     const vj_type *indices = vj_infer_arg(in, 1);
     if (!vj_infer_axis(in, axis, data->rank)) return NULL;

@@ -1,5 +1,4 @@
-/* product.c - result types of products: matmul, linear, conv, attention; and of pool, whose windows are conv's.
- */
+/* product.c - result types of products (matmul, linear, conv, attention) and of pool, which has the windows of conv. */
 #include "infer.h"
 
 #include <inttypes.h>
@@ -24,7 +23,7 @@ static bool inner_dims_meet(vj_inference *in, vj_dim a, vj_dim b) {
                          vj_brief_type(vj_infer_arg(in, 1)).text, vj_brief_dim(a).text, vj_brief_dim(b).text);
 }
 
-/* numpy's: a vector on the left is a row, on the right a column, and its dim does not come back. */
+/* Follows numpy: a vector is a row on the left and a column on the right, and the result lacks its dim. */
 bool vj_infer_matmul(vj_inference *in) {
     const vj_type *a = vj_infer_arg(in, 0), *b = vj_infer_arg(in, 1);
     if (!vj_infer_number(in, 0) || !vj_infer_same_dtype(in, 0, 1)) return false;
@@ -56,7 +55,7 @@ bool vj_infer_linear(vj_inference *in) {
     return true;
 }
 
-/* Windows of conv and pool over the `spatial` last axes. */
+/* Windows of conv and pool over the last `spatial` axes. */
 typedef struct windows {
     int32_t spatial;
     const int64_t *kernel, *stride, *dilation, *low, *high;
@@ -72,7 +71,7 @@ static bool read_windows(vj_inference *in, const vj_type *x, windows *w) {
            (w->high = vj_infer_ints(in, VJ_ATTR_HIGH, w->spatial, 0));
 }
 
-/* How many windows stand on axis i of the spatial ones, and how wide one is with its gaps. */
+/* The number of windows along spatial axis i, and the width of a window with its gaps. */
 static bool count_windows(vj_inference *in, const windows *w, int32_t i, vj_dim size, int64_t *count, int64_t *reach) {
     int64_t padded, gaps;
     if (size.sym != VJ_SYM_NONE) return vj_infer_fail(in, "windows over an open dim (%s)", vj_brief_dim(size).text);

@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* How many are taken, where the data decides it: at most k, and at most what there can be. */
+/* The size of topk's result where the data decides it. Its bound must be k, and k at most the bound of the axis. */
 static bool topk_size(vj_inference *in, const vj_attr *size, int64_t k, vj_dim length, vj_dim *taken) {
     int64_t most, there;
     if (!vj_infer_decode_dim(in, size->as.i, taken) || !vj_dim_bound(in->f, *taken, &most)) return false;
@@ -40,7 +40,7 @@ static bool infer_flag(vj_inference *in, vj_attr_key key) {
     return flag == 0 || flag == 1 || vj_infer_fail(in, "%s is %" PRId64 ", not 0 or 1", vj_attr_key_name(key), flag);
 }
 
-/* Dims [first, last) of the indices are those of the updates, or all 1. */
+/* Returns whether dims [first, last) of the indices are those of the updates, or all 1. */
 static bool indices_fit(const vj_type *indices, const vj_type *updates, int64_t first, int64_t last) {
     bool same = true, ones = true;
     for (int64_t d = first; d < last; d++) {

@@ -1,5 +1,5 @@
-/* gridsample.c - ONNX GridSample: pictures read at the places of a grid, by the nearest pixel, between two, or by
- * Keys' cubic kernel over four, along each axis. */
+/* gridsample.c - ONNX GridSample: samples pictures at the points of a grid. Along each axis, a sample is the nearest
+ * pixel, interpolated between two, or by Keys' cubic kernel over four. */
 #include "routines.h"
 
 #include <math.h>
@@ -23,7 +23,8 @@ bool vj_bound_gridsample(vj_routine_use *use) {
            vj_routine_wrong(use, "its operands have other types");
 }
 
-/* A result of the routine's arithmetic, which is the operands': what lies half-way between pixels stays there. */
+/* Rounds a result to the operands' type, in which the routine computes, so that a point half-way between pixels is the
+ * same for both. */
 static double in(const vj_host_array *x, double number) { return x->dtype == VJ_F32 ? (double)(float)number : number; }
 
 static double mirrored(double x, double low, double high) {
@@ -35,7 +36,7 @@ static double mirrored(double x, double low, double high) {
     return below == (fmod(times, 2) != 0) ? high - rest : low + rest;
 }
 
-/* What an axis reads at a place: pixels, -1 where there is none, and their weights. */
+/* What a point reads along an axis: pixels (-1 for none) and their weights. */
 typedef struct taps {
     int32_t count;
     int64_t at[4];
@@ -44,7 +45,7 @@ typedef struct taps {
 
 typedef struct line {
     int64_t size;
-    double low, high; /* where pictures end */
+    double low, high; /* the ends of the picture */
     int64_t padding;
 } line;
 
@@ -55,7 +56,7 @@ static int64_t pixel(const line *l, double x) {
     return x > 0 ? x < last ? (int64_t)x : l->size - 1 : 0;
 }
 
-static double keys(double t) { /* the kernel at distance t, a = -3/4 */
+static double keys(double t) { /* Keys' kernel at distance t, a = -3/4 */
     const double a = -0.75;
     return t <= 1 ? ((a + 2) * t - (a + 3)) * t * t + 1 : ((a * t - 5 * a) * t + 8 * a) * t - 4 * a;
 }
@@ -67,7 +68,7 @@ static taps taps_of(const vj_host_array *x, const int64_t *p, int64_t size, doub
     double at = p[ALIGN] ? in(x, moved / 2 * last) : in(x, in(x, moved * (double)size) - 1) / 2;
     if (!(at > -0x1p40 && at < 0x1p40)) at = at > 0 ? 0x1p40 : -0x1p40;
     if (p[MODE] == VJ_GRID_NEAREST) at = nearbyint(at);
-    /* The cubic kernel's pixels are each taken inside, as ONNX Runtime and PyTorch do. */
+    /* The cubic kernel moves each of its pixels inside, as in ONNX Runtime and PyTorch. */
     if (p[PADDING] == VJ_GRID_BORDER && p[MODE] != VJ_GRID_CUBIC && !(at >= l.low && at <= l.high))
         at = at > 0 ? last : 0;
     if (p[PADDING] == VJ_GRID_REFLECTION) at = in(x, mirrored(at, l.low, l.high));
@@ -98,13 +99,13 @@ void vj_run_gridsample(const vj_routine_run *run) {
     const int64_t *p = run->param, size[] = {p[WIDTH], p[HEIGHT], p[DEPTH]};
     const int64_t plane = p[WIDTH] * p[HEIGHT] * p[DEPTH];
     const vj_host_array *x = &run->array[X];
-    for (int64_t place = 0; place < p[IMAGES] * p[PLACES]; place++) {
+    for (int64_t point = 0; point < p[IMAGES] * p[PLACES]; point++) {
         taps t[3] = {{0}, {0}, {1, {0}, {1}}};
         for (int64_t a = 0; a < p[AXES]; a++)
-            t[a] = taps_of(x, p, size[a], run->array[GRID].f[place * p[AXES] + a]);
+            t[a] = taps_of(x, p, size[a], run->array[GRID].f[point * p[AXES] + a]);
         for (int64_t c = 0; c < p[CHANNELS]; c++) {
-            const int64_t image = place / p[PLACES] * p[CHANNELS] + c;
-            run->array[Y].f[image * p[PLACES] + place % p[PLACES]] = sample(x->f + image * plane, p, t);
+            const int64_t image = point / p[PLACES] * p[CHANNELS] + c;
+            run->array[Y].f[image * p[PLACES] + point % p[PLACES]] = sample(x->f + image * plane, p, t);
         }
     }
 }

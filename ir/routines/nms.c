@@ -1,6 +1,6 @@
-/* nms.c - suppression of boxes that overlap better ones (ONNX NonMaxSuppression): of a class the best box left
- * is chosen, and takes away all that overlap it by more than the threshold. Corners may stand in any order; of equal
- * scores the first box is better, NaN is worse than all. */
+/* nms.c - suppresses boxes that overlap better ones (ONNX NonMaxSuppression). In each class, the best box that is left
+ * is chosen, and all boxes that overlap it by more than the threshold are removed. The corners of a box may be in any
+ * order. Of equal scores the first is better; NaN is worse than all. */
 #include "routines.h"
 
 #include <math.h>
@@ -50,7 +50,7 @@ static bool overlaps(box a, box b, double threshold) {
     return joint / all > threshold;
 }
 
-/* The best of those that are not gone; -1: none is left. */
+/* The best box that is not gone, or -1 when none is left. */
 static int64_t best_left(const double *score, const bool *gone, int64_t count) {
     int64_t best = -1;
     for (int64_t i = 0; i < count; i++) {

@@ -1,13 +1,13 @@
-/* nonzero.c - places of what is not 0, in row-major order. */
+/* nonzero.c - the indices of the elements that are not 0, in row-major order. */
 #include "routines.h"
 
 enum { RANK, SIZE, D0 };
 enum { X, PLACES, NUMBER };
 
 bool vj_bound_nonzero(vj_routine_use *use) {
-    const int64_t *p = use->param, places[] = {p[RANK], p[SIZE]};
+    const int64_t *p = use->param, dims[] = {p[RANK], p[SIZE]};
     if (!vj_routine_product(use, &p[D0], VJ_MAX_RANK, &use->elements[X]) ||
-        !vj_routine_product(use, places, 2, &use->elements[PLACES]))
+        !vj_routine_product(use, dims, 2, &use->elements[PLACES]))
         return false;
     if (p[RANK] > VJ_MAX_RANK) return vj_routine_wrong(use, "its rank is too large");
     for (int64_t d = p[RANK]; d < VJ_MAX_RANK; d++)

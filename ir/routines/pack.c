@@ -1,11 +1,11 @@
-/* pack.c - elements between padded places and a dense list: pack and unpack. */
+/* pack.c - pack and unpack: move elements between a padded tensor and a dense list. */
 #include "routines.h"
 
 enum { RANK, D0 };
-enum { N = 0, TO = 1 }; /* unpack has `n` in front */
+enum { N = 0, TO = 1 }; /* the parameters of unpack begin with `n` */
 enum { FROM, GIVEN, RESULT };
 
-/* The parameters from the rank on; `padded` and `given` are set. */
+/* Checks the parameters from the rank on, and sets the elements of the padded tensor and of the true dims. */
 static bool dims_are_sound(vj_routine_use *use, const int64_t *p, int64_t *padded) {
     if (!vj_routine_product(use, &p[D0], VJ_MAX_RANK, padded)) return false;
     if (p[RANK] < 1 || p[RANK] > VJ_MAX_RANK) return vj_routine_wrong(use, "its rank makes no sense");
@@ -44,7 +44,8 @@ static void clear(const vj_host_array *a, int64_t count) {
     }
 }
 
-/* Every padded place in order: is it inside? Those that are stand one behind the other in the list of n. */
+/* Visits the padded tensor in order. The elements inside the true dims form the list, of which the first n are
+ * copied. */
 static void copy(const vj_routine_run *run, const int64_t *p, bool to_list, int64_t n) {
     int64_t index[VJ_MAX_RANK] = {0}, count = 1, at = 0;
     const int64_t *given = run->array[GIVEN].i;

@@ -1,5 +1,5 @@
-/* roialign.c - ONNX RoiAlign: bins of regions, each the mean of samples between pixels, or the largest of the
- * samples' weighted pixels. A sample outside of the picture is 0. */
+/* roialign.c - ONNX RoiAlign: divides regions into bins. A bin is the mean of samples that are interpolated between
+ * pixels, or the largest of the samples' weighted pixels. A sample outside of the picture is 0. */
 #include "routines.h"
 
 #include <math.h>
@@ -23,24 +23,26 @@ bool vj_bound_roialign(vj_routine_use *use) {
            vj_routine_wrong(use, "its operands have other types");
 }
 
-/* A result of the routine's arithmetic, which is the operands': what lies on an edge of the picture stays there. */
+/* Rounds a result to the operands' type, in which the routine computes, so that a sample on an edge of the picture is
+ * the same for both. */
 static double in(const vj_host_array *x, double number) { return x->dtype == VJ_F32 ? (double)(float)number : number; }
 
-/* Samples of one bin along one side: sample i is at start + (i + 1/2) * step; all inside are in [first, last). */
+/* The samples of one bin along one side: sample i is at start + (i + 1/2) * step. Those inside the picture are among
+ * [first, last). */
 typedef struct side {
     double start, step;
     double count;
     int64_t first, last, size;
 } side;
 
-/* Within [0, most]; not a number is 0. */
+/* x clamped to [0, most]; NaN becomes 0. */
 static int64_t clipped(double x, double most) { return (int64_t)fmin(x > 0 ? x : 0, most); }
 
 static side side_of(const vj_host_array *x, double start, double bin_size, int64_t bin, double samples, int64_t size) {
     side s = {.start = in(x, start + in(x, (double)bin * bin_size)), .count = samples, .size = size};
     s.step = in(x, bin_size / samples);
     s.last = (int64_t)samples;
-    if (s.step > 0) { /* regions may be far larger than the picture */
+    if (s.step > 0) { /* a region may be far larger than the picture */
         s.first = clipped(floor((-1 - s.start) / s.step) - 2, samples);
         s.last = clipped(ceil(((double)size - s.start) / s.step) + 2, samples);
     } else if (!(s.step < 0)) {
@@ -67,7 +69,7 @@ static bool place(const vj_host_array *x, const side *s, int64_t i, int64_t *low
 
 static double larger(double a, double b) { return a > b ? a : b; }
 
-/* `step` elements between pixels */
+/* Pixels are `step` elements apart. */
 static double bin(const vj_host_array *x, const double *plane, int64_t step, const side *v, const side *h, bool max) {
     double sum = 0, best = -INFINITY, inside = 0;
     const double all = v->count * h->count;

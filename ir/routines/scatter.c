@@ -1,10 +1,11 @@
-/* scatter.c - a copy of the data in which updates are written, or combined, where indices say, in their order. */
+/* scatter.c - copies the data and writes updates at the indices, or combines them with what is there, in their
+ * order. */
 #include "routines.h"
 
 enum { OUTER, LENGTH, INNER, COUNT, INDEX_OUTER, INDEX_COUNT, INDEX_INNER, HOW };
 enum { DATA, INDEX, UPDATES, Y };
 
-/* Elements that an index reaches which moves by these strides. */
+/* How many elements the index must have for its strides. */
 static bool index_elements(vj_routine_use *use, int64_t *elements) {
     const int64_t *p = use->param;
     int64_t last = 0, far;
@@ -94,7 +95,7 @@ void vj_site_scatter(vj_site *site) {
         if (d > axis) behind *= site->dims[1][d];
     }
     p[COUNT] = site->dims[2][axis];
-    p[INDEX_OUTER] = before > 1 ? p[COUNT] * behind : 0; /* an index of 1 serves all */
+    p[INDEX_OUTER] = before > 1 ? p[COUNT] * behind : 0; /* an index whose dims are 1 serves all */
     p[INDEX_COUNT] = behind;
     p[INDEX_INNER] = behind > 1;
     p[HOW] = vj_word_of("set sum prod max min", vj_attr_name(site->node, VJ_ATTR_KIND, "set"));

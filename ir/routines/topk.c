@@ -1,5 +1,5 @@
-/* topk.c - the first k of rows in order: the largest or the smallest, of equal ones those that stand first. NaN is
- * larger than all numbers. */
+/* topk.c - the k largest or smallest elements of rows, sorted. Of equal elements the first come first. NaN is larger
+ * than all numbers. */
 #include "routines.h"
 
 enum { OUTER, LENGTH, INNER, K, LARGEST };
@@ -16,11 +16,11 @@ bool vj_bound_topk(vj_routine_use *use) {
     if (use->dtype[VALUES] != dtype || use->dtype[INDICES] != VJ_I64)
         return vj_routine_wrong(use, "its results have other types");
     use->elements[INDICES] = use->elements[VALUES];
-    /* a value and an index each, for one row a unit */
+    /* each unit has one row's heap of k entries: a value and an index, 16 bytes */
     return vj_routine_product(use, (const int64_t[]){use->units, p[K], 16}, 3, &use->elements[HEAP]);
 }
 
-/* Is element a of the row, read at steps of `inner`, before element b? */
+/* Returns whether element a of a row comes before element b. The row's elements are `inner` apart. */
 static bool before(const vj_host_array *x, int64_t base, int64_t inner, bool largest, int64_t a, int64_t b) {
     const int64_t i = base + a * inner, j = base + b * inner;
     if (!x->f && x->dtype == VJ_U64 && x->i[i] != x->i[j]) return largest == ((uint64_t)x->i[i] > (uint64_t)x->i[j]);
@@ -31,7 +31,7 @@ static bool before(const vj_host_array *x, int64_t base, int64_t inner, bool lar
     return l != r ? largest == (l > r) : a < b;
 }
 
-/* Merge sort of the indices order[0, count), by way of `other`. */
+/* Merge-sorts the indices order[0, count), with `other` as scratch. */
 static void sort(const vj_host_array *x, int64_t base, int64_t inner, bool largest, int64_t *order, int64_t *other,
                  int64_t count) {
     if (count < 2) return;

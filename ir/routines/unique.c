@@ -1,4 +1,5 @@
-/* unique.c - kinds of rows, in the order of their values (NaN last, and equal to nothing) or of their places. */
+/* unique.c - the distinct rows, in the order of their values (NaN last, and equal to nothing) or of their first
+ * occurrence. */
 #include "routines.h"
 
 #include <math.h>
@@ -39,15 +40,15 @@ static int compare_rows(const vj_host_array *x, int64_t width, int64_t a, int64_
     return 0;
 }
 
-/* A walk over all kinds for each row: the plainest. */
+/* Compares each row with all distinct rows so far, as the plainest definition. */
 void vj_run_unique(const vj_routine_run *run) {
     const int64_t *p = run->param, width = p[WIDTH];
     const vj_host_array *x = &run->array[X];
     const int64_t rows = vj_max64(0, vj_min64(run->array[COUNT].i[0], p[ROWS]));
-    int64_t *place = run->array[PLACE].i, *kind = run->array[KIND].i, *many = run->array[MANY].i, kinds = 0;
+    int64_t *found = run->array[PLACE].i, *kind = run->array[KIND].i, *many = run->array[MANY].i, kinds = 0;
     int64_t *first = VJ_NEW_ARRAY(run->arena, int64_t, rows + 1), *to = VJ_NEW_ARRAY(run->arena, int64_t, rows + 1);
     for (int64_t i = 0; i < p[SIZE]; i++)
-        place[i] = many[i] = 0;
+        found[i] = many[i] = 0;
     for (int64_t r = 0; r < p[ROWS]; r++)
         kind[r] = 0;
     for (int64_t r = 0; r < rows; r++) {
@@ -61,7 +62,7 @@ void vj_run_unique(const vj_routine_run *run) {
         to[k] = p[SORTED] ? 0 : k;
         for (int64_t j = 0; p[SORTED] && j < kinds; j++)
             to[k] += compare_rows(x, width, first[j], first[k]) < 0;
-        if (to[k] < p[SIZE]) place[to[k]] = first[k];
+        if (to[k] < p[SIZE]) found[to[k]] = first[k];
     }
     for (int64_t r = 0; r < rows; r++) {
         kind[r] = to[kind[r]];

@@ -1,11 +1,11 @@
-/* answers.h - what programs of other machines read and compare: files, and floats beside the recorded ones. */
+/* answers.h - what test programs for other machines share: reading files and comparing floats with recorded ones. */
 #ifndef VITJIT_TESTS_ANSWERS_H
 #define VITJIT_TESTS_ANSWERS_H
 
 #include <math.h>
 #include <stdio.h>
 
-/* The elements of an .npy file; what there is, up to `room` bytes. */
+/* Reads the elements of an .npy file, at most `room` bytes. Returns how many bytes there were. */
 static size_t read_npy(const char *path, void *data, size_t room) {
     unsigned char head[10] = {0};
     size_t got = 0;
@@ -24,7 +24,7 @@ static size_t read_file(const char *path, void *data, size_t room) {
     return got;
 }
 
-/* The largest difference, over the largest wanted. */
+/* The largest difference, divided by the largest wanted magnitude. */
 static double difference(const float *got, const float *wanted, size_t count) {
     double scale = 1e-3, off = 0;
     for (size_t i = 0; i < count; i++)

@@ -1,5 +1,5 @@
-/* aot.c - objects and images of small programs: right against the evaluator, the same bits whoever runs them and
- * however they are cut; what init and run refuse; the linker on damaged objects. */
+/* aot.c - tests objects and images of small programs: they agree with the evaluator, and give the same bits whoever
+ * runs them and however they are divided. Also tests what init and run refuse, and the linker on damaged objects. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -71,13 +71,13 @@ static vj_bytes generate(const job *j, const vj_object_abi *abi) {
     else
         vj_generate(j->p, &options, &object, &stats, &error);
     if (error.status != VJ_OK) fail_msg("%s", error.text);
-    /* Shapes share the code of a CPU where it is the same, CPUs do not. */
+    /* Shapes share the code of a CPU where it is the same; different CPUs share none. */
     assert_int_equal(stats.kernels, 3 * (abi ? abi->cpu_count * abi->shape_count : 1));
     assert_int_equal(stats.distinct_kernels, 3 * (abi ? abi->cpu_count : 1));
     return object;
 }
 
-/* The same by pieces, on several threads. */
+/* Does the same by pieces, on several threads. */
 static vj_bytes generate_code(const job *j, int32_t threads, uint64_t *entry) {
     const vj_codegen_options options = {.target = j->target, .kind = VJ_EMIT_OBJECT, .threads = threads};
     vj_bytes code;
@@ -95,7 +95,7 @@ static bool runs_here(const vj_target *target) {
     return strcmp(host->triple, target->triple) == 0 && (target->cpu_feature_bits & ~host->cpu_feature_bits) == 0;
 }
 
-/* Runs n images in `parts` parts, backwards: no part may need another. */
+/* Runs n images in `parts` parts, the last one first, as no part may need another. */
 static void run_phases(const job *j, vj_phase_fn phase, int64_t n, int32_t parts, float *out, float *mean) {
     const void *inputs[1] = {j->in};
     void *outputs[2] = {out, mean};
@@ -117,7 +117,7 @@ static void compare(const job *j, int64_t n, const float *out, const float *mean
         if (!(fabs((double)mean[i] - j->mean[i]) <= 1e-6)) fail_msg("mean %lld", (long long)i);
 }
 
-/* An image's code in executable memory. */
+/* Maps an image's code into executable memory. */
 static void *map_code(const vj_bytes *code) {
     void *at = mmap(NULL, code->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     assert_true(at != MAP_FAILED);
@@ -165,7 +165,7 @@ static void test_images(void **state) {
     }
 }
 
-/* Code for every target, also those that do not run here, is complete: nothing is undefined. */
+/* Code for every target, including those that do not run here, must have no undefined symbols. */
 static void test_every_target(void **state) {
     (void)state;
     for (int32_t t = 0; t < vj_target_count(); t++) {
@@ -191,8 +191,8 @@ static void test_every_target(void **state) {
     }
 }
 
-/* The linker: cut short everywhere, and with bytes changed. It may accept a change that does not matter, never crash.
- */
+/* Links objects that are cut short at every byte or have changed bytes. The linker may accept a change that does not
+ * matter, but must not crash. */
 static void damaged_objects(const vj_target *target, int32_t changes) {
     job *j = job_new(target);
     vj_bytes object = generate(j, NULL), code;
@@ -229,7 +229,7 @@ static void damaged_objects(const vj_target *target, int32_t changes) {
     assert_true(refused > changes / 20);
     vj_error error = {0};
     assert_int_not_equal(vj_link_code(&object, "no_such", &code, &entry, &error), VJ_OK);
-    /* Two that define the same symbol: the first is taken. */
+    /* When two objects define the same symbol, the first definition counts. */
     const vj_bytes twice[] = {object, object};
     error = (vj_error){0};
     assert_int_equal(vj_link_objects(twice, 2, "vj_phase", &code, &entry, &error), VJ_OK);
@@ -276,7 +276,7 @@ static void shell(const char *format, const char *a, const char *b) {
     if (system(command) != 0) fail_msg("failed: %s", command);
 }
 
-/* Of one object: the C program that links it writes what it got to a file; it is compiled by the plain compiler. */
+/* Tests one object: builds a C program that links it, with the plain compiler, and compares the file that it writes. */
 static void try_object(const job *j, const vj_object_abi *abi, const char *folder) {
     const bool inside = abi->weights != NULL;
     char path[256];
@@ -329,7 +329,7 @@ static void test_objects(void **state) {
     shell("rm -r %s%s", folder, "");
 }
 
-/* Two shapes, and each CPU of this machine, also those that it is not. */
+/* An object for two shapes and every CPU of this architecture, including those that cannot run here. */
 static void test_variants(void **state) {
     (void)state;
     enum { SHAPES = 2, MOST = 16 };
@@ -358,7 +358,7 @@ static void test_variants(void **state) {
     shell("rm -r %s%s", folder, "");
 }
 
-/* What the descriptors say must hold for each program, and one object is for one machine. */
+/* The descriptors must hold for each program, and an object is for one architecture. */
 static void test_bad_variants(void **state) {
     (void)state;
     job *j = job_new(vj_target_by_name("x86-64-v2")), *other = job_new(vj_target_by_name("aarch64"));

@@ -1,4 +1,4 @@
-/* callcases.h - programs of one call; '@' in the text stands for each of the types in turn. */
+/* callcases.h - programs of one call. '@' in the text stands for each of the types in turn. */
 #ifndef VITJIT_TESTS_AOT_CALLCASES_H
 #define VITJIT_TESTS_AOT_CALLCASES_H
 
@@ -7,10 +7,10 @@
 typedef struct call_case {
     const char *name;
     const vj_dtype *types; /* ends with VJ_NO_DTYPE */
-    double scale;          /* floats lie within [-scale, scale) */
-    bool specials;         /* and are NaN, infinite or -0 now and then */
-    int32_t low, high;     /* integers; without their sign where they have none */
-    double tolerance;      /* of floats, of max(|truth|, 1) */
+    double scale;          /* floats are in [-scale, scale) */
+    bool specials;         /* whether some floats are NaN, infinite or -0 */
+    int32_t low, high;     /* the range of integers; unsigned types get the magnitude */
+    double tolerance;      /* for floats, relative to max(|truth|, 1) */
     const char *text;
 } call_case;
 
@@ -21,11 +21,11 @@ static const vj_dtype some[] = {VJ_F32, VJ_F64, VJ_U8, VJ_I32, VJ_U64, VJ_BOOL, 
 static const vj_dtype one[] = {VJ_F32, VJ_NO_DTYPE}; /* the text names no type */
 static const vj_dtype any[] = {VJ_F32, VJ_F64, VJ_I8,  VJ_U8,  VJ_I16,  VJ_U16,
                                VJ_I32, VJ_U32, VJ_I64, VJ_U64, VJ_BOOL, VJ_NO_DTYPE};
-/* One of each kind, where another case has them all. */
+/* One type of each kind, for cases whose other types another case covers. */
 static const vj_dtype few[] = {VJ_F32, VJ_U8, VJ_I64, VJ_NO_DTYPE};
 static const vj_dtype floats[] = {VJ_F32, VJ_F64, VJ_NO_DTYPE};
 
-/* data [3, 7, 5], updates [3, 4, 5]; an index an update, -9 to 9: some are outside */
+/* data [3, 7, 5], updates [3, 4, 5] with an index each, from -9 to 9, so that some are out of range */
 #define SCATTER(how)                                                                                                   \
     "program p { %x: input 0 @[105] %i: input 1 i64[60] %u: input 2 @[60] %y: output 0 @[105]\n"                       \
     "kernel call k { routine scatter outer=3 length=7 inner=5 count=4 index_outer=20 index_count=5 index_inner=1 "     \
@@ -36,7 +36,7 @@ static const vj_dtype floats[] = {VJ_F32, VJ_F64, VJ_NO_DTYPE};
     "kernel call k { routine scan outer=1 length=11 inner=39 exclusive=" #exclusive " reverse=" #reverse               \
     " product=" #product "\nread %x[0] write %y[0] units 3 cost 1 } }"
 
-/* 3 channels of 5 x 6; regions of noise, so of either direction, partly outside */
+/* 3 channels of 5 x 6. The regions are random, so that some are reversed or partly outside. */
 #define ROIALIGN(samples, max, half, last)                                                                             \
     "program p { %x: input 0 @[180] %r: input 1 @[28] %b: input 2 i64[7] %y: output 0 @[252]\n"                        \
     "kernel call k { routine roialign regions=7 images=2 channels=3 height=5 width=6 out_h=3 out_w=4 "                 \

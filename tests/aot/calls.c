@@ -1,5 +1,6 @@
-/* calls.c - every routine as code on every target that runs here, against its definition in the evaluator; units cut in
- * every way. For other architectures the code is generated and linked, which refuses what is not in it. */
+/* calls.c - runs the code of every routine for every target that runs here, with the units divided in every way, and
+ * compares it with the routine's definition. For other architectures the code is only generated and linked, which fails
+ * on undefined symbols. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,16 +17,9 @@
 #include "needs.h"
 #include "target/schedule.h"
 #include "vitjit_image.h"
+#include "noise.h"
 
-static uint32_t noise(uint32_t i) {
-    i = (i ^ 61) ^ (i >> 16);
-    i *= 9;
-    i ^= i >> 4;
-    i *= 0x27d4eb2du;
-    return i ^ (i >> 15);
-}
-
-/* Few different numbers, so that some are equal; some floats are no numbers where the case allows. */
+/* Fills with few different numbers, so that some are equal. Some floats are NaN where the case allows it. */
 static double number(const call_case *c, vj_dtype dtype, uint32_t i) {
     const uint32_t bits = noise(i + 77 * (uint32_t)dtype);
     if (vj_dtype_is_float(dtype)) {
@@ -106,7 +100,7 @@ static vj_program *parse(vj_arena *arena, const call_case *c, vj_dtype dtype) {
     return p;
 }
 
-/* Memory of all buffers, filled; results too, so that what is not written shows. */
+/* Allocates and fills all buffers, including results, so that elements which are not written show. */
 typedef struct memory {
     int32_t inputs, outputs;
     void *input[8], *output[8];
@@ -182,7 +176,7 @@ static void run(const call_case *c, vj_dtype dtype, const vj_target *target) {
     vj_arena_free(arena);
 }
 
-/* As an image's code, or an object of another machine: it must be complete. */
+/* Checks that the code, as an image or as an object for another architecture, has no undefined symbols. */
 static void generate(const call_case *c, vj_dtype dtype, const vj_target *target) {
     vj_arena *arena = vj_arena_new();
     vj_program *p = parse(arena, c, dtype);
@@ -206,8 +200,8 @@ static void generate(const call_case *c, vj_dtype dtype, const vj_target *target
     vj_arena_free(arena);
 }
 
-/* Types that other machines' code is made for: LLVM is not instrumented, so that a sanitizer sees no more in all of them,
- * which the plain build makes, than in one. */
+/* The types for which code of other architectures is generated. A sanitizer's build takes one: LLVM is not
+ * instrumented, so that the others, which the plain build covers, would show nothing more. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define ONE_TYPE true
 #else
@@ -227,7 +221,7 @@ static void test_case(void **state) {
         }
 }
 
-/* calls [PATTERN]: those whose names match */
+/* calls [PATTERN]: runs the cases whose names match */
 int main(int argc, char **argv) {
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     struct CMUnitTest tests[CALL_CASES];

@@ -1,6 +1,7 @@
-/* cross.c - a program of another machine that links an emitted object: runs it on its caller's thread and cut into three
- * parts, whose bits must be equal. In WebAssembly cross.mjs calls it; elsewhere main reads .npy files of floats and
- * compares. Uses no heap. MODEL_HEADER, of an object with the prefix m; N: images. */
+/* cross.c - a program for another machine that links an emitted object. It runs the object on the caller's thread, and
+ * divided into three parts, which must give the same bits. In WebAssembly cross.mjs calls it; elsewhere main reads .npy
+ * files of floats and compares. It uses no heap. MODEL_HEADER is the header of an object with the prefix m; N is the
+ * batch size. */
 #include MODEL_HEADER
 
 #ifndef N
@@ -18,7 +19,7 @@ static _Alignas(M_ALIGNMENT) unsigned char scratch[M_SCRATCH_BYTES(N, PARTS)];
 static _Alignas(M_ALIGNMENT) unsigned char weights[M_WEIGHTS_BYTES ? M_WEIGHTS_BYTES : 1];
 static _Alignas(8) unsigned char input[M_INPUT_0_BYTES(N)];
 static _Alignas(8) unsigned char output[2][M_OUTPUT_0_BYTES(N)];
-/* Outputs behind the first are not looked at: each gets what is large enough for the next three together. */
+/* Only the first output is checked. Each of the others gets a buffer that is large enough. */
 #ifdef M_OUTPUT_4_BYTES
 #error "more outputs than this program makes room for"
 #endif
@@ -50,7 +51,7 @@ static int run_once(const m_context *context, int in_parts) {
                     : m_run(context, N, inputs, outputs, scratch);
 }
 
-/* 0, or the status of what failed, or 9: the two runs differ. */
+/* Returns 0, the status of what failed, or 9 when the two runs differ. */
 int EXPORT(run)(void);
 int EXPORT(run)(void) {
     m_context context;
@@ -83,7 +84,7 @@ size_t EXPORT(weights_bytes)(void) { return M_WEIGHTS_BYTES; }
 
 #include "answers.h"
 
-/* cross INPUT.npy WANTED.npy RTOL [WEIGHTS]: no element is off by more than RTOL of the largest wanted. */
+/* cross INPUT.npy WANTED.npy RTOL [WEIGHTS]: no element may be off by more than RTOL of the largest wanted. */
 int main(int argc, char **argv) {
     static float want[sizeof output[0] / sizeof(float)];
     const float *got = (const float *)(const void *)output[0];

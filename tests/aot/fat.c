@@ -1,6 +1,6 @@
-/* fat.c - a program that links an object for several CPUs: which of them init takes, on the CPU that it asks and on those it
- * is told of; every code that the CPU can run gives the recorded answers, on two threads at once and in parts.
- * MODEL_HEADER, of an object with the prefix m; N: images. */
+/* fat.c - a program that links an object for several CPUs. It checks which of them init chooses, for this CPU and for
+ * those that the caller names, and that all code which this CPU can run gives the recorded answers, on two threads at
+ * once and in parts. MODEL_HEADER is the header of an object with the prefix m; N is the batch size. */
 #include MODEL_HEADER
 
 #include <pthread.h>
@@ -50,7 +50,7 @@ static void *run_whole(void *self) {
     return NULL;
 }
 
-/* Two runs of one context at once. */
+/* Runs one context twice at the same time. */
 static int run_both(const m_context *context) {
     static runner whole, parted;
     whole = (runner){.context = context, .status = -1};
@@ -67,7 +67,7 @@ static int run_both(const m_context *context) {
     return 0;
 }
 
-/* What the caller says of the CPU, and of shapes. */
+/* Tests init with CPUs and shapes that the caller names. */
 static int check_told(const vj_model *m) {
     const vj_cpu_variant *best = &m->cpus[m->cpu_count - 1];
     m_context c = {0};
@@ -89,7 +89,7 @@ static int check_told(const vj_model *m) {
     return 0;
 }
 
-/* fat INPUT.npy WANTED.npy RTOL CPU WEIGHTS: the CPU's name that init is to take; "none": it is to refuse. */
+/* fat INPUT.npy WANTED.npy RTOL CPU WEIGHTS: CPU is the one that init must choose, or "none" when it must refuse. */
 int main(int argc, char **argv) {
     CHECK(argc == 6 && sscanf(argv[3], "%lf", &rtol) == 1 && read_npy(argv[1], input, sizeof input) == sizeof input);
     wanted_count = read_npy(argv[2], wanted, sizeof wanted) / sizeof *wanted;

@@ -1,5 +1,5 @@
-/* main.c - a plain C program that links an emitted object: runs it in every way, checks what is refused, writes the
- * outputs of seven images. Arguments: the folder with in and small.weights. */
+/* main.c - a plain C program that links an emitted object. It runs the object in every way, checks what is refused, and
+ * writes the outputs of seven images. Its argument is the folder with `in` and small.weights. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +36,7 @@ static size_t read_all(const char *folder, const char *name, void *data, size_t 
     return size;
 }
 
-/* One part after another, from the last. */
+/* Runs the parts one after another, the last one first. */
 static void backwards(void *self, void (*task)(void *arg, int32_t part), void *arg, int32_t parts) {
     ++*(int *)self;
     for (int32_t part = parts; part-- > 0;)
@@ -68,7 +68,7 @@ static int check_init(const vj_model *m, char *weights, size_t bytes) {
     return 0;
 }
 
-/* Every shape has the same bits; a caller's own phases too. Of CPUs only what this one is. */
+/* All shapes give the same bits, and so do the phases when the caller runs them. Only this CPU's code is run. */
 static int check_shapes(const vj_context *first, const void *weights, size_t bytes, const char *in, const char *wanted,
                         char *scratch) {
     const vj_model *m = small_model();

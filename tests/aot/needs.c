@@ -1,4 +1,4 @@
-/* needs.c - see needs.h. The objects are sound: LLVM has just written them. */
+/* needs.c - finds undefined symbols. The objects are not checked, as LLVM has just written them. */
 #include "needs.h"
 
 #include <elf.h>

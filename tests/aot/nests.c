@@ -1,5 +1,5 @@
-/* nests.c - nests of every kind as code on every target that runs here, against the evaluator: rows and outer points
- * along the lanes, several row axes, guards, rolls, all types; units cut in every way. */
+/* nests.c - compares the code of nests of every kind, for every target that runs here, with the evaluator: rows and
+ * outer points along the lanes, several row axes, guards, rolls, all types. Units are divided in every way. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,6 +14,7 @@
 #include "backend/backend.h"
 #include "target/schedule.h"
 #include "vitjit_image.h"
+#include "noise.h"
 
 /* Buffers: 0 the input, 1 the output. */
 typedef vj_program *(*maker)(vj_arena *arena, const int64_t *e);
@@ -64,7 +65,7 @@ static vj_program *softmax_last(vj_arena *a, const int64_t *e) {
     return softmax_middle(a, (const int64_t[]){e[0], e[1] * e[2], 1});
 }
 
-/* y[c, a, b] = x[b, c, a]: nothing is adjacent on both sides */
+/* y[c, a, b] = x[b, c, a]: no axis is adjacent in both */
 static vj_program *transpose(vj_arena *a, const int64_t *e) {
     vj_program *p = program_of(a, VJ_F32, e[0] * e[1] * e[2], VJ_F32, e[0] * e[1] * e[2]);
     vj_kernel *k = kernel_of(p, 3, 0, e);
@@ -121,7 +122,7 @@ static vj_program *indexed_rows(vj_arena *a, const int64_t *e) {
     return p;
 }
 
-/* y[i, j, l] = x[i, j, clip(3 x[i, j, l])]: an index a lane; x reads through itself */
+/* y[i, j, l] = x[i, j, clip(3 x[i, j, l])]: each lane has an index, which x itself gives */
 static vj_program *indexed_elements(vj_arena *a, const int64_t *e) {
     vj_program *p = program_of(a, VJ_F32, e[0] * e[1] * e[2], VJ_F32, e[0] * e[1] * e[2]);
     vj_kernel *k = kernel_of(p, 3, 0, e);
@@ -169,8 +170,8 @@ static vj_program *min_columns(vj_arena *a, const int64_t *e) {
     return p;
 }
 
-/* y[i, j, l] = the sum over r < 3 of x[i, j + r, l] * w[r, l], plus j: neighbours along j share w and what their windows have
- * in common. w stands at the start of x. */
+/* y[i, j, l] = the sum over r < 3 of x[i, j + r, l] * w[r, l], plus j: neighbours along j share w and the common part
+ * of their windows. w is at the start of x. */
 static vj_program *windows(vj_arena *a, const int64_t *e) {
     const int64_t line = (e[1] + 2) * e[2];
     vj_program *p = program_of(a, VJ_F32, e[0] * line, VJ_F32, e[0] * e[1] * e[2]);
@@ -287,14 +288,6 @@ static double element(const void *data, vj_dtype dtype, int64_t i) {
     default:
         return ((const uint8_t *)data)[i];
     }
-}
-
-static uint32_t noise(uint32_t i) {
-    i = (i ^ 61) ^ (i >> 16);
-    i *= 9;
-    i ^= i >> 4;
-    i *= 0x27d4eb2du;
-    return i ^ (i >> 15);
 }
 
 static void fill(void *data, vj_dtype dtype, int64_t count) {

@@ -1,4 +1,4 @@
-/* programs.c - see programs.h. */
+/* programs.c - a small planned program and its expected answers. */
 #include "programs.h"
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* array_test.c - tensors in memory, and comparing them. */
+/* array_test.c - tests tensors in memory and their comparison. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

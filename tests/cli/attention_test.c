@@ -1,4 +1,5 @@
-/* attention_test.c - kept weights of attention beside ONNX Runtime's, and the pictures that are drawn of such. */
+/* attention_test.c - compares kept attention weights with ONNX Runtime's, and tests the pictures that are drawn of
+ * them. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,7 +29,7 @@ static int32_t find_output(const vj_model *model, const char *name) {
     return -1;
 }
 
-/* The four digits through the model that keeps what `keep` says; the output's data, malloc'ed. */
+/* Runs four digits through a model that keeps the weights named by `keep`. Returns the output's data, malloc'ed. */
 static float *run(int32_t keep, const char *name, size_t *count) {
     vj_array image = read_npy("attention.image.npy");
     vj_options options;
@@ -111,7 +112,7 @@ static int32_t light(const vj_picture *p, int32_t y, int32_t x) {
     return at[0] + at[1] + at[2];
 }
 
-/* Two rows of three weights over a grey picture; the file is read back as it was drawn. */
+/* Draws two rows of three weights over a grey picture, and reads the file back. */
 static void drawn(void **state) {
     static const float weights[6] = {0.1f, 0.2f, 0.1f, 0.1f, 0.1f, 0.9f};
     char path[] = "/tmp/vitjit_heat_XXXXXX";
@@ -142,7 +143,7 @@ static void drawn(void **state) {
     vj_picture_free(&again);
 }
 
-/* Weights that are all one, or none, are dark everywhere. */
+/* Weights that are all equal, or all NaN, are dark everywhere. */
 static void flat(void **state) {
     static const float one[4] = {0.25f, 0.25f, 0.25f, 0.25f}, none[4] = {NAN, NAN, NAN, NAN};
     vj_why why = {""};

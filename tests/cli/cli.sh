@@ -40,7 +40,7 @@ run() {
 
 prints() { grep -qF -e "$1" "$log/out" || fail "stdout lacks '$1'"; }
 prints_not() { ! grep -qF -e "$1" "$log/out" || fail "stdout has '$1'"; }
-says() { grep -qF -e "$1" "$log/err" || fail "stderr lacks '$1'"; }
+stderr_has() { grep -qF -e "$1" "$log/err" || fail "stderr lacks '$1'"; }
 silent() { [ ! -s "$log/err" ] || fail "stderr is not empty"; }
 lines() { [ "$(wc -l <"$log/out")" -eq "$1" ] || fail "stdout has not $1 lines"; }
 # every error has one form, and is one message
@@ -50,24 +50,24 @@ bad() { run "$@"; form; [ ! -s "$log/out" ] || fail "an error, but stdout is not
 
 part_usage() {
     bad 1
-    says "--help"
+    stderr_has "--help"
     bad 1 --inptu x
-    says "did you mean --input?"
+    stderr_has "did you mean --input?"
     bad 1 "$data/pair.onnx" --zzzzzz
-    says "unknown option '--zzzzzz'"
+    stderr_has "unknown option '--zzzzzz'"
     bad 1 "$data/pair.onnx" -Z
     bad 1 "$data/pair.onnx" --batch
-    says "--batch wants a value"
+    stderr_has "--batch wants a value"
     bad 1 "$data/pair.onnx" --batch 0
     bad 1 "$data/pair.onnx" --batch 1x
     bad 1 "$data/pair.onnx" -j 99999999999
     bad 1 "$data/pair.onnx" --precision bf16
-    says "f32"
+    stderr_has "f32"
     bad 1 "$data/pair.onnx" --inspect --bench
-    says "one at a time"
+    stderr_has "one at a time"
     bad 1 "$data/pair.onnx" --emit-obj --emit-asm
     bad 1 "$data/pair.onnx" --topk 3
-    says "means nothing with"
+    stderr_has "means nothing with"
     bad 1 "$data/pair.onnx" --inspect=1
     bad 1 "$data/pair.onnx" --cache c --no-cache
     bad 1 "$data/pair.onnx" --input x
@@ -86,7 +86,7 @@ part_usage() {
 
 part_models() {
     bad 2 nothing.onnx
-    says "vitjit: nothing.onnx: cannot be read: No such file"
+    stderr_has "vitjit: nothing.onnx: cannot be read: No such file"
     : >empty.onnx
     bad 2 empty.onnx
     echo "this is no model, only a line of text that goes on for a while" >text.onnx
@@ -96,26 +96,26 @@ part_models() {
     mkdir folder.onnx
     bad 2 folder.onnx
     bad 3 "$data/opset6.onnx"
-    says "opset 6 is older"
+    stderr_has "opset 6 is older"
     bad 3 "$data/domain.onnx"
     bad 3 "$data/unsupported.onnx"
-    says "Foo (2: 'first', 'third')"
-    says "Bar (1: 'second')"
+    stderr_has "Foo (2: 'first', 'third')"
+    stderr_has "Bar (1: 'second')"
     run 0 "$data/unsupported.onnx" --inspect
     prints "Foo"
     bad 2 "$data/cycle.onnx"
-    says "cycle"
+    stderr_has "cycle"
     bad 2 "$data/contradiction.onnx"
-    says "node 'sum'"
+    stderr_has "node 'sum'"
     bad 2 "$data/external_missing.onnx"
-    says "gone.bin"
+    stderr_has "gone.bin"
     bad 2 "$data/external_outside.onnx"
     bad 1 "$data/open.onnx"
-    says "--shape x="
+    stderr_has "--shape x="
     run 0 "$data/cut.onnx" --batch 2 --quiet
     prints "f32[1,3]"
     bad 2 "$data/fixed2.onnx" --batch 3
-    says "fixed at 2"
+    stderr_has "fixed at 2"
     run 0 "$data/fixed2.onnx" --batch 2
     prints "f32[2,3]"
 }
@@ -130,34 +130,34 @@ part_tensors() {
     cmp -s out/product.npy "$data/pair.product.npy" || fail "product.npy is not numpy's"
     rm -f out/*
     bad 2 "$data/pair.onnx" --output missing --input "x=$data/pair.x.npy" --input "z=$data/pair.z.npy"
-    says "missing"
+    stderr_has "missing"
     echo text >file
     bad 2 "$data/pair.onnx" --output file --input "x=$data/pair.x.npy" --input "z=$data/pair.z.npy"
     bad 1 "$data/pair.onnx" --output out --input "x=$data/pair.x.npy"
-    says "'z' (f32[4,3])"
+    stderr_has "'z' (f32[4,3])"
     bad 1 "$data/pair.onnx" --output out --input "x=$data/pair.x.npy" --input "q=$data/pair.z.npy"
-    says "its inputs are: x, z"
+    stderr_has "its inputs are: x, z"
     bad 1 "$data/pair.onnx" --output out --input "x=$data/pair.x.npy" --input "x=$data/pair.x.npy"
-    says "twice"
+    stderr_has "twice"
     bad 2 "$data/pair.onnx" --output out --input "x=$data/pair.x.npy" --input "z=$data/pair.z3.npy"
-    says "batch"
+    stderr_has "batch"
     bad 1 "$data/pair.onnx" --output out --batch 3 --input "x=$data/pair.x.npy" --input "z=$data/pair.z.npy"
     bad 2 "$data/pair.onnx" --output out --input "x=$data/double.npy" --input "z=$data/pair.z.npy"
-    says "'x' is f64"
+    stderr_has "'x' is f64"
     bad 2 "$data/pair.onnx" --output out --input "x=$data/open.x.npy" --input "z=$data/pair.z.npy"
-    says "[2,3,5,6]"
+    stderr_has "[2,3,5,6]"
     bad 2 "$data/pair.onnx" --output out --input x=gone.npy --input "z=$data/pair.z.npy"
-    says "gone.npy: No such file"
+    stderr_has "gone.npy: No such file"
     bad 2 "$data/pair.onnx" --output out --input "x=$data/pair.onnx" --input "z=$data/pair.z.npy"
-    says "not an .npy file"
+    stderr_has "not an .npy file"
     head -c 150 "$data/pair.x.npy" >short.npy
     bad 2 "$data/pair.onnx" --output out --input x=short.npy --input "z=$data/pair.z.npy"
-    says "truncated"
+    stderr_has "truncated"
     bad 2 "$data/pair.onnx" --output out --input "x=$data/fortran.npy" --input "z=$data/pair.z.npy"
-    says "Fortran"
+    stderr_has "Fortran"
     bad 2 "$data/pair.onnx" --output out --input "x=$data/big_endian.npy" --input "z=$data/pair.z.npy"
     bad 2 "$data/collision.onnx" --output out
-    says "'a/b' and 'a_b'"
+    stderr_has "'a/b' and 'a_b'"
     bad 1 "$data/pair.onnx" --also-output no_such_value
     empty out
     run 0 "$data/escape.onnx" --output out
@@ -188,7 +188,7 @@ part_compare() {
     run 4 "$data/pair.onnx" --input "x=$data/pair.x.npy" --input "z=$data/pair.z.npy" --expect "sum=$data/pair.z3.npy"
     prints "f32[4,3] is not f32[3,3]"
     bad 1 "$data/pair.onnx" --expect "product=$data/pair.product.npy"
-    says "--also-output product"
+    stderr_has "--also-output product"
     bad 2 "$data/pair.onnx" --expect sum=gone.npy
 }
 
@@ -239,10 +239,10 @@ part_attention() {
     cp "$digits/pictures/two.png" two.png
     rm -f maps/*
     bad 1 "$digits/digits.onnx" two.png "$digits/pictures/two.png" --attention maps
-    says "two.layer-.."
+    stderr_has "two.layer-.."
     empty maps
     bad 3 "$fixtures/window.ts17.onnx" two.png --attention maps
-    says "no attention that can be drawn"
+    stderr_has "no attention that can be drawn"
     empty maps
     bad 1 "$digits/digits.onnx" --attention maps
 }
@@ -251,8 +251,8 @@ part_pictures() {
     pictures=$source/tests/pictures/data
     run 0 "$digits/digits.onnx" "$digits/pictures" --topk 3
     lines 40
-    says "pre-processing: "
-    says "the model's metadata"
+    stderr_has "pre-processing: "
+    stderr_has "the model's metadata"
     for name in zero one two three four five six seven eight nine; do
         run 0 "$digits/digits.onnx" "$digits/pictures/$name.png" --topk 1 --quiet
         silent
@@ -273,33 +273,33 @@ part_pictures() {
     lines 4
     prints "one"
     prints "two"
-    says "vitjit: bad.png: neither JPEG nor PNG"
-    says "vitjit: gone.png: No such file"
-    says "truncated.jpg: "
+    stderr_has "vitjit: bad.png: neither JPEG nor PNG"
+    stderr_has "vitjit: gone.png: No such file"
+    stderr_has "truncated.jpg: "
     mkdir nothing
     run 2 "$digits/digits.onnx" nothing
-    says "vitjit: nothing: no .jpg"
+    stderr_has "vitjit: nothing: no .jpg"
     mkdir out
     run 0 "$digits/digits.onnx" "$digits/pictures" --output out --batch 3
     [ "$(ls -A out)" = logits.npy ] || fail "out has not logits.npy alone"
     [ "$(wc -c <out/logits.npy)" -eq 528 ] || fail "logits.npy has not 10 rows of 10 floats behind 128 bytes"
     # without labels: statistics; without metadata: a warned guess
     run 0 "$data/means.onnx" "$pictures/rgb.png"
-    says "warning: pre-processing is"
-    says "--mean"
+    stderr_has "warning: pre-processing is"
+    stderr_has "--mean"
     prints "f32[1,3]"
     run 0 "$data/means.onnx" "$pictures/rgb.png" --mean 0 --std 1 --topk 1
     prints "class "
     run 0 "$data/means.onnx" "$pictures/rgba.png" --quiet
     silent
     run 0 "$data/means.onnx" "$pictures/rgba.png"
-    says "transparent"
+    stderr_has "transparent"
     # a batch baked into the graph: the last run is filled up
     run 0 "$data/fixed2.onnx" "$pictures/rgb.png" "$pictures/rgb.jpg" "$pictures/rgb.png" --topk 1
     lines 6
     bad 1 "$data/means.onnx" "$pictures/rgb.png" --mean nonsense
     bad 1 "$data/rows.onnx" "$pictures/rgb.png"
-    says "does not take pictures"
+    stderr_has "does not take pictures"
     bad 1 "$data/pair.onnx" "$pictures/rgb.png"
     bad 2 "$digits/digits.onnx" "$digits/pictures/one.png" --labels gone.txt
     bad 2 "$digits/digits.onnx" "$digits/pictures/one.png" --output missing
@@ -359,27 +359,27 @@ part_tools() {
     prints "16 of 256 bits"
     prints "this machine"
     bad 1 "$digits/digits.onnx" --cpu pentium
-    says "vitjit targets"
+    stderr_has "vitjit targets"
     bad 1 "$digits/digits.onnx" --target z80 --emit-obj
     for triple in x86_64-pc-windows-msvc arm64-apple-darwin x86_64-apple-macos11; do
         bad 3 "$digits/digits.onnx" --target $triple --emit-obj
-        says "only ELF and WebAssembly"
+        stderr_has "only ELF and WebAssembly"
     done
     bad 1 "$digits/digits.onnx" --target riscv64 --features +avx2 --emit-obj
     run 0 "$digits/digits.onnx" --target riscv64 --features v,zvl128b --inspect
     prints "riscv64-v"
     bad 1 "$digits/digits.onnx" --emit-obj --cpu v3,v2,x86-64-v3
-    says "--cpu names x86-64-v3 twice"
+    stderr_has "--cpu names x86-64-v3 twice"
     bad 1 "$digits/digits.onnx" --emit-obj --cpu v3,aarch64
-    says "x86-64-v3 and aarch64 are CPUs of different machines"
+    stderr_has "x86-64-v3 and aarch64 are CPUs of different machines"
     for list in v3,v5 v3, ,v3 v1,,v2; do
         bad 1 "$digits/digits.onnx" --emit-obj --cpu $list
-        says "nothing is called"
+        stderr_has "nothing is called"
     done
     bad 1 "$digits/digits.onnx" --emit-obj --cpu v2,v3 --features avx2
     bad 1 "$digits/digits.onnx" --emit-obj --cpu v2,v3 --target aarch64
     bad 1 "$digits/digits.onnx" --cpu v2,v3
-    says "several CPUs are for objects"
+    stderr_has "several CPUs are for objects"
     run 0 "$digits/digits.onnx" --cpu v --target riscv64 --inspect
     prints "riscv64-v"
     if [ "$(uname -m)" = x86_64 ]; then
@@ -392,15 +392,15 @@ part_tools() {
         run 0 "$digits/digits.onnx" --cpu x86-64-v3 --features -avx2 --inspect
         prints "x86-64-v2"
         bad 1 "$digits/digits.onnx" --features +neon
-        says "is not a feature"
+        stderr_has "is not a feature"
         bad 1 "$digits/digits.onnx" --cpu aarch64
-        says "does not run on this machine"
+        stderr_has "does not run on this machine"
         bad 1 "$digits/digits.onnx" --target x86_64 --cpu aarch64 --emit-obj
         run 0 "$digits/digits.onnx" --cpu x86-64 --input "image=$digits/test_images.npy" --expect "logits=$digits/test_logits.npy"
         prints ": ok"
     fi
     run 0 "$fixtures/vit.ts17.onnx" --print-after fold --stop-after fold
-    says "func @"
+    stderr_has "func @"
     [ ! -s "$log/out" ] || fail "dumps belong to stderr"
     bad 1 "$fixtures/vit.ts17.onnx" --print-after no_such_pass
     bad 1 "$fixtures/vit.ts17.onnx" --disable-pass no_such_pass --bench 0
@@ -454,7 +454,7 @@ part_library() {
     bad 2 digits.so --input "image=$digits/test_labels.npy"
     bad 1 "$digits/digits.onnx" --emit-obj --linker cc
     run 5 "$digits/digits.onnx" --emit-lib -o none.so --linker no-such-linker
-    says "no-such-linker"
+    stderr_has "no-such-linker"
     a=$data/asked # no weights, and inputs that must have a value
     run 0 "$a.onnx" --fix "target=$a.target.npy" --fix "axes=$a.axes.npy" --emit-lib
     run 0 asked.so --input "x=$a.x.npy" --input "target=$a.target.npy" --input "axes=$a.axes.npy" \
@@ -495,7 +495,7 @@ part_cache() {
     echo text >file
     run 0 "$digits/digits.onnx" --quiet --cache file
     run 0 "$digits/digits.onnx" --cache file
-    says "warning: "
+    stderr_has "warning: "
 }
 
 part_disk() {
@@ -536,11 +536,11 @@ part_fixed() {
     cmp -s out/y.npy "$a.y2.npy" || fail "y.npy is not numpy's for the second target"
     cmp -s out/s.npy "$a.s2.npy" || fail "s.npy is not numpy's for the second axes"
     bad 1 "$a.onnx"
-    says "the input 'target' decides a shape"
-    says "--fix target=x.npy"
+    stderr_has "the input 'target' decides a shape"
+    stderr_has "--fix target=x.npy"
     bad 1 "$a.onnx" --fix "target=$a.target.npy"
-    says "node 'total'"
-    says "--fix axes=x.npy"
+    stderr_has "node 'total'"
+    stderr_has "--fix axes=x.npy"
     run 0 "$a.onnx" --inspect
     prints "--fix target=x.npy"
     run 0 "$a.onnx" --fix "target=$a.target.npy" --fix "axes=$a.axes.npy"
@@ -549,17 +549,17 @@ part_fixed() {
     run 0 "$a.onnx" --fix "target=$a.target.npy" --fix "axes=$a.axes.npy" --input "x=$a.x.npy" --output out
     cmp -s out/y.npy "$a.y.npy" || fail "y.npy is not numpy's with --fix"
     bad 2 "$a.onnx" --fix "target=$a.target.npy" --fix "axes=$a.axes.npy" --input "x=$a.x.npy" --input "target=$a.target2.npy" --output out
-    says "input 'target' has another value"
+    stderr_has "input 'target' has another value"
     bad 1 "$a.onnx" --fix "q=$a.target.npy"
-    says "there is no input 'q'"
+    stderr_has "there is no input 'q'"
     bad 1 "$a.onnx" --fix "target=$a.x.npy"
     bad 1 "$a.onnx" --fix "axes=$a.target.npy"
-    says "has another shape"
+    stderr_has "has another shape"
     bad 1 "$a.onnx" --fix target
     bad 3 "$data/computed.onnx" --quiet
-    says "node 'best'"
-    says "known only while it runs, from the data of 'x'"
-    # an object says the value, and refuses another
+    stderr_has "node 'best'"
+    stderr_has "known only while it runs, from the data of 'x'"
+    # an object stderr_has the value, and refuses another
     bad 1 "$a.onnx" --emit-obj
     run 0 "$a.onnx" --fix "target=$a.target.npy" --fix "axes=$a.axes.npy" --emit-obj
     command="the header and the object of asked.onnx"

@@ -1,4 +1,4 @@
-/* npy_test.c - .npy files: what NumPy writes is read, what is damaged is refused. */
+/* npy_test.c - tests that .npy files written by NumPy are read and damaged ones refused. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,7 +24,8 @@ static int drop_file(void **state) {
     return unlink(path);
 }
 
-/* Writes version `major`, the header (its length as given, or its own when negative) and `bytes` of elements. */
+/* Writes a file of version `major` with the header and `bytes` of elements. A negative length means the header's
+ * own. */
 static void put(int major, const char *header, long length, size_t bytes) {
     FILE *file = fopen(path, "wb");
     assert_non_null(file);
@@ -127,7 +128,7 @@ static void bad_sizes(void **state) {
     assert_false(reads(&array));
 }
 
-/* Every file cut anywhere, and with any byte changed: refused, or read within its bounds. */
+/* Cuts every file anywhere and changes any byte. The file must be refused, or read within its bounds. */
 static void damaged(void **state) {
     (void)state;
     unsigned char whole[256];

@@ -1,4 +1,4 @@
-/* options_test.c - from words to a command. */
+/* options_test.c - tests the parsing of the command line. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +12,7 @@
 
 #define MAX_WORDS 32
 
-/* Words parted by blanks, as a shell would. */
+/* Splits words at blanks, like a shell. */
 static vj_status read_line(const char *line, vj_command *command) {
     static char text[1024];
     char *argv[MAX_WORDS] = {(char[]){"vitjit"}};

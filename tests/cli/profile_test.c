@@ -1,5 +1,5 @@
-/* profile_test.c - --profile and the table of --bench: every span is a kernel's of the plan, all shares of a run together
- * are the work of the model, and code for plain runs has no marks. */
+/* profile_test.c - tests --profile and the table of --bench: every span belongs to a kernel of the plan, the shares of
+ * a run add up to the work of the model, and code for plain runs has no marks. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -48,7 +48,7 @@ static int close_folder(void **state) {
     return rmdir(folder);
 }
 
-/* The profile of the digits, for a batch that fills all threads and for one that does not. */
+/* The profile of the digits model, for a batch that occupies all threads and for one that does not. */
 static void make(vj_profile *profile, const char *batch, const char *threads) {
     const char *argv[] = {"vitjit", DIGITS, "--bench", "0", "--batch", batch, "-j", threads, "--cache", folder};
     vj_command command;
@@ -73,7 +73,7 @@ static void make(vj_profile *profile, const char *batch, const char *threads) {
     vj_command_free(&command);
 }
 
-/* Every unit of every kernel was done once an image in every run, whoever did it. */
+/* Every unit of every kernel must be done once for each image in every run, by whichever thread. */
 static void every_unit_is_seen(void **state) {
     static const char *const cases[][2] = {{"1", "1"}, {"5", "2"}};
     (void)state;
@@ -98,7 +98,7 @@ static void every_unit_is_seen(void **state) {
     }
 }
 
-/* A complete event of a kernel: its arguments agree with each other. */
+/* Checks a complete event of a kernel, whose arguments must agree with each other. */
 static double check_span(const cJSON *event) {
     const cJSON *args = cJSON_GetObjectItemCaseSensitive(event, "args");
     const double busy = number(args, "busy_us"), flops = number(args, "flops");
@@ -153,7 +153,7 @@ static void the_trace_is_what_viewers_load(void **state) {
     unlink(path);
 }
 
-/* The results of code with marks are those of code without. */
+/* Code with marks must give the same results as code without. */
 static void marks_change_no_result(void **state) {
     vj_options options;
     float logits[2][10], image[64];

@@ -1,4 +1,4 @@
-/* check.c - --check: good code passes on every CPU that runs here; a kernel whose code disagrees is found and named. */
+/* check.c - tests --check: good code passes for every CPU that runs here, and a kernel whose code is wrong is named. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +10,7 @@
 
 #include "compiler/compiler.h"
 
-/* The evaluator says something else about kernel number `lie_at`: to the check, that code is wrong. */
+/* The evaluator gives another result for kernel number `lie_at`, so that the check takes its code for wrong. */
 static int32_t lie_at = -1, seen;
 static double lie;
 static char lied_about[64];

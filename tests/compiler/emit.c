@@ -1,5 +1,5 @@
-/* emit.c - emitted objects, as a user meets them: compiled, linked and run; refused weights; nothing left half-written.
- */
+/* emit.c - tests emitted objects as a user would: compiles, links and runs them; checks that wrong weights are refused
+ * and that no file is left half-written. */
 #include <dirent.h>
 #include <dlfcn.h>
 #include <setjmp.h>
@@ -51,7 +51,7 @@ static void emit_well(const char *model, const vj_emit_request *e) {
     if (emit(model, NULL, e) != VJ_OK) fail_msg("%s", message);
 }
 
-/* How many files are there, temporary ones too? */
+/* Counts the files, including temporary ones. */
 static int files_in(const char *path) {
     DIR *d = opendir(path);
     int count = 0;
@@ -158,7 +158,7 @@ static void test_two_models(void **state) {
     same_as_library("out2", other, other_bytes);
 }
 
-/* The headers alone, in both languages and both orders, with the library's. */
+/* Compiles the headers alone, in C and C++, before and after the library's header. */
 static void test_headers(void **state) {
     (void)state;
     static const char text[] =
@@ -181,7 +181,7 @@ static void test_headers(void **state) {
               folder, folder, folder);
 }
 
-/* Every target gives an object that needs nothing; listings are not empty. */
+/* Every target gives an object that needs no symbol of others, and listings that are not empty. */
 static void test_targets(void **state) {
     (void)state;
     static const char *const cpus[] = {"x86-64", "x86-64-v3", "x86-64-v4", "aarch64"};
@@ -217,14 +217,14 @@ static void test_bad_requests(void **state) {
     assert_int_equal(emit(VJ_DIGITS, "z80", &(vj_emit_request){.output = empty}), VJ_USAGE);
     assert_int_equal(emit(in_folder("no.onnx"), NULL, &(vj_emit_request){.output = empty}), VJ_BAD_INPUT);
     assert_int_equal(files_in(empty), 0);
-    /* A folder stands where the header should: no object either. */
+    /* A folder has the header's name, so the object is not written either. */
     assert_int_equal(mkdir(in_folder("empty/digits.h"), 0700), 0);
     assert_int_equal(emit(VJ_DIGITS, NULL, &(vj_emit_request){.output = empty, .weights_file = 1}), VJ_USAGE);
     assert_int_equal(files_in(empty), 1);
 }
 
-/* A file may grow to `bytes` only, as on a full disk: of the files that are written one after another (weights, header,
- * object) one fails. What stood there before stays. */
+/* Files may grow to `bytes` only, as on a full disk, so that one of the files that are written in turn (weights,
+ * header, object) fails. The old files must stay. */
 static void test_no_room(void **state) {
     (void)state;
     char full[300], text[16];

@@ -1,5 +1,4 @@
-/* keys.c - what the graph key and the weights' digest depend on, and what they do not; the notes; inspect and report.
- */
+/* keys.c - tests what the graph key and the weights' digest depend on; the notes; inspect and report. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -54,14 +53,14 @@ static bool differs(const char *from, const char *to) {
 
 static void test_key_of_texts(void **state) {
     (void)state;
-    /* Names inside do not count. */
+    /* Names of inner values do not count. */
     char *renamed = replaced(base, "%y = matmul %n, @w\nreturn %y", "%z = matmul %n, @w\nreturn %z");
     const vj_compile_request request = {.pass_limit = -1}, limited = {.pass_limit = 3};
     const key a = key_of_text(base, &request), b = key_of_text(renamed, &request), c = key_of_text(base, &limited);
     assert_memory_equal(&a, &b, sizeof a);
     assert_memory_not_equal(&a, &c, sizeof a);
     free(renamed);
-    /* All else does. */
+    /* Everything else counts. */
     assert_true(differs("seed(1)", "seed(2)"));
     assert_true(differs("[1,2,3,4,5,6,7,8]", "[1,2,3,4,5,6,7,9]"));
     assert_true(differs("eps=1e-6", "eps=1e-5"));
@@ -87,7 +86,7 @@ static model read_model(void) {
     return m;
 }
 
-/* Every `from` becomes `to`, which is as long. */
+/* Replaces every `from` by `to`, which must have the same length. */
 static int32_t change(model *m, const char *from, const char *to) {
     const size_t length = strlen(from);
     int32_t count = 0;
@@ -173,7 +172,7 @@ static void test_inspect(void **state) {
     assert_non_null(strstr(text, "gelu 4 of 4\n"));
     free(text);
 
-    /* An op that nobody knows: inspected all the same, but not reported. */
+    /* A model with an unknown op can be inspected, but not reported. */
     assert_true(change(&m, "Softmax", "Sotfmax") > 0);
     assert_int_equal(api->inspect(&request, &text, error, sizeof error), VJ_OK);
     assert_non_null(strstr(text, "Sotfmax 4 (not supported)"));

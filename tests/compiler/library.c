@@ -1,5 +1,6 @@
-/* library.c - emitted shared libraries: vj_load gives the bits of just in time, the dynamic linker serves them too, and a
- * file that is damaged, cut, another's or for another machine is refused before anything of it runs. */
+/* library.c - tests emitted shared libraries: vj_load gives the same bits as compilation just in time, the dynamic
+ * linker loads them too, and a file that is damaged, cut short, foreign or for another machine is refused before any of
+ * it runs. */
 #include <dlfcn.h>
 #include <elf.h>
 #include <setjmp.h>
@@ -82,7 +83,7 @@ static void load_well(const char *path, float *out) {
     vj_model_free(model);
 }
 
-/* Refused, with this status, a text, and no model. */
+/* Returns whether the file is refused with this status and a text. */
 static void refused(const char *path, vj_status want, const char *text) {
     vj_model *model = (vj_model *)&path;
     const vj_status status = vj_load(path, NULL, &model);
@@ -100,7 +101,7 @@ static void test_same_bits(void **state) {
     assert_memory_equal(out, truth, sizeof truth);
     load_well(in_folder("beside.so"), out);
     assert_memory_equal(out, truth, sizeof truth);
-    /* What was asked for cannot be had of a program that is there. */
+    /* Options of the compiler are refused for a program that is already compiled. */
     vj_options options;
     vj_options_init(&options);
     options.cpu = "x86-64";
@@ -109,7 +110,7 @@ static void test_same_bits(void **state) {
     assert_int_equal(vj_load(in_folder("inside.so"), NULL, NULL), VJ_USAGE);
 }
 
-/* As any library, by the dynamic linker. */
+/* Loads it like any library, by the dynamic linker. */
 static void test_dlopen(void **state) {
     (void)state;
     static float in[N * PIXELS], out[N * CLASSES];
@@ -135,7 +136,7 @@ static void test_dlopen(void **state) {
     dlclose(library);
 }
 
-/* A library with a constructor that ends the process is loaded without running it. */
+/* vj_load must not run a constructor, which here would end the process. */
 static void test_nothing_of_it_runs(void **state) {
     (void)state;
     static const char text[] = "void _exit(int);\n__attribute__((constructor)) static void now(void) { _exit(99); }\n";
@@ -169,7 +170,7 @@ static void test_cut(void **state) {
     free(whole.at);
 }
 
-/* Any byte of the headers and notes, and some of all others. */
+/* Damages every byte of the headers and notes, and some of the others. */
 static void test_changed_bytes(void **state) {
     (void)state;
     const file whole = read_file(in_folder("inside.so"));
@@ -192,7 +193,7 @@ static void test_changed_bytes(void **state) {
     free(whole.at);
 }
 
-/* The note, wherever it is; the name's padding is behind it. */
+/* Finds the note in the file. The name's padding is behind it. */
 static vj_library_note *note_in(const file *f) {
     static const char start[] = {
         7, 0, 0, 0, (char)(sizeof(vj_library_note) & 255), 1, 0, 0, 1, 0, 0, 0, 'v', 'i', 't', 'j', 'i', 't', 0, 0};
@@ -201,7 +202,7 @@ static vj_library_note *note_in(const file *f) {
     return (vj_library_note *)(void *)(at + sizeof start);
 }
 
-/* A library in which one thing is another's. */
+/* Puts another note into a library, which must then be refused. */
 static void with_note(const char *from, const vj_library_note *note, vj_status want, const char *text) {
     const file f = read_file(from);
     memcpy(note_in(&f), note, sizeof *note);
@@ -243,7 +244,7 @@ static void test_notes(void **state) {
     free(g.at);
 }
 
-/* The image with other demands on the CPU, its checksum right. */
+/* An image with other demands on the CPU, but a correct checksum. */
 static void test_cpu(void **state) {
     (void)state;
     const file f = read_file(in_folder("inside.so"));
@@ -264,7 +265,7 @@ static void test_cpu(void **state) {
     free(f.at);
 }
 
-/* A library for all CPUs of this machine: the best that it can run is loaded, and those it cannot are left alone. */
+/* Of a library for all CPUs of this architecture, the best image that this CPU can run is loaded. */
 static void test_several_cpus(void **state) {
     (void)state;
     const char *cpus[32];
@@ -313,7 +314,7 @@ static void test_foreign(void **state) {
     free(f.at);
 }
 
-/* Nothing is left of a library that could not be linked. */
+/* A library that cannot be linked leaves no file. */
 static void test_linkers(void **state) {
     (void)state;
     char *path = strdup(getenv("PATH"));

@@ -1,5 +1,5 @@
-/* pack.c - packed weights beside the evaluator, element by element: every layout of a matrix, every way of reading it.
- */
+/* pack.c - compares packed weights with the evaluator, element by element, for every layout of a matrix and every way
+ * of reading it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +11,7 @@
 
 #include "compiler/compiler.h"
 
-/* One function that returns a source, and how a matrix (or vector) is taken out of it. */
+/* A function that returns a source, and how a matrix or vector is taken out of it. */
 typedef struct layout {
     const char *what, *source; /* the body of a function that ends in %w */
     vj_weight weight;          /* kind, extents, strides, offset; k and n are computed */

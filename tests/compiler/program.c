@@ -1,4 +1,4 @@
-/* program.c - a plain C program around an emitted object: no library but libc, no memory from the heap. Built with
+/* program.c - a plain C program that links an emitted object. It uses no library but libc, and no heap. It is built with
  * MODEL_HEADER, PREFIX and UPPER.   usage: program INPUT OUTPUT [WEIGHTS [WRONG-WEIGHTS...]] */
 #include <fcntl.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@
 
 enum { N = 5, PARTS = 2 };
 
-/* glibc's own names, so that these can stand in front of it. */
+/* glibc's internal names, which the functions below call so that they can replace malloc and free. */
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *at, size_t size);

@@ -1,6 +1,6 @@
-/* resolutions.c - a plain C program around an object for two shapes, with one file of weights: every batch of both, by one
- * thread and in parts, with exactly the scratch memory that the header says. Built with the header of prefix `any`.
- * usage: resolutions WEIGHTS LOGITS-OF-SHAPE-0.npy LOGITS-OF-SHAPE-1.npy */
+/* resolutions.c - a plain C program that links an object for two shapes, with one file of weights. It runs every batch of
+ * both, by one thread and in parts, with exactly the scratch memory that the header asks for. The header has the prefix
+ * `any`.   usage: resolutions WEIGHTS LOGITS-OF-SHAPE-0.npy LOGITS-OF-SHAPE-1.npy */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,14 +30,14 @@ static const struct {
 
 static float images[ANY_INPUT_0_BYTES(MOST) / sizeof(float)], wanted[MOST * CLASSES], got[MOST * CLASSES];
 
-/* The last part first: no part may need what another of the phase does. */
+/* Runs the last part first, as no part may need the results of another part of the phase. */
 static void backwards(void *self, void (*task)(void *arg, int32_t part), void *arg, int32_t parts) {
     (void)self;
     for (int32_t part = parts; part-- > 0;)
         task(arg, part);
 }
 
-/* As tests/fixtures/make_resolutions.py has them. */
+/* The same as in tests/fixtures/make_resolutions.py. */
 static void make_images(void) {
     for (size_t i = 0; i < sizeof images / sizeof *images; i++)
         images[i] = (float)((uint32_t)i * 2654435761u >> 8) * 0x1p-22f - 2;

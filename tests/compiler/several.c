@@ -1,5 +1,5 @@
-/* several.c - one model planned for several sizes and CPUs: what they share, where it stands, and every packed weight of
- * every program beside the evaluator. */
+/* several.c - plans one model for several sizes and CPUs: tests which weights they share and at which offsets, and
+ * compares every packed weight of every program with the evaluator. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -48,7 +48,7 @@ static vj_status plan_alone(vj_unit *u, const job *j) {
     return plan(u, j, &units);
 }
 
-/* Of the units [0, count), the packed weights as a file would have them. */
+/* The packed weights of units [0, count), as in a file. */
 static vj_status plan_and_pack(vj_unit *u, const job *j) {
     vj_unit *const *units;
     vj_status status = plan(u, j, &units);
@@ -113,7 +113,7 @@ static double packed_at(const vj_buffer *b, const vj_weight *w, const uint8_t *a
     return vj_dtype_is_float(b->dtype) ? x : (double)exact;
 }
 
-/* A computed weight is rounded once more than the truth, for each of its steps. */
+/* A computed weight is rounded once for each of its steps. */
 static void check_weight(const vj_unit *u, const vj_buffer *b, const uint8_t *packed) {
     const vj_weight *w = &u->program->weights[b->index];
     vj_arena *arena = vj_arena_new();
@@ -137,7 +137,7 @@ static void check_all(vj_unit *const *units, const uint8_t *packed) {
                 check_weight(units[i], &units[i]->program->buffers[b], packed);
 }
 
-/* Bytes that the file has because of this program. */
+/* The bytes that this program adds to the file. */
 static int64_t own_bytes(const vj_unit *u) {
     int64_t bytes = 0;
     for (int32_t b = 0; b < u->program->buffer_count; b++)
@@ -146,7 +146,7 @@ static int64_t own_bytes(const vj_unit *u) {
     return bytes;
 }
 
-/* All but the position embedding, of a row for each patch and one for the class token. */
+/* The bytes of all weights but the position embedding, which has a row for each patch and one for the class token. */
 static void look_at_sizes(vj_unit *const *units, const uint8_t *packed) {
     assert_int_equal(units[0]->group_count, 2);
     assert_true(units[0]->f->batch_is_open && units[1]->f->batch_is_open);
@@ -179,7 +179,7 @@ static void look_at_cpus(vj_unit *const *units, const uint8_t *packed) {
     check_all(units, packed);
 }
 
-/* CPUs of one machine share everything: the file is that of a single one. */
+/* CPUs of one architecture share all weights, so that the file is that of a single CPU. */
 static void test_cpus(void **state) {
     (void)state;
     const vj_shape_set sets[] = {{SIZED(24, 24)}};

@@ -1,4 +1,4 @@
-/* shapes.c - an object for several shapes, as the command line makes it: one file of weights, a program around it. */
+/* shapes.c - tests an object for several shapes, made by the command line, with one file of weights. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,7 +18,7 @@ static const char *folder;
 
 static void says(const char *what) { assert_int_equal(status_of("grep -q -- '%s' %s/said", what, folder), 0); }
 
-/* Emits for CPUs ("": the host's), builds the program, runs it against ONNX Runtime's answers. */
+/* Emits for CPUs ("" is the host's), builds the program, and compares its results with ONNX Runtime's. */
 static void try(const char *exporter, const char *cpus) {
     assert_int_equal(status_of("VITJIT_CACHE=%s/cache " VJ_CLI " " VJ_RESOLUTIONS "/%s.onnx " TWO
                                " --emit-obj --prefix any --weights file -o %s/any.o %s > /dev/null",
@@ -57,7 +57,7 @@ static void test_cpp(void **state) {
     assert_int_equal(status_of("%s/program %s/any.weights", folder, folder), 0);
 }
 
-/* Of several inputs each is given once for every shape, or once for all. */
+/* With several inputs, each is given once for every shape, or once for all. */
 static void test_several_inputs(void **state) {
     (void)state;
     assert_int_equal(status_of(EMIT("three", "--shape a=Nx3 --shape b=Nx5 --shape b=Nx6 --shape c=Nx9 --shape a=Nx4 "
@@ -72,7 +72,7 @@ static void test_several_inputs(void **state) {
                              0);
 }
 
-/* N insists on an open batch; with numbers the object is for one. */
+/* N demands an open batch; with a number, the object is for one batch size. */
 static void test_batch(void **state) {
     (void)state;
     assert_int_equal(status_of(EMIT("mixed", "--shape x=Nx3 --shape x=Nx4 --emit-obj")), 3);

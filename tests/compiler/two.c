@@ -1,5 +1,5 @@
-/* two.c - two models in one program, with the library's header beside theirs.   usage: two INPUT1 INPUT2 OUTPUT1
- * OUTPUT2 */
+/* two.c - links two models into one program, which includes the library's header too.
+ * usage: two INPUT1 INPUT2 OUTPUT1 OUTPUT2 */
 #include <stdio.h>
 
 #include "digits.h"
@@ -26,7 +26,7 @@ int main(int argc, char **argv) {
     void *outputs1[] = {out1}, *outputs2[] = {out2};
     if (argc != 5 || !transfer(argv[1], "rb", in1, sizeof in1) || !transfer(argv[2], "rb", in2, sizeof in2)) return 1;
     if (digits_init(&one, NULL, 0) || other_init(&two, NULL, 0)) return 2;
-    /* A context is its model's alone. */
+    /* A context serves only its own model. */
     if (digits_run(&two, N, inputs1, outputs1, scratch1) != VJ_RUN_BAD_ARGUMENT) return 3;
     if (digits_run(&one, N, inputs1, outputs1, scratch1) || other_run(&two, N, inputs2, outputs2, scratch2)) return 4;
     return !transfer(argv[3], "wb", out1, sizeof out1) || !transfer(argv[4], "wb", out2, sizeof out2);

@@ -1,5 +1,6 @@
-/* ops_reference.c - the reference of ops, docs/ops.md, from the tables: frontend/import/import_table.def, frontend/import/op_notes.def and
- * ir/tensor/ops.def.   usage: ops_reference > docs/ops.md, or ops_reference --check docs/ops.md */
+/* ops_reference.c - writes docs/ops.md, the reference of ops, from frontend/import/import_table.def,
+ * frontend/import/op_notes.def and ir/tensor/ops.def.
+ * usage: ops_reference > docs/ops.md, or ops_reference --check docs/ops.md */
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -59,7 +60,7 @@ __attribute__((format(printf, 2, 3))) static void add(text *t, const char *forma
     t->size += (size_t)n;
 }
 
-/* The default domain first, then by domain and name; versions of one op rise. */
+/* Sorts the default domain first, then by domain, name and rising version. */
 static int by_name(const void *left, const void *right) {
     const row *a = left, *b = right;
     const bool other_a = strstr(a->op, "::") != NULL, other_b = strstr(b->op, "::") != NULL;
@@ -77,7 +78,7 @@ static void add_count(text *t, int least, int most) {
         add(t, "%d to %d", least, most);
 }
 
-/* `rows` [first, end) are one op's. */
+/* Rows [first, end) belong to one op. */
 static void add_op(text *t, const row *all, int first, int end) {
     const row *newest = &all[end - 1];
     const char *types = "", *limits = "";

@@ -1,5 +1,5 @@
-/* bad_test.c - bad models: each failure of the packs of data that end in bad.bin, with its status and words, then files cut at every byte and
- * files with flipped bytes, which may give any answer but a crash or a leak. */
+/* bad_test.c - bad models. Each model of the packs *bad.bin must fail with its status and words. Files cut at every
+ * byte and files with changed bytes may give any answer but a crash or a leak. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -99,7 +99,7 @@ static uint64_t next_random(uint64_t *seed) {
     return *seed >> 33;
 }
 
-/* One or two places: a bit turned, a byte one up or down, or another byte. */
+/* Changes one or two bytes: flips a bit, adds or subtracts one, or writes another byte. */
 static void flip(const uint8_t *model, size_t size, int index) {
     uint8_t *copy = malloc(size);
     uint64_t seed = (uint64_t)index + 1;

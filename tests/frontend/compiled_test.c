@@ -1,5 +1,5 @@
-/* compiled_test.c - each ONNX op, compiled and run, against ONNX Runtime's answer: the packs of data that end in ops.bin.
- * In a sanitizer's build, where LLVM takes most of the time and is not what is looked at, every third of them. */
+/* compiled_test.c - compiles and runs each ONNX op of the packs *ops.bin, and compares with ONNX Runtime's answer. A
+ * sanitizer's build, in which LLVM takes most of the time, does every third of them. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -177,7 +177,7 @@ static void every_op_compiled_gives_the_answer_of_onnx_runtime(void **state) {
     vj_packs("ops.bin", run_pack);
     assert_true(count > 200);
     assert_int_equal(bad, 0);
-    /* floats of 16 and 64 bits in functions, padding of other modes */
+    /* mathematical functions of floats of 16 and 64 bits, and padding in other modes */
     assert_true(refused <= 9);
 }
 

@@ -1,4 +1,4 @@
-/* external_test.c - data beside the model: what is read, what is refused, and test-data files. */
+/* external_test.c - external data, what is read and what is refused; and files of test data. */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -62,7 +62,7 @@ static void put_value_info(bytes *graph, uint32_t field, const char *name, uint6
     put_message(graph, field, &info);
 }
 
-/* y = x + w, both f32[3], w in external data; offset and length NULL: not said. */
+/* The model y = x + w, both f32[3], with w in external data. offset and length are left out when they are NULL. */
 static bytes model_with(const char *location, const char *offset, const char *length) {
     bytes model = {.size = 0}, opset = {.size = 0}, graph = {.size = 0}, node = {.size = 0}, tensor = {.size = 0};
     put_text(&node, 1, "x");
@@ -103,7 +103,8 @@ static void write_file(const char *name, int64_t offset, const void *data, size_
     close(fd);
 }
 
-/* Opens, imports and evaluates model.onnx with x = 0; w in y. The status, and whether the words are in the error. */
+/* Opens, imports and evaluates model.onnx with x = 0, so that y is w. Checks the status and that the error has the
+ * words. */
 static vj_status run(const bytes *model, double y[3], const char *words) {
     write_file("model.onnx", 0, model->at, model->size);
     assert_int_equal(truncate(in_folder("model.onnx"), (off_t)model->size), 0);
@@ -171,7 +172,7 @@ static void offsets_pass_two_gigabytes(void **state) {
     unlink(in_folder("large.bin"));
 }
 
-static void wrong_places_are_refused(void **state) {
+static void wrong_ranges_are_refused(void **state) {
     (void)state;
     refuses("missing.bin", NULL, NULL, "'missing.bin' is missing");
     refuses("w.bin", "4", "12", "which has 12");
@@ -230,7 +231,7 @@ static void test_data_is_read(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(data_beside_the_model_is_read),   cmocka_unit_test(offsets_pass_two_gigabytes),
-        cmocka_unit_test(wrong_places_are_refused),        cmocka_unit_test(other_files_cannot_be_reached),
+        cmocka_unit_test(wrong_ranges_are_refused),        cmocka_unit_test(other_files_cannot_be_reached),
         cmocka_unit_test(the_model_itself_must_be_a_file), cmocka_unit_test(test_data_is_read)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes tests/frontend/data/nodes_ops.bin: trigonometric ops, bits, ones at chosen places, losses, quantised ops, pictures;
+"""Makes tests/frontend/data/nodes_ops.bin: trigonometric ops, bits, ones at chosen indices, losses, quantised ops, pictures;
 with ONNX Runtime's answers. The layout is make_data.py's.
 
     make_nodes.py [FOLDER]        needs numpy, onnx and onnxruntime

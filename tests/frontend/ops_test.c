@@ -1,5 +1,5 @@
-/* ops_test.c - each ONNX op, imported and evaluated, against ONNX Runtime's answer (the packs of data that end in ops.bin). As the evaluator is
- * also what folds constants, this is the check of every fold against an oracle of another make. */
+/* ops_test.c - imports and evaluates each ONNX op of the packs *ops.bin, and compares with ONNX Runtime's answer. As
+ * the evaluator also folds constants, this checks every fold against an independent oracle. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,7 +13,7 @@
 #include "frontend/frontend.h"
 #include "pack.h"
 
-/* Float results of ONNX Runtime have float32's rounding on the way: a few units in the last place of the largest. */
+/* ONNX Runtime rounds to float32 on the way, which costs a few units in the last place of the largest element. */
 static const double tolerance = 4e-6;
 
 static vj_tensor *tensor_of(vj_arena *arena, const vj_func *f, int32_t i, const vj_pack_tensor *from, vj_error *error) {

@@ -1,4 +1,4 @@
-/* options_test.c - what import options do: the batch, shapes, further outputs; and the facts of --inspect. */
+/* options_test.c - tests the import options (the batch, shapes, further outputs) and the facts of --inspect. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,7 +26,7 @@ static void count_warning(void *self, const char *text) {
     warnings += strstr(text, "opset") != NULL;
 }
 
-/* The model of this name from a pack; `tail` skips what stands behind it. */
+/* Reads the model of this name from a pack; `tail` skips what follows a model. */
 static const uint8_t *find_model(const char *file, const char *wanted, size_t *size) {
     bool is_bad = strcmp(file, "bad.bin") == 0;
     pack = vj_pack_open(file);
@@ -134,7 +134,7 @@ static void any_value_can_be_an_output(void **state) {
     drop(&m);
 }
 
-/* Shape sub-graphs leave nothing behind. */
+/* Shape sub-graphs leave no nodes. */
 static void shape_sub_graphs_are_gone(void **state) {
     (void)state;
     imported m;

@@ -1,4 +1,4 @@
-/* pack.h - reads the files that make_data.py writes; their layout is described there. */
+/* pack.h - reads the files that make_data.py writes. Their layout is described there. */
 #ifndef VITJIT_TESTS_FRONTEND_PACK_H
 #define VITJIT_TESTS_FRONTEND_PACK_H
 
@@ -15,20 +15,20 @@ typedef struct vj_pack_tensor {
     bool is_integer;
     uint32_t rank, dims[8];
     int64_t count;
-    const double *f; /* malloc'ed by the pack and kept */
+    const double *f; /* malloc'ed; vj_pack_free_tensors frees it */
     const int64_t *i;
 } vj_pack_tensor;
 
 enum { VJ_PACK_TENSORS = 16 };
 
-/* Opens VJ_TEST_DIR/data/NAME; the test stops when it is not there. */
+/* Opens VJ_TEST_DIR/data/NAME, or ends the test. */
 vj_pack vj_pack_open(const char *name);
 void vj_pack_close(vj_pack *pack);
-/* Calls `each` for every file of data/ whose name ends so, in the order of the names. */
+/* Calls `each` for every file of data/ whose name ends with `end`, in alphabetical order. */
 void vj_packs(const char *end, void (*each)(const char *name));
 bool vj_pack_more(const vj_pack *pack);
 uint32_t vj_pack_u32(vj_pack *pack);
-/* The bytes stay the pack's. */
+/* The pack owns the bytes. */
 const uint8_t *vj_pack_bytes(vj_pack *pack, size_t *size);
 void vj_pack_text(vj_pack *pack, char *out, size_t room);
 uint32_t vj_pack_tensors(vj_pack *pack, vj_pack_tensor *tensors);

@@ -1,4 +1,4 @@
-/* apart.c - work in a process of its own: a crash, no end and too much memory are outcomes like others. */
+/* apart.c - runs work in a process of its own, so that a crash, an endless loop or too much memory is an outcome. */
 #include "graph.h"
 
 #include <signal.h>

@@ -1,5 +1,6 @@
-/* check.c - all that must hold for one function: it prints and parses, the passes leave it as it is, and its code gives
- * what it means, on every target, in any number of parts, with a pass left out, twice the same bytes. */
+/* check.c - checks all that must hold for one function: its text reads back, the passes keep its meaning, and its code
+ * computes it for every target, in any number of parts and with a pass left out. Compiling twice must give the same
+ * bytes. */
 #include "graph.h"
 
 #include <math.h>
@@ -10,7 +11,7 @@
 
 enum { SAMPLES = 8, SAMPLES_IN_DOUBT = 160 };
 
-/* How the seed says that it is compiled. */
+/* How the function is compiled, as the seed decides. */
 typedef struct variation {
     const vj_target *target;
     const char *without; /* a pass */
@@ -54,7 +55,8 @@ static char *text_of(vj_arena *arena, const vj_func *f, const vj_program *p) {
     return copy;
 }
 
-/* Constants of memory print as bytes(length), and those of a model as its place: neither is read back. */
+/* Constants in memory print as bytes(length), and those of a model as an offset in its file. Neither can be read
+ * back. */
 static bool prints_and_parses(checking *c, const vj_func *f, const char *when) {
     vj_error error = {0};
     const char *text = text_of(c->arena, f, NULL), *rest;
@@ -74,7 +76,7 @@ static bool program_prints_and_parses(checking *c, const vj_program *p) {
            wrong(c, "the program's text read back prints otherwise");
 }
 
-/* Inputs: by the input's name, so that dropping one leaves the others */
+/* Inputs. Their numbers follow from the input's name, so that dropping one does not change the others. */
 
 static uint64_t hash(const char *text, uint64_t seed) {
     for (; text && *text; text++)
@@ -142,7 +144,7 @@ static vj_tensor **outputs_of(checking *c, vj_error *error) {
 
 /* Comparing */
 
-/* What looks wrong is judged once more by many samples. */
+/* Judges what looks wrong once more, with many samples. */
 static const char *is_off(checking *c, vj_tensor *const *got) {
     vj_error error = {0};
     const char *text = differs(c->arena, c->t, got);
@@ -160,7 +162,7 @@ static bool same_bits(const vj_func *f, vj_tensor *const *a, vj_tensor *const *b
     return true;
 }
 
-/* The evaluator with an open batch gives what it gives with a fixed one. */
+/* The evaluator must give the same with an open batch as with a fixed one. */
 static bool evaluator_takes_batch(checking *c) {
     vj_error error = {0};
     vj_tensor **got = VJ_NEW_ARRAY(c->arena, vj_tensor *, c->f->output_count + 1);
@@ -183,7 +185,8 @@ static vj_status run_passes(checking *c, vj_func *f, const variation *v, const c
     return vj_run_passes(c->arena, f, &options, &report, p, error);
 }
 
-/* The first pass after which the function means something else; NULL: none of the tensor level. */
+/* The first pass after which the function means something else, or NULL when no pass of the tensor level is to
+ * blame. */
 static const char *guilty_pass(checking *c, const vj_func *from, const variation *v) {
     for (int32_t i = 0; i < vj_pass_count() && vj_pass_at(i)->after == VJ_LEVEL_TENSOR; i++) {
         vj_error error = {0};
@@ -204,7 +207,7 @@ static const char *described(checking *c, const variation *v) {
                       v->pass_limit >= 0 ? ", with a pass limit" : "");
 }
 
-/* Passes may not be able to keep the batch open: then it is fixed, as compiler/compile.c does it. */
+/* Fixes the batch when the passes cannot keep it open, as compiler/compile.c does. */
 static const vj_func *plan(checking *c, const variation *v, vj_program **p, vj_error *error) {
     const vj_func *from = c->f;
     vj_status status = run_passes(c, clone(c->arena, from, &CLONE_PLAIN), v, NULL, p, error);
@@ -245,7 +248,7 @@ static bool run_and_compare(checking *c, machine *x, const variation *v, const v
     return true;
 }
 
-/* Compiled once more the code is the same, byte for byte. */
+/* Compiling once more must give the same code, byte for byte. */
 static bool is_repeatable(checking *c, machine *x, const variation *v, const vj_func *from) {
     vj_error error = {0};
     vj_program *p = NULL;

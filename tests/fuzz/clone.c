@@ -1,4 +1,5 @@
-/* clone.c - see graph.h. A copy is made node by node through inference, so whatever fits is a valid function. */
+/* clone.c - copies functions with changes. A copy is made node by node through inference, so that it is always
+ * valid. */
 #include "graph.h"
 
 typedef struct copying {
@@ -21,7 +22,7 @@ static vj_type changed_type(const copying *c, const vj_type *type) {
     return out;
 }
 
-/* Dims and sizes write c * N as -1 - c. */
+/* In attributes, the dim c * N is -1 - c. */
 static vj_attr changed_attr(copying *c, const vj_attr *attr) {
     vj_attr out = *attr;
     if (vj_attr_key_kind(attr->key) != VJ_KIND_INTS) return out;

@@ -1,9 +1,9 @@
-/* fuzz_graph.c - random functions, evaluated and compiled.
+/* fuzz_graph.c - compiles random functions and compares them with the evaluator.
  *
  *     fuzz_graph [--seconds S] [--seed N] [--count N] [--one SEED] [--text FILE] [--no-shrink] [--verbose]
  *
- * Seeds are N, N + 1, ...; a failing one is printed with its function, shrunk, as text. --one runs one seed, --text the
- * functions of a file instead of random ones, each with --count seeds. Exit status 1 when something failed.
+ * Seeds are N, N + 1, ... A failing seed is printed with its shrunk function as text. --one runs one seed; --text runs
+ * the functions of a file instead of random ones, each with --count seeds. The exit status is 1 when something failed.
  */
 #include "graph.h"
 

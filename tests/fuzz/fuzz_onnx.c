@@ -1,10 +1,10 @@
-/* fuzz_onnx.c - changed ONNX models: imported, compiled, and run beside the evaluator where they are small. Any answer
- * will do but a crash, a sanitizer's report, no end, a gigabyte of memory, or a wrong result.
+/* fuzz_onnx.c - imports and compiles changed ONNX models, and compares them with the evaluator where they are small.
+ * Only a crash, a sanitizer's report, an endless loop, more than a gigabyte of memory, or a wrong result is a failure.
  *
  *     fuzz_onnx [--seconds S] [--seed N] [--count N] [--one SEED] [--keep FOLDER] [--verbose] [MODEL.onnx...]
  *
- * The models that are changed are the small ones of tests/frontend/data, and those named. What fails is written to
- * FOLDER/SEED.onnx. Exit status 1 when something failed.
+ * The models are the small ones of tests/frontend/data, and those named. A model that fails is written to
+ * FOLDER/SEED.onnx. The exit status is 1 when something failed.
  */
 #include <setjmp.h>
 #include <stdlib.h>
@@ -74,7 +74,7 @@ static void add_file(corpus *c, const char *path) {
     free(bytes);
 }
 
-/* Is it little work for the evaluator? */
+/* Returns whether the evaluator can do it quickly. */
 static bool is_light(const vj_func *f) {
     double work = 0;
     for (int32_t n = 0; n < f->node_count; n++)
@@ -82,7 +82,7 @@ static bool is_light(const vj_func *f) {
     return work < 2e6;
 }
 
-/* As compiler/compile.c does it, to the code. */
+/* Compiles a function to code, as compiler/compile.c does. */
 static vj_status compile(vj_arena *arena, vj_func *f, vj_error *error) {
     const vj_pipeline_options options = {.target = vj_target_host(), .pass_limit = -1, .verify = true};
     const vj_codegen_options generation = {.target = vj_target_host(), .kind = VJ_EMIT_OBJECT, .threads = 1};

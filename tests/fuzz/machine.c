@@ -1,5 +1,5 @@
-/* machine.c - a planned program as machine code, run on buffers that end at a page that must not be touched. Scratch and
- * outputs begin as bytes of 0xff: a float read before it was written is no number. */
+/* machine.c - runs a planned program's code on buffers that end at a page that must not be touched. Scratch and outputs
+ * begin as bytes of 0xff, so that a float which is read before it is written is NaN. */
 #include "graph.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* make.c - random functions. Every node is made twice, in the function and in its twin with a fixed batch, and evaluated
- * there: a graph of numbers that overflow after three steps would find nothing. */
+/* make.c - makes random functions. Every node is made twice, in the function and in its twin with a fixed batch, and
+ * evaluated there. A graph whose numbers overflow after three steps would find nothing. */
 #include "graph.h"
 
 #include <math.h>
@@ -7,7 +7,7 @@
 
 enum { MOST_STEPS = 14, TRIES = 24 };
 
-/* Nodes that did not turn out well are taken back. */
+/* A state to which both functions return when a node did not turn out well. */
 typedef struct bookmark {
     int32_t nodes, values;
 } bookmark;
@@ -19,7 +19,7 @@ static void take_back(vj_func *f, bookmark at) {
     f->value_count = at.values;
 }
 
-static vj_tensor **place_for(maker *m, vj_value v) {
+static vj_tensor **slot_for(maker *m, vj_value v) {
     while (v >= m->at_capacity) {
         int32_t used = m->at_capacity;
         m->at = vj_grow(m->arena, m->at, used, &m->at_capacity, sizeof *m->at);
@@ -27,7 +27,7 @@ static vj_tensor **place_for(maker *m, vj_value v) {
     return &m->at[v];
 }
 
-/* Large numbers and infinities are let through now and then. */
+/* Returns whether a result is usable. Large numbers and infinities are, now and then. */
 static bool says_something(maker *m, const vj_tensor *t) {
     double largest = 0;
     for (int64_t i = 0; t->f && i < t->count; i++)
@@ -35,7 +35,7 @@ static bool says_something(maker *m, const vj_tensor *t) {
     return largest <= 1e4 || (isfinite(largest) ? chance(m->random, 10) : chance(m->random, 4));
 }
 
-/* The twin's attributes: dims and sizes write c * N as -1 - c. */
+/* The twin's attributes. A dim c * N, which is -1 - c in attributes, becomes a number. */
 static vj_attr *fixed_attrs(maker *m, const vj_attr *attrs, int32_t count) {
     vj_attr *out = VJ_NEW_ARRAY(m->arena, vj_attr, count + 1);
     for (int32_t i = 0; i < count; i++) {
@@ -59,7 +59,7 @@ static bool evaluate_last(maker *m) {
     if (!vj_eval_node(m->arena, m->twin, node, args, results, &error)) return false;
     for (int32_t r = 0; r < node->result_count; r++) {
         if (!says_something(m, results[r])) return false;
-        *place_for(m, node->first_result + r) = results[r];
+        *slot_for(m, node->first_result + r) = results[r];
     }
     return true;
 }
@@ -101,7 +101,7 @@ static vj_value add_constant(maker *m, const vj_type *type, const vj_const *cons
     const vj_value v = vj_add_const(m->f, NULL, type, constant);
     vj_add_const(m->twin, NULL, type, constant);
     vj_error error = {0};
-    vj_tensor *t = *place_for(m, v) = vj_tensor_new(m->arena, type, &error);
+    vj_tensor *t = *slot_for(m, v) = vj_tensor_new(m->arena, type, &error);
     bool read = t->f ? vj_const_read_f64(m->f, v, 0, t->count, t->f, &error)
                      : vj_const_read_i64(m->f, v, 0, t->count, t->i, &error);
     return read ? v : VJ_NONE;
@@ -155,7 +155,7 @@ static vj_value add_input(maker *m, const vj_type *type) {
     const vj_value v = vj_add_param(m->f, name, type);
     vj_add_param(m->twin, name, &fixed);
     vj_error error = {0};
-    vj_tensor *t = *place_for(m, v) = vj_tensor_new(m->arena, &fixed, &error);
+    vj_tensor *t = *slot_for(m, v) = vj_tensor_new(m->arena, &fixed, &error);
     fill_twin_input(m, t);
     *VJ_PUSH(m->arena, m->usable, m->usable_count, m->usable_capacity) = v;
     return v;
@@ -259,7 +259,7 @@ vj_value reduced(maker *m, vj_value x, int64_t axis, const char *kind, int64_t k
     return make_node(m, VJ_OP_reduce, &x, 1, attrs, 3);
 }
 
-/* An op without a row: whatever inference takes */
+/* Ops without a row of their own get whatever inference accepts. */
 
 static vj_attr guess_attr(maker *m, vj_attr_key key, int32_t rank) {
     static const char *const words[] = {"sum",   "max",      "min",     "mean",  "prod",  "add",        "mul",

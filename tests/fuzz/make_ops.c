@@ -1,4 +1,5 @@
-/* make_ops.c - operands and attributes that fit: a row an op. An op without a row is guessed at (make.c). */
+/* make_ops.c - chooses operands and attributes that fit, with a row for each op. make.c guesses for ops without a
+ * row. */
 #include "graph.h"
 
 #include <string.h>
@@ -12,7 +13,7 @@ static bool is_constant_dim(const maker *m, vj_value v, int32_t axis) {
 
 /* Elementwise */
 
-/* Of the type of x, with a shape that meets x's: a value, or a constant of x's dims, each whole or 1. */
+/* An operand of x's type that broadcasts with x: a value, or a constant with dims that are x's or 1. */
 static vj_value partner(maker *m, vj_value x, vj_dtype dtype) {
     const vj_type *type = type_in(m, x);
     vj_type both;
@@ -79,7 +80,7 @@ static int64_t divisor(rng *r, int64_t x) {
     return d;
 }
 
-/* Splits a dim or joins two neighbours, up to three times. */
+/* Splits a dim or merges two neighbours, up to three times. */
 static vj_value reshape(maker *m, vj_op op) {
     (void)op;
     const vj_value x = any_value(m);
@@ -196,7 +197,7 @@ static vj_value broadcast(maker *m, vj_op op) {
     return make_node(m, op, &x, 1, &attr, 1);
 }
 
-/* Constants, or what is there; now and then outside of [0, below). */
+/* Indices: constants or existing values, now and then out of [0, below). */
 static vj_value indices_below(maker *m, int64_t below) {
     static const vj_dtype types[] = {VJ_I64, VJ_I32};
     const vj_value x = any_value(m);
@@ -283,7 +284,7 @@ static vj_value linear(maker *m, vj_op op) {
     return make_node(m, op, (vj_value[]){x, w, b}, 3, NULL, 0);
 }
 
-/* A value against another, itself turned, or a constant on either side. */
+/* The product of a value with another, with its own transpose, or with a constant on either side. */
 static vj_value matmul(maker *m, vj_op op) {
     const vj_value x = chance(m->random, 90) ? any_float(m, 1) : any_of(m, is_number);
     if (x < 0 || type_in(m, x)->rank == 0) return VJ_NONE;
@@ -332,7 +333,7 @@ static windows any_windows(maker *m, const vj_type *type) {
     return w;
 }
 
-/* [N, C, spatial...] out of what is there. */
+/* Makes a value [N, C, spatial...] from an existing one. */
 static vj_value picture(maker *m) {
     vj_value x = any_float(m, 3);
     if (x < 0) return VJ_NONE;

@@ -1,5 +1,5 @@
-/* make_patterns.c - what exporters write for the parts of vision transformers, in many spellings: rules of recognition
- * fire on most, and must leave the rest alone. Tokens are [.., T, D], pictures [B, C, H, W]. */
+/* make_patterns.c - makes the parts of vision transformers as exporters write them, in many spellings. Rules of
+ * recognition fire on most, and must not change the meaning of any. Tokens are [.., T, D], pictures [B, C, H, W]. */
 #include "graph.h"
 
 #include <math.h>
@@ -105,8 +105,8 @@ static vj_value gelu_of(maker *m, vj_value x) {
 
 static vj_value written_gelu(maker *m) { return gelu_of(m, rows(m, 0)); }
 
-/* Without the shift by the row's largest, scores are kept small: where e^x overflows, what is written out gives NaN, and
- * the softmax that it is taken for does not. */
+/* A softmax written out. Without the shift by the row's largest, scores are kept small: where e^x overflows, these
+ * nodes give NaN, but the softmax that replaces them does not. */
 static vj_value softmax_of(maker *m, vj_value x) {
     if (x < 0) return VJ_NONE;
     const int64_t axis = type_in(m, x)->rank - 1;
@@ -147,7 +147,7 @@ static vj_value turned_rows(maker *m, vj_value x) {
     return transposed(m, x, perm);
 }
 
-/* softmax(q kT * scale + bias) v with the factors in other places, masks of several kinds. */
+/* softmax(q kT * scale + bias) v, with the scale applied at various points and masks of several kinds. */
 static vj_value attend(maker *m, vj_value q, vj_value k, vj_value v) {
     if (q < 0 || k < 0 || v < 0) return VJ_NONE;
     const double scale = 1 / sqrt((double)last_dim(m, q).c);
@@ -175,7 +175,7 @@ static vj_value attend(maker *m, vj_value q, vj_value k, vj_value v) {
     return make_binary(m, VJ_OP_matmul, softmax_of(m, scores), v);
 }
 
-/* One piece of three, from a product of three times the width. */
+/* One of the three parts of a product with three times the width. */
 static vj_value piece_of(maker *m, vj_value all, int64_t heads, int32_t piece) {
     if (all < 0) return VJ_NONE;
     vj_type type = *type_in(m, all);
@@ -323,7 +323,7 @@ static vj_value rotary(maker *m) {
     return add(m, mul(m, x, make_constant(m, VJ_F32, 2, dims)), mul(m, turned, make_constant(m, VJ_F32, 2, dims)));
 }
 
-/* A convolution, then factors and terms of its channels, as batch normalisation leaves them. */
+/* A convolution, then a factor and a term for each channel, as batch normalisation leaves them. */
 static vj_value conv_norm(maker *m) {
     const make_row conv = row_of(VJ_OP_conv);
     const vj_value y = conv(m, VJ_OP_conv);

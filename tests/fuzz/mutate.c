@@ -1,5 +1,6 @@
-/* mutate.c - see mutate.h. The message is unpacked, changed in one to three places that mean something (attributes,
- * dims, types, names, operands, order, the numbers in initializers), and packed; now and then bytes are changed too. */
+/* mutate.c - changes ONNX models. The message is unpacked, gets one to three meaningful changes (attributes, dims,
+ * types, names, operands, the order of nodes, numbers in initializers), and is packed. Now and then bytes are changed
+ * too. */
 #include "mutate.h"
 
 #include <math.h>
@@ -63,7 +64,7 @@ static float strange_float(rng *r) {
 
 static char *copied(mutation *m, const char *text) { return vj_strdup(m->arena, text ? text : ""); }
 
-/* Name of some value of the graph. */
+/* The name of a random value of the graph. */
 static char *some_name(mutation *m) {
     const Onnx__GraphProto *g = m->g;
     const int32_t kind = pick(m->r, 10);
@@ -81,7 +82,7 @@ static Onnx__NodeProto *some_node(mutation *m) {
     return m->g->n_node ? m->g->node[pick(m->r, (int32_t)m->g->n_node)] : NULL;
 }
 
-/* An array of pointers or numbers with one element more (at the end, to be filled), or one less. */
+/* A copy of an array of pointers or numbers with one element more (at the end, to be filled), or one less. */
 static void *longer(mutation *m, const void *array, size_t *count, size_t element) {
     void *out = vj_alloc(m->arena, (*count + 1) * element);
     if (*count) memcpy(out, array, *count * element);
@@ -154,7 +155,7 @@ static void change_attribute(mutation *m, Onnx__NodeProto *node) {
     }
 }
 
-/* One that the node does not have yet. */
+/* Adds an attribute that the node does not have yet. */
 static void add_attribute(mutation *m, Onnx__NodeProto *node) {
     static const char *const ints[] = {"axis",
                                        "keepdims",
@@ -345,7 +346,7 @@ static void change_elements(mutation *m, Onnx__TensorProto *t) {
         t->raw_data.data[pick(m->r, (int32_t)t->raw_data.len)] = (uint8_t)number;
 }
 
-static void change_place(mutation *m, Onnx__TensorProto *t) {
+static void change_external_data(mutation *m, Onnx__TensorProto *t) {
     static const char *const keys[] = {"location", "offset", "length", "checksum"};
     static const char *const values[] = {"../secret", "/etc/passwd",          "w.bin", "",
                                          "-1",        "99999999999999999999", "0",     "8"};
@@ -372,7 +373,7 @@ static void change_tensor(mutation *m, Onnx__TensorProto *t) {
     } else if (kind == 4 && t->raw_data.len) {
         t->raw_data.len -= (size_t)pick(m->r, (int32_t)(t->raw_data.len < 9 ? t->raw_data.len : 9));
     } else if (kind == 5) {
-        change_place(m, t);
+        change_external_data(m, t);
     } else {
         change_elements(m, t);
     }

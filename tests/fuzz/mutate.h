@@ -4,7 +4,7 @@
 
 #include "graph.h"
 
-/* A changed copy, malloc'ed; what was changed goes to `what`. NULL: these bytes are no model. */
+/* Returns a changed copy, malloc'ed, and describes the change in `what`; NULL when the bytes are no model. */
 uint8_t *mutate(rng *r, const uint8_t *model, size_t size, size_t *mutated, char *what, size_t room);
 
 #endif

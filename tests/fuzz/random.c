@@ -1,4 +1,4 @@
-/* random.c - see graph.h. */
+/* random.c - numbers from a seed. */
 #include "graph.h"
 
 uint64_t rng_bits(rng *r) {

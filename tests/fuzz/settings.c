@@ -1,4 +1,4 @@
-/* settings.c - the arguments that all fuzzers have. */
+/* settings.c - reads the arguments that all fuzzers have. */
 #include "graph.h"
 
 #include <stdlib.h>

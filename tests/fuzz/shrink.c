@@ -1,4 +1,5 @@
-/* shrink.c - a smaller function that fails alike: outputs, nodes and sizes are taken away as long as it does. */
+/* shrink.c - finds a smaller function that fails in the same way, by removing outputs, nodes and sizes as long as it
+ * does. */
 #include "graph.h"
 
 #include <string.h>
@@ -18,7 +19,7 @@ typedef struct shrinking {
     outcome *out;
 } shrinking;
 
-/* The same fault, as far as its first words tell: without numbers. */
+/* Returns whether two faults are the same, by their first words, without numbers. */
 static bool alike(const char *a, const char *b) {
     const char *kinds[] = {"passes fail", "no code",   "bits differ", "signal",       "exit status", "no end",
                            "read back",   "evaluator", "not valid",   "code differs", "bytes before"};
@@ -39,7 +40,7 @@ static bool try(shrinking *s, const clone_plan *plan) {
     return true;
 }
 
-/* One output alone, the value as early as possible. */
+/* Tries functions with one value as the only output, the earliest value first. */
 static bool one_output(shrinking *s) {
     for (vj_value v = 0; v < s->f->value_count; v++) {
         clone_plan plan = CLONE_PLAIN;
@@ -62,7 +63,7 @@ static bool without_output(shrinking *s) {
     return false;
 }
 
-/* A node's result becomes an operand of the same type, or an input. */
+/* Tries to replace a node's result by an operand of the same type, or by an input. */
 static bool without_node(shrinking *s) {
     for (int32_t n = s->f->node_count - 1; n >= 0; n--) {
         const vj_node *node = &s->f->nodes[n];

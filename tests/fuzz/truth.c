@@ -1,10 +1,10 @@
-/* truth.c - the function in double precision, and how far rounding may lead from there.
+/* truth.c - evaluates a function in double precision, and estimates how far rounding may lead from there.
  *
- * No fixed tolerance fits random graphs: what an error of one rounding becomes depends on all that follows. So the
- * function is evaluated again and again with errors of the size of rounding put in everywhere (Monte Carlo arithmetic;
- * Parker, Pierce, Eggert 2000): on every result that is rounded, and on the operands of sums of products, as much as
- * summing that many terms in any order may cost. How far an output moves says how far a right program may be; where it
- * jumps (a comparison, a floor, an overflow), anything may come.
+ * No fixed tolerance fits random graphs, as the effect of one rounding depends on all that follows. So the function is
+ * evaluated many times with random errors of the size of rounding (Monte Carlo arithmetic; Parker, Pierce, Eggert
+ * 2000): on every result that is rounded, and on the operands of sums of products, as much as summing that many terms
+ * in any order may cost. How far an output moves is how far a correct program may be off. Where it jumps (a comparison,
+ * a floor, an overflow), any result is accepted.
  */
 #include "graph.h"
 
@@ -28,7 +28,7 @@ static bool is_word(const vj_node *node, vj_attr_key key, const char *a, const c
     return strcmp(word, a) == 0 || strcmp(word, b) == 0;
 }
 
-/* Results are operands' elements, or exact whatever the operands are. */
+/* Returns whether results are elements of operands, or exact for all operands. */
 static bool is_exact(const vj_func *f, const vj_node *node) {
     if (vj_op_table(node->op)->flags & VJ_FLAG_MOVEMENT) return true;
     switch (node->op) {
@@ -90,15 +90,15 @@ static double absolute_error(const vj_node *node, const vj_tensor *t) {
     return node->op == VJ_OP_sin || node->op == VJ_OP_cos ? 6e-7 : smallest(t->type.dtype);
 }
 
-/* Beyond that a sum of products may overflow on the way, whatever it comes to, and an angle's turns are not known (wide.c,
- * trig.c, double.c). */
+/* Beyond this magnitude a sum of products may overflow on the way, and an angle is not reduced exactly (wide.c, trig.c,
+ * double.c). */
 static double largest_operand(const vj_node *node, vj_dtype dtype, bool sums) {
     if (node->op == VJ_OP_tan) return 0x1p20;
     if (node->op == VJ_OP_sin || node->op == VJ_OP_cos) return dtype == VJ_F64 ? 0x1p20 : 0x1p30;
     return sums && dtype != VJ_F64 ? 1e15 : INFINITY;
 }
 
-/* Infinite weights of a convolution may meet the zeros of its padding, or not. */
+/* Infinite weights of a convolution may or may not be multiplied by the zeros of its padding. */
 static bool is_lost(const vj_node *node, vj_tensor *const *args, bool sums) {
     for (int32_t a = 0; a < node->arg_count; a++)
         for (int64_t i = 0; args[a] && args[a]->f && i < args[a]->count; i++) {
@@ -110,7 +110,7 @@ static bool is_lost(const vj_node *node, vj_tensor *const *args, bool sums) {
     return false;
 }
 
-/* A sample's change to a result. */
+/* Adds a sample's errors to a result. */
 static void disturb(const vj_func *f, const vj_node *node, vj_tensor *t, int32_t sample, rng *r) {
     const vj_dtype dtype = t->type.dtype;
     const bool exact = is_exact(f, node);
@@ -162,7 +162,7 @@ static bool eval_node(sampling *s, const vj_node *node, int32_t sample) {
         for (int32_t i = 0; i < shape.type.rank; i++)
             shape.count *= shape.type.dims[i].c;
         const double terms = terms_of(node, args, &shape);
-        /* a place in pixels is (grid + 1) * size / 2: the grid's rounding is that of the sum */
+        /* a coordinate in pixels is (grid + 1) * size / 2, so that the error is that of rounding the sum */
         for (int32_t a = 0; a < node->arg_count; a++)
             args[a] = disturbed_operand(s->arena, args[a], terms, node->op == VJ_OP_gridsample && a == 1, &s->random);
     }

@@ -56,7 +56,7 @@ static char *read_whole(vj_arena *arena, const char *path) {
 
 static size_t line_length(const char *at) { return strcspn(at, "\n") + (at[strcspn(at, "\n")] == '\n'); }
 
-/* The comments behind the last line that begins with }; *end_of_text is set to where they begin. */
+/* The comments after the last line that begins with }. *end_of_text becomes the offset at which they begin. */
 static char *trailing_comments(vj_arena *arena, char *text, char **end_of_text) {
     vj_text out = {.arena = arena};
     *end_of_text = text + strlen(text);

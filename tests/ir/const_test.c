@@ -1,4 +1,4 @@
-/* const_test.c - reading constants, and the half precision formats. */
+/* const_test.c - tests the reading of constants, and the half precision formats. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -107,7 +107,7 @@ static void a_file_that_shrank_is_an_error(void **state) {
     close(fd);
 }
 
-/* Long enough for several blocks, of a type that is converted. */
+/* A constant that is long enough for several blocks, and whose type is converted. */
 static void long_conversions_agree_with_single_reads(void **state) {
     enum { COUNT = 20000 };
     vj_func *f = vj_func_new(*state, "f");
@@ -122,7 +122,7 @@ static void long_conversions_agree_with_single_reads(void **state) {
         assert_true(all[i] == (double)ints[i]);
 }
 
-/* The same element always has the same value, whatever is read with it; mean 0 and variance 1, roughly. */
+/* An element has the same value whatever range is read with it. Mean and variance are about 0 and 1. */
 static void seeds_are_reproducible(void **state) {
     enum { COUNT = 4096 };
     vj_func *f;
@@ -163,7 +163,7 @@ static void splats_are_recognised(void **state) {
     }
 }
 
-/* Every f16 and bf16 survives; ties go to even; what is too large becomes infinite (IEEE 754). */
+/* Every f16 and bf16 survives conversion. Ties go to even, and too large numbers become infinite (IEEE 754). */
 static void halves_round(void **state) {
     (void)state;
     for (uint32_t h = 0; h < 65536; h++) {

@@ -116,7 +116,7 @@ static void operands_are_set(void **state) {
     vj_arena_free(arena);
 }
 
-/* A chain built backwards and one as deep as a large model: neither may recurse nor take quadratic time. */
+/* Neither a chain built backwards nor one as deep as a large model may need recursion or quadratic time. */
 static void long_chains_are_sorted(void **state) {
     (void)state;
     enum { LENGTH = 20000 };
@@ -196,7 +196,7 @@ static void several_functions_stand_in_one_text(void **state) {
     vj_arena_free(arena);
 }
 
-/* A large constant that lives in memory alone has no text to be read back from. */
+/* A large constant in memory has no textual form that can be read back. */
 static void large_computed_constants_are_elided(void **state) {
     (void)state;
     vj_arena *arena = vj_arena_new();

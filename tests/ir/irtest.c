@@ -7,7 +7,7 @@
 
 #include "ir/base/lex.h"
 
-/* The line an error names, inside the case; errors at the end of the text belong to its last line. */
+/* The line of the case that an error names. An error at the end of the text counts for the last line. */
 static int line_of(const test_case *c, const vj_error *error) {
     int line = atoi(error->text), last = 0;
     for (const char *at = c->text; *at; at += strcspn(at, "\n"), at += *at == '\n')
@@ -21,7 +21,7 @@ static bool parses(test_case *c, const char *text, vj_func **f, vj_error *error)
     return *f && vj_verify(*f, error);
 }
 
-/* The function's text alone, as the printer writes it: without comments and blank lines. */
+/* The function's text without comments and blank lines, as the printer writes it. */
 static char *without_comments(vj_arena *arena, const char *text) {
     vj_text out = {.arena = arena};
     vj_text_add(&out, "%s", "");
@@ -46,7 +46,7 @@ static bool mode_round_trip(test_case *c) {
     return expect_text(c, *c->expected ? c->expected : without_comments(c->arena, c->text), first);
 }
 
-/* Lines with `; error: words`. */
+/* The lines with `; error: words`. */
 typedef struct expected_error {
     int line;
     const char *words, *at;
@@ -83,7 +83,7 @@ static bool mode_verify(test_case *c) {
     return parses(c, c->text, &f, &error) || case_fails(c, line_of(c, &error), "%s", error.text);
 }
 
-/* The text with all lines blanked that are expected to fail, but one. */
+/* The text with all lines that must fail blanked, except one. */
 static char *with_one_error(test_case *c, const expected_error *errors, int count, int kept) {
     char *text = vj_strdup(c->arena, c->text);
     for (int i = 0; i < count; i++)
@@ -119,7 +119,7 @@ static bool mode_infer(test_case *c) {
 
 /* run */
 
-/* `name = [1,2,3]` in the comments; the tensor's elements are read into it. */
+/* Finds `name = [1,2,3]` in the comments and reads the tensor's elements. */
 static bool read_values(test_case *c, const char *comments, const char *name, vj_tensor *t) {
     const char *at = comments;
     size_t length = strlen(name);

@@ -1,5 +1,5 @@
-/* mutate_test.c - untrusted text: the cases of this folder with random damage. A text is refused with a status, or it
- * is a sound function whose own text reads back and prints the same. The damage is the same on every run. */
+/* mutate_test.c - reads the cases of this folder with random damage. A text must be refused with a status, or be a
+ * sound function whose text reads back and prints the same. The damage is the same on every run. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -55,7 +55,8 @@ static void check(const char *text) {
     vj_arena_free(arena);
 }
 
-/* Damages a text in place: a byte changed, some bytes dropped or copied, a word that means something elsewhere. */
+/* Damages a text in place: changes a byte, drops or copies some bytes, or inserts a word that means something
+ * elsewhere. */
 static void damage(char *text) {
     static const char *const words[] = {"N",  "-1", "999999999", "0",   "[",    "]",  "_", "9223372036854775807",
                                         "%0", "\"", "s0",        "\\x", "bool", "inf"};
@@ -83,7 +84,7 @@ static void damage(char *text) {
     }
 }
 
-/* The cases of a file are parted by bars; the text is cut at them. */
+/* Splits the text of a file at the bars between its cases. */
 static void damage_cases(char *text) {
     for (char *bar; text; text = bar) {
         bar = strstr(text, "; -----");

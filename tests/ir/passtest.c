@@ -1,5 +1,5 @@
-/* passtest.c - runs *.ir cases of mode pass=NAME[,NAME] in the folder given: each pass in turn, verified after, then
- * the text is compared. A case fails too when running its last pass again still changes something. */
+/* passtest.c - runs the *.ir cases of mode pass=NAME[,NAME] in the given folder: runs and verifies each pass in turn,
+ * then compares the text. A case also fails when running its last pass again changes something. */
 #include "cases.h"
 
 #include <stdlib.h>

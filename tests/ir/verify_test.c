@@ -1,4 +1,4 @@
-/* verify_test.c - what only a broken pass can do: each rule of the verifier is broken once, by hand. */
+/* verify_test.c - breaks each rule of the verifier once, as only a broken pass could. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* attentioncases.c - attention: key layouts, tails, bias and masks, widths that differ, many keys. */
+/* attentioncases.c - tests attention: layouts of keys, tails, bias and masks, different widths, many keys. */
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -19,7 +19,7 @@ static kernel_case build(const attention_case *a, uint64_t seed) {
     kernel_case c = case_new(name, VJ_KERNEL_ATTENTION, seed);
     vj_kernel *k = c.k;
     vj_set_axes(k, (const int32_t[]){1, 1, 1, 1, 1}, (const int64_t[]){a->heads, a->i, a->j, a->d, a->e});
-    /* Keys beyond j are NaN up to the pitch: they must not be felt. */
+    /* Keys beyond j are NaN up to the pitch, and must not change the result. */
     const int64_t pitch = a->j + 5, rows = a->d + 1;
     const int32_t q = case_buffer(&c, a->heads * a->i * a->d);
     case_fill(&c, q, 1, a->heads * a->i * a->d, 0, -a->largest, a->largest);
@@ -58,7 +58,7 @@ static void run(attention_case a) {
     case_check(&c);
 }
 
-/* Masks of -inf: some keys, and all keys of a row, whose result is NaN; masks of the least float, of which a row gives
+/* Masks of -inf for some keys, and for all keys of a row, whose result is NaN. A row masked by the least float gives
  * the mean of the values. */
 static void masked(void) {
     const attention_case a = {2, 11, 21, 8, 9, false, true, 1};
@@ -73,8 +73,8 @@ static void masked(void) {
     case_check(&c);
 }
 
-/* So many keys that they come in blocks: rows that begin with none, one with none at all, one with a single key in the
- * last block, one whose largest scores come last. */
+/* So many keys that they are done in blocks. The first blocks of some rows are masked; one row has no key at all, one
+ * has a single key in the last block, and one has its largest scores last. */
 static void masked_in_blocks(void) {
     const attention_case a = {1, 26, 2500, 8, 9, false, true, 1};
     kernel_case c = build(&a, 98);

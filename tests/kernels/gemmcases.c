@@ -1,5 +1,5 @@
-/* gemmcases.c - products of every form that lowering makes: packed and plain B, tails, several axes, segments, results
- * written transposed, epilogues, windows with padding, rolls. */
+/* gemmcases.c - tests products of every form that lowering makes: packed and plain B, tails, several axes, segments,
+ * transposed results, epilogues, windows with padding, rolls. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -75,7 +75,7 @@ static void odd_sizes(void) {
     plain(1, 1, 1, true, false, 5);
 }
 
-/* qkv: columns (s, h, d); keys written transposed, each third to a buffer of its own, a bias everywhere */
+/* qkv: columns (s, h, d). Each third has a buffer of its own and a bias; keys are written transposed. */
 static void qkv(int64_t tokens, int64_t heads, int64_t dim, int64_t depth) {
     char name[64];
     snprintf(name, sizeof name, "qkv %d tokens %d heads of %d", (int)tokens, (int)heads, (int)dim);
@@ -122,7 +122,7 @@ static void epilogue(bool gelu) {
     case_check(&c);
 }
 
-/* Patches of an image in NCHW; result rows from the second on, as after a class token. */
+/* Patches of an image in NCHW. The result begins at the second row, as after a class token. */
 static void patches(int64_t grid, int64_t patch, int64_t columns) {
     kernel_case c = case_new("patches", VJ_KERNEL_GEMM, 31);
     const int64_t side = grid * patch, depth = 3 * patch * patch;
@@ -138,7 +138,7 @@ static void patches(int64_t grid, int64_t patch, int64_t columns) {
     case_check(&c);
 }
 
-/* A 3x3 convolution with padding; channels innermost (NHWC) or pixels (NCHW). */
+/* A 3x3 convolution with padding, in NHWC or NCHW. */
 static void convolution(bool nhwc, int64_t stride, double otherwise) {
     kernel_case c = case_new(nhwc ? "conv nhwc" : "conv nchw", VJ_KERNEL_GEMM, 41);
     const int64_t side = 9, channels = 5, columns = 20, out_side = (side - 1) / stride + 1;
@@ -223,7 +223,7 @@ static void batched(void) {
     case_check(&c);
 }
 
-/* Infinities and NaN of A stay in their rows; denormals and zeros of both signs are numbers like others. */
+/* Infinities and NaN of A must stay in their rows. Denormals and zeros of both signs are ordinary numbers. */
 static void adversarial(void) {
     kernel_case c = case_new("adversarial", VJ_KERNEL_GEMM, 71);
     const int64_t m = 30, n = 40, k = 12;

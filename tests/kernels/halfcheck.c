@@ -1,6 +1,7 @@
-/* halfcheck.c - casts between float32 and the halves, on every target that runs here, in vectors and alone, bit for bit:
- * all 65,536 halves; of float32 what lies on, beside and halfway between halves, and a million patterns more. The other
- * targets' code must need no function. The reference is ir/base/half.h, which rounds a double once. */
+/* halfcheck.c - compares casts between float32 and the 16-bit floats with ir/base/half.h, which rounds a double once,
+ * bit for bit. It tests every target that runs here, vectors and single elements, all 65,536 halves, the float32
+ * numbers on, beside and halfway between halves, and a million patterns more. The other targets' code must need no
+ * function. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,7 +22,8 @@ static uint16_t to_half(vj_dtype dtype, float x) {
     return dtype == VJ_F16 ? vj_f16_of((double)x) : vj_bf16_of((double)x);
 }
 
-/* out = cast(in), `count` elements `step` apart in the source: a step of 2 makes it read one by one. */
+/* out = cast(in) for `count` elements that are `step` apart in the source. With a step of 2 they are read one by
+ * one. */
 static vj_program *cast_program(vj_arena *arena, vj_dtype from, vj_dtype to, int64_t count, int64_t step) {
     const char *a = vj_element_name(from), *b = vj_element_name(to);
     const char *text =
@@ -70,7 +72,7 @@ static void every_half_becomes_its_float(const vj_target *target, vj_dtype dtype
     free(out);
 }
 
-/* Around each half: itself, its neighbours in float32, and the middle to the next half with its neighbours. */
+/* For each half, lists itself, its neighbours in float32, and the middle to the next half with its neighbours. */
 static void fill_floats(vj_dtype dtype, float *x) {
     int64_t n = 0;
     for (int i = 0; i < HALVES; i++) {

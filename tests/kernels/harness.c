@@ -1,5 +1,5 @@
-/* harness.c - see harness.h. A kernel's function takes a pointer an access; an adapter in the same module takes them as
- * an array, so that C can call any. */
+/* harness.c - runs single kernels. A kernel's function takes a pointer for each access. An adapter in the same module
+ * takes them as an array, so that C can call any kernel. */
 #include "harness.h"
 
 #include <llvm-c/Analysis.h>
@@ -65,7 +65,7 @@ static LLVMMemoryBufferRef emit(const vj_target *target, const vj_program *p, co
     return out;
 }
 
-/* A kernel's object must need nothing: every symbol is defined in it. */
+/* Checks that a kernel's object defines all its symbols. */
 static void refuse_undefined(const vj_target *target, LLVMMemoryBufferRef object) {
     char name[200];
     if (!object_needs(LLVMGetBufferStart(object), LLVMGetBufferSize(object), name, sizeof name)) return;

@@ -1,22 +1,22 @@
-/* harness.h - runs single kernels: code through ORC, buffers between guard pages, the evaluator beside it. */
+/* harness.h - runs single kernels by ORC on buffers between guard pages. */
 #ifndef VITJIT_TESTS_KERNELS_HARNESS_H
 #define VITJIT_TESTS_KERNELS_HARNESS_H
 
 #include "ir/kernel/kernel.h"
 #include "target/schedule.h"
 
-/* A kernel's code. Pointers to accesses are passed as an array. */
+/* A kernel's code. */
 typedef struct code code;
 code *code_make(const vj_target *target, const vj_program *p, const vj_kernel *k);
-/* Generates code for a target that this CPU may not be; it must need no other symbol (code_make checks that too). */
+/* Generates code for any target, and checks as code_make does that it needs no symbol of others. */
 void code_check(const vj_target *target, const vj_program *p, const vj_kernel *k);
 void code_free(code *c);
-/* Units [first, last) on `buffers`, which hold the elements of each buffer of the program. */
+/* Runs units [first, last). `buffers` has the elements of each buffer of the program. */
 void code_run(const code *c, void *const *buffers, int64_t first, int64_t last);
 /* Machine code as text, malloc'ed. */
 char *code_assembly(const vj_target *target, const vj_program *p, const vj_kernel *k);
 
-/* `bytes` that end (at_end) or begin exactly at a page that must not be touched. */
+/* Memory whose bytes end (at_end) or begin exactly at a page that must not be touched. */
 typedef struct guarded {
     void *at;
     void *map;
@@ -25,10 +25,10 @@ typedef struct guarded {
 guarded guarded_new(size_t bytes, int at_end);
 void guarded_free(guarded *g);
 
-/* Rows of vj_target_at that this CPU can run. */
+/* Returns whether this CPU can run code for the target. */
 int target_runs_here(const vj_target *target);
 
-/* A small generator of numbers, the same everywhere. */
+/* A generator of random numbers that are the same on every machine. */
 typedef struct rng {
     uint64_t state;
 } rng;

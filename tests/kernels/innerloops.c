@@ -1,5 +1,6 @@
-/* innerloops.c - reads the assembly of the loops in which almost all time goes, for every target, also those that do not run
- * here: their sums stay in registers, and all multiplying is fused with adding. Prints what a loop is made of. */
+/* innerloops.c - reads the assembly of the loops that take almost all time, for every target, including those that do
+ * not run here. It checks that sums stay in registers and that all multiplications are fused with additions, and prints
+ * the instructions of each loop. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,8 +12,8 @@
 
 #include "harness.h"
 
-/* How a target's assembly says that all lanes are multiplied and added, that they are multiplied alone, the stack, and that a
- * register of such operands goes to the stack or comes back: both words in a line. */
+/* The words of a target's assembly for a vector multiply-add, for a vector multiplication, for the stack, and for a
+ * spill or reload of a vector register (both words in one line). */
 typedef struct dialect {
     const char *target, *product, *apart, *stack, *spill[2];
 } dialect;
@@ -24,7 +25,7 @@ static const dialect dialects[] = {{"x86-64-v3", "\tvfmadd", "\tvmulps", "(%rsp)
                                    /* whole registers: vs1r.v v8, (a0) */
                                    {"riscv64-v", "\tvfma", "\tvfmul", "(sp)", {"r.v\t", "("}}};
 #define DIALECTS (sizeof dialects / sizeof *dialects)
-/* Those that no test can time: attention and windows are read of them alone. */
+/* The targets that no machine here can time. Only their loops of attention and windows are read. */
 #define EMULATED 2
 
 typedef struct problem {
@@ -45,7 +46,7 @@ static int32_t buffer(const problem *it, int64_t elements) {
     return vj_add_buffer(it->p, VJ_BUFFER_ARENA, VJ_F32, elements, NULL);
 }
 
-/* Packed weights; what they are made of is not asked. */
+/* Packed weights, whose source does not matter here. */
 static int32_t panels(const problem *it, int64_t depth, int64_t columns) {
     const int32_t b = buffer(it, depth * columns);
     it->p->buffers[b].kind = VJ_BUFFER_WEIGHT;
@@ -78,7 +79,8 @@ static int count_spills(const char *from, const char *to, const dialect *d) {
     return count;
 }
 
-/* The label that the jump at `line` names; it must stand before: a loop is a label, a block, and a jump back to it. */
+/* The label that the jump at `line` names, which must be an earlier one: a loop is a label, a block, and a jump
+ * back. */
 static const char *loop_start(const char *text, const char *line) {
     char label[64] = "", place[80];
     const char *end = strchr(line, '\n'), *name = strstr(line, ".LBB");
@@ -88,8 +90,9 @@ static const char *loop_start(const char *text, const char *line) {
     return start && start < line ? start : NULL;
 }
 
-/* The innermost loops with at least `least` products: how many there are; each must be sound. A product's use the stack
- * for nothing at all. Of attention those that multiply alone do not count: they are the softmax, whose polynomial does. */
+/* Counts the innermost loops with at least `least` multiply-adds and checks each. Those of a product may not use the
+ * stack at all. In attention, loops with separate multiplications do not count: they are the softmax with its
+ * polynomial. */
 static int check_loops(const dialect *d, const problem *it, const char *what, int least) {
     const vj_target *target = vj_target_by_name(d->target);
     vj_schedule_kernel(it->arena, target, it->p, it->k);
@@ -129,7 +132,8 @@ static void products_do_not_spill(void **state) {
     vj_arena_free(it.arena);
 }
 
-/* 197 queries and keys of 64 dims, keys by rows as exporters' models have them: scores, and their products with values. */
+/* 197 queries and keys of 64 dims, keys by rows as exporters' models have them: scores, and their products with
+ * values. */
 static void attention_does_not_spill(void **state) {
     (void)state;
     const int64_t tokens = 197, dims = 64;
@@ -151,8 +155,8 @@ static void attention_does_not_spill(void **state) {
     vj_arena_free(it.arena);
 }
 
-/* A filter of 3 x 3 for each of 96 channels, which stand last, over 14 x 14 places: the window is written out. LLVM spills one
- * vector of it for RVV, the last dialect. */
+/* A filter of 3 x 3 for each of 96 channels, which are the last axis, over 14 x 14 pixels. The window is unrolled. LLVM
+ * spills one vector of it for RVV, the last dialect. */
 static void windows_do_not_spill(void **state) {
     (void)state;
     problem it = problem_new(VJ_KERNEL_NEST, (const int32_t[]){3, 2}, (const int64_t[]){14, 14, 96, 3, 3});

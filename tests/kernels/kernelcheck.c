@@ -1,8 +1,8 @@
-/* kernelcheck.c - see kernelcheck.h.
+/* kernelcheck.c - runs a kernel and compares it with the evaluator.
  *
- * The bound of a result is the analysis of a sum of products: k terms added one after another in any order have an
+ * The bound of a result's error is that of a sum of products: k terms added one after another in any order have an
  * error of at most (k + 1) * eps * sum |a||b| (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1),
- * stretched by the epilogue's slope. sum |a||b| comes from the evaluator, on absolute values.
+ * times the epilogue's slope. The evaluator computes sum |a||b| from absolute values.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -37,7 +37,7 @@ void case_fill(kernel_case *c, int32_t buffer, int64_t rows, int64_t length, int
             c->values[buffer][r * pitch + i] = rng_float(&c->random, low, high);
 }
 
-/* What the verifier wants a weight to be made of; the panels are filled here, not from it. */
+/* Gives a weight the source that the verifier demands. The panels are filled here, not from it. */
 static vj_value source_of(kernel_case *c, int64_t depth, int64_t columns) {
     vj_func *f = vj_func_new(c->arena, "weights");
     const vj_type type = vj_type_of(VJ_F32, 2, (const int64_t[]){depth, columns});
@@ -64,7 +64,7 @@ int32_t case_panels(kernel_case *c, int64_t depth, int64_t columns) {
     return b;
 }
 
-/* The evaluator on all buffers; `magnitude`: on absolute values, with the bare sum as the result. */
+/* Runs the evaluator on all buffers. With `magnitude`, it takes absolute values and the result is the bare sum. */
 static double **evaluate(const kernel_case *c, bool magnitude) {
     vj_program *p = c->p;
     double **buffers = VJ_NEW_ARRAY(c->arena, double *, p->buffer_count);
@@ -92,7 +92,7 @@ static bool is_out(const vj_kernel *k, int32_t buffer) {
     return false;
 }
 
-/* Relative error of the weights of a softmax, from the largest score's magnitude. */
+/* The relative error of the weights of a softmax, which depends on the largest score's magnitude. */
 static double attention_bound(const kernel_case *c) {
     const vj_kernel *k = c->k;
     const double d = (double)vj_group_extent(k, VJ_GROUP_DIM), j = (double)vj_group_extent(k, VJ_GROUP_KEYS);
@@ -127,7 +127,7 @@ static void compare(const kernel_case *c, const vj_target *target, const char *h
     for (int32_t b = 0; b < c->p->buffer_count; b++) {
         const float *is = got[b], *was = c->values[b];
         for (int64_t i = 0; i < c->p->buffers[b].elements; i++) {
-            /* The evaluator starts from the same bytes: what no result writes must keep them. */
+            /* The evaluator starts from the same bytes, as elements that no result writes must keep them. */
             const double want = expected[b][i];
             if (isnan(want) ? isnan(is[i]) : is[i] == (float)want) continue;
             if (!is_out(k, b))
@@ -159,7 +159,7 @@ static void check_target(const kernel_case *c, const vj_target *target, double *
         if (at_end) {
             code_run(generated, at, 0, c->k->units);
         } else {
-            /* Units one at a time, from the last to the first: each stands alone. */
+            /* Units are run one at a time, the last one first, as each is independent. */
             for (int64_t unit = c->k->units - 1; unit >= 0; unit--)
                 code_run(generated, at, unit, unit + 1);
         }

@@ -1,4 +1,4 @@
-/* kernelcheck.h - one kernel, run on every instruction set of this CPU between guard pages and compared with the
+/* kernelcheck.h - runs one kernel for every target that this CPU has, between guard pages, and compares it with the
  * evaluator in double precision. */
 #ifndef VITJIT_TESTS_KERNELS_KERNELCHECK_H
 #define VITJIT_TESTS_KERNELS_KERNELCHECK_H
@@ -12,19 +12,19 @@ typedef struct kernel_case {
     vj_arena *arena;
     vj_program *p;
     vj_kernel *k;
-    float *values[16]; /* a buffer each; NaN where nothing may be read */
+    float *values[16]; /* of each buffer; NaN where nothing may be read */
     rng random;
-    /* how much an epilogue stretches an error of the sum, and what it adds of its own, relative to the result */
+    /* the factor by which an epilogue stretches an error of the sum, and the relative error that it adds */
     double stretch, own;
 } kernel_case;
 
 kernel_case case_new(const char *name, vj_kernel_kind kind, uint64_t seed);
-/* A buffer of NaN, then `count` rows of `length` numbers in [low, high] at `pitch`. */
+/* Adds a buffer of NaN. case_fill then sets rows of `length` numbers in [low, high] that are `pitch` elements apart. */
 int32_t case_buffer(kernel_case *c, int64_t elements);
 void case_fill(kernel_case *c, int32_t buffer, int64_t rows, int64_t length, int64_t pitch, float low, float high);
-/* B as packed panels, filled; padding columns are zero. */
+/* Adds a buffer with B as packed panels and fills it. Padding columns are zero. */
 int32_t case_panels(kernel_case *c, int64_t depth, int64_t columns);
-/* Runs, compares, frees. */
+/* Runs the case, compares and frees it. */
 void case_check(kernel_case *c);
 
 void gemm_cases(void **state);

@@ -1,5 +1,5 @@
-/* schedulecheck.c - decisions: tile mixes cover the rows exactly, units cover the work, known shapes get known tiles.
- */
+/* schedulecheck.c - tests decisions of the schedule: tiles cover the rows exactly, units cover the work, and known
+ * shapes get known tiles. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -62,7 +62,7 @@ static void known_shapes(void **state) {
     text_is("x86-64", 197, 768, 768, "tile 5x8, row mix 37x5 + 3x4, ");
 }
 
-/* One row is wide, so that a multiply-add's latency is hidden. */
+/* A tile of one row must be wide, to hide the latency of a multiply-add. */
 static void one_row_is_wide(void **state) {
     (void)state;
     vj_arena *arena = vj_arena_new();
@@ -76,7 +76,7 @@ static void one_row_is_wide(void **state) {
     vj_arena_free(arena);
 }
 
-/* Enough units for sixteen threads where the work allows it, and none below two microseconds where it does not. */
+/* There must be enough units for sixteen threads where the work allows it, but none below two microseconds. */
 static void units_fit_the_work(void **state) {
     (void)state;
     static const int64_t shapes[][3] = {{197, 768, 768}, {197, 192, 768},  {3136, 96, 96},  {1, 1000, 768},
@@ -133,8 +133,8 @@ static void nests_run_along_adjacent_elements(void **state) {
     vj_arena_free(arena);
 }
 
-/* A filter of 3 x 3 for each of 96 channels over 14 x 14 places that stand channels last, and 3 x 3 maxima in rows of
- * pixels with stride 2: lanes along the channels, and along the places. */
+/* A filter of 3 x 3 for each of 96 channels over 14 x 14 pixels, channels last, has its lanes along the channels. 3 x 3
+ * maxima in rows of pixels with stride 2 have them along the pixels. */
 static void windows_share_their_filter(void **state) {
     (void)state;
     vj_arena *arena = vj_arena_new();

@@ -1,5 +1,5 @@
-/* lower.c - small functions of every shape of lowering: the programs compute what the functions do, with as many
- * kernels as expected. */
+/* lower.c - lowers small functions, one for each case of lowering. The programs must compute what the functions do,
+ * with the expected number of kernels. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +12,7 @@
 #include "random.h"
 #include "run.h"
 
-/* ViT-B/16 at 224 as recognition leaves it. */
+/* ViT-B/16 at 224 x 224, as the recognition passes leave it. */
 static char *vit_text(vj_arena *arena) {
     vj_text t = {.arena = arena};
     vj_text_add(&t, "func @vit(%%x: f32[N,3,224,224]) -> f32[N,1000] {\n"

@@ -1,8 +1,9 @@
-/* plan.c - the memory planner beside an exact one on small random programs.
+/* plan.c - compares the memory planner with an exact one on small random programs.
  *
- * The judge is a branch and bound over packings in which every buffer rests on the ground or on another, which are
- * enough (Moffitt, "MiniMalloc: A Lightweight Memory Allocator for Hardware-Accelerated Machine Learning", 2023): buffers
- * are placed in the order of their offsets, each on the highest of those before it that live at the same time.
+ * The exact planner is a branch and bound over packings in which every buffer is at offset 0 or directly behind
+ * another. These suffice (Moffitt, "MiniMalloc: A Lightweight Memory Allocator for Hardware-Accelerated Machine
+ * Learning", 2023). Buffers are placed by rising offset, each behind the highest earlier one that is live at the same
+ * time.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -31,7 +32,8 @@ typedef struct search {
 
 static bool meet(const item *a, const item *b) { return a->first <= b->last && b->first <= a->last; }
 
-/* No packing with these places can be lower than this: in each phase, what is placed and what is to come. */
+/* A lower bound for packings with these offsets: the largest sum over a phase of the placed buffers and those to
+ * come. */
 static int64_t bound_of(const search *s) {
     int64_t most = 0;
     for (int32_t phase = 0; phase < PHASES; phase++) {
@@ -72,7 +74,7 @@ static int64_t exact(const item *items, int32_t count) {
     return s.best;
 }
 
-/* A kernel a phase, which touches the buffers that begin or end there. */
+/* Each phase has a kernel, which uses the buffers that begin or end there. */
 static vj_program *program_of(vj_arena *arena, const item *items, int32_t count) {
     vj_program *p = vj_program_new(arena, NULL);
     p->phases = VJ_NEW_ARRAY(arena, vj_phase, PHASES);
@@ -100,8 +102,8 @@ static const vj_program *planned(vj_arena *arena, const item *items, int32_t cou
     return c.p;
 }
 
-/* Those that live at once share no byte, and all are inside. */
-static void check_places(const vj_program *p, const item *items, int32_t count) {
+/* Checks that buffers which are live at the same time share no byte, and that all are inside the arena. */
+static void check_offsets(const vj_program *p, const item *items, int32_t count) {
     for (int32_t i = 0; i < count; i++) {
         const int64_t at = p->buffers[i].offset, end = at + items[i].bytes;
         assert_true(at >= 0 && at % VJ_ALIGN == 0 && end <= p->per_image_bytes);
@@ -136,7 +138,7 @@ static void test_beside_exact(void **state) {
         vj_arena *arena = vj_arena_new();
         const vj_program *p = planned(arena, items, count);
         const int64_t best = exact(items, count), bytes = p->per_image_bytes;
-        check_places(p, items, count);
+        check_offsets(p, items, count);
         if (p->lower_bound_bytes > best || bytes < best || bytes > best + best / 20)
             fail_msg("seed %llu: %lld bytes planned, the best is %lld, the bound %lld", (unsigned long long)seed,
                      (long long)bytes, (long long)best, (long long)p->lower_bound_bytes);
@@ -144,7 +146,7 @@ static void test_beside_exact(void **state) {
     }
 }
 
-/* Worked out by hand. */
+/* A program whose plan was worked out by hand. */
 static void test_judge(void **state) {
     (void)state;
     const item bridge[] = {{0, 1, 4}, {1, 2, 6}, {2, 3, 4}, {0, 0, 6}, {3, 3, 6}};

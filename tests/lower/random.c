@@ -1,4 +1,4 @@
-/* random.c - seeded random graphs of products, elementwise ops, reductions and movement, lowered and run. */
+/* random.c - lowers and runs seeded random graphs of products, elementwise ops, reductions and movement. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -33,7 +33,7 @@ static vj_value constant(vj_func *f, int32_t rank, const int64_t *dims) {
     return vj_add_const(f, NULL, &type, &seed);
 }
 
-/* The same elements in up to four dims. */
+/* Reshapes a value to up to four dims. */
 static vj_value reshaped(vj_func *f, vj_value x, const int64_t *dims, int32_t rank) {
     int64_t left = 1, made[4];
     for (int32_t d = 0; d < rank; d++)
@@ -87,7 +87,7 @@ static vj_value product(vj_func *f, vj_value x, const int64_t *dims, int32_t ran
     return node(f, VJ_OP_linear, args, 2 + pick(2), NULL, 0);
 }
 
-/* Rows against rows of itself, or attention among them. */
+/* The product of a value with its own transpose, or attention of a value to itself. */
 static vj_value among_itself(vj_func *f, vj_value x, int32_t rank) {
     int64_t perm[VJ_MAX_RANK];
     if (pick(2)) {

@@ -1,4 +1,4 @@
-/* random.h - see random.c. */
+/* random.h - lowers and runs random graphs (random.c). */
 #ifndef VITJIT_TESTS_LOWER_RANDOM_H
 #define VITJIT_TESTS_LOWER_RANDOM_H
 

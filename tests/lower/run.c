@@ -1,4 +1,4 @@
-/* run.c - see run.h. The arena is filled with NaN, so that reading what was never written shows. */
+/* run.c - lowers and runs functions. The arena is filled with NaN, so that reading what was never written shows. */
 #include "run.h"
 
 #include <math.h>
@@ -46,7 +46,7 @@ static vj_tensor **inputs_of(vj_arena *arena, const vj_func *f, vj_error *error)
     return inputs;
 }
 
-/* Element (k, n) of a weight stands in its source where its digits say. */
+/* The offset in its source of element (k, n) of a weight, by the subaxes of k and n. */
 static int64_t source_element(int64_t index, int32_t rank, const int64_t *extent, const int64_t *stride) {
     int64_t at = 0;
     for (int32_t d = rank - 1; d >= 0; d--) {
@@ -87,8 +87,8 @@ static bool pack(vj_arena *arena, const vj_program *p, vj_weight_reader *reader,
     return true;
 }
 
-/* Offsets count bytes of 4 to an element here: every element is a double, and no type is smaller than one byte, so that
- * the arena has 8 doubles for each byte's place scaled alike. */
+/* Every element is a double here, while planned offsets count bytes: a buffer of the arena begins at double offset / 4
+ * when it is f32, else at double `offset`. */
 static double **buffers_of(vj_arena *arena, const vj_program *p, vj_tensor *const *inputs, vj_error *error) {
     double **buffers = VJ_NEW_ARRAY(arena, double *, p->buffer_count + 1);
     double *scratch = VJ_NEW_ARRAY(arena, double, p->per_image_bytes + 1);
@@ -97,7 +97,7 @@ static double **buffers_of(vj_arena *arena, const vj_program *p, vj_tensor *cons
         scratch[i] = NAN;
     for (int32_t i = 0; i < p->buffer_count; i++) {
         const vj_buffer *b = &p->buffers[i];
-        if (b->kind == VJ_BUFFER_ARENA) { /* f32: four places an element are one */
+        if (b->kind == VJ_BUFFER_ARENA) {
             buffers[i] = scratch + (b->dtype == VJ_F32 ? b->offset / 4 : b->offset);
             continue;
         }

@@ -4,12 +4,12 @@
 
 #include "passes/passes.h"
 
-/* Lowered, laid out, partitioned and planned, verified at each level; NULL and an error otherwise. */
+/* Lowers, lays out, partitions and plans a function, and verifies each step. Returns NULL on an error. */
 vj_program *lower_function(vj_arena *arena, vj_func *f, vj_error *error);
-/* The largest difference between the program's results and the function's, on seeded inputs, in relation to the largest
- * magnitude; negative: an error. */
+/* The largest difference between the program's results and the function's on seeded inputs, divided by the largest
+ * magnitude; negative on an error. */
 double difference(vj_arena *arena, const vj_program *p, vj_error *error);
-/* Both for the text of a function; fails the test when they differ by more than 1e-12. */
+/* Does both for the text of a function. Fails the test when the results differ by more than 1e-12. */
 vj_program *check_text(vj_arena *arena, const char *text);
 
 #endif

@@ -1,5 +1,5 @@
-/* differential.c - the cases of this folder once more: the function is evaluated in double precision on seeded inputs
- * before and after its passes, and every weight expression that is left is read in blocks of odd sizes and compared. */
+/* differential.c - evaluates the functions of this folder's cases in double precision on seeded inputs before and after
+ * their passes, and compares every weight expression that is left, read in blocks of odd sizes, with the evaluator. */
 #include "cases.h"
 
 #include <math.h>
@@ -8,8 +8,8 @@
 
 #include "passes/passes.h"
 
-/* Passes that round constants to float, or take a constant for the number it stands for, differ by float's rounding;
- * widen takes one that was rounded to a half. */
+/* The tolerance of passes that round constants to float, or replace a constant by the exact number that it
+ * approximates. widen replaces one that was rounded to a half. */
 static double tolerance_of(const char *passes) {
     static const char *const exact[] = {"bound", "canonicalise", "layernorm", "softmax", "qkv"};
     if (strcmp(passes, "widen") == 0) return 5e-4;
@@ -51,7 +51,7 @@ static double distance(const vj_tensor *a, const vj_tensor *b) {
     return largest == 0 ? 0 : largest / fmax(scale, largest);
 }
 
-/* The output had these dims, and the list says so now; its first elements are compared. */
+/* Returns whether the list has the dims that the output had before, and the output still has as many elements. */
 static bool has_true_dims(const vj_tensor *old, const vj_tensor *new, const vj_tensor *dims) {
     for (int32_t i = 0; i < old->type.rank; i++)
         if (dims->i[i] != old->type.dims[i].c) return false;
@@ -69,7 +69,7 @@ static bool run_all(test_case *c, vj_pass_context *context) {
     return true;
 }
 
-/* Weight expressions against the evaluator. */
+/* Compares weight expressions with the evaluator. */
 static bool weights_read_right(test_case *c, const vj_func *f, vj_tensor *const *inputs, vj_error *error) {
     vj_func copy = *f;
     copy.outputs = VJ_NEW_ARRAY(c->arena, vj_value, f->value_count);

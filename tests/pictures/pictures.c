@@ -1,4 +1,4 @@
-/* pictures.c - decoding, resampling and pre-processing beside Pillow (data/ is made by make_pictures.py). */
+/* pictures.c - compares decoding, resampling and pre-processing with Pillow (data/ is made by make_pictures.py). */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -168,7 +168,7 @@ static void finds_recipes(void **state) {
     assert_string_equal(r.labels[1], "dog");
     vj_recipe_free(&r);
 
-    /* the model's own metadata goes first, options before it */
+    /* the model's own metadata wins, and options win over it */
     const vj_key_value metadata[] = {
         {"mean", "[0.25]"}, {"interpolation", "box"}, {"id2label", "{\"1\": \"b\", \"0\": \"a\"}"}};
     const vj_recipe_options options = {.mean = "0.75", .crop_pct = "1"};

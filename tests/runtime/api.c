@@ -1,4 +1,5 @@
-/* The C API: every function's errors, sessions side by side, the caller's scheduler, and what a run may not do. */
+/* api.c - tests the C API: the errors of every function, concurrent sessions, the caller's scheduler, and what a run
+ * may not do. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +12,7 @@
 
 #include "small.h"
 
-/* Counts every use of the heap, of the library's too: its calls are bound to these. */
+/* Count every use of the heap. The library's calls are bound to these functions too. */
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define COUNTS_HEAP 1
 #pragma GCC visibility push(default)
@@ -142,7 +143,7 @@ static void options_have_versions(void **state) {
     vj_model_free(m);
 }
 
-/* y = x reshaped to 2 * target, s = y summed over axes: both are inputs, and decide shapes. */
+/* y = x reshaped to 2 * target, and s = y summed over axes. Both target and axes are inputs that decide shapes. */
 static void inputs_that_decide_shapes_are_fixed(void **state) {
     (void)state;
     vj_model *m = NULL;
@@ -318,7 +319,7 @@ static void compilation_can_be_cancelled(void **state) {
     vj_model_free(m);
 }
 
-/* A batch that the graph mixes is baked in: the model says so, and no other size fits. */
+/* Where the graph mixes the images of a batch, the batch size is fixed: the model says so, and no other size fits. */
 static void fixed_batches_stay_fixed(void **state) {
     (void)state;
     const vj_shape shapes[] = {{"x", 2, {1, WIDTH}}, {"x", 2, {3, WIDTH}}};
@@ -422,7 +423,7 @@ static void *use_digits(void *self) {
     return NULL;
 }
 
-/* Two sessions each of two models, on four threads, while each model has a pool of two. */
+/* Two sessions of each of two models run on four threads, while each model has a pool of two. */
 static void two_models_run_at_once(void **state) {
     (void)state;
     vj_model *small = compile("small.onnx", 2, NULL), *alone = compile_digits(1), *digits = compile_digits(2);

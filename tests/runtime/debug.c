@@ -1,4 +1,5 @@
-/* debug.c - the object that debuggers are given, the list it stands in, perf's map; and lines of symbols that are none. */
+/* debug.c - tests the object that debuggers get, the list that contains it and perf's map; and malformed lines of
+ * symbols. */
 #include <elf.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +12,7 @@
 
 #include "runtime/runtime.h"
 
-/* The interface, as the GDB manual has it ("JIT Compilation Interface"). */
+/* The interface of the GDB manual, "JIT Compilation Interface". */
 struct jit_code_entry {
     struct jit_code_entry *next_entry, *prev_entry;
     const char *symfile_addr;

@@ -1,4 +1,4 @@
-/* libvitjit_rt alone: the public pool under load, in forks, and mapped weights. */
+/* rt.c - tests libvitjit_rt alone: the public pool under load and in forked processes, and mapped weights. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -58,7 +58,7 @@ static void *call_often(void *self) {
     return NULL;
 }
 
-/* One has the pool, the others do their tasks alone; nobody waits for anybody. */
+/* One caller has the pool; the others do their tasks alone. None waits for another. */
 static void callers_share_a_pool(void **state) {
     (void)state;
     vj_pool *pool = vj_pool_new(2);
@@ -157,7 +157,7 @@ static const vj_model object = {.abi = VJ_MODEL_ABI,
                                 .scratch_per_image = 128,
                                 .weights_digest = {1, 2}};
 
-static void says(int got, int want, const char *text) {
+static void expect_status(int got, int want, const char *text) {
     if (got != want || !strstr(vj_error_message(), text)) fail_msg("%d, '%s'", got, vj_error_message());
 }
 
@@ -166,22 +166,22 @@ static void objects_are_checked(void **state) {
     static _Alignas(64) char scratch[64 + 3 * 128 + 64];
     assert_int_equal(vj_object_check(&object, 3, 3, scratch, 64 + 3 * 128), VJ_RUN_OK);
     assert_int_equal(vj_object_check(&object, 8, 1, scratch, 64 + 128), VJ_RUN_OK);
-    says(vj_object_check(&object, 3, 8, scratch, 64 + 3 * 128 - 1), VJ_RUN_BAD_ARGUMENT, "448 are needed");
-    says(vj_object_check(&object, 1, 1, scratch + 32, 256), VJ_RUN_BAD_ARGUMENT, "aligned to 64");
-    says(vj_object_check(&object, 1, 1, NULL, 256), VJ_RUN_BAD_ARGUMENT, "no scratch");
-    says(vj_object_check(&object, 9, 1, scratch, sizeof scratch), VJ_RUN_BAD_ARGUMENT, "1 to 8");
-    says(vj_object_check(&object, 0, 1, scratch, sizeof scratch), VJ_RUN_BAD_ARGUMENT, "1 to 8");
-    says(vj_object_check(NULL, 1, 1, scratch, sizeof scratch), VJ_RUN_BAD_ARGUMENT, "no model");
+    expect_status(vj_object_check(&object, 3, 8, scratch, 64 + 3 * 128 - 1), VJ_RUN_BAD_ARGUMENT, "448 are needed");
+    expect_status(vj_object_check(&object, 1, 1, scratch + 32, 256), VJ_RUN_BAD_ARGUMENT, "aligned to 64");
+    expect_status(vj_object_check(&object, 1, 1, NULL, 256), VJ_RUN_BAD_ARGUMENT, "no scratch");
+    expect_status(vj_object_check(&object, 9, 1, scratch, sizeof scratch), VJ_RUN_BAD_ARGUMENT, "1 to 8");
+    expect_status(vj_object_check(&object, 0, 1, scratch, sizeof scratch), VJ_RUN_BAD_ARGUMENT, "1 to 8");
+    expect_status(vj_object_check(NULL, 1, 1, scratch, sizeof scratch), VJ_RUN_BAD_ARGUMENT, "no model");
     vj_model other = object;
     other.abi++;
-    says(vj_object_check(&other, 1, 1, scratch, sizeof scratch), VJ_RUN_BAD_ARGUMENT, "ABI");
-    says(vj_weights_check(&other, scratch, sizeof scratch), VJ_RUN_BAD_ARGUMENT, "ABI");
+    expect_status(vj_object_check(&other, 1, 1, scratch, sizeof scratch), VJ_RUN_BAD_ARGUMENT, "ABI");
+    expect_status(vj_weights_check(&other, scratch, sizeof scratch), VJ_RUN_BAD_ARGUMENT, "ABI");
     other = object;
     other.cpus = &no_cpu;
-    says(vj_object_check(&other, 1, 1, scratch, sizeof scratch), VJ_RUN_BAD_CPU, "a CPU");
+    expect_status(vj_object_check(&other, 1, 1, scratch, sizeof scratch), VJ_RUN_BAD_CPU, "a CPU");
     other = object;
     other.scratch_per_image = INT64_MAX;
-    says(vj_object_check(&other, 2, 2, scratch, sizeof scratch), VJ_RUN_BAD_ARGUMENT, "addressed");
+    expect_status(vj_object_check(&other, 2, 2, scratch, sizeof scratch), VJ_RUN_BAD_ARGUMENT, "addressed");
 }
 
 static void weights_are_checked(void **state) {
@@ -193,17 +193,17 @@ static void weights_are_checked(void **state) {
     vj_weights_header h = {VJ_WEIGHTS_MAGIC, {1, 2}, 640, {check.low64, check.high64}};
     memcpy(file, &h, sizeof h);
     assert_int_equal(vj_weights_check(&object, file, sizeof file), VJ_RUN_OK);
-    says(vj_weights_check(&object, file, sizeof file - 1), VJ_RUN_BAD_WEIGHTS, "cut short");
-    says(vj_weights_check(&object, file, 8), VJ_RUN_BAD_WEIGHTS, "cut short");
-    says(vj_weights_check(&object, NULL, 0), VJ_RUN_BAD_ARGUMENT, "no weights");
-    says(vj_weights_check(&object, file + 8, sizeof file - 8), VJ_RUN_BAD_ARGUMENT, "aligned");
+    expect_status(vj_weights_check(&object, file, sizeof file - 1), VJ_RUN_BAD_WEIGHTS, "cut short");
+    expect_status(vj_weights_check(&object, file, 8), VJ_RUN_BAD_WEIGHTS, "cut short");
+    expect_status(vj_weights_check(&object, NULL, 0), VJ_RUN_BAD_ARGUMENT, "no weights");
+    expect_status(vj_weights_check(&object, file + 8, sizeof file - 8), VJ_RUN_BAD_ARGUMENT, "aligned");
     file[VJ_WEIGHTS_HEADER + 100] ^= 1;
-    says(vj_weights_check(&object, file, sizeof file), VJ_RUN_BAD_WEIGHTS, "damaged");
+    expect_status(vj_weights_check(&object, file, sizeof file), VJ_RUN_BAD_WEIGHTS, "damaged");
     h.digest[1]++;
     memcpy(file, &h, sizeof h);
-    says(vj_weights_check(&object, file, sizeof file), VJ_RUN_BAD_WEIGHTS, "another model's");
+    expect_status(vj_weights_check(&object, file, sizeof file), VJ_RUN_BAD_WEIGHTS, "another model's");
     file[0]++;
-    says(vj_weights_check(&object, file, sizeof file), VJ_RUN_BAD_WEIGHTS, "not packed weights");
+    expect_status(vj_weights_check(&object, file, sizeof file), VJ_RUN_BAD_WEIGHTS, "not packed weights");
 }
 
 int main(void) {

@@ -1,5 +1,5 @@
-/* Pool, images, bindings and the cache. The image is made by hand: its code counts its calls in the first output, so
- * the number of phases, parts and whole images that a run went through can be checked. */
+/* runtime.c - tests the pool, images, bindings and the cache. The image is made by hand. Its code counts its calls in
+ * the first output, so that the number of phases, parts and images of a run can be checked. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -28,7 +28,7 @@ typedef struct sums {
     int64_t total[8];
 } sums;
 
-/* Each step reads what the other parts wrote in the step before: a missing barrier gives a wrong sum. */
+/* Each step reads what the other parts wrote in the step before, so that a missing barrier gives a wrong sum. */
 static void add_up(void *self, int32_t i, int32_t part, int32_t parts) {
     sums *s = self;
     if (i % 2 == 0) {
@@ -65,7 +65,7 @@ static void note_allowed(void *self, int32_t i, int32_t part, int32_t parts) {
     nanosleep(&other_turn, NULL);
 }
 
-/* They begin elsewhere than their creator, and may then run wherever it may. */
+/* Workers begin on another CPU than their creator, and may run on all CPUs that it may. */
 static void pool_threads_run_anywhere(void **state) {
     (void)state;
     cpu_set_t here, allowed[PARTS];
@@ -92,7 +92,7 @@ static void busy_pool_refuses(void **state) {
     vj_pool_free(pool);
 }
 
-/* A guest that comes in the middle of a job, and stays until it is over. */
+/* A guest joins in the middle of a job, and stays until it is over. */
 typedef struct guest {
     vj_pool *pool;
     pthread_t caller, thread;
@@ -280,7 +280,7 @@ static void bindings_are_checked(void **state) {
     vj_model_free(m);
 }
 
-/* Every number of the header that is out of place is refused, the checksum being right. */
+/* Every wrong number in the header must be refused although the checksum is right. */
 static void damaged_images_are_refused(void **state) {
     (void)state;
     size_t bytes;
@@ -309,7 +309,7 @@ static void damaged_images_are_refused(void **state) {
     free(image);
 }
 
-/* An image with a second output that gets the first one's dims; `wrong` says what is amiss with it, 0: nothing. */
+/* An image with a second output that gets the first one's dims. `wrong` chooses a fault; 0 means none. */
 static uint8_t *image_with_dims(size_t *bytes, int32_t wrong) {
     uint8_t *image = make_image(bytes);
     vj_image_header *h = (vj_image_header *)(void *)image;
@@ -326,7 +326,7 @@ static uint8_t *image_with_dims(size_t *bytes, int32_t wrong) {
     return image;
 }
 
-/* The routine counts calls in its first output; dims are what it leaves in the session's own: 0. */
+/* The code counts its calls in the first output, and leaves the dims in the session at 0. */
 static void sizes_of_the_data(void **state) {
     (void)state;
     size_t bytes;
@@ -416,7 +416,7 @@ static void cache_finds_and_rebuilds(void **state) {
     free(put.image);
 }
 
-/* What an entry holds of a content: parts with digests of their own, and what lies between them. */
+/* An entry of the cache stores contents: parts with digests of their own, and the bytes between them. */
 static void entries_hold_for_their_content(void **state) {
     (void)state;
     enum { SIZE = 600000 }; /* more than is sampled */

@@ -1,4 +1,4 @@
-/* small.h - the model of data/small.onnx as plain loops, and running it. */
+/* small.h - runs the model of data/small.onnx and compares it with plain loops. */
 #ifndef VJ_TESTS_RUNTIME_SMALL_H
 #define VJ_TESTS_RUNTIME_SMALL_H
 
@@ -23,7 +23,7 @@ static inline void fill(float *x, int64_t n, int seed) {
         x[i] = (float)((i * 7 + seed) % 11 - 5);
 }
 
-/* y = relu(x W + b); every value is a whole number. first: the first element of W. */
+/* Returns whether y = relu(x W + b), where all values are whole numbers. `first` is the first element of W. */
 static inline bool answers(const float *x, const float *y, int64_t n, float first) {
     for (int64_t i = 0; i < n; i++)
         for (int c = 0; c < WIDTH; c++) {

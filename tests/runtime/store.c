@@ -1,5 +1,5 @@
-/* The cache as a whole, through the public API. Every step runs in a process of its own: what a warm start loads can
- * only be seen in one that has never compiled. */
+/* store.c - tests the whole cache through the public API. Every step runs in a process of its own, as only a process
+ * that has never compiled shows what a warm start loads. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -46,7 +46,7 @@ static bool maps_name(const char *name) {
     return found;
 }
 
-/* Bytes that this process has read; -1: the system does not say. */
+/* The bytes that this process has read, or -1 when the system does not tell. */
 static int64_t bytes_read(void) {
     long long bytes = -1;
     FILE *io = fopen("/proc/self/io", "re");
@@ -65,7 +65,7 @@ static vj_status compile(const order *o, const vj_options *options, vj_model **m
     return vj_compile_memory(bytes, size, options, m);
 }
 
-/* Root's right to go past permissions; who is not root has none to lose. */
+/* Drops root's right to ignore permissions. Other users do not have it. */
 static bool drop_override(void) {
     struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
     struct __user_cap_data_struct data[2];
@@ -115,7 +115,8 @@ static int run(const order *o) { return end(begin(o)); }
 
 static char folder[64], model[256];
 
-/* A doc string of the model: the last one counts, so it may stand anywhere in the file, and more than once. 0 bytes: none. */
+/* Writes a doc string of the model. The last one counts, so it may be anywhere in the file, and more than once. With 0
+ * bytes none is written. */
 static void add_doc_string(FILE *out, uint32_t bytes) {
     if (bytes == 0) return;
     fputc(6 << 3 | 2, out);
@@ -142,7 +143,8 @@ static void copy_between(const char *from, const char *to, uint32_t before, uint
 
 static void copy(const char *from, const char *to) { copy_between(from, to, 0, 0); }
 
-/* Between two long doc strings: what is looked at before anything is read is the same, whatever the weights are. */
+/* The weights are between two long doc strings, so that what is sampled before the file is read does not depend on
+ * them. */
 static void copy_large(const char *from, const char *to) { copy_between(from, to, LARGE_BYTES, 30000); }
 
 static void empty(const char *path) {
@@ -168,8 +170,8 @@ static int remove_folder(void **state) {
     return 0;
 }
 
-/* Where W begins in a copy of small.onnx, by its first row. */
-static long place_of_w(const char *path) {
+/* The offset at which W begins in a copy of small.onnx, found by its first row. */
+static long offset_of_w(const char *path) {
     static char bytes[LARGE_BYTES + (1 << 17)];
     float row[WIDTH];
     for (int32_t i = 0; i < WIDTH; i++)
@@ -183,7 +185,7 @@ static long place_of_w(const char *path) {
     return at - bytes;
 }
 
-/* Damages every file of a kind; how many there were. */
+/* Damages every file of a kind. Returns how many there were. */
 static int damage(const char *kind, off_t at) {
     int count = 0;
     DIR *dir = opendir(folder);
@@ -269,13 +271,13 @@ static void files_that_stay_are_not_read(void **state) {
     assert_int_equal(damage(".seen", 3), 1);
     assert_int_equal(run(&o), HIT | READ);
     assert_int_equal(run(&o), HIT);
-    /* Other weights, the same length and the same time. */
+    /* Other weights, with the same length and time. */
     assert_int_equal(stat(model, &first), 0);
     copy_large("small.onnx", model);
     FILE *file = fopen(model, "r+e");
     assert_non_null(file);
     const float four = 4;
-    fseek(file, place_of_w(model), SEEK_SET);
+    fseek(file, offset_of_w(model), SEEK_SET);
     assert_int_equal(fwrite(&four, sizeof four, 1, file), 1);
     assert_int_equal(fclose(file), 0);
     assert_int_equal(utimensat(AT_FDCWD, model, (struct timespec[]){first.st_atim, first.st_mtim}, 0), 0);
@@ -340,7 +342,7 @@ static void read_only_folder_is_a_warning(void **state) {
     assert_int_equal(chmod(folder, 0700), 0);
 }
 
-/* Not even memory files may be as large as the weights: an error, and no signal. */
+/* When not even memory files may be as large as the weights, the result must be an error, not a signal. */
 static void no_room_is_no_crash(void **state) {
     (void)state;
     order o = {.model = data_file("small.onnx"), .folder = folder, .first = FIRST, .most_bytes = 1000};

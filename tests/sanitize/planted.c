@@ -1,5 +1,5 @@
-/* planted.c - faults planted in generated kernels, which nothing verifies here: a sanitizer that sees generated code must
- * report each. Every fault runs in a process of its own.   usage: planted [FAULT] */
+/* planted.c - runs generated kernels with planted faults, which are not verified here. A sanitizer that instruments
+ * generated code must report each. Every fault runs in a process of its own.   usage: planted [FAULT] */
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -135,7 +135,7 @@ static int plant(const fault *x) {
     return orc ? 0 : 100;
 }
 
-/* The child's exit status; what it wrote to stderr, cut to the room. */
+/* Runs a child. Returns its exit status and what it wrote to stderr, cut to the room. */
 static int run_child(const char *program, const char *name, char *text, size_t room) {
     int ends[2];
     size_t used = 0;
@@ -159,8 +159,8 @@ static int run_child(const char *program, const char *name, char *text, size_t r
     return WIFEXITED(status) ? WEXITSTATUS(status) : 102;
 }
 
-/* AddressSanitizer has no name for an access of more than 16 bytes whose first ones are sound: it is reported as
- * unknown-crash, with the place. */
+/* AddressSanitizer has no name for an access of more than 16 bytes whose first bytes are valid. It reports
+ * unknown-crash, with the location. */
 static bool is_reported(const char *text, const fault *x) {
     const bool wide = ADDRESS && strstr(text, "AddressSanitizer: unknown-crash on address");
     return x->report && strstr(text, "Sanitizer") && (strstr(text, x->report) || wide);

@@ -1,4 +1,5 @@
-/* poison.c - gaps of scratch: just they are poisoned, in every slot, and the end; all is free again afterwards. */
+/* poison.c - tests that exactly the gaps and the end of scratch memory are poisoned, in every slot, and that all is
+ * unpoisoned afterwards. */
 #include <sanitizer/asan_interface.h>
 #include <stdio.h>
 #include <stdlib.h>

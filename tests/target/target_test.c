@@ -1,4 +1,4 @@
-/* target_test.c - the table of targets, and the choice of the host's row. */
+/* target_test.c - tests the table of targets, and the choice of the host's row. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -35,7 +35,8 @@ static void facts(void **state) {
     assert_true(v4->masked_stores && v4->broadcast_operand);
     assert_non_null(strstr(v4->llvm_features, "-prefer-256-bit"));
     assert_int_equal(v4->cpu_feature_bits, VJ_CPU_SSE42 | VJ_CPU_AVX2_FMA | VJ_CPU_AVX512);
-    /* Rows of a machine stand from the least to the most: host and --features take the last that fits. */
+    /* The rows of an architecture are sorted from the least CPU to the best: host and --features take the last that
+     * fits. */
     assert_int_equal(vj_target_by_name("x86-64-v2")->cpu_feature_bits, VJ_CPU_SSE42);
     assert_int_equal(v3->cpu_feature_bits, VJ_CPU_SSE42 | VJ_CPU_AVX2_FMA);
     const vj_target *riscv = vj_target_by_name("riscv64-v"), *wasm = vj_target_by_name("wasm32");
@@ -52,7 +53,7 @@ static void facts(void **state) {
     assert_non_null(strstr(arm->triple, "aarch64"));
 }
 
-/* The kernel's own list of flags is the judge: it knows what the operating system saves. */
+/* The oracle is the operating system's list of flags, which considers what it saves. */
 static int cpuinfo_has(const char *flag) {
     FILE *file = fopen("/proc/cpuinfo", "r");
     char line[8192];

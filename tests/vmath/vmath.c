@@ -1,8 +1,8 @@
-/* vmath.c - every vector function over the whole range of floats, against the C library in double precision.
+/* vmath.c - compares every vector function over the whole range of floats with the C library in double precision.
  *
- * Samples: every 997th bit pattern (4.3 million, NaNs among them), and all patterns around powers of two, zero, the
- * infinities, and the places where the implementations change their way. Bounds are those that backend/math/vmath.c states.
- * Scalar code, and all code in a sanitizer's build, which sees nothing of it, takes every 99,991st.
+ * Samples are every 997th bit pattern (4.3 million, NaNs among them), and all patterns around powers of two, zero, the
+ * infinities, and the numbers where the implementations switch methods. The bounds are those that backend/math/vmath.c
+ * states. Scalar code takes every 99,991st pattern, and so does a sanitizer's build, which does not see generated code.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -65,7 +65,7 @@ static LLVMValueRef apply(vj_gen *g, int op, LLVMValueRef x, LLVMValueRef y) {
     }
 }
 
-/* void map(x, y, out): BLOCK elements, `lanes` at a time. A symbol that the code would need fails the lookup. */
+/* void map(x, y, out): BLOCK elements, `lanes` at a time. The lookup fails when the code needs a symbol of others. */
 static code make(const vj_target *target, int op, int32_t lanes, vj_dtype dtype) {
     LLVMContextRef context = LLVMContextCreate();
     vj_error error = {0};
@@ -129,7 +129,7 @@ static float from_bits(uint32_t bits) {
     return x;
 }
 
-/* Distance between neighbouring floats at y. */
+/* The distance between neighbouring floats at y. */
 static double ulp_at(double y) {
     const double size = fabs(y);
     if (size < 0x1p-126) return 0x1p-149;
@@ -278,7 +278,8 @@ static void test_function(void **state) {
     }
 }
 
-/* Of f64: random numbers of every magnitude, and special ones, against the C library in extended precision. */
+/* Compares f64 functions with the C library in extended precision, on random numbers of every magnitude and special
+ * ones. */
 typedef struct double_function {
     const char *name;
     int op;

@@ -1,5 +1,6 @@
-/* eval_test.c - the reference evaluator against eval.cases (PyTorch in double precision, ONNX Runtime beside it), and
- * what that text cannot say: rounding, an open batch, values that are not evaluated, bad indices. */
+/* eval_test.c - compares the reference evaluator with eval.cases (by PyTorch in double precision, checked by ONNX
+ * Runtime), and tests what those cases cannot express: rounding, an open batch, values that are not evaluated, bad
+ * indices. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdio.h>
@@ -10,7 +11,7 @@
 
 #include "ir/tensor/ir.h"
 
-/* Both sides compute in double; sums may be in another order. */
+/* Both sides compute in double, but may add in another order. */
 #define RTOL 1e-12
 #define ATOL 1e-13
 
@@ -73,7 +74,7 @@ static int differences(const char *name, const vj_tensor *expected, const vj_ten
     return wrong;
 }
 
-/* Runs the case at `at` ("case name", a function, its inputs, its output); *rest is behind it. */
+/* Runs the case at `at` ("case name", a function, its inputs, its output). *rest becomes the text after it. */
 static int run_case(const char *at, const char **rest) {
     char name[80];
     vj_error error = {0};
@@ -116,7 +117,7 @@ static void cases_agree(void **state) {
     assert_int_equal(wrong, 0);
 }
 
-/* One function of one float input, evaluated for a batch of n; *outputs has room for one. */
+/* Evaluates a function of one float input for a batch of n. It has one output. */
 static bool evaluate(vj_arena *arena, const char *text, int64_t n, const double *x, bool round, vj_tensor **outputs,
                      vj_error *error) {
     const char *rest;
@@ -181,7 +182,7 @@ static void takes_a_batch(void **state) {
     vj_arena_free(arena);
 }
 
-/* u64 is kept as the bits of an int64: 2^64 - 1 is -1 there. */
+/* u64 is stored as the bits of an int64, in which 2^64 - 1 is -1. */
 static void keeps_unsigned_64(void **state) {
     (void)state;
     static const struct {
@@ -210,7 +211,7 @@ static void keeps_unsigned_64(void **state) {
     vj_arena_free(arena);
 }
 
-/* Constants are read when a node wants them, so a function may hold more than what its outputs need. */
+/* Constants are read when a node needs them, so a function may have constants that cannot be read. */
 static void leaves_out_what_no_output_needs(void **state) {
     (void)state;
     static const char *const text =

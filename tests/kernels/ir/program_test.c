@@ -1,5 +1,5 @@
-/* program_test.c - programs as text, the kernel evaluator against the tensor evaluator, and what the verifier refuses.
- */
+/* program_test.c - tests the text of programs, compares the kernel evaluator with the tensor evaluator, and tests what
+ * the verifier refuses. */
 #include <inttypes.h>
 #include <math.h>
 #include <setjmp.h>
@@ -11,8 +11,8 @@
 
 #include "ir/kernel/kernel.h"
 
-/* A convolution of 3x3, stride 2, padding 1 as a product with window terms, bias and residual in its epilogue, planned.
- */
+/* A planned convolution of 3x3, stride 2, padding 1, as a product with window terms and with bias and residual in its
+ * epilogue. */
 static const char conv[] =
     "program conv {\n"
     "  arena 192 lower 192 weights 1472\n"
@@ -79,7 +79,7 @@ static const char norm[] = "program norm {\n"
                            "  }\n"
                            "}\n";
 
-/* Slices of three results by the value of the first column axis, B read in place, a roll of A's rows. */
+/* Three results by the value of the first column axis, B read in place, and a roll of A's rows. */
 static const char segments[] = "program segments {\n"
                                "  %x: input 0 f32[20]  # 80 B\n"
                                "  %b: input 1 f32[24]  # 96 B\n"
@@ -130,7 +130,7 @@ static const char batched_segments[] = "program batched_segments {\n"
                                        "  }\n"
                                        "}\n";
 
-/* Rows of a table by an index that is loaded and wrapped, through which a second table is read too. */
+/* Reads rows of two tables by an index that is loaded and wrapped. */
 static const char indexed[] = "program indexed {\n"
                               "  %t: input 0 f32[28]  # 112 B\n"
                               "  %i: input 1 i32[6]  # 24 B\n"
@@ -148,7 +148,7 @@ static const char indexed[] = "program indexed {\n"
                               "  }\n"
                               "}\n";
 
-/* The two largest of each row of a part of a buffer. */
+/* Finds the two largest elements of each row of a part of a buffer. */
 static const char call[] = "program call {\n"
                            "  %x: input 0 f32[20]  # 80 B\n"
                            "  %v: output 0 f32[4]  # 16 B\n"
@@ -198,7 +198,7 @@ static void text_round_trips(void **state) {
     }
 }
 
-/* Evaluators against each other */
+/* The two evaluators compared */
 
 static double noise(uint64_t *state) {
     *state = *state * 6364136223846793005u + 1442695040888963407u;
@@ -210,7 +210,7 @@ static void fill(vj_tensor *t, uint64_t seed) {
         t->f[i] = noise(&seed);
 }
 
-/* The tensor-level function on inputs of noise; inputs[i] and the outputs are the arena's. */
+/* Evaluates the tensor-level function on random inputs. The arena owns inputs and outputs. */
 static void evaluate(vj_arena *arena, const char *text, vj_tensor **inputs, vj_tensor **outputs) {
     vj_error error = {0};
     const char *rest;
@@ -365,7 +365,7 @@ static void calls_compute(void **state) {
     vj_arena_free(arena);
 }
 
-/* The verifier: a sound program with one thing changed. */
+/* The verifier, on a sound program with one change. */
 
 static char *changed(const char *text, const char *from, const char *to) {
     const char *at = strstr(text, from);
@@ -447,8 +447,8 @@ static void verifier_refuses(void **state) {
     refuses(indexed, "4*index(t1, 7)", "4*index(t1, 0)", "extent");
 }
 
-/* Two arena buffers at one place: wrong while both live, right when one is dead or is overwritten element by element.
- */
+/* Two arena buffers at the same offset are wrong while both are live, and right when one is dead or is overwritten
+ * element by element. */
 static void plan_of_three(const char *map, int64_t offset, const char *words) {
     vj_arena *arena = vj_arena_new();
     vj_error error = {0};
@@ -473,7 +473,7 @@ static void plans_share_bytes_only_when_they_may(void **state) {
     plan_of_three("-i0 + 15", 0, "share bytes");
 }
 
-/* Both halves of the columns read the operand, one may not stand in its place. */
+/* Both halves of the columns read the operand, so that neither may overwrite it. */
 static void segments_share_no_bytes_with_operands(void **state) {
     (void)state;
     static const char text[] = "program p {\n  arena 128 lower 128 weights 0\n  %%x: input 0 f32[4]\n"
