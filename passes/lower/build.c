@@ -160,7 +160,7 @@ typedef struct axis {
     bool apart; /* not to be merged with the next */
 } axis;
 
-typedef struct vj_axes {
+typedef struct vj_axis_list {
     int32_t count;
     axis at[VJ_MAX_CUTS + VJ_GROUP_COUNT];
     int64_t stride[VJ_MAX_CUTS + VJ_GROUP_COUNT][VJ_MAX_ACCESSES];

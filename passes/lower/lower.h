@@ -55,7 +55,7 @@ typedef struct vj_lowering {
     int32_t *input;        /* buffers of the function's inputs and outputs */
     int32_t *out;
     struct vj_build *spare; /* builds that are finished */
-    struct vj_axes *axes;   /* of the build that is being finished */
+    struct vj_axis_list *axes;   /* of the build that is being finished */
     int32_t *weight_table;  /* value.c: buffers of weights by their content, -1: an empty place */
     int32_t weight_room;    /* a power of two */
 } vj_lowering;
