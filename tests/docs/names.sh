@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # names.sh SOURCE_DIR: files that the pages and the comments name exist. In pages (*.md): paths from a top-level folder, other paths of
 # sources, and names of source files alone. In sources: the name that the first line begins with is the file's own, and what the
-# opening comment of a header lists, a line a file, stands beside it. Words with capitals (NAME.ir) and in <angle brackets> stand for
+# opening comment of a header lists, a line a file, stands beside it, or where its path says. Words with capitals (NAME.ir) and in <angle brackets> stand for
 # others. The README's numbers of ops are those of docs/ops.md.
 set -euo pipefail
 cd "$1"
@@ -45,7 +45,7 @@ while read -r source; do
     [ -z "$first" ] || [ "$first" = "${source##*/}" ] || wrong "$source" "file $first, whose name it begins with"
     [[ $source = *.h ]] || continue
     while read -r name; do
-        exists "${source%/*}/$name" || wrong "$source" "$name beside it"
+        exists "${source%/*}/$name" || { [[ $name = */* ]] && exists "$name"; } || wrong "$source" "$name beside it"
     done < <(awk '/^ \* [A-Za-z0-9_*\/]+\.(c|h|def)(,|;| |$)/ {
                       sub(/^ \* /, "")
                       while (match($0, /^[A-Za-z0-9_*\/]+\.(c|h|def)/)) {
