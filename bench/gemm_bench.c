@@ -200,7 +200,7 @@ static void try_tiles(const vj_target *target, double seconds, double most) {
 int main(int argc, char **argv) {
     const vj_target *target = argc > 1 ? vj_target_by_name(argv[1]) : vj_target_host();
     const double seconds = argc > 2 ? atof(argv[2]) : 0.3;
-    if (!target || !target_runs_here(target)) return fprintf(stderr, "no such target here\n"), 1;
+    if (!target || !vj_target_runs_here(target)) return fprintf(stderr, "no such target here\n"), 1;
     const double most = peak(target, seconds);
     printf("%s: peak %.1f GFLOP/s\n", target->name, most);
     if (argc > 3 && strcmp(argv[3], "tiles") == 0) {

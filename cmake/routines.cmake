@@ -26,7 +26,7 @@ function(vj_embed_routines target folder)
   cmake_parse_arguments(arg "" "PREFIX" "FLAGS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.c)
   file(GLOB headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.h
-       ${PROJECT_SOURCE_DIR}/include/*.h)
+       ${PROJECT_SOURCE_DIR}/include/*.h ${PROJECT_SOURCE_DIR}/include/*.def)
   file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/embedded)
   foreach(source IN LISTS sources)
     get_filename_component(stem ${source} NAME_WE)

@@ -259,12 +259,11 @@ static void clean_up(void *self) {
 }
 
 static vj_status prepare(vj_unit *u) {
-    const vj_target *host = vj_target_host();
     vj_status status = vj_unit_open(u);
     if (status != VJ_OK) return status;
-    if (strcmp(host->triple, u->target->triple) != 0 || (u->target->cpu_feature_bits & ~host->cpu_feature_bits) != 0)
+    if (!vj_target_runs_here(u->target))
         return vj_fail(&u->error, VJ_USAGE, "code for %s cannot run on this machine, which is %s", u->target->name,
-                       host->name);
+                       vj_target_host()->name);
     u->keyed = true;
     status = vj_unit_plan(u);
     if (status == VJ_OK && !u->program) status = vj_fail(&u->error, VJ_USAGE, "stopped before there is code");

@@ -57,6 +57,7 @@ static void describe(parts *p, vj_unit *u, const vj_model *model, const vj_codeg
                            .distinct_kernels = stats->distinct_kernels,
                            .phase_count = model->phase_count,
                            .cpu_feature_bits = u->target->cpu_feature_bits,
+                           .cpu_rank = u->target->rank,
                            .input_count = (uint32_t)model->input_count,
                            .output_count = (uint32_t)model->output_count};
     memcpy(h->model_hash, model->hash, sizeof h->model_hash);

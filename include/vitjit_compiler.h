@@ -85,7 +85,7 @@ typedef struct vj_emit_request {
     /* One object for several shapes: of each set of sizes one program, which share their packed weights. 0: the options'. */
     const vj_shape_set *sets;
     int32_t set_count;
-    /* One object for several CPUs of one machine: names of rows in their order. 0 or 1: the options'. */
+    /* One object for several CPUs of one machine: names of rows, each once. 0 or 1: the options'. */
     const char *const *cpus;
     int32_t cpu_count;
     const char *output;   /* -o: a file or a folder; NULL: the current folder, STEM.o */
@@ -97,16 +97,17 @@ typedef struct vj_emit_request {
 /* A CPU that code can be made for. Strings are constants. */
 typedef struct vj_target_info {
     const char *name, *triple;
-    const char
-        *features;   /* "+avx2,+fma": what it has beyond its architecture's baseline; a row's '-' are hints to LLVM */
-    int32_t is_host; /* the best row for the CPU that this runs on */
+    const char *parent;                       /* the best row that it has all features of; NULL: it is the baseline */
+    char features[512];                       /* "+avx2,+fma": what it has beyond its parent */
+    vj_cpu_variant cpu;                       /* all that it has */
+    int32_t is_host;                          /* the best row for the CPU that this runs on */
     int32_t vector_bits, registers, is_fused; /* what code uses; multiplying and adding in one instruction */
     int32_t l1_bytes, l2_bytes;               /* that blocks are cut for */
 } vj_target_info;
 
 /* The library's one exported symbol: `const vj_compiler_api *vj_compiler_get(void)`. Texts of failures go to `error`
  * (at least 4096 bytes), the hint behind a newline and two blanks ("\n  hint: ..."). Strings returned are malloc'ed. */
-#define VJ_COMPILER_API 3
+#define VJ_COMPILER_API 4
 typedef struct vj_compiler_api {
     int32_t version; /* VJ_COMPILER_API */
     const char *build_id, *llvm_version;
@@ -130,8 +131,10 @@ typedef struct vj_compiler_api {
      * `cpu` is NULL. */
     vj_status (*peak)(const char *cpu, int32_t threads, double seconds, double *gflops, char *error,
                       size_t error_bytes);
-    /* `vitjit targets`: the i-th row, an architecture's baseline before its better ones; 0 when there is none. */
+    /* `vitjit targets`: the i-th row, an architecture's baseline before its others; 0 when there is none. */
     int32_t (*target)(int32_t i, vj_target_info *info);
+    /* A CPU feature's VJ_CPU_* bit, by LLVM's name for it, and the bits of what it never comes without; 0: unknown. */
+    uint64_t (*feature)(const char *name, size_t length, uint64_t *companions);
 } vj_compiler_api;
 __attribute__((visibility("default"))) const vj_compiler_api *vj_compiler_get(void);
 

@@ -1,51 +1,84 @@
-/* vitjit_cpu.h - which features of VJ_CPU_* this CPU has, with the operating system saving their registers. Private to the
- * project (not installed). Freestanding: the compiler, the runtime and every emitted object ask alike.
+/* vitjit_cpu.h - which features of VJ_CPU_* this CPU has, each asked for by itself, with the operating system saving their
+ * registers; and which of several variants is the best. Private to the project (not installed). Freestanding: the compiler,
+ * the runtime and every emitted object ask alike. vitjit_cpu.def is the table of features.
  */
 #ifndef VITJIT_CPU_H
 #define VITJIT_CPU_H
 
 #include "vitjit_model.h"
 
+/* Are `some` all among `all`? */
+static inline int vj_cpu_has(uint64_t all, uint64_t some) { return !(some & ~all); }
+
+/* Is a better than b, on a CPU that can run both? The ranks of a table agree with this order, so that it has no circles: a row
+ * with more than another has a higher rank. */
+static inline int vj_cpu_better(const vj_cpu_variant *a, const vj_cpu_variant *b) {
+    const int all = vj_cpu_has(a->features, b->features), none = vj_cpu_has(b->features, a->features);
+    return all != none ? all : a->rank > b->rank;
+}
+
+/* The number of the best for a CPU that has these features; -1: it can run none. */
+static inline int32_t vj_cpu_best(const vj_cpu_variant *cpus, int32_t count, uint64_t have) {
+    int32_t best = -1;
+    for (int32_t i = 0; i < count; i++)
+        if (vj_cpu_has(have, cpus[i].features) && (best < 0 || vj_cpu_better(&cpus[i], &cpus[best]))) best = i;
+    return best;
+}
+
 #if defined(__x86_64__)
 
 typedef struct vj_cpuid {
-    uint32_t a, b, c, d;
+    uint32_t word[4]; /* eax to edx */
 } vj_cpuid;
 
-static inline vj_cpuid vj_cpuid_of(uint32_t leaf) {
+static inline vj_cpuid vj_cpuid_of(uint32_t leaf, uint32_t subleaf) {
     vj_cpuid r;
-    __asm__ volatile("cpuid" : "=a"(r.a), "=b"(r.b), "=c"(r.c), "=d"(r.d) : "a"(leaf), "c"(0));
+    __asm__ volatile("cpuid"
+                     : "=a"(r.word[0]), "=b"(r.word[1]), "=c"(r.word[2]), "=d"(r.word[3])
+                     : "a"(leaf), "c"(subleaf));
     return r;
 }
 
-/* XCR0. Only legal when cpuid says OSXSAVE. */
+/* Zeros where the CPU does not know the leaf: Intel's would answer with another one. */
+static inline vj_cpuid vj_cpuid_checked(uint32_t leaf, uint32_t subleaf) {
+    const vj_cpuid none = {{0, 0, 0, 0}};
+    if (vj_cpuid_of(leaf & 0x80000000, 0).word[0] < leaf) return none;
+    return subleaf && vj_cpuid_of(leaf, 0).word[0] < subleaf ? none : vj_cpuid_of(leaf, subleaf);
+}
+
+/* XCR0: the registers that the operating system saves; 0 where it does not say (OSXSAVE). */
 static inline uint32_t vj_cpu_saved(void) {
     uint32_t low, high;
+    if (!(vj_cpuid_of(1, 0).word[2] >> 27 & 1)) return 0;
     __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
     return low;
 }
 
-static inline int vj_cpu_all(uint32_t have, uint32_t wanted) { return (have & wanted) == wanted; }
+typedef struct vj_cpu_question {
+    uint64_t feature;
+    uint32_t leaf, subleaf, word, bit, saved;
+} vj_cpu_question;
 
-/* The psABI's levels whole, as LLVM may use any of a level's instructions. `wanted`: what is worth asking for. */
-static inline uint32_t vj_cpu_ask(uint32_t wanted) {
-    /* SSE3, SSSE3, CMPXCHG16B, SSE4.1, SSE4.2, POPCNT */
-    const uint32_t leaf1_v2 = 1u << 0 | 1u << 9 | 1u << 13 | 1u << 19 | 1u << 20 | 1u << 23;
-    /* FMA, MOVBE, OSXSAVE, AVX, F16C */
-    const uint32_t leaf1_v3 = 1u << 12 | 1u << 22 | 1u << 27 | 1u << 28 | 1u << 29;
-    const uint32_t more_v2 = 1u << 0, more_v3 = 1u << 5;                            /* LAHF; LZCNT */
-    const uint32_t leaf7_v3 = 1u << 3 | 1u << 5 | 1u << 8;                          /* BMI1, AVX2, BMI2 */
-    const uint32_t leaf7_v4 = 1u << 16 | 1u << 17 | 1u << 28 | 1u << 30 | 1u << 31; /* AVX-512 F, DQ, CD, BW, VL */
-    const uint32_t saved_v3 = 0x6, saved_v4 = 0xe0; /* xmm and ymm; opmask and both halves of zmm */
-    if (!wanted) return 0;
-    const uint32_t leaf1 = vj_cpuid_of(1).c, more = vj_cpuid_of(0x80000001).c;
-    if (!vj_cpu_all(leaf1, leaf1_v2) || !vj_cpu_all(more, more_v2)) return 0;
-    if (!vj_cpu_all(leaf1, leaf1_v3) || !vj_cpu_all(more, more_v3)) return VJ_CPU_SSE42;
-    if (vj_cpuid_of(0).a < 7) return VJ_CPU_SSE42;
-    const uint32_t leaf7 = vj_cpuid_of(7).b, saved = vj_cpu_saved();
-    if (!vj_cpu_all(leaf7, leaf7_v3) || !vj_cpu_all(saved, saved_v3)) return VJ_CPU_SSE42;
-    if (!vj_cpu_all(leaf7, leaf7_v4) || !vj_cpu_all(saved, saved_v4)) return VJ_CPU_SSE42 | VJ_CPU_AVX2_FMA;
-    return VJ_CPU_SSE42 | VJ_CPU_AVX2_FMA | VJ_CPU_AVX512;
+/* Those of `wanted` that there are. Code that wants nothing asks nothing: cpuid is slow in virtual machines. */
+static inline uint64_t vj_cpu_ask(uint64_t wanted) {
+    static const vj_cpu_question questions[] = {
+#define X86_FEATURE(id, name, leaf, subleaf, word, bit, saved, companions)                                             \
+    {VJ_CPU_##id, leaf, subleaf, word, bit, saved},
+#include "vitjit_cpu.def"
+    };
+    const uint32_t saved = wanted ? vj_cpu_saved() : 0;
+    const vj_cpu_question *last = 0;
+    uint64_t have = 0;
+    vj_cpuid answer = {{0, 0, 0, 0}};
+    for (uint32_t i = 0; i < sizeof questions / sizeof *questions; i++) {
+        const vj_cpu_question *q = &questions[i];
+        if (!(wanted & q->feature)) continue;
+        if (!last || last->leaf != q->leaf || last->subleaf != q->subleaf)
+            answer = vj_cpuid_checked(q->leaf, q->subleaf);
+        last = q;
+        if ((answer.word[q->word] >> q->bit & 1) && (saved & q->saved) == q->saved) have |= q->feature;
+    }
+    return have;
 }
 
 #elif defined(__riscv) && __riscv_xlen == 64
@@ -70,19 +103,34 @@ static inline uint64_t vj_cpu_hwcap(void) {
     return found;
 }
 
-/* Linux's riscv_hwprobe (since 6.4) says V by bit 2 of key 4; a kernel that does not know it, by bit 21 of AT_HWCAP. Code
- * that wants nothing makes no system calls: it may run where there is no Linux. */
-static inline uint32_t vj_cpu_ask(uint32_t wanted) {
+typedef struct vj_cpu_question {
+    uint64_t feature;
+    uint32_t probe, hwcap; /* bits */
+} vj_cpu_question;
+
+/* Linux's riscv_hwprobe (since 6.4) says extensions by key 4; a kernel that does not know it, by AT_HWCAP. Code that wants
+ * nothing makes no system calls: it may run where there is no Linux. */
+static inline uint64_t vj_cpu_ask(uint64_t wanted) {
+    static const vj_cpu_question questions[] = {
+#define RISCV_FEATURE(id, name, probe, hwcap, companions) {VJ_CPU_##id, probe, hwcap},
+#include "vitjit_cpu.def"
+    };
     enum { HWPROBE = 258, IMA_EXTENSIONS = 4 };
     int64_t pair[2] = {IMA_EXTENSIONS, 0};
-    if (!(wanted & VJ_CPU_RVV)) return 0;
-    if (vj_cpu_system_call(HWPROBE, (intptr_t)pair, 1, 0, 0) == 0) return pair[1] & 1 << 2 ? VJ_CPU_RVV : 0;
-    return vj_cpu_hwcap() & 1 << 21 ? VJ_CPU_RVV : 0;
+    uint64_t all = 0, have = 0;
+    for (uint32_t i = 0; i < sizeof questions / sizeof *questions; i++)
+        all |= questions[i].feature;
+    if (!(wanted & all)) return 0;
+    const int probed = vj_cpu_system_call(HWPROBE, (intptr_t)pair, 1, 0, 0) == 0;
+    const uint64_t said = probed ? (uint64_t)pair[1] : vj_cpu_hwcap();
+    for (uint32_t i = 0; i < sizeof questions / sizeof *questions; i++)
+        if (said >> (probed ? questions[i].probe : questions[i].hwcap) & 1) have |= questions[i].feature;
+    return have & wanted;
 }
 
 #else
 
-static inline uint32_t vj_cpu_ask(uint32_t wanted) {
+static inline uint64_t vj_cpu_ask(uint64_t wanted) {
     (void)wanted;
     return 0;
 }

@@ -11,7 +11,7 @@
 #include "vitjit_model.h"
 
 #define VJ_IMAGE_MAGIC      0x31474d494a5456ULL /* "VTJIMG1" */
-#define VJ_IMAGE_VERSION    5
+#define VJ_IMAGE_VERSION    6
 #define VJ_IMAGE_CODE_ALIGN 4096
 
 typedef struct vj_image_tensor {
@@ -39,7 +39,8 @@ typedef struct vj_image_header {
     double flops_per_image;
     int32_t kernels, distinct_kernels;
     int32_t phase_count;
-    uint32_t cpu_feature_bits;
+    int32_t cpu_rank;                   /* among CPUs that each have something of their own: vj_cpu_variant */
+    uint64_t cpu_feature_bits;          /* VJ_CPU_* */
     uint32_t model_name, compiler, cpu; /* strings */
     uint32_t input_count, output_count;
     uint64_t inputs, outputs; /* offsets of vj_image_tensor arrays */
@@ -68,7 +69,7 @@ typedef struct vj_marked_args {
 } vj_marked_args;
 
 /* What vj_load takes of a shared library that --emit-lib wrote: one ELF note of this name and type for each image in it, in
- * ascending order of what they ask of the CPU. The bytes behind the note's name are this struct; places are addresses less
+ * any order. The bytes behind the note's name are this struct; places are addresses less
  * that of the struct, so that the linker has settled them and nothing is left to relocate. */
 #define VJ_LIBRARY_NOTE    "vitjit"
 #define VJ_LIBRARY_TYPE    1

@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-#define VJ_MODEL_ABI      3
+#define VJ_MODEL_ABI      4
 #define VJ_MODEL_MAX_RANK 8
 
 /* Element types. Sizes in bytes: 4 8 2 2 1 1 2 2 4 4 8 8 1. */
@@ -48,21 +48,47 @@ typedef struct vj_tensor_info {
     int64_t dims_output;
 } vj_tensor_info;
 
-/* CPU features that an object can demand, beyond its architecture's baseline. */
-enum {
-    VJ_CPU_AVX2_FMA = 1 << 0, /* AVX2 and FMA3, with the operating system saving ymm */
-    VJ_CPU_AVX512 = 1 << 1,   /* AVX-512 F, BW, CD, DQ, VL, with the operating system saving zmm */
-    VJ_CPU_SSE42 = 1 << 2,    /* SSE3 to SSE4.2, POPCNT, CMPXCHG16B: x86-64-v2 */
-    VJ_CPU_RVV = 1 << 3       /* RISC-V's vectors 1.0, with the operating system saving them */
-};
+/* CPU features that an object can demand beyond its architecture's baseline, a bit each: the CPU has the instructions, and
+ * the operating system saves their registers. Bits from 0 are x86-64's, bits from 48 RISC-V's. */
+#define VJ_CPU_SSE3     (UINT64_C(1) << 0)
+#define VJ_CPU_SSSE3    (UINT64_C(1) << 1)
+#define VJ_CPU_SSE41    (UINT64_C(1) << 2)
+#define VJ_CPU_SSE42    (UINT64_C(1) << 3)
+#define VJ_CPU_POPCNT   (UINT64_C(1) << 4)
+#define VJ_CPU_CX16     (UINT64_C(1) << 5)
+#define VJ_CPU_LAHF     (UINT64_C(1) << 6)
+#define VJ_CPU_AVX      (UINT64_C(1) << 7)
+#define VJ_CPU_AVX2     (UINT64_C(1) << 8)
+#define VJ_CPU_BMI1     (UINT64_C(1) << 9)
+#define VJ_CPU_BMI2     (UINT64_C(1) << 10)
+#define VJ_CPU_F16C     (UINT64_C(1) << 11)
+#define VJ_CPU_FMA      (UINT64_C(1) << 12)
+#define VJ_CPU_LZCNT    (UINT64_C(1) << 13)
+#define VJ_CPU_MOVBE    (UINT64_C(1) << 14)
+#define VJ_CPU_AVX512F  (UINT64_C(1) << 15)
+#define VJ_CPU_AVX512BW (UINT64_C(1) << 16)
+#define VJ_CPU_AVX512CD (UINT64_C(1) << 17)
+#define VJ_CPU_AVX512DQ (UINT64_C(1) << 18)
+#define VJ_CPU_AVX512VL (UINT64_C(1) << 19)
+#define VJ_CPU_RVV      (UINT64_C(1) << 48) /* vectors 1.0 */
+/* The x86-64 psABI's levels, each with all of the one before. */
+#define VJ_CPU_X86_64_V2                                                                                               \
+    (VJ_CPU_SSE3 | VJ_CPU_SSSE3 | VJ_CPU_SSE41 | VJ_CPU_SSE42 | VJ_CPU_POPCNT | VJ_CPU_CX16 | VJ_CPU_LAHF)
+#define VJ_CPU_X86_64_V3                                                                                               \
+    (VJ_CPU_X86_64_V2 | VJ_CPU_AVX | VJ_CPU_AVX2 | VJ_CPU_BMI1 | VJ_CPU_BMI2 | VJ_CPU_F16C | VJ_CPU_FMA |              \
+     VJ_CPU_LZCNT | VJ_CPU_MOVBE)
+#define VJ_CPU_X86_64_V4                                                                                               \
+    (VJ_CPU_X86_64_V3 | VJ_CPU_AVX512F | VJ_CPU_AVX512BW | VJ_CPU_AVX512CD | VJ_CPU_AVX512DQ | VJ_CPU_AVX512VL)
 /* For init_as: the features that the CPU is found to have. */
-#define VJ_CPU_ASK UINT32_MAX
+#define VJ_CPU_ASK UINT64_MAX
 
-/* A kind of CPU that there is code for. */
+/* A kind of CPU that there is code for. Of those that a CPU can run, init takes one that uses all that the others do; where
+ * two have each something that the other lacks, the one of higher rank. */
 typedef struct vj_cpu_variant {
     const char *name;  /* as `vitjit targets` has it */
-    uint32_t features; /* VJ_CPU_*: a CPU that lacks one cannot run the code */
-    uint32_t reserved;
+    uint64_t features; /* VJ_CPU_*: a CPU that lacks one cannot run the code */
+    int32_t rank;
+    int32_t reserved;
 } vj_cpu_variant;
 
 /* What a compiled model is. Immutable; lives as long as its code. An object for inputs of several shapes has one for each:
@@ -85,7 +111,7 @@ typedef struct vj_model {
     int64_t max_batch; /* 1 when the batch is baked into the graph */
     int32_t phase_count;
     int32_t cpu_count;
-    const vj_cpu_variant *cpus;    /* the best last: init takes the last one that the CPU can run */
+    const vj_cpu_variant *cpus;    /* in any order */
     const struct vj_model *shapes; /* all of them, this one too; the object's PREFIX_model is the first */
     int32_t shape_count;
     int32_t reserved;

@@ -3,7 +3,7 @@
 
 #include "vitjit_cpu.h"
 
-uint32_t vj_cpu_features(void) { return vj_cpu_ask(UINT32_MAX); }
+uint64_t vj_cpu_features(void) { return vj_cpu_ask(UINT64_MAX); }
 
 #if defined(__x86_64__)
 #include <cpuid.h>

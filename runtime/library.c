@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "vitjit_cpu.h"
+
 #define MOST_SEGMENTS 128
 #define MOST_NOTES    (1 << 16) /* bytes of a segment of notes */
 
@@ -87,9 +89,18 @@ static vj_status check_note(const elf_file *f, uint64_t address, vj_library *lib
     return VJ_OK;
 }
 
-static bool runs_here(const elf_file *f, const vj_library *library) {
+/* What the image asks of the CPU. */
+static void read_cpu(const elf_file *f, vj_library *library) {
     vj_image_header h;
-    return vj_read_at(f->fd, &h, sizeof h, library->image_at) && !(h.cpu_feature_bits & ~vj_cpu_features());
+    library->cpu = (vj_cpu_variant){0};
+    library->runs = false;
+    if (!vj_read_at(f->fd, &h, sizeof h, library->image_at)) return;
+    library->cpu = (vj_cpu_variant){.features = h.cpu_feature_bits, .rank = h.cpu_rank};
+    library->runs = vj_cpu_has(vj_cpu_features(), h.cpu_feature_bits);
+}
+
+static bool is_better(const vj_library *one, const vj_library *other) {
+    return one->runs && (!other->runs || vj_cpu_better(&one->cpu, &other->cpu));
 }
 
 static uint64_t up(uint64_t x, uint64_t multiple) { return (x + multiple - 1) / multiple * multiple; }
@@ -113,7 +124,8 @@ static vj_status read_notes(const elf_file *f, const Elf64_Phdr *s, vj_library *
             memcpy(&one.note, bytes + content, sizeof one.note);
             const vj_status status = check_note(f, s->p_vaddr + content, &one);
             if (status) return status;
-            if (*found == 0 || runs_here(f, &one)) *library = one;
+            read_cpu(f, &one);
+            if (*found == 0 || is_better(&one, library)) *library = one;
             ++*found;
         } else if (ours) {
             return vj_error_set(VJ_BAD_INPUT, "the library was written by another version of vitjit");

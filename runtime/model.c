@@ -6,6 +6,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "vitjit_cpu.h"
+
 static const vj_image_header *header_of(const vj_model *model) { return vj_state(model)->image; }
 
 static void fill_tensors(const vj_image_header *h, uint64_t at, uint32_t count, vj_tensor_info *out) {
@@ -59,9 +61,9 @@ static vj_status fill(vj_model_state *s) {
                           .cpus = &s->cpu,
                           .shapes = &s->model,
                           .shape_count = 1};
-    s->cpu = (vj_cpu_variant){.name = s->model.cpu, .features = h->cpu_feature_bits};
+    s->cpu = (vj_cpu_variant){.name = s->model.cpu, .features = h->cpu_feature_bits, .rank = h->cpu_rank};
     s->all_outputs = (int32_t)h->output_count;
-    if (h->cpu_feature_bits & ~vj_cpu_features())
+    if (!vj_cpu_has(vj_cpu_features(), h->cpu_feature_bits))
         return vj_error_set(VJ_USAGE, "the code is for %s, which this CPU cannot run", s->model.cpu);
     return VJ_OK;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "runtime.h"
+#include "vitjit_cpu.h"
 
 static bool is_aligned(const void *at, int64_t alignment) {
     return alignment < 1 || (uintptr_t)at % (uintptr_t)alignment == 0;
@@ -23,18 +24,11 @@ static int bad_argument(const char *what) {
     return VJ_RUN_BAD_ARGUMENT;
 }
 
-static bool runs_here(const vj_model *m) {
-    const uint32_t have = vj_cpu_features();
-    for (int32_t i = 0; i < m->cpu_count; i++)
-        if (!(m->cpus[i].features & ~have)) return true;
-    return false;
-}
-
 int vj_object_check(const vj_model *m, int64_t n, int32_t images_in_flight, const void *scratch, size_t bytes) {
     const int status = wrong_model(m);
     int64_t needed;
     if (status != VJ_RUN_OK) return status;
-    if (!runs_here(m)) {
+    if (vj_cpu_best(m->cpus, m->cpu_count, vj_cpu_features()) < 0) {
         vj_error_set(VJ_USAGE, "the code is for %s, which this CPU cannot run", m->cpu);
         return VJ_RUN_BAD_CPU;
     }

@@ -58,7 +58,7 @@ void vj_weights_unmap(vj_weights_map *map);
 bool vj_weights_whole(const vj_weights_map *map);
 
 /* cpu.c */
-__attribute__((visibility("default"))) uint32_t vj_cpu_features(void); /* VJ_CPU_* */
+__attribute__((visibility("default"))) uint64_t vj_cpu_features(void); /* VJ_CPU_* */
 uint64_t vj_cpu_fingerprint(void);                                     /* differs when the host target may differ */
 
 /* model.c: the public vj_model comes first, so the handle is the descriptor. */
@@ -91,11 +91,13 @@ static inline const vj_model_state *vj_state(const vj_model *model) { return (co
 /* Takes the image and the descriptor, on failure too. */
 vj_status vj_model_new(vj_compiled *compiled, const vj_options *options, vj_model **model);
 
-/* library.c: what the note of an emitted library says, with places in the file; of several the last that this CPU can
+/* library.c: what the note of an emitted library says, with places in the file; of several the best that this CPU can
  * run, else the first. */
 typedef struct vj_library {
     vj_library_note note;
     int64_t image_at, weights_at;
+    vj_cpu_variant cpu; /* its name is not read */
+    bool runs;          /* on this CPU */
 } vj_library;
 vj_status vj_library_find(int fd, vj_library *library);
 /* All of them, or false. */

@@ -39,19 +39,29 @@ const vj_target *vj_target_by_name(const char *name) {
 }
 
 #if defined(__x86_64__)
-#define HOST_TRIPLE "x86_64-unknown-linux-gnu"
+enum { HOST = MACHINE_x86_64 };
 #elif defined(__aarch64__)
-#define HOST_TRIPLE "aarch64-unknown-linux-gnu"
+enum { HOST = MACHINE_aarch64 };
 #else
 #error "no target row for this architecture: add one to targets.def"
 #endif
 
-const vj_target *vj_target_host(void) {
-    const uint32_t have = vj_cpu_ask(UINT32_MAX);
+static vj_cpu_variant variant_of(const vj_target *t) {
+    return (vj_cpu_variant){.name = t->name, .features = t->cpu_feature_bits, .rank = t->rank};
+}
+
+const vj_target *vj_target_best(const vj_machine *machine, uint64_t have) {
     const vj_target *best = NULL;
     for (int32_t i = 0; i < vj_target_count(); i++) {
         const vj_target *t = &targets[i];
-        if (strcmp(t->triple, HOST_TRIPLE) == 0 && (t->cpu_feature_bits & ~have) == 0) best = t;
+        const vj_cpu_variant one = variant_of(t), other = variant_of(best ? best : t);
+        if (t->machine == machine && vj_cpu_has(have, one.features) && (!best || vj_cpu_better(&one, &other))) best = t;
     }
     return best;
+}
+
+const vj_target *vj_target_host(void) { return vj_target_best(&machines[HOST], vj_cpu_ask(UINT64_MAX)); }
+
+bool vj_target_runs_here(const vj_target *target) {
+    return target->machine == &machines[HOST] && vj_cpu_has(vj_cpu_ask(UINT64_MAX), target->cpu_feature_bits);
 }

@@ -28,23 +28,37 @@ typedef struct vj_target {
     const char *name;   /* x86-64, x86-64-v3, x86-64-v4, aarch64 */
     const char *triple; /* the machine's */
     const vj_machine *machine;
-    const char *llvm_cpu; /* for tuning and features */
-    const char *llvm_features;
-    int32_t vector_bytes; /* of one register */
-    int32_t registers;    /* vector registers */
+    const char *llvm_cpu;   /* for tuning and features */
+    const char *llvm_extra; /* what LLVM is told besides the features */
+    int32_t vector_bytes;   /* of one register */
+    int32_t registers;      /* vector registers */
     vj_muladd muladd;
     bool masked_stores;     /* cheap masked loads and stores */
     bool broadcast_operand; /* a multiply-add can take a scalar broadcast from memory */
     bool half_conversions;  /* float16 to float32 and back by instructions (F16C, NEON) */
     int32_t l1_bytes, l2_bytes;
-    uint32_t cpu_feature_bits; /* VJ_CPU_*: what init must find */
+    uint64_t cpu_feature_bits; /* VJ_CPU_*: what init must find */
+    int32_t rank;              /* among rows that each have something of their own */
 } vj_target;
 
 /* target.c */
 int32_t vj_target_count(void);
 const vj_target *vj_target_at(int32_t i);
 const vj_target *vj_target_by_name(const char *name); /* NULL: unknown */
-/* The best row for the CPU that this runs on (cpuid and xgetbv; the baseline row of the architecture otherwise). */
+/* The machine's best row for a CPU that has these features. */
+const vj_target *vj_target_best(const vj_machine *machine, uint64_t have);
+/* That for the CPU that this runs on. */
 const vj_target *vj_target_host(void);
+/* Can the CPU that this runs on run the row's code? */
+bool vj_target_runs_here(const vj_target *target);
+
+/* features.c: the names of features in LLVM's words. */
+#define VJ_FEATURES_TEXT 512
+/* "+avx2,+fma", of a set; returns text. */
+const char *vj_features_text(uint64_t features, char text[VJ_FEATURES_TEXT]);
+/* What LLVM is told of a row. */
+const char *vj_target_llvm_features(const vj_target *target, char text[VJ_FEATURES_TEXT]);
+/* The bit of a feature, and those of its companions (vitjit_cpu.def); 0: there is none of that name. */
+uint64_t vj_feature_by_name(const char *name, size_t length, uint64_t *companions);
 
 #endif

@@ -25,7 +25,7 @@ extern const void *const vj_abi_weights;
 /* The object's functions. */
 const vj_model *vj_abi_model(void);
 int vj_abi_init(vj_context *context, const void *weights, size_t bytes);
-int vj_abi_init_as(vj_context *context, const void *weights, size_t bytes, int32_t shape, uint32_t features);
+int vj_abi_init_as(vj_context *context, const void *weights, size_t bytes, int32_t shape, uint64_t features);
 int vj_abi_run(const vj_context *context, int64_t n, const void *const *inputs, void *const *outputs, void *scratch);
 int vj_abi_run_on(const vj_context *context, int64_t n, const void *const *inputs, void *const *outputs, void *scratch,
                   const vj_threads *threads);

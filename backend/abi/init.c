@@ -5,15 +5,8 @@
 
 const vj_model *vj_abi_model(void) { return vj_abi_shapes; }
 
-/* The last whose features are all there; -1: none. */
-static int32_t best_cpu(const vj_model *m, uint32_t have) {
-    for (int32_t i = m->cpu_count; i-- > 0;)
-        if (!(m->cpus[i].features & ~have)) return i;
-    return -1;
-}
-
-static uint32_t features_asked(const vj_model *m) {
-    uint32_t asked = 0;
+static uint64_t features_asked(const vj_model *m) {
+    uint64_t asked = 0;
     for (int32_t i = 0; i < m->cpu_count; i++)
         asked |= m->cpus[i].features;
     return asked;
@@ -29,10 +22,11 @@ static int check_weights(const vj_model *m, const void *weights, size_t bytes) {
     return ours ? VJ_RUN_OK : VJ_RUN_BAD_WEIGHTS;
 }
 
-static int bind(vj_context *context, const void *weights, size_t bytes, int32_t shape, uint32_t features) {
+static int bind(vj_context *context, const void *weights, size_t bytes, int32_t shape, uint64_t features) {
     const vj_model *m = vj_abi_shapes;
     if (!context || shape < 0 || shape >= m->shape_count) return VJ_RUN_BAD_ARGUMENT;
-    const int32_t cpu = best_cpu(m, features == VJ_CPU_ASK ? vj_cpu_ask(features_asked(m)) : features);
+    const uint64_t have = features == VJ_CPU_ASK ? vj_cpu_ask(features_asked(m)) : features;
+    const int32_t cpu = vj_cpu_best(m->cpus, m->cpu_count, have);
     if (cpu < 0) return VJ_RUN_BAD_CPU;
     const bool given = !vj_abi_weights && m->weights_bytes > 0;
     const int status = given ? check_weights(m, weights, bytes) : weights || bytes ? VJ_RUN_BAD_ARGUMENT : VJ_RUN_OK;
@@ -44,7 +38,7 @@ static int bind(vj_context *context, const void *weights, size_t bytes, int32_t 
     return VJ_RUN_OK;
 }
 
-int vj_abi_init_as(vj_context *context, const void *weights, size_t bytes, int32_t shape, uint32_t features) {
+int vj_abi_init_as(vj_context *context, const void *weights, size_t bytes, int32_t shape, uint64_t features) {
     return bind(context, weights, bytes, shape, features);
 }
 

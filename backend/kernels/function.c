@@ -23,7 +23,8 @@ void vj_set_target_attributes(const vj_gen *g, LLVMValueRef function) {
     add_text_attribute(g, function, "prefer-vector-width", bits);
     add_text_attribute(g, function, "min-legal-vector-width", bits);
     if (g->target->llvm_cpu) add_text_attribute(g, function, "target-cpu", g->target->llvm_cpu);
-    if (g->target->llvm_features) add_text_attribute(g, function, "target-features", g->target->llvm_features);
+    char features[VJ_FEATURES_TEXT];
+    add_text_attribute(g, function, "target-features", vj_target_llvm_features(g->target, features));
     add_attribute(g, function, "nounwind");
 }
 

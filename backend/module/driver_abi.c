@@ -133,7 +133,8 @@ static LLVMValueRef add_cpus(const abi_gen *g, vj_arena *arena) {
     LLVMValueRef *cpus = VJ_NEW_ARRAY(arena, LLVMValueRef, count);
     for (int32_t i = 0; i < count; i++) {
         const vj_target *target = g->abi->variants[i].target;
-        LLVMValueRef values[] = {add_string(g, target->name), i32(g, target->cpu_feature_bits), i32(g, 0)};
+        LLVMValueRef values[] = {add_string(g, target->name), i64(g, (int64_t)target->cpu_feature_bits),
+                                 i32(g, target->rank), i32(g, 0)};
         cpus[i] = STRUCT(g, g->types.cpu, values);
     }
     return add_array(g, "vj_abi_cpus", g->types.cpu, cpus, count);

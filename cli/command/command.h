@@ -102,7 +102,7 @@ vj_status vj_compiler(const vj_compiler_api **api);
 /* cpu.c: --target, --cpu and --features become rows of `vitjit targets`. */
 #define VJ_MOST_CPUS 32 /* that there are */
 typedef struct vj_cpu_choice {
-    const char *cpus[VJ_MOST_CPUS]; /* rows that code is for, better ones later; none: the host's */
+    const char *cpus[VJ_MOST_CPUS]; /* rows that code is for, each once; none: the host's */
     int32_t cpu_count;
 } vj_cpu_choice;
 vj_status vj_choose_cpus(const vj_command *command, vj_cpu_choice *choice);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vitjit_cpu.h"
+
 static bool same_machine(const char *triple, const char *other) {
     const size_t length = strcspn(triple, "-");
     return strncmp(triple, other, length) == 0 && (other[length] == '-' || !other[length]);
@@ -61,77 +63,59 @@ static bool host_row(const vj_compiler_api *api, vj_target_info *row) {
     return false;
 }
 
-/* What a list of features says of one, `length` long: '+', '-', or 0 for nothing. A word without a sign adds; the last
- * word counts. */
-static char said_of(const char *list, const char *feature, size_t length) {
-    char said = 0;
-    for (const char *word = list; *word;) {
-        const size_t whole = strcspn(word, ",");
-        const char sign = *word == '-' ? '-' : '+';
-        const size_t skip = *word == '-' || *word == '+';
-        if (whole - skip == length && strncmp(word + skip, feature, length) == 0) said = sign;
-        word += whole + (word[whole] == ',');
-    }
-    return said;
+/* A feature that some row of the machine has; 0: no row. */
+static uint64_t known_feature(const vj_compiler_api *api, const char *triple, const char *name, size_t length,
+                              uint64_t *companions) {
+    const uint64_t bit = api->feature(name, length, companions);
+    vj_target_info row;
+    for (int32_t i = 0; api->target(i, &row); i++)
+        if (same_machine(row.triple, triple) && (row.cpu.features & bit)) return bit;
+    return 0;
 }
 
-/* Does the list take away a feature of the row? */
-static bool is_cut(const vj_target_info *row, const char *list) {
-    for (const char *word = row->features; *word;) {
-        const size_t whole = strcspn(word, ",");
-        if (*word == '+' && said_of(list, word + 1, whole - 1) == '-') return true;
-        word += whole + (word[whole] == ',');
-    }
-    return false;
-}
+/* What --features says of a CPU. A word without a sign adds; the last word counts. */
+typedef struct feature_words {
+    uint64_t added, taken;
+} feature_words;
 
-/* Has the row nothing but what `start` has, and the list adds? */
-static bool is_allowed(const vj_target_info *row, const vj_target_info *start, const char *list) {
-    for (const char *word = row->features; *word;) {
-        const size_t whole = strcspn(word, ",");
-        const bool have =
-            said_of(list, word + 1, whole - 1) == '+' || said_of(start->features, word + 1, whole - 1) == '+';
-        if (*word == '+' && !have) return false;
-        word += whole + (word[whole] == ',');
-    }
-    return true;
-}
-
-/* Every word of the list must be a feature of some row of the machine. */
-static bool are_known(const vj_compiler_api *api, const char *list, const char *triple) {
+static bool read_features(const vj_compiler_api *api, const char *list, const char *triple, feature_words *words) {
     for (const char *word = list; *word;) {
         const size_t whole = strcspn(word, ","), skip = *word == '-' || *word == '+';
-        bool known = false;
-        vj_target_info row;
-        for (int32_t i = 0; api->target(i, &row) && !known; i++)
-            known = same_machine(row.triple, triple) && said_of(row.features, word + skip, whole - skip) == '+';
-        if (!known) {
+        uint64_t companions = 0, bit = known_feature(api, triple, word + skip, whole - skip, &companions);
+        if (!bit) {
             vj_print_error(VJ_USAGE, NULL, "--features: '%.*s' is not a feature that code is made for", (int)whole,
                            word);
             vj_print_hint("vitjit targets lists them");
             return false;
         }
+        if (*word == '-')
+            words->taken |= bit;
+        else
+            words->taken &= ~bit;
+        words->added = *word == '-' ? words->added & ~bit : words->added | bit | companions;
         word += whole + (word[whole] == ',');
     }
     return true;
 }
 
-/* The best row of the machine of *row: later ones have all that those before them have, listed or not. */
+/* The best row of the machine of *row that has nothing but what this one has and the list adds, and nothing that the list
+ * takes away. */
 static bool apply_features(const vj_compiler_api *api, const char *list, vj_target_info *row) {
     const vj_target_info start = *row;
+    feature_words words = {0};
+    bool found = false;
     vj_target_info other;
-    bool below = true;
-    if (!are_known(api, list, start.triple)) return false;
+    if (!read_features(api, list, start.triple, &words)) return false;
+    const uint64_t have = (start.cpu.features | words.added) & ~words.taken;
     for (int32_t i = 0; api->target(i, &other); i++) {
-        if (!same_machine(other.triple, start.triple)) continue;
-        if (is_cut(&other, list)) break;
-        if (below || is_allowed(&other, &start, list)) *row = other;
-        below = below && strcmp(other.name, start.name) != 0;
+        if (!same_machine(other.triple, start.triple) || !vj_cpu_has(have, other.cpu.features)) continue;
+        if (!found || vj_cpu_better(&other.cpu, &row->cpu)) *row = other;
+        found = true;
     }
     return true;
 }
 
-/* Words of --cpu, parted by commas, become the request's CPUs, better ones later; *row is the first. */
+/* Words of --cpu, parted by commas, become the request's CPUs in the order of `vitjit targets`; *row is the first. */
 static vj_status read_cpus(const vj_compiler_api *api, const char *list, vj_cpu_choice *request, vj_target_info *row) {
     bool named[VJ_MOST_CPUS] = {false};
     char word[64];

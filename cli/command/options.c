@@ -78,7 +78,7 @@ static const option table[] = {
     {"--shape", 0, LIST, 0, FIELD(shapes), "NAME=1x3x224x224", MODELS, "sizes for an input whose dims the model leaves open (repeat); N: the batch stays open"},
     {"--fix", 0, LIST, 0, FIELD(fixes), "NAME=x.npy", MODELS, "a value that decides shapes becomes part of the program (repeat)"},
     {"--also-output", 0, LIST, 0, FIELD(also_outputs), "VALUE", COMPILES, "a named value of the graph becomes an output too (repeat)"},
-    {"--precision", 0, CHOICE, 0, FIELD(precision), "f32", MODELS, "what products are computed in"},
+    {"--precision", 0, CHOICE, 0, FIELD(precision), "f32", MODELS, "what products are computed in: so far f32 alone"},
     {"--cpu", 0, TEXT, 0, FIELD(cpu), "NAME,...", MODELS, "the CPU to make code for (see `vitjit targets`); objects may have several: v2,v3,v4"},
     {"--target", 0, TEXT, 0, FIELD(target), "TRIPLE", MODELS, "the machine to make code for; its baseline CPU without --cpu"},
     {"--features", 0, TEXT, 0, FIELD(features), "LIST", MODELS, "the best CPU of the machine's that these leave: -avx512f, or +avx2,+fma"},

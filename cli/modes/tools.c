@@ -127,8 +127,9 @@ vj_status vj_run_targets(void) {
         snprintf(vectors, sizeof vectors, row.vector_bits == 32 ? "%d floats" : "%d of %d bits", row.registers,
                  row.vector_bits);
         snprintf(caches, sizeof caches, "%d, %d", row.l1_bytes >> 10, row.l2_bytes >> 10);
-        printf("%-10s %-27s%-14s%-20s%-9s%-14s%s\n", row.name, row.triple, row.is_host ? " this machine" : "", vectors,
-               row.is_fused ? "FMA" : "mul, add", caches, row.features);
+        printf("%-10s %-27s%-14s%-20s%-9s%-14s%s%s%s\n", row.name, row.triple, row.is_host ? " this machine" : "",
+               vectors, row.is_fused ? "FMA" : "mul, add", caches, row.parent ? row.parent : "", row.parent ? ": " : "",
+               row.features);
     }
     return VJ_OK;
 }

@@ -318,7 +318,7 @@ static vj_status emit_kind(emission *e) {
     }
 }
 
-/* Better CPUs come later, as the object's ABI wants them. */
+/* Those of one machine, each once. */
 static vj_status choose_targets(emission *e, const vj_target **targets) {
     vj_unit *u = e->u;
     e->targets = e->request->cpu_count > 1 ? e->request->cpu_count : 1;
@@ -329,8 +329,8 @@ static vj_status choose_targets(emission *e, const vj_target **targets) {
         if (targets[i]->machine != targets[0]->machine)
             return vj_fail(&u->error, VJ_USAGE, "%s and %s are CPUs of different machines", targets[0]->name,
                            targets[i]->name);
-        if (i > 0 && targets[i] <= targets[i - 1])
-            return vj_fail(&u->error, VJ_USAGE, "%s stands twice, or behind a better CPU", targets[i]->name);
+        for (int32_t j = 0; j < i; j++)
+            if (targets[j] == targets[i]) return vj_fail(&u->error, VJ_USAGE, "%s stands twice", targets[i]->name);
     }
     return VJ_OK;
 }

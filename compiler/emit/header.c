@@ -101,7 +101,7 @@ static void add_functions(vj_text *out, const char *p) {
         "int %s_init(%s_context *context, const void *weights, size_t bytes);\n"
         "/* The same for shape number `shape` of the model's, on a CPU that has the features (VJ_CPU_*), whatever it\n"
         " * says of itself; VJ_CPU_ASK asks it. */\n"
-        "int %s_init_as(%s_context *context, const void *weights, size_t bytes, int32_t shape, uint32_t features);\n",
+        "int %s_init_as(%s_context *context, const void *weights, size_t bytes, int32_t shape, uint64_t features);\n",
         p, p, p, p, p, p);
     vj_text_add(
         out,

@@ -90,11 +90,6 @@ static vj_bytes generate_code(const job *j, int32_t threads, uint64_t *entry) {
     return code;
 }
 
-static bool runs_here(const vj_target *target) {
-    const vj_target *host = vj_target_host();
-    return strcmp(host->triple, target->triple) == 0 && (target->cpu_feature_bits & ~host->cpu_feature_bits) == 0;
-}
-
 /* Runs n images in `parts` parts, the last one first, as no part may need another. */
 static void run_phases(const job *j, vj_phase_fn phase, int64_t n, int32_t parts, float *out, float *mean) {
     const void *inputs[1] = {j->in};
@@ -130,7 +125,7 @@ static void test_images(void **state) {
     (void)state;
     static const int64_t batches[] = {1, 2, 3, 7};
     for (int32_t t = 0; t < vj_target_count(); t++) {
-        if (!runs_here(vj_target_at(t))) continue;
+        if (!vj_target_runs_here(vj_target_at(t))) continue;
         job *j = job_new(vj_target_at(t));
         vj_bytes object = generate(j, NULL), code;
         uint64_t entry, other_entry;
@@ -313,7 +308,7 @@ static void test_objects(void **state) {
     assert_non_null(mkdtemp(folder));
     for (int32_t t = 0; t < vj_target_count(); t++)
         for (int32_t inside = 0; inside < 2; inside++) {
-            if (!runs_here(vj_target_at(t))) continue;
+            if (!vj_target_runs_here(vj_target_at(t))) continue;
             job *j = job_new(vj_target_at(t));
             const vj_model model = descriptor(j, &in_info, out_infos);
             const vj_variant variant = {j->p, j->target};

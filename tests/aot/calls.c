@@ -210,12 +210,10 @@ static void generate(const call_case *c, vj_dtype dtype, const vj_target *target
 
 static void test_case(void **state) {
     const call_case *c = *state;
-    const vj_target *host = vj_target_host();
     for (const vj_dtype *dtype = c->types; *dtype; dtype++)
         for (int32_t t = 0; t < vj_target_count(); t++) {
             const vj_target *target = vj_target_at(t);
-            const bool runs =
-                strcmp(target->triple, host->triple) == 0 && !(target->cpu_feature_bits & ~host->cpu_feature_bits);
+            const bool runs = vj_target_runs_here(target);
             if (runs) run(c, *dtype, target);
             if ((!runs && !ONE_TYPE) || dtype == c->types) generate(c, *dtype, target);
         }

@@ -61,8 +61,10 @@ part_usage() {
     bad 1 "$data/pair.onnx" --batch 0
     bad 1 "$data/pair.onnx" --batch 1x
     bad 1 "$data/pair.onnx" -j 99999999999
-    bad 1 "$data/pair.onnx" --precision bf16
-    stderr_has "f32"
+    for precision in bf16 f16 int8 F32 f32,bf16; do
+        bad 1 "$data/pair.onnx" --precision $precision
+        stderr_has "--precision wants f32, not '$precision'"
+    done
     bad 1 "$data/pair.onnx" --inspect --bench
     stderr_has "one at a time"
     bad 1 "$data/pair.onnx" --emit-obj --emit-asm
@@ -366,7 +368,7 @@ part_tools() {
         stderr_has "only ELF and WebAssembly"
     done
     bad 1 "$digits/digits.onnx" --target riscv64 --features +avx2 --emit-obj
-    run 0 "$digits/digits.onnx" --target riscv64 --features v,zvl128b --inspect
+    run 0 "$digits/digits.onnx" --target riscv64 --features v --inspect
     prints "riscv64-v"
     bad 1 "$digits/digits.onnx" --emit-obj --cpu v3,v2,x86-64-v3
     stderr_has "--cpu names x86-64-v3 twice"
@@ -391,6 +393,13 @@ part_tools() {
         prints "x86-64-v3"
         run 0 "$digits/digits.onnx" --cpu x86-64-v3 --features -avx2 --inspect
         prints "x86-64-v2"
+        run 0 "$digits/digits.onnx" --cpu x86-64-v4 --features -bmi2 --inspect
+        prints "x86-64-v2"
+        run 0 "$digits/digits.onnx" --cpu x86-64-v4 --features -avx512vl,-fma,+fma --inspect
+        prints "x86-64-v3"
+        run 0 "$digits/digits.onnx" --cpu x86-64 --features avx2 --inspect
+        prints "x86-64-v2"
+        bad 1 "$digits/digits.onnx" --features v
         bad 1 "$digits/digits.onnx" --features +neon
         stderr_has "is not a feature"
         bad 1 "$digits/digits.onnx" --cpu aarch64

@@ -32,10 +32,7 @@ struct machine {
     size_t weights_bytes;
 };
 
-int machine_can(const vj_target *target) {
-    const vj_target *host = vj_target_host();
-    return strcmp(host->triple, target->triple) == 0 && (target->cpu_feature_bits & ~host->cpu_feature_bits) == 0;
-}
+int machine_can(const vj_target *target) { return vj_target_runs_here(target); }
 
 static bool pack(machine *x, vj_error *error) {
     vj_unit *u = VJ_NEW(x->arena, vj_unit);

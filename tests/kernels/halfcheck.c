@@ -102,7 +102,7 @@ static void every_float_is_rounded_once(const vj_target *target, vj_dtype dtype)
 }
 
 static void check_target(const vj_target *target, vj_dtype dtype) {
-    if (target_runs_here(target)) {
+    if (vj_target_runs_here(target)) {
         every_half_becomes_its_float(target, dtype);
         every_float_is_rounded_once(target, dtype);
         return;

@@ -137,11 +137,6 @@ guarded guarded_new(size_t bytes, int at_end) {
 
 void guarded_free(guarded *g) { munmap(g->map, g->map_bytes); }
 
-int target_runs_here(const vj_target *target) {
-    const vj_target *host = vj_target_host();
-    return strcmp(host->triple, target->triple) == 0 && (target->cpu_feature_bits & ~host->cpu_feature_bits) == 0;
-}
-
 uint32_t rng_next(rng *r) {
     /* PCG-XSH-RR, O'Neill 2014 */
     const uint64_t old = r->state;

@@ -25,9 +25,6 @@ typedef struct guarded {
 guarded guarded_new(size_t bytes, int at_end);
 void guarded_free(guarded *g);
 
-/* Returns whether this CPU can run code for the target. */
-int target_runs_here(const vj_target *target);
-
 /* A generator of random numbers that are the same on every machine. */
 typedef struct rng {
     uint64_t state;

@@ -192,7 +192,7 @@ void case_check(kernel_case *c) {
     double **magnitude = c->k->kind == VJ_KERNEL_GEMM ? evaluate(c, true) : NULL;
     for (int32_t i = 0; i < vj_target_count(); i++) {
         const vj_target *target = vj_target_at(i);
-        if (target_runs_here(target)) {
+        if (vj_target_runs_here(target)) {
             check_target(c, target, expected, magnitude);
         } else {
             vj_schedule_kernel(c->arena, target, c->p, c->k);

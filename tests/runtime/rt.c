@@ -144,7 +144,7 @@ static void weights_are_mapped(void **state) {
     assert_null(vj_weights_open(name, &bytes));
 }
 
-static const vj_cpu_variant any_cpu = {"any", 0, 0}, no_cpu = {"none", 1u << 30, 0};
+static const vj_cpu_variant any_cpu = {"any", 0, 0, 0}, no_cpu = {"none", UINT64_C(1) << 62, 0, 0};
 static const vj_model object = {.abi = VJ_MODEL_ABI,
                                 .header_size = sizeof(vj_model),
                                 .cpu = "a CPU",

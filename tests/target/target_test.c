@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "target/schedule.h"
+#include "vitjit_cpu.h"
 
 static void rows_are_sound(void **state) {
     (void)state;
@@ -33,12 +34,11 @@ static void facts(void **state) {
     assert_int_equal(v4->vector_bytes, 64);
     assert_int_equal(v4->registers, 32);
     assert_true(v4->masked_stores && v4->broadcast_operand);
-    assert_non_null(strstr(v4->llvm_features, "-prefer-256-bit"));
-    assert_int_equal(v4->cpu_feature_bits, VJ_CPU_SSE42 | VJ_CPU_AVX2_FMA | VJ_CPU_AVX512);
-    /* The rows of an architecture are sorted from the least CPU to the best: host and --features take the last that
-     * fits. */
-    assert_int_equal(vj_target_by_name("x86-64-v2")->cpu_feature_bits, VJ_CPU_SSE42);
-    assert_int_equal(v3->cpu_feature_bits, VJ_CPU_SSE42 | VJ_CPU_AVX2_FMA);
+    char text[VJ_FEATURES_TEXT];
+    assert_non_null(strstr(vj_target_llvm_features(v4, text), "+avx512vl,"));
+    assert_non_null(strstr(text, "-prefer-256-bit"));
+    assert_string_equal(vj_target_llvm_features(baseline, text), "");
+    assert_string_equal(vj_target_llvm_features(arm, text), "+neon");
     const vj_target *riscv = vj_target_by_name("riscv64-v"), *wasm = vj_target_by_name("wasm32");
     assert_string_equal(riscv->machine->llvm_abi, "lp64d");
     assert_int_equal(riscv->cpu_feature_bits, VJ_CPU_RVV);
@@ -51,6 +51,64 @@ static void facts(void **state) {
     assert_int_equal(arm->vector_bytes, 16);
     assert_int_equal(arm->registers, 32);
     assert_non_null(strstr(arm->triple, "aarch64"));
+}
+
+/* The order by features and the order by rank have no circle if no row of a machine has both more and a lower rank. */
+static void ranks_agree(void **state) {
+    (void)state;
+    for (int32_t i = 0; i < vj_target_count(); i++)
+        for (int32_t j = 0; j < vj_target_count(); j++) {
+            const vj_target *a = vj_target_at(i), *b = vj_target_at(j);
+            if (i == j || a->machine != b->machine) continue;
+            if (a->rank == b->rank || a->cpu_feature_bits == b->cpu_feature_bits ||
+                (vj_cpu_has(a->cpu_feature_bits, b->cpu_feature_bits) && a->rank < b->rank))
+                fail_msg("%s and %s", a->name, b->name);
+        }
+}
+
+static const char *best_for(uint64_t have) { return vj_target_best(vj_target_by_name("x86-64")->machine, have)->name; }
+
+/* The table's rows on CPUs with made-up features: every one counts by itself. */
+static void rows_are_chosen_by_features(void **state) {
+    (void)state;
+    static const uint64_t v4[] = {VJ_CPU_AVX512F, VJ_CPU_AVX512BW, VJ_CPU_AVX512CD, VJ_CPU_AVX512DQ, VJ_CPU_AVX512VL};
+    static const uint64_t v3[] = {VJ_CPU_AVX,  VJ_CPU_AVX2, VJ_CPU_BMI1,  VJ_CPU_BMI2,
+                                  VJ_CPU_F16C, VJ_CPU_FMA,  VJ_CPU_LZCNT, VJ_CPU_MOVBE};
+    static const uint64_t v2[] = {VJ_CPU_SSE3,   VJ_CPU_SSSE3, VJ_CPU_SSE41, VJ_CPU_SSE42,
+                                  VJ_CPU_POPCNT, VJ_CPU_CX16,  VJ_CPU_LAHF};
+    const uint64_t all = VJ_CPU_X86_64_V4;
+    assert_string_equal(best_for(all), "x86-64-v4");
+    assert_string_equal(best_for(UINT64_MAX), "x86-64-v4");
+    assert_string_equal(best_for(0), "x86-64");
+    for (size_t i = 0; i < sizeof v4 / sizeof *v4; i++)
+        assert_string_equal(best_for(all & ~v4[i]), "x86-64-v3");
+    for (size_t i = 0; i < sizeof v3 / sizeof *v3; i++)
+        assert_string_equal(best_for(all & ~v3[i]), "x86-64-v2");
+    for (size_t i = 0; i < sizeof v2 / sizeof *v2; i++)
+        assert_string_equal(best_for(all & ~v2[i]), "x86-64");
+    assert_string_equal(vj_target_best(vj_target_by_name("riscv64")->machine, VJ_CPU_RVV)->name, "riscv64-v");
+    assert_string_equal(vj_target_best(vj_target_by_name("riscv64")->machine, all)->name, "riscv64");
+}
+
+/* Each feature has a bit, a name and companions of its own machine. */
+static void features_have_names(void **state) {
+    (void)state;
+    uint64_t companions = 1, all = 0;
+    static const char *const names[] = {"sse3",  "ssse3",   "sse4.1",   "sse4.2",   "popcnt",   "cx16",     "sahf",
+                                        "avx",   "avx2",    "bmi",      "bmi2",     "f16c",     "fma",      "lzcnt",
+                                        "movbe", "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "v"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const uint64_t bit = vj_feature_by_name(names[i], strlen(names[i]), &companions);
+        char text[VJ_FEATURES_TEXT], one[32];
+        if (!bit || bit & (bit - 1) || all & bit || companions & ~VJ_CPU_X86_64_V4) fail_msg("%s", names[i]);
+        snprintf(one, sizeof one, "+%s", names[i]);
+        assert_string_equal(vj_features_text(bit, text), one);
+        all |= bit;
+    }
+    assert_true(all == (VJ_CPU_X86_64_V4 | VJ_CPU_RVV));
+    assert_true(vj_feature_by_name("avx512", 6, &companions) == 0);
+    assert_true(vj_feature_by_name("", 0, &companions) == 0);
+    assert_true(vj_feature_by_name("avx2", 4, &companions) == VJ_CPU_AVX2 && companions & VJ_CPU_BMI2);
 }
 
 /* The oracle is the operating system's list of flags, which considers what it saves. */
@@ -66,6 +124,31 @@ static int cpuinfo_has(const char *flag) {
     }
     if (file) fclose(file);
     return found;
+}
+
+/* Each feature by itself, beside what the kernel says of it. */
+static void each_feature_is_asked(void **state) {
+    (void)state;
+#if defined(__x86_64__)
+    static const struct {
+        uint64_t bit;
+        const char *flag;
+    } all[] = {{VJ_CPU_SSE3, "pni"},          {VJ_CPU_SSSE3, "ssse3"},       {VJ_CPU_SSE41, "sse4_1"},
+               {VJ_CPU_SSE42, "sse4_2"},      {VJ_CPU_POPCNT, "popcnt"},     {VJ_CPU_CX16, "cx16"},
+               {VJ_CPU_LAHF, "lahf_lm"},      {VJ_CPU_AVX, "avx"},           {VJ_CPU_AVX2, "avx2"},
+               {VJ_CPU_BMI1, "bmi1"},         {VJ_CPU_BMI2, "bmi2"},         {VJ_CPU_F16C, "f16c"},
+               {VJ_CPU_FMA, "fma"},           {VJ_CPU_LZCNT, "abm"},         {VJ_CPU_MOVBE, "movbe"},
+               {VJ_CPU_AVX512F, "avx512f"},   {VJ_CPU_AVX512BW, "avx512bw"}, {VJ_CPU_AVX512CD, "avx512cd"},
+               {VJ_CPU_AVX512DQ, "avx512dq"}, {VJ_CPU_AVX512VL, "avx512vl"}};
+    uint64_t sum = 0;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        const uint64_t have = vj_cpu_ask(all[i].bit);
+        if (have != (cpuinfo_has(all[i].flag) ? all[i].bit : 0)) fail_msg("%s", all[i].flag);
+        sum |= have;
+    }
+    assert_true(vj_cpu_ask(UINT64_MAX) == sum);
+#endif
+    assert_true(vj_cpu_ask(0) == 0);
 }
 
 static void host_is_the_best_row(void **state) {
@@ -87,7 +170,10 @@ static void host_is_the_best_row(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(rows_are_sound), cmocka_unit_test(facts),
-                                       cmocka_unit_test(host_is_the_best_row)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rows_are_sound),      cmocka_unit_test(facts),
+        cmocka_unit_test(ranks_agree),         cmocka_unit_test(rows_are_chosen_by_features),
+        cmocka_unit_test(features_have_names), cmocka_unit_test(each_feature_is_asked),
+        cmocka_unit_test(host_is_the_best_row)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -254,16 +254,11 @@ static void edges(const code *c, const function *f, worst *w) {
     }
 }
 
-static bool runs_here(const vj_target *target) {
-    const vj_target *host = vj_target_host();
-    return strcmp(host->triple, target->triple) == 0 && (target->cpu_feature_bits & ~host->cpu_feature_bits) == 0;
-}
-
 static void test_function(void **state) {
     const function *f = *state;
     for (int32_t t = 0; t < vj_target_count(); t++) {
         const vj_target *target = vj_target_at(t);
-        if (!runs_here(target)) continue;
+        if (!vj_target_runs_here(target)) continue;
         for (int32_t lanes = 1; lanes <= 16; lanes = lanes == 1 ? target->vector_bytes / 4 : lanes * 16) {
             code c = make(target, f->op, lanes, VJ_F32);
             worst w = {0};
@@ -323,7 +318,7 @@ static void test_double_function(void **state) {
     const double_function *f = *state;
     for (int32_t t = 0; t < vj_target_count(); t++) {
         const vj_target *target = vj_target_at(t);
-        if (!runs_here(target)) continue;
+        if (!vj_target_runs_here(target)) continue;
         for (int32_t lanes = 1; lanes <= 8; lanes = lanes == 1 ? target->vector_bytes / 4 : lanes * 16) {
             code c = make(target, f->op, lanes, VJ_F64);
             double worst_error = 0, worst_x = 0;
@@ -353,7 +348,7 @@ static void test_two(const char *name, int op, double (*truth)(double, double)) 
     enum { COUNT = sizeof special / sizeof *special };
     for (int32_t t = 0; t < vj_target_count(); t++) {
         const vj_target *target = vj_target_at(t);
-        if (!runs_here(target)) continue;
+        if (!vj_target_runs_here(target)) continue;
         code c = make(target, op, target->vector_bytes / 4, VJ_F32);
         worst w = {0};
         static float x[BLOCK], y[BLOCK], out[BLOCK];
