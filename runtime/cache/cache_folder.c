@@ -1,0 +1,172 @@
+/* cache_folder.c - the folder of the cache: it must be the user's own and closed to others. Files are written under a temporary
+ * name and renamed.
+ */
+#include "cache_folder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void warn(const vj_cache *c, const char *format, ...) {
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (c->log) c->log(c->log_self, VJ_LOG_WARNING, text);
+}
+
+bool vj_cache_folder(const char *asked, char *folder, size_t room) {
+    const char *home;
+    if (asked)
+        snprintf(folder, room, "%s", asked);
+    else if ((home = getenv("VITJIT_CACHE")))
+        snprintf(folder, room, "%s", home);
+    else if ((home = getenv("XDG_CACHE_HOME")) && *home == '/')
+        snprintf(folder, room, "%s/vitjit", home);
+    else if ((home = getenv("HOME")) && *home == '/')
+        snprintf(folder, room, "%s/.cache/vitjit", home);
+    else
+        folder[0] = 0;
+    return folder[0] != 0;
+}
+
+static bool make_folder(char *path) {
+    for (char *at = path + 1; *at; at++) {
+        if (*at != '/') continue;
+        *at = 0;
+        int made = mkdir(path, 0700);
+        int why = errno;
+        *at = '/';
+        if (made != 0 && why != EEXIST) return false;
+    }
+    return mkdir(path, 0700) == 0 || errno == EEXIST;
+}
+
+vj_cache *vj_cache_open(const char *asked, vj_log_fn log, void *log_self) {
+    vj_cache *c = calloc(1, sizeof *c);
+    if (!c) return NULL;
+    static atomic_uint opened;
+    c->log = log;
+    c->log_self = log_self;
+    c->serial = atomic_fetch_add(&opened, 1);
+    struct stat st;
+    if (!vj_cache_folder(asked, c->folder, sizeof c->folder - 128)) {
+        free(c);
+        return NULL;
+    }
+    if (!make_folder(c->folder) || stat(c->folder, &st) != 0 || !S_ISDIR(st.st_mode))
+        warn(c, "no cache: %s cannot be made: %s", c->folder, strerror(errno));
+    else if (st.st_uid != geteuid() || (st.st_mode & 077))
+        warn(c, "no cache: %s must belong to you alone (chmod 700)", c->folder);
+    else
+        return c;
+    free(c);
+    return NULL;
+}
+
+void vj_cache_close(vj_cache *c) { free(c); }
+
+void vj_cache_path(const vj_cache *c, const uint64_t key[2], const char *kind, char *path, size_t room) {
+    char text[VJ_KEY_TEXT];
+    vj_key_text(key, text);
+    snprintf(path, room, "%s/%s.%s", c->folder, text, kind);
+}
+
+int vj_cache_open_own(const char *path) {
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0) return -1;
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid()) {
+        futimens(fd, NULL); /* used just now */
+        return fd;
+    }
+    close(fd);
+    return -1;
+}
+
+/* Whole files of bounded size; one byte more than the file has, 0. */
+static char *read_own(const char *path, size_t most, size_t *bytes) {
+    int fd = vj_cache_open_own(path);
+    if (fd < 0) return NULL;
+    struct stat st;
+    char *at = NULL;
+    if (fstat(fd, &st) == 0 && st.st_size > 0 && (size_t)st.st_size <= most) at = malloc((size_t)st.st_size + 1);
+    size_t done = 0;
+    while (at && done < (size_t)st.st_size) {
+        ssize_t n = read(fd, at + done, (size_t)st.st_size - done);
+        if (n <= 0) {
+            free(at);
+            at = NULL;
+            break;
+        }
+        done += (size_t)n;
+    }
+    close(fd);
+    if (at) at[done] = 0;
+    *bytes = done;
+    return at;
+}
+
+void vj_cache_temporary(const vj_cache *c, const char *path, char *name, size_t room) {
+    snprintf(name, room, "%s.%ld.%u.tmp", path, (long)getpid(), c->serial);
+}
+
+void vj_cache_cannot_write(vj_cache *c, const char *path, int why) {
+    warn(c, "the result is not kept: cannot write %s: %s", path, strerror(why));
+    c->read_only = true;
+}
+
+/* 0, or why not. */
+static int write_file(const vj_cache *c, const char *path, const void *bytes, size_t size) {
+    char name[4400];
+    vj_cache_temporary(c, path, name, sizeof name);
+    int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) return errno;
+    size_t done = 0;
+    int why = 0;
+    while (!why && done < size) {
+        ssize_t n = write(fd, (const char *)bytes + done, size - done);
+        if (n <= 0)
+            why = n < 0 ? errno : ENOSPC;
+        else
+            done += (size_t)n;
+    }
+    if (close(fd) != 0 && !why) why = errno;
+    if (!why && rename(name, path) != 0) why = errno;
+    if (why) unlink(name);
+    return why;
+}
+
+bool vj_cache_write(vj_cache *c, const char *path, const void *bytes, size_t size) {
+    if (c->read_only) return false;
+    const int why = write_file(c, path, bytes, size);
+    if (why) vj_cache_cannot_write(c, path, why);
+    return !why;
+}
+
+void *vj_cache_get(const vj_cache *c, const vj_key *key, const char *kind, size_t most, size_t *bytes) {
+    char path[4300];
+    vj_cache_path(c, key->half, kind, path, sizeof path);
+    return read_own(path, most, bytes);
+}
+
+void vj_cache_set(vj_cache *c, const vj_key *key, const char *kind, const void *bytes, size_t size, bool warned) {
+    char path[4300];
+    vj_cache_path(c, key->half, kind, path, sizeof path);
+    if (c->read_only) return;
+    const int why = write_file(c, path, bytes, size);
+    if (why && warned) vj_cache_cannot_write(c, path, why);
+}
+
+void *vj_cache_read(const char *path, size_t *bytes) { return read_own(path, (size_t)1 << 31, bytes); }
+
+void vj_cache_beside(const char *model_path, const char *name, char *path, size_t room) {
+    const char *slash = model_path ? strrchr(model_path, '/') : NULL;
+    snprintf(path, room, "%.*s%s", slash ? (int)(slash - model_path + 1) : 0, slash ? model_path : "", name);
+}
