@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "vitjit_clock.h"
 
 #include "backend/backend.h"
 #include "harness.h"
@@ -27,12 +28,6 @@ static const shape shapes[] = {
     {"ViT-B head", 1, 1000, 768, 784, 0},       {"ViT-B proj 768", 197, 768, 768, 768, 0},
     {"ViT-B fc1 gelu", 197, 3072, 768, 784, 1},
 };
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* C[rows, columns] = A[rows, lda] * B, B in panels */
 static vj_kernel *make(vj_program *p, const vj_target *target, const shape *s) {
@@ -87,9 +82,10 @@ static double measure(const vj_target *target, const shape *s, double seconds, i
         }
         free(assembly);
     }
-    const double compile = now();
+    const double compile = vj_clock_seconds();
     code *c = code_make(target, p, k);
-    if (getenv("GEMM_BENCH_ASM")) fprintf(stderr, "%s: code in %.1f ms\n", s->name, (now() - compile) * 1e3);
+    if (getenv("GEMM_BENCH_ASM"))
+        fprintf(stderr, "%s: code in %.1f ms\n", s->name, (vj_clock_seconds() - compile) * 1e3);
     float *buffers[3] = {0};
     for (int32_t i = 0; i < 3; i++) {
         const size_t count = (size_t)p->buffers[i].elements * (size_t)(i == 1 ? copies : 1);
@@ -100,11 +96,11 @@ static double measure(const vj_target *target, const shape *s, double seconds, i
     }
     double best = 1e30;
     int32_t count = 0;
-    for (const double start = now(); now() - start < seconds || count < 5; count++) {
+    for (const double start = vj_clock_seconds(); vj_clock_seconds() - start < seconds || count < 5; count++) {
         float *at[3] = {buffers[0], buffers[1] + (count % copies) * p->buffers[1].elements, buffers[2]};
-        const double begin = now();
+        const double begin = vj_clock_seconds();
         code_run(c, (void *const *)at, 0, k->units);
-        const double time = now() - begin;
+        const double time = vj_clock_seconds() - begin;
         if (time < best) best = time;
     }
     const double flops = 2.0 * (double)(s->rows * s->columns * s->depth);
@@ -122,11 +118,11 @@ static double peak(const vj_target *target, double seconds) {
     const vj_program *p = vj_peak_program(arena, target, &flops);
     code *peak_code = code_make(target, p, p->kernels[0]);
     static float values[3][4096] __attribute__((aligned(64)));
-    for (const double start = now(); now() - start < seconds;) {
-        const double begin = now();
+    for (const double start = vj_clock_seconds(); vj_clock_seconds() - start < seconds;) {
+        const double begin = vj_clock_seconds();
         for (int32_t i = 0; i < 16; i++)
             code_run(peak_code, (void *const[]){values[0], values[1], values[2]}, 0, 1);
-        const double time = (now() - begin) / 16;
+        const double time = (vj_clock_seconds() - begin) / 16;
         if (time < best) best = time;
     }
     code_free(peak_code);
@@ -161,10 +157,10 @@ static double attention(const vj_target *target, int64_t heads, int64_t tokens, 
     *schedule = strdup(vj_schedule_text(arena, k));
     code *c = code_make(target, p, k);
     double best = 1e30;
-    for (const double start = now(); now() - start < seconds;) {
-        const double begin = now();
+    for (const double start = vj_clock_seconds(); vj_clock_seconds() - start < seconds;) {
+        const double begin = vj_clock_seconds();
         code_run(c, (void *const *)buffers, 0, k->units);
-        if (now() - begin < best) best = now() - begin;
+        if (vj_clock_seconds() - begin < best) best = vj_clock_seconds() - begin;
     }
     code_free(c);
     for (int32_t i = 0; i < 4; i++)

@@ -10,7 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "vitjit_clock.h"
 
 #include "runtime/pool.h"
 
@@ -19,19 +20,13 @@
 #define BUFFER_BYTES  ((size_t)96 << 20) /* a thread's */
 #define MOST_THREADS  64
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* Long enough for every thread to have begun its part before any has ended it. */
 static void a_while(void *self, int32_t i, int32_t part, int32_t parts) {
     (void)self;
     (void)i;
     (void)part;
     (void)parts;
-    for (const double begin = now(); now() - begin < WHILE_SECONDS;) {
+    for (const double begin = vj_clock_seconds(); vj_clock_seconds() - begin < WHILE_SECONDS;) {
     }
 }
 
@@ -40,10 +35,10 @@ static double step_seconds(int32_t threads, double seconds) {
     vj_pool *pool = vj_pool_new(threads);
     double best = 1e30;
     if (!pool) return 0;
-    for (const double start = now(); now() - start < seconds;) {
-        const double begin = now();
+    for (const double start = vj_clock_seconds(); vj_clock_seconds() - start < seconds;) {
+        const double begin = vj_clock_seconds();
         if (!vj_pool_try(pool, a_while, NULL, 0, STEPS, threads)) break;
-        const double took = (now() - begin) / STEPS;
+        const double took = (vj_clock_seconds() - begin) / STEPS;
         if (took < best) best = took;
     }
     vj_pool_free(pool);
@@ -69,12 +64,12 @@ static uint64_t add_up(const uint64_t *at, size_t count) {
 static void *read_all(void *self) {
     reader *r = self;
     pthread_barrier_wait(r->start);
-    const double begin = now();
+    const double begin = vj_clock_seconds();
     do {
         r->sum += add_up(r->at, BUFFER_BYTES / sizeof *r->at);
         r->bytes += (double)BUFFER_BYTES;
-    } while (now() < begin + r->end);
-    r->seconds = now() - begin;
+    } while (vj_clock_seconds() < begin + r->end);
+    r->seconds = vj_clock_seconds() - begin;
     return NULL;
 }
 

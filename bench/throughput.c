@@ -11,7 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "vitjit_clock.h"
 
 #include "vitjit.h"
 
@@ -30,12 +31,6 @@ typedef struct client {
     pthread_t thread;
 } client;
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static void fail(const char *what) {
     fprintf(stderr, "throughput: %s: %s\n", what, vj_error_message());
     exit(2);
@@ -46,10 +41,10 @@ static void *serve(void *self) {
     pthread_barrier_wait(c->start); /* all are ready */
     pthread_barrier_wait(c->start); /* the times are set */
     for (;;) {
-        const double from = now();
+        const double from = vj_clock_seconds();
         if (from >= *c->end && !atomic_load(c->waiting)) return NULL;
         if (vj_run(c->session)) fail("run");
-        const double to = now();
+        const double to = vj_clock_seconds();
         if (from < *c->begin || (to > *c->end && !atomic_load(c->waiting)) || c->runs == MOST_RUNS) continue;
         c->ms[c->runs++] = (to - from) * 1e3;
         if (c->runs == LEAST_RUNS) atomic_fetch_sub(c->waiting, 1);
@@ -154,7 +149,7 @@ int main(int argc, char **argv) {
         if (pthread_create(&all[i].thread, NULL, serve, &all[i]) != 0) return fputs("no threads\n", stderr), 5;
     }
     pthread_barrier_wait(&start);
-    begin = now() + WARM_UP_SECONDS;
+    begin = vj_clock_seconds() + WARM_UP_SECONDS;
     end = begin + seconds;
     pthread_barrier_wait(&start);
     for (int32_t i = 0; i < sessions; i++)

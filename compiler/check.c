@@ -153,12 +153,8 @@ static void complete_pointers(checking *c, const void **inputs, void **outputs) 
 /* One phase */
 
 static bool reads(const vj_kernel *k, int32_t buffer) {
-    for (int32_t a = 0; a < k->access_count; a++) {
-        bool is_out = false;
-        for (int32_t o = 0; o < k->out_count; o++)
-            is_out = is_out || k->out[o].access == a;
-        if (!is_out && k->access[a].buffer == buffer) return true;
-    }
+    for (int32_t a = 0; a < k->access_count; a++)
+        if (k->access[a].buffer == buffer && !vj_is_result(k, a)) return true;
     return false;
 }
 

@@ -28,8 +28,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "vitjit_clock.h"
 
 #define SPIN_NS       100000  /* several times what a part takes; far below what a user would notice as load */
 #define FIRST_SPIN_NS 3000000 /* of a new thread; making its pool and binding a model take one or two milliseconds */
@@ -82,12 +83,6 @@ static void relax(void) {
 #endif
 }
 
-static int64_t now_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 static uint64_t step_now(vj_pool *pool) { return atomic_load_explicit(&pool->now, memory_order_acquire); }
 
 static void sleep_while(vj_pool *pool, uint64_t step) {
@@ -127,7 +122,7 @@ static void wait_while(vj_pool *pool, uint64_t step, int64_t spin_ns) {
         if (step_now(pool) != step) return;
         relax();
         if (turn % 32 != 0) continue;
-        int64_t now = now_ns();
+        int64_t now = vj_clock_ns();
         if (end == 0) end = now + spin_ns;
         if (now >= end) break;
     }

@@ -1,6 +1,8 @@
 /* run.c - checks what a run is given, and runs on the caller's thread. */
 #include "abi.h"
 
+#include "vitjit_dtype.h"
+
 /* Is the context one that init filled? Its shape's number, or -1. */
 static int32_t shape_of(const vj_context *context) {
     const vj_model *m = vj_abi_shapes;
@@ -13,8 +15,7 @@ static int32_t shape_of(const vj_context *context) {
 }
 
 static bool is_aligned(const void *at, int32_t dtype) {
-    static const uint8_t element_bytes[VJ_DTYPE_COUNT] = {1, 4, 8, 2, 2, 1, 1, 2, 2, 4, 4, 8, 8, 1};
-    return ((uintptr_t)at & (element_bytes[dtype] - 1u)) == 0;
+    return ((uintptr_t)at & (uintptr_t)(vj_element_bytes((vj_dtype)dtype) - 1)) == 0;
 }
 
 /* Are the pointers all there, and aligned to their elements? */

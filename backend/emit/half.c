@@ -3,7 +3,7 @@
  */
 #include "gen.h"
 
-#include "ir/base/half.h"
+#include "vitjit_half.h"
 
 LLVMValueRef vj_half_constant(const vj_gen *g, vj_dtype dtype, double x) {
     return LLVMConstInt(vj_llvm_type(g, dtype), dtype == VJ_F16 ? vj_f16_of(x) : vj_bf16_of(x), false);

@@ -91,7 +91,6 @@ void vj_progress_end(void);
 /* --quiet: no warnings, no notices, no progress. */
 void vj_set_quiet(void);
 bool vj_is_quiet(void);
-double vj_now_ms(void);
 
 /* folder.c: is the folder there, and can it be written to? Asked before long work. */
 vj_status vj_outputs_folder(const char *folder);

@@ -4,6 +4,8 @@
 
 #include <pthread.h>
 #include <time.h>
+
+#include "vitjit_clock.h"
 #include <unistd.h>
 
 /* Work shorter than this says nothing. */
@@ -24,12 +26,6 @@ static bool quiet; /* of the process: its standard error */
 void vj_set_quiet(void) { quiet = true; }
 bool vj_is_quiet(void) { return quiet; }
 
-double vj_now_ms(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
-}
-
 static struct timespec in_ms(long ms) {
     struct timespec t;
     clock_gettime(CLOCK_REALTIME, &t);
@@ -46,7 +42,7 @@ static void *show(void *self) {
     while (!progress.stop) {
         const struct timespec until = in_ms(shown ? EVERY_MS : AFTER_MS);
         pthread_cond_timedwait(&progress.ended, &progress.lock, &until);
-        const double ms = vj_now_ms() - progress.began;
+        const double ms = vj_clock_ms() - progress.began;
         if (progress.stop || ms < AFTER_MS) continue;
         fprintf(stderr, "\r\033[K%s, %.1f s", progress.what, ms * 1e-3);
         fflush(stderr);
@@ -61,7 +57,7 @@ void vj_progress_begin(const char *what) {
     vj_progress_end();
     if (quiet || !isatty(STDERR_FILENO)) return;
     progress.what = what;
-    progress.began = vj_now_ms();
+    progress.began = vj_clock_ms();
     progress.stop = false;
     progress.running = pthread_create(&progress.thread, NULL, show, NULL) == 0;
 }

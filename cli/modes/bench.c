@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "vitjit_clock.h"
+
 #define WARM_UP_MS 200 /* caches, frequency, the pool's threads */
 #define LEAST_RUNS 3
 #define MOST_RUNS  (INT64_C(1) << 20)
@@ -14,15 +16,15 @@ static int by_value(const void *a, const void *b) {
 
 static vj_status measure(vj_job *job, double seconds, double *ms, int64_t *runs) {
     vj_status status = VJ_OK;
-    const double begin = vj_now_ms(), warm = seconds * 1e3 < WARM_UP_MS ? seconds * 1e3 : WARM_UP_MS;
+    const double begin = vj_clock_ms(), warm = seconds * 1e3 < WARM_UP_MS ? seconds * 1e3 : WARM_UP_MS;
     do
         status = vj_job_run(job);
-    while (status == VJ_OK && vj_now_ms() - begin < warm);
-    const double end = vj_now_ms() + seconds * 1e3;
-    for (*runs = 0; status == VJ_OK && *runs < MOST_RUNS && (*runs < LEAST_RUNS || vj_now_ms() < end); ++*runs) {
-        const double start = vj_now_ms();
+    while (status == VJ_OK && vj_clock_ms() - begin < warm);
+    const double end = vj_clock_ms() + seconds * 1e3;
+    for (*runs = 0; status == VJ_OK && *runs < MOST_RUNS && (*runs < LEAST_RUNS || vj_clock_ms() < end); ++*runs) {
+        const double start = vj_clock_ms();
         status = vj_job_run(job);
-        ms[*runs] = vj_now_ms() - start;
+        ms[*runs] = vj_clock_ms() - start;
     }
     return status;
 }

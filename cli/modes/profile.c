@@ -6,6 +6,8 @@
 
 #include <cjson/cJSON.h>
 
+#include "vitjit_clock.h"
+
 #include "runtime/runtime.h"
 
 #define WARM_UP_MS     200
@@ -45,22 +47,22 @@ static vj_status read_table(const vj_command *command, const vj_model *model, vj
 }
 
 static vj_status record(vj_job *job, vj_profile *p) {
-    const double begin = vj_now_ms(), most = job->command->seconds * 1e3;
+    const double begin = vj_clock_ms(), most = job->command->seconds * 1e3;
     const double warm = most < WARM_UP_MS ? most : WARM_UP_MS, long_enough = most < RECORD_MS ? most : RECORD_MS;
     vj_status status = VJ_OK;
     do
         status = vj_job_run(job);
-    while (status == VJ_OK && vj_now_ms() - begin < warm);
+    while (status == VJ_OK && vj_clock_ms() - begin < warm);
     const int64_t a_run = (int64_t)p->kernel_count * (job->n + (int64_t)p->threads * PARTS_A_THREAD) + 1;
     const int64_t fit = a_run < MOST_SPANS ? MOST_SPANS / a_run : 1;
     if (status == VJ_OK && (status = vj_session_record(job->session, MOST_SPANS)))
         return vj_print_error(status, job->command->model, "%s", vj_error_message());
-    const double start = vj_now_ms();
+    const double start = vj_clock_ms();
     while (status == VJ_OK && p->runs < MOST_RUNS && p->runs < fit &&
-           (p->runs < 3 || vj_now_ms() - start < long_enough)) {
-        p->run_begin[p->runs] = (int64_t)(vj_now_ms() * 1e6);
+           (p->runs < 3 || vj_clock_ms() - start < long_enough)) {
+        p->run_begin[p->runs] = (int64_t)(vj_clock_ms() * 1e6);
         status = vj_job_run(job);
-        p->run_end[p->runs++] = (int64_t)(vj_now_ms() * 1e6);
+        p->run_end[p->runs++] = (int64_t)(vj_clock_ms() * 1e6);
     }
     return status;
 }

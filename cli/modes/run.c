@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vitjit_clock.h"
+
 #include "runtime/runtime.h"
 
 static vj_status deliver(const vj_command *command, vj_job *job) {
@@ -48,15 +50,15 @@ vj_status vj_run_introduction(const vj_command *command) {
     vj_job job;
     vj_array *inputs = NULL;
     int32_t count = 0;
-    const double begin = vj_now_ms();
+    const double begin = vj_clock_ms();
     vj_status status = vj_job_prepare(command, &job, &inputs, &count);
-    const double compiled = vj_now_ms();
+    const double compiled = vj_clock_ms();
     if (status == VJ_OK && !command->quiet) {
         fputs(vj_model_introduction(job.model), stdout);
         status = print_memory(&job);
         if (status == VJ_OK) status = vj_print_recipe(command, job.model);
     }
-    const double start = vj_now_ms();
+    const double start = vj_clock_ms();
     if (status == VJ_OK) status = vj_job_run(&job);
     if (status == VJ_OK && !command->quiet) {
         vj_model_stats stats = {.size = sizeof stats};
@@ -65,7 +67,7 @@ vj_status vj_run_introduction(const vj_command *command) {
                command->compiled ? "loaded"
                : stats.cache_hit ? "from the cache"
                                  : "compiled",
-               vj_now_ms() - start);
+               vj_clock_ms() - start);
     }
     if (status == VJ_OK) {
         vj_print_outputs(job.outputs, vj_output_count(job.model));

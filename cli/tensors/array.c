@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vitjit_half.h"
+
 void vj_array_free(vj_array *array) {
     free(array->name);
     free(array->data);
@@ -38,32 +40,6 @@ bool vj_array_alloc(vj_array *array) {
 
 int64_t vj_array_elements(const vj_array *array) { return (int64_t)(array->bytes / vj_dtype_bytes(array->dtype)); }
 
-/* IEEE 754 binary16. */
-static double from_half(uint16_t half) {
-    const int exponent = half >> 10 & 31, fraction = half & 1023;
-    const double magnitude = exponent == 0    ? ldexp(fraction, -24)
-                             : exponent == 31 ? (fraction ? NAN : INFINITY)
-                                              : ldexp(fraction + 1024, exponent - 25);
-    return half & 0x8000 ? -magnitude : magnitude;
-}
-
-/* Rounds to nearest even; x is finite and in range. */
-static uint16_t to_half(double x) {
-    const uint16_t sign = signbit(x) ? 0x8000 : 0;
-    int exponent;
-    const double fraction = frexp(fabs(x), &exponent); /* [0.5, 1) */
-    if (exponent < -13) return (uint16_t)(sign | (uint16_t)nearbyint(ldexp(fabs(x), 24)));
-    const long mantissa = (long)nearbyint(ldexp(fraction, 11)); /* 1024 .. 2048; a carry moves the exponent on */
-    return (uint16_t)(sign | (uint16_t)(((exponent + 14) << 10) + (mantissa - 1024)));
-}
-
-static double from_bf16(uint16_t high) {
-    const uint32_t bits = (uint32_t)high << 16;
-    float x;
-    memcpy(&x, &bits, sizeof x);
-    return (double)x;
-}
-
 double vj_array_at(const vj_array *array, int64_t i) {
     const void *data = array->data;
     switch (array->dtype) {
@@ -72,9 +48,9 @@ double vj_array_at(const vj_array *array, int64_t i) {
     case VJ_F64:
         return ((const double *)data)[i];
     case VJ_F16:
-        return from_half(((const uint16_t *)data)[i]);
+        return (double)vj_f32_of_f16(((const uint16_t *)data)[i]);
     case VJ_BF16:
-        return from_bf16(((const uint16_t *)data)[i]);
+        return (double)vj_f32_of_bf16(((const uint16_t *)data)[i]);
     case VJ_I8:
         return ((const int8_t *)data)[i];
     case VJ_U8:
@@ -121,7 +97,6 @@ static double next_normal(uint64_t *state) {
 
 static void store_float(vj_array *array, int64_t i, double x) {
     const float narrow = (float)x;
-    uint32_t bits;
     switch (array->dtype) {
     case VJ_F32:
         ((float *)array->data)[i] = narrow;
@@ -130,11 +105,10 @@ static void store_float(vj_array *array, int64_t i, double x) {
         ((double *)array->data)[i] = x;
         break;
     case VJ_F16:
-        ((uint16_t *)array->data)[i] = to_half(x);
+        ((uint16_t *)array->data)[i] = vj_f16_of(x);
         break;
-    default:
-        memcpy(&bits, &narrow, sizeof bits);
-        ((uint16_t *)array->data)[i] = (uint16_t)(bits >> 16);
+    default: /* bfloat16 is cut off, not rounded: any number would do */
+        ((uint16_t *)array->data)[i] = (uint16_t)(vj_bits_of_f32(narrow) >> 16);
     }
 }
 

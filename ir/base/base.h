@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "vitjit.h"
+#include "vitjit_dtype.h"
 
 #if defined(__GNUC__)
 #define VJ_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
@@ -84,20 +85,6 @@ static inline int64_t vj_round_up(int64_t x, int64_t multiple) { return (x + mul
 static inline int64_t vj_ceil_div(int64_t x, int64_t y) { return (x + y - 1) / y; }
 static inline int64_t vj_min64(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t vj_max64(int64_t a, int64_t b) { return a > b ? a : b; }
-
-/* Element types. The public vj_dtype_bytes and vj_dtype_name are the runtime's; the compiler does not link it. */
-
-/* Bytes of one element; 0 for VJ_NO_DTYPE. */
-static inline int64_t vj_element_bytes(vj_dtype dtype) {
-    static const int8_t bytes[VJ_DTYPE_COUNT] = {0, 4, 8, 2, 2, 1, 1, 2, 2, 4, 4, 8, 8, 1};
-    return (unsigned)dtype < VJ_DTYPE_COUNT ? bytes[dtype] : 0;
-}
-
-static inline const char *vj_element_name(vj_dtype dtype) {
-    static const char names[VJ_DTYPE_COUNT][5] = {"none", "f32", "f64", "f16", "bf16", "i8",  "u8",
-                                                  "i16",  "u16", "i32", "u32", "i64",  "u64", "bool"};
-    return names[(unsigned)dtype < VJ_DTYPE_COUNT ? dtype : VJ_NO_DTYPE];
-}
 
 /* error.c */
 

@@ -2,7 +2,7 @@
  * them exist only from their first use to their last. The results of a node have an arena of their own, which is freed
  * after their last use. */
 #include "eval.h"
-#include "ir/base/half.h"
+#include "vitjit_half.h"
 
 #include <setjmp.h>
 #include <string.h>

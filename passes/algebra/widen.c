@@ -6,7 +6,7 @@
  */
 #include "passes/rewrite/rewrite.h"
 
-#include "ir/base/half.h"
+#include "vitjit_half.h"
 
 static bool is_half(vj_dtype dtype) { return dtype == VJ_F16 || dtype == VJ_BF16; }
 

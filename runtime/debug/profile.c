@@ -6,19 +6,14 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "vitjit_clock.h"
 
 struct vj_spans {
     atomic_int_fast64_t taken;
     int64_t most;
     vj_span at[];
 };
-
-static int64_t now_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 vj_spans *vj_spans_new(int64_t most) {
     size_t bytes;
@@ -37,7 +32,7 @@ void vj_spans_free(vj_spans *spans) { free(spans); }
 int64_t vj_mark(void *self, int32_t kernel, int64_t begun, int64_t units) {
     vj_spans *spans = self;
     if (!spans) return 0;
-    const int64_t now = now_ns();
+    const int64_t now = vj_clock_ns();
     if (begun == 0 || units < 1) return now;
     const int64_t place = atomic_fetch_add_explicit(&spans->taken, 1, memory_order_relaxed);
     if (place >= spans->most) return now;

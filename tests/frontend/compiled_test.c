@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "ir/base/half.h"
+#include "vitjit_half.h"
 #include "pack.h"
 #include "vitjit.h"
 

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vitjit_clock.h"
+
 typedef struct own_settings {
     settings all;
     const char *text;
@@ -95,12 +97,12 @@ static own_settings read_arguments(int argc, char **argv) {
 
 int main(int argc, char **argv) {
     const own_settings s = read_arguments(argc, argv);
-    const double end = seconds_now() + s.all.seconds;
+    const double end = vj_clock_seconds() + s.all.seconds;
     tally t = {0};
     if (s.text)
         run_text(&s, &t);
     else
-        for (int64_t i = 0; i < s.all.count && seconds_now() < end; i++)
+        for (int64_t i = 0; i < s.all.count && vj_clock_seconds() < end; i++)
             run_seed(&s, s.all.seed + (uint64_t)i, &t);
     printf("%lld right, %lld unsupported, %lld undefined, %lld WRONG; %lld kernels; %lld of %lld elements judged\n",
            (long long)t.by[FINE], (long long)t.by[UNSUPPORTED], (long long)t.by[VACUOUS], (long long)t.by[WRONG],

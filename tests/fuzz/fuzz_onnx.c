@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vitjit_clock.h"
+
 #include "backend/backend.h"
 #include "frontend/frontend.h"
 #include "mutate.h"
@@ -207,9 +209,9 @@ int main(int argc, char **argv) {
     filled = &c;
     vj_packs("ops.bin", add_pack);
     const own_settings s = read_arguments(argc, argv, &c);
-    const double end = seconds_now() + s.all.seconds;
+    const double end = vj_clock_seconds() + s.all.seconds;
     int64_t by_status[8] = {0}, failed = 0;
-    for (int64_t i = 0; i < s.all.count && seconds_now() < end; i++)
+    for (int64_t i = 0; i < s.all.count && vj_clock_seconds() < end; i++)
         failed += !run_seed(&s, &c, s.all.seed + (uint64_t)i, by_status);
     printf("%lld imported, %lld used wrongly, %lld bad, %lld unsupported, %lld FAILED\n", (long long)by_status[0],
            (long long)by_status[1], (long long)by_status[2], (long long)by_status[3], (long long)failed);

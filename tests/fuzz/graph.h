@@ -144,6 +144,5 @@ void check_apart(const vj_func *f, uint64_t seed, outcome *out);
 
 /* shrink.c: returns a smaller function, in the arena, that fails in the same way. Takes at most `seconds`. */
 const vj_func *shrink(vj_arena *arena, const vj_func *f, uint64_t seed, double seconds, outcome *out);
-double seconds_now(void);
 
 #endif

@@ -9,7 +9,7 @@
 
 #include "backend/backend.h"
 #include "compiler/compiler.h"
-#include "ir/base/half.h"
+#include "vitjit_half.h"
 #include "vitjit_image.h"
 
 enum { MOST_OPERANDS = 32 };

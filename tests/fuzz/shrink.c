@@ -3,13 +3,8 @@
 #include "graph.h"
 
 #include <string.h>
-#include <time.h>
 
-double seconds_now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
+#include "vitjit_clock.h"
 
 typedef struct shrinking {
     vj_arena *arena;
@@ -30,7 +25,7 @@ static bool alike(const char *a, const char *b) {
 
 static bool try(shrinking *s, const clone_plan *plan) {
     outcome out;
-    if (seconds_now() > s->end) return false;
+    if (vj_clock_seconds() > s->end) return false;
     const vj_func *smaller = clone(s->arena, s->f, plan);
     if (!smaller) return false;
     check_apart(smaller, s->seed, &out);
@@ -103,7 +98,7 @@ static bool without_inputs(shrinking *s) {
 }
 
 const vj_func *shrink(vj_arena *arena, const vj_func *f, uint64_t seed, double seconds, outcome *out) {
-    shrinking s = {arena, f, seed, seconds_now() + seconds, out};
+    shrinking s = {arena, f, seed, vj_clock_seconds() + seconds, out};
     while (one_output(&s) || without_output(&s) || without_node(&s) || without_inputs(&s) || smaller_dims(&s))
         ;
     return s.f;

@@ -11,7 +11,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "ir/base/half.h"
+#include "vitjit_half.h"
 
 enum { PLAIN_SAMPLES = 2 }; /* rounding alone, as hardware rounds: with small numbers flushed to zero, and not */
 #define ROUNDINGS 4         /* roundings of an elementwise op: the functions of vmath.h are good to four at most */

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "ir/base/half.h"
+#include "vitjit_half.h"
 #include "ir/tensor/ir.h"
 
 static vj_func *parse(vj_arena *arena, const char *text) {

@@ -1,4 +1,4 @@
-/* halfcheck.c - compares casts between float32 and the 16-bit floats with ir/base/half.h, which rounds a double once,
+/* halfcheck.c - compares casts between float32 and the 16-bit floats with include/vitjit_half.h, which rounds a double once,
  * bit for bit. It tests every target that runs here, vectors and single elements, all 65,536 halves, the float32
  * numbers on, beside and halfway between halves, and a million patterns more. The other targets' code must need no
  * function. */
@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "harness.h"
-#include "ir/base/half.h"
+#include "vitjit_half.h"
 
 enum { HALVES = 1 << 16, FLOATS = 6 * HALVES + (1 << 20) + 5 }; /* an odd number: the last vector is cut */
 

@@ -107,19 +107,12 @@ void code_free(code *c) {
     free(c);
 }
 
-static size_t dtype_bytes(vj_dtype dtype) {
-    static const uint8_t bytes[VJ_DTYPE_COUNT] = {
-        [VJ_F32] = 4, [VJ_F64] = 8, [VJ_F16] = 2, [VJ_BF16] = 2, [VJ_I8] = 1,  [VJ_U8] = 1,  [VJ_I16] = 2,
-        [VJ_U16] = 2, [VJ_I32] = 4, [VJ_U32] = 4, [VJ_I64] = 8,  [VJ_U64] = 8, [VJ_BOOL] = 1};
-    return bytes[dtype];
-}
-
 void code_run(const code *c, void *const *buffers, int64_t first, int64_t last) {
     void *accesses[VJ_MAX_ACCESSES];
     for (int32_t i = 0; i < c->k->access_count; i++) {
         const vj_access *access = &c->k->access[i];
-        const size_t size = dtype_bytes(c->p->buffers[access->buffer].dtype);
-        accesses[i] = (void *)((uintptr_t)buffers[access->buffer] + (uintptr_t)(access->offset * (int64_t)size));
+        const int64_t size = vj_element_bytes(c->p->buffers[access->buffer].dtype);
+        accesses[i] = (void *)((uintptr_t)buffers[access->buffer] + (uintptr_t)(access->offset * size));
     }
     c->entry(accesses, first, last);
 }

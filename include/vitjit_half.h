@@ -1,6 +1,7 @@
-/* half.h - converts f16 and bf16 to f32 and back. Rounding is to nearest even, and NaN stays NaN. */
-#ifndef VITJIT_IR_BASE_HALF_H
-#define VITJIT_IR_BASE_HALF_H
+/* vitjit_half.h - f16 and bf16 to f32 and back, with round to nearest even, NaN stays NaN. Private to the project (not
+ * installed): the compiler and the command line convert alike. */
+#ifndef VITJIT_HALF_H
+#define VITJIT_HALF_H
 
 #include <math.h>
 #include <stdint.h>
