@@ -1,20 +1,15 @@
 /* compile.c - the way from a model file to an image: open, import, passes (the last of them plans), code generation beside
  * the packing of weights, link, write. compile_model at the end has them in this order. */
 #include "compiler.h"
+#include "ir/base/threads.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
-static double now_ms(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
-}
+#include "vitjit_clock.h"
 
 void vj_warn(const vj_compile_request *request, const char *text) {
     if (request->options->log) request->options->log(request->options->log_self, VJ_LOG_WARNING, text);
@@ -152,22 +147,22 @@ typedef struct generation {
     vj_error error;
 } generation;
 
-static void *generate(void *self) {
+static void generate(void *self, int32_t worker) {
     generation *g = self;
+    (void)worker;
     const vj_codegen_options options = {
         .target = g->u->target, .kind = VJ_EMIT_OBJECT, .marks = g->u->request->marks != 0};
     const vj_program *p = g->u->program;
     jmp_buf oom;
     if (setjmp(oom)) {
         vj_fail(&g->error, VJ_SYSTEM, "the machine has not enough memory to generate code");
-        return NULL;
+        return;
     }
     vj_arena_on_oom(g->u->arena, &oom);
     if (!g->u->request->options->use_orc)
         vj_generate_code(p, &options, &g->code, &g->entry, &g->stats, &g->error);
     else if (vj_generate(p, &options, &g->object, &g->stats, &g->error) == VJ_OK)
         vj_link_code(&g->object, "vj_phase", &g->code, &g->entry, &g->error);
-    return NULL;
 }
 
 static vj_status pack(vj_unit *u, const vj_weights_store *store, int *descriptor) {
@@ -184,13 +179,9 @@ static vj_status pack(vj_unit *u, const vj_weights_store *store, int *descriptor
 
 /* The generation's error is told where packing had none. */
 static vj_status generate_beside_pack(vj_unit *u, generation *g, const vj_weights_store *store, int *descriptor) {
-    pthread_t thread;
-    const bool apart = pthread_create(&thread, NULL, generate, g) == 0;
+    vj_crew *crew = vj_crew_start(2, generate, g);
     const vj_status status = pack(u, store, descriptor);
-    if (apart)
-        pthread_join(thread, NULL);
-    else
-        generate(g);
+    if (vj_crew_join(crew) == 0) generate(g, 0);
     vj_arena_on_oom(u->arena, &u->out_of_memory);
     if (status != VJ_OK || g->error.status == VJ_OK) return status;
     u->error = g->error;
@@ -252,7 +243,7 @@ static void drop(vj_compiled *out) {
 
 vj_status vj_compile(const vj_compile_request *request, const vj_weights_store *store, vj_compiled *out, char *error,
                      size_t error_bytes) {
-    const double start = now_ms();
+    const double start = vj_clock_ms();
     vj_unit u;
     vj_status status;
     *out = (vj_compiled){.weights_fd = -1};
@@ -262,7 +253,7 @@ vj_status vj_compile(const vj_compile_request *request, const vj_weights_store *
     else
         status = vj_no_memory(&u.error);
     status = vj_unit_end(&u, status, error, error_bytes);
-    out->compile_ms = now_ms() - start;
+    out->compile_ms = vj_clock_ms() - start;
     if (status != VJ_OK) drop(out);
     return status;
 }

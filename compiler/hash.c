@@ -5,8 +5,8 @@
  * by other threads while the passes work, and kept for the weights' keys, which meet the same constants again.
  */
 #include "compiler.h"
+#include "ir/base/threads.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -31,9 +31,7 @@ typedef struct seen_file {
 
 #define MAX_MEMBERS 8
 typedef struct member {
-    struct vj_digests *of;
     uint8_t *block;
-    pthread_t thread;
     vj_error error;
 } member;
 
@@ -45,9 +43,9 @@ struct vj_digests {
     int32_t table_room; /* a power of two */
     seen_file *files;
     int32_t file_count, file_capacity;
-    atomic_int next; /* who takes it hashes known[next] */
-    member members[MAX_MEMBERS];
-    int32_t running; /* of the members, behind the first: that one is the unit's own thread */
+    atomic_int next;             /* who takes it hashes known[next] */
+    member members[MAX_MEMBERS]; /* the first is the unit's own thread */
+    vj_crew *crew;               /* the others, while they run */
     /* The graph key: of all but large constants, and these in the order of the walk. */
     XXH128_hash_t graph;
     int32_t *large;
@@ -125,19 +123,20 @@ static bool hash_content(const vj_source *source, int64_t offset, int64_t length
     return true;
 }
 
-static void *hash_some(void *self) {
-    member *m = self;
-    struct vj_digests *all = m->of;
+static void hash_some(void *self, int32_t worker) {
+    struct vj_digests *all = self;
+    member *m = &all->members[worker];
     for (int32_t i; (i = atomic_fetch_add(&all->next, 1)) < all->count && m->error.status == VJ_OK;) {
         digest *d = &all->known[i];
         hash_content(d->source, d->offset, d->length, m->block, &d->hash, &m->error);
     }
-    return NULL;
 }
 
-static void join(struct vj_digests *all) {
-    for (; all->running > 0; all->running--)
-        pthread_join(all->members[all->running].thread, NULL);
+/* How many of the others there were. */
+static int32_t join(struct vj_digests *all) {
+    vj_crew *crew = all->crew;
+    all->crew = NULL;
+    return vj_crew_join(crew);
 }
 
 static void stop(void *self) {
@@ -150,22 +149,20 @@ static void stop(void *self) {
 static void begin_hashing(vj_unit *u, int32_t first) {
     struct vj_digests *all = u->digests;
     const int64_t cores = vj_max64(1, vj_min64(sysconf(_SC_NPROCESSORS_ONLN), MAX_MEMBERS));
+    const int32_t count = (int32_t)vj_min64(cores, all->count - first + 1);
     atomic_store(&all->next, first);
-    for (int32_t i = 0; i < cores && i <= all->count - first; i++) {
+    for (int32_t i = 0; i < count; i++) {
         member *m = &all->members[i];
-        *m = (member){.of = all, .block = m->block ? m->block : vj_alloc(u->arena, BLOCK)};
-        if (i == 0) continue;
-        if (pthread_create(&m->thread, NULL, hash_some, m) != 0) break;
-        all->running++;
+        *m = (member){.block = m->block ? m->block : vj_alloc(u->arena, BLOCK)};
     }
+    all->crew = vj_crew_start(count, hash_some, all);
 }
 
 /* What is left of it, by this thread too. */
 static bool finish_hashing(vj_unit *u) {
     struct vj_digests *all = u->digests;
-    const int32_t count = all->running + 1;
-    hash_some(&all->members[0]);
-    join(all);
+    hash_some(all, 0);
+    const int32_t count = 1 + join(all);
     for (int32_t i = 0; i < count; i++)
         if (all->members[i].error.status)
             vj_fail(&u->error, all->members[i].error.status, "%s", all->members[i].error.text);

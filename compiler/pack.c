@@ -6,10 +6,10 @@
  * mapped: a fault for every page of a new file costs several times what packing does.
  */
 #include "compiler.h"
+#include "ir/base/threads.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,8 +86,13 @@ static bool in_order(const side *s) {
     return true;
 }
 
-static float *panel_at(float *to, int64_t k_count, int64_t k, int64_t n) {
-    return to + ((n / VJ_PANEL) * k_count + k) * VJ_PANEL + n % VJ_PANEL;
+/* The elements (k, n) to (k, n + count), of one panel: the only place where floats become packed ones. */
+static void store(float *to, int64_t k_count, int64_t k, int64_t n, const float *values, int64_t count) {
+    float *out = to + vj_panel_index(k_count, k, n);
+    if (count == VJ_PANEL)
+        memcpy(out, values, VJ_PANEL * sizeof *out); /* of a size that the compiler knows: most are */
+    else
+        memcpy(out, values, (size_t)count * sizeof *out);
 }
 
 /* Room for runs of `span` elements, which are read together as far as a block holds them. */
@@ -104,14 +109,15 @@ static int64_t run_of(const side *s, int64_t first, int64_t span) {
     return run;
 }
 
-/* One row of k, from row[offset of n] on, into all panels. */
+/* One row of k, from row[offset of n] on, into all panels; dense: the offsets are 0, 1, 2... */
 static void spread_row(const float *row, const side *n, bool dense, int64_t k_count, int64_t k, float *to) {
-    int64_t i = 0;
-    float *out = panel_at(to, k_count, k, 0);
-    for (; dense && i + VJ_PANEL <= n->count; i += VJ_PANEL, out += k_count * VJ_PANEL)
-        memcpy(out, row + i, VJ_PANEL * sizeof *out);
-    for (; i < n->count; i++)
-        *panel_at(to, k_count, k, i) = row[n->offset[i]];
+    float gathered[VJ_PANEL];
+    for (int64_t i = 0; i < n->count; i += VJ_PANEL) {
+        const int64_t count = vj_min64(VJ_PANEL, n->count - i);
+        for (int64_t lane = 0; !dense && lane < count; lane++)
+            gathered[lane] = row[n->offset[i + lane]];
+        store(to, k_count, k, i, dense ? row + i : gathered, count);
+    }
 }
 
 /* The source is compact along n: a row of k is one run of n->span elements. */
@@ -136,23 +142,24 @@ static bool pack_rows_of_n(worker *w, const vj_weight *x, const side *k, const s
         const int64_t run = vj_min64(run_of(n, j, k->span), VJ_PANEL - j % VJ_PANEL);
         if (!vj_weight_read(w->reader, x->source, base + n->offset[j], run * k->span, block, &w->error)) return false;
         for (int64_t i = 0; i < k->count; i++) {
-            float *out = panel_at(to, k->count, i, j);
+            float gathered[VJ_PANEL];
             for (int64_t r = 0; r < run; r++)
-                out[r] = block[r * k->span + k->offset[i]];
+                gathered[r] = block[r * k->span + k->offset[i]];
+            store(to, k->count, i, j, gathered, run);
         }
         j += run;
     }
     return true;
 }
 
-/* Neither side is compact: element by element from the whole source. */
+/* Neither side is compact: rows from the whole source. */
 static bool pack_scattered(worker *w, const vj_weight *x, const side *k, const side *n, float *to) {
     const int64_t span = k->span + n->span - 1, base = x->source_offset + k->base + n->base;
     float *whole = VJ_NEW_ARRAY(w->arena, float, span);
     if (!vj_weight_read(w->reader, x->source, base, span, whole, &w->error)) return false;
+    const bool dense = in_order(n);
     for (int64_t i = 0; i < k->count; i++)
-        for (int64_t j = 0; j < n->count; j++)
-            *panel_at(to, k->count, i, j) = whole[k->offset[i] + n->offset[j]];
+        spread_row(whole + k->offset[i], n, dense, k->count, i, to);
     return true;
 }
 
@@ -161,37 +168,32 @@ static bool pack_panels(worker *w, const vj_weight *x, const piece *part, float 
     const side n = side_of(w->arena, x->n_rank, x->n_extent, x->n_stride, part->first, part->count);
     /* What is left of the last panel. */
     if (n.count % VJ_PANEL)
-        memset(panel_at(to, k.count, 0, n.count / VJ_PANEL * VJ_PANEL), 0, (size_t)k.count * VJ_PANEL * sizeof *to);
+        memset(to + vj_panel_index(k.count, 0, n.count / VJ_PANEL * VJ_PANEL), 0,
+               (size_t)k.count * VJ_PANEL * sizeof *to);
     if (n.span <= 2 * n.count) return pack_rows_of_k(w, x, &k, &n, to);
     if (k.span <= 2 * k.count) return pack_rows_of_n(w, x, &k, &n, to);
     return pack_scattered(w, x, &k, &n, to);
 }
 
-/* Elements of a plain constant, in its own type: integers beyond 2^24 do not pass through float. */
-static bool pack_constant(worker *w, const vj_weight *x, int64_t size, const side *n, int64_t base, uint8_t *to) {
-    const vj_func *f = w->f;
-    if (in_order(n)) return vj_const_read_bytes(f, x->source, base * size, n->count * size, to, &w->error);
-    uint8_t *whole = vj_alloc_array(w->arena, (size_t)n->span, (size_t)size);
-    if (!vj_const_read_bytes(f, x->source, base * size, n->span * size, whole, &w->error)) return false;
-    for (int64_t i = 0; i < n->count; i++)
-        memcpy(to + i * size, whole + n->offset[i] * size, (size_t)size);
-    return true;
+/* Elements [first, first + count) of a source. Those of a plain constant are read in its own type: integers beyond 2^24 do not
+ * pass through float. */
+static bool read_source(worker *w, vj_value source, vj_dtype dtype, int64_t first, int64_t count, uint8_t *to) {
+    const int64_t size = vj_element_bytes(dtype);
+    if (vj_is_const(w->f, source) && vj_type_at(w->f, source)->dtype == dtype)
+        return vj_const_read_bytes(w->f, source, first * size, count * size, to, &w->error);
+    if (dtype == VJ_F32) return vj_weight_read(w->reader, source, first, count, (float *)(void *)to, &w->error);
+    return vj_fail(&w->error, VJ_UNSUPPORTED, "computed constants of type %s", vj_element_name(dtype)) == VJ_OK;
 }
 
 static bool pack_dense(worker *w, const vj_weight *x, vj_dtype dtype, const piece *part, uint8_t *to) {
     const side n = side_of(w->arena, x->n_rank, x->n_extent, x->n_stride, part->first, part->count);
-    const vj_func *f = w->f;
+    const size_t size = (size_t)vj_element_bytes(dtype);
     const int64_t base = x->source_offset + n.base;
-    if (vj_is_const(f, x->source) && vj_type_at(f, x->source)->dtype == dtype)
-        return pack_constant(w, x, vj_element_bytes(dtype), &n, base, to);
-    if (dtype != VJ_F32)
-        return vj_fail(&w->error, VJ_UNSUPPORTED, "computed constants of type %s", vj_element_name(dtype)) == VJ_OK;
-    float *out = (float *)(void *)to;
-    if (in_order(&n)) return vj_weight_read(w->reader, x->source, base, n.count, out, &w->error);
-    float *whole = VJ_NEW_ARRAY(w->arena, float, n.span);
-    if (!vj_weight_read(w->reader, x->source, base, n.span, whole, &w->error)) return false;
+    if (in_order(&n)) return read_source(w, x->source, dtype, base, n.count, to);
+    uint8_t *whole = vj_alloc_array(w->arena, (size_t)n.span, size);
+    if (!read_source(w, x->source, dtype, base, n.span, whole)) return false;
     for (int64_t i = 0; i < n.count; i++)
-        out[i] = whole[n.offset[i]];
+        memcpy(to + (size_t)i * size, whole + (size_t)n.offset[i] * size, size);
     return true;
 }
 
@@ -228,13 +230,13 @@ static void switch_to(worker *w, int32_t unit) {
     w->reader = w->readers[unit];
 }
 
-static void *work(void *self) {
-    worker *w = self;
+static void work(void *self, int32_t number) {
+    worker *w = (worker *)self + number;
     packer *p = w->p;
     if (setjmp(w->oom)) {
         vj_fail(&w->error, VJ_SYSTEM, "no memory while packing weights");
         atomic_store(&p->failed, true);
-        return NULL;
+        return;
     }
     vj_arena_on_oom(w->arena, &w->oom);
     w->readers = VJ_NEW_ARRAY(w->arena, vj_weight_reader *, p->unit_count);
@@ -246,7 +248,6 @@ static void *work(void *self) {
         if (!pack_piece(w, &p->pieces[i])) atomic_store(&p->failed, true);
         vj_arena_release(w->arena, mark);
     }
-    return NULL;
 }
 
 /* Pieces */
@@ -295,17 +296,6 @@ static void cut_all(packer *p, vj_arena *arena) {
 
 #define MAX_WORKERS 16
 
-/* task(items[i]) for all i at once, as far as there are threads. */
-static void run_threads(void *(*task)(void *), char *items, size_t size, int32_t count) {
-    pthread_t ids[MAX_WORKERS];
-    int32_t started = 0;
-    while (started < count - 1 && pthread_create(&ids[started], NULL, task, items + (size_t)(started + 1) * size) == 0)
-        started++;
-    task(items);
-    for (int32_t i = 0; i < started; i++)
-        pthread_join(ids[i], NULL);
-}
-
 /* The unit's arena may be another thread's by now: each worker has one of its own. */
 static vj_status pack_all(vj_unit *u, int descriptor, int32_t threads) {
     const vj_unit *const alone[] = {u};
@@ -318,7 +308,7 @@ static vj_status pack_all(vj_unit *u, int descriptor, int32_t threads) {
     for (int32_t i = 0; i < threads; i++)
         workers[i] = (worker){.p = &p, .arena = vj_arena_new()};
     cut_all(&p, workers[0].arena);
-    run_threads(work, (char *)workers, sizeof *workers, threads);
+    vj_fork_join(threads, work, workers);
     for (int32_t i = 0; i < threads; i++) {
         if (workers[i].error.status) vj_fail(&u->error, workers[i].error.status, "%s", workers[i].error.text);
         vj_arena_free(workers[i].arena);
@@ -334,11 +324,11 @@ typedef struct blocks {
     atomic_size_t next;
 } blocks;
 
-static void *hash_blocks(void *self) {
-    blocks *b = *(blocks **)self;
+static void hash_blocks(void *self, int32_t number) {
+    blocks *b = self;
+    (void)number;
     for (size_t i; (i = atomic_fetch_add(&b->next, 1)) < vj_digest_blocks(b->bytes);)
         b->hash[i] = XXH3_128bits(b->at + i * VJ_DIGEST_BLOCK, vj_digest_block_bytes(i, b->bytes));
-    return NULL;
 }
 
 /* Of what was written, which also proves that it can be read. */
@@ -346,11 +336,9 @@ static vj_status write_header(vj_unit *u, int descriptor, int32_t threads) {
     const size_t bytes = (size_t)u->program->weights_bytes;
     uint8_t *map = mmap(NULL, VJ_WEIGHTS_HEADER + bytes, PROT_READ, MAP_SHARED, descriptor, 0);
     if (map == MAP_FAILED) return vj_fail(&u->error, VJ_SYSTEM, "packed weights: %s", strerror(errno));
-    blocks all = {.at = map + VJ_WEIGHTS_HEADER, .bytes = bytes}, *each[MAX_WORKERS];
+    blocks all = {.at = map + VJ_WEIGHTS_HEADER, .bytes = bytes};
     all.hash = calloc(vj_digest_blocks(bytes) + 1, sizeof *all.hash);
-    for (int32_t i = 0; i < threads; i++)
-        each[i] = &all;
-    if (all.hash) run_threads(hash_blocks, (char *)each, sizeof *each, threads);
+    if (all.hash) vj_fork_join(threads, hash_blocks, &all);
     munmap(map, VJ_WEIGHTS_HEADER + bytes);
     if (!all.hash) return vj_fail(&u->error, VJ_SYSTEM, "no memory while packing weights");
     XXH128_hash_t check = vj_digest_begin(bytes);

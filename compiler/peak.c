@@ -1,11 +1,12 @@
 /* peak.c - runs the program of backend/module/peak.c on some threads at once. */
 #include "compiler.h"
+#include "ir/base/threads.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
+
+#include "vitjit_clock.h"
 
 #define MOST_THREADS 1024
 #define TURN_SECONDS 1e-3 /* of one timing: far above the clock's grain, short beside a time slice */
@@ -15,51 +16,38 @@ typedef struct peak_runner {
     int64_t scratch_bytes;
     double flops, seconds;
     double best; /* GFLOP/s */
-    pthread_t thread;
 } peak_runner;
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static void *run(void *self) {
-    peak_runner *r = self;
+static void run(void *self, int32_t worker) {
+    peak_runner *r = (peak_runner *)self + worker;
     float *scratch = aligned_alloc(VJ_ALIGN, (size_t)r->scratch_bytes);
-    if (!scratch) return NULL;
+    if (!scratch) return;
     for (size_t i = 0; i < (size_t)r->scratch_bytes / sizeof *scratch; i++)
         scratch[i] = 0.5F;
     const vj_args args = {.scratch = scratch, .n = 1};
-    const double end = now() + r->seconds;
+    const double end = vj_clock_seconds() + r->seconds;
     do {
-        const double begin = now();
+        const double begin = vj_clock_seconds();
         double took;
         int64_t runs = 0;
         do {
             r->phase(&args, 0, 0, 1);
             runs++;
-        } while ((took = now() - begin) < TURN_SECONDS);
+        } while ((took = vj_clock_seconds() - begin) < TURN_SECONDS);
         const double reached = r->flops * (double)runs / took * 1e-9;
         if (reached > r->best) r->best = reached;
-    } while (now() < end);
+    } while (vj_clock_seconds() < end);
     free(scratch);
-    return NULL;
 }
 
 static double run_all(const peak_runner *one, int32_t threads) {
     peak_runner *all = calloc((size_t)threads, sizeof *all);
     double sum = 0;
-    int32_t started = 1;
     if (!all) return 0;
     for (int32_t i = 0; i < threads; i++)
         all[i] = *one;
-    while (started < threads && pthread_create(&all[started].thread, NULL, run, &all[started]) == 0)
-        started++;
-    run(&all[0]);
-    for (int32_t i = 1; i < started; i++)
-        pthread_join(all[i].thread, NULL);
-    for (int32_t i = 0; i < started; i++)
+    const int32_t running = vj_fork_join(threads, run, all);
+    for (int32_t i = 0; i < running; i++)
         sum += all[i].best;
     free(all);
     return sum;

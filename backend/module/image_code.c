@@ -3,7 +3,8 @@
  */
 #include "object.h"
 
-#include <pthread.h>
+#include "ir/base/threads.h"
+
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -58,8 +59,8 @@ static void generate_piece(const pieces *all, int32_t i, LLVMTargetMachineRef ma
     vj_module_free(module);
 }
 
-static void *work(void *self) {
-    worker *w = self;
+static void work(void *self, int32_t number) {
+    worker *w = (worker *)self + number;
     pieces *all = w->all;
     LLVMTargetMachineRef machine = vj_machine_new(all->options->target, &w->error);
     for (int32_t i; machine && (i = atomic_fetch_add(&all->next, 1)) < all->count && !atomic_load(&all->failed);) {
@@ -67,7 +68,6 @@ static void *work(void *self) {
         if (w->error.status != VJ_OK) atomic_store(&all->failed, true);
     }
     if (machine) LLVMDisposeTargetMachine(machine);
-    return NULL;
 }
 
 /* How much code a piece is, roughly: its multiply-adds, in a tile of each shape. */
@@ -107,15 +107,9 @@ static void generate_all(pieces *all, vj_error *error) {
     if (threads > MAX_WORKERS) threads = MAX_WORKERS;
     if (threads > all->count) threads = all->count;
     worker workers[MAX_WORKERS] = {{0}};
-    pthread_t ids[MAX_WORKERS];
-    int32_t started = 0;
     for (int32_t i = 0; i < threads; i++)
         workers[i].all = all;
-    while (started < threads - 1 && pthread_create(&ids[started], NULL, work, &workers[started + 1]) == 0)
-        started++;
-    work(&workers[0]);
-    for (int32_t i = 0; i < started; i++)
-        pthread_join(ids[i], NULL);
+    vj_fork_join(threads, work, workers);
     for (int32_t i = 0; i < threads && error->status == VJ_OK; i++)
         *error = workers[i].error;
 }

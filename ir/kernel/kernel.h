@@ -38,6 +38,10 @@ typedef enum vj_buffer_kind {
  * over the whole of K, the last padded with zeros. It never depends on the rows. */
 typedef enum vj_pack_kind { VJ_PACK_DENSE, VJ_PACK_PANELS } vj_pack_kind;
 #define VJ_PANEL 16
+/* Where the element (k, n) of a matrix of k_count rows stands in panels. */
+static inline int64_t vj_panel_index(int64_t k_count, int64_t k, int64_t n) {
+    return (n / VJ_PANEL * k_count + k) * VJ_PANEL + n % VJ_PANEL;
+}
 
 /* Where element (k, n) of a packed matrix of `depth` rows stands. */
 static inline int64_t vj_panel_at(int64_t depth, int64_t k, int64_t n) {

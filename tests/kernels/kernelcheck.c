@@ -59,8 +59,7 @@ int32_t case_panels(kernel_case *c, int64_t depth, int64_t columns) {
     weight->source = source_of(c, depth, columns);
     for (int64_t n = 0; n < padded; n++)
         for (int64_t k = 0; k < depth; k++)
-            c->values[b][(n / VJ_PANEL * depth + k) * VJ_PANEL + n % VJ_PANEL] =
-                n < columns ? rng_float(&c->random, -1, 1) : 0;
+            c->values[b][vj_panel_index(depth, k, n)] = n < columns ? rng_float(&c->random, -1, 1) : 0;
     return b;
 }
 

@@ -82,7 +82,7 @@ static bool pack(vj_arena *arena, const vj_program *p, vj_weight_reader *reader,
         for (int64_t n = 0; n < w->n; n++) {
             const int64_t from = w->source_offset + source_element(k, w->k_rank, w->k_extent, w->k_stride) +
                                  source_element(n, w->n_rank, w->n_extent, w->n_stride);
-            to[w->kind == VJ_PACK_DENSE ? n : (n / VJ_PANEL * w->k + k) * VJ_PANEL + n % VJ_PANEL] = source[from];
+            to[w->kind == VJ_PACK_DENSE ? n : vj_panel_index(w->k, k, n)] = source[from];
         }
     return true;
 }
