@@ -1,12 +1,6 @@
 /* partition.c - schedules, and kernels grouped into phases: within a phase no kernel reads what another writes. */
 #include "passes/rewrite/rewrite.h"
 
-static bool is_result(const vj_kernel *k, int32_t access) {
-    for (int32_t o = 0; o < k->out_count; o++)
-        if (k->out[o].access == access) return true;
-    return false;
-}
-
 /* The last phase, counted from 1, in which a buffer is read, and in which it is written; 0: none yet. */
 typedef struct touched {
     int32_t read, written;
@@ -15,7 +9,7 @@ typedef struct touched {
 /* Does k neither read what kernels of this phase write, nor write what they read? */
 static bool may_join(const vj_kernel *k, const touched *buffers, int32_t phase) {
     for (int32_t a = 0; a < k->access_count; a++)
-        if (!is_result(k, a) && buffers[k->access[a].buffer].written == phase) return false;
+        if (!vj_is_result(k, a) && buffers[k->access[a].buffer].written == phase) return false;
     for (int32_t o = 0; o < k->out_count; o++)
         if (buffers[k->access[k->out[o].access].buffer].read == phase) return false;
     return true;
@@ -23,7 +17,7 @@ static bool may_join(const vj_kernel *k, const touched *buffers, int32_t phase) 
 
 static void note(const vj_kernel *k, touched *buffers, int32_t phase) {
     for (int32_t a = 0; a < k->access_count; a++)
-        if (!is_result(k, a)) buffers[k->access[a].buffer].read = phase;
+        if (!vj_is_result(k, a)) buffers[k->access[a].buffer].read = phase;
     for (int32_t o = 0; o < k->out_count; o++)
         buffers[k->access[k->out[o].access].buffer].written = phase;
 }
