@@ -1,5 +1,5 @@
-/* facts.c - what lowering asks of every value, found once in the order of the nodes: who uses it, is it a weight, what
- * do movement ops make it from, can it be read already.
+/* facts.c - what lowering asks of every value, found once in the order of the nodes: who uses it, what do
+ * movement ops make it from, can it be read already.
  *
  * A value can be read when a kernel has written it, or when all that it is made of by elementwise and movement ops can.
  * Each such node counts the operands that it still waits for, so that a value that becomes readable costs a step for
@@ -39,24 +39,13 @@ static bool is_plain_movement(const vj_node *node) {
            node->op == VJ_OP_broadcast;
 }
 
-/* A weight is made of weights: whoever reads another value is asked no further. */
-static bool may_be_weight(const vj_lowering *l, const vj_node *node) {
-    for (int32_t i = 0; i < node->arg_count; i++)
-        if (node->args[i] < 0 || !l->is_weight[node->args[i]]) return false;
-    return node->op != VJ_OP_param;
-}
-
-static void find_weights(vj_lowering *l) {
+static void find_sources(vj_lowering *l) {
     const vj_func *f = l->f;
-    l->is_weight = VJ_NEW_ARRAY(l->arena, bool, f->value_count + 1);
     l->moved_from = VJ_NEW_ARRAY(l->arena, vj_value, f->value_count + 1);
     for (int32_t n = 0; n < f->node_count; n++) {
         const vj_node *node = &f->nodes[n];
-        const bool may = !node->dead && may_be_weight(l, node);
-        for (vj_value v = node->first_result; v < node->first_result + node->result_count; v++) {
-            l->is_weight[v] = may && vj_type_is_static(vj_type_at(f, v)) && vj_is_weight(f, v);
+        for (vj_value v = node->first_result; v < node->first_result + node->result_count; v++)
             l->moved_from[v] = !node->dead && is_plain_movement(node) ? l->moved_from[node->args[0]] : v;
-        }
     }
 }
 
@@ -94,11 +83,11 @@ static void begin_waiting(vj_lowering *l) {
     for (int32_t n = 0; n < f->node_count; n++)
         l->waiting[n] = waits_for(f, &f->nodes[n]);
     for (vj_value v = 0; v < f->value_count; v++)
-        if (l->is_weight[v] || vj_producer(f, v)->op == VJ_OP_param) vj_set_available(l, v);
+        if (vj_is_static_weight(l, v) || vj_producer(f, v)->op == VJ_OP_param) vj_set_available(l, v);
 }
 
 void vj_find_facts(vj_lowering *l) {
     list_uses(l);
-    find_weights(l);
+    find_sources(l);
     begin_waiting(l);
 }

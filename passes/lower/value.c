@@ -4,7 +4,9 @@
 #include <assert.h>
 #include <string.h>
 
-bool vj_is_static_weight(const vj_lowering *l, vj_value v) { return l->is_weight[v]; }
+bool vj_is_static_weight(const vj_lowering *l, vj_value v) {
+    return vj_type_is_static(vj_type_at(l->f, v)) && vj_is_weight(l->f, v);
+}
 
 int32_t vj_only_user(const vj_lowering *l, vj_value v) {
     return l->uses[v] == 1 && l->output[v] < 0 ? l->use_node[l->use_first[v]] : -1;
