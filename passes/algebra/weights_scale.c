@@ -128,7 +128,8 @@ static void scale_queries(vj_pass_context *c, int32_t n) {
         all.size[i] = type->dims[i].c;
     all.stride[type->rank - 1] = 1;
     uint8_t *column = VJ_NEW_ARRAY(c->arena, uint8_t, width);
-    if (!mark_readers(f, product, all, n, column, width) || !vj_may_rewrite(c)) return;
+    if (!mark_readers(f, product, all, n, column, width) || !vj_may_rewrite(c, "scale_of_queries", &f->nodes[n]))
+        return;
     double *factors = VJ_NEW_ARRAY(c->arena, double, width);
     for (int64_t i = 0; i < width; i++)
         factors[i] = column[i] == 1 ? scale : 1;

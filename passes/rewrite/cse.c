@@ -101,7 +101,7 @@ bool vj_merge_equal_nodes(vj_pass_context *c) {
             slot = (slot + 1) & (uint64_t)(size - 1);
         if (!table[slot]) {
             table[slot] = n + 1;
-        } else if (vj_may_rewrite(c)) {
+        } else if (vj_may_rewrite(c, "equal_nodes", node)) {
             for (int32_t r = 0; r < node->result_count; r++)
                 vj_replace_uses(f, node->first_result + r, f->nodes[table[slot] - 1].first_result + r);
             vj_kill(f, n);
