@@ -237,7 +237,7 @@ static bool sweep(const rewriting *r, bool is_first) {
         changed = true;
     }
     vj_arena_free(scratch);
-    vj_compact(f);
+    if (changed || f->node_count > end) vj_compact(f); /* unused nodes were made at least */
     return changed;
 }
 

@@ -46,10 +46,11 @@ static void has_users(const vj_func *f, const char *name, int32_t uses, const ch
     is_sound(f);
 }
 #define USERS(...) ((const char *const[]){__VA_ARGS__, NULL})
-#define NOBODY ((const char *const[]){NULL})
+#define NOBODY     ((const char *const[]){NULL})
 
 static vj_func *of_four(vj_arena *arena) {
-    return parse(arena, "func @f(%x: f32[2], %y: f32[2]) { %a = add %x, %x %b = mul %a, %x %c = sub %b, %a return %c, %a }");
+    return parse(arena,
+                 "func @f(%x: f32[2], %y: f32[2]) { %a = add %x, %x %b = mul %a, %x %c = sub %b, %a return %c, %a }");
 }
 
 static void operands_and_outputs_are_uses(void **state) {
@@ -100,8 +101,9 @@ static void killed_nodes_use_nothing(void **state) {
 }
 
 static void sizes_are_uses(void **state) {
-    vj_func *f = parse(*state, "func @main(%x: f32[4]) where s0 <= 4 { %p, %n = nonzero %x size=s0 size s0 = %n %m = add %n, %n "
-                               "%q = cast %p to=f32 return %q as q, %m as m }");
+    vj_func *f =
+        parse(*state, "func @main(%x: f32[4]) where s0 <= 4 { %p, %n = nonzero %x size=s0 size s0 = %n %m = add %n, %n "
+                      "%q = cast %p to=f32 return %q as q, %m as m }");
     has_users(f, "n", 3, USERS("m"));
     assert_false(vj_is_output(f, by_name(f, "n")));
     vj_compact(f);
@@ -205,7 +207,8 @@ static void random_verbs_keep_the_index(void **state) {
         assert_int_equal(vj_add_node(f, VJ_OP_add, scan[n], 2, NULL, 0, NULL, &error), n);
     }
     for (int step = 0; step < STEPS; step++) {
-        const int32_t n = 2 + random_below(NODES), to = random_below(n), from = random_below(n + 1), what = random_below(10);
+        const int32_t n = 2 + random_below(NODES), to = random_below(n), from = random_below(n + 1),
+                      what = random_below(10);
         if (what < 6) {
             vj_set_operand(f, n, what & 1, to);
             scan[n][what & 1] = to;
@@ -238,10 +241,17 @@ static int tear_down(void **state) {
 int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        CASE(operands_and_outputs_are_uses), CASE(replacing_moves_all_uses),      CASE(operands_and_outputs_are_set),
-        CASE(killed_nodes_use_nothing),      CASE(sizes_are_uses),                CASE(compacting_counts_anew),
-        CASE(changes_are_noted),             CASE(weights_follow_their_operands), CASE(doubled_weights_take_no_time),
-        CASE(wrong_notes_are_refused),       CASE(random_verbs_keep_the_index),
+        CASE(operands_and_outputs_are_uses),
+        CASE(replacing_moves_all_uses),
+        CASE(operands_and_outputs_are_set),
+        CASE(killed_nodes_use_nothing),
+        CASE(sizes_are_uses),
+        CASE(compacting_counts_anew),
+        CASE(changes_are_noted),
+        CASE(weights_follow_their_operands),
+        CASE(doubled_weights_take_no_time),
+        CASE(wrong_notes_are_refused),
+        CASE(random_verbs_keep_the_index),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
