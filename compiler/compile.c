@@ -88,6 +88,7 @@ static vj_status run_passes(vj_unit *u) {
     const vj_pipeline_options options = {.target = u->target,
                                          .print_after = r->print_after,
                                          .stop_after = r->stop_after,
+                                         .print_rewrites = r->print_rewrites != 0,
                                          .disabled = r->disabled_passes,
                                          .disabled_count = r->disabled_pass_count,
                                          .pass_limit = r->pass_limit,

@@ -25,6 +25,7 @@ typedef struct vj_compile_request {
     int32_t offered_count;
     /* for tools */
     const char *print_after, *stop_after; /* as in passes.h; dumps go to stderr */
+    int32_t print_rewrites;               /* a line a rewrite, to stderr */
     const char *const *disabled_passes;
     int32_t disabled_pass_count;
     int32_t pass_limit; /* -1: none */

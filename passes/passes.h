@@ -38,6 +38,7 @@ typedef struct vj_pipeline_options {
     int32_t disabled_count;
     int32_t pass_limit;     /* rewrites in all; -1: no limit */
     FILE *dump;             /* where print_after goes; NULL: stderr */
+    bool print_rewrites;    /* a line a rewrite, where print_after goes: pass, rule, node */
     int32_t keep_attention; /* vj_keep_attention */
     bool verify;            /* after every pass, in release builds too */
     int32_t (*cancel)(void *self);
@@ -45,6 +46,7 @@ typedef struct vj_pipeline_options {
 } vj_pipeline_options;
 
 /* What a pass works on. */
+typedef struct vj_rule_set vj_rule_set;
 typedef struct vj_pass_context {
     vj_arena *arena;
     vj_func *f;
@@ -52,11 +54,14 @@ typedef struct vj_pass_context {
     const vj_pipeline_options *options;
     vj_report *report;
     vj_error *error;
-    int64_t rewrites;      /* what the running pass did */
-    int32_t rewrites_left; /* of pass_limit; -1: no limit */
+    int64_t rewrites;       /* what the running pass did */
+    int32_t rewrites_left;  /* of pass_limit; -1: no limit */
+    const char *pass;       /* the running one's name */
+    vj_rule_set *rule_sets; /* rules.c: tables of rules, each parsed when it is first applied */
 } vj_pass_context;
-/* A pass asks before each rewrite and notes it; false: the limit is reached. */
-bool vj_may_rewrite(vj_pass_context *c);
+/* A pass asks before each rewrite and notes it; false: the limit is reached. What is rewritten, by the rule's name, and
+ * the node that gave way (NULL: the whole function) are for --print-rewrites. */
+bool vj_may_rewrite(vj_pass_context *c, const char *rule, const vj_node *node);
 
 typedef enum vj_level { VJ_LEVEL_TENSOR, VJ_LEVEL_KERNEL, VJ_LEVEL_PLANNED } vj_level;
 typedef struct vj_pass {

@@ -36,15 +36,22 @@ const vj_pass *vj_pass_by_name(const char *name) {
     return NULL;
 }
 
-bool vj_may_rewrite(vj_pass_context *c) {
+static FILE *dump_file(const vj_pass_context *c) { return c->options->dump ? c->options->dump : stderr; }
+
+bool vj_may_rewrite(vj_pass_context *c, const char *rule, const vj_node *node) {
     if (c->rewrites_left == 0) return false;
     if (c->rewrites_left > 0) c->rewrites_left--;
     c->rewrites++;
+    if (!c->options->print_rewrites) return true;
+    fprintf(dump_file(c), "%s: %s", c->pass, rule);
+    if (node) fprintf(dump_file(c), " at '%s'", vj_node_label(c->f, node));
+    fprintf(dump_file(c), "\n");
     return true;
 }
 
 vj_status vj_run_pass(const vj_pass *pass, vj_pass_context *c) {
     c->rewrites = 0;
+    c->pass = pass->name;
     vj_status status = pass->run(c);
     if (status != VJ_OK) return status;
     return c->error->status;
@@ -69,7 +76,7 @@ static bool is_sound(const vj_pass_context *c, const vj_pass *pass) {
 static void dump(const vj_pass_context *c, const vj_pass *pass) {
     const char *wanted = c->options->print_after;
     if (!wanted || (strcmp(wanted, "all") != 0 && strcmp(wanted, pass->name) != 0)) return;
-    FILE *out = c->options->dump ? c->options->dump : stderr;
+    FILE *out = dump_file(c);
     fprintf(out, "; after %s: %lld rewrites\n", pass->name, (long long)c->rewrites);
     if (c->p)
         vj_print_program(c->p, out);

@@ -38,7 +38,7 @@ static bool one_bit(uint32_t bits) { return (bits & (bits - 1)) == 0; }
 static vj_mode implied(const vj_command *c) {
     if (c->words.count > 1) return VJ_MODE_PICTURES;
     if (c->inputs.count || c->output || c->expects.count) return VJ_MODE_TENSORS;
-    return c->print_after || c->stop_after ? VJ_MODE_PASSES : VJ_MODE_INTRODUCE;
+    return c->print_after || c->print_rewrites || c->stop_after ? VJ_MODE_PASSES : VJ_MODE_INTRODUCE;
 }
 
 static vj_status find_mode(vj_command *c) {
@@ -84,10 +84,11 @@ static vj_status judge_words(vj_command *c) {
 
 /* A shared library has a program in it already: what would make another one means nothing. */
 static vj_status judge_compiled(const vj_command *c) {
-    static const char *const changes[] = {"--shape",       "--fix",        "--also-output",  "--attention",
-                                          "--precision",   "--cpu",        "--target",       "--features",
-                                          "--cache",       "--no-cache",   "--profile",      "--jit",
-                                          "--print-after", "--stop-after", "--disable-pass", "--pass-limit"};
+    static const char *const changes[] = {
+        "--shape",        "--fix",       "--also-output", "--attention",      "--precision",
+        "--cpu",          "--target",    "--features",    "--cache",          "--no-cache",
+        "--profile",      "--jit",       "--print-after", "--print-rewrites", "--stop-after",
+        "--disable-pass", "--pass-limit"};
     const uint32_t runs =
         VJ_MODE_INTRODUCE | VJ_MODE_PICTURES | VJ_MODE_TENSORS | VJ_MODE_BENCH | VJ_MODE_TEST | VJ_MODE_INSPECT;
     const char *what = c->mode & runs ? NULL : mode_name(c->mode);

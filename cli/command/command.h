@@ -29,7 +29,7 @@ typedef enum vj_mode {
     VJ_MODE_INSPECT = 1 << 5,
     VJ_MODE_REPORT = 1 << 6,
     VJ_MODE_CHECK = 1 << 7,
-    VJ_MODE_PASSES = 1 << 8, /* --print-after, --stop-after alone */
+    VJ_MODE_PASSES = 1 << 8, /* --print-after, --print-rewrites, --stop-after alone */
     VJ_MODE_EMIT = 1 << 9,
     VJ_MODE_CACHE = 1 << 10,
     VJ_MODE_TARGETS = 1 << 11,
@@ -59,7 +59,7 @@ typedef struct vj_command {
     int64_t batch, threads, topk, pass_limit;
     const char *profile;
     double seconds, rtol, atol;
-    bool no_cache, stats, quiet;
+    bool no_cache, stats, quiet, print_rewrites;
     bool compiled; /* the model is a shared library, by its first bytes */
     bool marks;    /* of a profile's own copy of the command: code that says when its kernels begin and end */
 } vj_command;

@@ -92,6 +92,7 @@ static const option table[] = {
     {.about = "For the compiler's developers"},
     {"--jit", 0, CHOICE, 0, FIELD(jit), "image|orc", RUNS, "who loads the code: vitjit (image) or LLVM's ORC"},
     {"--print-after", 0, TEXT, 0, FIELD(print_after), "PASS", COMPILES, "the IR after a pass, or after `all`, to stderr"},
+    {"--print-rewrites", 0, FLAG, 0, FIELD(print_rewrites), NULL, COMPILES, "pass, rule and node of each rewrite, to stderr"},
     {"--stop-after", 0, TEXT, 0, FIELD(stop_after), "PASS", VJ_MODE_PASSES | VJ_MODE_REPORT | VJ_MODE_EMIT, "no pass behind this one"},
     {"--disable-pass", 0, LIST, 0, FIELD(disabled_passes), "PASS", COMPILES, "leave a pass out (repeat)"},
     {"--pass-limit", 0, COUNT, 0, FIELD(pass_limit), "N", COMPILES, "so many rewrites in all, then no more: to bisect"},

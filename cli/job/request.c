@@ -118,8 +118,8 @@ vj_status vj_request_fill(const vj_command *command, vj_request *request) {
     if (status == VJ_OK) status = vj_choose_cpus(command, &request->cpu);
     if (status) return status;
     o->cpu = request->cpu.cpus[0];
-    const bool bisecting =
-        command->print_after || command->stop_after || command->disabled_passes.count || command->pass_limit >= 0;
+    const bool bisecting = command->print_after || command->print_rewrites || command->stop_after ||
+                           command->disabled_passes.count || command->pass_limit >= 0;
     o->threads = (int32_t)command->threads;
     o->cache = command->no_cache || bisecting ? "" : command->cache;
     o->shapes = request->shapes;
@@ -136,6 +136,7 @@ vj_status vj_request_fill(const vj_command *command, vj_request *request) {
                                             .options = o,
                                             .fixed_batch = command->batch,
                                             .print_after = command->print_after,
+                                            .print_rewrites = command->print_rewrites,
                                             .stop_after = command->stop_after,
                                             .disabled_passes = command->disabled_passes.at,
                                             .disabled_pass_count = command->disabled_passes.count,

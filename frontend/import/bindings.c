@@ -8,6 +8,7 @@ struct vj_bindings {
     vj_binding **slots;
     size_t capacity, count; /* capacity: a power of two, at most half full */
     const vj_bindings *outer;
+    vj_bindings *used;
 };
 
 static size_t hash(const char *name) {
@@ -61,3 +62,7 @@ vj_binding *vj_bindings_add(vj_bindings *names, const char *name) {
     names->count++;
     return *slot;
 }
+
+vj_bindings **vj_bindings_used(vj_bindings *names) { return &names->used; }
+
+vj_arena *vj_bindings_arena(const vj_bindings *names) { return names->arena; }

@@ -53,19 +53,123 @@ static vj_tensor *read_constant(vj_importer *im, vj_value v) {
     return good ? t : NULL;
 }
 
+/* Exporters spell one list of indices anew for each layer. What was evaluated is found again by its op and the tensors
+ * of its operands, of which equal ones are one tensor: of small constants by their elements. */
+enum { FEW = 4096 };
+typedef struct memo_entry {
+    uint64_t hash;
+    const vj_node *node; /* a copy; attributes are the function's */
+    vj_tensor **args, *result;
+} memo_entry;
+struct vj_fold_memo {
+    memo_entry **slots;
+    int32_t count, capacity; /* a power of two, at most half full */
+};
+
+static uint64_t mix(uint64_t h, uint64_t x) {
+    h = (h ^ x) * 0x9e3779b97f4a7c15u;
+    return h ^ h >> 32;
+}
+
+static uint64_t bytes_hash(uint64_t h, const void *at, size_t size) {
+    uint64_t word = 0;
+    for (size_t i = 0; i + sizeof word <= size; i += sizeof word) {
+        memcpy(&word, (const char *)at + i, sizeof word);
+        h = mix(h, word);
+    }
+    return h;
+}
+
+static const void *elements_of(const vj_tensor *t) { return t->f ? (const void *)t->f : (const void *)t->i; }
+
+static uint64_t hash_of(const memo_entry *e, const vj_type *type) {
+    uint64_t h = mix((uint64_t)e->node->op, (uint64_t)type->dtype);
+    for (int32_t i = 0; i < type->rank; i++)
+        h = mix(h, (uint64_t)type->dims[i].c);
+    for (int32_t i = 0; i < e->node->arg_count; i++)
+        h = mix(h, (uint64_t)(uintptr_t)e->args[i]);
+    if (e->node->op == VJ_OP_const) return bytes_hash(h, elements_of(e->result), (size_t)e->result->count * 8);
+    for (int32_t i = 0; i < e->node->attr_count; i++)
+        if (vj_attr_key_kind(e->node->attrs[i].key) == VJ_KIND_INTS)
+            h = bytes_hash(h, e->node->attrs[i].as.ints, (size_t)e->node->attrs[i].count * 8);
+    return h;
+}
+
+static bool same_entry(const memo_entry *a, const memo_entry *b, const vj_type *type) {
+    const vj_node *x = a->node, *y = b->node;
+    if (a->hash != b->hash || x->op != y->op || x->arg_count != y->arg_count || x->attr_count != y->attr_count ||
+        !vj_type_equal(&a->result->type, type))
+        return false;
+    if (x->op == VJ_OP_const)
+        return memcmp(elements_of(a->result), elements_of(b->result), (size_t)a->result->count * 8) == 0;
+    for (int32_t i = 0; i < x->arg_count; i++)
+        if (a->args[i] != b->args[i]) return false;
+    for (int32_t i = 0; i < x->attr_count; i++)
+        if (!vj_attr_equal(&x->attrs[i], &y->attrs[i])) return false;
+    return true;
+}
+
+static memo_entry **slot_of(const vj_fold_memo *memo, const memo_entry *e, const vj_type *type) {
+    uint64_t at = e->hash & (uint64_t)(memo->capacity - 1);
+    while (memo->slots[at] && !same_entry(memo->slots[at], e, type))
+        at = (at + 1) & (uint64_t)(memo->capacity - 1);
+    return &memo->slots[at];
+}
+
+static void grow_memo(vj_importer *im, vj_fold_memo *memo) {
+    memo_entry **old = memo->slots;
+    const int32_t capacity = memo->capacity;
+    memo->capacity = capacity ? 2 * capacity : 256;
+    memo->slots = VJ_NEW_ARRAY(im->arena, memo_entry *, memo->capacity);
+    for (int32_t i = 0; i < capacity; i++)
+        if (old[i]) *slot_of(memo, old[i], &old[i]->result->type) = old[i];
+}
+
+/* The place of an entry of this type, which is filled or is to be. */
+static memo_entry **place_of(vj_importer *im, memo_entry *e, const vj_type *type) {
+    if (!im->fold_memo) im->fold_memo = VJ_NEW(im->arena, vj_fold_memo);
+    vj_fold_memo *memo = im->fold_memo;
+    if (2 * (memo->count + 1) > memo->capacity) grow_memo(im, memo);
+    e->hash = hash_of(e, type);
+    return slot_of(memo, e, type);
+}
+
+static vj_tensor *keep(vj_importer *im, memo_entry **place, const memo_entry *e) {
+    vj_node *node = VJ_NEW(im->arena, vj_node);
+    *node = *e->node;
+    *place = VJ_NEW(im->arena, memo_entry);
+    **place = *e;
+    (*place)->node = node;
+    im->fold_memo->count++;
+    return e->result;
+}
+
+static vj_tensor *constant(vj_importer *im, vj_value v) {
+    memo_entry e = {.node = vj_producer(im->f, v), .result = read_constant(im, v)};
+    if (!e.result || e.result->count > FEW) return e.result;
+    vj_node bare = {.op = VJ_OP_const};
+    e.node = &bare;
+    memo_entry **place = place_of(im, &e, &e.result->type);
+    return *place ? (*place)->result : keep(im, place, &e);
+}
+
 /* Rounds the result of each float32 node, as a runtime would; other float types stay in double. */
 static vj_tensor *evaluate(vj_importer *im, vj_value v) {
     if (im->folded[v]) return im->folded[v];
     const vj_node *node = vj_producer(im->f, v);
-    if (node->op == VJ_OP_const) return im->folded[v] = read_constant(im, v);
+    if (node->op == VJ_OP_const) return im->folded[v] = constant(im, v);
     vj_tensor **args = VJ_NEW_ARRAY(im->arena, vj_tensor *, node->arg_count + 1), *result = NULL;
     for (int32_t i = 0; i < node->arg_count; i++)
         if (node->args[i] >= 0 && !(args[i] = evaluate(im, node->args[i]))) return NULL;
-    vj_error why = {0}; /* dropped: the node that needs the value reports an error of its own */
+    memo_entry e = {.node = node, .args = args};
+    memo_entry **place = place_of(im, &e, vj_type_at(im->f, v));
+    if (*place) return im->folded[v] = (*place)->result;
+    vj_error why = {0}; /* the node that asks says what is wrong */
     if (!vj_eval_node(im->arena, im->f, node, args, &result, &why)) return NULL;
     for (int64_t i = 0; result->type.dtype == VJ_F32 && i < result->count; i++)
         result->f[i] = (double)(float)result->f[i];
-    return im->folded[v] = result;
+    e.result = result;
+    return im->folded[v] = keep(im, place, &e);
 }
 
 const vj_tensor *vj_fold(vj_importer *im, vj_value v) {

@@ -97,10 +97,9 @@ bool vj_import_nodes(vj_importer *im) {
     return true;
 }
 
-static bool add_output(vj_importer *im, const char *name, const Onnx__ValueInfoProto *info) {
-    for (int32_t i = 0; i < im->f->output_count; i++)
-        if (strcmp(im->f->output_names[i], name) == 0)
-            return info ? vj_stop(im, VJ_BAD_INPUT, "'%.100s' is an output twice", name) : true;
+static bool add_output(vj_importer *im, vj_bindings *outputs, const char *name, const Onnx__ValueInfoProto *info) {
+    if (!vj_bindings_add(outputs, name))
+        return info ? vj_stop(im, VJ_BAD_INPUT, "'%.100s' is an output twice", name) : true;
     vj_binding *b = vj_bindings_find(im->names, name);
     if (!b)
         return vj_stop(im, info ? VJ_BAD_INPUT : VJ_USAGE,
@@ -114,12 +113,13 @@ static bool add_output(vj_importer *im, const char *name, const Onnx__ValueInfoP
 
 static bool add_outputs(vj_importer *im) {
     const Onnx__GraphProto *g = im->onnx->graph;
+    vj_bindings *outputs = vj_bindings_new(im->arena, g->n_output, NULL);
     im->origin = NULL;
     if (!g->n_output) return vj_stop(im, VJ_BAD_INPUT, "the graph has no outputs");
     for (size_t i = 0; i < g->n_output; i++)
-        if (!add_output(im, vj_text_of(g->output[i]->name), g->output[i])) return false;
+        if (!add_output(im, outputs, vj_text_of(g->output[i]->name), g->output[i])) return false;
     for (int32_t i = 0; im->options && i < im->options->also_output_count; i++)
-        if (!add_output(im, im->options->also_outputs[i], NULL)) return false;
+        if (!add_output(im, outputs, im->options->also_outputs[i], NULL)) return false;
     return true;
 }
 

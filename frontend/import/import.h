@@ -67,6 +67,9 @@ typedef struct vj_bindings vj_bindings; /* bindings.c */
 /* The names of `outer` are visible too, as a branch of If sees those around it. `outer` may be NULL. */
 vj_bindings *vj_bindings_new(vj_arena *arena, size_t expected, const vj_bindings *outer);
 vj_binding *vj_bindings_find(const vj_bindings *names, const char *name);
+/* A place for the names that the scope's nodes use; NULL: they have not been asked for. */
+vj_bindings **vj_bindings_used(vj_bindings *names);
+vj_arena *vj_bindings_arena(const vj_bindings *names);
 /* Returns NULL when the name is bound already. The name is borrowed. */
 vj_binding *vj_bindings_add(vj_bindings *names, const char *name);
 
@@ -103,6 +106,8 @@ typedef struct vj_scope {
     vj_bindings *names;
 } vj_scope;
 
+typedef struct vj_fold_memo vj_fold_memo;
+
 struct vj_importer {
     vj_arena *arena;
     vj_onnx *onnx;
@@ -120,8 +125,9 @@ struct vj_importer {
     uint8_t *fold_state; /* of fold.c, for each value */
     vj_tensor **folded;
     int32_t fold_capacity;
-    bool *taken; /* for each offered value: whether it has become a constant */
-    bool again;  /* whether more offered values were taken, so that the import must start again */
+    vj_fold_memo *fold_memo; /* fold.c */
+    bool *taken;             /* for each offered value: whether it has become a constant */
+    bool again;              /* whether more offered values were taken, so that the import must start again */
     /* the current node */
     const Onnx__NodeProto *node;
     const vj_import_row *row;

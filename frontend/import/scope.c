@@ -37,26 +37,30 @@ const char *vj_scope_output(const vj_scope *scope, size_t i) {
 }
 
 /* The recursion is bounded: wire.c limits the nesting of graphs. */
-static bool nodes_use(Onnx__NodeProto *const *nodes, size_t count, const char *name) {
+static void add_used(vj_bindings *used, Onnx__NodeProto *const *nodes, size_t count) {
     for (size_t i = 0; i < count; i++) {
         for (size_t j = 0; j < nodes[i]->n_input; j++)
-            if (strcmp(nodes[i]->input[j], name) == 0) return true;
+            vj_bindings_add(used, nodes[i]->input[j]);
         for (size_t j = 0; j < nodes[i]->n_attribute; j++) {
             const Onnx__GraphProto *g = nodes[i]->attribute[j]->g;
             if (!g) continue;
-            if (nodes_use(g->node, g->n_node, name)) return true;
+            add_used(used, g->node, g->n_node);
             for (size_t k = 0; k < g->n_output; k++)
-                if (strcmp(vj_text_of(g->output[k]->name), name) == 0) return true;
+                vj_bindings_add(used, vj_text_of(g->output[k]->name));
         }
     }
-    return false;
 }
 
+/* All names that are used are noted when the first is asked for: many nodes have results that may be unused. */
 bool vj_scope_uses(const vj_scope *scope, const char *name) {
-    if (nodes_use(scope->nodes, scope->node_count, name)) return true;
-    for (size_t i = 0; i < vj_scope_outputs(scope); i++)
-        if (strcmp(vj_scope_output(scope, i), name) == 0) return true;
-    return false;
+    vj_bindings **used = vj_bindings_used(scope->names);
+    if (!*used) {
+        *used = vj_bindings_new(vj_bindings_arena(scope->names), 2 * scope->node_count, NULL);
+        add_used(*used, scope->nodes, scope->node_count);
+        for (size_t i = 0; i < vj_scope_outputs(scope); i++)
+            vj_bindings_add(*used, vj_scope_output(scope, i));
+    }
+    return vj_bindings_find(*used, name) != NULL;
 }
 
 const Onnx__NodeProto *vj_scope_definer(const vj_scope *scope, const char *name) {

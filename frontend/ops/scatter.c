@@ -75,18 +75,20 @@ bool vj_build_scatter_elements(vj_importer *im) {
 
 /* Scatters rows at constant indices: gathers from the rows of the data followed by those of the updates. */
 static vj_value placed_rows(vj_importer *im, vj_value data, const vj_tensor *index, vj_value updates, int64_t length) {
-    int64_t *from = VJ_NEW_ARRAY(im->arena, int64_t, length + 1);
+    vj_arena *scratch = vj_arena_new();
+    int64_t *from = VJ_NEW_ARRAY(scratch, int64_t, length + 1);
+    bool fits = true;
     for (int64_t i = 0; i < length; i++)
         from[i] = i;
-    for (int64_t i = 0; i < index->count; i++) {
-        if (index->i[i] < 0 || index->i[i] >= length) {
-            vj_stop(im, VJ_BAD_INPUT, "an index is out of range");
-            return VJ_NONE;
-        }
-        from[index->i[i]] = length + i;
+    for (int64_t i = 0; i < index->count && fits; i++) {
+        fits = index->i[i] >= 0 && index->i[i] < length;
+        if (fits) from[index->i[i]] = length + i;
     }
+    if (!fits) vj_stop(im, VJ_BAD_INPUT, "an index is out of range");
     vj_value rows = vj_emit_concat(im, (vj_value[]){data, updates}, 2, 0);
-    return vj_emit_rows(im, rows, from, length);
+    rows = vj_emit_rows(im, rows, from, length);
+    vj_arena_free(scratch);
+    return rows;
 }
 
 bool vj_build_scatter_nd(vj_importer *im) {

@@ -106,6 +106,15 @@ static void renumber(compaction *c, vj_arena *scratch) {
     }
 }
 
+/* What unused nodes used has fewer uses without them. */
+static void note_lost_uses(const compaction *c) {
+    for (int32_t n = 0; n < c->f->node_count; n++) {
+        const vj_node *node = &c->f->nodes[n];
+        for (int32_t i = 0; i < node->arg_count && !c->live[n] && !node->dead; i++)
+            if (node->args[i] >= 0) c->f->values[node->args[i]].changed = true;
+    }
+}
+
 void vj_compact(vj_func *f) {
     vj_arena_mark mark = vj_arena_save(f->arena);
     compaction c = {.f = f,
@@ -117,6 +126,7 @@ void vj_compact(vj_func *f) {
     mark_live(&c);
     for (int32_t n = 0; n < f->node_count; n++)
         if (c.live[n]) place(&c, n);
+    note_lost_uses(&c);
     renumber(&c, f->arena);
     vj_arena_release(f->arena, mark);
     vj_index_uses(f); /* there are no more than before: nothing is allocated */

@@ -223,6 +223,7 @@ const vj_attr *vj_attr_find(const vj_node *node, vj_attr_key key); /* NULL: not 
 int64_t vj_attr_int(const vj_node *node, vj_attr_key key, int64_t otherwise);
 double vj_attr_float(const vj_node *node, vj_attr_key key, double otherwise);
 const char *vj_attr_name(const vj_node *node, vj_attr_key key, const char *otherwise);
+bool vj_attr_equal(const vj_attr *a, const vj_attr *b); /* constants are not compared */
 static inline vj_attr vj_int(vj_attr_key key, int64_t i) { return (vj_attr){.key = key, .as.i = i}; }
 static inline vj_attr vj_float(vj_attr_key key, double f) { return (vj_attr){.key = key, .as.f = f}; }
 static inline vj_attr vj_ints(vj_attr_key key, const int64_t *ints, int32_t count) {

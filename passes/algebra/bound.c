@@ -189,7 +189,7 @@ vj_status vj_pass_bound(vj_pass_context *c) {
         vj_hint(c->error, "fix the batch: --batch 1");
         return c->error->status;
     }
-    if (!vj_may_rewrite(c)) return VJ_OK;
+    if (!vj_may_rewrite(c, "bounds", NULL)) return VJ_OK;
     vj_bounding b = {.c = c, .f = f, .g = vj_func_new(f->arena, f->name)};
     b.to = VJ_NEW_ARRAY(c->arena, vj_value, f->value_count);
     for (int32_t n = 0; n < f->node_count; n++) {

@@ -53,31 +53,32 @@ static bool is_bias(vj_match *m) {
 static bool is_bias_of_biased(vj_match *m) { return vj_type_at(m->f, vj_captured(m, "c"))->rank == 1 && is_bias(m); }
 
 static const vj_rule rules[] = {
-    {"add(x, 0)", "x", NULL},
-    {"sub(x, 0)", "x", NULL},
-    {"mul(x, 1)", "x", NULL},
-    {"div(x, 1)", "x", NULL},
-    {"pow(x, 1)", "x", NULL},
-    {"pow(x, 2)", "mul(x, x)", of_floats},
-    {"pow(x, 0.5)", "sqrt(x)", of_floats},
-    {"neg(neg(x))", "x", NULL},
-    {"not(not(x))", "x", NULL},
-    {"select(1, x, y)", "x", NULL},
-    {"select(0, x, y)", "y", NULL},
-    {"abs(abs(x))", "abs(x)", NULL},
-    {"relu(relu(x))", "relu(x)", NULL},
-    {"max(x, 0)", "relu(x)", of_floats},
-    {"reciprocal(reciprocal(x))", "x", NULL},
-    {"div(1, x)", "reciprocal(x)", of_floats},
-    {"mul(x, reciprocal(y))", "div(x, y)", of_floats},
-    {"div(x, c:uniform)", "mul(x, #)", by_power_of_two},
-    {"sub(x, c:uniform)", "add(x, #)", negated},
-    {"add(x, neg(y))", "sub(x, y)", of_floats},
-    {"sub(x, neg(y))", "add(x, y)", of_floats},
-    {"mul(mul(x, a:uniform), b:uniform)", "mul(x, #)", product_is_exact},
-    {"matmul(x, w:weight)", "linear(x, w)", of_floats},
-    {"add(p=linear(x, w), b:weight)", "linear(x, w, reshape(b){dims=$})", is_bias},
-    {"add(p=linear(x, w, c:weight), b:weight)", "linear(x, w, add(c, reshape(b){dims=$}))", is_bias_of_biased},
+    {"add_zero", "add(x, 0)", "x", NULL},
+    {"subtract_zero", "sub(x, 0)", "x", NULL},
+    {"multiply_by_one", "mul(x, 1)", "x", NULL},
+    {"divide_by_one", "div(x, 1)", "x", NULL},
+    {"power_of_one", "pow(x, 1)", "x", NULL},
+    {"square", "pow(x, 2)", "mul(x, x)", of_floats},
+    {"root", "pow(x, 0.5)", "sqrt(x)", of_floats},
+    {"negate_twice", "neg(neg(x))", "x", NULL},
+    {"not_twice", "not(not(x))", "x", NULL},
+    {"select_always", "select(1, x, y)", "x", NULL},
+    {"select_never", "select(0, x, y)", "y", NULL},
+    {"abs_twice", "abs(abs(x))", "abs(x)", NULL},
+    {"relu_twice", "relu(relu(x))", "relu(x)", NULL},
+    {"relu", "max(x, 0)", "relu(x)", of_floats},
+    {"reciprocal_twice", "reciprocal(reciprocal(x))", "x", NULL},
+    {"reciprocal", "div(1, x)", "reciprocal(x)", of_floats},
+    {"multiply_by_reciprocal", "mul(x, reciprocal(y))", "div(x, y)", of_floats},
+    {"divide_by_power_of_two", "div(x, c:uniform)", "mul(x, #)", by_power_of_two},
+    {"subtract_number", "sub(x, c:uniform)", "add(x, #)", negated},
+    {"add_negated", "add(x, neg(y))", "sub(x, y)", of_floats},
+    {"subtract_negated", "sub(x, neg(y))", "add(x, y)", of_floats},
+    {"merge_factors", "mul(mul(x, a:uniform), b:uniform)", "mul(x, #)", product_is_exact},
+    {"product_with_weight", "matmul(x, w:weight)", "linear(x, w)", of_floats},
+    {"bias", "add(p=linear(x, w), b:weight)", "linear(x, w, reshape(b){dims=$})", is_bias},
+    {"second_bias", "add(p=linear(x, w, c:weight), b:weight)", "linear(x, w, add(c, reshape(b){dims=$}))",
+     is_bias_of_biased},
 };
 
 /* Movement ops */
@@ -237,7 +238,7 @@ static vj_value canonical(vj_pass_context *c, int32_t n) {
 
 vj_status vj_pass_canonicalise(vj_pass_context *c) {
     do
-        vj_apply_rules(c, rules, (int32_t)(sizeof rules / sizeof *rules), canonical);
+        vj_apply_rules(c, rules, (int32_t)(sizeof rules / sizeof *rules), canonical, "movement");
     while (vj_merge_equal_nodes(c) && c->rewrites_left != 0);
     return c->error->status;
 }

@@ -74,7 +74,6 @@ static vj_value rewritten(vj_pass_context *c, int32_t n) {
 }
 
 vj_status vj_pass_empty(vj_pass_context *c) {
-    vj_compact(c->f);
-    vj_apply_rules(c, NULL, 0, rewritten);
+    vj_apply_rules(c, NULL, 0, rewritten, "empty_operand");
     return c->error->status;
 }

@@ -134,7 +134,6 @@ static vj_value fold_node(vj_pass_context *c, int32_t n) {
 }
 
 vj_status vj_pass_fold(vj_pass_context *c) {
-    vj_compact(c->f);
-    vj_apply_rules(c, NULL, 0, fold_node);
+    vj_apply_rules(c, NULL, 0, fold_node, "constant");
     return c->error->status;
 }

@@ -186,59 +186,57 @@ static void note_use(use_box *u, const box *b) {
     }
 }
 
-static use_box *find_uses(const vj_func *f, vj_arena *arena) {
-    use_box *uses = VJ_NEW_ARRAY(arena, use_box, f->value_count + 1);
-    for (int32_t i = 0; i < f->node_count; i++) {
-        const vj_node *node = &f->nodes[i];
+static use_box find_uses(const vj_func *f, vj_value v) {
+    use_box uses = {0};
+    for (int32_t u = f->values[v].first_use; u >= 0 && !uses.otherwise; u = f->uses[u].next) {
         box b;
-        const bool slice = !node->dead && node->op == VJ_OP_slice && box_of_slice(f, node, &b);
-        for (int32_t a = 0; a < node->arg_count && !node->dead; a++) {
-            if (node->args[a] < 0) continue;
-            if (slice)
-                note_use(&uses[node->args[a]], &b);
-            else
-                uses[node->args[a]].otherwise = true;
-        }
+        const vj_node *node = f->uses[u].operand == 0 ? &f->nodes[f->uses[u].user] : NULL;
+        if (node && node->op == VJ_OP_slice && box_of_slice(f, node, &b))
+            note_use(&uses, &b);
+        else
+            uses.otherwise = true;
     }
-    for (int32_t i = 0; i < f->output_count; i++)
-        uses[f->outputs[i]].otherwise = true;
     return uses;
 }
 
 /* Every slice of v becomes one of `small`, which is v on the box b. */
-static void slice_small_instead(vj_func *f, int32_t node_count, vj_value v, vj_value small, const box *b) {
-    for (int32_t i = 0; i < node_count; i++) {
+static void slice_small_instead(vj_func *f, const int32_t *slices, int32_t count, vj_value small, const box *b) {
+    for (int32_t i = 0; i < count; i++) {
         box part;
-        const vj_node *node = &f->nodes[i];
-        if (node->dead || node->op != VJ_OP_slice || node->args[0] != v) continue;
+        const vj_node *node = &f->nodes[slices[i]];
         box_of_slice(f, node, &part); /* it has one: note_use saw it */
         for (int32_t a = 0; a < b->rank; a++)
             part.start[a] -= b->start[a];
         const vj_value old = node->first_result;
         vj_replace_uses(f, old, take(f, small, &part, node->origin));
-        vj_kill(f, i);
+        vj_kill(f, slices[i]);
     }
 }
 
 /* One value; true when it was narrowed. */
-static bool narrow_value(vj_pass_context *c, vj_value v, const use_box *u) {
+static bool narrow_value(vj_pass_context *c, vj_value v) {
     vj_func *f = c->f;
     const vj_node *node = vj_producer(f, v);
-    if (!u->sliced || u->otherwise || node->dead || node->result_count != 1 || node->arg_count == 0) return false;
-    if (node->op == VJ_OP_const || vj_is_weight(f, v) || is_whole(&u->box, vj_type_at(f, v))) return false;
-    const int32_t node_count = f->node_count;
-    const vj_value small = c->rewrites_left == 0 ? VJ_NONE : narrow(f, node, &u->box);
-    if (small < 0 || !vj_may_rewrite(c)) return false;
-    slice_small_instead(f, node_count, v, small, &u->box);
+    const int32_t n = f->values[v].node;
+    if (node->dead || node->result_count != 1 || node->arg_count == 0 || c->rewrites_left == 0) return false;
+    const use_box u = find_uses(f, v);
+    if (!u.sliced || u.otherwise || vj_is_weight(f, v) || is_whole(&u.box, vj_type_at(f, v))) return false;
+    int32_t *slices;
+    const int32_t count = vj_users(f, v, c->arena, &slices);
+    const vj_value small = narrow(f, node, &u.box);
+    if (small < 0 || !vj_may_rewrite(c, "slice", &f->nodes[n])) return false;
+    slice_small_instead(f, slices, count, small, &u.box);
+    vj_kill(f, n); /* no one reads it: its operands may be narrowed in turn */
     return true;
 }
 
+/* From the outputs up, so that a value is looked at when all that read it have been. What is merged may open the way to
+ * more. */
 vj_status vj_pass_narrow(vj_pass_context *c) {
-    for (bool again = true; again;) {
+    for (bool again = true; again && c->rewrites_left != 0;) {
         again = false;
-        const use_box *uses = find_uses(c->f, c->arena);
-        for (vj_value v = c->f->value_count - 1; v >= 0 && !again; v--)
-            again = narrow_value(c, v, &uses[v]);
+        for (vj_value v = c->f->value_count - 1; v >= 0; v--)
+            again = narrow_value(c, v) || again;
         if (again) {
             vj_compact(c->f);
             vj_merge_equal_nodes(c);

@@ -57,7 +57,7 @@ static bool fold_layernorm(vj_pass_context *c, int32_t n) {
     const vj_type *type = vj_type_at(f, old);
     if ((gain < 0 && offset < 0) || vj_attr_int(&norm, VJ_ATTR_AXIS, 0) != type->rank - 1 || type->dtype != VJ_F32 ||
         (gain >= 0 && !is_even(f, gain)) || (offset >= 0 && !is_even(f, offset)) || !feeds_only_products(f, old) ||
-        !vj_may_rewrite(c))
+        !vj_may_rewrite(c, "gain_and_offset", &norm))
         return false;
     vj_value plain = vj_make(f, VJ_OP_layernorm, norm.args, 1, norm.attrs, norm.attr_count, norm.origin);
     f->values[plain].name = f->values[old].name;
@@ -96,8 +96,8 @@ static bool scales_columns(vj_match *m) {
 }
 
 static const vj_rule rules[] = {
-    {"mul(p=linear(x, w:weight), s:const)", "linear(x, mul(w, reshape(s){dims=$}))", scales_columns},
-    {"mul(p=linear(x, w:weight, b:weight), s:const)",
+    {"scaled_columns", "mul(p=linear(x, w:weight), s:const)", "linear(x, mul(w, reshape(s){dims=$}))", scales_columns},
+    {"scaled_columns_and_bias", "mul(p=linear(x, w:weight, b:weight), s:const)",
      "linear(x, mul(w, reshape(s){dims=$}), mul(b, reshape(s){dims=$}))", scales_columns},
 };
 
@@ -155,7 +155,7 @@ vj_status vj_pass_weights(vj_pass_context *c) {
     int32_t end = c->f->node_count;
     for (int32_t n = 0; n < end; n++)
         if (c->f->nodes[n].op == VJ_OP_layernorm) fold_layernorm(c, n);
-    vj_apply_rules(c, rules, (int32_t)(sizeof rules / sizeof *rules), into_conv);
+    vj_apply_rules(c, rules, (int32_t)(sizeof rules / sizeof *rules), into_conv, "into_conv");
     if (vj_pass_fold(c) != VJ_OK) return c->error->status; /* biases are constants again */
     vj_fold_attention_scales(c);
     vj_compact(c->f);

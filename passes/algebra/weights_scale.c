@@ -91,21 +91,42 @@ static bool mark(const columns *c, uint8_t *column, int64_t width, uint8_t what)
     }
 }
 
-/* Follows every reader of v through movement ops. Readers that are not movement ops take whole values. */
-static bool mark_readers(const vj_func *f, vj_value v, columns c, int32_t attention, uint8_t *column, int64_t width) {
-    for (int32_t u = f->values[v].first_use; u >= 0; u = f->uses[u].next) {
-        const int32_t n = f->uses[u].user, operand = f->uses[u].operand;
-        if (operand < 0) return false; /* an output */
-        const vj_node *node = &f->nodes[n];
-        columns next = c;
-        if (node->op == VJ_OP_reshape || node->op == VJ_OP_transpose || node->op == VJ_OP_slice) {
-            if (!follow(f, node, &next) || !mark_readers(f, node->first_result, next, attention, column, width))
-                return false;
-        } else if (!mark(&c, column, width, n == attention && operand == 0 ? 1 : 2)) {
-            return false;
-        }
-    }
+/* Readers still to follow, with the columns of what they read. A stack of their own, as graphs can be deep. */
+typedef struct readers {
+    struct reader {
+        vj_value of;
+        columns columns;
+    } *at;
+    int32_t count, capacity;
+} readers;
+
+/* Follows one use through a movement op, or marks what it takes. Readers that are not movement ops take whole values. */
+static bool mark_use(const vj_func *f, const vj_use *use, const columns *c, int32_t attention, uint8_t *column,
+                     int64_t width, vj_arena *scratch, readers *left) {
+    if (use->operand < 0) return false; /* an output */
+    const vj_node *node = &f->nodes[use->user];
+    if (node->op != VJ_OP_reshape && node->op != VJ_OP_transpose && node->op != VJ_OP_slice)
+        return mark(c, column, width, use->user == attention && use->operand == 0 ? 1 : 2);
+    columns next = *c;
+    if (!follow(f, node, &next)) return false;
+    *VJ_PUSH(scratch, left->at, left->count, left->capacity) = (struct reader){node->first_result, next};
     return true;
+}
+
+/* Follows every reader of v. */
+static bool mark_readers(const vj_func *f, vj_value v, const columns *c, int32_t attention, uint8_t *column,
+                         int64_t width) {
+    vj_arena *scratch = vj_arena_new();
+    readers left = {0};
+    bool fits = true;
+    *VJ_PUSH(scratch, left.at, left.count, left.capacity) = (struct reader){v, *c};
+    while (fits && left.count > 0) {
+        const struct reader r = left.at[--left.count];
+        for (int32_t u = f->values[r.of].first_use; u >= 0 && fits; u = f->uses[u].next)
+            fits = mark_use(f, &f->uses[u], &r.columns, attention, column, width, scratch, &left);
+    }
+    vj_arena_free(scratch);
+    return fits;
 }
 
 static bool is_power_of_two(double x) {
@@ -128,7 +149,8 @@ static void scale_queries(vj_pass_context *c, int32_t n) {
         all.size[i] = type->dims[i].c;
     all.stride[type->rank - 1] = 1;
     uint8_t *column = VJ_NEW_ARRAY(c->arena, uint8_t, width);
-    if (!mark_readers(f, product, all, n, column, width) || !vj_may_rewrite(c)) return;
+    if (!mark_readers(f, product, &all, n, column, width) || !vj_may_rewrite(c, "scale_of_queries", &f->nodes[n]))
+        return;
     double *factors = VJ_NEW_ARRAY(c->arena, double, width);
     for (int64_t i = 0; i < width; i++)
         factors[i] = column[i] == 1 ? scale : 1;

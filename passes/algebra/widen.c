@@ -96,7 +96,7 @@ static bool is_widened(const vj_func *f) {
 
 vj_status vj_pass_widen(vj_pass_context *c) {
     vj_func *f = c->f;
-    if (is_widened(f) || !vj_may_rewrite(c)) return c->error->status;
+    if (is_widened(f) || !vj_may_rewrite(c, "float32", NULL)) return c->error->status;
     vj_dtype *declared = VJ_NEW_ARRAY(c->arena, vj_dtype, f->output_count + 1);
     for (int32_t o = 0; o < f->output_count; o++)
         declared[o] = vj_type_at(f, f->outputs[o])->dtype;

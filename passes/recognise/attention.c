@@ -8,26 +8,41 @@
 
 static bool is_plain_movement(vj_op op) { return op == VJ_OP_reshape || op == VJ_OP_transpose || op == VJ_OP_slice; }
 
-/* v without the factors on the way up to its source through movement ops; *scale takes them. */
-static vj_value without_factor(vj_func *f, vj_value v, double *scale) {
-    double x;
-    vj_op op = vj_op_of(f, v);
-    vj_value a = vj_operand(f, v, 0), b = vj_operand(f, v, 1), rest = VJ_NONE;
-    if (op == VJ_OP_mul && vj_is_uniform(f, b, &x))
+/* Is v a product with one number? Then what is multiplied, of the same type; else VJ_NONE. */
+static vj_value scaled_by(const vj_func *f, vj_value v, double *factor) {
+    const vj_op op = vj_op_of(f, v);
+    const vj_value a = vj_operand(f, v, 0), b = vj_operand(f, v, 1);
+    vj_value rest = VJ_NONE;
+    if (op == VJ_OP_mul && vj_is_uniform(f, b, factor))
         rest = a;
-    else if (op == VJ_OP_mul && vj_is_uniform(f, a, &x))
+    else if (op == VJ_OP_mul && vj_is_uniform(f, a, factor))
         rest = b;
-    else if (op == VJ_OP_div && vj_is_uniform(f, b, &x) && x != 0)
-        rest = a, x = 1 / x;
-    if (rest >= 0 && vj_type_equal(vj_type_at(f, rest), vj_type_at(f, v))) {
-        *scale *= x;
-        return without_factor(f, rest, scale);
+    else if (op == VJ_OP_div && vj_is_uniform(f, b, factor) && *factor != 0)
+        rest = a, *factor = 1 / *factor;
+    return rest >= 0 && vj_type_equal(vj_type_at(f, rest), vj_type_at(f, v)) ? rest : VJ_NONE;
+}
+
+/* v without the factors on the way up to its source through movement ops; *scale takes them. Movement ops below a factor
+ * are made anew. */
+static vj_value without_factor(vj_func *f, vj_value v, double *scale) {
+    vj_arena *scratch = vj_arena_new();
+    vj_value *moved = NULL; /* the movement ops' results, the lowest first */
+    int32_t count = 0, capacity = 0;
+    for (bool is_on_way = true; is_on_way;) {
+        double factor;
+        const vj_value rest = scaled_by(f, v, &factor);
+        if (rest >= 0) *scale *= factor;
+        is_on_way = rest >= 0 || is_plain_movement(vj_op_of(f, v));
+        if (rest < 0 && is_on_way) *VJ_PUSH(scratch, moved, count, capacity) = v;
+        if (is_on_way) v = rest >= 0 ? rest : vj_operand(f, v, 0);
     }
-    if (!is_plain_movement(op)) return v;
-    rest = without_factor(f, a, scale);
-    if (rest == a) return v;
-    vj_node node = *vj_producer(f, v);
-    return vj_make(f, op, &rest, 1, node.attrs, node.attr_count, node.origin);
+    while (count > 0) {
+        const vj_value below = moved[--count];
+        const vj_node node = *vj_producer(f, below);
+        v = v == node.args[0] ? below : vj_make(f, node.op, &v, 1, node.attrs, node.attr_count, node.origin);
+    }
+    vj_arena_free(scratch);
+    return v;
 }
 
 /* A scale that is 1 / sqrt(head dim) but for the rounding of its parts to float is meant to be that. */
@@ -151,7 +166,7 @@ static vj_value rewrite(vj_pass_context *c, int32_t n) {
 }
 
 vj_status vj_pass_attention(vj_pass_context *c) {
-    vj_apply_rules(c, NULL, 0, rewrite);
+    vj_apply_rules(c, NULL, 0, rewrite, "attention");
     return c->error->status;
 }
 

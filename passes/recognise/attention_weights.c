@@ -193,7 +193,7 @@ vj_status vj_pass_attention_weights(vj_pass_context *c) {
             name = vj_sprintf(f->arena, "%s.%lldx%lld+%lld", name, (long long)g.height, (long long)g.width,
                               (long long)g.first);
         const vj_value v = kept_of(f, n, on_picture ? &g : NULL, keep == VJ_KEEP_ATTENTION_ROWS);
-        if (v < 0 || !vj_may_rewrite(c)) continue;
+        if (v < 0 || !vj_may_rewrite(c, "weights_as_output", &f->nodes[n])) continue;
         add_map(f, name, v);
     }
     vj_compact(f);

@@ -18,16 +18,18 @@
 #define TANH_FACTORED_LATE(u) "tanh(mul(mul(x, add(" u ", 1)), 0.79788456))"
 #define TANH_EXPANDED(cube)   "tanh(add(mul(x, 0.79788456), " cube("0.035677408") "))"
 /* (1 + tanh(u)) / 2 is sigmoid(2 u) */
-#define BY_SIGMOID(inner) {"mul(x, sigmoid(mul(" inner ", 1.59576912)))", "gelu(x){form=tanh}", NULL}
+#define BY_SIGMOID(inner) {"gelu_by_sigmoid", "mul(x, sigmoid(mul(" inner ", 1.59576912)))", "gelu(x){form=tanh}", NULL}
 
 /* The product of x, 1/2 and 1 + `curve`. */
 #define SPELLINGS(curve, form)                                                                                         \
-    {"mul(mul(x, add(" curve ", 1)), 0.5)", "gelu(x){form=" form "}", NULL},                                           \
-        {"mul(mul(x, 0.5), add(" curve ", 1))", "gelu(x){form=" form "}", NULL},                                       \
-        {"mul(x, mul(add(" curve ", 1), 0.5))", "gelu(x){form=" form "}", NULL},                                       \
-        {"mul(x, add(mul(" curve ", 0.5), 0.5))", "gelu(x){form=" form "}", NULL},                                     \
-        {"add(mul(x, 0.5), mul(mul(x, 0.5), " curve "))", "gelu(x){form=" form "}", NULL}, {                           \
-        "sub(x, mul(mul(x, 0.5), sub(1, " curve ")))", "gelu(x){form=" form "}", NULL                                  \
+    {"gelu_" form "_half_last", "mul(mul(x, add(" curve ", 1)), 0.5)", "gelu(x){form=" form "}", NULL},                \
+        {"gelu_" form "_half_first", "mul(mul(x, 0.5), add(" curve ", 1))", "gelu(x){form=" form "}", NULL},           \
+        {"gelu_" form "_half_of_curve", "mul(x, mul(add(" curve ", 1), 0.5))", "gelu(x){form=" form "}", NULL},        \
+        {"gelu_" form "_half_of_terms", "mul(x, add(mul(" curve ", 0.5), 0.5))", "gelu(x){form=" form "}", NULL},      \
+        {"gelu_" form "_sum_of_halves", "add(mul(x, 0.5), mul(mul(x, 0.5), " curve "))", "gelu(x){form=" form "}",     \
+         NULL},                                                                                                        \
+    {                                                                                                                  \
+        "gelu_" form "_difference", "sub(x, mul(mul(x, 0.5), sub(1, " curve ")))", "gelu(x){form=" form "}", NULL      \
     }
 
 static const vj_rule rules[] = {
@@ -45,10 +47,10 @@ static const vj_rule rules[] = {
     BY_SIGMOID(WITH_CUBE(CUBE_BY_POW)),
     BY_SIGMOID(WITH_CUBE(CUBE_BY_MUL)),
     BY_SIGMOID("add(x, " SCALED_CUBE("0.044715") ")"),
-    {"mul(x, sigmoid(mul(x, 1.702)))", "gelu(x){form=quick}", NULL},
+    {"gelu_quick", "mul(x, sigmoid(mul(x, 1.702)))", "gelu(x){form=quick}", NULL},
 };
 
 vj_status vj_pass_gelu(vj_pass_context *c) {
-    vj_apply_rules(c, rules, (int32_t)(sizeof rules / sizeof *rules), NULL);
+    vj_apply_rules(c, rules, (int32_t)(sizeof rules / sizeof *rules), NULL, NULL);
     return c->error->status;
 }

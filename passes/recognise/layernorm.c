@@ -108,38 +108,43 @@ static bool is_over_count(vj_match *m) { return is_count(m, false); }
 #define BOTH   "layernorm(x, w, reshape(g){dims=$}){axis=$, eps=$}"
 
 /* What is divided by a root, with the gain behind, within or in front. */
-#define SPELLINGS(centred, root)                                                                                       \
-    {"div(" centred ", " root ")", PLAIN, eps_is_given},                                                               \
-        {"mul(" centred ", reciprocal(" root "))", PLAIN, eps_is_given},                                               \
-        {"div(mul(" centred ", g:weight), " root ")", TIMES, eps_is_given}, {                                          \
-        "mul(" centred ", div(g:weight, " root "))", TIMES, eps_is_given                                               \
+#define SPELLINGS(name, centred, root)                                                                                 \
+    {name "_over_root", "div(" centred ", " root ")", PLAIN, eps_is_given},                                            \
+        {name "_by_reciprocal", "mul(" centred ", reciprocal(" root "))", PLAIN, eps_is_given},                        \
+        {name "_gain_first", "div(mul(" centred ", g:weight), " root ")", TIMES, eps_is_given}, {                      \
+        name "_gain_over_root", "mul(" centred ", div(g:weight, " root "))", TIMES, eps_is_given                       \
     }
 
 /* x * i + (b - mean * i) with i = gain / root */
 #define SPREAD(root) "add(mul(x, i=div(g:weight, " root ")), sub(b:weight, mul(m, i)))"
 
 static const vj_rule rules[] = {
-    {"div(s=reduce(x){kind=sum, keep=1}, c:uniform)", "reduce(x){kind=mean, axes=$, keep=1}", divides_by_count},
-    {"mul(s=reduce(x){kind=sum, keep=1}, c:uniform)", "reduce(x){kind=mean, axes=$, keep=1}", is_over_count},
-    SPELLINGS(CENTRED, ROOT),
-    SPELLINGS(AROUND, ROOT_OF(MOMENTS)),
-    SPELLINGS(AROUND, ROOT_OF("relu(" MOMENTS ")")),
-    {"div(" CENTRED ", sqrt(" VARIANCE "))", "layernorm(x){axis=last, eps=0}", NULL},
-    {"mul(" CENTRED ", pow(" VARIANCE ", -0.5))", "layernorm(x){axis=last, eps=0}", NULL},
-    {"mul(" CENTRED ", pow(add(" VARIANCE ", e:uniform), -0.5))", PLAIN, eps_is_given},
-    {"mul(" AROUND ", pow(add(" MOMENTS ", e:uniform), -0.5))", PLAIN, eps_is_given},
-    {SPREAD("sqrt(add(" MEAN("mul(d=sub(x, m=" MEAN("x") "), d)") ", e:uniform))"), "add(" TIMES ", b)", eps_is_given},
-    {SPREAD("sqrt(add(sub(" MEAN("mul(x, x)") ", mul(m=" MEAN("x") ", m)), e:uniform))"), "add(" TIMES ", b)",
-     eps_is_given},
-    {"div(" CENTRED_BY_AXES ", " ROOT_OF(VARIANCE_BY_AXES) ")", "layernorm(x){axis=$, eps=$}", over_last_axes},
-    {"div(" CENTRED_BY_AXES ", " ROOT_OF(VARIANCE_BY_AXES) ")", TURNED, over_inner_axis},
-    {"mul(" CENTRED_BY_AXES ", pow(add(" VARIANCE_BY_AXES ", e:uniform), -0.5))", TURNED, over_inner_axis},
-    {"mul(n=layernorm(x), g:weight)", GAINED, is_row_behind},
-    {"mul(n=layernorm(x, _, _), g:weight)", GAINED, is_row_behind},
-    {"add(n=layernorm(x), g:weight)", MOVED, is_row_behind},
-    {"add(n=layernorm(x, _, _), g:weight)", MOVED, is_row_behind},
-    {"add(n=layernorm(x, w), g:weight)", BOTH, is_row_behind},
-    {"add(n=layernorm(x, w, _), g:weight)", BOTH, is_row_behind},
+    {"mean_by_count", "div(s=reduce(x){kind=sum, keep=1}, c:uniform)", "reduce(x){kind=mean, axes=$, keep=1}",
+     divides_by_count},
+    {"mean_by_factor", "mul(s=reduce(x){kind=sum, keep=1}, c:uniform)", "reduce(x){kind=mean, axes=$, keep=1}",
+     is_over_count},
+    SPELLINGS("centred", CENTRED, ROOT),
+    SPELLINGS("moments", AROUND, ROOT_OF(MOMENTS)),
+    SPELLINGS("clipped_moments", AROUND, ROOT_OF("relu(" MOMENTS ")")),
+    {"centred_without_epsilon", "div(" CENTRED ", sqrt(" VARIANCE "))", "layernorm(x){axis=last, eps=0}", NULL},
+    {"power_without_epsilon", "mul(" CENTRED ", pow(" VARIANCE ", -0.5))", "layernorm(x){axis=last, eps=0}", NULL},
+    {"centred_by_power", "mul(" CENTRED ", pow(add(" VARIANCE ", e:uniform), -0.5))", PLAIN, eps_is_given},
+    {"moments_by_power", "mul(" AROUND ", pow(add(" MOMENTS ", e:uniform), -0.5))", PLAIN, eps_is_given},
+    {"spread_centred", SPREAD("sqrt(add(" MEAN("mul(d=sub(x, m=" MEAN("x") "), d)") ", e:uniform))"),
+     "add(" TIMES ", b)", eps_is_given},
+    {"spread_moments", SPREAD("sqrt(add(sub(" MEAN("mul(x, x)") ", mul(m=" MEAN("x") ", m)), e:uniform))"),
+     "add(" TIMES ", b)", eps_is_given},
+    {"last_axes", "div(" CENTRED_BY_AXES ", " ROOT_OF(VARIANCE_BY_AXES) ")", "layernorm(x){axis=$, eps=$}",
+     over_last_axes},
+    {"inner_axis", "div(" CENTRED_BY_AXES ", " ROOT_OF(VARIANCE_BY_AXES) ")", TURNED, over_inner_axis},
+    {"inner_axis_by_power", "mul(" CENTRED_BY_AXES ", pow(add(" VARIANCE_BY_AXES ", e:uniform), -0.5))", TURNED,
+     over_inner_axis},
+    {"gain", "mul(n=layernorm(x), g:weight)", GAINED, is_row_behind},
+    {"gain_of_absent", "mul(n=layernorm(x, _, _), g:weight)", GAINED, is_row_behind},
+    {"offset", "add(n=layernorm(x), g:weight)", MOVED, is_row_behind},
+    {"offset_of_absent", "add(n=layernorm(x, _, _), g:weight)", MOVED, is_row_behind},
+    {"offset_behind_gain", "add(n=layernorm(x, w), g:weight)", BOTH, is_row_behind},
+    {"offset_behind_gain_of_absent", "add(n=layernorm(x, w, _), g:weight)", BOTH, is_row_behind},
 };
 
 /* The reshape of a vector that is one already goes. */
@@ -151,6 +156,6 @@ static vj_value plain_vector(vj_pass_context *c, int32_t n) {
 }
 
 vj_status vj_pass_layernorm(vj_pass_context *c) {
-    vj_apply_rules(c, rules, (int32_t)(sizeof rules / sizeof *rules), plain_vector);
+    vj_apply_rules(c, rules, (int32_t)(sizeof rules / sizeof *rules), plain_vector, "reshape_of_vector");
     return c->error->status;
 }

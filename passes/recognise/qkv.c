@@ -72,7 +72,7 @@ static bool merge_at(vj_pass_context *c, int32_t n) {
         for (int32_t k = first; k < count; k++)
             if (vj_operand(f, found[k], 0) == vj_operand(f, found[first], 0)) group[size++] = found[k];
     }
-    if (size < 2 || !vj_may_rewrite(c)) return false;
+    if (size < 2 || !vj_may_rewrite(c, "one_product", &f->nodes[n])) return false;
     merge(f, group, size);
     return true;
 }

@@ -57,22 +57,6 @@ static bool same_const(const vj_func *f, vj_value a, vj_value b) {
            vj_const_read_bytes(f, b, 0, x->length, right, &ignored) && memcmp(left, right, (size_t)x->length) == 0;
 }
 
-static bool same_attr(const vj_attr *a, const vj_attr *b) {
-    if (a->key != b->key) return false;
-    switch (vj_attr_key_kind(a->key)) {
-    case VJ_KIND_INT:
-        return a->as.i == b->as.i;
-    case VJ_KIND_FLOAT:
-        return memcmp(&a->as.f, &b->as.f, sizeof a->as.f) == 0;
-    case VJ_KIND_INTS:
-        return a->count == b->count && memcmp(a->as.ints, b->as.ints, (size_t)a->count * sizeof *a->as.ints) == 0;
-    case VJ_KIND_NAME:
-        return strcmp(a->as.name, b->as.name) == 0;
-    default:
-        return false;
-    }
-}
-
 static bool same_node(const vj_func *f, const vj_node *a, const vj_node *b) {
     if (a->op != b->op) return false;
     if (a->op == VJ_OP_const) return same_const(f, a->first_result, b->first_result);
@@ -80,7 +64,7 @@ static bool same_node(const vj_func *f, const vj_node *a, const vj_node *b) {
     for (int32_t i = 0; i < a->arg_count; i++)
         if (a->args[i] != b->args[i]) return false;
     for (int32_t i = 0; i < a->attr_count; i++)
-        if (!same_attr(&a->attrs[i], &b->attrs[i])) return false;
+        if (!vj_attr_equal(&a->attrs[i], &b->attrs[i])) return false;
     return true;
 }
 
@@ -101,13 +85,13 @@ bool vj_merge_equal_nodes(vj_pass_context *c) {
             slot = (slot + 1) & (uint64_t)(size - 1);
         if (!table[slot]) {
             table[slot] = n + 1;
-        } else if (vj_may_rewrite(c)) {
+        } else if (vj_may_rewrite(c, "equal_nodes", node)) {
             for (int32_t r = 0; r < node->result_count; r++)
                 vj_replace_uses(f, node->first_result + r, f->nodes[table[slot] - 1].first_result + r);
             vj_kill(f, n);
             changed = true;
         }
     }
-    vj_compact(f);
+    if (changed) vj_compact(f);
     return changed;
 }

@@ -90,13 +90,14 @@ bool vj_has_one_use(const vj_func *f, vj_value v);
 /* `pattern => replacement`; docs/passes.md has the grammar. The condition may refuse, and sets what `$` and `#` stand
  * for. A replacement of another type than the root's is never taken. */
 typedef struct vj_rule {
+    const char *name; /* for --print-rewrites */
     const char *pattern;
     const char *replacement;
     bool (*condition)(vj_match *m); /* NULL: none */
 } vj_rule;
-/* Applies the rules everywhere until nothing changes; `also` (may be NULL) is asked at each node when no rule fires: it
- * returns the value to take the place of the node's result, or VJ_NONE. */
+/* Applies the rules everywhere until nothing changes; `also` (may be NULL), a rule that is a function, is asked at each
+ * node when no other fires: it returns the value to take the place of the node's result, or VJ_NONE. */
 typedef vj_value (*vj_rewriter)(vj_pass_context *c, int32_t node);
-void vj_apply_rules(vj_pass_context *c, const vj_rule *rules, int32_t count, vj_rewriter also);
+void vj_apply_rules(vj_pass_context *c, const vj_rule *rules, int32_t count, vj_rewriter also, const char *also_name);
 
 #endif

@@ -152,9 +152,9 @@ static vj_value rewritten(vj_pass_context *c, const vj_compiled_rule *r, int32_t
 }
 
 /* The model's name stays with the value that takes the place. */
-static bool replace(vj_pass_context *c, vj_value old, vj_value by) {
+static bool replace(vj_pass_context *c, vj_value old, vj_value by, const char *rule) {
     vj_func *f = c->f;
-    if (!vj_may_rewrite(c)) return false;
+    if (!vj_may_rewrite(c, rule, vj_producer(f, old))) return false;
     assert(vj_type_equal(vj_type_at(f, old), vj_type_at(f, by)));
     vj_op op = vj_op_of(f, by);
     if (!f->values[by].name && op != VJ_OP_const) f->values[by].name = f->values[old].name;
@@ -163,39 +163,108 @@ static bool replace(vj_pass_context *c, vj_value old, vj_value by) {
     return true;
 }
 
-static vj_value first_that_fires(vj_pass_context *c, const vj_compiled_rule *rules, int32_t count, vj_rewriter also,
-                                 int32_t n) {
-    for (int32_t i = 0; i < count; i++) {
-        if (rules[i].pattern->op != c->f->nodes[n].op) continue;
-        vj_value v = rewritten(c, &rules[i], n);
+/* What is applied: a table of rules, and one that is a function. */
+typedef struct rewriting {
+    vj_pass_context *c;
+    const vj_rule_set *set;
+    vj_rewriter also;
+    const char *also_name;
+} rewriting;
+
+static vj_value first_that_fires(const rewriting *r, int32_t n, const char **rule) {
+    const vj_op op = r->c->f->nodes[n].op;
+    for (int32_t i = r->set->first[op]; i < r->set->first[op + 1]; i++) {
+        vj_value v = rewritten(r->c, &r->set->rules[i], n);
+        *rule = r->set->rules[i].rule->name;
         if (v >= 0) return v;
     }
-    return also ? also(c, n) : VJ_NONE;
+    *rule = r->also_name;
+    return r->also ? r->also(r->c, n) : VJ_NONE;
+}
+
+/* A sweep looks at what is new, or has changed, and at what is at most REACH below that: farther up no rule looks. */
+enum { REACH = 64 };
+typedef struct nearness {
+    uint8_t *steps; /* of each value that was there before the sweep: below the nearest one that changed */
+    int32_t count;
+} nearness;
+
+static nearness take_changes(vj_func *f, vj_arena *arena, bool is_first) {
+    const nearness near = {VJ_NEW_ARRAY(arena, uint8_t, f->value_count + 1), f->value_count};
+    for (vj_value v = 0; v < f->value_count; v++) {
+        near.steps[v] = f->values[v].changed || is_first ? 0 : REACH;
+        f->values[v].changed = false; /* what the sweep does is noted anew */
+    }
+    return near;
+}
+
+/* Nodes are asked for in the list's order. */
+static bool is_near_change(const vj_func *f, int32_t n, const nearness *near) {
+    const vj_node *node = &f->nodes[n];
+    int32_t least = REACH;
+    bool is_near = false;
+    for (int32_t i = 0; i < node->arg_count; i++) {
+        const vj_value v = node->args[i];
+        if (v < 0) continue;
+        const int32_t steps = v >= near->count || f->values[v].changed ? 0 : near->steps[v];
+        if (steps + 1 < least) least = steps + 1;
+    }
+    for (int32_t r = 0; r < node->result_count; r++) {
+        uint8_t *own = &near->steps[node->first_result + r];
+        if (least < *own) *own = (uint8_t)least;
+        if (f->values[node->first_result + r].changed) *own = 0;
+        is_near = is_near || *own < REACH;
+    }
+    return is_near;
 }
 
 /* True when something changed. */
-static bool sweep(vj_pass_context *c, const vj_compiled_rule *rules, int32_t count, vj_rewriter also) {
+static bool sweep(const rewriting *r, bool is_first) {
+    vj_pass_context *c = r->c;
     vj_func *f = c->f;
     bool changed = false;
-    vj_compact(f);
+    vj_arena *scratch = vj_arena_new();
+    const nearness near = take_changes(f, scratch, is_first);
     int32_t end = f->node_count; /* what is built waits for the next sweep, so that a sweep ends */
     for (int32_t n = 0; n < end && !c->error->status; n++) {
+        const char *rule;
         vj_op op = f->nodes[n].op;
-        if (f->nodes[n].dead || op == VJ_OP_param || op == VJ_OP_const) continue;
+        if (f->nodes[n].dead || op == VJ_OP_param || op == VJ_OP_const || !is_near_change(f, n, &near)) continue;
         vj_value old = f->nodes[n].first_result;
-        vj_value v = first_that_fires(c, rules, count, also, n);
+        vj_value v = first_that_fires(r, n, &rule);
         if (v < 0 || vj_use_count(f, old) == 0) continue;
-        if (!replace(c, old, v)) break;
+        if (!replace(c, old, v, rule)) break;
         changed = true;
     }
-    vj_compact(f);
+    vj_arena_free(scratch);
+    if (changed || f->node_count > end) vj_compact(f); /* unused nodes were made at least */
     return changed;
 }
 
-void vj_apply_rules(vj_pass_context *c, const vj_rule *rules, int32_t count, vj_rewriter also) {
-    vj_compiled_rule *compiled = VJ_NEW_ARRAY(c->arena, vj_compiled_rule, count);
+/* The table, parsed when it is first applied. */
+static const vj_rule_set *set_of(vj_pass_context *c, const vj_rule *table, int32_t count) {
+    for (const vj_rule_set *set = c->rule_sets; set; set = set->next)
+        if (set->table == table) return set;
+    vj_rule_set *set = VJ_NEW(c->arena, vj_rule_set);
+    *set =
+        (vj_rule_set){.table = table, .rules = VJ_NEW_ARRAY(c->arena, vj_compiled_rule, count), .next = c->rule_sets};
+    vj_compiled_rule *parsed = VJ_NEW_ARRAY(c->arena, vj_compiled_rule, count);
+    for (int32_t i = 0; i < count; i++) {
+        parsed[i] = vj_compile_rule(c->arena, &table[i]);
+        set->first[parsed[i].pattern->op + 1]++;
+    }
+    for (int32_t op = 0; op < VJ_OP_COUNT; op++)
+        set->first[op + 1] += set->first[op];
+    int32_t next[VJ_OP_COUNT];
+    memcpy(next, set->first, sizeof next);
     for (int32_t i = 0; i < count; i++)
-        compiled[i] = vj_compile_rule(c->arena, &rules[i]);
-    for (int32_t i = 0; i < MAX_SWEEPS && sweep(c, compiled, count, also) && c->rewrites_left != 0; i++)
+        set->rules[next[parsed[i].pattern->op]++] = parsed[i];
+    return c->rule_sets = set;
+}
+
+void vj_apply_rules(vj_pass_context *c, const vj_rule *rules, int32_t count, vj_rewriter also, const char *also_name) {
+    const rewriting r = {.c = c, .set = set_of(c, rules, count), .also = also, .also_name = also_name};
+    vj_compact(c->f);
+    for (int32_t i = 0; i < MAX_SWEEPS && sweep(&r, i == 0) && c->rewrites_left != 0; i++)
         continue;
 }

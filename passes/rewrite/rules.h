@@ -35,6 +35,14 @@ typedef struct vj_compiled_rule {
     int32_t swaps; /* commutative ops in the pattern */
 } vj_compiled_rule;
 
+/* A table, parsed: the rules by the op at their root, those of one op in the table's order. */
+struct vj_rule_set {
+    const vj_rule *table;
+    vj_compiled_rule *rules;
+    int32_t first[VJ_OP_COUNT + 1]; /* those of op: first[op] .. first[op + 1] */
+    vj_rule_set *next;
+};
+
 vj_compiled_rule vj_compile_rule(vj_arena *arena, const vj_rule *rule);
 
 #endif

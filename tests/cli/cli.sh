@@ -412,6 +412,13 @@ part_tools() {
     stderr_has "func @"
     [ ! -s "$log/out" ] || fail "dumps belong to stderr"
     bad 1 "$fixtures/vit.ts17.onnx" --print-after no_such_pass
+    run 0 "$fixtures/vit.ts17.onnx" --print-rewrites --stop-after gelu
+    says "gelu: gelu_erf_half_last at '"
+    says "canonicalise: product_with_weight at '"
+    [ ! -s "$log/out" ] || fail "rewrites are told on stderr"
+    printed_rewrites=$(grep -c "^gelu: " "$log/err")
+    run 0 "$fixtures/vit.ts17.onnx" --print-after gelu --stop-after gelu
+    says "; after gelu: $printed_rewrites rewrites"
     bad 1 "$fixtures/vit.ts17.onnx" --disable-pass no_such_pass --bench 0
     run 0 "$fixtures/vit.ts17.onnx" --pass-limit 0 --input "image=$fixtures/vit.ts17.in.npy" --expect "logits=$fixtures/vit.ts17.out.npy"
 }

@@ -57,6 +57,7 @@ static void modes(void **state) {
     has_mode("m.onnx --bench --input x=x.npy", VJ_MODE_BENCH);
     has_mode("--test m.onnx a b", VJ_MODE_TEST);
     has_mode("m.onnx --print-after fold", VJ_MODE_PASSES);
+    has_mode("m.onnx --print-rewrites", VJ_MODE_PASSES);
     has_mode("m.onnx --print-after fold --emit-obj", VJ_MODE_EMIT);
     has_mode("cache ls", VJ_MODE_CACHE);
     has_mode("cache verify", VJ_MODE_CACHE);
