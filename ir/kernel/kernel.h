@@ -19,6 +19,7 @@
 
 #include "ir/routines/routines.h"
 #include "ir/tensor/scalar.h"
+#include "kernel_kinds.h"
 
 #define VJ_MAX_AXES     12
 #define VJ_MAX_TERMS    3

@@ -55,13 +55,8 @@ static LLVMValueRef apply(vj_gen *g, int op, LLVMValueRef x, LLVMValueRef y) {
         return vj_exp2_negative(g, x);
     case EXP_NEGATIVE:
         return vj_exp_negative(g, x);
-    case VJ_X_POW:
-        return vj_math_pow(g, x, y);
-    case VJ_X_MOD:
-        return vj_math_mod(g, x, y);
     default:
-        if (LLVMTypeOf(x) == vj_like(g->f64, x)) return vj_math_double(g, (vj_xop)op, x);
-        return vj_math(g, (vj_xop)op, x);
+        return vj_emit_scalar(g, (vj_xop)op, LLVMTypeOf(x) == vj_like(g->f64, x) ? VJ_F64 : VJ_F32, x, y);
     }
 }
 
