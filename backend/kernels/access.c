@@ -92,7 +92,8 @@ static address address_of(vj_gen *g, const vj_access *access, const vj_indices *
         } else {
             LLVMValueRef all = i, limit = extent;
             if (valid_lanes > 1 && term->coef[axis] != 0) {
-                all = LLVMBuildAdd(g->b, vj_splat(g, i, valid_lanes), vj_lane_steps(g, valid_lanes, term->coef[axis]), "");
+                all = LLVMBuildAdd(g->b, vj_splat(g, i, valid_lanes), vj_lane_steps(g, valid_lanes, term->coef[axis]),
+                                   "");
                 limit = vj_splat(g, extent, valid_lanes);
             }
             LLVMValueRef inside = LLVMBuildICmp(g->b, LLVMIntULT, all, limit, "");
