@@ -54,10 +54,10 @@ typedef struct vj_lowering {
     bool *taken;           /* nodes that a kernel has taken in */
     int32_t *input;        /* buffers of the function's inputs and outputs */
     int32_t *out;
-    struct vj_build *spare; /* builds that are finished */
-    struct vj_axis_list *axes;   /* of the build that is being finished */
-    int32_t *weight_table;  /* value.c: buffers of weights by their content, -1: an empty place */
-    int32_t weight_room;    /* a power of two */
+    struct vj_build *spare;    /* builds that are finished */
+    struct vj_axis_list *axes; /* of the build that is being finished */
+    int32_t *weight_table;     /* value.c: buffers of weights by their content, -1: an empty place */
+    int32_t weight_room;       /* a power of two */
 } vj_lowering;
 
 /* A value that is computed where it is used takes at most so many entries of an expression, and a kernel takes in nodes

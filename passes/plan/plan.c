@@ -51,7 +51,8 @@ static bool same_map(const vj_kernel *k, const vj_access *a, const vj_access *b)
 static bool written_over(const vj_kernel *k, const slot *slots, int32_t from, int32_t to) {
     int32_t results = 0, of_from = 0, of_to = 0;
     const vj_access *out = NULL;
-    if (vj_kind_at(k->kind)->is_call || vj_has_segments(k)) return false; /* other segments may read the same elements */
+    if (vj_kind_at(k->kind)->is_call || vj_has_segments(k))
+        return false; /* other segments may read the same elements */
     for (int32_t o = 0; o < k->out_count; o++)
         if (k->access[k->out[o].access].buffer == to) {
             out = &k->access[k->out[o].access];
