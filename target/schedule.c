@@ -110,33 +110,25 @@ static int64_t wanted_units(double total) {
     return units < 1 ? 1 : (int64_t)units;
 }
 
+/* Of an element of a vector of floats, by the kind of steps that it takes. */
 static double entry_cycles(const vj_expr *entry) {
-    switch (entry->op) {
-    case VJ_X_CONST:
-    case VJ_X_ACC:
-    case VJ_X_STAGE:
+    switch (vj_xop_cost(entry->op)) {
+    case VJ_COST_NONE:
         return 0;
-    case VJ_X_EXP:
-    case VJ_X_SIGMOID:
-    case VJ_X_TANH:
-    case VJ_X_LOG:
-    case VJ_X_SIN:
-    case VJ_X_COS:
-        return 12;
-    case VJ_X_ERF:
-    case VJ_X_GELU_ERF:
-    case VJ_X_GELU_TANH:
-    case VJ_X_POW:
-        return 20;
-    case VJ_X_DIV:
-    case VJ_X_SQRT:
-    case VJ_X_RSQRT:
-    case VJ_X_RECIPROCAL:
-    case VJ_X_MOD:
-        return 8;
-    default:
+    case VJ_COST_STEP:
         return 1;
+    case VJ_COST_DIVISION:
+        return 8;
+    case VJ_COST_SERIES:
+        return 12;
+    case VJ_COST_LONG_SERIES:
+        return 20;
+    case VJ_COST_WIDE_SERIES:
+        return 40;
+    case VJ_COST_COUNT:
+        break;
     }
+    return 0;
 }
 
 /* Results that take so many instructions a vector are not written out for each vector of a tile. */

@@ -121,11 +121,11 @@ void vj_store_lanes(vj_gen *g, const vj_out *out, const vj_point *start, int32_t
 /* Transposes `lanes` vectors of as many lanes in place. */
 void vj_transpose(const vj_gen *g, LLVMValueRef *rows, int32_t lanes);
 
-/* vmath.c: on f32 scalars or vectors; bounds are stated and tested there */
-LLVMValueRef vj_math(vj_gen *g, vj_xop op, LLVMValueRef x);
-LLVMValueRef vj_math_pow(vj_gen *g, LLVMValueRef x, LLVMValueRef y);
-LLVMValueRef vj_math_mod(vj_gen *g, LLVMValueRef x, LLVMValueRef y); /* as fmod: the sign of x */
-/* 2^x and e^x for x <= 0 or NaN: short; results below 2^-126 are 0 or denormal */
+/* math/scalar.c: the code of a scalar operation on scalars or vectors of `dtype` (b: of those with two arguments); NULL:
+ * there is none for this type. Bounds are stated where the functions are, and tested in tests/vmath. */
+LLVMValueRef vj_emit_scalar(vj_gen *g, vj_xop op, vj_dtype dtype, LLVMValueRef a, LLVMValueRef b);
+
+/* math/vmath.c: 2^x and e^x for f32 x <= 0 or NaN: short; results below 2^-126 are 0 or denormal */
 LLVMValueRef vj_exp2_negative(vj_gen *g, LLVMValueRef x);
 LLVMValueRef vj_exp_negative(vj_gen *g, LLVMValueRef x);
 

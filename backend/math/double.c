@@ -44,7 +44,7 @@ static LLVMValueRef power(const vj_gen *g, LLVMValueRef n) {
     return LLVMBuildBitCast(g->b, bits, vj_like(g->f64, n), "");
 }
 
-static LLVMValueRef emit_exp(const vj_gen *g, LLVMValueRef x) {
+LLVMValueRef vj_double_exp(const vj_gen *g, LLVMValueRef x) {
     double c[14];
     series(c, 14, 0, 1, false); /* |r| <= ln 2 / 2 leaves 4e-18 */
     x = vj_at_least(g, vj_at_most(g, x, 710), -746);
@@ -59,7 +59,7 @@ static LLVMValueRef emit_exp(const vj_gen *g, LLVMValueRef x) {
     return mul(g, mul(g, p, power(g, half)), power(g, LLVMBuildSub(g->b, digits, half, "")));
 }
 
-static LLVMValueRef emit_log(const vj_gen *g, LLVMValueRef x) {
+LLVMValueRef vj_double_log(const vj_gen *g, LLVMValueRef x) {
     LLVMValueRef small = below(g, x, 0x1p-1022), scaled = mul(g, x, vj_real(g, x, 0x1p54));
     LLVMValueRef log = vj_wide_log2(g, LLVMBuildSelect(g->b, small, scaled, x, ""));
     log = LLVMBuildSelect(g->b, small, sub(g, log, vj_real(g, x, 54)), log, "");
@@ -69,58 +69,37 @@ static LLVMValueRef emit_log(const vj_gen *g, LLVMValueRef x) {
 }
 
 /* sinh / cosh near 0, elsewhere 1 - 2 / (e^2|x| + 1) */
-static LLVMValueRef emit_tanh(const vj_gen *g, LLVMValueRef x) {
+LLVMValueRef vj_double_tanh(const vj_gen *g, LLVMValueRef x) {
     double s[8], c[8];
     series(s, 8, 1, 2, false);
     series(c, 8, 0, 2, false);
     LLVMValueRef size = vj_size(g, x), square = mul(g, x, x), one = vj_real(g, x, 1), kept = vj_at_most(g, square, 1);
     LLVMValueRef near = LLVMBuildFDiv(g->b, mul(g, vj_polynomial(g, kept, s, 8), x), vj_polynomial(g, kept, c, 8), "");
-    LLVMValueRef t = vj_at_most(g, size, 20), e = emit_exp(g, add(g, t, t));
+    LLVMValueRef t = vj_at_most(g, size, 20), e = vj_double_exp(g, add(g, t, t));
     LLVMValueRef far = sub(g, one, LLVMBuildFDiv(g->b, vj_real(g, x, 2), add(g, e, one), ""));
     return LLVMBuildSelect(g->b, below(g, size, 0.5), near, vj_with_sign(g, far, x), "");
 }
 
 /* From e^-|x|, so that both tails keep their digits. */
-static LLVMValueRef emit_sigmoid(const vj_gen *g, LLVMValueRef x) {
-    LLVMValueRef one = vj_real(g, x, 1), e = emit_exp(g, LLVMBuildFNeg(g->b, vj_size(g, x), ""));
+LLVMValueRef vj_double_sigmoid(const vj_gen *g, LLVMValueRef x) {
+    LLVMValueRef one = vj_real(g, x, 1), e = vj_double_exp(g, LLVMBuildFNeg(g->b, vj_size(g, x), ""));
     LLVMValueRef top = LLVMBuildSelect(g->b, below(g, x, 0), e, one, "");
     return LLVMBuildFDiv(g->b, top, add(g, one, e), "");
 }
 
 /* The sine and the cosine of the rest r, |r| <= pi / 4, change places at odd multiples of pi / 2. */
-static LLVMValueRef emit_trigonometric(const vj_gen *g, vj_xop op, LLVMValueRef x) {
+LLVMValueRef vj_double_circular(const vj_gen *g, vj_circular which, LLVMValueRef x) {
     double s[9], c[9];
     series(s, 9, 1, 2, true);
     series(c, 9, 0, 2, true);
     LLVMValueRef turn, r = vj_reduce_half_pi(g, x, &turn), square = mul(g, r, r);
     LLVMValueRef sine = mul(g, vj_polynomial(g, square, s, 9), r), cosine = vj_polynomial(g, square, c, 9);
     LLVMValueRef zero = vj_whole(g, g->i64, x, 0), one = vj_whole(g, g->i64, x, 1), two = vj_whole(g, g->i64, x, 2);
-    if (op == VJ_X_COS) turn = LLVMBuildAdd(g->b, turn, one, "");
+    if (which == VJ_COSINE) turn = LLVMBuildAdd(g->b, turn, one, "");
     LLVMValueRef odd = LLVMBuildICmp(g->b, LLVMIntNE, LLVMBuildAnd(g->b, turn, one, ""), zero, "");
     LLVMValueRef down = LLVMBuildICmp(g->b, LLVMIntNE, LLVMBuildAnd(g->b, turn, two, ""), zero, "");
     LLVMValueRef y = LLVMBuildSelect(g->b, odd, cosine, sine, "");
-    if (op != VJ_X_TAN) return LLVMBuildSelect(g->b, down, LLVMBuildFNeg(g->b, y, ""), y, "");
+    if (which != VJ_TANGENT) return LLVMBuildSelect(g->b, down, LLVMBuildFNeg(g->b, y, ""), y, "");
     LLVMValueRef under = LLVMBuildSelect(g->b, odd, LLVMBuildFNeg(g->b, sine, ""), cosine, "");
     return LLVMBuildFDiv(g->b, y, under, "");
-}
-
-LLVMValueRef vj_math_double(vj_gen *g, vj_xop op, LLVMValueRef x) {
-    switch (op) {
-    case VJ_X_EXP:
-        return emit_exp(g, x);
-    case VJ_X_LOG:
-        return emit_log(g, x);
-    case VJ_X_TANH:
-        return emit_tanh(g, x);
-    case VJ_X_SIGMOID:
-        return emit_sigmoid(g, x);
-    case VJ_X_SIN:
-    case VJ_X_COS:
-    case VJ_X_TAN:
-        return emit_trigonometric(g, op, x);
-    default:
-        vj_fail(g->error, VJ_UNSUPPORTED, "kernel '%s': %s of f64 has no code generator", g->k ? g->k->name : "?",
-                vj_xop_name(op));
-        return x;
-    }
 }

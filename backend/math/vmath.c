@@ -16,80 +16,6 @@
  */
 #include "vmath.h"
 
-#include <assert.h>
-#include <string.h>
-
-LLVMTypeRef vj_like(LLVMTypeRef element, LLVMValueRef like) {
-    LLVMTypeRef type = LLVMTypeOf(like);
-    const bool vector = LLVMGetTypeKind(type) == LLVMVectorTypeKind;
-    return vector ? LLVMVectorType(element, LLVMGetVectorSize(type)) : element;
-}
-
-static LLVMValueRef all_lanes(LLVMValueRef one, LLVMValueRef like) {
-    LLVMTypeRef type = LLVMTypeOf(like);
-    LLVMValueRef lane[64];
-    if (LLVMGetTypeKind(type) != LLVMVectorTypeKind) return one;
-    const unsigned lanes = LLVMGetVectorSize(type);
-    assert(lanes <= 64);
-    for (unsigned i = 0; i < lanes; i++)
-        lane[i] = one;
-    return LLVMConstVector(lane, lanes);
-}
-
-LLVMValueRef vj_real(const vj_gen *g, LLVMValueRef like, double x) {
-    (void)g;
-    LLVMTypeRef type = LLVMTypeOf(like);
-    const bool vector = LLVMGetTypeKind(type) == LLVMVectorTypeKind;
-    return all_lanes(LLVMConstReal(vector ? LLVMGetElementType(type) : type, x), like);
-}
-
-LLVMValueRef vj_whole(const vj_gen *g, LLVMTypeRef element, LLVMValueRef like, int64_t x) {
-    (void)g;
-    return all_lanes(LLVMConstInt(element, (unsigned long long)x, true), like);
-}
-
-LLVMValueRef vj_polynomial(const vj_gen *g, LLVMValueRef x, const double *c, int32_t count) {
-    LLVMValueRef sum = vj_real(g, x, c[count - 1]);
-    for (int32_t i = count - 2; i >= 0; i--)
-        sum = vj_fma(g, sum, x, vj_real(g, x, c[i]));
-    return sum;
-}
-
-/* The same by halves (Estrin, 1960; Knuth, The Art of Computer Programming, volume 2, 4.6.4): some multiplications more, and
- * an eighth coefficient is three steps from the result instead of seven. `count` is a power of two. */
-static LLVMValueRef polynomial_by_halves(const vj_gen *g, LLVMValueRef x, const double *c, int32_t count) {
-    if (count == 1) return vj_real(g, x, c[0]);
-    const int32_t half = count / 2;
-    LLVMValueRef power = x;
-    for (int32_t i = 1; i < half; i *= 2) /* those of the halves are the same: CSE */
-        power = LLVMBuildFMul(g->b, power, power, "");
-    LLVMValueRef high = polynomial_by_halves(g, x, c + half, half);
-    return vj_fma(g, high, power, polynomial_by_halves(g, x, c, half));
-}
-
-static LLVMValueRef intrinsic(const vj_gen *g, const char *name, LLVMValueRef *args, unsigned count) {
-    LLVMTypeRef type = LLVMTypeOf(args[0]);
-    const unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
-    LLVMValueRef f = LLVMGetIntrinsicDeclaration(g->module, id, &type, 1);
-    return LLVMBuildCall2(g->b, LLVMGlobalGetValueType(f), f, args, count, "");
-}
-
-LLVMValueRef vj_size(const vj_gen *g, LLVMValueRef x) { return intrinsic(g, "llvm.fabs", &x, 1); }
-
-LLVMValueRef vj_with_sign(const vj_gen *g, LLVMValueRef x, LLVMValueRef s) {
-    return intrinsic(g, "llvm.copysign", (LLVMValueRef[]){x, s}, 2);
-}
-
-LLVMValueRef vj_at_most(const vj_gen *g, LLVMValueRef x, double limit) {
-    LLVMValueRef l = vj_real(g, x, limit);
-    return LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, LLVMRealOGT, x, l, ""), l, x, "");
-}
-
-LLVMValueRef vj_at_least(const vj_gen *g, LLVMValueRef x, double limit) {
-    LLVMValueRef l = vj_real(g, x, limit);
-    return LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, LLVMRealOLT, x, l, ""), l, x, "");
-}
-
 static LLVMValueRef less(const vj_gen *g, LLVMValueRef a, LLVMValueRef b) {
     return LLVMBuildFCmp(g->b, LLVMRealOLT, a, b, "");
 }
@@ -226,6 +152,18 @@ static LLVMValueRef emit_sigmoid(const vj_gen *g, LLVMValueRef x) {
     return LLVMBuildFDiv(g->b, top, add(g, one, e), "");
 }
 
+/* The same by halves (Estrin, 1960; Knuth, The Art of Computer Programming, volume 2, 4.6.4): some multiplications more, and
+ * an eighth coefficient is three steps from the result instead of seven. `count` is a power of two. */
+static LLVMValueRef polynomial_by_halves(const vj_gen *g, LLVMValueRef x, const double *c, int32_t count) {
+    if (count == 1) return vj_real(g, x, c[0]);
+    const int32_t half = count / 2;
+    LLVMValueRef power = x;
+    for (int32_t i = 1; i < half; i *= 2) /* those of the halves are the same: CSE */
+        power = LLVMBuildFMul(g->b, power, power, "");
+    LLVMValueRef high = polynomial_by_halves(g, x, c + half, half);
+    return vj_fma(g, high, power, polynomial_by_halves(g, x, c, half));
+}
+
 /* gelu(x) = max(x, 0) - a Q(a) with a = |x| and Q the upper tail of the normal distribution, Q(a) = 2^q(a), so that what
  * counts is the error of a Q(a), which is nowhere above 0.17. It is systematic: with 3e-8 of it, half an ulp, models that
  * magnify theirs (Visformer) were three times as far from the truth. */
@@ -247,38 +185,28 @@ static LLVMValueRef emit_gelu_tanh(const vj_gen *g, LLVMValueRef x) {
     return mul(g, low, emit_sigmoid(g, mul(g, t, u)));
 }
 
-LLVMValueRef vj_math(vj_gen *g, vj_xop op, LLVMValueRef x) {
-    switch (op) {
-    case VJ_X_EXP:
-        return emit_exp(g, x);
-    case VJ_X_LOG:
-        return emit_log(g, x);
-    case VJ_X_ERF:
-        return emit_erf(g, x);
-    case VJ_X_TANH:
-        return emit_tanh(g, x);
-    case VJ_X_SIGMOID:
-        return emit_sigmoid(g, x);
-    case VJ_X_GELU_ERF:
-        return emit_gelu_erf(g, x);
-    case VJ_X_GELU_TANH:
-        return emit_gelu_tanh(g, x);
-    case VJ_X_SIN:
-    case VJ_X_COS:
-        return vj_sin_cos(g, x, op == VJ_X_COS);
-    case VJ_X_TAN:
-    case VJ_X_ASIN:
-    case VJ_X_ACOS:
-    case VJ_X_ATAN:
-    case VJ_X_SINH:
-    case VJ_X_COSH:
-    case VJ_X_ASINH:
-    case VJ_X_ACOSH:
-    case VJ_X_ATANH:
-        return vj_trigonometric(g, op, x);
-    default:
-        vj_fail(g->error, VJ_UNSUPPORTED, "kernel '%s': no vector form of %s", g->k ? g->k->name : "?",
-                vj_xop_name(op));
-        return x;
-    }
+LLVMValueRef vj_gen_exp(vj_gen *g, vj_dtype dtype, LLVMValueRef x) {
+    return dtype == VJ_F32 ? emit_exp(g, x) : vj_double_exp(g, x);
+}
+
+LLVMValueRef vj_gen_log(vj_gen *g, vj_dtype dtype, LLVMValueRef x) {
+    return dtype == VJ_F32 ? emit_log(g, x) : vj_double_log(g, x);
+}
+
+LLVMValueRef vj_gen_tanh(vj_gen *g, vj_dtype dtype, LLVMValueRef x) {
+    return dtype == VJ_F32 ? emit_tanh(g, x) : vj_double_tanh(g, x);
+}
+
+LLVMValueRef vj_gen_sigmoid(vj_gen *g, vj_dtype dtype, LLVMValueRef x) {
+    return dtype == VJ_F32 ? emit_sigmoid(g, x) : vj_double_sigmoid(g, x);
+}
+
+LLVMValueRef vj_gen_erf(vj_gen *g, vj_dtype dtype, LLVMValueRef x) { return dtype == VJ_F32 ? emit_erf(g, x) : NULL; }
+
+LLVMValueRef vj_gen_gelu_erf(vj_gen *g, vj_dtype dtype, LLVMValueRef x) {
+    return dtype == VJ_F32 ? emit_gelu_erf(g, x) : NULL;
+}
+
+LLVMValueRef vj_gen_gelu_tanh(vj_gen *g, vj_dtype dtype, LLVMValueRef x) {
+    return dtype == VJ_F32 ? emit_gelu_tanh(g, x) : NULL;
 }

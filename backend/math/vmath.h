@@ -1,41 +1,66 @@
-/* vmath.h - private to the vector maths: constants, and the steps that its functions share.
+/* vmath.h - private to the vector maths: constants, and the steps that its functions share. Files stand on those above
+ * them in this list.
  *
+ * parts.c        constants, polynomials, signs, limits
+ * wide.c         steps in f64: log2, 2^x, the rest by multiples of pi / 2
+ * double.c       exp, log, tanh, sigmoid, sin, cos, tan: of f64
+ * whole.c        division, power and shifts of integers
+ * arithmetic.c   what is an instruction or a few
  * vmath.c        exp, log, erf, tanh, sigmoid, gelu: in f32
- * wide.c   sin, cos, pow, mod: through f64
- * double.c exp, log, tanh, sigmoid, sin, cos, tan: of f64
- * trig.c   tan, the inverse trigonometric and the hyperbolic functions: through f64
+ * trig.c         sin, cos, tan, the inverse trigonometric and the hyperbolic functions: through f64
+ * power.c        pow, mod: through f64
+ * scalar.c       all of them, by the table
  */
 #ifndef VITJIT_BACKEND_MATH_VMATH_H
 #define VITJIT_BACKEND_MATH_VMATH_H
 
 #include "backend/emit/gen.h"
 
+/* The code of an elementwise op, on scalars or vectors of elements of `dtype`, which the op takes; NULL: there is none
+ * for this type. */
+#define UNARY(id, ...)  LLVMValueRef vj_gen_##id(vj_gen *g, vj_dtype dtype, LLVMValueRef x);
+#define SCALAR(id, ...) LLVMValueRef vj_gen_##id(vj_gen *g, vj_dtype dtype, LLVMValueRef x);
+#define BINARY(id, ...) LLVMValueRef vj_gen_##id(vj_gen *g, vj_dtype dtype, LLVMValueRef a, LLVMValueRef b);
+#include "ir/tensor/elementwise.def"
+
+/* parts.c */
+
 /* A type of `element` with as many lanes as `like`. */
 LLVMTypeRef vj_like(LLVMTypeRef element, LLVMValueRef like);
-/* Constants with the shape of `like`: floats of its own type, and i32 or i64. */
+/* Constants with the shape of `like`: floats of its own type, i32 or i64, and a number of its own type, be it a float
+ * or an integer. */
 LLVMValueRef vj_real(const vj_gen *g, LLVMValueRef like, double x);
 LLVMValueRef vj_whole(const vj_gen *g, LLVMTypeRef element, LLVMValueRef like, int64_t x);
+LLVMValueRef vj_number(const vj_gen *g, LLVMValueRef like, double x);
+LLVMValueRef vj_intrinsic(const vj_gen *g, const char *name, LLVMTypeRef *types, size_t type_count, LLVMValueRef *args,
+                          unsigned arg_count);
 /* c[0] + x (c[1] + x (c[2] + ...)) */
 LLVMValueRef vj_polynomial(const vj_gen *g, LLVMValueRef x, const double *c, int32_t count);
-/* |x|, and x with the sign of s */
+/* |x|, x with the sign of s, and the square root */
 LLVMValueRef vj_size(const vj_gen *g, LLVMValueRef x);
 LLVMValueRef vj_with_sign(const vj_gen *g, LLVMValueRef x, LLVMValueRef s);
+LLVMValueRef vj_root(const vj_gen *g, LLVMValueRef x);
 /* x but no larger or smaller than the limit; NaN stays */
 LLVMValueRef vj_at_most(const vj_gen *g, LLVMValueRef x, double limit);
 LLVMValueRef vj_at_least(const vj_gen *g, LLVMValueRef x, double limit);
 
-/* wide.c */
-LLVMValueRef vj_sin_cos(vj_gen *g, LLVMValueRef x, bool cosine);
-/* Those of f64: log2 of x > 0; 2^x, cut to 2^-200 .. 2^200; the rest of x by multiples of pi / 2, the multiple in the last
+/* wide.c: log2 of x > 0; 2^x, cut to 2^-200 .. 2^200; the rest of x by multiples of pi / 2, the multiple in the last
  * bits of `turn`. */
 LLVMValueRef vj_wide_log2(const vj_gen *g, LLVMValueRef x);
 LLVMValueRef vj_wide_exp2(const vj_gen *g, LLVMValueRef x);
 LLVMValueRef vj_reduce_half_pi(const vj_gen *g, LLVMValueRef x, LLVMValueRef *turn);
 
-/* double.c: x of f64 */
-LLVMValueRef vj_math_double(vj_gen *g, vj_xop op, LLVMValueRef x);
+/* double.c */
+LLVMValueRef vj_double_exp(const vj_gen *g, LLVMValueRef x);
+LLVMValueRef vj_double_log(const vj_gen *g, LLVMValueRef x);
+LLVMValueRef vj_double_tanh(const vj_gen *g, LLVMValueRef x);
+LLVMValueRef vj_double_sigmoid(const vj_gen *g, LLVMValueRef x);
+typedef enum vj_circular { VJ_SINE, VJ_COSINE, VJ_TANGENT } vj_circular;
+LLVMValueRef vj_double_circular(const vj_gen *g, vj_circular which, LLVMValueRef x);
 
-/* trig.c */
-LLVMValueRef vj_trigonometric(vj_gen *g, vj_xop op, LLVMValueRef x);
+/* whole.c */
+LLVMValueRef vj_whole_quotient(vj_gen *g, vj_dtype dtype, LLVMValueRef a, LLVMValueRef b);
+LLVMValueRef vj_whole_remainder(vj_gen *g, vj_dtype dtype, LLVMValueRef a, LLVMValueRef b);
+LLVMValueRef vj_whole_power(vj_gen *g, vj_dtype dtype, LLVMValueRef a, LLVMValueRef b);
 
 #endif

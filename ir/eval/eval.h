@@ -61,9 +61,6 @@ void vj_walk_broadcast(vj_walk *w, const vj_tensor *t);
 void vj_walk_strided(vj_walk *w, int64_t base, const int64_t *stride);
 void vj_walk_next(vj_walk *w);
 
-double vj_gelu_erf(double x);
-double vj_gelu_tanh(double x);
-
 /* The softmax of `count` scores that are `step` elements apart, in place. */
 void vj_softmax_row(double *x, int64_t count, int64_t step);
 

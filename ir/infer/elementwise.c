@@ -1,5 +1,6 @@
 /* elementwise.c - result types of the elementwise ops. */
 #include "infer.h"
+#include "ir/tensor/scalar.h"
 
 #include <string.h>
 
@@ -8,61 +9,55 @@ static bool like_operand(vj_inference *in) {
     return true;
 }
 
-static bool unary_float(vj_inference *in) { return vj_infer_float(in, 0) && like_operand(in); }
-static bool unary_number(vj_inference *in) { return vj_infer_number(in, 0) && like_operand(in); }
-
-#define UNARY(id, rule)                                                                                                \
-    bool vj_infer_##id(vj_inference *in) { return rule(in); }
-UNARY(abs, unary_number)
-UNARY(sign, unary_number)
-UNARY(relu, unary_number)
-UNARY(exp, unary_float)
-UNARY(log, unary_float)
-UNARY(sqrt, unary_float)
-UNARY(reciprocal, unary_float)
-UNARY(erf, unary_float)
-UNARY(tanh, unary_float)
-UNARY(sigmoid, unary_float)
-UNARY(sin, unary_float)
-UNARY(cos, unary_float)
-UNARY(tan, unary_float)
-UNARY(asin, unary_float)
-UNARY(acos, unary_float)
-UNARY(atan, unary_float)
-UNARY(sinh, unary_float)
-UNARY(cosh, unary_float)
-UNARY(asinh, unary_float)
-UNARY(acosh, unary_float)
-UNARY(atanh, unary_float)
-UNARY(floor, unary_float)
-UNARY(ceil, unary_float)
-UNARY(round, unary_float)
-#undef UNARY
-
-bool vj_infer_neg(vj_inference *in) {
-    vj_dtype dtype = vj_infer_arg(in, 0)->dtype;
-    if (dtype == VJ_U8 || dtype == VJ_U16 || dtype == VJ_U32 || dtype == VJ_U64)
-        return vj_infer_fail(in, "%s has no negative numbers", vj_element_name(dtype));
-    return unary_number(in);
+/* The types that operand 0 may have. */
+static bool has_types(vj_inference *in, vj_types types) {
+    const vj_dtype dtype = vj_infer_arg(in, 0)->dtype;
+    const char *name = vj_element_name(dtype);
+    if (vj_types_have(types, dtype)) return true;
+    switch (types) {
+    case VJ_TYPES_FLOAT:
+        return vj_infer_float(in, 0);
+    case VJ_TYPES_BITS:
+        return vj_infer_fail(in, "operand 0 is %s, not bool or integers", name);
+    case VJ_TYPES_UNSIGNED:
+        return vj_infer_fail(in, "%s is no unsigned integer", name);
+    case VJ_TYPES_SIGNED:
+        if (dtype != VJ_BOOL) return vj_infer_fail(in, "%s has no negative numbers", name);
+        return vj_infer_number(in, 0);
+    case VJ_TYPES_NUMBER:
+    case VJ_TYPES_ANY:
+        break;
+    }
+    return vj_infer_number(in, 0);
 }
 
-static bool is_bool(vj_inference *in, int32_t operand) {
-    vj_dtype dtype = vj_infer_arg(in, operand)->dtype;
-    return dtype == VJ_BOOL || vj_infer_fail(in, "operand %d is %s, not bool", operand, vj_element_name(dtype));
+static bool unary(vj_inference *in, vj_types types) { return has_types(in, types) && like_operand(in); }
+
+static bool binary(vj_inference *in, vj_types types, bool gives_bool) {
+    if (!has_types(in, types) || !vj_infer_same_dtype(in, 0, 1) ||
+        !vj_infer_meet(in, vj_infer_arg(in, 0), vj_infer_arg(in, 1), &in->results[0]))
+        return false;
+    if (gives_bool) in->results[0].dtype = VJ_BOOL;
+    return true;
 }
 
-/* Checks that an operand is boolean, or an integer, which is combined bit by bit. */
-static bool is_bits(vj_inference *in, int32_t operand) {
-    vj_dtype dtype = vj_infer_arg(in, operand)->dtype;
-    return !vj_dtype_is_float(dtype) ||
-           vj_infer_fail(in, "operand %d is %s, not bool or integers", operand, vj_element_name(dtype));
-}
+#define SAME false
+#define BOOL true
+#define UNARY(id, ID, types, f, i, u, cost, traits)                                                                    \
+    bool vj_infer_##id(vj_inference *in) { return unary(in, VJ_TYPES_##types); }
+#define TENSOR(id, types, f, i, u, traits)                                                                             \
+    bool vj_infer_##id(vj_inference *in) { return unary(in, VJ_TYPES_##types); }
+#define BINARY(id, ID, types, result, f, i, u, cost, traits)                                                           \
+    bool vj_infer_##id(vj_inference *in) { return binary(in, VJ_TYPES_##types, result); }
+#include "ir/tensor/elementwise.def"
+#undef SAME
+#undef BOOL
 
-bool vj_infer_not(vj_inference *in) { return is_bits(in, 0) && like_operand(in); }
+bool vj_infer_not(vj_inference *in) { return unary(in, VJ_TYPES_BITS); }
 
 bool vj_infer_gelu(vj_inference *in) {
     static const char *const forms[] = {"erf", "tanh", "quick"};
-    return vj_infer_word(in, VJ_ATTR_FORM, forms, 3) && unary_float(in);
+    return vj_infer_word(in, VJ_ATTR_FORM, forms, 3) && unary(in, VJ_TYPES_FLOAT);
 }
 
 bool vj_infer_cast(vj_inference *in) {
@@ -85,50 +80,10 @@ bool vj_infer_bitcast(vj_inference *in) {
     return true;
 }
 
-static bool binary(vj_inference *in) {
-    return vj_infer_same_dtype(in, 0, 1) &&
-           vj_infer_meet(in, vj_infer_arg(in, 0), vj_infer_arg(in, 1), &in->results[0]);
-}
-
-static bool binary_number(vj_inference *in) { return vj_infer_number(in, 0) && binary(in); }
-static bool binary_bits(vj_inference *in) { return is_bits(in, 0) && binary(in); }
-static bool binary_unsigned(vj_inference *in) {
-    const vj_dtype dtype = vj_infer_arg(in, 0)->dtype;
-    const bool is_unsigned = dtype == VJ_U8 || dtype == VJ_U16 || dtype == VJ_U32 || dtype == VJ_U64;
-    return is_unsigned ? binary(in) : vj_infer_fail(in, "%s is no unsigned integer", vj_element_name(dtype));
-}
-
-static bool equality(vj_inference *in) {
-    if (!binary(in)) return false;
-    in->results[0].dtype = VJ_BOOL;
-    return true;
-}
-
-static bool ordering(vj_inference *in) { return vj_infer_number(in, 0) && equality(in); }
-
-#define BINARY(id, rule)                                                                                               \
-    bool vj_infer_##id(vj_inference *in) { return rule(in); }
-BINARY(add, binary_number)
-BINARY(sub, binary_number)
-BINARY(mul, binary_number)
-BINARY(div, binary_number)
-BINARY(pow, binary_number)
-BINARY(mod, binary_number)
-BINARY(min, binary_number)
-BINARY(max, binary_number)
-BINARY(eq, equality)
-BINARY(lt, ordering)
-BINARY(le, ordering)
-BINARY(and, binary_bits)
-BINARY(or, binary_bits)
-BINARY(xor, binary_bits)
-BINARY(shl, binary_unsigned)
-BINARY(shr, binary_unsigned)
-#undef BINARY
-
 bool vj_infer_select(vj_inference *in) {
     vj_type values;
-    return is_bool(in, 0) && vj_infer_same_dtype(in, 1, 2) &&
-           vj_infer_meet(in, vj_infer_arg(in, 1), vj_infer_arg(in, 2), &values) &&
+    const vj_dtype condition = vj_infer_arg(in, 0)->dtype;
+    if (condition != VJ_BOOL) return vj_infer_fail(in, "operand 0 is %s, not bool", vj_element_name(condition));
+    return vj_infer_same_dtype(in, 1, 2) && vj_infer_meet(in, vj_infer_arg(in, 1), vj_infer_arg(in, 2), &values) &&
            vj_infer_meet(in, &values, vj_infer_arg(in, 0), &in->results[0]);
 }

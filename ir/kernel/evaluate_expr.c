@@ -1,19 +1,24 @@
 /* evaluate_expr.c - the scalar expressions of kernels in double precision; integers are exact to 2^53 and wrap to
- * their width. */
+ * their width. What an operation means is said in ir/tensor/elementwise.def. */
 #include "evaluate.h"
 
 #include <math.h>
 
 static bool is_float(const vj_expr *e) { return vj_dtype_is_float(e->dtype); }
 
-static double int_divide(double a, double b) { return b == 0 ? 0 : trunc(a / b); }
+typedef struct meaning {
+    double (*f1)(double);
+    double (*f2)(double, double);
+    int64_t (*i1)(int64_t), (*u1)(int64_t);
+    int64_t (*i2)(int64_t, int64_t), (*u2)(int64_t, int64_t);
+} meaning;
 
-/* The sign of the divisor. */
-static double int_modulo(double a, double b) {
-    if (b == 0) return 0;
-    const double r = fmod(a, b);
-    return r != 0 && (r < 0) != (b < 0) ? r + b : r;
-}
+static const meaning meanings[VJ_X_COUNT] = {
+#define UNARY(id, ID, types, f, i, u, cost, traits)          [VJ_X_##ID] = {.f1 = f, .i1 = i, .u1 = u},
+#define BINARY(id, ID, types, result, f, i, u, cost, traits) [VJ_X_##ID] = {.f2 = f, .i2 = i, .u2 = u},
+#define SCALAR(id, ID, f, cost)                              [VJ_X_##ID] = {.f1 = f},
+#include "ir/tensor/elementwise.def"
+};
 
 static double same_bits(vj_dtype from, vj_dtype to, double a) {
     uint8_t bits[8] = {0};
@@ -23,116 +28,29 @@ static double same_bits(vj_dtype from, vj_dtype to, double a) {
     return vj_dtype_is_float(to) ? x : (double)exact;
 }
 
-static double unary(const vj_expr *e, const vj_expr *from, double a) {
-    switch (e->op) {
-    case VJ_X_NEG:
-        return -a;
-    case VJ_X_ABS:
-        return fabs(a);
-    case VJ_X_EXP:
-        return exp(a);
-    case VJ_X_LOG:
-        return log(a);
-    case VJ_X_SQRT:
-        return sqrt(a);
-    case VJ_X_RSQRT:
-        return 1 / sqrt(a);
-    case VJ_X_RECIPROCAL:
-        return 1 / a;
-    case VJ_X_ERF:
-        return erf(a);
-    case VJ_X_TANH:
-        return tanh(a);
-    case VJ_X_SIGMOID:
-        return 1 / (1 + exp(-a));
-    case VJ_X_GELU_ERF:
-        return vj_gelu_erf(a);
-    case VJ_X_GELU_TANH:
-        return vj_gelu_tanh(a);
-    case VJ_X_SIN:
-        return sin(a);
-    case VJ_X_COS:
-        return cos(a);
-    case VJ_X_TAN:
-        return tan(a);
-    case VJ_X_ASIN:
-        return asin(a);
-    case VJ_X_ACOS:
-        return acos(a);
-    case VJ_X_ATAN:
-        return atan(a);
-    case VJ_X_SINH:
-        return sinh(a);
-    case VJ_X_COSH:
-        return cosh(a);
-    case VJ_X_ASINH:
-        return asinh(a);
-    case VJ_X_ACOSH:
-        return acosh(a);
-    case VJ_X_ATANH:
-        return atanh(a);
-    case VJ_X_FLOOR:
-        return floor(a);
-    case VJ_X_CEIL:
-        return ceil(a);
-    case VJ_X_ROUND:
-        return nearbyint(a); /* half to even: the default mode */
-    case VJ_X_SIGN:
-        return isnan(a) ? a : (a > 0) - (a < 0);
-    case VJ_X_NOT:
-        return e->dtype == VJ_BOOL ? a == 0 : (double)~(int64_t)a;
-    case VJ_X_BITCAST:
-        return same_bits(from->dtype, e->dtype, a);
-    case VJ_X_CAST:
-        return !is_float(e) && is_float(from) ? (double)vj_float_to_int(e->dtype, a) : a;
-    default:
-        return NAN;
-    }
+static double of_integer(vj_dtype dtype, int64_t x) {
+    const int64_t kept = vj_wrap(dtype, x);
+    return dtype == VJ_U64 ? (double)(uint64_t)kept : (double)kept;
 }
 
-static double binary(const vj_expr *e, double a, double b) {
-    const bool floats = is_float(e);
-    switch (e->op) {
-    case VJ_X_ADD:
-        return a + b;
-    case VJ_X_SUB:
-        return a - b;
-    case VJ_X_MUL:
-        return a * b;
-    case VJ_X_DIV:
-        return floats ? a / b : int_divide(a, b);
-    case VJ_X_POW:
-        return floats ? pow(a, b) : trunc(pow(a, b));
-    case VJ_X_MOD:
-        return floats ? fmod(a, b) : int_modulo(a, b);
-    case VJ_X_MIN:
-        return isnan(a) || isnan(b) ? NAN : a < b ? a : b;
-    case VJ_X_MAX:
-        return isnan(a) || isnan(b) ? NAN : a > b ? a : b;
-    case VJ_X_EQ:
-        return a == b;
-    case VJ_X_LT:
-        return a < b;
-    case VJ_X_LE:
-        return a <= b;
-    case VJ_X_AND:
-        return (double)((int64_t)a & (int64_t)b);
-    case VJ_X_OR:
-        return (double)((int64_t)a | (int64_t)b);
-    case VJ_X_XOR:
-        return (double)((int64_t)a ^ (int64_t)b);
-    case VJ_X_SHL:
-        return b >= 0 && b < 64 ? (double)(uint64_t)((uint64_t)a << (int32_t)b) : 0;
-    case VJ_X_SHR:
-        return b >= 0 && b < 64 ? (double)((uint64_t)a >> (int32_t)b) : 0;
-    default:
-        return NAN;
-    }
+static double unary(const vj_expr *e, vj_dtype of, double a) {
+    const meaning *m = &meanings[e->op];
+    if (vj_dtype_is_float(of)) return m->f1 ? m->f1(a) : NAN;
+    int64_t (*const g)(int64_t) = of == VJ_U64 && m->u1 ? m->u1 : m->i1;
+    return g ? of_integer(e->dtype, g(vj_float_to_int(of, a))) : NAN;
 }
 
-static double wrapped(vj_dtype dtype, double x) {
-    if (vj_dtype_is_float(dtype) || !(fabs(x) < 0x1p63)) return x;
-    return (double)vj_wrap(dtype, (int64_t)x);
+static double binary(const vj_expr *e, vj_dtype of, double a, double b) {
+    const meaning *m = &meanings[e->op];
+    if (vj_dtype_is_float(of)) return m->f2 ? m->f2(a, b) : NAN;
+    int64_t (*const g)(int64_t, int64_t) = of == VJ_U64 && m->u2 ? m->u2 : m->i2;
+    return g ? of_integer(e->dtype, g(vj_float_to_int(of, a), vj_float_to_int(of, b))) : NAN;
+}
+
+static double cast(const vj_expr *e, vj_dtype from, double a) {
+    if (is_float(e)) return a;
+    return vj_dtype_is_float(from) ? (double)vj_float_to_int(e->dtype, a)
+                                   : of_integer(e->dtype, vj_float_to_int(from, a));
 }
 
 static int64_t clipped(double index, int64_t extent) {
@@ -166,8 +84,8 @@ double vj_access_value(const vj_kernel_run *r, int32_t access) {
 }
 
 static double entry(const vj_kernel_run *r, const vj_expr *e) {
-    const int32_t args = vj_xop_args(e->op);
     const double *v = r->value;
+    const vj_dtype of = e->arg[0] >= 0 ? r->k->expr[e->arg[0]].dtype : VJ_NO_DTYPE;
     switch (e->op) {
     case VJ_X_CONST:
         return e->imm;
@@ -179,13 +97,18 @@ static double entry(const vj_kernel_run *r, const vj_expr *e) {
         return r->stage[e->index];
     case VJ_X_AXIS:
         return (double)r->index[e->index];
+    case VJ_X_NOT:
+        return of == VJ_BOOL ? v[e->arg[0]] == 0 : of_integer(of, ~vj_float_to_int(of, v[e->arg[0]]));
+    case VJ_X_CAST:
+        return cast(e, of, v[e->arg[0]]);
+    case VJ_X_BITCAST:
+        return same_bits(of, e->dtype, v[e->arg[0]]);
     case VJ_X_SELECT:
         return v[e->arg[0]] != 0 ? v[e->arg[1]] : v[e->arg[2]];
     default:
         break;
     }
-    return wrapped(e->dtype,
-                   args == 1 ? unary(e, &r->k->expr[e->arg[0]], v[e->arg[0]]) : binary(e, v[e->arg[0]], v[e->arg[1]]));
+    return vj_xop_args(e->op) == 1 ? unary(e, of, v[e->arg[0]]) : binary(e, of, v[e->arg[0]], v[e->arg[1]]);
 }
 
 /* The entries that the root needs, in order. */

@@ -7,8 +7,9 @@
 static const struct {
     const char *name;
     int32_t args;
+    vj_cost cost;
 } xops[VJ_X_COUNT] = {
-#define XOP(id, text, count) {text, count},
+#define XOP(id, text, count, cost) {text, count, VJ_COST_##cost},
 #include "xops.def"
 #undef XOP
 };
@@ -22,6 +23,29 @@ int32_t vj_xop_args(vj_xop op) {
     assert(op >= 0 && op < VJ_X_COUNT);
     return xops[op].args;
 }
+
+vj_cost vj_xop_cost(vj_xop op) {
+    assert(op >= 0 && op < VJ_X_COUNT);
+    return xops[op].cost;
+}
+
+/* Those that are missing are leaves or special. */
+static const struct {
+    vj_types types;
+    bool gives_bool;
+} scalars[VJ_X_COUNT] = {
+#define SAME                                                 false
+#define BOOL                                                 true
+#define UNARY(id, ID, takes, f, i, u, cost, traits)          [VJ_X_##ID] = {VJ_TYPES_##takes, SAME},
+#define BINARY(id, ID, takes, result, f, i, u, cost, traits) [VJ_X_##ID] = {VJ_TYPES_##takes, result},
+#define SCALAR(id, ID, f, cost)                              [VJ_X_##ID] = {VJ_TYPES_FLOAT, SAME},
+#include "ir/tensor/elementwise.def"
+#undef SAME
+#undef BOOL
+};
+
+bool vj_xop_takes(vj_xop op, vj_dtype of) { return vj_types_have(scalars[op].types, of); }
+bool vj_xop_gives_bool(vj_xop op) { return scalars[op].gives_bool; }
 
 vj_program *vj_program_new(vj_arena *arena, const vj_func *f) {
     vj_program *p = VJ_NEW(arena, vj_program);

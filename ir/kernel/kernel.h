@@ -18,6 +18,7 @@
 #define VITJIT_IR_KERNEL_KERNEL_H
 
 #include "ir/routines/routines.h"
+#include "ir/tensor/scalar.h"
 #include "kernel_kinds.h"
 
 #define VJ_MAX_AXES     12
@@ -91,7 +92,7 @@ typedef struct vj_access {
 } vj_access;
 
 typedef enum vj_xop {
-#define XOP(id, name, args) VJ_X_##id,
+#define XOP(id, ...) VJ_X_##id,
 #include "xops.def"
 #undef XOP
     VJ_X_COUNT
@@ -212,6 +213,10 @@ int32_t vj_x_const(vj_arena *arena, vj_kernel *k, vj_dtype dtype, double imm);
 int32_t vj_x_load(vj_arena *arena, vj_kernel *k, vj_dtype dtype, int32_t access);
 const char *vj_xop_name(vj_xop op);
 int32_t vj_xop_args(vj_xop op);
+vj_cost vj_xop_cost(vj_xop op);
+/* May an entry of `op` be of this dtype, with arguments of type `of`? Leaves and those that are special: always. */
+bool vj_xop_takes(vj_xop op, vj_dtype of);
+bool vj_xop_gives_bool(vj_xop op); /* whatever its arguments are: a comparison */
 /* The earlier entries that an entry's value needs: its arguments, or the indices of the access that it loads. */
 #define VJ_MAX_NEEDS 3
 int32_t vj_expr_needs(const vj_kernel *k, int32_t entry, int32_t needs[VJ_MAX_NEEDS]);

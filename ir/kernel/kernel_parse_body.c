@@ -125,7 +125,7 @@ static int32_t take_function(vj_kernel_parser *r) {
     vj_expect(r, ")");
     if (r->failed) return 0;
     const vj_dtype own = r->k->expr[arg[op == VJ_X_SELECT ? 1 : 0]].dtype;
-    const bool comparison = op == VJ_X_EQ || op == VJ_X_LT || op == VJ_X_LE;
+    const bool comparison = vj_xop_gives_bool((vj_xop)op);
     return vj_x(r->arena, r->k, (vj_xop)op, op == VJ_X_CAST ? to : comparison ? VJ_BOOL : own, arg[0], arg[1], arg[2]);
 }
 

@@ -33,14 +33,6 @@ static bool check_leaf(const vj_verify_at *at, int32_t number) {
     }
 }
 
-static bool is_comparison(vj_xop op) { return op == VJ_X_EQ || op == VJ_X_LT || op == VJ_X_LE; }
-
-static bool float_only(vj_xop op) {
-    return op == VJ_X_EXP || op == VJ_X_LOG || op == VJ_X_SQRT || op == VJ_X_RSQRT || op == VJ_X_RECIPROCAL ||
-           op == VJ_X_ERF || op == VJ_X_TANH || op == VJ_X_SIGMOID || op == VJ_X_GELU_ERF || op == VJ_X_GELU_TANH ||
-           (op >= VJ_X_SIN && op <= VJ_X_ATANH);
-}
-
 static bool check_types(const vj_verify_at *at, int32_t number) {
     const vj_expr *e = &at->k->expr[number];
     const int32_t args = vj_xop_args(e->op);
@@ -54,9 +46,10 @@ static bool check_types(const vj_verify_at *at, int32_t number) {
         return (arg[0] == VJ_BOOL && arg[1] == arg[2] && arg[1] == e->dtype) ||
                fail(at, number, "it wants a bool and two of its own type");
     if (args == 2 && arg[0] != arg[1]) return fail(at, number, "its arguments have two types");
-    if (is_comparison(e->op)) return e->dtype == VJ_BOOL || fail(at, number, "a comparison gives bool");
-    if (arg[0] != e->dtype) return fail(at, number, "its type is not its arguments'");
-    return !float_only(e->op) || vj_dtype_is_float(e->dtype) || fail(at, number, "it wants floats");
+    if (!vj_xop_takes(e->op, arg[0]))
+        return fail(at, number, vj_xop_takes(e->op, VJ_I32) ? "it wants other types" : "it wants floats");
+    if (vj_xop_gives_bool(e->op)) return e->dtype == VJ_BOOL || fail(at, number, "a comparison gives bool");
+    return arg[0] == e->dtype || fail(at, number, "its type is not its arguments'");
 }
 
 static bool check_entry(const vj_verify_at *at, int32_t number) {

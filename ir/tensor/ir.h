@@ -243,7 +243,9 @@ enum {
     VJ_FLAG_ELEMENTWISE = 1, /* one result element from the operands' elements of the same index, with broadcasting */
     VJ_FLAG_MOVEMENT = 2,    /* moves elements, computes nothing */
     VJ_FLAG_COMMUTATIVE = 4,
-    VJ_FLAG_DATA_SHAPE = 8 /* the data decides the result's dims */
+    VJ_FLAG_DATA_SHAPE = 8, /* the data decides the result's dims */
+    VJ_FLAG_CHEAP = 16,     /* elementwise: computing it again costs less than reading it from a buffer */
+    VJ_FLAG_WEIGHT = 32     /* weights are read through it in blocks when they are packed */
 };
 const vj_op_info *vj_op_table(vj_op op);
 vj_op vj_op_by_name(const char *name, size_t length); /* VJ_OP_COUNT: unknown */

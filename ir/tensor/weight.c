@@ -3,33 +3,12 @@
  * anything. */
 #include "users.h"
 
-/* Can elements of the result be read from elements of the operands, when these are weights? */
+/* Can elements of the result be read from elements of the operands, when these are weights? The table says of which op; a
+ * cast must end in f32, and what a gather picks must be known. */
 static bool is_readable_op(const vj_func *f, const vj_node *node) {
-    switch (node->op) {
-    case VJ_OP_neg:
-    case VJ_OP_abs:
-    case VJ_OP_exp:
-    case VJ_OP_sqrt:
-    case VJ_OP_reciprocal:
-    case VJ_OP_add:
-    case VJ_OP_sub:
-    case VJ_OP_mul:
-    case VJ_OP_div:
-    case VJ_OP_min:
-    case VJ_OP_max:
-    case VJ_OP_reshape:
-    case VJ_OP_transpose:
-    case VJ_OP_slice:
-    case VJ_OP_concat:
-    case VJ_OP_broadcast:
-        return true;
-    case VJ_OP_cast:
-        return f->values[node->first_result].type.dtype == VJ_F32;
-    case VJ_OP_gather:
-        return vj_is_const(f, node->args[1]);
-    default:
-        return false;
-    }
+    if (!(vj_op_table(node->op)->flags & VJ_FLAG_WEIGHT)) return false;
+    if (node->op == VJ_OP_cast) return f->values[node->first_result].type.dtype == VJ_F32;
+    return node->op != VJ_OP_gather || vj_is_const(f, node->args[1]);
 }
 
 bool vj_makes_weight(const vj_func *f, const vj_node *node) {

@@ -1,80 +1,34 @@
 /* weight_read.c - reading weight expressions in blocks. A range of a result is a few ranges of its operands: movement
  * ops split it into runs that stay contiguous; a transpose is transposed in slabs of bounded size, kept while neighbours
  * are read; vectors that are broadcast over a matrix are small and are kept whole. */
-#include "passes/rewrite/rewrite.h"
-
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK = 2048, SLOTS = 8 };
+#include "weight_read.h"
+
 #define SLAB_ELEMENTS  ((int64_t)4 << 20) /* of a transpose at once: 16 MiB */
 #define SMALL_ELEMENTS ((int64_t)1 << 20) /* a broadcast operand that is kept whole */
 
-/* Elements [first, first + count) of a value, kept. */
-typedef struct slot {
-    vj_value v;
-    int64_t first, count, capacity;
-    float *at;
-    int32_t pinned; /* in use further up the recursion */
-} slot;
-
-struct vj_weight_reader {
-    const vj_func *f;
-    slot slots[SLOTS];
-    int32_t next;
-};
-
-static void free_slots(void *self) {
+static void free_kept(void *self) {
     vj_weight_reader *r = self;
-    for (int32_t i = 0; i < SLOTS; i++)
+    for (int32_t i = 0; i < VJ_WEIGHT_SLOTS; i++)
         free(r->slots[i].at);
+    for (int32_t i = 0; i < VJ_WEIGHT_LEVELS; i++)
+        free(r->levels[i]);
+    vj_weight_plan_free(&r->plan);
 }
 
 vj_weight_reader *vj_weight_reader_new(vj_arena *arena, const vj_func *f) {
     vj_weight_reader *r = VJ_NEW(arena, vj_weight_reader);
     r->f = f;
-    for (int32_t i = 0; i < SLOTS; i++)
+    r->ready = VJ_NONE;
+    for (int32_t i = 0; i < VJ_WEIGHT_SLOTS; i++)
         r->slots[i].v = VJ_NONE;
-    vj_arena_at_free(arena, free_slots, r);
+    vj_arena_at_free(arena, free_kept, r);
     return r;
 }
 
-static slot *find_slot(vj_weight_reader *r, vj_value v, int64_t first, int64_t count) {
-    for (int32_t i = 0; i < SLOTS; i++) {
-        slot *s = &r->slots[i];
-        if (s->v == v && first >= s->first && first + count <= s->first + s->count) return s;
-    }
-    return NULL;
-}
-
-static slot *new_slot(vj_weight_reader *r, int64_t count, vj_error *error) {
-    for (int32_t tries = 0; tries < SLOTS; tries++) {
-        slot *s = &r->slots[r->next++ % SLOTS];
-        if (s->pinned) continue;
-        s->v = VJ_NONE;
-        if (s->capacity < count) {
-            free(s->at);
-            s->at = malloc((size_t)count * sizeof(float));
-            s->capacity = s->at ? count : 0;
-        }
-        if (s->at) return s;
-        break;
-    }
-    vj_fail(error, VJ_SYSTEM, "no memory to read weights");
-    return NULL;
-}
-
 static bool read_range(vj_weight_reader *r, vj_value v, int64_t first, int64_t count, float *out, vj_error *error);
-
-static int64_t extent(const vj_type *type, int32_t from, int32_t to) {
-    int64_t n = 1;
-    for (int32_t i = from; i < to; i++)
-        n *= type->dims[i].c;
-    return n;
-}
-
-static int64_t elements(const vj_func *f, vj_value v) { return extent(vj_type_at(f, v), 0, vj_type_at(f, v)->rank); }
 
 /* Strides of an operand that is broadcast to `type`; 0 along dims that it does not have. */
 static void broadcast_strides(const vj_type *x, const vj_type *type, int64_t *stride) {
@@ -94,11 +48,11 @@ static void split_index(const vj_type *type, int64_t flat, int64_t *index) {
 }
 
 /* A whole operand, kept. */
-static slot *keep_whole(vj_weight_reader *r, vj_value v, vj_error *error) {
-    int64_t count = elements(r->f, v);
-    slot *s = find_slot(r, v, 0, count);
+static vj_weight_slot *keep_whole(vj_weight_reader *r, vj_value v, vj_error *error) {
+    int64_t count = vj_weight_elements(r->f, v);
+    vj_weight_slot *s = vj_weight_find(r, v, 0, count);
     if (s) return s;
-    s = new_slot(r, count, error);
+    s = vj_weight_slot_for(r, count, error);
     if (!s) return NULL;
     s->pinned++;
     bool good = read_range(r, v, 0, count, s->at, error);
@@ -114,9 +68,10 @@ static slot *keep_whole(vj_weight_reader *r, vj_value v, vj_error *error) {
 static bool read_broadcast(vj_weight_reader *r, vj_value v, const vj_type *type, int64_t first, int64_t count,
                            float *out, vj_error *error) {
     const vj_type *x = vj_type_at(r->f, v);
-    if (extent(x, 0, x->rank) == extent(type, 0, type->rank)) return read_range(r, v, first, count, out, error);
+    if (vj_weight_extent(x, 0, x->rank) == vj_weight_extent(type, 0, type->rank))
+        return read_range(r, v, first, count, out, error);
     int64_t stride[VJ_MAX_RANK], index[VJ_MAX_RANK], inner = type->dims[type->rank - 1].c;
-    slot *s = extent(x, 0, x->rank) <= SMALL_ELEMENTS ? keep_whole(r, v, error) : NULL;
+    vj_weight_slot *s = vj_weight_extent(x, 0, x->rank) <= SMALL_ELEMENTS ? keep_whole(r, v, error) : NULL;
     if (!s && error->status) return false;
     broadcast_strides(x, type, stride);
     while (count > 0) {
@@ -140,72 +95,22 @@ static bool read_broadcast(vj_weight_reader *r, vj_value v, const vj_type *type,
     return true;
 }
 
-static void apply_unary(vj_op op, int64_t count, float *x) {
-    for (int64_t i = 0; i < count; i++)
-        switch (op) {
-        case VJ_OP_neg:
-            x[i] = -x[i];
-            break;
-        case VJ_OP_abs:
-            x[i] = fabsf(x[i]);
-            break;
-        case VJ_OP_exp:
-            x[i] = expf(x[i]);
-            break;
-        case VJ_OP_sqrt:
-            x[i] = sqrtf(x[i]);
-            break;
-        default:
-            x[i] = 1 / x[i];
-        }
-}
-
-static void apply_binary(vj_op op, int64_t count, float *restrict x, const float *restrict y) {
-    switch (op) {
-    case VJ_OP_add:
-        for (int64_t i = 0; i < count; i++)
-            x[i] += y[i];
-        break;
-    case VJ_OP_sub:
-        for (int64_t i = 0; i < count; i++)
-            x[i] -= y[i];
-        break;
-    case VJ_OP_mul:
-        for (int64_t i = 0; i < count; i++)
-            x[i] *= y[i];
-        break;
-    case VJ_OP_div:
-        for (int64_t i = 0; i < count; i++)
-            x[i] /= y[i];
-        break;
-    case VJ_OP_min:
-        for (int64_t i = 0; i < count; i++)
-            x[i] = x[i] < y[i] || isnan(x[i]) ? x[i] : y[i];
-        break;
-    default:
-        for (int64_t i = 0; i < count; i++)
-            x[i] = x[i] > y[i] || isnan(x[i]) ? x[i] : y[i];
-    }
-}
-
 static bool read_elementwise(vj_weight_reader *r, const vj_node *node, int64_t first, int64_t count, float *out,
                              vj_error *error) {
     const vj_type *type = &r->f->values[node->first_result].type;
-    float other[CHUNK];
-    while (count > 0) {
-        int64_t part = vj_min64(count, CHUNK);
-        if (!read_broadcast(r, node->args[0], type, first, part, out, error)) return false;
-        if (node->arg_count == 2) {
-            if (!read_broadcast(r, node->args[1], type, first, part, other, error)) return false;
-            apply_binary(node->op, part, out, other);
-        } else if (node->op != VJ_OP_cast) {
-            apply_unary(node->op, part, out);
-        }
+    vj_weight_level *level = vj_weight_enter(r, error);
+    bool good = level != NULL;
+    while (good && count > 0) {
+        const int64_t part = vj_min64(count, VJ_WEIGHT_CHUNK);
+        good = read_broadcast(r, node->args[0], type, first, part, out, error) &&
+               (node->arg_count < 2 || read_broadcast(r, node->args[1], type, first, part, level->other, error));
+        if (good) vj_weight_apply(node->op, part, out, level->other);
         first += part;
         out += part;
         count -= part;
     }
-    return true;
+    r->level -= level != NULL;
+    return good;
 }
 
 /* Runs along the last axis that is not taken whole. */
@@ -218,7 +123,7 @@ static bool read_slice(vj_weight_reader *r, const vj_node *node, int64_t first, 
     while (axis > 0 && starts[axis] == 0 && steps[axis] == 1 && vj_dim_equal(x->dims[axis], type->dims[axis]))
         axis--;
     if (x->rank == 0) return read_range(r, node->args[0], first, count, out, error);
-    int64_t inner = extent(type, axis + 1, type->rank);
+    int64_t inner = vj_weight_extent(type, axis + 1, type->rank);
     int64_t whole = steps[axis] == 1 ? inner * type->dims[axis].c : inner;
     while (count > 0) {
         int64_t index[VJ_MAX_RANK], at = 0, run = vj_min64(count, whole - first % whole);
@@ -237,7 +142,7 @@ static bool read_concat(vj_weight_reader *r, const vj_node *node, int64_t first,
                         vj_error *error) {
     const vj_type *type = &r->f->values[node->first_result].type;
     int32_t axis = (int32_t)vj_attr_int(node, VJ_ATTR_AXIS, 0);
-    int64_t inner = extent(type, axis + 1, type->rank), period = inner * type->dims[axis].c;
+    int64_t inner = vj_weight_extent(type, axis + 1, type->rank), period = inner * type->dims[axis].c;
     while (count > 0) {
         int64_t outer = first / period, inside = first % period, width = 0;
         int32_t a = 0;
@@ -256,20 +161,20 @@ static bool read_concat(vj_weight_reader *r, const vj_node *node, int64_t first,
 }
 
 /* Rows of a table: runs of what follows the axis. Small tables are kept. */
-static bool read_gather(vj_weight_reader *r, const vj_node *node, int64_t first, int64_t count, float *out,
-                        vj_error *error) {
+static bool read_rows(vj_weight_reader *r, const vj_node *node, const vj_weight_slot *s, int64_t first, int64_t count,
+                      float *out, int64_t *at, vj_error *error) {
     const vj_value table = node->args[0];
     const vj_type *x = vj_type_at(r->f, table), *index = vj_type_at(r->f, node->args[1]);
     const int32_t axis = (int32_t)vj_attr_int(node, VJ_ATTR_AXIS, 0);
-    const int64_t inner = extent(x, axis + 1, x->rank), rows = extent(index, 0, index->rank), size = x->dims[axis].c;
-    slot *s = extent(x, 0, x->rank) <= SMALL_ELEMENTS ? keep_whole(r, table, error) : NULL;
-    if (!s && error->status) return false;
-    int64_t at[CHUNK], known = -1; /* indices [known, known + CHUNK) */
+    const int64_t inner = vj_weight_extent(x, axis + 1, x->rank), rows = vj_weight_extent(index, 0, index->rank);
+    const int64_t size = x->dims[axis].c;
+    int64_t known = -1; /* indices [known, known + VJ_WEIGHT_CHUNK) */
     while (count > 0) {
         const int64_t row = first / inner % rows, run = vj_min64(count, inner - first % inner);
-        if (known < 0 || row < known || row >= known + CHUNK) {
+        if (known < 0 || row < known || row >= known + VJ_WEIGHT_CHUNK) {
             known = row;
-            if (!vj_const_read_i64(r->f, node->args[1], row, vj_min64(CHUNK, rows - row), at, error)) return false;
+            const int64_t more = vj_min64(VJ_WEIGHT_CHUNK, rows - row);
+            if (!vj_const_read_i64(r->f, node->args[1], row, more, at, error)) return false;
         }
         const int64_t from = (first / inner / rows * size + at[row - known]) * inner + first % inner;
         if (at[row - known] < 0 || at[row - known] >= size)
@@ -283,6 +188,18 @@ static bool read_gather(vj_weight_reader *r, const vj_node *node, int64_t first,
         count -= run;
     }
     return true;
+}
+
+static bool read_gather(vj_weight_reader *r, const vj_node *node, int64_t first, int64_t count, float *out,
+                        vj_error *error) {
+    const vj_value table = node->args[0];
+    const vj_weight_slot *s = vj_weight_elements(r->f, table) <= SMALL_ELEMENTS ? keep_whole(r, table, error) : NULL;
+    if (!s && error->status) return false;
+    vj_weight_level *level = vj_weight_enter(r, error);
+    if (!level) return false;
+    const bool good = read_rows(r, node, s, first, count, out, level->index, error);
+    r->level--;
+    return good;
 }
 
 /* Writes a slab of the result, indices [low, high) of its first axis, from `source`, which holds the operand with that
@@ -324,9 +241,10 @@ static bool fill_slab(vj_weight_reader *r, const vj_node *node, int64_t low, int
     const int64_t *perm = vj_attr_find(node, VJ_ATTR_PERM)->as.ints;
     vj_type cut = *x;
     cut.dims[perm[0]].c = high - low;
-    int64_t inner = extent(x, (int32_t)perm[0] + 1, x->rank), outer = extent(x, 0, (int32_t)perm[0]);
+    int64_t inner = vj_weight_extent(x, (int32_t)perm[0] + 1, x->rank),
+            outer = vj_weight_extent(x, 0, (int32_t)perm[0]);
     int64_t run = (high - low) * inner, whole = x->dims[perm[0]].c * inner;
-    slot *s = new_slot(r, outer * run, error);
+    vj_weight_slot *s = vj_weight_slot_for(r, outer * run, error);
     if (!s) return false;
     s->pinned++;
     bool good = true;
@@ -345,13 +263,13 @@ static bool read_transpose(vj_weight_reader *r, const vj_node *node, int64_t fir
     vj_value v = node->first_result;
     const vj_type *type = vj_type_at(r->f, v);
     if (type->rank < 2) return read_range(r, node->args[0], first, count, out, error);
-    int64_t row = extent(type, 1, type->rank), rows = vj_max64(1, SLAB_ELEMENTS / row);
+    int64_t row = vj_weight_extent(type, 1, type->rank), rows = vj_max64(1, SLAB_ELEMENTS / row);
     while (count > 0) {
         int64_t low = first / row / rows * rows, high = vj_min64(low + rows, type->dims[0].c);
         int64_t run = vj_min64(count, high * row - first);
-        slot *s = find_slot(r, v, first, run);
+        vj_weight_slot *s = vj_weight_find(r, v, first, run);
         if (!s) {
-            s = new_slot(r, (high - low) * row, error);
+            s = vj_weight_slot_for(r, (high - low) * row, error);
             if (!s) return false;
             s->pinned++;
             bool good = fill_slab(r, node, low, high, s->at, error);
@@ -372,6 +290,10 @@ static bool read_transpose(vj_weight_reader *r, const vj_node *node, int64_t fir
 static bool read_range(vj_weight_reader *r, vj_value v, int64_t first, int64_t count, float *out, vj_error *error) {
     const vj_node *node = vj_producer(r->f, v);
     if (count == 0) return true;
+    if (r->plan.part && r->plan.part[v].kept) {
+        memcpy(out, r->plan.part[v].kept + first, (size_t)count * sizeof *out);
+        return true;
+    }
     switch (node->op) {
     case VJ_OP_const:
         return vj_const_read_f32(r->f, v, first, count, out, error);
@@ -392,6 +314,24 @@ static bool read_range(vj_weight_reader *r, vj_value v, int64_t first, int64_t c
     }
 }
 
+/* Keeps those parts of a long expression whole that reading it wants so. */
+static bool keep_parts(vj_weight_reader *r, vj_value v, vj_error *error) {
+    if (!vj_weight_plan_of(r, v, error)) return false;
+    for (int32_t i = 0; i < r->plan.count; i++) {
+        const vj_value u = r->plan.order[i];
+        vj_weight_part *part = &r->plan.part[u];
+        if (!part->whole || part->kept) continue;
+        float *room = vj_weight_room(r, i, error);
+        if (!room) return false;
+        const bool good = read_range(r, u, 0, vj_weight_elements(r->f, u), room, error);
+        part->kept = room;
+        if (!good) return false;
+    }
+    return true;
+}
+
 bool vj_weight_read(vj_weight_reader *r, vj_value v, int64_t first, int64_t count, float *out, vj_error *error) {
+    if (r->ready != v && !vj_weight_is_short(r->f, v) && !keep_parts(r, v, error)) return false;
+    r->ready = v;
     return read_range(r, v, first, count, out, error);
 }

@@ -24,100 +24,15 @@ int32_t vj_entries_of(const vj_lowering *l, const vj_node *node, vj_value known)
 
 /* Operators */
 
-/* Those that are spelled alike; -1 for the others. */
+/* The scalar operation that an op becomes; 0: none of its own. */
 static int32_t xop_of(vj_op op) {
-    switch (op) {
-    case VJ_OP_neg:
-        return VJ_X_NEG;
-    case VJ_OP_abs:
-        return VJ_X_ABS;
-    case VJ_OP_exp:
-        return VJ_X_EXP;
-    case VJ_OP_log:
-        return VJ_X_LOG;
-    case VJ_OP_sqrt:
-        return VJ_X_SQRT;
-    case VJ_OP_reciprocal:
-        return VJ_X_RECIPROCAL;
-    case VJ_OP_erf:
-        return VJ_X_ERF;
-    case VJ_OP_tanh:
-        return VJ_X_TANH;
-    case VJ_OP_sigmoid:
-        return VJ_X_SIGMOID;
-    case VJ_OP_sin:
-        return VJ_X_SIN;
-    case VJ_OP_cos:
-        return VJ_X_COS;
-    case VJ_OP_tan:
-        return VJ_X_TAN;
-    case VJ_OP_asin:
-        return VJ_X_ASIN;
-    case VJ_OP_acos:
-        return VJ_X_ACOS;
-    case VJ_OP_atan:
-        return VJ_X_ATAN;
-    case VJ_OP_sinh:
-        return VJ_X_SINH;
-    case VJ_OP_cosh:
-        return VJ_X_COSH;
-    case VJ_OP_asinh:
-        return VJ_X_ASINH;
-    case VJ_OP_acosh:
-        return VJ_X_ACOSH;
-    case VJ_OP_atanh:
-        return VJ_X_ATANH;
-    case VJ_OP_floor:
-        return VJ_X_FLOOR;
-    case VJ_OP_ceil:
-        return VJ_X_CEIL;
-    case VJ_OP_round:
-        return VJ_X_ROUND;
-    case VJ_OP_sign:
-        return VJ_X_SIGN;
-    case VJ_OP_not:
-        return VJ_X_NOT;
-    case VJ_OP_cast:
-        return VJ_X_CAST;
-    case VJ_OP_bitcast:
-        return VJ_X_BITCAST;
-    case VJ_OP_add:
-        return VJ_X_ADD;
-    case VJ_OP_sub:
-        return VJ_X_SUB;
-    case VJ_OP_mul:
-        return VJ_X_MUL;
-    case VJ_OP_div:
-        return VJ_X_DIV;
-    case VJ_OP_pow:
-        return VJ_X_POW;
-    case VJ_OP_mod:
-        return VJ_X_MOD;
-    case VJ_OP_min:
-        return VJ_X_MIN;
-    case VJ_OP_max:
-        return VJ_X_MAX;
-    case VJ_OP_eq:
-        return VJ_X_EQ;
-    case VJ_OP_lt:
-        return VJ_X_LT;
-    case VJ_OP_le:
-        return VJ_X_LE;
-    case VJ_OP_and:
-        return VJ_X_AND;
-    case VJ_OP_or:
-        return VJ_X_OR;
-    case VJ_OP_xor:
-        return VJ_X_XOR;
-    case VJ_OP_shl:
-        return VJ_X_SHL;
-    case VJ_OP_shr:
-        return VJ_X_SHR;
-    case VJ_OP_select:
-        return VJ_X_SELECT;
-    default:
-        return -1;
-    }
+    static const int32_t scalar[VJ_OP_COUNT] = {
+#define UNARY(id, ID, ...)   [VJ_OP_##id] = VJ_X_##ID,
+#define BINARY(id, ID, ...)  [VJ_OP_##id] = VJ_X_##ID,
+#define SPECIAL(id, ID, ...) [VJ_OP_##id] = VJ_X_##ID,
+#include "ir/tensor/elementwise.def"
+    };
+    return scalar[op];
 }
 
 static int32_t emit_op(vj_build *b, const vj_node *node, const int32_t *args) {
@@ -133,7 +48,7 @@ static int32_t emit_op(vj_build *b, const vj_node *node, const int32_t *args) {
         return vj_x(arena, k, VJ_X_MUL, dtype, args[0], vj_x(arena, k, VJ_X_SIGMOID, dtype, scaled, -1, -1), -1);
     }
     const int32_t op = xop_of(node->op);
-    assert(op >= 0);
+    assert(op > 0);
     return vj_x(arena, k, (vj_xop)op, dtype, args[0], args[1], args[2]);
 }
 

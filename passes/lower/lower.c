@@ -69,23 +69,7 @@ static bool sizes_fit(const vj_lowering *l) {
 
 static bool is_elementwise(const vj_node *node) { return vj_op_table(node->op)->flags & VJ_FLAG_ELEMENTWISE; }
 
-static bool is_cheap(vj_op op) {
-    switch (op) {
-    case VJ_OP_neg:
-    case VJ_OP_abs:
-    case VJ_OP_relu:
-    case VJ_OP_cast:
-    case VJ_OP_add:
-    case VJ_OP_sub:
-    case VJ_OP_mul:
-    case VJ_OP_min:
-    case VJ_OP_max:
-    case VJ_OP_select:
-        return true;
-    default:
-        return false;
-    }
-}
+static bool is_cheap(const vj_node *node) { return vj_op_table(node->op)->flags & VJ_FLAG_CHEAP; }
 
 static bool goes_into_user(const vj_lowering *l, const vj_node *node, int32_t operands) {
     enum { MOST_OPERANDS = 6, MOST_OF_A_REDUCTION = 3 };
@@ -98,10 +82,10 @@ static bool goes_into_user(const vj_lowering *l, const vj_node *node, int32_t op
         const vj_node *next = &f->nodes[user];
         if (is_elementwise(next)) return vj_image_elements(f, next->first_result) == vj_image_elements(f, v);
         if (next->op == VJ_OP_layernorm || next->op == VJ_OP_softmax)
-            return next->args[0] == v && operands <= MOST_OF_A_REDUCTION && is_cheap(node->op);
+            return next->args[0] == v && operands <= MOST_OF_A_REDUCTION && is_cheap(node);
         if (next->op == VJ_OP_reduce) return true;
         if (next->op == VJ_OP_gather || next->op == VJ_OP_gather_elements) /* an index; data must stand somewhere */
-            return next->args[0] != v && operands <= MOST_OF_A_REDUCTION && is_cheap(node->op);
+            return next->args[0] != v && operands <= MOST_OF_A_REDUCTION && is_cheap(node);
         if (next->op != VJ_OP_reshape && next->op != VJ_OP_transpose) return false;
         v = next->first_result;
     }

@@ -27,7 +27,14 @@ static const struct {
 #undef NOTE
 };
 
-enum { VJ_FLAG_ELEMENTWISE = 1, VJ_FLAG_MOVEMENT = 2, VJ_FLAG_COMMUTATIVE = 4, VJ_FLAG_DATA_SHAPE = 8 };
+enum {
+    VJ_FLAG_ELEMENTWISE = 1,
+    VJ_FLAG_MOVEMENT = 2,
+    VJ_FLAG_COMMUTATIVE = 4,
+    VJ_FLAG_DATA_SHAPE = 8,
+    VJ_FLAG_CHEAP = 16,
+    VJ_FLAG_WEIGHT = 32
+};
 
 static const struct {
     const char *op;

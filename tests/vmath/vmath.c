@@ -24,7 +24,7 @@
 #include "backend/emit/gen.h"
 #include "backend/module/object.h"
 #include "backend/math/vmath.h"
-#include "ir/eval/eval.h"
+#include "ir/tensor/scalar.h"
 
 #define BLOCK 4096
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -55,13 +55,8 @@ static LLVMValueRef apply(vj_gen *g, int op, LLVMValueRef x, LLVMValueRef y) {
         return vj_exp2_negative(g, x);
     case EXP_NEGATIVE:
         return vj_exp_negative(g, x);
-    case VJ_X_POW:
-        return vj_math_pow(g, x, y);
-    case VJ_X_MOD:
-        return vj_math_mod(g, x, y);
     default:
-        if (LLVMTypeOf(x) == vj_like(g->f64, x)) return vj_math_double(g, (vj_xop)op, x);
-        return vj_math(g, (vj_xop)op, x);
+        return vj_emit_scalar(g, (vj_xop)op, LLVMTypeOf(x) == vj_like(g->f64, x) ? VJ_F64 : VJ_F32, x, y);
     }
 }
 
@@ -149,7 +144,7 @@ typedef struct function {
 } function;
 
 static double sigmoid(double x) { return x < 0 ? exp(x) / (1 + exp(x)) : 1 / (1 + exp(-x)); }
-static double gelu_erf(double x) { return isinf(x) ? (x > 0 ? x : 0) : vj_gelu_erf(x); }
+static double gelu_erf(double x) { return isinf(x) ? (x > 0 ? x : 0) : vj_f_gelu_erf(x); }
 static double gelu_tanh(double x) { return x * sigmoid(1.5957691216057307117 * (x + 0.044715 * x * x * x)); }
 static double gelu_tanh_limit(double x) { return isinf(x) ? (x > 0 ? x : 0) : gelu_tanh(x); }
 

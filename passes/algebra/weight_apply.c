@@ -1,0 +1,28 @@
+/* weight_apply.c - elementwise ops on blocks of weights: each element by the function that the op means in double, and
+ * rounded to f32. */
+#include "ir/tensor/scalar.h"
+#include "weight_read.h"
+
+#define UNARY(id, ID, types, f, i, u, cost, traits)                                                                    \
+    static void apply_##id(int64_t count, float *restrict x, const float *restrict y) {                                \
+        (void)y;                                                                                                       \
+        for (int64_t at = 0; at < count; at++)                                                                         \
+            x[at] = (float)f((double)x[at]);                                                                           \
+    }
+#define BINARY(id, ID, types, result, f, i, u, cost, traits)                                                           \
+    static void apply_##id(int64_t count, float *restrict x, const float *restrict y) {                                \
+        for (int64_t at = 0; at < count; at++)                                                                         \
+            x[at] = (float)f((double)x[at], (double)y[at]);                                                            \
+    }
+#define BITWISE(...)
+#include "ir/tensor/elementwise.def"
+
+void vj_weight_apply(vj_op op, int64_t count, float *restrict x, const float *restrict y) {
+    static void (*const apply[VJ_OP_COUNT])(int64_t count, float *restrict x, const float *restrict y) = {
+#define UNARY(id, ...)  [VJ_OP_##id] = apply_##id,
+#define BINARY(id, ...) [VJ_OP_##id] = apply_##id,
+#define BITWISE(...)
+#include "ir/tensor/elementwise.def"
+    };
+    if (apply[op]) apply[op](count, x, y); /* else a cast to f32, which reading a constant has done */
+}
