@@ -1,4 +1,4 @@
-/* object.c - modules become object code; a whole planned program becomes one object, without an ABI. */
+/* object.c - modules, and how they become object code. */
 #include <llvm-c/Analysis.h>
 #include <llvm-c/Support.h>
 #include <llvm-c/Target.h>
@@ -164,25 +164,4 @@ void vj_module_write(LLVMModuleRef module, LLVMTargetMachineRef machine, const v
     LLVMDisposeMessage(message);
     if (error->status == VJ_OK && optimise(module, machine, options, error))
         write_code(module, machine, options->kind, out, error);
-}
-
-static void generate(LLVMModuleRef module, LLVMTargetMachineRef machine, const vj_program *p,
-                     const vj_codegen_options *options, vj_bytes *out, vj_codegen_stats *stats, vj_error *error) {
-    LLVMValueRef *kernels = vj_gen_kernels(module, options->target, &p, 1, stats, error);
-    if (error->status != VJ_OK) return;
-    vj_gen_phase(module, options->target, p, kernels, 0, options->marks, "vj_phase", error);
-    vj_module_write(module, machine, options, out, error);
-}
-
-vj_status vj_generate(const vj_program *p, const vj_codegen_options *options, vj_bytes *out, vj_codegen_stats *stats,
-                      vj_error *error) {
-    *out = (vj_bytes){0};
-    *stats = (vj_codegen_stats){0};
-    LLVMTargetMachineRef machine = vj_machine_new(options->target, error);
-    if (!machine) return error->status;
-    LLVMModuleRef module = vj_module_new(machine, options->target);
-    generate(module, machine, p, options, out, stats, error);
-    vj_module_free(module);
-    LLVMDisposeTargetMachine(machine);
-    return error->status;
 }

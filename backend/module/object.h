@@ -1,7 +1,8 @@
 /* object.h - private to backend/: the steps from kernels to object code.
  *
  * distinct.c     which kernels are the same code, and their symbols
- * object.c       modules: passes, code generation; a whole program in one module
+ * object.c       modules: passes, code generation
+ * program.c      kernels as functions of a module; a whole program in one module
  * variants.c     objects with the ABI: programs for shapes and CPUs, a module a CPU, linked
  * image_code.c   an image's code: a module a kernel, on all cores, linked
  */
@@ -24,7 +25,7 @@ LLVMModuleRef vj_module_new(LLVMTargetMachineRef machine, const vj_target *targe
 void vj_module_free(LLVMModuleRef module);
 /* distinct.c: as vj_distinct_kernels; `number` has the kernels of all programs, one program after another. */
 int32_t vj_distinct_kernels_of(const vj_program *const *programs, int32_t program_count, int32_t *number);
-/* variants.c: the functions of all kernels of programs for one CPU, in their order; equal ones are one. Local. */
+/* program.c: the functions of all kernels of programs for one CPU, in their order; equal ones are one. Local. */
 LLVMValueRef *vj_gen_kernels(LLVMModuleRef module, const vj_target *target, const vj_program *const *programs,
                              int32_t program_count, vj_codegen_stats *stats, vj_error *error);
 /* Checks the module, runs the passes, writes its code. */

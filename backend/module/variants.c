@@ -7,34 +7,6 @@
 #include "object.h"
 
 #include <llvm-c/Linker.h>
-#include <stdio.h>
-
-LLVMValueRef *vj_gen_kernels(LLVMModuleRef module, const vj_target *target, const vj_program *const *programs,
-                             int32_t program_count, vj_codegen_stats *stats, vj_error *error) {
-    vj_arena *arena = programs[0]->arena;
-    int32_t total = 0, i = 0;
-    for (int32_t q = 0; q < program_count; q++)
-        total += programs[q]->kernel_count;
-    LLVMValueRef *functions = VJ_NEW_ARRAY(arena, LLVMValueRef, total + 1);
-    LLVMValueRef *made = VJ_NEW_ARRAY(arena, LLVMValueRef, total + 1);
-    int32_t *number = VJ_NEW_ARRAY(arena, int32_t, total + 1);
-    stats->kernels += total;
-    stats->distinct_kernels += vj_distinct_kernels_of(programs, program_count, number);
-    for (int32_t q = 0; q < program_count; q++)
-        for (int32_t k = 0; k < programs[q]->kernel_count && error->status == VJ_OK; k++, i++) {
-            LLVMValueRef *function = &made[number[i]];
-            if (!*function) {
-                char name[VJ_KERNEL_SYMBOL];
-                vj_kernel_symbol(programs[q]->kernels[k], number[i], name, sizeof name);
-                *function = vj_gen_kernel(module, target, programs[q], programs[q]->kernels[k], name, error);
-                /* Local to the object, so that models link together. */
-                LLVMSetVisibility(*function, LLVMDefaultVisibility);
-                LLVMSetLinkage(*function, LLVMInternalLinkage);
-            }
-            functions[i] = *function;
-        }
-    return functions;
-}
 
 /* The kernels and phases of all shapes for CPU number `cpu`. */
 static void generate_cpu(LLVMModuleRef module, const vj_object_abi *abi, int32_t cpu, vj_codegen_stats *stats,
