@@ -56,6 +56,26 @@ vj_value vj_add_const(vj_func *f, const char *name, const vj_type *type, const v
     return v;
 }
 
+static vj_value add_host_const(vj_func *f, vj_dtype dtype, int32_t rank, const int64_t *dims, const double *floats,
+                               const int64_t *ints) {
+    vj_type type = vj_type_of(dtype, rank, dims);
+    vj_const constant;
+    int64_t count = 0;
+    bool fits = vj_type_elements(f, &type, &count);
+    assert(fits && "the data stood in memory");
+    (void)fits;
+    vj_const_from_host(f->arena, dtype, count, floats, ints, &constant);
+    return vj_add_const(f, NULL, &type, &constant);
+}
+
+vj_value vj_add_const_f64(vj_func *f, vj_dtype dtype, int32_t rank, const int64_t *dims, const double *data) {
+    return add_host_const(f, dtype, rank, dims, data, NULL);
+}
+
+vj_value vj_add_const_i64(vj_func *f, vj_dtype dtype, int32_t rank, const int64_t *dims, const int64_t *data) {
+    return add_host_const(f, dtype, rank, dims, NULL, data);
+}
+
 static int by_key(const void *a, const void *b) {
     return (int)((const vj_attr *)a)->key - (int)((const vj_attr *)b)->key;
 }
