@@ -1,7 +1,8 @@
 /* bound.h - private to the pass `bound`: the function that is made anew, its sizes and masks.
  *
- * bound.c         the pass: the walk, sizes, masks, outputs
+ * bound.c         the pass: the walk, outputs
  * bound_nodes.c   what each op needs so that places behind the true size never count
+ * bound_sizes.c   nodes of the new function: sizes, masks, packing
  */
 #ifndef VITJIT_PASSES_ALGEBRA_BOUND_H
 #define VITJIT_PASSES_ALGEBRA_BOUND_H
