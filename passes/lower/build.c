@@ -140,18 +140,6 @@ int32_t vj_build_view(vj_build *b, const vj_view *view, const vj_view *map) {
     return vj_build_access(b, view->buffer, view->offset, &subaxes);
 }
 
-int32_t vj_build_operand(vj_build *b, vj_value v, const vj_view *map) {
-    vj_view view;
-    if (!vj_view_of(b->l, v, &view)) return -1;
-    int32_t access = vj_build_view(b, &view, map);
-    if (access >= 0) return access;
-    if (!vj_dense_view_of(b->l, v, &view)) return -1;
-    access = vj_build_view(b, &view, map);
-    if (access < 0)
-        vj_fail(b->l->error, VJ_UNSUPPORTED, "kernel %s reads too many tensors, or too crookedly", b->k->name);
-    return access;
-}
-
 /* Finishing */
 
 typedef struct axis {
@@ -278,16 +266,7 @@ static double count_flops(const vj_kernel *k) {
     return points / (d * e) * 2 * (d + e);
 }
 
-static bool run_copies(const vj_build *b) {
-    for (int32_t i = 0; i < b->copy_count; i++) {
-        const vj_value v = b->copies[i].value;
-        if (!vj_lower_copy(b->l, &b->copies[i].from, &b->copies[i].to, vj_dtype_at(b->l->f, v), "copy", b->k->origin))
-            return false;
-    }
-    return true;
-}
-
-bool vj_build_finish(vj_build *b) {
+bool vj_build_append(vj_build *b) {
     vj_kernel *k = b->k;
     if (!b->l->axes) b->l->axes = VJ_NEW(b->l->arena, axes);
     axes *all = b->l->axes;
@@ -307,8 +286,5 @@ bool vj_build_finish(vj_build *b) {
     k->flops = count_flops(k);
     vj_program *p = b->l->p;
     *VJ_PUSH(p->arena, p->kernels, p->kernel_count, p->kernel_capacity) = k;
-    if (!run_copies(b)) return false;
-    b->next = b->l->spare;
-    b->l->spare = b;
     return true;
 }

@@ -1,5 +1,5 @@
 /* facts.c - what lowering asks of every value, found once in the order of the nodes: who uses it, what do
- * movement ops make it from, can it be read already.
+ * movement ops make it from, can it be read already. It is noted here too when a value stands in a buffer.
  *
  * A value can be read when a kernel has written it, or when all that it is made of by elementwise and movement ops can.
  * Each such node counts the operands that it still waits for, so that a value that becomes readable costs a step for
@@ -7,6 +7,16 @@
 #include "lower.h"
 
 #include <string.h>
+
+bool vj_is_static_weight(const vj_lowering *l, vj_value v) {
+    return vj_type_is_static(vj_type_at(l->f, v)) && vj_is_weight(l->f, v);
+}
+
+int32_t vj_only_user(const vj_lowering *l, vj_value v) {
+    return l->uses[v] == 1 && l->output[v] < 0 ? l->use_node[l->use_first[v]] : -1;
+}
+
+bool vj_is_available(const vj_lowering *l, vj_value v) { return l->available[v]; }
 
 static void list_uses(vj_lowering *l) {
     const vj_func *f = l->f;
@@ -73,6 +83,13 @@ void vj_set_available(vj_lowering *l, vj_value v) {
             l->ready[count++] = made;
         }
     }
+}
+
+void vj_set_done(vj_lowering *l, vj_value v, const vj_view *view) {
+    l->done[v] = l->placed[v] = true;
+    l->view[v] = VJ_NEW(l->arena, vj_view);
+    *l->view[v] = *view;
+    vj_set_available(l, v);
 }
 
 static void begin_waiting(vj_lowering *l) {

@@ -4,16 +4,6 @@
 
 #include <string.h>
 
-bool vj_lower_fail(const vj_lowering *l, const vj_node *node, const char *what) {
-    const char *label = vj_node_label(l->f, node);
-    if (node->origin && node->origin->op)
-        vj_fail(l->error, VJ_UNSUPPORTED, "node '%s' (%s, opset %d): %s", label, node->origin->op,
-                (int)node->origin->opset, what);
-    else
-        vj_fail(l->error, VJ_UNSUPPORTED, "node '%s' (%s): %s", label, vj_op_table(node->op)->name, what);
-    return false;
-}
-
 static bool add_arguments(vj_lowering *l) {
     const vj_func *f = l->f;
     int64_t dims[VJ_MAX_RANK];
@@ -206,7 +196,11 @@ vj_status vj_pass_lower(vj_pass_context *c) {
     vj_spread_over_concats(c);
     const int32_t values = c->f->value_count;
     vj_lowering *l = VJ_NEW(c->arena, vj_lowering);
-    *l = (vj_lowering){.arena = c->arena, .f = c->f, .error = c->error, .p = vj_program_new(c->arena, c->f)};
+    *l = (vj_lowering){.arena = c->arena,
+                       .f = c->f,
+                       .error = c->error,
+                       .p = vj_program_new(c->arena, c->f),
+                       .compute = vj_lower_elementwise_alone};
     l->output = VJ_NEW_ARRAY(c->arena, int32_t, values + 1);
     l->done = VJ_NEW_ARRAY(c->arena, bool, values + 1);
     l->placed = VJ_NEW_ARRAY(c->arena, bool, values + 1);

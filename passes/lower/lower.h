@@ -1,20 +1,25 @@
 /* lower.h - private to lowering: nodes of the tensor level become kernels.
  *
- * lower.c             the pass: nodes in order, outputs at the end
- * facts.c       what is asked of every value, found once
+ * From the lowest file up; each calls those in front of it alone, but for vj_lowering.compute:
+ *
+ * movement.c    movement ops on views
+ * fail.c        an error that names the node
+ * facts.c       what is asked of every value, found once, and noted when the value stands somewhere
  * batch.c       one image: does every node keep the images of a batch apart?
  * channels.c    which pictures stand channels last
  * concat.c      elementwise ops on a concat go to its parts
- * gather.c      gathers that are no views: slices, or reads through an index
  * spread.c      nodes that no kernel computes as they are become several
- * movement.c    movement ops on views
- * value.c       where values stand: views, places to write to, weights
  * build.c       a kernel in the making: the points, accesses to them, axes
+ * copy.c        copies, and the end of a build
+ * value.c       where values stand: views, places to write to, weights
  * expr.c        scalar expressions of values; the chain of nodes that a kernel takes in behind its own
- * gemm.c        linear, matmul; conv.c: conv
+ * frame.c       padding
+ * call.c        what a routine computes; data.c: ops whose sizes the data decides
+ * gather.c      gathers that are no views: slices, or reads through an index
+ * gemm.c        linear, matmul; conv.c: conv, pool
  * attention.c   attention
- * nest.c        everything else that is a loop nest, and copies
- * call.c        what a routine computes
+ * nest.c        everything else that is a loop nest
+ * lower.c       the pass: nodes in order, outputs at the end
  *
  * A kernel's points are numbered flat, row-major over its "point dims": first the dims of its result, then those that
  * it sums over. Whatever a kernel reads or writes is an address made of subaxes of that number (view.h); where the
@@ -57,6 +62,9 @@ typedef struct vj_lowering {
     struct vj_axis_list *axes; /* of the build that is being finished */
     int32_t *weight_table;     /* value.c: buffers of weights by their content, -1: an empty place */
     int32_t weight_room;       /* a power of two */
+    /* Set by lower.c. value.c calls it for an elementwise node whose value must stand in a buffer before its turn, as what
+     * computes such nodes reads values itself. */
+    bool (*compute)(struct vj_lowering *l, const vj_node *node);
 } vj_lowering;
 
 /* A value that is computed where it is used takes at most so many entries of an expression, and a kernel takes in nodes
@@ -67,13 +75,20 @@ typedef struct vj_lowering {
 /* The dims of a value in one image; returns the rank. */
 int32_t vj_image_dims(const vj_func *f, vj_value v, int64_t dims[VJ_MAX_RANK]);
 int64_t vj_image_elements(const vj_func *f, vj_value v);
-/* The one node that uses v, and uses it once; -1: none or several. */
-int32_t vj_only_user(const vj_lowering *l, vj_value v);
 static inline vj_dtype vj_dtype_at(const vj_func *f, vj_value v) { return vj_type_at(f, v)->dtype; }
+
+/* fail.c: an error that names the node */
+bool vj_lower_fail(const vj_lowering *l, const vj_node *node, const char *what);
 
 /* facts.c */
 void vj_find_facts(vj_lowering *l);
+bool vj_is_static_weight(const vj_lowering *l, vj_value v);
+/* The one node that uses v, and uses it once; -1: none or several. */
+int32_t vj_only_user(const vj_lowering *l, vj_value v);
+/* Can v be read when the nodes lowered so far have run? */
+bool vj_is_available(const vj_lowering *l, vj_value v);
 void vj_set_available(vj_lowering *l, vj_value v);
+void vj_set_done(vj_lowering *l, vj_value v, const vj_view *view); /* v stands there */
 
 /* concat.c: the one rewrite at the tensor level that only lowering wants */
 void vj_spread_over_concats(vj_pass_context *c);
@@ -103,28 +118,6 @@ bool vj_move_view(const vj_func *f, const vj_node *node, vj_view *view) VJ_MUST_
 bool vj_unmove_view(const vj_func *f, const vj_node *node, vj_view *view) VJ_MUST_USE;
 /* The elements that piece `i` takes of `axis`: node is a slice of one axis, or a gather of one element. */
 bool vj_piece_of(const vj_func *f, const vj_node *node, int32_t *axis, int64_t *start, int64_t *size) VJ_MUST_USE;
-
-/* value.c */
-
-bool vj_is_static_weight(const vj_lowering *l, vj_value v);
-/* Can v be read when the nodes lowered so far have run? */
-bool vj_is_available(const vj_lowering *l, vj_value v);
-bool vj_view_of(vj_lowering *l, vj_value v, vj_view *view) VJ_MUST_USE;
-/* The same, dense in a buffer of its own or a weight. */
-bool vj_dense_view_of(vj_lowering *l, vj_value v, vj_view *view) VJ_MUST_USE;
-/* The same of v reshaped to `dims`, which stand in the order `perm`. */
-bool vj_ordered_view_of(vj_lowering *l, vj_value v, int32_t rank, const int64_t *dims, const int64_t *perm,
-                        vj_view *view) VJ_MUST_USE;
-/* Where v is to be written: in an output, its part of a concat, or a buffer with the layout that its reader wants. */
-vj_view vj_location(vj_lowering *l, vj_value v);
-vj_view vj_dense_location(vj_lowering *l, vj_value v); /* row-major: in an output, or a buffer of its own */
-vj_view vj_own_location(vj_lowering *l, vj_value v);   /* a buffer of its own, whoever reads it */
-/* Of a weight, in a dense buffer where its dims stand in this order; false: it is none. */
-bool vj_weight_view_in_order(vj_lowering *l, vj_value v, const int64_t *order, vj_view *view) VJ_MUST_USE;
-void vj_set_done(vj_lowering *l, vj_value v, const vj_view *view);
-bool vj_has_weight_view(vj_lowering *l, vj_value v, vj_value *source, vj_view *view) VJ_MUST_USE;
-/* A buffer of packed panels; k and n list the subaxes of the source. */
-int32_t vj_packed_weight(vj_lowering *l, vj_value source, int64_t offset, const vj_subaxes *k, const vj_subaxes *n);
 
 /* build.c */
 
@@ -161,15 +154,40 @@ bool vj_add_cuts(vj_build *b, const vj_subaxes *subaxes) VJ_MUST_USE;
 bool vj_add_map_cuts(vj_build *b, const vj_view *map) VJ_MUST_USE; /* and where the subaxes of this map do? */
 /* An access of these subaxes; -1: it does not fit. */
 int32_t vj_build_access(vj_build *b, int32_t buffer, int64_t offset, const vj_subaxes *subaxes);
-/* Reads v, whose dims follow from the points by `map`; copies it when it must. -1: an error. */
-int32_t vj_build_operand(vj_build *b, vj_value v, const vj_view *map);
-/* The same for a view; -1: it does not fit. */
+/* Reads a view, whose dims follow from the points by `map`; -1: it does not fit. */
 int32_t vj_build_view(vj_build *b, const vj_view *view, const vj_view *map);
 /* The same with a term of an index added to the address. */
 int32_t vj_build_indexed(vj_build *b, const vj_view *view, const vj_view *map, const vj_term *term);
 /* The subaxes of one dim, at the minor end. */
 void vj_push_dim(vj_subaxes *subaxes, const vj_view *view, int32_t dim);
+bool vj_build_append(vj_build *b) VJ_MUST_USE; /* the kernel with its axes, to the program */
+
+/* copy.c */
+
+bool vj_lower_copy(vj_lowering *l, const vj_view *from, const vj_view *to, vj_dtype dtype, const char *name,
+                   const vj_origin *origin) VJ_MUST_USE;
+/* Appends the kernel, and copies behind it; b is spent. */
 bool vj_build_finish(vj_build *b) VJ_MUST_USE;
+
+/* value.c */
+
+bool vj_view_of(vj_lowering *l, vj_value v, vj_view *view) VJ_MUST_USE;
+/* The same, dense in a buffer of its own or a weight. */
+bool vj_dense_view_of(vj_lowering *l, vj_value v, vj_view *view) VJ_MUST_USE;
+/* The same of v reshaped to `dims`, which stand in the order `perm`. */
+bool vj_ordered_view_of(vj_lowering *l, vj_value v, int32_t rank, const int64_t *dims, const int64_t *perm,
+                        vj_view *view) VJ_MUST_USE;
+/* Where v is to be written: in an output, its part of a concat, or a buffer with the layout that its reader wants. */
+vj_view vj_location(vj_lowering *l, vj_value v);
+vj_view vj_dense_location(vj_lowering *l, vj_value v); /* row-major: in an output, or a buffer of its own */
+vj_view vj_own_location(vj_lowering *l, vj_value v);   /* a buffer of its own, whoever reads it */
+/* Of a weight, in a dense buffer where its dims stand in this order; false: it is none. */
+bool vj_weight_view_in_order(vj_lowering *l, vj_value v, const int64_t *order, vj_view *view) VJ_MUST_USE;
+bool vj_has_weight_view(vj_lowering *l, vj_value v, vj_value *source, vj_view *view) VJ_MUST_USE;
+/* An access of v, whose dims follow from the points by `map`; copies it when it must. -1: an error. */
+int32_t vj_build_operand(vj_build *b, vj_value v, const vj_view *map);
+/* A buffer of packed panels; k and n list the subaxes of the source. */
+int32_t vj_packed_weight(vj_lowering *l, vj_value source, int64_t offset, const vj_subaxes *k, const vj_subaxes *n);
 
 /* expr.c */
 
@@ -207,13 +225,9 @@ bool vj_lower_nms(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
 bool vj_lower_pack(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
 bool vj_lower_unpack(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
 bool vj_lower_gather(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
-bool vj_lower_copy(vj_lowering *l, const vj_view *from, const vj_view *to, vj_dtype dtype, const char *name,
-                   const vj_origin *origin) VJ_MUST_USE;
 /* x in a frame of `value`: low[d] before and high[d] behind along each dim. */
 bool vj_lower_frame(vj_lowering *l, const vj_view *x, vj_dtype dtype, const int64_t *low, const vj_view *to,
                     double value, const vj_origin *origin) VJ_MUST_USE;
-/* An error that names the node. */
-bool vj_lower_fail(const vj_lowering *l, const vj_node *node, const char *what);
 
 /* call.c */
 

@@ -1,4 +1,4 @@
-/* nest.c - nests: elementwise regions, reductions over a row and what is made of them, copies. */
+/* nest.c - nests: elementwise regions, reductions over a row and what is made of them, concats. */
 #include "lower.h"
 
 #include <string.h>
@@ -133,27 +133,6 @@ bool vj_lower_reduce(vj_lowering *l, const vj_node *node) {
     chain.expr = add_stage(b, reduce_kind(kind), x);
     if (strcmp(kind, "mean") == 0) chain.expr = divided(b, chain.expr, count);
     return vj_finish_chain(b, chain);
-}
-
-bool vj_lower_copy(vj_lowering *l, const vj_view *from, const vj_view *to, vj_dtype dtype, const char *name,
-                   const vj_origin *origin) {
-    vj_build *b = vj_build_new(l, VJ_KERNEL_NEST, name, origin);
-    int32_t same[VJ_MAX_RANK];
-    for (int32_t d = 0; d < to->rank; d++) {
-        vj_point_dim(b, to->dim[d], VJ_GROUP_OUTER);
-        same[d] = d;
-    }
-    if (!vj_points_ready(b)) return false;
-    const vj_view map = vj_point_map(b, to->rank, to->dim, same);
-    const int32_t read = vj_build_view(b, from, &map), written = vj_build_view(b, to, &map);
-    if (read < 0 || written < 0) {
-        vj_view between = vj_view_dense(-1, to->rank, to->dim, 0, 1);
-        between.buffer = vj_add_buffer(l->p, VJ_BUFFER_ARENA, dtype, vj_view_elements(to), NULL);
-        return vj_lower_copy(l, from, &between, dtype, name, origin) &&
-               vj_lower_copy(l, &between, to, dtype, name, origin);
-    }
-    b->k->out[b->k->out_count++] = (vj_out){written, vj_x_load(l->p->arena, b->k, dtype, read), -1};
-    return vj_build_finish(b);
 }
 
 static bool is_at(const vj_lowering *l, vj_value v, const vj_view *place) {

@@ -4,23 +4,6 @@
 #include <assert.h>
 #include <string.h>
 
-bool vj_is_static_weight(const vj_lowering *l, vj_value v) {
-    return vj_type_is_static(vj_type_at(l->f, v)) && vj_is_weight(l->f, v);
-}
-
-int32_t vj_only_user(const vj_lowering *l, vj_value v) {
-    return l->uses[v] == 1 && l->output[v] < 0 ? l->use_node[l->use_first[v]] : -1;
-}
-
-bool vj_is_available(const vj_lowering *l, vj_value v) { return l->available[v]; }
-
-void vj_set_done(vj_lowering *l, vj_value v, const vj_view *view) {
-    l->done[v] = l->placed[v] = true;
-    l->view[v] = VJ_NEW(l->arena, vj_view);
-    *l->view[v] = *view;
-    vj_set_available(l, v);
-}
-
 /* Weights */
 
 /* Has v a view of the weight that it is moved from? */
@@ -230,8 +213,7 @@ static bool lower_waiting(vj_lowering *l, vj_value v) {
             continue;
         }
         count--;
-        if (waits && is_elementwise(node) && (at == v || !l->inlined[at]) && !vj_lower_elementwise_alone(l, node))
-            return false;
+        if (waits && is_elementwise(node) && (at == v || !l->inlined[at]) && !l->compute(l, node)) return false;
     }
     return true;
 }
@@ -268,6 +250,18 @@ bool vj_view_of(vj_lowering *l, vj_value v, vj_view *view) {
         vj_set_done(l, moved[count], view);
     }
     return true;
+}
+
+int32_t vj_build_operand(vj_build *b, vj_value v, const vj_view *map) {
+    vj_view view;
+    if (!vj_view_of(b->l, v, &view)) return -1;
+    int32_t access = vj_build_view(b, &view, map);
+    if (access >= 0) return access;
+    if (!vj_dense_view_of(b->l, v, &view)) return -1;
+    access = vj_build_view(b, &view, map);
+    if (access < 0)
+        vj_fail(b->l->error, VJ_UNSUPPORTED, "kernel %s reads too many tensors, or too crookedly", b->k->name);
+    return access;
 }
 
 /* Writing */
