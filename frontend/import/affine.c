@@ -88,8 +88,8 @@ static bool modulo(vj_affine x, vj_affine y, vj_affine *z) {
     return true;
 }
 
-/* Combines x and y, which have at most one N between them. */
-static bool combine_exactly(const vj_importer *im, vj_affine_op op, vj_affine x, vj_affine y, vj_affine *z) {
+/* Combines x and y, which have at most one N between them or are compared. */
+static bool combine(const vj_importer *im, vj_affine_op op, vj_affine x, vj_affine y, vj_affine *z) {
     int64_t left, right;
     *z = (vj_affine){.data = x.a ? x.data : y.data};
     switch (op) {
@@ -121,13 +121,11 @@ static bool combine_exactly(const vj_importer *im, vj_affine_op op, vj_affine x,
     }
 }
 
-bool vj_affine_combine(vj_importer *im, vj_affine_op op, vj_affine x, vj_affine y, vj_affine *z) {
+bool vj_affine_exact(const vj_importer *im, vj_affine_op op, vj_affine x, vj_affine y, vj_affine *z) {
     if (!x.a) x.data = 0;
     if (!y.a) y.data = 0;
     const bool may_be_exact = x.a == 0 || y.a == 0 || x.data == y.data || op >= VJ_AFFINE_MIN;
-    if (may_be_exact && combine_exactly(im, op, x, y, z)) {
-        if (!z->a) z->data = 0;
-        return true;
-    }
-    return (x.data || y.data) && vj_size_from(im, op, x, y, z);
+    if (!may_be_exact || !combine(im, op, x, y, z)) return false;
+    if (!z->a) z->data = 0;
+    return true;
 }

@@ -103,39 +103,6 @@ vj_value vj_emit_reduce(vj_importer *im, const char *kind, vj_value x, const int
     return count ? vj_emit(im, VJ_OP_reduce, &x, 1, attrs, 3) : x;
 }
 
-vj_value vj_emit_concat(vj_importer *im, const vj_value *parts, int32_t count, int32_t axis) {
-    vj_attr attrs[2] = {vj_int(VJ_ATTR_AXIS, axis)};
-    if (count == 1) return parts[0];
-    vj_affine sum = {0};
-    bool has_data = false;
-    for (int32_t i = 0; vj_going(im) && i < count; i++) {
-        const vj_type *type = vj_type_at(im->f, parts[i]);
-        if (axis >= type->rank) break; /* inference refuses it */
-        has_data |= vj_is_data_dim(type->dims[axis]);
-        if (!vj_affine_combine(im, VJ_AFFINE_ADD, sum, vj_affine_of_dim(im, type->dims[axis]), &sum)) has_data = false;
-    }
-    if (!has_data) return vj_emit(im, VJ_OP_concat, parts, count, attrs, 1);
-    vj_dim size;
-    if (!vj_dim_of_affine(im, sum, "sum", &size)) return VJ_NONE;
-    attrs[1] = vj_int(VJ_ATTR_SIZE, vj_dim_code(size));
-    return vj_emit(im, VJ_OP_concat, parts, count, attrs, 2);
-}
-
-vj_value vj_emit_indices(vj_importer *im, vj_affine count) {
-    enum { LIMIT = 1 << 22 };
-    int64_t least, most;
-    vj_dim dim;
-    if (!vj_going(im) || !vj_affine_range(im, count, &least, &most) || !vj_dim_of_affine(im, count, "range", &dim))
-        return VJ_NONE;
-    if (most > LIMIT) {
-        vj_stop(im, VJ_UNSUPPORTED, "makes up to %lld elements", (long long)most);
-        return VJ_NONE;
-    }
-    const vj_type type = vj_type_of(VJ_I64, 1, &most);
-    vj_value all = vj_add_const(im->f, NULL, &type, &(vj_const){.kind = VJ_CONST_IOTA});
-    return vj_emit_slice(im, all, 0, 0, dim, 1);
-}
-
 vj_value vj_emit_iota(vj_importer *im, vj_dtype dtype, int64_t count, int32_t axis, int32_t rank) {
     enum { LIMIT = 1 << 22 };
     int64_t dims[VJ_MAX_RANK];

@@ -13,21 +13,6 @@ enum {
     NODES = 1 << 17 /* the most nodes that all calls add: a small file can ask for any number */
 };
 
-int32_t vj_find_function(const vj_onnx *onnx, const Onnx__NodeProto *node) {
-    const Onnx__ModelProto *m = onnx->model;
-    for (size_t i = 0; i < m->n_functions && i < VJ_FUNCTIONS; i++)
-        if (strcmp(vj_text_of(m->functions[i]->name), vj_text_of(node->op_type)) == 0 &&
-            vj_same_domain(m->functions[i]->domain, node->domain) &&
-            strcmp(vj_text_of(m->functions[i]->overload), vj_text_of(node->overload)) == 0)
-            return (int32_t)i;
-    return -1;
-}
-
-vj_scope vj_scope_of_function(const vj_onnx *onnx, int32_t function) {
-    const Onnx__FunctionProto *f = onnx->model->functions[function];
-    return (vj_scope){.onnx = onnx, .path = "", .nodes = f->node, .node_count = f->n_node, .function = f};
-}
-
 static bool has_duplicates(const vj_onnx *onnx, size_t i) {
     const Onnx__FunctionProto *const f = onnx->model->functions[i];
     for (size_t j = 0; j < i; j++) {
@@ -124,7 +109,7 @@ static bool bind_operands(vj_importer *im, vj_scope *body) {
     return true;
 }
 
-bool vj_import_call(vj_importer *im, int32_t function) {
+bool vj_open_call(vj_importer *im, int32_t function) {
     const Onnx__FunctionProto *f = im->onnx->model->functions[function];
     const int32_t depth = im->scope->depth + 1;
     if (is_recursive(im->scope, f)) return vj_stop(im, VJ_BAD_INPUT, "the function calls itself");
@@ -138,5 +123,5 @@ bool vj_import_call(vj_importer *im, int32_t function) {
     body.call = im->node;
     body.depth = depth;
     body.names = vj_bindings_new(im->arena, f->n_node + f->n_input, NULL);
-    return bind_operands(im, &body) && vj_import_inner(im, &body);
+    return bind_operands(im, &body) && vj_open_scope(im, &body);
 }

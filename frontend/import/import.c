@@ -3,24 +3,6 @@
 
 #include <string.h>
 
-/* Checks the opset of the default domain. `who` is the prefix of the message, "" for the model. Opset 0 means that the
- * domain is not named, so that no node may be of it. */
-bool vj_check_opset(vj_importer *im, int64_t opset, const char *who) {
-    if (opset && opset < VJ_OPSET_OLDEST) {
-        vj_stop(im, opset < 1 ? VJ_BAD_INPUT : VJ_UNSUPPORTED, "%sopset %lld is older than %d", who, (long long)opset,
-                VJ_OPSET_OLDEST);
-        vj_hint(im->error, "export the model again with a newer opset, 17 for example");
-        return false;
-    }
-    if (!im->is_repeat && im->options && im->options->warn && opset > VJ_OPSET_NEWEST)
-        im->options->warn(im->options->warn_self,
-                          vj_sprintf(im->arena,
-                                     "%s: %sopset %lld is newer than %d, the newest known: its ops are taken as they "
-                                     "were then",
-                                     im->onnx->path, who, (long long)opset, VJ_OPSET_NEWEST));
-    return true;
-}
-
 static bool is_listed(const char *names, const char *name) {
     size_t length = strlen(name);
     for (const char *at = names; length && *at;) {
@@ -70,6 +52,7 @@ static bool stop_node(vj_importer *im) {
     return false;
 }
 
+/* Imports a node, or leaves in im->opened the scope that it opens. */
 static bool import_node(vj_importer *im, const Onnx__NodeProto *node) {
     vj_origin *origin = VJ_NEW(im->arena, vj_origin);
     im->row = vj_find_row(im->scope, node);
@@ -79,22 +62,85 @@ static bool import_node(vj_importer *im, const Onnx__NodeProto *node) {
     origin->opset = (int32_t)vj_min64(INT32_MAX, vj_opset_of(im->scope, node->domain));
     im->node = node = vj_resolve_references(im, node);
     if (!vj_going(im)) return false;
-    if (!im->row) return vj_import_call(im, vj_find_function(im->onnx, node));
+    if (!im->row) return vj_open_call(im, vj_find_function(im->onnx, node));
     if (!check_node(im) || !vj_check_types(im)) return false;
     bool done = vj_solve(im) || im->row->build(im);
     if (!done && vj_going(im)) vj_stop(im, VJ_UNSUPPORTED, "has a form that is not supported");
-    if (!vj_going(im)) return stop_node(im);
+    return vj_going(im) || stop_node(im);
+}
+
+static bool check_results(vj_importer *im) {
+    const Onnx__NodeProto *node = im->node;
     for (size_t i = 0; i < node->n_output; i++)
         if (*node->output[i] && !vj_bindings_find(im->names, node->output[i]) && vj_result_is_used(im, (int32_t)i))
             return vj_stop(im, VJ_UNSUPPORTED, "its result '%.100s' is not supported", node->output[i]);
     return true;
 }
 
-bool vj_import_nodes(vj_importer *im) {
-    const vj_scope *scope = im->scope;
-    for (size_t i = 0; i < scope->node_count; i++)
-        if (!import_node(im, scope->nodes[i])) return false;
+/* Binds the results of the node that opened a scope to the scope's outputs. */
+static bool bind_results(vj_importer *im, const vj_scope *inner) {
+    for (size_t i = 0; i < im->node->n_output; i++) {
+        if (!*im->node->output[i]) continue;
+        const char *name = vj_scope_output(inner, i);
+        vj_binding *from = vj_bindings_find(inner->names, name);
+        if (!from || from->is_absent)
+            return vj_stop(im, VJ_BAD_INPUT, "nothing in its graph defines its result '%.100s'", name);
+        if (!vj_bind_same(im, (int32_t)i, from)) return false;
+    }
     return true;
+}
+
+/* A scope on the way from the model's graph to the current node. */
+typedef struct frame {
+    const vj_scope *scope;
+    size_t next; /* the next of its nodes */
+    /* the node that opened the scope above */
+    const Onnx__NodeProto *node;
+    const vj_import_row *row;
+    const vj_origin *origin;
+} frame;
+
+static void enter(vj_importer *im, frame *from, frame *to) {
+    from->node = im->node;
+    from->row = im->row;
+    from->origin = im->origin;
+    *to = (frame){.scope = im->opened};
+    im->scope = im->opened;
+    im->names = im->opened->names;
+    im->opened = NULL;
+}
+
+static bool leave(vj_importer *im, const frame *to) {
+    const vj_scope *inner = im->scope;
+    im->scope = to->scope;
+    im->names = to->scope->names;
+    im->node = to->node;
+    im->row = to->row;
+    im->origin = to->origin;
+    return bind_results(im, inner) && check_results(im);
+}
+
+/* Imports the nodes of im->scope. The walk is no recursion: a node that opens a scope is left until the nodes of the
+ * scope are imported, whose results then become its own. */
+static bool import_nodes(vj_importer *im) {
+    frame *stack = NULL;
+    int32_t depth = 0, capacity = 0;
+    *VJ_PUSH(im->arena, stack, depth, capacity) = (frame){.scope = im->scope};
+    for (;;) {
+        frame *top = &stack[depth - 1];
+        if (top->next == top->scope->node_count) {
+            if (--depth == 0) return true;
+            if (!leave(im, &stack[depth - 1])) return false;
+            continue;
+        }
+        if (!import_node(im, top->scope->nodes[top->next++])) return false;
+        if (!im->opened) {
+            if (!check_results(im)) return false;
+            continue;
+        }
+        frame *above = VJ_PUSH(im->arena, stack, depth, capacity); /* may move the stack */
+        enter(im, &stack[depth - 2], above);
+    }
 }
 
 static bool add_output(vj_importer *im, vj_bindings *outputs, const char *name, const Onnx__ValueInfoProto *info) {
@@ -125,7 +171,7 @@ static bool add_outputs(vj_importer *im) {
 
 static bool import_graph(vj_importer *im) {
     return vj_check_opset(im, im->onnx->opset, "") && vj_check_functions(im) && vj_check_support(im, im->scope) &&
-           vj_bind_inputs(im) && vj_import_nodes(im) && add_outputs(im);
+           vj_bind_inputs(im) && import_nodes(im) && add_outputs(im);
 }
 
 vj_func *vj_import(vj_arena *arena, vj_onnx *onnx, const vj_import_options *options, vj_error *error) {

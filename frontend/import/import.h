@@ -115,9 +115,10 @@ struct vj_importer {
     vj_func *f;
     vj_error *error;
     const vj_scope *scope;
-    vj_bindings *names; /* the scope's */
-    int32_t inlined;    /* how many nodes calls of functions have added */
-    bool is_repeat;     /* whether this import is a repeat, whose warnings were given the first time */
+    vj_bindings *names;     /* the scope's */
+    const vj_scope *opened; /* the scope that the current node opens (vj_open_scope), else NULL */
+    int32_t inlined;        /* how many nodes calls of functions have added */
+    bool is_repeat;         /* whether this import is a repeat, whose warnings were given the first time */
     vj_dim_name *dims;
     int32_t dim_count, dim_capacity;
     vj_unknown *unknowns;
@@ -134,18 +135,22 @@ struct vj_importer {
     const vj_origin *origin;
 };
 
+/* stop.c */
+/* Notes an error of the current node. Returns false. */
+bool vj_stop(vj_importer *im, vj_status status, const char *format, ...) VJ_PRINTF(3, 4);
+static inline bool vj_going(const vj_importer *im) { return im->error->status == VJ_OK; }
+const char *vj_onnx_op_name(vj_arena *arena, const Onnx__NodeProto *node); /* "Add", "com.x::Add" */
+const char *vj_onnx_node_name(const Onnx__NodeProto *node);                /* or its first output's name */
+
 /* support.c */
 /* The row of the node's op, or NULL; the op may then still be a function of the model. */
 const vj_import_row *vj_find_row(const vj_scope *scope, const Onnx__NodeProto *node);
 /* Returns whether vitjit knows the op, or the op is a function made of known ops. `functions` has a byte for each
  * function of the model, which must be 0 before the first call and remembers what was found. */
 bool vj_is_supported(const vj_scope *scope, const Onnx__NodeProto *node, uint8_t *functions);
-const char *vj_onnx_op_name(vj_arena *arena, const Onnx__NodeProto *node); /* "Add", "com.x::Add" */
-const char *vj_onnx_node_name(const Onnx__NodeProto *node);                /* or its first output's name */
 bool vj_check_support(vj_importer *im, const vj_scope *scope);
-
-/* import.c */
-bool vj_import_nodes(vj_importer *im); /* imports the nodes of im->scope */
+/* Checks the opset of the default domain. `who` is the prefix of the message, "" for the model. Opset 0 means that the
+ * domain is not named, so that no node may be of it. */
 bool vj_check_opset(vj_importer *im, int64_t opset, const char *who);
 
 /* scope.c */
@@ -156,17 +161,18 @@ size_t vj_scope_outputs(const vj_scope *scope);
 const char *vj_scope_output(const vj_scope *scope, size_t i);
 bool vj_scope_uses(const vj_scope *scope, const char *name);
 const Onnx__NodeProto *vj_scope_definer(const vj_scope *scope, const char *name);
-/* Imports the nodes of a scope that the current node opens. The scope's results become those of the node. */
-bool vj_import_inner(vj_importer *im, vj_scope *inner);
-
-/* functions.c */
 enum { VJ_FUNCTIONS = 4096 };                                               /* the most functions of a model */
 int32_t vj_find_function(const vj_onnx *onnx, const Onnx__NodeProto *node); /* its index in the model's list, or -1 */
 vj_scope vj_scope_of_function(const vj_onnx *onnx, int32_t function);       /* without a call */
+/* Notes that the current node opens a scope, which is copied. Once the node's builder has returned, import.c imports the
+ * scope's nodes, and the scope's results become those of the node. */
+bool vj_open_scope(vj_importer *im, const vj_scope *inner);
+
+/* functions.c */
 bool vj_check_functions(vj_importer *im);
 /* The node with its references to attributes of the enclosing function replaced by the attributes. */
 const Onnx__NodeProto *vj_resolve_references(vj_importer *im, const Onnx__NodeProto *node);
-bool vj_import_call(vj_importer *im, int32_t function);
+bool vj_open_call(vj_importer *im, int32_t function); /* opens the scope of the function that the node calls */
 
 /* constraints.c: element types that ONNX forbids for the current node */
 bool vj_check_types(vj_importer *im);
@@ -191,19 +197,9 @@ bool vj_import_again(vj_importer *im, int32_t *restarts);
 
 /* operands.c - the current node's operands, attributes and results */
 
-/* Notes an error of the current node. Returns false. */
-bool vj_stop(vj_importer *im, vj_status status, const char *format, ...) VJ_PRINTF(3, 4);
-static inline bool vj_going(const vj_importer *im) { return im->error->status == VJ_OK; }
 bool vj_has_operand(const vj_importer *im, int32_t i);
 vj_value vj_operand_value(vj_importer *im, int32_t i);
 vj_binding *vj_operand_binding(vj_importer *im, int32_t i); /* an absent operand is an error */
-/* The operand's elements when they are few and known, else NULL without an error. */
-const vj_known *vj_known_operand(vj_importer *im, int32_t i);
-const vj_known *vj_known_of(vj_importer *im, vj_binding *binding);
-/* The operand as a list (rank 0 or 1) of known integers, else NULL and an error that names `what`. */
-const vj_known *vj_known_list(vj_importer *im, int32_t i, const char *what);
-/* The same for a list of constants, which depend on no N. */
-const int64_t *vj_constant_list(vj_importer *im, int32_t i, const char *what, int32_t *count);
 /* The IR value of a binding, made from its known elements where it has none. Elements with the batch are an error. */
 vj_value vj_materialise(vj_importer *im, vj_binding *binding);
 bool vj_bind(vj_importer *im, int32_t result, vj_value value);
@@ -225,6 +221,18 @@ const char *vj_text_attribute(vj_importer *im, const char *name, const char *oth
 const int64_t *vj_ints_attribute(vj_importer *im, const char *name, int32_t *count);
 /* An axis of [-rank, rank) counted from the front, or -1 and an error. */
 int32_t vj_axis_of(vj_importer *im, int64_t axis, int32_t rank);
+
+/* known.c - operands whose elements are known */
+
+vj_known *vj_known_new(vj_importer *im, vj_dtype dtype, int32_t rank, const int64_t *dims);
+enum { VJ_KNOWN_LIMIT = 1024, VJ_KNOWN_FLOATS = 16 }; /* the most elements of a vj_known: of integers, of floats */
+/* The operand's elements when they are few and known, else NULL without an error. */
+const vj_known *vj_known_operand(vj_importer *im, int32_t i);
+const vj_known *vj_known_of(vj_importer *im, vj_binding *binding);
+/* The operand as a list (rank 0 or 1) of known integers, else NULL and an error that names `what`. */
+const vj_known *vj_known_list(vj_importer *im, int32_t i, const char *what);
+/* The same for a list of constants, which depend on no N. */
+const int64_t *vj_constant_list(vj_importer *im, int32_t i, const char *what, int32_t *count);
 /* Reads axes from operand i where there is one, else from the attribute, sorted and distinct. Count becomes -1 when
  * there is neither. */
 bool vj_axes_of(vj_importer *im, int32_t operand, int32_t rank, int32_t *axes, int32_t *count);
@@ -247,14 +255,12 @@ vj_value vj_emit_transpose(vj_importer *im, vj_value x, const int32_t *perm);
 vj_value vj_emit_broadcast(vj_importer *im, vj_value x, const vj_dim *dims, int32_t rank);
 vj_value vj_emit_slice(vj_importer *im, vj_value x, int32_t axis, int64_t start, vj_dim size, int64_t step);
 vj_value vj_emit_reduce(vj_importer *im, const char *kind, vj_value x, const int32_t *axes, int32_t count, bool keep);
-vj_value vj_emit_concat(vj_importer *im, const vj_value *parts, int32_t count, int32_t axis);
 /* 0, 1, ... count - 1 as a constant of `rank` dims, all of which are 1 but `axis`. */
 vj_value vj_emit_iota(vj_importer *im, vj_dtype dtype, int64_t count, int32_t axis, int32_t rank);
 /* Returns false with an error when the dim is the open batch, along which the current node would work. */
 bool vj_closed_axis(vj_importer *im, vj_dim dim);
 /* axes.c: log(softmax(x)) */
 vj_value vj_emit_log_softmax(vj_importer *im, vj_value x, int32_t axis);
-vj_value vj_emit_indices(vj_importer *im, vj_affine count); /* 0, 1, ... as i64[count] */
 /* x [C] as [C, 1, 1, ...]: `rank` dims, C at `axis` */
 vj_value vj_emit_column(vj_importer *im, vj_value x, int32_t axis, int32_t rank);
 /* movement.c: ONNX's Gather. The axis must be one of data's. */
@@ -266,11 +272,9 @@ bool vj_dim_product(vj_importer *im, const vj_dim *dims, int32_t count, vj_dim *
 
 /* shapes.c: computes the current node when all its operands are known. Returns false when its builder must do it. */
 bool vj_solve(vj_importer *im);
-vj_known *vj_known_new(vj_importer *im, vj_dtype dtype, int32_t rank, const int64_t *dims);
-enum { VJ_KNOWN_LIMIT = 1024, VJ_KNOWN_FLOATS = 16 }; /* the most elements of a vj_known: of integers, of floats */
 
 /* affine.c: z = x op y. Returns false when it has no affine form for every N. */
-bool vj_affine_combine(vj_importer *im, vj_affine_op op, vj_affine x, vj_affine y, vj_affine *z);
+bool vj_affine_exact(const vj_importer *im, vj_affine_op op, vj_affine x, vj_affine y, vj_affine *z);
 /* The range of x; *most is INT64_MAX when it has no upper end. */
 bool vj_affine_range(const vj_importer *im, vj_affine x, int64_t *least, int64_t *most);
 
@@ -282,14 +286,22 @@ bool vj_new_size(vj_importer *im, int64_t most, vj_dim *dim);
 void vj_set_size(vj_importer *im, vj_dim dim, vj_value value);
 /* Makes x op y an unknown of its own, computed by nodes. Returns false when its range is not known. */
 bool vj_size_from(vj_importer *im, vj_affine_op op, vj_affine x, vj_affine y, vj_affine *z);
+/* z = x op y: its affine form, else an unknown of its own. Returns false when it is neither. */
+bool vj_affine_combine(vj_importer *im, vj_affine_op op, vj_affine x, vj_affine y, vj_affine *z);
 vj_affine vj_affine_of_dim(const vj_importer *im, vj_dim dim);
 bool vj_affine_is_dim(const vj_importer *im, vj_affine affine, vj_dim dim);
 /* The i64[] of an element that is a number or follows from a size that the data decides. */
 vj_value vj_affine_value(vj_importer *im, vj_affine affine);
-/* The elements as one i64 list. */
-vj_value vj_known_value(vj_importer *im, const vj_known *k);
 /* a * N + b as a dim. With the batch, a or b must be 0; with a size that the data decides, a new symbol may be made. */
 bool vj_dim_of_affine(vj_importer *im, vj_affine affine, const char *what, vj_dim *dim);
+
+/* emit_sizes.c - IR nodes whose results may have sizes that the data decides */
+
+/* Returns the part itself when there is only one. */
+vj_value vj_emit_concat(vj_importer *im, const vj_value *parts, int32_t count, int32_t axis);
+vj_value vj_emit_indices(vj_importer *im, vj_affine count); /* 0, 1, ... as i64[count] */
+/* The elements as a tensor of the same type and dims. */
+vj_value vj_known_value(vj_importer *im, const vj_known *k);
 
 /* The builders. */
 #define ROW(op, since, builder, min, max, attributes, ir_op) bool vj_build_##builder(vj_importer *im);

@@ -1,22 +1,7 @@
 /* operands.c - the current node's operands, attributes and results. */
 #include "import.h"
 
-#include <stdio.h>
 #include <string.h>
-
-bool vj_stop(vj_importer *im, vj_status status, const char *format, ...) {
-    char what[1024];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(what, sizeof what, format, args);
-    va_end(args);
-    if (im->origin)
-        vj_fail(im->error, status, "%s: node '%.200s' (%s, opset %d): %s", im->onnx->path, im->origin->node,
-                im->origin->op, im->origin->opset, what);
-    else
-        vj_fail(im->error, status, "%s: %s", im->onnx->path, what);
-    return false;
-}
 
 bool vj_has_operand(const vj_importer *im, int32_t i) {
     if (i < 0 || (size_t)i >= im->node->n_input || !*im->node->input[i]) return false;
@@ -74,70 +59,6 @@ vj_value vj_materialise(vj_importer *im, vj_binding *b) {
                                            : vj_add_const_i64(im->f, k->dtype, k->rank, k->dims, n);
     im->f->values[b->value].name = vj_strdup(im->arena, b->name);
     return b->value;
-}
-
-const vj_known *vj_known_of(vj_importer *im, vj_binding *b) {
-    if (b->known || b->asked || !vj_going(im)) return b->known;
-    b->asked = true;
-    const vj_type *type = vj_type_at(im->f, b->value);
-    bool is_float = type->dtype == VJ_F32 || type->dtype == VJ_F64;
-    if (!is_float && type->dtype != VJ_I64 && type->dtype != VJ_I32 && type->dtype != VJ_BOOL) return NULL;
-    int64_t dims[VJ_MAX_RANK], count = 1;
-    for (int32_t i = 0; i < type->rank; i++) {
-        dims[i] = type->dims[i].c;
-        if (type->dims[i].sym || dims[i] > VJ_KNOWN_LIMIT) return NULL;
-        count *= dims[i];
-        if (count > (is_float ? VJ_KNOWN_FLOATS : VJ_KNOWN_LIMIT)) return NULL;
-    }
-    const vj_tensor *t = vj_fold(im, b->value);
-    if (!t) return NULL;
-    vj_known *k = vj_known_new(im, type->dtype, type->rank, dims);
-    for (int64_t i = 0; i < count; i++)
-        k->at[i] = (vj_affine){.b = is_float ? 0 : t->i[i], .f = is_float ? t->f[i] : 0};
-    b->known = k;
-    return k;
-}
-
-const vj_known *vj_known_operand(vj_importer *im, int32_t i) {
-    if (!vj_has_operand(im, i)) return NULL;
-    vj_binding *b = vj_operand_binding(im, i);
-    return b ? vj_known_of(im, b) : NULL;
-}
-
-const vj_known *vj_known_list(vj_importer *im, int32_t i, const char *what) {
-    if (!vj_going(im)) return NULL;
-    const vj_known *k = vj_known_operand(im, i);
-    if (!vj_going(im)) return NULL;
-    if (!k) {
-        vj_stop_unknown(im, i, what);
-        return NULL;
-    }
-    if (k->rank > 1 || vj_dtype_is_float(k->dtype)) {
-        vj_stop(im, VJ_BAD_INPUT, "its %s must be a list of integers", what);
-        return NULL;
-    }
-    return k;
-}
-
-const int64_t *vj_constant_list(vj_importer *im, int32_t i, const char *what, int32_t *count) {
-    *count = 0;
-    const vj_known *k = vj_known_list(im, i, what);
-    if (!k) return NULL;
-    int64_t *list = VJ_NEW_ARRAY(im->arena, int64_t, k->count + 1);
-    for (int64_t j = 0; j < k->count; j++) {
-        if (k->at[j].a && k->at[j].data) {
-            vj_stop(im, VJ_UNSUPPORTED, "its %s follow from a size that the data decides", what);
-            return NULL;
-        }
-        if (k->at[j].a) {
-            vj_stop(im, VJ_UNSUPPORTED, "its %s depend on the batch", what);
-            vj_hint(im->error, "fix the batch: --batch 1");
-            return NULL;
-        }
-        list[j] = k->at[j].b;
-    }
-    *count = (int32_t)k->count;
-    return list;
 }
 
 static bool has_name(const vj_importer *im, int32_t result) {
@@ -269,27 +190,4 @@ int32_t vj_axis_of(vj_importer *im, int64_t axis, int32_t rank) {
         return -1;
     }
     return (int32_t)(axis < 0 ? axis + rank : axis);
-}
-
-bool vj_axes_of(vj_importer *im, int32_t operand, int32_t rank, int32_t *axes, int32_t *count) {
-    int32_t n = 0;
-    const int64_t *list = NULL;
-    if (vj_has_operand(im, operand))
-        list = vj_constant_list(im, operand, "axes", &n);
-    else
-        list = vj_ints_attribute(im, "axes", &n);
-    if (!vj_going(im)) return false;
-    *count = -1;
-    if (!list) return true;
-    bool taken[VJ_MAX_RANK] = {false};
-    for (int32_t i = 0; i < n; i++) {
-        int32_t axis = vj_axis_of(im, list[i], rank);
-        if (axis < 0) return false;
-        if (taken[axis]) return vj_stop(im, VJ_BAD_INPUT, "axis %d is named twice", axis);
-        taken[axis] = true;
-    }
-    *count = 0;
-    for (int32_t axis = 0; axis < rank; axis++)
-        if (taken[axis]) axes[(*count)++] = axis;
-    return true;
 }

@@ -28,6 +28,21 @@ vj_scope vj_scope_of_model(const vj_onnx *onnx) {
         .onnx = onnx, .path = "", .nodes = onnx->graph->node, .node_count = onnx->graph->n_node, .graph = onnx->graph};
 }
 
+int32_t vj_find_function(const vj_onnx *onnx, const Onnx__NodeProto *node) {
+    const Onnx__ModelProto *m = onnx->model;
+    for (size_t i = 0; i < m->n_functions && i < VJ_FUNCTIONS; i++)
+        if (strcmp(vj_text_of(m->functions[i]->name), vj_text_of(node->op_type)) == 0 &&
+            vj_same_domain(m->functions[i]->domain, node->domain) &&
+            strcmp(vj_text_of(m->functions[i]->overload), vj_text_of(node->overload)) == 0)
+            return (int32_t)i;
+    return -1;
+}
+
+vj_scope vj_scope_of_function(const vj_onnx *onnx, int32_t function) {
+    const Onnx__FunctionProto *f = onnx->model->functions[function];
+    return (vj_scope){.onnx = onnx, .path = "", .nodes = f->node, .node_count = f->n_node, .function = f};
+}
+
 size_t vj_scope_outputs(const vj_scope *scope) {
     return scope->graph ? scope->graph->n_output : scope->function->n_output;
 }
@@ -71,31 +86,12 @@ const Onnx__NodeProto *vj_scope_definer(const vj_scope *scope, const char *name)
     return NULL;
 }
 
-/* Binds the results of the node that opened the scope to the scope's outputs. */
-static bool bind_results(vj_importer *im, const vj_scope *inner) {
-    for (size_t i = 0; i < im->node->n_output; i++) {
-        if (!*im->node->output[i]) continue;
-        const char *name = vj_scope_output(inner, i);
-        vj_binding *from = vj_bindings_find(inner->names, name);
-        if (!from || from->is_absent)
-            return vj_stop(im, VJ_BAD_INPUT, "nothing in its graph defines its result '%.100s'", name);
-        if (!vj_bind_same(im, (int32_t)i, from)) return false;
-    }
-    return true;
-}
-
-bool vj_import_inner(vj_importer *im, vj_scope *inner) {
-    const vj_importer outer = *im;
+bool vj_open_scope(vj_importer *im, const vj_scope *inner) {
     if (im->node->n_output > vj_scope_outputs(inner))
         return vj_stop(im, VJ_BAD_INPUT, "has %zu results, but its graph gives %zu", im->node->n_output,
                        vj_scope_outputs(inner));
-    im->scope = inner;
-    im->names = inner->names;
-    bool ok = vj_import_nodes(im);
-    im->scope = outer.scope;
-    im->names = outer.names;
-    im->node = outer.node;
-    im->row = outer.row;
-    im->origin = outer.origin;
-    return ok && bind_results(im, inner);
+    vj_scope *own = VJ_NEW(im->arena, vj_scope);
+    *own = *inner;
+    im->opened = own;
+    return true;
 }

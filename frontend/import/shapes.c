@@ -20,19 +20,6 @@ typedef struct solver {
     vj_known *out;
 } solver;
 
-vj_known *vj_known_new(vj_importer *im, vj_dtype dtype, int32_t rank, const int64_t *dims) {
-    vj_known *k = VJ_NEW(im->arena, vj_known);
-    k->dtype = dtype;
-    k->rank = rank;
-    k->count = 1;
-    for (int32_t i = 0; i < rank; i++) {
-        k->dims[i] = dims[i];
-        k->count *= dims[i];
-    }
-    k->at = VJ_NEW_ARRAY(im->arena, vj_affine, k->count + 1);
-    return k;
-}
-
 static vj_affine integer(int64_t b) { return (vj_affine){.b = b}; }
 
 static bool small(int32_t rank, const int64_t *dims) {

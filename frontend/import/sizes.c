@@ -136,6 +136,12 @@ bool vj_size_from(vj_importer *im, vj_affine_op op, vj_affine x, vj_affine y, vj
     return true;
 }
 
+bool vj_affine_combine(vj_importer *im, vj_affine_op op, vj_affine x, vj_affine y, vj_affine *z) {
+    if (!x.a) x.data = 0;
+    if (!y.a) y.data = 0;
+    return vj_affine_exact(im, op, x, y, z) || ((x.data || y.data) && vj_size_from(im, op, x, y, z));
+}
+
 /* A multiple of an unknown becomes a multiple of its symbol; any other form first becomes an unknown of its own. */
 static bool dim_of_data(vj_importer *im, vj_affine affine, const char *what, vj_dim *dim) {
     vj_affine own = affine;
@@ -154,17 +160,4 @@ bool vj_dim_of_affine(vj_importer *im, vj_affine affine, const char *what, vj_di
                        (long long)affine.b);
     *dim = affine.a ? (vj_dim){affine.a, VJ_SYM_BATCH} : vj_dim_const(affine.b);
     return true;
-}
-
-/* The elements as an i64 list. */
-vj_value vj_known_value(vj_importer *im, const vj_known *k) {
-    vj_value *parts = VJ_NEW_ARRAY(im->arena, vj_value, k->count + 1);
-    const vj_dim one = vj_dim_const(1);
-    vj_dim dims[VJ_MAX_RANK];
-    for (int64_t i = 0; i < k->count && vj_going(im); i++)
-        parts[i] = vj_emit_reshape(im, vj_affine_value(im, k->at[i]), &one, 1);
-    for (int32_t i = 0; i < k->rank; i++)
-        dims[i] = vj_dim_const(k->dims[i]);
-    vj_value list = vj_emit_concat(im, parts, (int32_t)k->count, 0);
-    return vj_emit_cast(im, vj_emit_reshape(im, list, dims, k->rank), k->dtype);
 }

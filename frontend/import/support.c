@@ -13,18 +13,6 @@ static const vj_import_row table[] = {
 
 enum { TABLE_ROWS = sizeof table / sizeof table[0], NAMES_TOLD = 3 };
 
-const char *vj_onnx_node_name(const Onnx__NodeProto *node) {
-    if (node->name && *node->name) return node->name;
-    for (size_t i = 0; i < node->n_output; i++)
-        if (*node->output[i]) return node->output[i];
-    return "";
-}
-
-const char *vj_onnx_op_name(vj_arena *arena, const Onnx__NodeProto *node) {
-    if (vj_is_default_domain(node->domain)) return vj_strdup(arena, vj_text_of(node->op_type));
-    return vj_sprintf(arena, "%s::%s", node->domain, vj_text_of(node->op_type));
-}
-
 /* Rows name an op of another domain as domain::op. */
 static bool is_row_of(const vj_import_row *row, const Onnx__NodeProto *node) {
     if (vj_is_default_domain(node->domain)) return strcmp(row->op, vj_text_of(node->op_type)) == 0;
@@ -123,4 +111,20 @@ bool vj_check_support(vj_importer *im, const vj_scope *scope) {
             s.count == 1 ? "" : "s", (long long)vj_opset_of(scope, ""), text.at);
     vj_hint(im->error, "--inspect lists the ops of the model; exporting with another opset may avoid them");
     return false;
+}
+
+bool vj_check_opset(vj_importer *im, int64_t opset, const char *who) {
+    if (opset && opset < VJ_OPSET_OLDEST) {
+        vj_stop(im, opset < 1 ? VJ_BAD_INPUT : VJ_UNSUPPORTED, "%sopset %lld is older than %d", who, (long long)opset,
+                VJ_OPSET_OLDEST);
+        vj_hint(im->error, "export the model again with a newer opset, 17 for example");
+        return false;
+    }
+    if (!im->is_repeat && im->options && im->options->warn && opset > VJ_OPSET_NEWEST)
+        im->options->warn(im->options->warn_self,
+                          vj_sprintf(im->arena,
+                                     "%s: %sopset %lld is newer than %d, the newest known: its ops are taken as they "
+                                     "were then",
+                                     im->onnx->path, who, (long long)opset, VJ_OPSET_NEWEST));
+    return true;
 }

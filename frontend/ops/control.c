@@ -34,5 +34,5 @@ bool vj_build_if(vj_importer *im) {
                        .depth = im->scope->depth,
                        .names = vj_bindings_new(im->arena, g->n_node + g->n_initializer, im->names)};
     if (!vj_check_support(im, &branch) || !vj_bind_initializers(im, &branch)) return false;
-    return vj_import_inner(im, &branch);
+    return vj_open_scope(im, &branch);
 }
