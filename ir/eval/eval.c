@@ -13,27 +13,6 @@ static bool (*const evaluators[VJ_OP_COUNT])(vj_eval_context *) = {
 #undef OP
 };
 
-vj_tensor *vj_tensor_new(vj_arena *arena, const vj_type *type, vj_error *error) {
-    int64_t count = 1, bytes;
-    for (int32_t i = 0; i < type->rank; i++)
-        if (type->dims[i].sym != VJ_SYM_NONE || type->dims[i].c < 0 || !vj_mul(count, type->dims[i].c, &count)) {
-            vj_fail(error, VJ_BAD_INPUT, "a tensor's dims are not static or are too large");
-            return NULL;
-        }
-    if (!vj_mul(count, 8, &bytes)) {
-        vj_fail(error, VJ_BAD_INPUT, "a tensor is too large");
-        return NULL;
-    }
-    vj_tensor *t = VJ_NEW(arena, vj_tensor);
-    t->type = *type;
-    t->count = count;
-    if (vj_dtype_is_float(type->dtype))
-        t->f = VJ_NEW_ARRAY(arena, double, count > 0 ? count : 1);
-    else
-        t->i = VJ_NEW_ARRAY(arena, int64_t, count > 0 ? count : 1);
-    return t;
-}
-
 bool vj_eval_param(vj_eval_context *c) {
     vj_fail(c->error, VJ_USAGE, "an input has no value");
     return false;
@@ -46,35 +25,10 @@ bool vj_eval_const(vj_eval_context *c) {
                 : vj_const_read_i64(c->f, v, 0, t->count, t->i, c->error);
 }
 
-/* The static type for a batch of n and these sizes. A size that is not known yet becomes `open`. */
-static bool with_sizes(const vj_type *type, int64_t n, const int64_t *sizes, int64_t open, vj_type *out,
-                       vj_error *error) {
-    *out = *type;
-    for (int32_t i = 0; i < type->rank; i++) {
-        vj_dim d = type->dims[i];
-        if (d.sym == VJ_SYM_NONE) continue;
-        int64_t size = d.sym == VJ_SYM_BATCH ? n : sizes[d.sym - VJ_SYM_FIRST_DATA];
-        if (size < 0) size = open;
-        out->dims[i].sym = VJ_SYM_NONE;
-        if (size >= 0 && vj_mul(d.c, size, &out->dims[i].c)) continue;
-        vj_fail(error, VJ_UNSUPPORTED, "a size is not known here");
-        return false;
-    }
-    return true;
-}
-
 static bool has_open_size(const vj_type *type, const int64_t *sizes) {
     for (int32_t i = 0; i < type->rank; i++)
         if (vj_is_data_dim(type->dims[i]) && sizes[type->dims[i].sym - VJ_SYM_FIRST_DATA] < 0) return true;
     return false;
-}
-
-vj_tensor *vj_eval_make(vj_eval_context *c, int32_t result, int64_t size) {
-    vj_type type;
-    if (c->results[result]) return c->results[result];
-    if (with_sizes(vj_type_at(c->f, c->node->first_result + result), c->n, c->sizes, size, &type, c->error))
-        c->results[result] = vj_tensor_new(c->arena, &type, c->error);
-    return c->results[result];
 }
 
 /* Notes the sizes that the node has found. */
@@ -95,13 +49,9 @@ static bool take_sizes(vj_eval_context *c) {
 static bool eval_for_sizes(vj_eval_context *c) {
     const bool finds_size = vj_op_table(c->node->op)->flags & VJ_FLAG_DATA_SHAPE;
     for (int32_t r = 0; r < c->node->result_count; r++) {
-        vj_type type;
-        const vj_type *own = vj_type_at(c->f, c->node->first_result + r);
         c->results[r] = NULL;
-        if (finds_size && has_open_size(own, c->sizes)) continue;
-        if (!with_sizes(own, c->n, c->sizes, -1, &type, c->error)) return false;
-        c->results[r] = vj_tensor_new(c->arena, &type, c->error);
-        if (!c->results[r]) return false;
+        if (finds_size && has_open_size(vj_type_at(c->f, c->node->first_result + r), c->sizes)) continue;
+        if (!vj_eval_make(c, r, -1)) return false;
     }
     return evaluators[c->node->op](c) && take_sizes(c);
 }
@@ -297,7 +247,7 @@ static bool take_inputs(state *s, vj_tensor *const *inputs) {
         const vj_value v = s->f->inputs[i];
         vj_type type;
         if (inputs[i]->type.rank == vj_type_at(s->f, v)->rank) learn_sizes(vj_type_at(s->f, v), inputs[i], s->sizes);
-        if (!with_sizes(vj_type_at(s->f, v), s->n, s->sizes, -1, &type, s->error)) return false;
+        if (!vj_eval_type(vj_type_at(s->f, v), s->n, s->sizes, -1, &type, s->error)) return false;
         if (!vj_type_equal(&type, &inputs[i]->type)) {
             vj_fail(s->error, VJ_BAD_INPUT, "input %d is %s, not %s", (int)i,
                     vj_type_text(s->scratch, &inputs[i]->type), vj_type_text(s->scratch, &type));

@@ -1,6 +1,7 @@
 /* eval.h - what the files of the reference evaluator share. Private to ir/eval.
  *
  * eval.c         the driver: the order of evaluation, lifetimes, rounding
+ * make.c         tensors, and the results of a node
  * walk.c         steps through several tensors at once, by strides
  * work.c         estimates how many steps a node takes
  * elementwise.c, movement.c, products.c, reduce.c, windows.c, data.c, routines.c
@@ -23,7 +24,9 @@ typedef struct vj_eval_context {
     vj_error *error;
 } vj_eval_context;
 
-/* Allocates a result whose size the node has found. */
+/* The static type for a batch of n and these sizes. A size that is not known yet becomes `open`; -1: none may be unknown. */
+bool vj_eval_type(const vj_type *type, int64_t n, const int64_t *sizes, int64_t open, vj_type *out, vj_error *error);
+/* Allocates a result, unless it is there. A size that is not known yet is `size`, which the node has found, or -1. */
 vj_tensor *vj_eval_make(vj_eval_context *c, int32_t result, int64_t size);
 
 #define OP(id, ...) bool vj_eval_##id(vj_eval_context *c);
