@@ -63,6 +63,11 @@ bool vj_build_reverse_sequence(vj_importer *im) {
     if (type.rank < 2 || batch < 0 || batch > 1 || time < 0 || time > 1 || batch == time ||
         type_of(im, lengths)->rank != 1)
         return vj_stop(im, VJ_BAD_INPUT, "its axes are not 0 and 1 of a sequence");
+    const vj_type *given = type_of(im, lengths);
+    if (vj_dtype_is_float(given->dtype) || given->dtype == VJ_BOOL)
+        return vj_stop(im, VJ_BAD_INPUT, "its lengths are of type %s, not of integers", vj_element_name(given->dtype));
+    if (!vj_dim_equal(given->dims[0], type.dims[batch]))
+        return vj_stop(im, VJ_BAD_INPUT, "it has not one length for each of the batch");
     if (!vj_closed_length(im, x, (int32_t)time, &length)) return false;
     vj_value at = vj_emit_iota(im, VJ_I64, length, (int32_t)time, type.rank), one = vj_emit_number(im, VJ_I64, 1);
     vj_value end = vj_emit_column(im, vj_emit_cast(im, lengths, VJ_I64), (int32_t)batch, type.rank);

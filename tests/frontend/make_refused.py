@@ -256,6 +256,13 @@ def regions():
     refuse("GridSample", "a grid of three numbers over two axes", x, {"g": f32(1, 2, 2, 3)})
     refuse("GridSample", "a grid of more images", x, {"g": f32(2, 2, 2, 2)})
     refuse("GridSample", "padding_mode nonsense", x, {"g": f32(1, 2, 2, 2)}, {"padding_mode": "nonsense"})
+    sequences = f32(4, 3, 2) # time, batch, features
+    refuse("ReverseSequence", "lengths as floats", sequences, {"l": np.full(3, 2, np.float32)})
+    refuse("ReverseSequence", "lengths as booleans", sequences, {"l": np.ones(3, bool)})
+    for count in (1, 2, 4):
+        refuse("ReverseSequence", f"{count} lengths for 3 sequences", sequences, {"l": np.full(count, 2, np.int64)})
+    refuse("ReverseSequence", "one length for 4 sequences, the batch first", sequences, {"l": i64(2)}, {"batch_axis": 0, "time_axis": 1})
+    refuse("ReverseSequence", "lengths as a matrix", sequences, {"l": i64([2, 2, 2])})
 
 
 def products():
