@@ -60,6 +60,7 @@ typedef struct memo_entry {
     uint64_t hash;
     const vj_node *node; /* a copy; attributes are the function's */
     vj_tensor **args, *result;
+    vj_value made; /* of vj_made_of: what the op's builder made */
 } memo_entry;
 struct vj_fold_memo {
     memo_entry **slots;
@@ -176,4 +177,33 @@ const vj_tensor *vj_fold(vj_importer *im, vj_value v) {
     if (!vj_going(im) || v < 0) return NULL;
     make_room(im);
     return is_constant(im, v, 0) ? evaluate(im, v) : NULL;
+}
+
+/* The entry is that of a node whose only attribute is `how`. Its result stands for the type alone. */
+vj_value *vj_made_of(vj_importer *im, vj_op op, const char *how, const vj_value *operands, int32_t count) {
+    vj_tensor **args = VJ_NEW_ARRAY(im->arena, vj_tensor *, count);
+    for (int32_t i = 0; i < count; i++)
+        if (!(args[i] = (vj_tensor *)vj_fold(im, operands[i]))) return NULL;
+    vj_attr *kind = VJ_NEW(im->arena, vj_attr);
+    *kind = vj_name(VJ_ATTR_KIND, how);
+    const vj_node node = {.op = op, .arg_count = (int16_t)count, .attrs = kind, .attr_count = 1};
+    memo_entry e = {.node = &node, .args = args, .result = args[0], .made = VJ_NONE};
+    memo_entry **place = place_of(im, &e, &args[0]->type);
+    if (*place) return &(*place)->made;
+    keep(im, place, &e);
+    return &(*place)->made;
+}
+
+vj_value vj_emit_tensor(vj_importer *im, vj_tensor *t) {
+    int64_t dims[VJ_MAX_RANK];
+    if (!vj_going(im)) return VJ_NONE;
+    for (int32_t i = 0; i < t->type.rank; i++)
+        dims[i] = t->type.dims[i].c;
+    const vj_value v = t->f ? vj_add_const_f64(im->f, t->type.dtype, t->type.rank, dims, t->f)
+                            : vj_add_const_i64(im->f, t->type.dtype, t->type.rank, dims, t->i);
+    make_room(im);
+    if (t->count <= FEW || t->count > ELEMENTS) return v;
+    im->fold_state[v] = CONSTANT;
+    im->folded[v] = t;
+    return v;
 }

@@ -91,25 +91,62 @@ static vj_value placed_rows(vj_importer *im, vj_value data, const vj_tensor *ind
     return rows;
 }
 
-bool vj_build_scatter_nd(vj_importer *im) {
-    vj_value data = vj_operand_value(im, 0), index = vj_operand_value(im, 1), updates = vj_operand_value(im, 2);
-    const char *how = reduction_of(im);
-    if (!vj_going(im)) return false;
+/* The row of x [its first k dims flattened] that a tuple of k indices names, or -1 and an error. */
+static int64_t row_of(vj_importer *im, const vj_type *type, const int64_t *tuple, int32_t k) {
+    int64_t row = 0;
+    for (int32_t i = 0; i < k; i++) {
+        const int64_t extent = type->dims[i].c;
+        if (tuple[i] < -extent || tuple[i] >= extent) {
+            vj_stop(im, VJ_BAD_INPUT, "index %lld is outside an axis of %lld", (long long)tuple[i], (long long)extent);
+            return -1;
+        }
+        row = row * extent + (tuple[i] < 0 ? tuple[i] + extent : tuple[i]);
+    }
+    return row;
+}
+
+/* Scatters constants at once: as nodes they would be a dozen constants of the size of the indices. */
+static vj_value placed_constants(vj_importer *im, const vj_tensor *data, const vj_tensor *index,
+                                 const vj_tensor *updates, int32_t k) {
+    vj_tensor *y = vj_tensor_new(im->arena, &data->type, im->error);
+    if (!y) return VJ_NONE;
+    int64_t row = 1;
+    for (int32_t d = k; d < data->type.rank; d++)
+        row *= data->type.dims[d].c;
+    const size_t bytes = (size_t)row * sizeof *y->f;
+    if (y->count)
+        memcpy(y->f ? (void *)y->f : (void *)y->i, data->f ? (void *)data->f : (void *)data->i,
+               (size_t)y->count * sizeof *y->f);
+    for (int64_t n = 0; n < index->count / k; n++) {
+        const int64_t at = row_of(im, &data->type, index->i + n * k, k);
+        if (at < 0) return VJ_NONE;
+        if (y->f) memcpy(y->f + at * row, updates->f + n * row, bytes);
+        if (y->i) memcpy(y->i + at * row, updates->i + n * row, bytes);
+    }
+    return vj_emit_tensor(im, y);
+}
+
+static vj_value scattered(vj_importer *im, const char *how, vj_value data, vj_value index, vj_value updates) {
+    if (!vj_going(im)) return VJ_NONE;
     const vj_type type = *type_of(im, data), tuples = *type_of(im, index), from = *type_of(im, updates);
-    if (!vj_tuples_fit(im, &tuples, &type, 0)) return false;
+    if (!vj_tuples_fit(im, &tuples, &type, 0)) return VJ_NONE;
     const int32_t k = (int32_t)tuples.dims[tuples.rank - 1].c;
     const vj_dim one = vj_dim_const(1);
     vj_dim count, row, rows[2];
     int64_t length;
     if (!vj_dim_product(im, tuples.dims, tuples.rank - 1, &count) ||
         !vj_dim_product(im, type.dims + k, type.rank - k, &row))
-        return false;
+        return VJ_NONE;
     bool fits = from.rank == tuples.rank - 1 + type.rank - k && !count.sym;
     for (int32_t d = 0; fits && d < from.rank; d++)
         fits = vj_dim_equal(from.dims[d], d < tuples.rank - 1 ? tuples.dims[d] : type.dims[k + d - tuples.rank + 1]);
-    if (!fits) return vj_stop(im, VJ_BAD_INPUT, "its updates do not fit the data and the indices");
+    if (!fits) vj_stop(im, VJ_BAD_INPUT, "its updates do not fit the data and the indices");
+    if (!fits) return VJ_NONE;
+    const vj_tensor *tensors[] = {vj_fold(im, data), vj_fold(im, index), vj_fold(im, updates)};
+    if (tensors[0] && tensors[1] && tensors[2] && from.dtype == type.dtype && strcmp(how, "set") == 0)
+        return placed_constants(im, tensors[0], tensors[1], tensors[2], k);
     vj_value flat = vj_emit_flat_index(im, index, &type, 0, &length);
-    if (!vj_going(im)) return false;
+    if (!vj_going(im)) return VJ_NONE;
     flat = vj_emit_reshape(im, flat, (vj_dim[]){count}, 1);
     rows[0] = vj_dim_const(length);
     rows[1] = row;
@@ -119,7 +156,19 @@ bool vj_build_scatter_nd(vj_importer *im) {
     vj_value y = known && strcmp(how, "set") == 0
                      ? placed_rows(im, data, known, updates, length)
                      : vj_emit_scatter(im, how, data, vj_emit_reshape(im, flat, (vj_dim[]){count, one}, 2), updates, 0);
-    return vj_going(im) && vj_bind(im, 0, vj_emit_reshape(im, y, type.dims, type.rank));
+    return vj_emit_reshape(im, y, type.dims, type.rank);
+}
+
+/* Exporters spell the table of relative positions anew in each layer, by scatters of constants as large as the scores:
+ * it is made once. */
+bool vj_build_scatter_nd(vj_importer *im) {
+    const vj_value operands[] = {vj_operand_value(im, 0), vj_operand_value(im, 1), vj_operand_value(im, 2)};
+    const char *how = reduction_of(im);
+    vj_value *made = vj_going(im) ? vj_made_of(im, VJ_OP_scatter, how, operands, 3) : NULL;
+    if (made && *made >= 0) return vj_bind(im, 0, *made);
+    const vj_value y = scattered(im, how, operands[0], operands[1], operands[2]);
+    if (made) *made = y;
+    return vj_going(im) && vj_bind(im, 0, y);
 }
 
 /* The operands are cache [B, .., S, D], update [B, .., s, D] and, optionally, the first index for each batch element

@@ -151,6 +151,27 @@ static void deliver(const sink *to, int64_t i, double x, bool is_exact, int64_t 
         to->i64[i] = is_exact ? exact : int_of(x);
 }
 
+static void deliver_block(const sink *to, int64_t first, vj_dtype dtype, const uint8_t *block, int64_t count) {
+    const int64_t size = vj_element_bytes(dtype);
+    const bool is_exact = !vj_dtype_is_float(dtype), widens = dtype == VJ_F32 && to->f64;
+    for (int64_t i = 0; widens && i < count; i++) {
+        float x;
+        memcpy(&x, block + i * size, sizeof x);
+        to->f64[first + i] = x;
+    }
+    for (int64_t i = 0; !widens && i < count; i++) {
+        int64_t exact = 0;
+        double x = vj_element_of(dtype, block + i * size, &exact);
+        deliver(to, first + i, x, is_exact, exact);
+    }
+}
+
+/* Where the elements go as they are stored; NULL: they must be converted. */
+static void *unchanged(const sink *to, vj_dtype dtype) {
+    if (dtype == VJ_F32) return to->f32;
+    return dtype == VJ_F64 ? (void *)to->f64 : dtype == VJ_I64 ? (void *)to->i64 : NULL;
+}
+
 static bool read_elements(const vj_func *f, vj_value v, int64_t first, int64_t count, const sink *to, vj_error *error) {
     const vj_const *constant = const_of(f, v);
     vj_dtype dtype = f->values[v].type.dtype;
@@ -161,17 +182,13 @@ static bool read_elements(const vj_func *f, vj_value v, int64_t first, int64_t c
         return true;
     }
     int64_t size = vj_element_bytes(dtype);
-    bool is_exact = !vj_dtype_is_float(dtype);
-    if (to->f32 && dtype == VJ_F32) return vj_const_read_bytes(f, v, first * size, count * size, to->f32, error);
+    void *whole = unchanged(to, dtype);
+    if (whole) return vj_const_read_bytes(f, v, first * size, count * size, whole, error);
     uint8_t block[BLOCK_BYTES];
     for (int64_t done = 0; done < count;) {
         int64_t part = vj_min64(count - done, BLOCK_BYTES / size);
         if (!vj_const_read_bytes(f, v, (first + done) * size, part * size, block, error)) return false;
-        for (int64_t i = 0; i < part; i++) {
-            int64_t exact = 0;
-            double x = vj_element_of(dtype, block + i * size, &exact);
-            deliver(to, done + i, x, is_exact, exact);
-        }
+        deliver_block(to, done, dtype, block, part);
         done += part;
     }
     return true;
@@ -191,9 +208,9 @@ bool vj_const_read_i64(const vj_func *f, vj_value v, int64_t first, int64_t coun
 
 /* Writes one element in its stored form. */
 void vj_element_store(vj_dtype dtype, double x, int64_t exact, uint8_t *at) {
-    float f32 = (float)x;
-    uint16_t half = dtype == VJ_F16 ? vj_f16_of(x) : vj_bf16_of(x);
-    uint8_t truth = exact != 0;
+    const float f32 = (float)x;
+    const uint8_t truth = exact != 0;
+    uint16_t half;
     switch (dtype) {
     case VJ_F32:
         memcpy(at, &f32, sizeof f32);
@@ -203,6 +220,7 @@ void vj_element_store(vj_dtype dtype, double x, int64_t exact, uint8_t *at) {
         break;
     case VJ_F16:
     case VJ_BF16:
+        half = dtype == VJ_F16 ? vj_f16_of(x) : vj_bf16_of(x);
         memcpy(at, &half, sizeof half);
         break;
     case VJ_BOOL:
@@ -256,7 +274,8 @@ void vj_const_from_host(vj_arena *arena, vj_dtype dtype, int64_t count, const do
     assert(fits && "the data stood in memory");
     (void)fits;
     uint8_t *data = vj_alloc(arena, (size_t)bytes);
-    for (int64_t i = 0; i < count; i++) {
+    if (ints && dtype == VJ_I64 && count) memcpy(data, ints, (size_t)bytes);
+    for (int64_t i = 0; i < count && !(ints && dtype == VJ_I64); i++) {
         double x = floats ? floats[i] : (double)ints[i];
         vj_element_store(dtype, x, floats ? int_of(x) : ints[i], data + i * vj_element_bytes(dtype));
     }
