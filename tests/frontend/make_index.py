@@ -115,6 +115,22 @@ def grids():
     op("GridSample", f32(3, 2, 4, 4), grid[:1].repeat(3, 0), opset=16, dyn=True)
 
 
+def tables():
+    """Scatters of constants alone, spelt anew for each layer; one layer differs in its last update, one in how."""
+    places = np.array([[[0, -1], [2, 1]], [[-3, 0], [0, 3]]])
+    for name, dtype in (("i64", np.int64), ("f32", np.float32), ("bool", np.bool_)):
+        data, updates = np.arange(24).reshape(3, 4, 2).astype(dtype), (np.arange(8).reshape(2, 2, 2) * 7 - 9).astype(dtype)
+        nodes, consts = [], {}
+        for layer in "abcd":
+            consts |= {f"d{layer}": data, f"i{layer}": places, f"j{layer}": np.array([[-1, 0, 1], [1, 1, -2]]),
+                       f"u{layer}": updates, f"w{layer}": np.array([5, 0] if layer == "c" else [6, 1]).astype(dtype)}
+            how = {"reduction": "add"} if layer == "d" and dtype != np.bool_ else {}
+            nodes += [n("ScatterND", [f"d{layer}", f"i{layer}", f"u{layer}"], [f"s{layer}"], **how),
+                      n("ScatterND", [f"s{layer}", f"j{layer}", f"w{layer}"], [f"t{layer}"]),
+                      n("Cast", [f"t{layer}"], [f"f{layer}"], to=1), n("Add", [f"f{layer}", "x"], [f"y{layer}"])]
+        graph(f"tables of {name}", nodes, {"x": np.ones((3, 4, 2), np.float32)}, [f"y{k}" for k in "abcd"], consts=consts, opset=18)
+
+
 def broken():
     x = f32(3, 4)
 
@@ -132,6 +148,9 @@ def broken():
     wrong("scatter nd shape", n("ScatterND", ["x", "i", "u"], ["y"], name="s"), {"x": x, "u": f32(2, 3), "i": np.zeros((2, 1), np.int64)}, 2, "updates do not fit")
     wrong("top of more", n("TopK", ["x", "k"], ["y", "z"], name="t", axis=0), {"x": x}, 2, "takes 4 of 3", k=i64(4))
     wrong("cumsum axis", n("CumSum", ["x", "k"], ["y"], name="c"), {"x": x}, 2, "'c' (CumSum", k=np.array(2))
+    for i, index in enumerate(([3], [-4], [2**40])):
+        wrong(f"scatter nd outside {i}", n("ScatterND", ["d", "i", "u"], ["y"], name="s"), {"x": x}, 2, f"index {index[0]} is outside", d=np.ones((3, 4), np.float32), i=np.array([index]), u=np.ones((1, 4), np.float32))
+    wrong("scatter nd type", n("ScatterND", ["d", "i", "u"], ["y"], name="s"), {"x": x}, 2, "'s' (ScatterND", d=np.ones((3, 4), np.float32), i=np.array([[0]]), u=np.ones((1, 4)))
     wrong("roialign corners", n("RoiAlign", ["x", "r", "i"], ["y"], name="r"), {"x": f32(1, 2, 3, 4), "r": f32(2, 3), "i": i64(0, 0)}, 2, "'r' (RoiAlign")
     wrong("roialign samples", n("RoiAlign", ["x", "r", "i"], ["y"], name="r", sampling_ratio=-1), {"x": f32(1, 2, 3, 4), "r": f32(2, 4), "i": i64(0, 0)}, 2, "not positive")
     wrong("grid axes", n("GridSample", ["x", "g"], ["y"], name="g"), {"x": f32(1, 2, 3, 4), "g": f32(1, 2, 2, 3)}, 2, "'g' (GridSample")
@@ -142,7 +161,7 @@ def broken():
 
 def main():
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent / "data")
-    for part in (gathers, sorts, scatters, runs, regions, grids, broken):
+    for part in (gathers, sorts, scatters, runs, regions, grids, tables, broken):
         part()
     ops = b"".join(text(name) + text(m.SerializeToString()) + struct.pack("<I", batch) + tensors(i) + tensors(o)
                    for name, m, batch, i, o in cases)

@@ -65,6 +65,23 @@ static void input_is(imported *m, const char *type) {
     assert_string_equal(vj_type_text(m->arena, vj_type_at(m->f, m->f->inputs[0])), type);
 }
 
+/* The table that a layer of the pack's "tables" adds to x: y = table + x. */
+static vj_value table_of(const imported *m, int32_t layer) {
+    return vj_producer(m->f, m->f->outputs[layer])->args[0];
+}
+
+static void equal_scatters_of_constants_are_made_once(void **state) {
+    (void)state;
+    imported m;
+    import(&m, "index_ops.bin", "tables of f32", NULL);
+    assert_non_null(m.f);
+    assert_true(vj_is_const(m.f, table_of(&m, 0)));
+    assert_int_equal(table_of(&m, 0), table_of(&m, 1));
+    assert_int_not_equal(table_of(&m, 0), table_of(&m, 2)); /* another update */
+    assert_int_not_equal(table_of(&m, 0), table_of(&m, 3)); /* another reduction */
+    drop(&m);
+}
+
 static void an_open_batch_stays_open(void **state) {
     (void)state;
     imported m;
@@ -188,7 +205,8 @@ static void a_newer_opset_is_a_warning(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(an_open_batch_stays_open),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(equal_scatters_of_constants_are_made_once),
+                                       cmocka_unit_test(an_open_batch_stays_open),
                                        cmocka_unit_test(a_batch_can_be_fixed),
                                        cmocka_unit_test(shapes_bind_open_dims),
                                        cmocka_unit_test(any_value_can_be_an_output),
