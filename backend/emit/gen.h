@@ -85,7 +85,6 @@ LLVMValueRef vj_load_vector(const vj_gen *g, LLVMValueRef pointer, vj_dtype dtyp
                             LLVMValueRef otherwise); /* mask NULL: all lanes */
 void vj_store_vector(const vj_gen *g, LLVMValueRef pointer, LLVMValueRef value, LLVMValueRef mask);
 void vj_prefetch(const vj_gen *g, LLVMValueRef pointer); /* the line at pointer into the second level; may be nowhere */
-LLVMValueRef vj_reduce_lanes(const vj_gen *g, LLVMValueRef vector, vj_reduce_kind kind); /* fixed order: a tree */
 
 /* half.c: float16 and bfloat16, whose registers hold their bits */
 static inline bool vj_is_half(vj_dtype dtype) { return dtype == VJ_F16 || dtype == VJ_BF16; }

@@ -5,6 +5,7 @@
  * multiplied by exp(old - new) first (Milakov and Gimelshein, Online normalizer calculation for softmax, 2018).
  */
 #include "attention.h"
+#include "reduce.h"
 
 #include <math.h>
 
@@ -61,7 +62,7 @@ static void fold_rows(const group *rows, bool exact, fold f, vj_reduce_kind kind
         fold_keys(rows, vj_clamp(g, m->first_key, whole, keys), m->last_key, mask, false, f, result);
     }
     for (int32_t r = 0; r < rows->rows; r++)
-        result[r] = vj_reduce_lanes(g, result[r], kind);
+        result[r] = vj_reduce_lanes(g, VJ_F32, kind, result[r]);
 }
 
 /* Makes the score of a product: its tile may have left the expression to be done, and a lane without a key gets -inf. */

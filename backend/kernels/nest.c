@@ -9,7 +9,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "backend/emit/gen.h"
+#include "reduce.h"
 
 #define PARTIALS 4 /* the latency of an addition */
 
@@ -34,69 +34,6 @@ typedef struct pass {
     LLVMValueRef acc[PARTIALS + 1]; /* the last: of tails, already reduced over lanes */
     const bool *in_row;             /* which results */
 } pass;
-
-/* Reductions */
-
-static bool is_unsigned(vj_dtype dtype) {
-    return dtype == VJ_BOOL || dtype == VJ_U8 || dtype == VJ_U16 || dtype == VJ_U32 || dtype == VJ_U64;
-}
-
-static LLVMValueRef identity(const vj_gen *g, vj_dtype dtype, vj_reduce_kind kind, int32_t lanes) {
-    LLVMTypeRef type = vj_vector_type(g, dtype, 1);
-    if (vj_dtype_is_float(dtype)) {
-        const double inf = __builtin_inf();
-        const double x = kind == VJ_REDUCE_SUM ? 0 : kind == VJ_REDUCE_PROD ? 1 : kind == VJ_REDUCE_MAX ? -inf : inf;
-        return vj_splat(g, LLVMConstReal(type, x), lanes);
-    }
-    const unsigned bits = LLVMGetIntTypeWidth(type);
-    const uint64_t ones = bits == 64 ? UINT64_MAX : (UINT64_C(1) << bits) - 1, top = ones / 2;
-    uint64_t x = kind == VJ_REDUCE_PROD ? 1 : 0;
-    if (kind == VJ_REDUCE_MAX) x = is_unsigned(dtype) ? 0 : top + 1;
-    if (kind == VJ_REDUCE_MIN) x = is_unsigned(dtype) ? ones : top;
-    return vj_splat(g, LLVMConstInt(type, x, false), lanes);
-}
-
-/* The greater or less of two; a NaN in either is the result. */
-static LLVMValueRef extreme(const vj_gen *g, const pass *p, LLVMValueRef a, LLVMValueRef b) {
-    const bool max = p->kind == VJ_REDUCE_MAX;
-    LLVMValueRef first;
-    if (vj_dtype_is_float(p->dtype)) {
-        LLVMValueRef nan = LLVMBuildFCmp(g->b, LLVMRealUNO, a, a, "");
-        first = LLVMBuildOr(g->b, LLVMBuildFCmp(g->b, max ? LLVMRealOGT : LLVMRealOLT, a, b, ""), nan, "");
-    } else {
-        const LLVMIntPredicate above = is_unsigned(p->dtype) ? LLVMIntUGT : LLVMIntSGT;
-        first = LLVMBuildICmp(g->b, above, max ? a : b, max ? b : a, "");
-    }
-    return LLVMBuildSelect(g->b, first, a, b, "");
-}
-
-static LLVMValueRef combine(const vj_gen *g, const pass *p, LLVMValueRef a, LLVMValueRef b) {
-    const bool floats = vj_dtype_is_float(p->dtype);
-    switch (p->kind) {
-    case VJ_REDUCE_SUM:
-        return floats ? LLVMBuildFAdd(g->b, a, b, "") : LLVMBuildAdd(g->b, a, b, "");
-    case VJ_REDUCE_PROD:
-        return floats ? LLVMBuildFMul(g->b, a, b, "") : LLVMBuildMul(g->b, a, b, "");
-    default:
-        return extreme(g, p, a, b);
-    }
-}
-
-/* Reduces over all lanes, by halves. */
-static LLVMValueRef across(const vj_gen *g, const pass *p, LLVMValueRef vector) {
-    if (LLVMGetTypeKind(LLVMTypeOf(vector)) != LLVMVectorTypeKind) return vector;
-    for (unsigned half = LLVMGetVectorSize(LLVMTypeOf(vector)) / 2; half; half /= 2) {
-        LLVMValueRef low[32], high[32], none = LLVMGetPoison(LLVMTypeOf(vector));
-        for (unsigned i = 0; i < half; i++) {
-            low[i] = LLVMConstInt(g->i32, i, false);
-            high[i] = LLVMConstInt(g->i32, half + i, false);
-        }
-        LLVMValueRef a = LLVMBuildShuffleVector(g->b, vector, none, LLVMConstVector(low, half), "");
-        LLVMValueRef b = LLVMBuildShuffleVector(g->b, vector, none, LLVMConstVector(high, half), "");
-        vector = combine(g, p, a, b);
-    }
-    return LLVMBuildExtractElement(g->b, vector, vj_i64(g, 0), "");
-}
 
 /* A pass over the row */
 
@@ -124,12 +61,13 @@ static void leaf(const nest *n, pass *p, const vj_point *point, int32_t slot) {
     }
     LLVMValueRef value = vj_emit_expr(g, n->k->stage[p->stage].expr, point);
     if (point->lanes < n->lanes) {
-        p->acc[PARTIALS] = combine(g, p, p->acc[PARTIALS], across(g, p, value));
+        p->acc[PARTIALS] =
+            vj_reduce_two(g, p->dtype, p->kind, p->acc[PARTIALS], vj_reduce_lanes(g, p->dtype, p->kind, value));
         return;
     }
     if (point->mask && n->vector_is_row)
-        value = LLVMBuildSelect(g->b, point->mask, value, identity(g, p->dtype, p->kind, n->lanes), "");
-    p->acc[slot] = combine(g, p, p->acc[slot], value);
+        value = LLVMBuildSelect(g->b, point->mask, value, vj_reduce_identity(g, p->dtype, p->kind, n->lanes), "");
+    p->acc[slot] = vj_reduce_two(g, p->dtype, p->kind, p->acc[slot], value);
 }
 
 static void emit_row(const nest *n, pass *p, vj_point *point, int32_t axis, int32_t slot);
@@ -193,16 +131,16 @@ static LLVMValueRef emit_stage(const nest *n, int32_t stage, vj_point *point) {
     vj_gen *g = n->g;
     pass p = {.stage = stage, .dtype = n->k->expr[n->k->stage[stage].expr].dtype, .kind = n->k->stage[stage].reduce};
     for (int32_t i = 0; i < PARTIALS; i++)
-        p.acc[i] = identity(g, p.dtype, p.kind, n->lanes);
-    p.acc[PARTIALS] = identity(g, p.dtype, p.kind, 1);
+        p.acc[i] = vj_reduce_identity(g, p.dtype, p.kind, n->lanes);
+    p.acc[PARTIALS] = vj_reduce_identity(g, p.dtype, p.kind, 1);
     emit_row(n, &p, point, n->outer_axes, 0);
     for (int32_t half = n->partials / 2; half; half /= 2)
         for (int32_t i = 0; i < half; i++)
-            p.acc[i] = combine(g, &p, p.acc[2 * i], p.acc[2 * i + 1]);
+            p.acc[i] = vj_reduce_two(g, p.dtype, p.kind, p.acc[2 * i], p.acc[2 * i + 1]);
     LLVMValueRef all = p.acc[0];
     if (!n->vector_is_row) return all;
-    all = across(g, &p, all);
-    return n->tail ? combine(g, &p, all, p.acc[PARTIALS]) : all;
+    all = vj_reduce_lanes(g, p.dtype, p.kind, all);
+    return n->tail ? vj_reduce_two(g, p.dtype, p.kind, all, p.acc[PARTIALS]) : all;
 }
 
 /* Groups */

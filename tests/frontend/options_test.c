@@ -66,9 +66,7 @@ static void input_is(imported *m, const char *type) {
 }
 
 /* The table that a layer of the pack's "tables" adds to x: y = table + x. */
-static vj_value table_of(const imported *m, int32_t layer) {
-    return vj_producer(m->f, m->f->outputs[layer])->args[0];
-}
+static vj_value table_of(const imported *m, int32_t layer) { return vj_producer(m->f, m->f->outputs[layer])->args[0]; }
 
 static void equal_scatters_of_constants_are_made_once(void **state) {
     (void)state;
