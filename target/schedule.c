@@ -110,36 +110,19 @@ static int64_t wanted_units(double total) {
     return units < 1 ? 1 : (int64_t)units;
 }
 
-/* Of an element of a vector of floats, by the kind of steps that it takes. */
-static double entry_cycles(const vj_expr *entry) {
-    switch (vj_xop_cost(entry->op)) {
-    case VJ_COST_NONE:
-        return 0;
-    case VJ_COST_STEP:
-        return 1;
-    case VJ_COST_DIVISION:
-        return 8;
-    case VJ_COST_SERIES:
-        return 12;
-    case VJ_COST_LONG_SERIES:
-        return 20;
-    case VJ_COST_WIDE_SERIES:
-        return 40;
-    case VJ_COST_COUNT:
-        break;
-    }
-    return 0;
+static double entry_cycles(const vj_target *target, const vj_expr *entry) {
+    return target->cycles[vj_xop_cost(entry->op)];
 }
 
 /* Results that take so many instructions a vector are not written out for each vector of a tile. */
 #define LONG_EPILOGUE 16.0
 
-static bool wants_looped_store(const vj_kernel *k) {
+static bool wants_looped_store(const vj_target *target, const vj_kernel *k) {
     const int32_t last_col = last_of(vj_group(k, VJ_GROUP_COLS));
     double cycles = 0;
     bool transposed = false;
     for (int32_t i = 0; i < k->expr_count; i++)
-        cycles += entry_cycles(&k->expr[i]);
+        cycles += entry_cycles(target, &k->expr[i]);
     for (int32_t i = 0; i < k->out_count; i++)
         transposed |= k->access[k->out[i].access].stride[last_col] != 1;
     return transposed || cycles >= LONG_EPILOGUE;
@@ -183,7 +166,7 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
      * so many that its coming is nothing. */
     if (panels && row_tiles >= 4 && row_tiles <= 64)
         best->prefetch = (int32_t)vj_ceil_div((int64_t)best->width * lanes * 4, row_tiles);
-    best->looped_store = best->tiles[0].height * best->width >= LARGE_TILE / 2 && wants_looped_store(k);
+    best->looped_store = best->tiles[0].height * best->width >= LARGE_TILE / 2 && wants_looped_store(target, k);
     k->units = batch * vj_ceil_div(tiles, best->unit_col_tiles) * best->unit_row_blocks;
     k->unit_cost = total / (double)k->units;
 }
@@ -248,10 +231,10 @@ static double access_cycles(const vj_target *target, const vj_kernel *k, const v
     return guarded ? 2 : stride == 1 ? 1 : 0.5;
 }
 
-static double op_cycles(const vj_kernel *k) {
+static double op_cycles(const vj_target *target, const vj_kernel *k) {
     double cycles = 0;
     for (int32_t i = 0; i < k->expr_count; i++)
-        cycles += entry_cycles(&k->expr[i]);
+        cycles += entry_cycles(target, &k->expr[i]);
     for (int32_t i = 0; i < k->stage_count; i++) /* extremes look for NaN */
         cycles += k->stage[i].reduce == VJ_REDUCE_MAX || k->stage[i].reduce == VJ_REDUCE_MIN ? 3 : 1;
     return cycles;
@@ -263,7 +246,7 @@ static double lanes_cycles(const vj_target *target, const vj_kernel *k, int32_t 
     int32_t lanes = target->vector_bytes / 4, steps = 0;
     while (lanes / 2 >= extent)
         lanes /= 2;
-    double vector = op_cycles(k);
+    double vector = op_cycles(target, k);
     for (int32_t i = 0; i < k->access_count; i++)
         vector += access_cycles(target, k, &k->access[i], axis, lanes);
     const double cycles = vector * (double)vj_ceil_div(extent, lanes) / (double)extent;
@@ -273,8 +256,8 @@ static double lanes_cycles(const vj_target *target, const vj_kernel *k, int32_t 
     return cycles + k->stage_count * steps * STEP_ACROSS / (double)vj_group_extent(k, VJ_GROUP_ROW);
 }
 
-static double scalar_cycles(const vj_kernel *k) {
-    double cycles = op_cycles(k);
+static double scalar_cycles(const vj_target *target, const vj_kernel *k) {
+    double cycles = op_cycles(target, k);
     for (int32_t i = 0; i < k->access_count; i++)
         cycles += 1 + k->access[i].term_count;
     return cycles;
@@ -311,7 +294,7 @@ static void schedule_nest(const vj_target *target, const vj_program *p, vj_kerne
     (void)p;
     vj_nest_schedule *s = &schedule->nest;
     const int32_t lanes = target->vector_bytes / 4, outer_axes = k->axes[VJ_GROUP_OUTER];
-    double best = scalar_cycles(k);
+    double best = scalar_cycles(target, k);
     s->vector_axis = -1;
     for (int32_t axis = k->rank - 1; axis >= 0; axis--) {
         if (k->extent[axis] < 2) continue;

@@ -22,6 +22,11 @@ static const vj_machine machines[] = {
 #undef MACHINE
 };
 
+#define CYCLES(name, ...)                                                                                              \
+    static const double name[] = {__VA_ARGS__};                                                                        \
+    _Static_assert(sizeof name == VJ_COST_COUNT * sizeof(double), "one number a class of cost");
+#include "targets.def"
+
 static const vj_target targets[] = {
 #define TARGET(name, machine, ...) {name, triple_##machine, &machines[MACHINE_##machine], __VA_ARGS__},
 #include "targets.def"

@@ -39,6 +39,7 @@ typedef struct vj_target {
     int32_t l1_bytes, l2_bytes;
     uint64_t cpu_feature_bits; /* VJ_CPU_*: what init must find */
     int32_t rank;              /* among rows that each have something of their own */
+    const double *cycles;      /* [VJ_COST_COUNT]: what a vector of floats takes, by an op's class of cost */
 } vj_target;
 
 /* target.c */
