@@ -77,3 +77,11 @@ LLVMValueRef vj_at_least(const vj_gen *g, LLVMValueRef x, double limit) {
     LLVMValueRef l = vj_real(g, x, limit);
     return LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, LLVMRealOLT, x, l, ""), l, x, "");
 }
+
+LLVMValueRef vj_as_i64(const vj_gen *g, LLVMValueRef x) { return LLVMBuildBitCast(g->b, x, vj_like(g->i64, x), ""); }
+
+LLVMValueRef vj_as_f64(const vj_gen *g, LLVMValueRef x) { return LLVMBuildBitCast(g->b, x, vj_like(g->f64, x), ""); }
+
+LLVMValueRef vj_real_equal(const vj_gen *g, LLVMValueRef x, double y) {
+    return LLVMBuildFCmp(g->b, LLVMRealOEQ, x, vj_real(g, x, y), "");
+}

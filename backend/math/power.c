@@ -6,23 +6,13 @@
  */
 #include "vmath.h"
 
-static LLVMValueRef as_i64(const vj_gen *g, LLVMValueRef x) {
-    return LLVMBuildBitCast(g->b, x, vj_like(g->i64, x), "");
-}
-static LLVMValueRef as_f64(const vj_gen *g, LLVMValueRef x) {
-    return LLVMBuildBitCast(g->b, x, vj_like(g->f64, x), "");
-}
-static LLVMValueRef real_equal(const vj_gen *g, LLVMValueRef x, double y) {
-    return LLVMBuildFCmp(g->b, LLVMRealOEQ, x, vj_real(g, x, y), "");
-}
-
 static LLVMValueRef power(const vj_gen *g, LLVMValueRef x, LLVMValueRef y) {
     LLVMTypeRef wide = vj_like(g->f64, x);
     LLVMValueRef size = vj_size(g, x), height = vj_size(g, y), infinity = vj_real(g, x, (double)__builtin_inff());
     LLVMValueRef log = vj_wide_log2(g, LLVMBuildFPExt(g->b, size, wide, ""));
     LLVMValueRef product = LLVMBuildFMul(g->b, LLVMBuildFPExt(g->b, y, wide, ""), log, "");
     LLVMValueRef r = LLVMBuildFPTrunc(g->b, vj_wide_exp2(g, product), LLVMTypeOf(x), "");
-    r = LLVMBuildSelect(g->b, real_equal(g, size, 1), vj_real(g, x, 1), r, "");
+    r = LLVMBuildSelect(g->b, vj_real_equal(g, size, 1), vj_real(g, x, 1), r, "");
     /* Is y an integer, and an odd one? From 2^24 on all floats are even; an infinity counts as even. */
     LLVMValueRef small = LLVMBuildFCmp(g->b, LLVMRealOLT, height, vj_real(g, x, 0x1p24), "");
     LLVMValueRef kept = LLVMBuildSelect(g->b, small, y, vj_real(g, x, 0), "");
@@ -40,7 +30,7 @@ static LLVMValueRef power(const vj_gen *g, LLVMValueRef x, LLVMValueRef y) {
     LLVMValueRef bad = LLVMBuildAnd(g->b, LLVMBuildAnd(g->b, negative, finite, ""), LLVMBuildNot(g->b, whole, ""), "");
     bad = LLVMBuildOr(g->b, bad, LLVMBuildFCmp(g->b, LLVMRealUNO, x, y, ""), "");
     r = LLVMBuildSelect(g->b, bad, nan, r, "");
-    LLVMValueRef unit = LLVMBuildOr(g->b, real_equal(g, x, 1), real_equal(g, y, 0), "");
+    LLVMValueRef unit = LLVMBuildOr(g->b, vj_real_equal(g, x, 1), vj_real_equal(g, y, 0), "");
     return LLVMBuildSelect(g->b, unit, vj_real(g, x, 1), r, "");
 }
 
@@ -54,8 +44,8 @@ static LLVMValueRef remainder_of(vj_gen *g, LLVMValueRef x, LLVMValueRef y) {
     vj_loop loop;
     vj_loop_begin(g, &loop, vj_i64(g, 0), vj_i64(g, steps), 1, true, &rest, 1);
     LLVMValueRef q = LLVMBuildFDiv(g->b, loop.carried[0], b, "");
-    LLVMValueRef first = LLVMBuildAnd(g->b, as_i64(g, q), vj_whole(g, g->i64, q, ~INT64_C(0x1fffffff)), "");
-    first = as_f64(g, first);
+    LLVMValueRef first = LLVMBuildAnd(g->b, vj_as_i64(g, q), vj_whole(g, g->i64, q, ~INT64_C(0x1fffffff)), "");
+    first = vj_as_f64(g, first);
     /* Below 2^24 the quotient's fraction goes; it stays where it is when it is larger. */
     LLVMValueRef small = LLVMBuildFCmp(g->b, LLVMRealOLT, vj_size(g, first), vj_real(g, q, 0x1p24), "");
     LLVMValueRef kept = LLVMBuildSelect(g->b, small, first, vj_real(g, q, 0), "");
@@ -71,9 +61,9 @@ static LLVMValueRef remainder_of(vj_gen *g, LLVMValueRef x, LLVMValueRef y) {
     /* What is finite modulo an infinity is itself; infinities, zero divisors and NaN have no remainder. */
     LLVMValueRef infinity = vj_real(g, x, (double)__builtin_inff());
     LLVMValueRef finite = LLVMBuildFCmp(g->b, LLVMRealOLT, vj_size(g, x), infinity, "");
-    LLVMValueRef same = LLVMBuildAnd(g->b, finite, real_equal(g, vj_size(g, y), (double)__builtin_inff()), "");
+    LLVMValueRef same = LLVMBuildAnd(g->b, finite, vj_real_equal(g, vj_size(g, y), (double)__builtin_inff()), "");
     r = LLVMBuildSelect(g->b, same, x, r, "");
-    LLVMValueRef none = LLVMBuildOr(g->b, LLVMBuildNot(g->b, finite, ""), real_equal(g, y, 0), "");
+    LLVMValueRef none = LLVMBuildOr(g->b, LLVMBuildNot(g->b, finite, ""), vj_real_equal(g, y, 0), "");
     none = LLVMBuildOr(g->b, none, LLVMBuildFCmp(g->b, LLVMRealUNO, x, y, ""), "");
     return LLVMBuildSelect(g->b, none, vj_real(g, x, (double)__builtin_nanf("")), r, "");
 }

@@ -44,11 +44,16 @@ LLVMValueRef vj_root(const vj_gen *g, LLVMValueRef x);
 LLVMValueRef vj_at_most(const vj_gen *g, LLVMValueRef x, double limit);
 LLVMValueRef vj_at_least(const vj_gen *g, LLVMValueRef x, double limit);
 
+/* The bits of f64 as i64, and back; where x is the number y. */
+LLVMValueRef vj_as_i64(const vj_gen *g, LLVMValueRef x);
+LLVMValueRef vj_as_f64(const vj_gen *g, LLVMValueRef x);
+LLVMValueRef vj_real_equal(const vj_gen *g, LLVMValueRef x, double y);
+
 /* wide.c: log2 of x > 0; 2^x, cut to 2^-200 .. 2^200; the rest of x by multiples of pi / 2, the multiple in the last
- * bits of `turn`. */
+ * bits of `quadrant`. */
 LLVMValueRef vj_wide_log2(const vj_gen *g, LLVMValueRef x);
 LLVMValueRef vj_wide_exp2(const vj_gen *g, LLVMValueRef x);
-LLVMValueRef vj_reduce_half_pi(const vj_gen *g, LLVMValueRef x, LLVMValueRef *turn);
+LLVMValueRef vj_reduce_half_pi(const vj_gen *g, LLVMValueRef x, LLVMValueRef *quadrant);
 
 /* double.c */
 LLVMValueRef vj_double_exp(const vj_gen *g, LLVMValueRef x);

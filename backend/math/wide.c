@@ -1,16 +1,6 @@
 /* wide.c - steps in f64 that functions of f32 and of f64 go through: log2, 2^x, and the rest by multiples of pi / 2. */
 #include "vmath.h"
 
-static LLVMValueRef as_i64(const vj_gen *g, LLVMValueRef x) {
-    return LLVMBuildBitCast(g->b, x, vj_like(g->i64, x), "");
-}
-static LLVMValueRef as_f64(const vj_gen *g, LLVMValueRef x) {
-    return LLVMBuildBitCast(g->b, x, vj_like(g->f64, x), "");
-}
-static LLVMValueRef real_equal(const vj_gen *g, LLVMValueRef x, double y) {
-    return LLVMBuildFCmp(g->b, LLVMRealOEQ, x, vj_real(g, x, y), "");
-}
-
 /* Leaves the nearest integer in the last bits of the sum, as long as it is below 2^51. */
 #define ROUNDER 6755399441055744.0
 
@@ -29,7 +19,7 @@ static LLVMValueRef reduce(const vj_gen *g, LLVMValueRef wide, LLVMValueRef *rou
 
 LLVMValueRef vj_reduce_half_pi(const vj_gen *g, LLVMValueRef wide, LLVMValueRef *turn) {
     LLVMValueRef rounded, r = reduce(g, wide, &rounded);
-    *turn = as_i64(g, rounded);
+    *turn = vj_as_i64(g, rounded);
     return r;
 }
 
@@ -39,17 +29,17 @@ LLVMValueRef vj_wide_log2(const vj_gen *g, LLVMValueRef x) {
     static const double c[] = {2.8853900817779277,  0.96179669392426903, 0.57707801726912322, 0.41219839894148635,
                                0.32061658678086496, 0.26143827736542946, 0.24298416907978768};
     const int64_t root_half = 0x3fe6a09e667f3bcd;
-    LLVMValueRef above = LLVMBuildSub(g->b, as_i64(g, x), vj_whole(g, g->i64, x, root_half), "");
+    LLVMValueRef above = LLVMBuildSub(g->b, vj_as_i64(g, x), vj_whole(g, g->i64, x, root_half), "");
     LLVMValueRef n = LLVMBuildAShr(g->b, above, vj_whole(g, g->i64, x, 52), "");
     LLVMValueRef m = LLVMBuildAnd(g->b, above, vj_whole(g, g->i64, x, 0xfffffffffffff), "");
-    m = as_f64(g, LLVMBuildAdd(g->b, m, vj_whole(g, g->i64, x, root_half), ""));
+    m = vj_as_f64(g, LLVMBuildAdd(g->b, m, vj_whole(g, g->i64, x, root_half), ""));
     LLVMValueRef one = vj_real(g, x, 1);
     LLVMValueRef f = LLVMBuildFDiv(g->b, LLVMBuildFSub(g->b, m, one, ""), LLVMBuildFAdd(g->b, m, one, ""), "");
     LLVMValueRef p = vj_polynomial(g, LLVMBuildFMul(g->b, f, f, ""), c, 7);
     LLVMValueRef e = LLVMBuildSIToFP(g->b, LLVMBuildTrunc(g->b, n, vj_like(g->i32, x), ""), LLVMTypeOf(x), "");
     LLVMValueRef log = vj_fma(g, f, p, e), infinity = vj_real(g, x, __builtin_inf());
-    log = LLVMBuildSelect(g->b, real_equal(g, x, 0), LLVMBuildFNeg(g->b, infinity, ""), log, "");
-    return LLVMBuildSelect(g->b, real_equal(g, x, __builtin_inf()), infinity, log, "");
+    log = LLVMBuildSelect(g->b, vj_real_equal(g, x, 0), LLVMBuildFNeg(g->b, infinity, ""), log, "");
+    return LLVMBuildSelect(g->b, vj_real_equal(g, x, __builtin_inf()), infinity, log, "");
 }
 
 /* 2^x in f64: 2e-14; x is cut to [-200, 200], beyond any float */
@@ -67,7 +57,7 @@ LLVMValueRef vj_wide_exp2(const vj_gen *g, LLVMValueRef x) {
     x = vj_at_least(g, vj_at_most(g, x, 200), -200);
     LLVMValueRef rounder = vj_real(g, x, ROUNDER), rounded = LLVMBuildFAdd(g->b, x, rounder, "");
     LLVMValueRef r = LLVMBuildFSub(g->b, x, LLVMBuildFSub(g->b, rounded, rounder, ""), "");
-    LLVMValueRef n = LLVMBuildShl(g->b, as_i64(g, rounded), vj_whole(g, g->i64, x, 52), "");
-    LLVMValueRef power = as_f64(g, LLVMBuildAdd(g->b, n, vj_whole(g, g->i64, x, 0x3ff0000000000000), ""));
+    LLVMValueRef n = LLVMBuildShl(g->b, vj_as_i64(g, rounded), vj_whole(g, g->i64, x, 52), "");
+    LLVMValueRef power = vj_as_f64(g, LLVMBuildAdd(g->b, n, vj_whole(g, g->i64, x, 0x3ff0000000000000), ""));
     return LLVMBuildFMul(g->b, vj_polynomial(g, r, c, 10), power, "");
 }
