@@ -92,12 +92,12 @@ LLVMValueRef vj_double_circular(const vj_gen *g, vj_circular which, LLVMValueRef
     double s[9], c[9];
     series(s, 9, 1, 2, true);
     series(c, 9, 0, 2, true);
-    LLVMValueRef turn, r = vj_reduce_half_pi(g, x, &turn), square = mul(g, r, r);
+    LLVMValueRef quadrant, r = vj_reduce_half_pi(g, x, &quadrant), square = mul(g, r, r);
     LLVMValueRef sine = mul(g, vj_polynomial(g, square, s, 9), r), cosine = vj_polynomial(g, square, c, 9);
     LLVMValueRef zero = vj_whole(g, g->i64, x, 0), one = vj_whole(g, g->i64, x, 1), two = vj_whole(g, g->i64, x, 2);
-    if (which == VJ_COSINE) turn = LLVMBuildAdd(g->b, turn, one, "");
-    LLVMValueRef odd = LLVMBuildICmp(g->b, LLVMIntNE, LLVMBuildAnd(g->b, turn, one, ""), zero, "");
-    LLVMValueRef down = LLVMBuildICmp(g->b, LLVMIntNE, LLVMBuildAnd(g->b, turn, two, ""), zero, "");
+    if (which == VJ_COSINE) quadrant = LLVMBuildAdd(g->b, quadrant, one, "");
+    LLVMValueRef odd = LLVMBuildICmp(g->b, LLVMIntNE, LLVMBuildAnd(g->b, quadrant, one, ""), zero, "");
+    LLVMValueRef down = LLVMBuildICmp(g->b, LLVMIntNE, LLVMBuildAnd(g->b, quadrant, two, ""), zero, "");
     LLVMValueRef y = LLVMBuildSelect(g->b, odd, cosine, sine, "");
     if (which != VJ_TANGENT) return LLVMBuildSelect(g->b, down, LLVMBuildFNeg(g->b, y, ""), y, "");
     LLVMValueRef under = LLVMBuildSelect(g->b, odd, LLVMBuildFNeg(g->b, sine, ""), cosine, "");

@@ -120,9 +120,9 @@ static LLVMValueRef sin_cos(const vj_gen *g, LLVMValueRef x, bool cosine) {
     /* (sin(r) / r - 1) / r^2 and (cos(r) - 1 + r^2 / 2) / r^4 in r^2, |r| <= pi / 4: 4e-9 and 1e-10 */
     static const double s[] = {-0.166666549, 0.00833217584, -0.000195169765};
     static const double c[] = {0.0416666468, -0.00138873645, 2.44380891e-05};
-    LLVMValueRef turns, reduced = vj_reduce_half_pi(g, LLVMBuildFPExt(g->b, x, vj_like(g->f64, x), ""), &turns);
-    LLVMValueRef turn = LLVMBuildTrunc(g->b, turns, vj_like(g->i32, x), "");
-    if (cosine) turn = LLVMBuildAdd(g->b, turn, vj_whole(g, g->i32, x, 1), "");
+    LLVMValueRef quadrants, reduced = vj_reduce_half_pi(g, LLVMBuildFPExt(g->b, x, vj_like(g->f64, x), ""), &quadrants);
+    LLVMValueRef quadrant = LLVMBuildTrunc(g->b, quadrants, vj_like(g->i32, x), "");
+    if (cosine) quadrant = LLVMBuildAdd(g->b, quadrant, vj_whole(g, g->i32, x, 1), "");
     LLVMValueRef r = LLVMBuildFPTrunc(g->b, reduced, LLVMTypeOf(x), ""), square = LLVMBuildFMul(g->b, r, r, "");
     LLVMValueRef cube = LLVMBuildFMul(g->b, square, r, "");
     LLVMValueRef sine = vj_fma(g, vj_polynomial(g, square, s, 3), cube, r);
@@ -130,8 +130,8 @@ static LLVMValueRef sin_cos(const vj_gen *g, LLVMValueRef x, bool cosine) {
     LLVMValueRef fourth = LLVMBuildFMul(g->b, square, square, "");
     LLVMValueRef cosine_r = vj_fma(g, vj_polynomial(g, square, c, 3), fourth, ones);
     LLVMValueRef one = vj_whole(g, g->i32, x, 1), two = vj_whole(g, g->i32, x, 2), zero = vj_whole(g, g->i32, x, 0);
-    LLVMValueRef is_odd = LLVMBuildICmp(g->b, LLVMIntNE, LLVMBuildAnd(g->b, turn, one, ""), zero, "");
-    LLVMValueRef down = LLVMBuildICmp(g->b, LLVMIntNE, LLVMBuildAnd(g->b, turn, two, ""), zero, "");
+    LLVMValueRef is_odd = LLVMBuildICmp(g->b, LLVMIntNE, LLVMBuildAnd(g->b, quadrant, one, ""), zero, "");
+    LLVMValueRef down = LLVMBuildICmp(g->b, LLVMIntNE, LLVMBuildAnd(g->b, quadrant, two, ""), zero, "");
     LLVMValueRef y = LLVMBuildSelect(g->b, is_odd, cosine_r, sine, "");
     return LLVMBuildSelect(g->b, down, LLVMBuildFNeg(g->b, y, ""), y, "");
 }

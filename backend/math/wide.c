@@ -17,9 +17,9 @@ static LLVMValueRef reduce(const vj_gen *g, LLVMValueRef wide, LLVMValueRef *rou
     return vj_at_least(g, vj_at_most(g, reduced, 0.7854), -0.7854);
 }
 
-LLVMValueRef vj_reduce_half_pi(const vj_gen *g, LLVMValueRef wide, LLVMValueRef *turn) {
+LLVMValueRef vj_reduce_half_pi(const vj_gen *g, LLVMValueRef wide, LLVMValueRef *quadrant) {
     LLVMValueRef rounded, r = reduce(g, wide, &rounded);
-    *turn = vj_as_i64(g, rounded);
+    *quadrant = vj_as_i64(g, rounded);
     return r;
 }
 
