@@ -39,7 +39,7 @@ struct vj_digests {
     digest *known;
     int32_t count, capacity;
     int32_t
-        *table; /* places in known by what the constant is: open addressing, at most half full; -1: an empty place */
+        *table; /* indices of known by what the constant is: open addressing, at most half full; -1: an empty slot */
     int32_t table_room; /* a power of two */
     seen_file *files;
     int32_t file_count, file_capacity;
@@ -81,20 +81,20 @@ static void feed_type(hasher *h, const vj_type *type) {
 
 /* Constants in files and in memory */
 
-/* The place in the table of an equal constant, or the empty one where it belongs. */
-static int32_t *digest_place(const struct vj_digests *all, const vj_source *source, int64_t offset, int64_t length) {
+/* The slot in the table of an equal constant, or the empty one where it belongs. */
+static int32_t *digest_slot(const struct vj_digests *all, const vj_source *source, int64_t offset, int64_t length) {
     const int64_t words[] = {(int64_t)(uintptr_t)source, offset, length};
     for (uint64_t at = XXH3_64bits(words, sizeof words);; at++) {
-        int32_t *place = &all->table[at & (uint64_t)(all->table_room - 1)];
-        if (*place < 0) return place;
-        const digest *d = &all->known[*place];
-        if (d->source == source && d->offset == offset && d->length == length) return place;
+        int32_t *slot = &all->table[at & (uint64_t)(all->table_room - 1)];
+        if (*slot < 0) return slot;
+        const digest *d = &all->known[*slot];
+        if (d->source == source && d->offset == offset && d->length == length) return slot;
     }
 }
 
 /* In known; -1: none. */
 static int32_t find_digest(const struct vj_digests *all, const vj_const *constant) {
-    return all->count ? *digest_place(all, constant->source, constant->offset, constant->length) : -1;
+    return all->count ? *digest_slot(all, constant->source, constant->offset, constant->length) : -1;
 }
 
 static void add_digest(struct vj_digests *all, vj_arena *arena, const vj_const *c) {
@@ -104,9 +104,9 @@ static void add_digest(struct vj_digests *all, vj_arena *arena, const vj_const *
         for (int32_t i = 0; i < all->table_room; i++)
             all->table[i] = -1;
         for (int32_t i = 0; i < all->count; i++)
-            *digest_place(all, all->known[i].source, all->known[i].offset, all->known[i].length) = i;
+            *digest_slot(all, all->known[i].source, all->known[i].offset, all->known[i].length) = i;
     }
-    *digest_place(all, c->source, c->offset, c->length) = all->count;
+    *digest_slot(all, c->source, c->offset, c->length) = all->count;
     *VJ_PUSH(arena, all->known, all->count, all->capacity) = (digest){c->source, c->offset, c->length, {0}};
 }
 

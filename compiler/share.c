@@ -7,7 +7,7 @@
 /* The weights placed so far, by their keys: open addressing, at most half full. */
 typedef struct placed {
     vj_weight_key key;
-    int64_t offset; /* -1: an empty place */
+    int64_t offset; /* -1: an empty slot */
 } placed;
 
 typedef struct sharing {
@@ -46,8 +46,8 @@ static void feed(sharing *s, const vj_weight_key *key, int64_t offset) {
     XXH3_128bits_update(&s->digest, &offset, sizeof offset);
 }
 
-/* A place of its own behind the others, or that of its equal; *is_new tells which. */
-static bool place(sharing *s, const vj_weight_key *key, vj_buffer *buffer, bool *is_new) {
+/* An offset of its own behind the others, or that of its equal; *is_new tells which. */
+static bool set_offset(sharing *s, const vj_weight_key *key, vj_buffer *buffer, bool *is_new) {
     placed *p = find(s, key);
     *is_new = p->offset < 0;
     if (*is_new) {
@@ -76,7 +76,7 @@ static bool share(sharing *s, vj_unit *u, bool alone) {
         packs[i] = true;
         if (alone)
             feed(s, &keys[i], p->buffers[i].offset);
-        else if (!place(s, &keys[i], &p->buffers[i], &packs[i]))
+        else if (!set_offset(s, &keys[i], &p->buffers[i], &packs[i]))
             return false;
     }
     return true;

@@ -70,9 +70,9 @@ static void emit_rows(const vj_gemm *m, vj_gemm_tile *t, LLVMValueRef block, LLV
     if (!all) to = LLVMBuildUDiv(g->b, LLVMBuildAdd(g->b, last, vj_i64(g, tiles - 1), ""), count, "");
     vj_loop loop;
     vj_loop_begin(g, &loop, from, to, 1, all, NULL, 0);
-    LLVMValueRef place = vj_opaque(g, loop.index);
-    vj_gemm_unflatten(m, place, m->outer_rows, t->index);
-    LLVMValueRef start = LLVMBuildMul(g->b, place, count, "");
+    LLVMValueRef index = vj_opaque(g, loop.index);
+    vj_gemm_unflatten(m, index, m->outer_rows, t->index);
+    LLVMValueRef start = LLVMBuildMul(g->b, index, count, "");
     emit_inner_rows(m, t, LLVMBuildSub(g->b, first, start, ""), LLVMBuildSub(g->b, last, start, ""), panel, start, all);
     vj_loop_end(g, &loop, NULL);
 }

@@ -275,25 +275,26 @@ static int64_t outer_steps(const nest *n, int32_t axis) {
 /* Does groups [first, last), whose outer indices are counted on like an odometer. */
 static void emit_groups(const nest *n, LLVMValueRef first, LLVMValueRef last) {
     vj_gen *g = n->g;
-    LLVMValueRef digit[VJ_MAX_AXES], next[VJ_MAX_AXES], rest = first;
+    LLVMValueRef counter[VJ_MAX_AXES], next[VJ_MAX_AXES], rest = first;
     for (int32_t axis = n->outer_axes - 1; axis >= 0; axis--) {
         LLVMValueRef steps = vj_i64(g, outer_steps(n, axis));
-        digit[axis] = axis == 0 ? rest : LLVMBuildURem(g->b, rest, steps, "");
+        counter[axis] = axis == 0 ? rest : LLVMBuildURem(g->b, rest, steps, "");
         rest = LLVMBuildUDiv(g->b, rest, steps, "");
     }
     vj_loop loop;
-    vj_loop_begin(g, &loop, first, last, 1, false, digit, n->outer_axes);
+    vj_loop_begin(g, &loop, first, last, 1, false, counter, n->outer_axes);
     vj_point point = {.lanes = 1, .vector_axis = -1};
     memcpy(point.index, loop.carried, (size_t)n->outer_axes * sizeof *point.index);
-    memcpy(digit, loop.carried, (size_t)n->outer_axes * sizeof *digit);
-    if (n->block > 1) point.index[n->block_axis] = LLVMBuildNSWMul(g->b, digit[n->block_axis], vj_i64(g, n->block), "");
+    memcpy(counter, loop.carried, (size_t)n->outer_axes * sizeof *counter);
+    if (n->block > 1)
+        point.index[n->block_axis] = LLVMBuildNSWMul(g->b, counter[n->block_axis], vj_i64(g, n->block), "");
     if (n->vector_axis >= 0 && !n->vector_is_row)
-        emit_outer_vector(n, &point, digit[n->vector_axis]);
+        emit_outer_vector(n, &point, counter[n->vector_axis]);
     else
         emit_group(n, &point);
     LLVMValueRef carry = LLVMConstInt(g->i1, 1, false), zero = vj_i64(g, 0);
     for (int32_t axis = n->outer_axes - 1; axis >= 0; axis--) {
-        LLVMValueRef up = LLVMBuildAdd(g->b, digit[axis], LLVMBuildZExt(g->b, carry, g->i64, ""), "");
+        LLVMValueRef up = LLVMBuildAdd(g->b, counter[axis], LLVMBuildZExt(g->b, carry, g->i64, ""), "");
         LLVMValueRef over = LLVMBuildICmp(g->b, LLVMIntEQ, up, vj_i64(g, outer_steps(n, axis)), "");
         next[axis] = axis == 0 ? up : LLVMBuildSelect(g->b, over, zero, up, "");
         carry = over;

@@ -126,8 +126,8 @@ static void grow_memo(vj_importer *im, vj_fold_memo *memo) {
         if (old[i]) *slot_of(memo, old[i], &old[i]->result->type) = old[i];
 }
 
-/* The place of an entry of this type, which is filled or is to be. */
-static memo_entry **place_of(vj_importer *im, memo_entry *e, const vj_type *type) {
+/* The slot of an entry of this type, which is filled or is to be. */
+static memo_entry **slot_for(vj_importer *im, memo_entry *e, const vj_type *type) {
     if (!im->fold_memo) im->fold_memo = VJ_NEW(im->arena, vj_fold_memo);
     vj_fold_memo *memo = im->fold_memo;
     if (2 * (memo->count + 1) > memo->capacity) grow_memo(im, memo);
@@ -135,12 +135,12 @@ static memo_entry **place_of(vj_importer *im, memo_entry *e, const vj_type *type
     return slot_of(memo, e, type);
 }
 
-static vj_tensor *keep(vj_importer *im, memo_entry **place, const memo_entry *e) {
+static vj_tensor *keep(vj_importer *im, memo_entry **slot, const memo_entry *e) {
     vj_node *node = VJ_NEW(im->arena, vj_node);
     *node = *e->node;
-    *place = VJ_NEW(im->arena, memo_entry);
-    **place = *e;
-    (*place)->node = node;
+    *slot = VJ_NEW(im->arena, memo_entry);
+    **slot = *e;
+    (*slot)->node = node;
     im->fold_memo->count++;
     return e->result;
 }
@@ -150,8 +150,8 @@ static vj_tensor *constant(vj_importer *im, vj_value v) {
     if (!e.result || e.result->count > FEW) return e.result;
     vj_node bare = {.op = VJ_OP_const};
     e.node = &bare;
-    memo_entry **place = place_of(im, &e, &e.result->type);
-    return *place ? (*place)->result : keep(im, place, &e);
+    memo_entry **slot = slot_for(im, &e, &e.result->type);
+    return *slot ? (*slot)->result : keep(im, slot, &e);
 }
 
 /* Rounds the result of each float32 node, as a runtime would; other float types stay in double. */
@@ -163,14 +163,14 @@ static vj_tensor *evaluate(vj_importer *im, vj_value v) {
     for (int32_t i = 0; i < node->arg_count; i++)
         if (node->args[i] >= 0 && !(args[i] = evaluate(im, node->args[i]))) return NULL;
     memo_entry e = {.node = node, .args = args};
-    memo_entry **place = place_of(im, &e, vj_type_at(im->f, v));
-    if (*place) return im->folded[v] = (*place)->result;
+    memo_entry **slot = slot_for(im, &e, vj_type_at(im->f, v));
+    if (*slot) return im->folded[v] = (*slot)->result;
     vj_error why = {0}; /* the node that asks says what is wrong */
     if (!vj_eval_node(im->arena, im->f, node, args, &result, &why)) return NULL;
     for (int64_t i = 0; result->type.dtype == VJ_F32 && i < result->count; i++)
         result->f[i] = (double)(float)result->f[i];
     e.result = result;
-    return im->folded[v] = keep(im, place, &e);
+    return im->folded[v] = keep(im, slot, &e);
 }
 
 const vj_tensor *vj_fold(vj_importer *im, vj_value v) {
@@ -188,10 +188,10 @@ vj_value *vj_made_of(vj_importer *im, vj_op op, const char *how, const vj_value 
     *kind = vj_name(VJ_ATTR_KIND, how);
     const vj_node node = {.op = op, .arg_count = (int16_t)count, .attrs = kind, .attr_count = 1};
     memo_entry e = {.node = &node, .args = args, .result = args[0], .made = VJ_NONE};
-    memo_entry **place = place_of(im, &e, &args[0]->type);
-    if (*place) return &(*place)->made;
-    keep(im, place, &e);
-    return &(*place)->made;
+    memo_entry **slot = slot_for(im, &e, &args[0]->type);
+    if (*slot) return &(*slot)->made;
+    keep(im, slot, &e);
+    return &(*slot)->made;
 }
 
 vj_value vj_emit_tensor(vj_importer *im, vj_tensor *t) {

@@ -239,7 +239,7 @@ bool vj_axes_of(vj_importer *im, int32_t operand, int32_t rank, int32_t *axes, i
 
 /* fold.c: the elements of a value that follows from constants alone, or NULL when it does not or has too many. */
 const vj_tensor *vj_fold(vj_importer *im, vj_value v);
-/* A place for the value that a builder makes with `how` of operands that follow from constants: one place for operands
+/* A slot for the value that a builder makes with `how` of operands that follow from constants: one slot for operands
  * with the same elements, VJ_NONE at first. NULL: an operand does not follow from constants. */
 vj_value *vj_made_of(vj_importer *im, vj_op op, const char *how, const vj_value *operands, int32_t count);
 /* A constant with the elements of t, of which vj_fold gives t itself where it is large. */

@@ -162,7 +162,7 @@ void vj_replace_uses(vj_func *f, vj_value from, vj_value to) {
     const int32_t first = old->first_use;
     if (from == to || first < 0) return;
     for (int32_t u = first; u >= 0; u = f->uses[u].next)
-        *vj_place_of_use(f, &f->uses[u]) = to;
+        *vj_operand_of_use(f, &f->uses[u]) = to;
     f->uses[first].previous = now->last_use;
     if (now->last_use >= 0)
         f->uses[now->last_use].next = first;

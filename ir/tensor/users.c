@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-vj_value *vj_place_of_use(const vj_func *f, const vj_use *use) {
+vj_value *vj_operand_of_use(const vj_func *f, const vj_use *use) {
     if (use->operand == VJ_USE_OUTPUT) return &f->outputs[use->user];
     if (use->operand == VJ_USE_SIZE) return &f->symbols[use->user].value;
     return &f->nodes[use->user].args[use->operand];
@@ -128,7 +128,7 @@ static bool is_list_right(const vj_func *f, vj_value v, int32_t count) {
     for (int32_t u = f->values[v].first_use; u >= 0; previous = u, u = f->uses[u].next) {
         if (u >= f->use_count || ++length > count || f->uses[u].previous != previous) return false;
         if (f->uses[u].operand >= 0 && f->nodes[f->uses[u].user].first_use + f->uses[u].operand != u) return false;
-        if (*vj_place_of_use(f, &f->uses[u]) != v) return false;
+        if (*vj_operand_of_use(f, &f->uses[u]) != v) return false;
     }
     return length == count && f->values[v].use_count == count && f->values[v].last_use == previous;
 }

@@ -12,7 +12,7 @@ int32_t vj_link(vj_func *f, vj_value v, int32_t user, int32_t operand);
 void vj_unlink(vj_func *f, vj_value v, int32_t u);
 void vj_relink(vj_func *f, vj_value v, int32_t u);
 /* Where the used value is written. */
-vj_value *vj_place_of_use(const vj_func *f, const vj_use *use);
+vj_value *vj_operand_of_use(const vj_func *f, const vj_use *use);
 void vj_link_operands(vj_func *f, int32_t node);
 /* The whole index anew; of values, `changed` stays. */
 void vj_index_uses(vj_func *f);

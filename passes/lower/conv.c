@@ -46,8 +46,8 @@ static bool open_windows(vj_lowering *l, const vj_node *node, double outside, bo
     }
     if (!vj_view_is_simple(&w->x) && !vj_dense_view_of(l, node->args[0], &w->x)) return false;
     if (!padded) return true;
-    const bool turn = product && dims[1] >= VJ_MANY_CHANNELS;
-    vj_view to = framed(turn || has_channels_last(&w->x), rank, dims);
+    const bool channels_last = product && dims[1] >= VJ_MANY_CHANNELS;
+    vj_view to = framed(channels_last || has_channels_last(&w->x), rank, dims);
     to.buffer = vj_add_buffer(l->p, VJ_BUFFER_ARENA, vj_dtype_at(l->f, node->args[0]), vj_view_elements(&to), NULL);
     if (!vj_lower_frame(l, &w->x, vj_dtype_at(l->f, node->args[0]), low, &to, outside, node->origin)) return false;
     w->x = to;
@@ -120,7 +120,7 @@ static void add_depth(const product *p) {
     if (p->channels_last) vj_point_dim(p->b, p->inner, VJ_GROUP_DEPTH);
 }
 
-/* The result's [n, o, places]: o is the subaxes of group and filter, which stand behind each other. */
+/* The result's [n, o, pixels]: o is the subaxes of group and filter, which stand behind each other. */
 static vj_view whole_map(const product *p) {
     const vj_build *b = p->b;
     vj_view map = {.buffer = -1, .rank = p->rank};
@@ -140,7 +140,7 @@ static bool finish_product(const product *p) {
     return add_bias(p->b, p->node, &chain) && vj_finish_chain(p->b, chain);
 }
 
-/* The subaxes of x at all points: those of the group and the places, then the depth's. */
+/* The subaxes of x at all points: those of the group and the pixels, then the depth's. */
 static vj_subaxes subaxes_of_x(const product *p) {
     vj_subaxes x = {0};
     vj_push_dim(&x, &p->w->x, 0);
@@ -151,7 +151,7 @@ static vj_subaxes subaxes_of_x(const product *p) {
     return x;
 }
 
-/* Rows are places, columns filters, from panels: one group with a constant weight. */
+/* Rows are pixels, columns filters, from panels: one group with a constant weight. */
 static bool by_panels(product *p, vj_value source, const vj_view *weight) {
     vj_build *b = p->b;
     vj_subaxes k = {0}, n = {0}, still = {0};
@@ -188,7 +188,7 @@ static bool weight_by_group(const product *p, bool filters_last, vj_view *view) 
     return vj_ordered_view_of(l, p->node->args[1], rank, dims, perm, view);
 }
 
-/* The filters stay the same over images and places. */
+/* The filters stay the same over images and pixels. */
 static vj_subaxes subaxes_of_filters(const product *p, const vj_view *weight) {
     vj_subaxes y = {0};
     vj_subaxes_push(&y, p->out[0], 0);
@@ -200,7 +200,7 @@ static vj_subaxes subaxes_of_filters(const product *p, const vj_view *weight) {
     return y;
 }
 
-/* Rows are places, columns the filters of a group. */
+/* Rows are pixels, columns the filters of a group. */
 static bool by_filters(product *p) {
     vj_build *b = p->b;
     vj_view weight;
@@ -218,7 +218,7 @@ static bool by_filters(product *p) {
     return finish_product(p);
 }
 
-/* Rows are the filters of a group, columns the places of the last axis, which are adjacent: for the few filters of many
+/* Rows are the filters of a group, columns the pixels of the last axis, which are adjacent: for the few filters of many
  * groups, which would leave the lanes of a vector empty. */
 static bool by_pixels(product *p) {
     vj_build *b = p->b;

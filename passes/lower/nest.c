@@ -135,18 +135,18 @@ bool vj_lower_reduce(vj_lowering *l, const vj_node *node) {
     return vj_finish_chain(b, chain);
 }
 
-static bool is_at(const vj_lowering *l, vj_value v, const vj_view *place) {
+static bool is_at(const vj_lowering *l, vj_value v, const vj_view *location) {
     if (!l->done[v]) return false;
     const vj_view *view = l->view[v];
-    if (view->buffer != place->buffer || view->offset != place->offset) return false;
-    return memcmp(view->count, place->count, (size_t)place->rank * sizeof *place->count) == 0;
+    if (view->buffer != location->buffer || view->offset != location->offset) return false;
+    return memcmp(view->count, location->count, (size_t)location->rank * sizeof *location->count) == 0;
 }
 
 bool vj_lower_concat(vj_lowering *l, const vj_node *node) {
     const int32_t axis = (int32_t)vj_attr_int(node, VJ_ATTR_AXIS, 0);
     int64_t dims[VJ_MAX_RANK], start = 0;
     vj_view whole = vj_location(l, node->first_result), part = whole, from;
-    for (int32_t i = 0; i < node->arg_count; i++, start += dims[axis]) { /* can the place be cut? */
+    for (int32_t i = 0; i < node->arg_count; i++, start += dims[axis]) { /* can the location be cut? */
         vj_image_dims(l->f, node->args[i], dims);
         part = whole;
         if (vj_view_slice(&part, axis, start, dims[axis], 1)) continue;

@@ -51,12 +51,12 @@ static uint64_t weight_hash(const vj_weight *w) {
     return hash ^ hash >> 32;
 }
 
-/* The place in the table of an equal weight, or the empty one where it belongs. */
+/* The slot in the table of an equal weight, or the empty one where it belongs. */
 static int32_t *find_weight(const vj_lowering *l, const vj_weight *weight) {
     const vj_program *p = l->p;
     for (uint64_t at = weight_hash(weight);; at++) {
-        int32_t *place = &l->weight_table[at & (uint64_t)(l->weight_room - 1)];
-        if (*place < 0 || same_weight(&p->weights[p->buffers[*place].index], weight)) return place;
+        int32_t *slot = &l->weight_table[at & (uint64_t)(l->weight_room - 1)];
+        if (*slot < 0 || same_weight(&p->weights[p->buffers[*slot].index], weight)) return slot;
     }
 }
 
@@ -76,14 +76,14 @@ static void make_room_for_weights(vj_lowering *l) {
 static int32_t weight_buffer(vj_lowering *l, const vj_weight *weight) {
     vj_program *p = l->p;
     make_room_for_weights(l);
-    int32_t *place = find_weight(l, weight);
-    if (*place >= 0) return *place;
+    int32_t *slot = find_weight(l, weight);
+    if (*slot >= 0) return *slot;
     *VJ_PUSH(p->arena, p->weights, p->weight_count, p->weight_capacity) = *weight;
     const int64_t wide = weight->kind == VJ_PACK_PANELS ? vj_round_up(weight->n, VJ_PANEL) : weight->n;
-    *place = vj_add_buffer(p, VJ_BUFFER_WEIGHT, vj_dtype_at(l->f, weight->source), weight->k * wide,
-                           l->f->values[weight->source].name);
-    p->buffers[*place].index = p->weight_count - 1;
-    return *place;
+    *slot = vj_add_buffer(p, VJ_BUFFER_WEIGHT, vj_dtype_at(l->f, weight->source), weight->k * wide,
+                          l->f->values[weight->source].name);
+    p->buffers[*slot].index = p->weight_count - 1;
+    return *slot;
 }
 
 static void list_subaxes(const vj_subaxes *subaxes, int32_t *rank, int64_t *extent, int64_t *stride, int64_t *product) {
@@ -337,7 +337,7 @@ static const int64_t *piece_starts(vj_lowering *l, int32_t n) {
 }
 
 /* v's part of a concat; what stands in front of it there says where. A value that comes twice is copied the second
- * time. `first` becomes the result whose place must be known before; false: there is no such part. */
+ * time. `first` becomes the result whose location must be known before; false: there is no such part. */
 static bool locate_in_concat(vj_lowering *l, vj_value v, vj_view *view, vj_value *first) {
     for (int32_t u = l->use_first[v]; u < l->use_first[v + 1]; u++) {
         const int32_t n = l->use_node[u];
@@ -368,8 +368,8 @@ static bool locate_behind_movement(vj_lowering *l, vj_value v, vj_view *view, vj
     return vj_unmove_view(l->f, node, view);
 }
 
-/* Gives v a place; returns VJ_NONE, or the value that needs one first. */
-static vj_value place(vj_lowering *l, vj_value v) {
+/* Gives v a location; returns VJ_NONE, or the value that needs one first. */
+static vj_value locate(vj_lowering *l, vj_value v) {
     vj_view view;
     vj_value first = VJ_NONE;
     if (l->placed[v]) return VJ_NONE;
@@ -386,7 +386,7 @@ static vj_value place(vj_lowering *l, vj_value v) {
 vj_view vj_location(vj_lowering *l, vj_value v) {
     int32_t count = 0;
     for (l->ready[count++] = v; count > 0;) {
-        const vj_value first = place(l, l->ready[count - 1]);
+        const vj_value first = locate(l, l->ready[count - 1]);
         if (first >= 0)
             l->ready[count++] = first;
         else
