@@ -79,9 +79,10 @@ static int32_t weight_buffer(vj_lowering *l, const vj_weight *weight) {
     int32_t *slot = find_weight(l, weight);
     if (*slot >= 0) return *slot;
     *VJ_PUSH(p->arena, p->weights, p->weight_count, p->weight_capacity) = *weight;
-    const int64_t wide = weight->kind == VJ_PACK_PANELS ? vj_round_up(weight->n, VJ_PANEL) : weight->n;
-    *slot = vj_add_buffer(p, VJ_BUFFER_WEIGHT, vj_dtype_at(l->f, weight->source), weight->k * wide,
-                          l->f->values[weight->source].name);
+    const vj_dtype dtype = vj_dtype_at(l->f, weight->source);
+    int64_t elements = 0; /* a size that is no int64_t is refused when the program is verified */
+    (void)vj_packed_elements(weight, dtype, &elements);
+    *slot = vj_add_buffer(p, VJ_BUFFER_WEIGHT, dtype, elements, l->f->values[weight->source].name);
     p->buffers[*slot].index = p->weight_count - 1;
     return *slot;
 }
