@@ -25,6 +25,7 @@ vj_status vj_pass_qkv(vj_pass_context *c);
 vj_status vj_pass_weights(vj_pass_context *c);
 vj_status vj_pass_narrow(vj_pass_context *c);
 vj_status vj_pass_tidy(vj_pass_context *c);
+vj_status vj_pass_precision(vj_pass_context *c);
 vj_status vj_pass_report(vj_pass_context *c);
 vj_status vj_pass_lower(vj_pass_context *c);
 vj_status vj_pass_layout(vj_pass_context *c);
