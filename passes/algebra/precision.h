@@ -20,7 +20,4 @@ vj_choice vj_choice_of(vj_pass_context *c);
 /* Why the product's factors must stay as they are; NULL: they may be narrow. */
 const char *vj_why_exact(vj_choice *choice, const vj_node *node);
 
-/* Are the windows of a convolution cut out beside each other, without padding? */
-bool vj_has_apart_windows(const vj_func *f, const vj_node *conv);
-
 #endif

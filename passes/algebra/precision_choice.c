@@ -8,7 +8,7 @@
 enum {
     FEW_COLUMNS = 4,   /* points and boxes */
     SHORT_DEPTH = 20,  /* few columns of less are turned points, or expected values */
-    FEW_CHANNELS = 16, /* of windows that overlap */
+    FEW_CHANNELS = 16, /* of windows that are no patches */
     SMALL_MATRIX = 4096
 };
 #define MOST_READ ((int64_t)1 << 20) /* elements of a matrix that may be one of resampling */
@@ -182,18 +182,8 @@ static bool is_depthwise(const vj_func *f, const vj_node *node) {
     return vj_attr_int(node, VJ_ATTR_GROUPS, 1) > 1 && vj_type_at(f, node->args[1])->dims[1].c == 1;
 }
 
-bool vj_has_apart_windows(const vj_func *f, const vj_node *conv) {
-    const vj_type *w = vj_type_at(f, conv->args[1]);
-    for (int32_t i = 0; i + 2 < w->rank; i++)
-        if (vj_attr_find(conv, VJ_ATTR_STRIDE)->as.ints[i] < w->dims[2 + i].c ||
-            vj_attr_find(conv, VJ_ATTR_DILATION)->as.ints[i] != 1 || vj_attr_find(conv, VJ_ATTR_LOW)->as.ints[i] != 0 ||
-            vj_attr_find(conv, VJ_ATTR_HIGH)->as.ints[i] != 0)
-            return false;
-    return true;
-}
-
 static bool has_few_channels(const vj_func *f, const vj_node *conv) {
-    return vj_type_at(f, conv->args[0])->dims[1].c < FEW_CHANNELS && !vj_has_apart_windows(f, conv);
+    return vj_type_at(f, conv->args[0])->dims[1].c < FEW_CHANNELS && !vj_is_patch_embedding(f, conv);
 }
 
 const char *vj_why_exact(vj_choice *choice, const vj_node *node) {
@@ -212,6 +202,6 @@ const char *vj_why_exact(vj_choice *choice, const vj_node *node) {
     }
     if (has_few_columns(f, node)) return "its few columns may be points or boxes";
     if (node->op == VJ_OP_conv && is_depthwise(f, node)) return "a depthwise convolution is no product of matrices";
-    if (node->op == VJ_OP_conv && has_few_channels(f, node)) return "its windows overlap and have few channels";
+    if (node->op == VJ_OP_conv && has_few_channels(f, node)) return "its windows have few channels and are no patches";
     return is_resampling(choice, node) ? "its matrix resamples" : NULL;
 }

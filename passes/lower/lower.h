@@ -10,6 +10,7 @@
  * concat.c      elementwise ops on a concat go to its parts
  * spread.c      nodes that no kernel computes as they are become several
  * factors.c     factors of products in types that no kernel multiplies are cast
+ * patches.c     patches in bf16 become rows of a matrix
  * build.c       a kernel in the making: the points, accesses to them, axes
  * copy.c        copies, and the end of a build
  * value.c       where values stand: views, places to write to, weights
@@ -102,6 +103,9 @@ void vj_spread_nodes(vj_pass_context *c);
 
 /* factors.c */
 void vj_cast_factors(vj_pass_context *c);
+
+/* patches.c */
+void vj_spread_patches(vj_pass_context *c);
 
 /* batch.c */
 bool vj_images_stay_apart(const vj_func *f, vj_error *error) VJ_MUST_USE;

@@ -105,6 +105,27 @@ static void depthwise(void **state) {
     vj_arena_free(arena);
 }
 
+/* The nest that casts the picture writes a row for each patch; what no patch covers is not read. */
+static void patches(void **state) {
+    (void)state;
+    vj_arena *arena = vj_arena_new();
+    const vj_program *p =
+        check_text(arena, "func @f(%x: f32[N,3,9,13]) -> f32[N,6,20] {\n@w = const seed(1) : bf16[20,3,4,4]\n"
+                          "@b = const seed(2) : f32[20]\n%c = cast %x to=bf16 : bf16[N,3,9,13]\n"
+                          "%y = conv %c, @w, @b low=[0,0] high=[0,0] stride=[4,4] dilation=[1,1] groups=1 : "
+                          "f32[N,20,2,3]\n%r = reshape %y dims=[N,20,6] : f32[N,20,6]\n"
+                          "%t = transpose %r perm=[0,2,1] : f32[N,6,20]\nreturn %t\n}\n");
+    const vj_kernel *k = only_kernel(p, VJ_KERNEL_GEMM);
+    const vj_axes depth = vj_group(k, VJ_GROUP_DEPTH), rows = vj_group(k, VJ_GROUP_ROWS);
+    assert_int_equal(p->kernel_count, 2);
+    assert_int_equal(depth.count, 1);
+    assert_int_equal(k->extent[depth.first], 48);
+    assert_int_equal(k->access[k->a].stride[depth.first], 1);
+    assert_int_equal(k->extent[rows.first], 6);
+    assert_int_equal(type_of(p, k, k->a), VJ_BF16);
+    vj_arena_free(arena);
+}
+
 /* Keys in bf16 stand row by row, those in f32 transposed. */
 static void keys_of(const char *type, vj_dtype dtype, int64_t key_step) {
     vj_arena *arena = vj_arena_new();
@@ -158,6 +179,7 @@ int main(void) {
         cmocka_unit_test(weight_on_the_left),
         cmocka_unit_test(odd_runs),
         cmocka_unit_test(depthwise),
+        cmocka_unit_test(patches),
         cmocka_unit_test(keys),
         cmocka_unit_test(padded_rows),
     };
