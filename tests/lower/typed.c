@@ -58,6 +58,20 @@ static void cast_in_epilogue(void **state) {
                    VJ_BF16, VJ_BF16, 2);
 }
 
+/* A value that is read in f32 too is written twice. */
+static void written_twice(void **state) {
+    (void)state;
+    expect_factors("func @f(%x: f32[N,5,32]) -> f32[N,5,32] {\n@w = const seed(1) : bf16[32,32]\n"
+                   "%n = layernorm %x axis=2 eps=1e-6 : f32[N,5,32]\n%c = cast %n to=bf16 : bf16[N,5,32]\n"
+                   "%y = linear %c, @w : f32[N,5,32]\n%z = add %y, %n : f32[N,5,32]\nreturn %z\n}\n",
+                   VJ_BF16, VJ_BF16, 2);
+    expect_factors("func @f(%x: f32[N,5,32]) -> f32[N,5,32], f32[N,5,20] {\n@w = const seed(1) : bf16[32,20]\n"
+                   "%n = mul %x, %x : f32[N,5,32]\n%c = cast %n to=bf16 : bf16[N,5,32]\n"
+                   "%r = reshape %c dims=[N,1,5,32] : bf16[N,1,5,32]\n%y = linear %r, @w : f32[N,1,5,20]\n"
+                   "%z = reshape %y dims=[N,5,20] : f32[N,5,20]\nreturn %n, %z\n}\n",
+                   VJ_BF16, VJ_BF16, 2);
+}
+
 /* No kernel reads activations in f16. */
 static void half_activations(void **state) {
     (void)state;
@@ -175,6 +189,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(linear_of_two_types),
         cmocka_unit_test(cast_in_epilogue),
+        cmocka_unit_test(written_twice),
         cmocka_unit_test(half_activations),
         cmocka_unit_test(weight_on_the_left),
         cmocka_unit_test(odd_runs),
