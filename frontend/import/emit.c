@@ -3,9 +3,8 @@
 
 #include <string.h>
 
-vj_value vj_emit(vj_importer *im, vj_op op, const vj_value *args, int32_t arg_count, const vj_attr *attrs,
-                 int32_t attr_count) {
-    if (!vj_going(im)) return VJ_NONE;
+static vj_value emit(vj_importer *im, vj_op op, const vj_value *args, int32_t arg_count, const vj_attr *attrs,
+                     int32_t attr_count) {
     vj_error local = {0};
     vj_value v = vj_add_node(im->f, op, args, arg_count, attrs, attr_count, im->origin, &local);
     if (v < 0) {
@@ -14,6 +13,43 @@ vj_value vj_emit(vj_importer *im, vj_op op, const vj_value *args, int32_t arg_co
         return VJ_NONE;
     }
     return v;
+}
+
+/* ONNX gives a product the type of its operands, which are of one type; the IR's gives f32 for a half. Behind the factors
+ * stands what is added to the products. */
+static vj_value emit_product_of_halves(vj_importer *im, vj_op op, const vj_value *args, int32_t arg_count,
+                                       const vj_attr *attrs, int32_t attr_count) {
+    const vj_dtype dtype = vj_type_at(im->f, args[0])->dtype;
+    const int32_t factors = vj_op_factors(op);
+    vj_value wide[5];
+    for (int32_t i = 0; i < arg_count; i++) {
+        wide[i] = args[i];
+        if (i == factors && args[i] >= 0) wide[i] = vj_emit_cast(im, args[i], VJ_F32);
+    }
+    if (!vj_going(im)) return VJ_NONE;
+    return vj_emit_cast(im, emit(im, op, wide, arg_count, attrs, attr_count), dtype);
+}
+
+static bool have_one_type(vj_importer *im, vj_op op, const vj_value *args, int32_t count) {
+    const vj_dtype first = vj_type_at(im->f, args[0])->dtype;
+    for (int32_t i = 1; i < count; i++) {
+        const vj_dtype dtype = args[i] < 0 ? first : vj_type_at(im->f, args[i])->dtype;
+        if (dtype != first)
+            return vj_stop(im, VJ_BAD_INPUT, "%s: operands 0 and %d differ in type: %s and %s", vj_op_table(op)->name,
+                           (int)i, vj_element_name(first), vj_element_name(dtype));
+    }
+    return true;
+}
+
+vj_value vj_emit(vj_importer *im, vj_op op, const vj_value *args, int32_t arg_count, const vj_attr *attrs,
+                 int32_t attr_count) {
+    if (!vj_going(im)) return VJ_NONE;
+    const int32_t factors = vj_op_factors(op);
+    if (factors == 0) return emit(im, op, args, arg_count, attrs, attr_count);
+    if (!have_one_type(im, op, args, arg_count < factors + 1 ? arg_count : factors + 1)) return VJ_NONE;
+    const vj_dtype dtype = vj_type_at(im->f, args[0])->dtype;
+    return dtype == VJ_F16 || dtype == VJ_BF16 ? emit_product_of_halves(im, op, args, arg_count, attrs, attr_count)
+                                               : emit(im, op, args, arg_count, attrs, attr_count);
 }
 
 vj_value vj_emit1(vj_importer *im, vj_op op, vj_value a) { return vj_emit(im, op, &a, 1, NULL, 0); }

@@ -155,7 +155,9 @@ bool vj_build_ms_bias_softmax(vj_importer *im) {
     return vj_bind(im, 0, vj_emit_reshape(im, x, type.dims, type.rank));
 }
 
+/* Of halves it is behind a cast. */
 static bool is_product(const vj_func *f, vj_value v) {
+    if (vj_producer(f, v)->op == VJ_OP_cast) v = vj_producer(f, v)->args[0];
     const vj_op op = vj_producer(f, v)->op;
     return op == VJ_OP_matmul || op == VJ_OP_linear;
 }

@@ -51,6 +51,24 @@ bool vj_infer_same_dtype(vj_inference *in, int32_t a, int32_t b) {
                                    vj_element_name(y));
 }
 
+static bool is_widened(vj_dtype dtype) { return dtype == VJ_F32 || dtype == VJ_F16 || dtype == VJ_BF16; }
+
+bool vj_infer_product_dtype(vj_inference *in, int32_t operands, vj_dtype *dtype) {
+    bool widened = true;
+    for (int32_t i = 0; i < operands; i++)
+        widened = widened && is_widened(vj_infer_arg(in, i)->dtype);
+    *dtype = widened ? VJ_F32 : vj_infer_arg(in, 0)->dtype;
+    for (int32_t i = 1; i < operands; i++)
+        if (!widened && !vj_infer_same_dtype(in, 0, i)) return false;
+    return true;
+}
+
+bool vj_infer_addend(vj_inference *in, int32_t operand, vj_dtype dtype) {
+    const vj_dtype own = vj_infer_arg(in, operand)->dtype;
+    return own == dtype || vj_infer_fail(in, "operand %d is %s, but the products are added up in %s", operand,
+                                         vj_element_name(own), vj_element_name(dtype));
+}
+
 bool vj_infer_axis(vj_inference *in, int64_t axis, int32_t rank) {
     return (axis >= 0 && axis < rank) ||
            vj_infer_fail(in, "axis %" PRId64 " is outside a tensor of rank %d", axis, rank);

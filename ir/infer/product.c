@@ -26,19 +26,21 @@ static bool inner_dims_meet(vj_inference *in, vj_dim a, vj_dim b) {
 /* Follows numpy: a vector is a row on the left and a column on the right, and the result lacks its dim. */
 bool vj_infer_matmul(vj_inference *in) {
     const vj_type *a = vj_infer_arg(in, 0), *b = vj_infer_arg(in, 1);
-    if (!vj_infer_number(in, 0) || !vj_infer_same_dtype(in, 0, 1)) return false;
+    vj_dtype dtype;
+    if (!vj_infer_number(in, 0) || !vj_infer_product_dtype(in, 2, &dtype)) return false;
     if (a->rank == 0 || b->rank == 0) return vj_infer_fail(in, "a scalar is no matrix");
     if (!inner_dims_meet(in, a->dims[a->rank - 1], b->dims[b->rank > 1 ? b->rank - 2 : 0])) return false;
     vj_type lead_a = leading(a, a->rank > 2 ? a->rank - 2 : 0), lead_b = leading(b, b->rank > 2 ? b->rank - 2 : 0);
     if (!vj_infer_meet(in, &lead_a, &lead_b, &in->results[0])) return false;
+    in->results[0].dtype = dtype;
     if (a->rank > 1 && !append(in, &in->results[0], a->dims[a->rank - 2])) return false;
     return b->rank == 1 || append(in, &in->results[0], b->dims[b->rank - 1]);
 }
 
-static bool is_bias_of(vj_inference *in, int32_t operand, vj_dim width) {
+static bool is_bias_of(vj_inference *in, int32_t operand, vj_dtype dtype, vj_dim width) {
     const vj_type *b = vj_infer_arg(in, operand);
     if (!b) return true;
-    if (!vj_infer_same_dtype(in, 0, operand)) return false;
+    if (!vj_infer_addend(in, operand, dtype)) return false;
     return (b->rank == 1 && vj_dim_equal(b->dims[0], width)) ||
            vj_infer_fail(in, "the bias is %s, but %s columns are made", vj_brief_type(b).text,
                          vj_brief_dim(width).text);
@@ -46,11 +48,13 @@ static bool is_bias_of(vj_inference *in, int32_t operand, vj_dim width) {
 
 bool vj_infer_linear(vj_inference *in) {
     const vj_type *x = vj_infer_arg(in, 0), *w = vj_infer_arg(in, 1);
-    if (!vj_infer_float(in, 0) || !vj_infer_same_dtype(in, 0, 1)) return false;
+    vj_dtype dtype;
+    if (!vj_infer_float(in, 0) || !vj_infer_product_dtype(in, 2, &dtype)) return false;
     if (x->rank < 1) return vj_infer_fail(in, "a scalar is no row");
     if (w->rank != 2) return vj_infer_fail(in, "the weight is %s, not a matrix", vj_brief_type(w).text);
-    if (!inner_dims_meet(in, x->dims[x->rank - 1], w->dims[0]) || !is_bias_of(in, 2, w->dims[1])) return false;
+    if (!inner_dims_meet(in, x->dims[x->rank - 1], w->dims[0]) || !is_bias_of(in, 2, dtype, w->dims[1])) return false;
     in->results[0] = *x;
+    in->results[0].dtype = dtype;
     in->results[0].dims[x->rank - 1] = w->dims[1];
     return true;
 }
@@ -88,8 +92,9 @@ static bool count_windows(vj_inference *in, const windows *w, int32_t i, vj_dim 
 bool vj_infer_conv(vj_inference *in) {
     const vj_type *x = vj_infer_arg(in, 0), *w = vj_infer_arg(in, 1);
     windows win;
+    vj_dtype dtype;
     int64_t groups = vj_attr_int(in->node, VJ_ATTR_GROUPS, 1), channels = 0;
-    if (!vj_infer_float(in, 0) || !vj_infer_same_dtype(in, 0, 1) || !read_windows(in, x, &win)) return false;
+    if (!vj_infer_float(in, 0) || !vj_infer_product_dtype(in, 2, &dtype) || !read_windows(in, x, &win)) return false;
     if (w->rank != x->rank || !vj_type_is_static(w))
         return vj_infer_fail(in, "the weight is %s, for an input of %s", vj_brief_type(w).text, vj_brief_type(x).text);
     if (groups < 1 || w->dims[0].c % groups)
@@ -97,10 +102,10 @@ bool vj_infer_conv(vj_inference *in) {
     if (!vj_mul(w->dims[1].c, groups, &channels) || !vj_dim_equal(x->dims[1], vj_dim_const(channels)))
         return vj_infer_fail(in, "%s channels, but the weight %s in %" PRId64 " groups reads %" PRId64,
                              vj_brief_dim(x->dims[1]).text, vj_brief_type(w).text, groups, channels);
-    if (!is_bias_of(in, 2, w->dims[0])) return false;
+    if (!is_bias_of(in, 2, dtype, w->dims[0])) return false;
     int64_t kernel[3];
     win.kernel = kernel;
-    in->results[0] = (vj_type){.dtype = x->dtype, .rank = x->rank, .dims = {x->dims[0], w->dims[0]}};
+    in->results[0] = (vj_type){.dtype = dtype, .rank = x->rank, .dims = {x->dims[0], w->dims[0]}};
     for (int32_t i = 0; i < win.spatial; i++) {
         int64_t count, reach;
         kernel[i] = w->dims[2 + i].c;
@@ -146,7 +151,7 @@ static bool fits_scores(vj_inference *in, int32_t i, const char *what, const vj_
 static bool attention_bias_fits(vj_inference *in, const vj_type *scores) {
     const vj_type *keep = vj_infer_arg(in, 4);
     const bool has_value = vj_attr_find(in->node, VJ_ATTR_VALUE) != NULL;
-    if (vj_infer_arg(in, 3) && !vj_infer_same_dtype(in, 0, 3)) return false;
+    if (vj_infer_arg(in, 3) && !vj_infer_addend(in, 3, scores->dtype)) return false;
     if (keep && keep->dtype != VJ_BOOL) return vj_infer_fail(in, "keep is %s, not bool", vj_brief_type(keep).text);
     if ((keep != NULL) != has_value) return vj_infer_fail(in, "keep and value come together");
     return fits_scores(in, 3, "bias", scores) && fits_scores(in, 4, "mask", scores);
@@ -154,7 +159,8 @@ static bool attention_bias_fits(vj_inference *in, const vj_type *scores) {
 
 bool vj_infer_attention(vj_inference *in) {
     const vj_type *q = vj_infer_arg(in, 0), *k = vj_infer_arg(in, 1), *v = vj_infer_arg(in, 2);
-    if (!vj_infer_float(in, 0) || !vj_infer_same_dtype(in, 0, 1) || !vj_infer_same_dtype(in, 0, 2)) return false;
+    vj_dtype dtype;
+    if (!vj_infer_float(in, 0) || !vj_infer_product_dtype(in, 3, &dtype)) return false;
     if (q->rank < 2 || k->rank < 2 || v->rank < 2) return vj_infer_fail(in, "q, k and v must be matrices at least");
     if (!vj_dim_equal(q->dims[q->rank - 1], k->dims[k->rank - 1]))
         return vj_infer_fail(in, "q is %s and k %s: their head dims differ", vj_brief_type(q).text,
@@ -166,6 +172,7 @@ bool vj_infer_attention(vj_inference *in) {
     vj_type lead_qk, lead;
     if (!vj_infer_meet(in, &lead_q, &lead_k, &lead_qk) || !vj_infer_meet(in, &lead_qk, &lead_v, &lead)) return false;
     vj_type scores = lead;
+    scores.dtype = dtype;
     scores.dims[scores.rank++] = q->dims[q->rank - 2];
     in->results[0] = scores;
     scores.dims[scores.rank++] = k->dims[k->rank - 2];

@@ -249,6 +249,7 @@ enum {
 };
 const vj_op_info *vj_op_table(vj_op op);
 vj_op vj_op_by_name(const char *name, size_t length); /* VJ_OP_COUNT: unknown */
+int32_t vj_op_factors(vj_op op); /* how many of its first operands a product multiplies; 0: it is none */
 const char *vj_attr_key_name(vj_attr_key key);
 vj_attr_kind vj_attr_key_kind(vj_attr_key key);
 

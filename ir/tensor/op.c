@@ -28,3 +28,7 @@ vj_op vj_op_by_name(const char *name, size_t length) {
 
 const char *vj_attr_key_name(vj_attr_key key) { return attr_table[key].name; }
 vj_attr_kind vj_attr_key_kind(vj_attr_key key) { return attr_table[key].kind; }
+
+int32_t vj_op_factors(vj_op op) {
+    return op == VJ_OP_matmul || op == VJ_OP_linear || op == VJ_OP_conv ? 2 : op == VJ_OP_attention ? 3 : 0;
+}

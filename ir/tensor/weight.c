@@ -3,18 +3,24 @@
  * anything. */
 #include "users.h"
 
-/* Can elements of the result be read from elements of the operands, when these are weights? The table says of which op; a
- * cast must end in f32, and what a gather picks must be known. */
+/* Can elements of the result be read from elements of the operands, when these are weights? The table says of which op;
+ * halves are moved and made by a cast, not computed with; what a gather picks must be known. */
 static bool is_readable_op(const vj_func *f, const vj_node *node) {
-    if (!(vj_op_table(node->op)->flags & VJ_FLAG_WEIGHT)) return false;
-    if (node->op == VJ_OP_cast) return f->values[node->first_result].type.dtype == VJ_F32;
+    const uint32_t flags = vj_op_table(node->op)->flags;
+    const vj_dtype dtype = f->values[node->first_result].type.dtype;
+    if (!(flags & VJ_FLAG_WEIGHT)) return false;
+    if (dtype == VJ_F16 || dtype == VJ_BF16) {
+        if (node->op != VJ_OP_cast && !(flags & VJ_FLAG_MOVEMENT)) return false;
+    } else if (dtype != VJ_F32) {
+        return false;
+    }
     return node->op != VJ_OP_gather || vj_is_const(f, node->args[1]);
 }
 
 bool vj_makes_weight(const vj_func *f, const vj_node *node) {
     if (node->op == VJ_OP_const) return true;
     const vj_type *type = vj_type_at(f, node->first_result);
-    if (!is_readable_op(f, node) || type->dtype != VJ_F32 || !vj_type_is_static(type)) return false;
+    if (!is_readable_op(f, node) || !vj_type_is_static(type)) return false;
     for (int32_t i = 0; i < node->arg_count; i++)
         if (!vj_is_weight(f, node->args[i])) return false;
     return true;

@@ -105,6 +105,7 @@ static bool read_elementwise(vj_weight_reader *r, const vj_node *node, int64_t f
         good = read_broadcast(r, node->args[0], type, first, part, out, error) &&
                (node->arg_count < 2 || read_broadcast(r, node->args[1], type, first, part, level->other, error));
         if (good) vj_weight_apply(node->op, part, out, level->other);
+        if (good && node->op == VJ_OP_cast) vj_weight_round(type->dtype, part, out);
         first += part;
         out += part;
         count -= part;

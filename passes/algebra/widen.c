@@ -51,6 +51,7 @@ static void widen_cast(vj_func *f, int32_t n) {
     const vj_node node = f->nodes[n];
     const vj_value x = node.args[0];
     const vj_value wide = vj_type_at(f, x)->dtype == VJ_F32 ? x : cast_to(f, x, VJ_F32, node.origin);
+    if (!f->values[wide].name) f->values[wide].name = f->values[node.first_result].name; /* a product of halves */
     vj_replace_uses(f, node.first_result, wide);
     vj_kill(f, n);
 }

@@ -164,9 +164,10 @@ static bool by_panels(product *p, vj_value source, const vj_view *weight) {
     vj_push_dim(&n, weight, 0);
     b->k->a = vj_build_access(b, p->w->x.buffer, p->w->x.offset, &x);
     vj_subaxes_push(&still, b->total, 0);
-    const int32_t packed = vj_packed_weight(b->l, source, weight->offset, &k, &n);
+    if (b->k->a < 0) return vj_lower_fail(b->l, p->node, "its operands cannot be addressed");
+    const int32_t packed = vj_packed_weight(b->l, source, vj_packed_dtype(b, source), weight->offset, &k, &n);
     b->k->b = packed < 0 ? -1 : vj_build_access(b, packed, 0, &still);
-    if (b->k->a < 0 || b->k->b < 0) return vj_lower_fail(b->l, p->node, "its operands cannot be addressed");
+    if (b->k->b < 0) return vj_lower_fail(b->l, p->node, "its operands cannot be addressed");
     return finish_product(p);
 }
 

@@ -206,6 +206,26 @@ static bool add_result(vj_build *b, const vj_chain *chain, int32_t segment) {
     return true;
 }
 
+static bool is_half(vj_dtype dtype) { return dtype == VJ_F16 || dtype == VJ_BF16; }
+
+/* Besides other readers a cast to a half wants the value: the kernel that has it writes that too. */
+static bool add_casts(vj_build *b, const vj_chain *chain) {
+    vj_lowering *l = b->l;
+    for (int32_t u = l->use_first[chain->value]; u < l->use_first[chain->value + 1]; u++) {
+        const int32_t user = l->use_node[u];
+        const vj_node *node = &l->f->nodes[user];
+        const vj_value v = node->first_result;
+        if (node->op != VJ_OP_cast || !is_half(vj_dtype_at(l->f, v)) || l->done[v] || l->inlined[v] || l->uses[v] == 0)
+            continue;
+        if (b->k->out_count == VJ_MAX_OUTS || !has_room(b)) return true;
+        const int32_t expr = vj_emit_node(b, node, &chain->map, chain);
+        const vj_chain narrow = {v, chain->map, expr};
+        if (expr < 0 || !add_result(b, &narrow, -1)) return false;
+        l->taken[user] = true;
+    }
+    return true;
+}
+
 /* Segments: every use of the value takes one of `count` equal pieces of one dim, whose major subaxis is the major subaxis
  * of the columns. */
 
@@ -292,6 +312,10 @@ static bool finish_segments(vj_build *b, const vj_chain *whole, const cut *found
 bool vj_finish_chain(vj_build *b, vj_chain chain) {
     cut found;
     if (!b->alone && !grow(b, &chain)) return false;
-    if (find_cut(b, &chain, &found) ? !finish_segments(b, &chain, &found) : !add_result(b, &chain, -1)) return false;
+    if (find_cut(b, &chain, &found)) {
+        if (!finish_segments(b, &chain, &found)) return false;
+    } else if (!add_result(b, &chain, -1) || (!b->alone && !add_casts(b, &chain))) {
+        return false;
+    }
     return vj_build_finish(b);
 }

@@ -68,7 +68,8 @@ static int32_t packed_access(vj_build *b, const product *p, int32_t k_dim, int32
     vj_subaxes k = {0}, n = {0}, still = {0};
     vj_push_dim(&k, &p->weight_view, k_dim);
     if (col_dim >= 0) vj_push_dim(&n, &p->weight_view, col_dim);
-    const int32_t buffer = vj_packed_weight(b->l, p->weight, p->weight_view.offset, &k, &n);
+    const int32_t buffer =
+        vj_packed_weight(b->l, p->weight, vj_packed_dtype(b, p->weight), p->weight_view.offset, &k, &n);
     vj_subaxes_push(&still, b->total, 0);
     return buffer < 0 ? -1 : vj_build_access(b, buffer, 0, &still);
 }
@@ -90,10 +91,11 @@ static bool add_operands(vj_build *b, const product *p) {
     const vj_view a_map = map_of_a(b, p), b_map = map_of_b(b, p);
     if (p->packs_b) {
         b->k->a = vj_build_operand(b, p->a, &a_map);
-        b->k->b = packed_access(b, p, p->b_rank == 1 ? 0 : p->b_rank - 2, p->b_rank == 1 ? -1 : p->b_rank - 1);
+        if (b->k->a >= 0)
+            b->k->b = packed_access(b, p, p->b_rank == 1 ? 0 : p->b_rank - 2, p->b_rank == 1 ? -1 : p->b_rank - 1);
     } else if (p->packs_a) {
         b->k->a = vj_build_operand(b, p->b, &b_map);
-        b->k->b = packed_access(b, p, p->a_rank - 1, p->a_rank == 1 ? -1 : p->a_rank - 2);
+        if (b->k->a >= 0) b->k->b = packed_access(b, p, p->a_rank - 1, p->a_rank == 1 ? -1 : p->a_rank - 2);
     } else {
         b->k->b = plain_access(b, p);
         b->k->a = vj_build_operand(b, p->a, &a_map);

@@ -192,6 +192,8 @@ static bool lower_all(vj_lowering *l) {
 vj_status vj_pass_lower(vj_pass_context *c) {
     if (!vj_images_stay_apart(c->f, c->error)) return c->error->status;
     vj_spread_nodes(c);
+    vj_cast_factors(c);
+    vj_spread_patches(c);
     if (!vj_spread_gathers(c)) return c->error->status;
     vj_spread_over_concats(c);
     const int32_t values = c->f->value_count;

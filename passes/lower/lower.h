@@ -9,6 +9,8 @@
  * channels.c    which pictures stand channels last
  * concat.c      elementwise ops on a concat go to its parts
  * spread.c      nodes that no kernel computes as they are become several
+ * factors.c     factors of products in types that no kernel multiplies are cast
+ * patches.c     patches in bf16 become rows of a matrix
  * build.c       a kernel in the making: the points, accesses to them, axes
  * copy.c        copies, and the end of a build
  * value.c       where values stand: views, places to write to, weights
@@ -99,6 +101,12 @@ bool vj_spread_gathers(vj_pass_context *c) VJ_MUST_USE;
 /* spread.c */
 void vj_spread_nodes(vj_pass_context *c);
 
+/* factors.c */
+void vj_cast_factors(vj_pass_context *c);
+
+/* patches.c */
+void vj_spread_patches(vj_pass_context *c);
+
 /* batch.c */
 bool vj_images_stay_apart(const vj_func *f, vj_error *error) VJ_MUST_USE;
 
@@ -186,8 +194,11 @@ bool vj_weight_view_in_order(vj_lowering *l, vj_value v, const int64_t *order, v
 bool vj_has_weight_view(vj_lowering *l, vj_value v, vj_value *source, vj_view *view) VJ_MUST_USE;
 /* An access of v, whose dims follow from the points by `map`; copies it when it must. -1: an error. */
 int32_t vj_build_operand(vj_build *b, vj_value v, const vj_view *map);
-/* A buffer of packed panels; k and n list the subaxes of the source. */
-int32_t vj_packed_weight(vj_lowering *l, vj_value source, int64_t offset, const vj_subaxes *k, const vj_subaxes *n);
+/* A buffer of packed panels of this type; k and n list the subaxes of the source. */
+int32_t vj_packed_weight(vj_lowering *l, vj_value source, vj_dtype dtype, int64_t offset, const vj_subaxes *k,
+                         const vj_subaxes *n);
+/* The type in which B is packed beside an A that has its access already. */
+vj_dtype vj_packed_dtype(const vj_build *b, vj_value source);
 
 /* expr.c */
 
@@ -248,7 +259,7 @@ bool vj_lower_site(vj_lowering *l, const vj_node *node, void (*site_of)(vj_site 
 
 /* layout.c */
 
-/* Elements between the rows of an arena buffer, for rows of so many f32. */
-int64_t vj_padded_row(int64_t row);
+/* Elements between the rows of an arena buffer, for rows of so many. */
+int64_t vj_padded_row(int64_t row, vj_dtype dtype);
 
 #endif

@@ -16,10 +16,10 @@ static vj_value attention(vj_func *f, const vj_node *node) {
     const vj_value keys = vj_make_transpose(f, node->args[1], perm, origin);
     vj_value scores = vj_make_binary(f, VJ_OP_matmul, node->args[0], keys, origin);
     const double scale = vj_attr_float(node, VJ_ATTR_SCALE, 1);
-    if (scale != 1) scores = vj_make_binary(f, VJ_OP_mul, scores, number(f, k.dtype, scale), origin);
+    if (scale != 1) scores = vj_make_binary(f, VJ_OP_mul, scores, number(f, vj_dtype_at(f, scores), scale), origin);
     if (node->arg_count > 3 && node->args[3] >= 0) scores = vj_make_binary(f, VJ_OP_add, scores, node->args[3], origin);
     if (node->arg_count > 4 && node->args[4] >= 0) {
-        const vj_value other = number(f, k.dtype, vj_attr_float(node, VJ_ATTR_VALUE, 0));
+        const vj_value other = number(f, vj_dtype_at(f, scores), vj_attr_float(node, VJ_ATTR_VALUE, 0));
         scores = vj_make(f, VJ_OP_select, (vj_value[]){node->args[4], scores, other}, 3, NULL, 0, origin);
     }
     const vj_attr last = vj_int(VJ_ATTR_AXIS, vj_type_at(f, scores)->rank - 1);

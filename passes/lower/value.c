@@ -52,11 +52,13 @@ static uint64_t weight_hash(const vj_weight *w) {
 }
 
 /* The slot in the table of an equal weight, or the empty one where it belongs. */
-static int32_t *find_weight(const vj_lowering *l, const vj_weight *weight) {
+static int32_t *find_weight(const vj_lowering *l, const vj_weight *weight, vj_dtype dtype) {
     const vj_program *p = l->p;
     for (uint64_t at = weight_hash(weight);; at++) {
         int32_t *slot = &l->weight_table[at & (uint64_t)(l->weight_room - 1)];
-        if (*slot < 0 || same_weight(&p->weights[p->buffers[*slot].index], weight)) return slot;
+        if (*slot < 0 ||
+            (p->buffers[*slot].dtype == dtype && same_weight(&p->weights[p->buffers[*slot].index], weight)))
+            return slot;
     }
 }
 
@@ -69,17 +71,17 @@ static void make_room_for_weights(vj_lowering *l) {
     for (int32_t i = 0; i < l->weight_room; i++)
         l->weight_table[i] = -1;
     for (int32_t i = 0; i < p->buffer_count; i++)
-        if (p->buffers[i].kind == VJ_BUFFER_WEIGHT) *find_weight(l, &p->weights[p->buffers[i].index]) = i;
+        if (p->buffers[i].kind == VJ_BUFFER_WEIGHT)
+            *find_weight(l, &p->weights[p->buffers[i].index], p->buffers[i].dtype) = i;
 }
 
 /* The buffer of a weight; one that is there already when it is the same. */
-static int32_t weight_buffer(vj_lowering *l, const vj_weight *weight) {
+static int32_t weight_buffer(vj_lowering *l, const vj_weight *weight, vj_dtype dtype) {
     vj_program *p = l->p;
     make_room_for_weights(l);
-    int32_t *slot = find_weight(l, weight);
+    int32_t *slot = find_weight(l, weight, dtype);
     if (*slot >= 0) return *slot;
     *VJ_PUSH(p->arena, p->weights, p->weight_count, p->weight_capacity) = *weight;
-    const vj_dtype dtype = vj_dtype_at(l->f, weight->source);
     int64_t elements = 0; /* a size that is no int64_t is refused when the program is verified */
     (void)vj_packed_elements(weight, dtype, &elements);
     *slot = vj_add_buffer(p, VJ_BUFFER_WEIGHT, dtype, elements, l->f->values[weight->source].name);
@@ -97,12 +99,25 @@ static void list_subaxes(const vj_subaxes *subaxes, int32_t *rank, int64_t *exte
     }
 }
 
-int32_t vj_packed_weight(vj_lowering *l, vj_value source, int64_t offset, const vj_subaxes *k, const vj_subaxes *n) {
+/* Panels of 16-bit elements hold pairs of neighbours of the depth, which A must find together: it walks the depth in one
+ * run, or in runs of pairs. Else the same numbers are packed as f32. */
+vj_dtype vj_packed_dtype(const vj_build *b, vj_value source) {
+    const vj_dtype dtype = vj_dtype_at(b->l->f, source);
+    const vj_subaxes *a = &b->subaxes[b->k->a];
+    int64_t depth = 1;
+    for (int32_t d = 0; d < b->dims; d++)
+        if (b->group[d] == VJ_GROUP_DEPTH) depth *= b->extent[d];
+    const int64_t run = a->count > 0 ? a->at[a->count - 1].extent : depth;
+    return run >= depth || run % (4 / vj_element_bytes(dtype)) == 0 ? dtype : VJ_F32;
+}
+
+int32_t vj_packed_weight(vj_lowering *l, vj_value source, vj_dtype dtype, int64_t offset, const vj_subaxes *k,
+                         const vj_subaxes *n) {
     vj_weight weight = {.kind = VJ_PACK_PANELS, .source = source, .source_offset = offset};
     if (k->count > VJ_MAX_AXES || n->count > VJ_MAX_AXES) return -1;
     list_subaxes(k, &weight.k_rank, weight.k_extent, weight.k_stride, &weight.k);
     list_subaxes(n, &weight.n_rank, weight.n_extent, weight.n_stride, &weight.n);
-    return weight_buffer(l, &weight);
+    return weight_buffer(l, &weight, dtype);
 }
 
 /* A dense buffer of what the view of a weight reaches, each element once, in the order of the view's subaxes. */
@@ -119,7 +134,7 @@ static void pack_dense(vj_lowering *l, vj_value source, vj_view *view) {
         for (int32_t i = 0; i < view->count[d]; i++)
             if (view->subaxis[d][i].stride != 0) view->subaxis[d][i].stride = stride /= view->subaxis[d][i].extent;
     view->offset = 0;
-    view->buffer = weight_buffer(l, &weight);
+    view->buffer = weight_buffer(l, &weight, vj_dtype_at(l->f, source));
 }
 
 static bool has_few_subaxes(const vj_view *view) {
@@ -273,10 +288,12 @@ static vj_view whole_buffer(const vj_lowering *l, vj_value v, int32_t buffer) {
     return vj_view_dense(buffer, rank, dims, 0, 1);
 }
 
-/* The keys of an attention stand transposed, a row a head dim, so that scores are made for adjacent keys. */
+/* The keys of an attention stand transposed, a row a head dim, so that scores are made for adjacent keys; keys in bf16
+ * stand as they are, for pairs of a key's elements are multiplied together. */
 static bool wants_keys(const vj_lowering *l, vj_value v) {
     const int32_t user = vj_only_user(l, v);
-    return user >= 0 && l->f->nodes[user].op == VJ_OP_attention && l->f->nodes[user].args[1] == v;
+    return vj_dtype_at(l->f, v) == VJ_F32 && user >= 0 && l->f->nodes[user].op == VJ_OP_attention &&
+           l->f->nodes[user].args[1] == v;
 }
 
 /* The dims in the order in which they stand, the last one's elements adjacent. */
@@ -291,6 +308,9 @@ static void order_of_dims(const vj_lowering *l, vj_value v, int32_t rank, int64_
     }
 }
 
+/* What kernels of products read by rows. */
+static bool is_factor_type(vj_dtype dtype) { return dtype == VJ_F32 || dtype == VJ_BF16; }
+
 vj_view vj_own_location(vj_lowering *l, vj_value v) {
     int64_t dims[VJ_MAX_RANK], order[VJ_MAX_RANK], stand[VJ_MAX_RANK] = {0}, row = 0;
     const int32_t rank = vj_image_dims(l->f, v, dims);
@@ -299,8 +319,8 @@ vj_view vj_own_location(vj_lowering *l, vj_value v) {
     order_of_dims(l, v, rank, order);
     for (int32_t d = 0; d < rank; d++)
         stand[d] = dims[order[d]];
-    if (rank >= 2 && dtype == VJ_F32 && vj_image_elements(l->f, v) > stand[rank - 1])
-        row = vj_padded_row(stand[rank - 1]);
+    if (rank >= 2 && is_factor_type(dtype) && vj_image_elements(l->f, v) > stand[rank - 1])
+        row = vj_padded_row(stand[rank - 1], dtype);
     vj_view view = vj_view_dense(buffer, rank, stand, row, 1);
     l->p->buffers[buffer].elements = row > 0 ? vj_image_elements(l->f, v) / stand[rank - 1] * row : vj_view_end(&view);
     vj_view_untranspose(&view, order);

@@ -4,13 +4,12 @@
  * distance has a large power of two. So rows take an odd number of 64-byte lines. */
 #include "passes/lower/lower.h"
 
-#define LINE       16 /* f32 */
-#define SHORT_ROWS 128
+enum { LINE = 64, SHORT_ROW = 8 * LINE }; /* bytes */
 
-int64_t vj_padded_row(int64_t row) {
-    if (row < SHORT_ROWS) return row;
-    const int64_t lines = vj_ceil_div(row, LINE);
-    return (lines | 1) * LINE;
+int64_t vj_padded_row(int64_t row, vj_dtype dtype) {
+    const int64_t line = LINE / vj_element_bytes(dtype);
+    if (row * vj_element_bytes(dtype) < SHORT_ROW) return row;
+    return (vj_ceil_div(row, line) | 1) * line;
 }
 
 /* Drops buffers that no kernel touches, and their weights; weights stand in the order of their first use, so that a run

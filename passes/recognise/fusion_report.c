@@ -32,23 +32,6 @@ static void count_softmax(vj_pass_context *c, const vj_node *node) {
     vj_report_reason(c->report, "attention", "node '%s': %s", vj_node_label(c->f, &at), why);
 }
 
-static bool has_ints(const vj_node *node, vj_attr_key key, int64_t wanted) {
-    const vj_attr *attr = vj_attr_find(node, key);
-    for (int32_t i = 0; i < attr->count; i++)
-        if (attr->as.ints[i] != wanted) return false;
-    return true;
-}
-
-/* Windows that tile the picture. */
-static bool is_patch_embedding(const vj_func *f, const vj_node *node) {
-    const vj_type *w = vj_type_at(f, node->args[1]);
-    const vj_attr *stride = vj_attr_find(node, VJ_ATTR_STRIDE);
-    for (int32_t i = 0; i < stride->count; i++)
-        if (stride->as.ints[i] != w->dims[2 + i].c || stride->as.ints[i] == 1) return false;
-    return vj_attr_int(node, VJ_ATTR_GROUPS, 1) == 1 && has_ints(node, VJ_ATTR_DILATION, 1) &&
-           has_ints(node, VJ_ATTR_LOW, 0) && has_ints(node, VJ_ATTR_HIGH, 0);
-}
-
 /* The result of a block on top of what went in. */
 static bool is_residual(const vj_func *f, const vj_node *node) {
     int32_t products = 0;
@@ -157,7 +140,7 @@ static void count_node(vj_pass_context *c, int32_t n) {
         count_root(c, &node);
         break;
     case VJ_OP_conv:
-        if (is_patch_embedding(c->f, &node)) count(c->report, "patch_embedding", true);
+        if (vj_is_patch_embedding(c->f, &node)) count(c->report, "patch_embedding", true);
         break;
     case VJ_OP_add:
         if (is_residual(c->f, &node)) count(c->report, "residual", true);

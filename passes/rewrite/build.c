@@ -67,3 +67,19 @@ bool vj_is_uniform(const vj_func *f, vj_value v, double *number) {
     *number = first;
     return true;
 }
+
+static bool has_ints(const vj_node *node, vj_attr_key key, int64_t wanted) {
+    const vj_attr *attr = vj_attr_find(node, key);
+    for (int32_t i = 0; i < attr->count; i++)
+        if (attr->as.ints[i] != wanted) return false;
+    return true;
+}
+
+bool vj_is_patch_embedding(const vj_func *f, const vj_node *conv) {
+    const vj_type *w = vj_type_at(f, conv->args[1]);
+    const vj_attr *stride = vj_attr_find(conv, VJ_ATTR_STRIDE);
+    for (int32_t i = 0; i < stride->count; i++)
+        if (stride->as.ints[i] != w->dims[2 + i].c || stride->as.ints[i] == 1) return false;
+    return vj_attr_int(conv, VJ_ATTR_GROUPS, 1) == 1 && has_ints(conv, VJ_ATTR_DILATION, 1) &&
+           has_ints(conv, VJ_ATTR_LOW, 0) && has_ints(conv, VJ_ATTR_HIGH, 0);
+}

@@ -25,6 +25,7 @@ vj_status vj_pass_qkv(vj_pass_context *c);
 vj_status vj_pass_weights(vj_pass_context *c);
 vj_status vj_pass_narrow(vj_pass_context *c);
 vj_status vj_pass_tidy(vj_pass_context *c);
+vj_status vj_pass_precision(vj_pass_context *c);
 vj_status vj_pass_report(vj_pass_context *c);
 vj_status vj_pass_lower(vj_pass_context *c);
 vj_status vj_pass_layout(vj_pass_context *c);
@@ -45,6 +46,8 @@ vj_value vj_make_slice(vj_func *f, vj_value x, int32_t axis, int64_t start, int6
 const char *vj_node_label(const vj_func *f, const vj_node *node);
 /* Is v a constant whose elements are all one number? Reads constants of any size that are not too large. */
 bool vj_is_uniform(const vj_func *f, vj_value v, double *number);
+/* Do the windows of a convolution tile the picture? */
+bool vj_is_patch_embedding(const vj_func *f, const vj_node *conv);
 
 static inline vj_op vj_op_of(const vj_func *f, vj_value v) { return v < 0 ? VJ_OP_COUNT : vj_producer(f, v)->op; }
 static inline vj_value vj_operand(const vj_func *f, vj_value v, int32_t i) {

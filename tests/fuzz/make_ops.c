@@ -272,6 +272,15 @@ static vj_value layernorm(maker *m, vj_op op) {
 
 /* Products */
 
+/* In which a product adds up: its bias has that type. */
+static vj_dtype sum_type(vj_dtype dtype) { return dtype == VJ_F64 ? VJ_F64 : VJ_F32; }
+
+/* Now and then a product multiplies two types. */
+static vj_dtype factor_type(maker *m, vj_dtype dtype) {
+    static const vj_dtype widened[] = {VJ_F32, VJ_F16, VJ_BF16};
+    return dtype != VJ_F64 && chance(m->random, 20) ? widened[pick(m->random, 3)] : dtype;
+}
+
 static vj_value linear(maker *m, vj_op op) {
     const vj_value x = any_float(m, 1);
     if (x < 0) return VJ_NONE;
@@ -279,8 +288,8 @@ static vj_value linear(maker *m, vj_op op) {
     if (!is_constant_dim(m, x, type.rank - 1)) return VJ_NONE;
     const int64_t dims[] = {type.dims[type.rank - 1].c,
                             chance(m->random, 30) ? 1 + pick(m->random, 40) : 1 + pick(m->random, 12)};
-    const vj_value w = make_constant(m, type.dtype, 2, dims);
-    const vj_value b = chance(m->random, 50) ? make_constant(m, type.dtype, 1, dims + 1) : VJ_NONE;
+    const vj_value w = make_constant(m, factor_type(m, type.dtype), 2, dims);
+    const vj_value b = chance(m->random, 50) ? make_constant(m, sum_type(type.dtype), 1, dims + 1) : VJ_NONE;
     return make_node(m, op, (vj_value[]){x, w, b}, 3, NULL, 0);
 }
 
@@ -356,8 +365,8 @@ static vj_value conv(maker *m, vj_op op) {
     int64_t dims[5] = {groups * (1 + pick(m->random, 5)), channels / groups};
     for (int32_t i = 0; i < spatial; i++)
         dims[2 + i] = w.kernel[i];
-    const vj_value weight = make_constant(m, type.dtype, type.rank, dims);
-    const vj_value bias = chance(m->random, 50) ? make_constant(m, type.dtype, 1, dims) : VJ_NONE;
+    const vj_value weight = make_constant(m, factor_type(m, type.dtype), type.rank, dims);
+    const vj_value bias = chance(m->random, 50) ? make_constant(m, sum_type(type.dtype), 1, dims) : VJ_NONE;
     const vj_attr attrs[] = {vj_ints(VJ_ATTR_STRIDE, w.stride, spatial), vj_ints(VJ_ATTR_DILATION, w.dilation, spatial),
                              vj_ints(VJ_ATTR_LOW, w.low, spatial), vj_ints(VJ_ATTR_HIGH, w.high, spatial),
                              vj_int(VJ_ATTR_GROUPS, groups)};
@@ -389,7 +398,7 @@ static vj_value attention(maker *m, vj_op op) {
         const vj_value other = any_float(m, 2);
         if (chance(m->random, 50) && other >= 0) args[i] = other;
     }
-    if (chance(m->random, 40)) args[3] = partner(m, q, type_in(m, q)->dtype);
+    if (chance(m->random, 40)) args[3] = partner(m, q, sum_type(type_in(m, q)->dtype));
     if (chance(m->random, 30)) args[4] = partner(m, q, VJ_BOOL);
     vj_value v = args[4] >= 0 ? make_node(m, op, args, 5, attrs, 2) : make_node(m, op, args, 4, attrs, 1);
     if (v < 0) v = make_node(m, op, (vj_value[]){q, q, q}, 3, attrs, 1);

@@ -13,7 +13,7 @@
  * infer       the text gives every node's type; each line with `; error: words` fails by itself
  * run         the function is evaluated with `; batch 2` and `; x = [1,2]` before it; its result must be `; y = [2,4]` after
  *             it, which comes from another source
- * pass=A,B    runs the passes and compares the printed text (passtest.c)
+ * pass=A,B    runs the passes and compares the printed text (passtest.c); options may follow (passcase.h)
  *
  * BLESS=1 rewrites the expected texts of round-trip and pass.
  */

@@ -1,11 +1,9 @@
 /* passtest.c - runs the *.ir cases of mode pass=NAME[,NAME] in the given folder: runs and verifies each pass in turn,
  * then compares the text. A case also fails when running its last pass again changes something. */
-#include "cases.h"
-
 #include <stdlib.h>
 #include <string.h>
 
-#include "passes/passes.h"
+#include "passcase.h"
 
 static char *text_of_program(vj_arena *arena, const vj_program *p) {
     char *text = NULL;
@@ -49,16 +47,15 @@ static bool mode_pass(test_case *c) {
                                    .pass_limit = -1,
                                    .keep_attention = VJ_KEEP_ATTENTION_ROWS,
                                    .verify = true};
+    set_options(c, &options);
     vj_func *f = vj_parse(c->arena, c->text, c->folder, NULL, &error);
     if (!f || !vj_verify(f, &error)) return case_fails(c, atoi(error.text), "%s", error.text);
     vj_pass_context context = {
         .arena = c->arena, .f = f, .options = &options, .report = &report, .error = &error, .rewrites_left = -1};
-    const char *name = "";
-    for (const char *at = c->mode + strlen("pass="); *at;) {
-        size_t length = strcspn(at, ", ");
-        name = vj_strndup(c->arena, at, length);
+    const char *name = "", *next, *at = passes_of(c);
+    while ((next = next_pass(c, &at))) {
+        name = next;
         if (!run_named(c, &context, name)) return false;
-        at += length + (at[length] != 0);
     }
     char *text = text_of(c, &context);
     return is_idempotent(c, &context, name, text) && expect_text(c, c->expected, text);

@@ -58,7 +58,8 @@ static int64_t source_element(int64_t index, int32_t rank, const int64_t *extent
 
 static bool read_weight(vj_arena *arena, const vj_program *p, vj_weight_reader *reader, vj_value v, int64_t count,
                         double *to, vj_error *error) {
-    if (vj_dtype_is_float(vj_type_at(p->f, v)->dtype)) {
+    const vj_dtype dtype = vj_type_at(p->f, v)->dtype;
+    if (dtype == VJ_F32 || dtype == VJ_F16 || dtype == VJ_BF16) {
         float *read = VJ_NEW_ARRAY(arena, float, count);
         if (!vj_weight_read(reader, v, 0, count, read, error)) return false;
         for (int64_t i = 0; i < count; i++)
@@ -88,18 +89,21 @@ static bool pack(vj_arena *arena, const vj_program *p, vj_weight_reader *reader,
     return true;
 }
 
-/* Every element is a double here, while planned offsets count bytes: a buffer of the arena begins at double offset / 4
- * when it is f32, else at double `offset`. */
+/* Every element is a double here, while planned offsets count bytes: the buffers of each size of elements have an arena of
+ * their own. */
 static double **buffers_of(vj_arena *arena, const vj_program *p, vj_tensor *const *inputs, vj_error *error) {
-    double **buffers = VJ_NEW_ARRAY(arena, double *, p->buffer_count + 1);
-    double *scratch = VJ_NEW_ARRAY(arena, double, p->per_image_bytes + 1);
+    double **buffers = VJ_NEW_ARRAY(arena, double *, p->buffer_count + 1), *scratch[9] = {NULL};
     vj_weight_reader *reader = vj_weight_reader_new(arena, p->f);
-    for (int64_t i = 0; i < p->per_image_bytes; i++)
-        scratch[i] = NAN;
+    for (int32_t size = 1; size <= 8; size *= 2) {
+        const int64_t room = p->per_image_bytes / size + 1;
+        scratch[size] = VJ_NEW_ARRAY(arena, double, room);
+        for (int64_t i = 0; i < room; i++)
+            scratch[size][i] = NAN;
+    }
     for (int32_t i = 0; i < p->buffer_count; i++) {
         const vj_buffer *b = &p->buffers[i];
         if (b->kind == VJ_BUFFER_ARENA) {
-            buffers[i] = scratch + (b->dtype == VJ_F32 ? b->offset / 4 : b->offset);
+            buffers[i] = scratch[vj_element_bytes(b->dtype)] + b->offset / vj_element_bytes(b->dtype);
             continue;
         }
         buffers[i] = VJ_NEW_ARRAY(arena, double, b->elements);

@@ -1,0 +1,23 @@
+/* precision.h - private to the passes that choose types: precision.c, weight_format.c.
+ *
+ * precision_choice.c  which products must not lose digits, and why
+ */
+#ifndef VITJIT_PASSES_ALGEBRA_PRECISION_H
+#define VITJIT_PASSES_ALGEBRA_PRECISION_H
+
+#include "passes/rewrite/rewrite.h"
+
+/* What the choice asks of values, found once. */
+typedef struct vj_choice {
+    vj_pass_context *c;
+    bool *varies;   /* it follows from an input */
+    int32_t *picks; /* the node that picks by it, without another product between; -1: none */
+    vj_weight_reader *reader;
+} vj_choice;
+
+bool vj_is_float_product(const vj_func *f, const vj_node *node); /* of f32, f16 and bf16 */
+vj_choice vj_choice_of(vj_pass_context *c);
+/* Why the product's factors must stay as they are; NULL: they may be narrow. */
+const char *vj_why_exact(vj_choice *choice, const vj_node *node);
+
+#endif

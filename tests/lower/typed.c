@@ -1,0 +1,202 @@
+/* typed.c - products of narrow factors: which types the kernels read, and that they compute what the functions say. Weights
+ * are made of numbers that their types hold. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "run.h"
+
+static const vj_kernel *only_kernel(const vj_program *p, vj_kernel_kind kind) {
+    const vj_kernel *found = NULL;
+    for (int32_t i = 0; i < p->kernel_count; i++) {
+        if (p->kernels[i]->kind != kind) continue;
+        assert_null(found);
+        found = p->kernels[i];
+    }
+    assert_non_null(found);
+    return found;
+}
+
+static vj_dtype type_of(const vj_program *p, const vj_kernel *k, int32_t access) {
+    return p->buffers[k->access[access].buffer].dtype;
+}
+
+/* The one gemm of a function reads factors of these types, and there are so many kernels. */
+static void expect_factors(const char *text, vj_dtype a, vj_dtype b, int32_t kernels) {
+    vj_arena *arena = vj_arena_new();
+    const vj_program *p = check_text(arena, text);
+    const vj_kernel *k = only_kernel(p, VJ_KERNEL_GEMM);
+    assert_int_equal(type_of(p, k, k->a), a);
+    assert_int_equal(type_of(p, k, k->b), b);
+    assert_int_equal(p->kernel_count, kernels);
+    vj_arena_free(arena);
+}
+
+static void linear_of_two_types(void **state) {
+    (void)state;
+    expect_factors("func @f(%x: f32[N,5,32]) -> f32[N,5,20] {\n@w = const seed(1) : bf16[32,20]\n"
+                   "@b = const seed(2) : f32[20]\n%y = linear %x, @w, @b : f32[N,5,20]\nreturn %y\n}\n",
+                   VJ_F32, VJ_BF16, 1);
+    expect_factors("func @f(%x: f32[N,5,32]) -> f32[N,5,20] {\n@w = const seed(1) : f16[20,32]\n"
+                   "%t = transpose @w perm=[1,0] : f16[32,20]\n%y = linear %x, %t : f32[N,5,20]\nreturn %y\n}\n",
+                   VJ_F32, VJ_F16, 1);
+    expect_factors("func @f(%x: bf16[N,5,32]) -> f32[N,5,20] {\n@w = const seed(1) : bf16[32,20]\n"
+                   "%y = linear %x, @w : f32[N,5,20]\nreturn %y\n}\n",
+                   VJ_BF16, VJ_BF16, 1);
+}
+
+/* The kernel before writes bf16: a cast is no kernel. */
+static void cast_in_epilogue(void **state) {
+    (void)state;
+    expect_factors("func @f(%x: f32[N,5,32]) -> f32[N,5,20] {\n@w = const seed(1) : bf16[32,20]\n"
+                   "%n = layernorm %x axis=2 eps=1e-6 : f32[N,5,32]\n%c = cast %n to=bf16 : bf16[N,5,32]\n"
+                   "%y = linear %c, @w : f32[N,5,20]\nreturn %y\n}\n",
+                   VJ_BF16, VJ_BF16, 2);
+}
+
+/* A value that is read in f32 too is written twice. */
+static void written_twice(void **state) {
+    (void)state;
+    expect_factors("func @f(%x: f32[N,5,32]) -> f32[N,5,32] {\n@w = const seed(1) : bf16[32,32]\n"
+                   "%n = layernorm %x axis=2 eps=1e-6 : f32[N,5,32]\n%c = cast %n to=bf16 : bf16[N,5,32]\n"
+                   "%y = linear %c, @w : f32[N,5,32]\n%z = add %y, %n : f32[N,5,32]\nreturn %z\n}\n",
+                   VJ_BF16, VJ_BF16, 2);
+    expect_factors("func @f(%x: f32[N,5,32]) -> f32[N,5,32], f32[N,5,20] {\n@w = const seed(1) : bf16[32,20]\n"
+                   "%n = mul %x, %x : f32[N,5,32]\n%c = cast %n to=bf16 : bf16[N,5,32]\n"
+                   "%r = reshape %c dims=[N,1,5,32] : bf16[N,1,5,32]\n%y = linear %r, @w : f32[N,1,5,20]\n"
+                   "%z = reshape %y dims=[N,5,20] : f32[N,5,20]\nreturn %n, %z\n}\n",
+                   VJ_BF16, VJ_BF16, 2);
+}
+
+/* No kernel reads activations in f16. */
+static void half_activations(void **state) {
+    (void)state;
+    expect_factors("func @f(%x: f16[N,5,32]) -> f32[N,5,20] {\n@w = const seed(1) : bf16[32,20]\n"
+                   "%y = linear %x, @w : f32[N,5,20]\nreturn %y\n}\n",
+                   VJ_F32, VJ_BF16, 2);
+    expect_factors("func @f(%x: f16[N,5,32], %z: bf16[N,32,7]) -> f32[N,5,7] {\n"
+                   "%y = matmul %x, %z : f32[N,5,7]\nreturn %y\n}\n",
+                   VJ_F32, VJ_F32, 3);
+    expect_factors("func @f(%x: bf16[N,5,32], %z: bf16[N,32,7]) -> f32[N,5,7] {\n"
+                   "%y = matmul %x, %z : f32[N,5,7]\nreturn %y\n}\n",
+                   VJ_BF16, VJ_BF16, 1);
+}
+
+/* A weight on the left is packed too. */
+static void weight_on_the_left(void **state) {
+    (void)state;
+    expect_factors("func @f(%x: f32[N,32,6]) -> f32[N,20,6] {\n@w = const seed(1) : f16[20,32]\n"
+                   "%y = matmul @w, %x : f32[N,20,6]\nreturn %y\n}\n",
+                   VJ_F32, VJ_F16, 1);
+}
+
+/* Windows of three pixels hold no pairs of the depth: the weight is packed as f32. */
+static void odd_runs(void **state) {
+    (void)state;
+    expect_factors("func @f(%x: f32[N,3,9,9]) -> f32[N,20,7,7] {\n@w = const seed(1) : bf16[20,3,3,3]\n"
+                   "%y = conv %x, @w low=[0,0] high=[0,0] stride=[1,1] dilation=[1,1] groups=1 : f32[N,20,7,7]\n"
+                   "return %y\n}\n",
+                   VJ_F32, VJ_F32, 1);
+    expect_factors("func @f(%x: f32[N,3,8,8]) -> f32[N,20,4,4] {\n@w = const seed(1) : bf16[20,3,2,2]\n"
+                   "%y = conv %x, @w low=[0,0] high=[0,0] stride=[2,2] dilation=[1,1] groups=1 : f32[N,20,4,4]\n"
+                   "return %y\n}\n",
+                   VJ_F32, VJ_BF16, 1);
+}
+
+static void depthwise(void **state) {
+    (void)state;
+    vj_arena *arena = vj_arena_new();
+    const vj_program *p =
+        check_text(arena, "func @f(%x: f32[N,20,9,9]) -> f32[N,20,7,7] {\n@w = const seed(1) : bf16[20,1,3,3]\n"
+                          "%y = conv %x, @w low=[0,0] high=[0,0] stride=[1,1] dilation=[1,1] groups=20 : "
+                          "f32[N,20,7,7]\nreturn %y\n}\n");
+    assert_int_equal(p->kernel_count, 1);
+    assert_int_equal(p->kernels[0]->kind, VJ_KERNEL_NEST);
+    vj_arena_free(arena);
+}
+
+/* The nest that casts the picture writes a row for each patch; what no patch covers is not read. */
+static void patches(void **state) {
+    (void)state;
+    vj_arena *arena = vj_arena_new();
+    const vj_program *p =
+        check_text(arena, "func @f(%x: f32[N,3,9,13]) -> f32[N,6,20] {\n@w = const seed(1) : bf16[20,3,4,4]\n"
+                          "@b = const seed(2) : f32[20]\n%c = cast %x to=bf16 : bf16[N,3,9,13]\n"
+                          "%y = conv %c, @w, @b low=[0,0] high=[0,0] stride=[4,4] dilation=[1,1] groups=1 : "
+                          "f32[N,20,2,3]\n%r = reshape %y dims=[N,20,6] : f32[N,20,6]\n"
+                          "%t = transpose %r perm=[0,2,1] : f32[N,6,20]\nreturn %t\n}\n");
+    const vj_kernel *k = only_kernel(p, VJ_KERNEL_GEMM);
+    const vj_axes depth = vj_group(k, VJ_GROUP_DEPTH), rows = vj_group(k, VJ_GROUP_ROWS);
+    assert_int_equal(p->kernel_count, 2);
+    assert_int_equal(depth.count, 1);
+    assert_int_equal(k->extent[depth.first], 48);
+    assert_int_equal(k->access[k->a].stride[depth.first], 1);
+    assert_int_equal(k->extent[rows.first], 6);
+    assert_int_equal(type_of(p, k, k->a), VJ_BF16);
+    vj_arena_free(arena);
+}
+
+/* Keys in bf16 stand row by row, those in f32 transposed. */
+static void keys_of(const char *type, vj_dtype dtype, int64_t key_step) {
+    vj_arena *arena = vj_arena_new();
+    vj_text t = {.arena = arena};
+    vj_text_add(&t,
+                "func @f(%%x: f32[N,10,96]) -> f32[N,2,10,16] {\n@w = const seed(1) : bf16[96,96]\n"
+                "%%p = linear %%x, @w : f32[N,10,96]\n%%c = cast %%p to=%s : %s[N,10,96]\n"
+                "%%r = reshape %%c dims=[N,10,3,2,16] : %s[N,10,3,2,16]\n"
+                "%%s = transpose %%r perm=[2,0,3,1,4] : %s[3,N,2,10,16]\n",
+                type, type, type, type);
+    for (int i = 0; i < 3; i++)
+        vj_text_add(&t,
+                    "%%t%d = slice %%s starts=[%d,0,0,0,0] sizes=[1,N,2,10,16] steps=[1,1,1,1,1] : "
+                    "%s[1,N,2,10,16]\n%%u%d = reshape %%t%d dims=[N,2,10,16] : %s[N,2,10,16]\n",
+                    i, i, type, i, i, type);
+    vj_text_add(&t, "%%y = attention %%u0, %%u1, %%u2 scale=0.25 : f32[N,2,10,16]\nreturn %%y\n}\n");
+    const vj_program *p = check_text(arena, t.at);
+    const vj_kernel *k = only_kernel(p, VJ_KERNEL_ATTENTION);
+    assert_int_equal(p->kernel_count, 2);
+    assert_int_equal(type_of(p, k, k->q), dtype);
+    assert_int_equal(type_of(p, k, k->k), dtype);
+    assert_int_equal(type_of(p, k, k->v), dtype);
+    assert_int_equal(k->access[k->k].stride[vj_group(k, VJ_GROUP_KEYS).first], key_step);
+    vj_arena_free(arena);
+}
+
+static void keys(void **state) {
+    (void)state;
+    keys_of("bf16", VJ_BF16, 16);
+    keys_of("f32", VJ_F32, 1);
+}
+
+/* Rows of 256 bf16 are eight lines of 64 bytes; they stand nine lines apart. */
+static void padded_rows(void **state) {
+    (void)state;
+    vj_arena *arena = vj_arena_new();
+    const vj_program *p =
+        check_text(arena, "func @f(%x: f32[N,5,256]) -> f32[N,5,20] {\n@w = const seed(1) : bf16[256,20]\n"
+                          "%n = layernorm %x axis=2 eps=1e-6 : f32[N,5,256]\n%c = cast %n to=bf16 : bf16[N,5,256]\n"
+                          "%y = linear %c, @w : f32[N,5,20]\nreturn %y\n}\n");
+    const vj_kernel *k = only_kernel(p, VJ_KERNEL_GEMM);
+    assert_int_equal(k->access[k->a].stride[vj_group(k, VJ_GROUP_ROWS).first], 9 * 32);
+    vj_arena_free(arena);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(linear_of_two_types),
+        cmocka_unit_test(cast_in_epilogue),
+        cmocka_unit_test(written_twice),
+        cmocka_unit_test(half_activations),
+        cmocka_unit_test(weight_on_the_left),
+        cmocka_unit_test(odd_runs),
+        cmocka_unit_test(depthwise),
+        cmocka_unit_test(patches),
+        cmocka_unit_test(keys),
+        cmocka_unit_test(padded_rows),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,99 @@
+/* precision_report.c - what the pass `precision` tells: of each product that stays in f32 why, which patterns named one, and a
+ * model that has nothing for bf16. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "passes/passes.h"
+
+typedef struct run {
+    vj_arena *arena;
+    vj_report report;
+    vj_error error;
+    vj_status status;
+} run;
+
+static run run_precision(const char *text, const vj_pipeline_options *options) {
+    run r = {.arena = vj_arena_new()};
+    r.report.arena = r.arena;
+    vj_func *f = vj_parse(r.arena, text, ".", &(const char *){NULL}, &r.error);
+    assert_non_null(f);
+    vj_pass_context c = {.arena = r.arena,
+                         .f = f,
+                         .options = options,
+                         .report = &r.report,
+                         .error = &r.error,
+                         .rewrites_left = options->pass_limit};
+    r.status = vj_run_pass(vj_pass_by_name("precision"), &c);
+    return r;
+}
+
+static const char *const several = "func @f(%x: f32[N,64], %i: i32[4,4]) -> f32[N,64], i64[N,2], f32[N,4], i32[4,4] {\n"
+                                   "@w = const seed(1) : f32[64,64]\n@s = const seed(2) : f32[64,9]\n"
+                                   "@b = const seed(3) : f32[64,4]\n"
+                                   "%y = linear %x, @w : f32[N,64]\n%z = linear %y, @w : f32[N,64]\n"
+                                   "%c = linear %y, @s : f32[N,9]\n"
+                                   "%v, %best = topk %c axis=1 k=2 largest=1 : f32[N,2], i64[N,2]\n"
+                                   "%boxes = linear %y, @b : f32[N,4]\n%m = matmul %i, %i : i32[4,4]\n"
+                                   "return %z, %best, %boxes, %m\n}\n";
+
+static bool has_reason(const vj_report_row *row, const char *reason) {
+    for (int32_t i = 0; i < row->reason_count; i++)
+        if (strcmp(row->reasons[i], reason) == 0) return true;
+    return false;
+}
+
+static void reasons(void **state) {
+    (void)state;
+    const char *const patterns[] = {"z*", "nobody"};
+    bool matched[2] = {false, false};
+    const vj_pipeline_options options = {
+        .pass_limit = -1, .precision = VJ_BF16, .keep_f32 = patterns, .keep_f32_count = 2, .keep_f32_matched = matched};
+    run r = run_precision(several, &options);
+    assert_int_equal(r.status, VJ_OK);
+    const vj_report_row *row = vj_report_row_of(&r.report, "bf16");
+    assert_int_equal(row->seen, 5);
+    assert_int_equal(row->fused, 1);
+    assert_int_equal(row->reason_count, 4);
+    assert_true(has_reason(row, "node 'z': --keep-f32 names it"));
+    assert_true(has_reason(row, "node 'c': topk 'v' picks by its result"));
+    assert_true(has_reason(row, "node 'boxes': its few columns may be points or boxes"));
+    assert_true(has_reason(row, "node 'm': its factors are integers or doubles"));
+    assert_true(matched[0]);
+    assert_false(matched[1]);
+    vj_arena_free(r.arena);
+}
+
+/* Without bf16 the report has no such row. */
+static void not_asked_for(void **state) {
+    (void)state;
+    const vj_pipeline_options options = {.pass_limit = -1};
+    run r = run_precision(several, &options);
+    assert_int_equal(r.status, VJ_OK);
+    assert_int_equal(r.report.row_count, 0);
+    vj_arena_free(r.arena);
+}
+
+static void nothing_for_bf16(void **state) {
+    (void)state;
+    const vj_pipeline_options options = {.pass_limit = -1, .precision = VJ_BF16};
+    run r = run_precision("func @f(%x: f64[N,8], %i: i32[4,4]) -> f64[N,5], i32[4,4] {\n@w = const seed(1) : f64[8,5]\n"
+                          "%y = linear %x, @w : f64[N,5]\n%m = matmul %i, %i : i32[4,4]\nreturn %y, %m\n}\n",
+                          &options);
+    assert_int_equal(r.status, VJ_UNSUPPORTED);
+    assert_non_null(strstr(r.error.text, "integers or doubles"));
+    vj_arena_free(r.arena);
+    r = run_precision("func @f(%x: f32[N,8]) -> f32[N,8] {\n%y = relu %x : f32[N,8]\nreturn %y\n}\n", &options);
+    assert_int_equal(r.status, VJ_OK);
+    vj_arena_free(r.arena);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(reasons), cmocka_unit_test(not_asked_for),
+                                       cmocka_unit_test(nothing_for_bf16)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
