@@ -20,6 +20,7 @@ static const vj_pass passes[] = {
     {"weights", "scales and gains go into weights", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_weights},
     {"tidy", "folds and canonicalises once more", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_tidy},
     {"precision", "products that may are computed in bf16", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_precision},
+    {"weight_format", "weights of products in 16 bits", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_weight_format},
     {"report", "counts what the report tells", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_report},
     {"lower", "nodes become kernels", VJ_LEVEL_TENSOR, VJ_LEVEL_KERNEL, vj_pass_lower},
     {"layout", "layouts of buffers and packed weights", VJ_LEVEL_KERNEL, VJ_LEVEL_KERNEL, vj_pass_layout},

@@ -122,9 +122,31 @@ static vj_value streamed(vj_pass_context *c, vj_arena *scratch, const vj_node *n
     return add_tensor(c->f, y);
 }
 
+/* Do products alone read v, behind what moves it? */
+static bool feeds_products(const vj_func *f, vj_value v, int32_t steps) {
+    for (int32_t u = f->values[v].first_use; u >= 0; u = f->uses[u].next) {
+        if (f->uses[u].operand < 0 || steps == 0) return false;
+        const vj_node *node = &f->nodes[f->uses[u].user];
+        const bool is_moved = node->op == VJ_OP_reshape || node->op == VJ_OP_transpose || node->op == VJ_OP_slice ||
+                              node->op == VJ_OP_concat;
+        if (f->uses[u].operand >= vj_op_factors(node->op) &&
+            !(is_moved && feeds_products(f, node->first_result, steps - 1)))
+            return false;
+    }
+    return true;
+}
+
+/* Is the node a weight of products that the model stores in a half? It is packed so (weight_format.c). */
+static bool is_half_weight(const vj_func *f, const vj_node *node) {
+    enum { LONGEST_WAY = 4 };
+    return node->op == VJ_OP_cast && vj_is_weight(f, node->first_result) &&
+           vj_type_at(f, node->first_result)->rank > 1 && vj_is_half(vj_type_at(f, node->args[0])->dtype) &&
+           vj_type_at(f, node->first_result)->dtype == VJ_F32 && feeds_products(f, node->first_result, LONGEST_WAY);
+}
+
 static vj_value fold_node(vj_pass_context *c, int32_t n) {
     const vj_node node = c->f->nodes[n];
-    if (node.result_count != 1) return VJ_NONE;
+    if (node.result_count != 1 || is_half_weight(c->f, &node)) return VJ_NONE;
     bool is_product = is_streamed_product(c->f, &node);
     if (!is_product && (!has_const_operands(c->f, &node) || !sizes_allow(c->f, &node))) return VJ_NONE;
     vj_arena *scratch = vj_arena_new();

@@ -149,6 +149,8 @@ static bool leave_what_is_cast(vj_pass_context *c, bool *chosen) {
 vj_status vj_pass_precision(vj_pass_context *c) {
     vj_func *f = c->f;
     if (c->options->precision != VJ_BF16) return c->error->status;
+    if (c->options->weight_format == VJ_F16)
+        return vj_fail(c->error, VJ_USAGE, "products in bf16 have weights in bf16, not in f16");
     vj_compact(f);
     const int32_t nodes = f->node_count;
     casting s = {.c = c,

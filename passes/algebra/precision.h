@@ -19,5 +19,7 @@ bool vj_is_float_product(const vj_func *f, const vj_node *node); /* of f32, f16 
 vj_choice vj_choice_of(vj_pass_context *c);
 /* Why the product's factors must stay as they are; NULL: they may be narrow. */
 const char *vj_why_exact(vj_choice *choice, const vj_node *node);
+/* Why its weight must keep all its digits; NULL: it may be rounded. */
+const char *vj_why_exact_weight(vj_choice *choice, const vj_node *node);
 
 #endif

@@ -186,14 +186,20 @@ static bool has_few_channels(const vj_func *f, const vj_node *conv) {
     return vj_type_at(f, conv->args[0])->dims[1].c < FEW_CHANNELS && !vj_is_patch_embedding(f, conv);
 }
 
-const char *vj_why_exact(vj_choice *choice, const vj_node *node) {
-    const vj_func *f = choice->c->f;
-    const int32_t picks = choice->picks[node->first_result];
+const char *vj_why_exact_weight(vj_choice *choice, const vj_node *node) {
     bool varies = false;
     for (int32_t i = 0; i < vj_op_factors(node->op); i++)
         varies = varies || choice->varies[node->args[i]];
     if (is_named(choice->c, node)) return "--keep-f32 names it";
     if (!varies) return "it is made of constants alone";
+    return is_resampling(choice, node) ? "its matrix resamples" : NULL;
+}
+
+const char *vj_why_exact(vj_choice *choice, const vj_node *node) {
+    const vj_func *f = choice->c->f;
+    const int32_t picks = choice->picks[node->first_result];
+    const char *why = vj_why_exact_weight(choice, node);
+    if (why) return why;
     if (picks >= 0) {
         vj_text text = {.arena = choice->c->arena};
         vj_text_add(&text, "%s '%s' picks by its result", vj_op_table(f->nodes[picks].op)->name,
@@ -203,5 +209,5 @@ const char *vj_why_exact(vj_choice *choice, const vj_node *node) {
     if (has_few_columns(f, node)) return "its few columns may be points or boxes";
     if (node->op == VJ_OP_conv && is_depthwise(f, node)) return "a depthwise convolution is no product of matrices";
     if (node->op == VJ_OP_conv && has_few_channels(f, node)) return "its windows have few channels and are no patches";
-    return is_resampling(choice, node) ? "its matrix resamples" : NULL;
+    return NULL;
 }

@@ -4,8 +4,8 @@
  * A gain in the weight rounds each product once, as the gain on x did; the offset's part of the bias is summed in
  * double. Where a few gains or offsets are much larger than the rest, the folded bias would cancel against the products
  * with more error than before: there they stay (is_even). Scales of attention move only when they are powers of two,
- * hence exact. */
-#include "passes/rewrite/rewrite.h"
+ * hence exact. A weight that the model stores in a half takes what leaves it one (weights_half.c). */
+#include "weights.h"
 
 #include <math.h>
 
@@ -30,19 +30,13 @@ static bool is_even(const vj_func *f, vj_value v) {
     return largest <= EVEN * sqrt(sum / (double)vj_max64(count, 1));
 }
 
-/* Multiplies the rows (axis 0) or columns (axis 1) of a matrix by a vector. */
-static vj_value with_scaled(vj_func *f, vj_value w, vj_value vector, int32_t axis, const vj_origin *origin) {
-    vj_dim dims[2] = {vj_dim_const(1), vj_dim_const(1)};
-    dims[axis] = vj_type_at(f, w)->dims[axis];
-    return vj_make_binary(f, VJ_OP_mul, w, vj_make_reshape(f, vector, 2, dims, origin), origin);
-}
-
-static bool feeds_only_products(const vj_func *f, vj_value v) {
+static bool feeds_only_products(vj_func *f, vj_value v, vj_value gain) {
     for (int32_t u = f->values[v].first_use; u >= 0; u = f->uses[u].next) {
         if (f->uses[u].operand != 0) return false; /* another operand, an output */
         const vj_node *node = &f->nodes[f->uses[u].user];
         if (node->op != VJ_OP_linear || !vj_is_weight(f, node->args[1])) return false;
         if (node->arg_count > 2 && node->args[2] >= 0 && !vj_is_weight(f, node->args[2])) return false;
+        if (gain >= 0 && !vj_may_scale(f, node->args[1], gain, 0)) return false;
     }
     return vj_use_count(f, v) > 0;
 }
@@ -56,8 +50,8 @@ static bool fold_layernorm(vj_pass_context *c, int32_t n) {
     vj_value offset = norm.arg_count > 2 ? norm.args[2] : VJ_NONE;
     const vj_type *type = vj_type_at(f, old);
     if ((gain < 0 && offset < 0) || vj_attr_int(&norm, VJ_ATTR_AXIS, 0) != type->rank - 1 || type->dtype != VJ_F32 ||
-        (gain >= 0 && !is_even(f, gain)) || (offset >= 0 && !is_even(f, offset)) || !feeds_only_products(f, old) ||
-        !vj_may_rewrite(c, "gain_and_offset", &norm))
+        (gain >= 0 && !is_even(f, gain)) || (offset >= 0 && !is_even(f, offset)) ||
+        !feeds_only_products(f, old, gain) || !vj_may_rewrite(c, "gain_and_offset", &norm))
         return false;
     vj_value plain = vj_make(f, VJ_OP_layernorm, norm.args, 1, norm.attrs, norm.attr_count, norm.origin);
     f->values[plain].name = f->values[old].name;
@@ -68,7 +62,7 @@ static bool fold_layernorm(vj_pass_context *c, int32_t n) {
         vj_value w = linear.args[1], bias = linear.arg_count > 2 ? linear.args[2] : VJ_NONE;
         if (offset >= 0)
             bias = vj_make(f, VJ_OP_linear, (vj_value[]){offset, w, bias}, bias < 0 ? 2 : 3, NULL, 0, linear.origin);
-        if (gain >= 0) w = with_scaled(f, w, gain, 0, linear.origin);
+        if (gain >= 0) w = vj_scale_weight(f, w, gain, 0, linear.origin);
         vj_value made =
             vj_make(f, VJ_OP_linear, (vj_value[]){plain, w, bias}, bias < 0 ? 2 : 3, NULL, 0, linear.origin);
         f->values[made].name = f->values[linear.first_result].name;
@@ -91,6 +85,7 @@ static bool scales_columns(vj_match *m) {
     vj_value p = vj_captured(m, "p"), s = vj_captured(m, "s");
     if (!is_row(m, "s", vj_last_dim(vj_type_at(m->f, p))) || !is_even(m->f, s) || !vj_has_one_use(m->f, p))
         return false;
+    if (vj_stored_half(m->f, vj_captured(m, "w")) != VJ_NO_DTYPE) return false; /* an epilogue costs nothing */
     vj_set_attr(m, vj_ints(VJ_ATTR_DIMS, &vj_type_at(m->f, s)->dims[vj_type_at(m->f, s)->rank - 1].c, 1));
     return true;
 }
@@ -119,12 +114,10 @@ static vj_value conv_with(vj_func *f, vj_value conv, vj_value w, vj_value bias) 
 
 static vj_value scaled_conv(vj_func *f, vj_value conv, vj_value s) {
     vj_value w = vj_operand(f, conv, 1), bias = vj_operand(f, conv, 2);
-    vj_type type = *vj_type_at(f, w);
-    vj_dim column[VJ_MAX_RANK] = {{0}};
-    for (int32_t i = 0; i < type.rank; i++)
-        column[i] = i == 0 ? type.dims[0] : vj_dim_const(1);
-    w = vj_make_binary(f, VJ_OP_mul, w, vj_make_reshape(f, s, type.rank, column, NULL), NULL);
-    if (bias >= 0) bias = vj_make_binary(f, VJ_OP_mul, bias, vj_make_reshape(f, s, 1, type.dims, NULL), NULL);
+    const vj_dim channels = vj_type_at(f, w)->dims[0];
+    if (!vj_may_scale(f, w, s, 0)) return VJ_NONE;
+    w = vj_scale_weight(f, w, s, 0, NULL);
+    if (bias >= 0) bias = vj_make_binary(f, VJ_OP_mul, bias, vj_make_reshape(f, s, 1, &channels, NULL), NULL);
     return conv_with(f, conv, w, bias);
 }
 

@@ -1,6 +1,6 @@
 /* weights_scale.c - the scale of an attention goes into the columns of the product that make its queries, when it is a
  * power of two: then every product and sum is the same number times that power, bit for bit. */
-#include "passes/rewrite/rewrite.h"
+#include "weights.h"
 
 #include <math.h>
 #include <string.h>
@@ -149,13 +149,13 @@ static void scale_queries(vj_pass_context *c, int32_t n) {
         all.size[i] = type->dims[i].c;
     all.stride[type->rank - 1] = 1;
     uint8_t *column = VJ_NEW_ARRAY(c->arena, uint8_t, width);
-    if (!mark_readers(f, product, &all, n, column, width) || !vj_may_rewrite(c, "scale_of_queries", &f->nodes[n]))
-        return;
+    if (!mark_readers(f, product, &all, n, column, width)) return;
     double *factors = VJ_NEW_ARRAY(c->arena, double, width);
     for (int64_t i = 0; i < width; i++)
         factors[i] = column[i] == 1 ? scale : 1;
     vj_value vector = vj_add_const_f64(f, VJ_F32, 1, &width, factors);
-    w = vj_make_binary(f, VJ_OP_mul, w, vector, linear.origin);
+    if (!vj_may_scale(f, w, vector, 1) || !vj_may_rewrite(c, "scale_of_queries", &f->nodes[n])) return;
+    w = vj_scale_weight(f, w, vector, 1, linear.origin);
     if (bias >= 0) bias = vj_make_binary(f, VJ_OP_mul, bias, vector, linear.origin);
     vj_value made =
         vj_make(f, VJ_OP_linear, (vj_value[]){linear.args[0], w, bias}, bias < 0 ? 2 : 3, NULL, 0, linear.origin);

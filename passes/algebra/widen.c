@@ -8,8 +8,6 @@
 
 #include "vitjit_half.h"
 
-static bool is_half(vj_dtype dtype) { return dtype == VJ_F16 || dtype == VJ_BF16; }
-
 static vj_value cast_to(vj_func *f, vj_value x, vj_dtype to, const vj_origin *origin) {
     const vj_attr attr = vj_name(VJ_ATTR_TO, vj_element_name(to));
     return vj_make(f, VJ_OP_cast, &x, 1, &attr, 1, origin);
@@ -67,7 +65,7 @@ static void widen_node(vj_func *f, int32_t n) {
     }
     bool halves = false;
     for (int32_t r = 0; r < node->result_count; r++)
-        halves |= is_half(vj_type_at(f, node->first_result + r)->dtype);
+        halves |= vj_is_half(vj_type_at(f, node->first_result + r)->dtype);
     if (!halves || node->dead) return;
     if (node->op == VJ_OP_const || node->op == VJ_OP_param) {
         widen_leaf(f, n);
@@ -75,7 +73,8 @@ static void widen_node(vj_func *f, int32_t n) {
         widen_cast(f, n);
     } else {
         for (int32_t r = 0; r < node->result_count; r++)
-            if (is_half(vj_type_at(f, node->first_result + r)->dtype)) vj_set_dtype(f, node->first_result + r, VJ_F32);
+            if (vj_is_half(vj_type_at(f, node->first_result + r)->dtype))
+                vj_set_dtype(f, node->first_result + r, VJ_F32);
     }
 }
 
@@ -86,10 +85,10 @@ static bool is_widened(const vj_func *f) {
         if (node->dead || node->op == VJ_OP_param || node->op == VJ_OP_const) continue;
         for (int32_t r = 0; r < node->result_count; r++) {
             const vj_value v = node->first_result + r;
-            if (is_half(vj_type_at(f, v)->dtype) && !(node->op == VJ_OP_cast && vj_is_output(f, v))) return false;
+            if (vj_is_half(vj_type_at(f, v)->dtype) && !(node->op == VJ_OP_cast && vj_is_output(f, v))) return false;
         }
         for (int32_t i = 0; i < node->arg_count; i++)
-            if (node->args[i] >= 0 && node->op != VJ_OP_cast && is_half(vj_type_at(f, node->args[i])->dtype))
+            if (node->args[i] >= 0 && node->op != VJ_OP_cast && vj_is_half(vj_type_at(f, node->args[i])->dtype))
                 return false;
     }
     return true;
@@ -105,7 +104,7 @@ vj_status vj_pass_widen(vj_pass_context *c) {
     for (int32_t n = 0; n < nodes; n++)
         widen_node(f, n);
     for (int32_t o = 0; o < f->output_count; o++)
-        if (is_half(declared[o])) vj_set_output(f, o, cast_to(f, f->outputs[o], declared[o], NULL));
+        if (vj_is_half(declared[o])) vj_set_output(f, o, cast_to(f, f->outputs[o], declared[o], NULL));
     vj_compact(f);
     return c->error->status;
 }

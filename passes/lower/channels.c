@@ -69,7 +69,8 @@ static void see_reshape(const groups *g, vj_value from, vj_value to) {
 
 static void see(const groups *g, const vj_node *node) {
     const vj_value v = node->first_result;
-    if (vj_op_table(node->op)->flags & VJ_FLAG_ELEMENTWISE) join_elementwise(g, node);
+    const bool turns = node->op == VJ_OP_cast && vj_is_half(vj_dtype_at(g->l->f, v)); /* it is written beside f32 */
+    if ((vj_op_table(node->op)->flags & VJ_FLAG_ELEMENTWISE) && !turns) join_elementwise(g, node);
     switch (node->op) {
     case VJ_OP_conv:
     case VJ_OP_pool:

@@ -27,7 +27,8 @@ static vj_view framed(bool channels_last, int32_t rank, const int64_t *dims) {
     return to;
 }
 
-/* Padding copies x, in the order in which it stands; for a product it may as well bring channels together. */
+/* Padding copies x, in the order in which it stands; for a product it may as well bring channels together. In bf16, whose
+ * pairs of the depth are multiplied together, they are brought together in any case. */
 static bool open_windows(vj_lowering *l, const vj_node *node, double outside, bool product, windows *w) {
     int64_t dims[VJ_MAX_RANK], low[VJ_MAX_RANK] = {0};
     const int32_t rank = vj_image_dims(l->f, node->args[0], dims);
@@ -45,8 +46,9 @@ static bool open_windows(vj_lowering *l, const vj_node *node, double outside, bo
         dims[2 + i] += w->low[i] + w->high[i];
     }
     if (!vj_view_is_simple(&w->x) && !vj_dense_view_of(l, node->args[0], &w->x)) return false;
-    if (!padded) return true;
     const bool channels_last = product && dims[1] >= VJ_MANY_CHANNELS;
+    const bool turned = channels_last && !has_channels_last(&w->x) && vj_dtype_at(l->f, node->args[0]) == VJ_BF16;
+    if (!padded && !turned) return true;
     vj_view to = framed(channels_last || has_channels_last(&w->x), rank, dims);
     to.buffer = vj_add_buffer(l->p, VJ_BUFFER_ARENA, vj_dtype_at(l->f, node->args[0]), vj_view_elements(&to), NULL);
     if (!vj_lower_frame(l, &w->x, vj_dtype_at(l->f, node->args[0]), low, &to, outside, node->origin)) return false;

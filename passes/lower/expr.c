@@ -206,8 +206,6 @@ static bool add_result(vj_build *b, const vj_chain *chain, int32_t segment) {
     return true;
 }
 
-static bool is_half(vj_dtype dtype) { return dtype == VJ_F16 || dtype == VJ_BF16; }
-
 /* Besides other readers a cast to a half wants the value: the kernel that has it writes that too. */
 static bool add_casts(vj_build *b, const vj_chain *chain) {
     vj_lowering *l = b->l;
@@ -215,7 +213,8 @@ static bool add_casts(vj_build *b, const vj_chain *chain) {
         const int32_t user = l->use_node[u];
         const vj_node *node = &l->f->nodes[user];
         const vj_value v = node->first_result;
-        if (node->op != VJ_OP_cast || !is_half(vj_dtype_at(l->f, v)) || l->done[v] || l->inlined[v] || l->uses[v] == 0)
+        if (node->op != VJ_OP_cast || !vj_is_half(vj_dtype_at(l->f, v)) || l->done[v] || l->inlined[v] ||
+            l->uses[v] == 0)
             continue;
         if (b->k->out_count == VJ_MAX_OUTS || !has_room(b)) return true;
         const int32_t expr = vj_emit_node(b, node, &chain->map, chain);

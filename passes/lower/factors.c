@@ -4,28 +4,6 @@
  * so do the three of an attention. Other halves are cast to f32. */
 #include "lower.h"
 
-static bool is_half(vj_dtype dtype) { return dtype == VJ_F16 || dtype == VJ_BF16; }
-
-static bool is_one_matrix(const vj_type *type) {
-    for (int32_t d = 0; d + 2 < type->rank; d++)
-        if (type->dims[d].c != 1) return false;
-    return true;
-}
-
-static bool is_packable(const vj_func *f, vj_value v) {
-    return vj_is_weight(f, v) && vj_type_is_static(vj_type_at(f, v));
-}
-
-/* The factor that is packed; -1: none. */
-static int32_t packed_factor(const vj_func *f, const vj_node *node) {
-    if (node->op == VJ_OP_attention) return -1;
-    if (node->op == VJ_OP_conv)
-        return vj_attr_int(node, VJ_ATTR_GROUPS, 1) == 1 && is_packable(f, node->args[1]) ? 1 : -1;
-    for (int32_t i = 1; i >= 0; i--)
-        if (is_packable(f, node->args[i]) && is_one_matrix(vj_type_at(f, node->args[i]))) return i;
-    return -1;
-}
-
 /* A depthwise convolution is a nest, which computes in f32. */
 static bool is_nest(const vj_func *f, const vj_node *node) {
     return node->op == VJ_OP_conv && vj_attr_int(node, VJ_ATTR_GROUPS, 1) > 1 &&
@@ -41,12 +19,12 @@ static bool all_are_bf16(const vj_func *f, const vj_node *node, int32_t factors,
 static void cast_factors_of(vj_func *f, int32_t n, int32_t factors) {
     const vj_node *node = &f->nodes[n];
     const bool nest = is_nest(f, node);
-    const int32_t packed = nest ? -1 : packed_factor(f, node);
+    const int32_t packed = nest ? -1 : vj_packed_factor(f, node);
     if (!nest && all_are_bf16(f, node, factors, packed)) return;
     for (int32_t i = 0; i < factors; i++) {
         const vj_value v = f->nodes[n].args[i];
         const vj_attr to = vj_name(VJ_ATTR_TO, vj_element_name(VJ_F32));
-        if (i == packed || !is_half(vj_dtype_at(f, v))) continue;
+        if (i == packed || !vj_is_half(vj_dtype_at(f, v))) continue;
         const vj_value wide = vj_make(f, VJ_OP_cast, &v, 1, &to, 1, f->nodes[n].origin);
         vj_set_operand(f, n, i, wide);
     }

@@ -87,18 +87,31 @@ static int32_t plain_access(vj_build *b, const product *p) {
     return vj_build_view(b, &view, &map);
 }
 
+/* A as it stands; in bf16 with adjacent elements of the depth, if need be by a copy. */
+static int32_t rows_access(vj_build *b, vj_value v, int32_t depth, const vj_view *map) {
+    vj_view view;
+    int64_t order[VJ_MAX_RANK];
+    if (vj_dtype_at(b->l->f, v) != VJ_BF16) return vj_build_operand(b, v, map);
+    if (!vj_view_of(b->l, v, &view)) return -1;
+    if (view.dim[depth] == 1 || vj_view_step(&view, depth) == 1) return vj_build_operand(b, v, map);
+    for (int32_t d = 0; d < view.rank; d++)
+        order[d] = d < depth ? d : d + 1 < view.rank ? d + 1 : depth;
+    if (!vj_ordered_view_of(b->l, v, view.rank, map->dim, order, &view)) return -1;
+    return vj_build_view(b, &view, map);
+}
+
 static bool add_operands(vj_build *b, const product *p) {
     const vj_view a_map = map_of_a(b, p), b_map = map_of_b(b, p);
+    const int32_t depth = p->b_rank == 1 ? 0 : p->b_rank - 2; /* of b */
     if (p->packs_b) {
-        b->k->a = vj_build_operand(b, p->a, &a_map);
-        if (b->k->a >= 0)
-            b->k->b = packed_access(b, p, p->b_rank == 1 ? 0 : p->b_rank - 2, p->b_rank == 1 ? -1 : p->b_rank - 1);
+        b->k->a = rows_access(b, p->a, p->a_rank - 1, &a_map);
+        if (b->k->a >= 0) b->k->b = packed_access(b, p, depth, p->b_rank == 1 ? -1 : p->b_rank - 1);
     } else if (p->packs_a) {
-        b->k->a = vj_build_operand(b, p->b, &b_map);
+        b->k->a = rows_access(b, p->b, depth, &b_map);
         if (b->k->a >= 0) b->k->b = packed_access(b, p, p->a_rank - 1, p->a_rank == 1 ? -1 : p->a_rank - 2);
     } else {
         b->k->b = plain_access(b, p);
-        b->k->a = vj_build_operand(b, p->a, &a_map);
+        b->k->a = rows_access(b, p->a, p->a_rank - 1, &a_map);
     }
     return (b->k->a >= 0 && b->k->b >= 0) || vj_lower_fail(b->l, p->node, "its operands cannot be addressed");
 }

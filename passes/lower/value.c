@@ -296,11 +296,20 @@ static bool wants_keys(const vj_lowering *l, vj_value v) {
            l->f->nodes[user].args[1] == v;
 }
 
+/* What a packed weight on the left multiplies has its depth in front of its rows; in bf16 it stands turned, for pairs of the
+ * depth are multiplied together. */
+static bool wants_depth(const vj_lowering *l, vj_value v) {
+    const int32_t user = vj_only_user(l, v);
+    if (user < 0 || vj_dtype_at(l->f, v) != VJ_BF16 || vj_type_at(l->f, v)->rank < 2) return false;
+    const vj_node *node = &l->f->nodes[user];
+    return node->op == VJ_OP_matmul && node->args[1] == v && vj_packed_factor(l->f, node) == 0;
+}
+
 /* The dims in the order in which they stand, the last one's elements adjacent. */
 static void order_of_dims(const vj_lowering *l, vj_value v, int32_t rank, int64_t *order) {
     for (int32_t d = 0; d < rank; d++)
         order[d] = d;
-    if (wants_keys(l, v)) {
+    if (wants_keys(l, v) || wants_depth(l, v)) {
         order[rank - 1] = rank - 2;
         order[rank - 2] = rank - 1;
     } else if (l->channels_last[v]) {

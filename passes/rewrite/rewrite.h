@@ -2,6 +2,7 @@
  *
  * rules.c, rules_parse.c  rewriting by rules that are text: pattern, condition, replacement
  * build.c                 building nodes without fuss
+ * factors.c               which weights products pack, and which the model stores in a half
  * cse.c                   common sub-expressions
  *
  * The order of all passes is passes/pipeline.c.
@@ -26,6 +27,7 @@ vj_status vj_pass_weights(vj_pass_context *c);
 vj_status vj_pass_narrow(vj_pass_context *c);
 vj_status vj_pass_tidy(vj_pass_context *c);
 vj_status vj_pass_precision(vj_pass_context *c);
+vj_status vj_pass_weight_format(vj_pass_context *c);
 vj_status vj_pass_report(vj_pass_context *c);
 vj_status vj_pass_lower(vj_pass_context *c);
 vj_status vj_pass_layout(vj_pass_context *c);
@@ -56,6 +58,12 @@ static inline vj_value vj_operand(const vj_func *f, vj_value v, int32_t i) {
 }
 static inline vj_dim vj_last_dim(const vj_type *type) { return type->dims[type->rank - 1]; }
 
+/* The factor of a product that is packed, a weight in one matrix; -1: none is. */
+int32_t vj_packed_factor(const vj_func *f, const vj_node *product);
+/* The half in which the model stores a weight that is f32 here: it is nothing but moved and widened. VJ_NO_DTYPE: in none. */
+vj_dtype vj_stored_half(const vj_func *f, vj_value weight);
+static inline bool vj_is_half(vj_dtype dtype) { return dtype == VJ_F16 || dtype == VJ_BF16; }
+
 /* cse.c: true when something was merged */
 bool vj_merge_equal_nodes(vj_pass_context *c);
 
@@ -68,9 +76,6 @@ bool vj_why_no_attention(vj_func *f, vj_value softmax, const char **reason);
 
 /* qkv.c: where an operand of an attention comes from, in front of the movement ops */
 vj_value vj_source_of_head(const vj_func *f, vj_value v);
-
-/* weights_scale.c */
-void vj_fold_attention_scales(vj_pass_context *c);
 
 /* rules.c */
 

@@ -94,6 +94,40 @@ static void weight_on_the_left(void **state) {
                    VJ_F32, VJ_F16, 1);
 }
 
+/* A in bf16 has adjacent elements of the depth: its producer writes it so, or a copy does. */
+static void adjacent_depth(const char *text, int32_t kernels) {
+    vj_arena *arena = vj_arena_new();
+    const vj_program *p = check_text(arena, text);
+    const vj_kernel *k = only_kernel(p, VJ_KERNEL_GEMM);
+    const vj_axes depth = vj_group(k, VJ_GROUP_DEPTH);
+    assert_int_equal(type_of(p, k, k->a), VJ_BF16);
+    assert_int_equal(k->access[k->a].stride[depth.first + depth.count - 1], 1);
+    assert_int_equal(p->kernel_count, kernels);
+    vj_arena_free(arena);
+}
+
+static void depth_is_adjacent(void **state) {
+    (void)state;
+    adjacent_depth("func @f(%x: f32[N,32,6]) -> f32[N,20,6] {\n@w = const seed(1) : bf16[20,32]\n"
+                   "%c = cast %x to=bf16 : bf16[N,32,6]\n%y = matmul @w, %c : f32[N,20,6]\nreturn %y\n}\n",
+                   2);
+    adjacent_depth("func @f(%x: bf16[N,32,6]) -> f32[N,20,6] {\n@w = const seed(1) : bf16[20,32]\n"
+                   "%y = matmul @w, %x : f32[N,20,6]\nreturn %y\n}\n",
+                   2);
+    adjacent_depth("func @f(%x: bf16[N,32,6]) -> f32[N,6,20] {\n@w = const seed(1) : bf16[32,20]\n"
+                   "%t = transpose %x perm=[0,2,1] : bf16[N,6,32]\n%y = linear %t, @w : f32[N,6,20]\nreturn %y\n}\n",
+                   2);
+    adjacent_depth("func @f(%x: bf16[N,32,7,7]) -> f32[N,20,7,7] {\n@w = const seed(1) : bf16[20,32,1,1]\n"
+                   "%y = conv %x, @w low=[0,0] high=[0,0] stride=[1,1] dilation=[1,1] groups=1 : f32[N,20,7,7]\n"
+                   "return %y\n}\n",
+                   2);
+    adjacent_depth("func @f(%x: f32[N,32,7,7]) -> f32[N,20,7,7] {\n@w = const seed(1) : bf16[20,32,3,3]\n"
+                   "%c = cast %x to=bf16 : bf16[N,32,7,7]\n"
+                   "%y = conv %c, @w low=[1,1] high=[1,1] stride=[1,1] dilation=[1,1] groups=1 : f32[N,20,7,7]\n"
+                   "return %y\n}\n",
+                   3);
+}
+
 /* Windows of three pixels hold no pairs of the depth: the weight is packed as f32. */
 static void odd_runs(void **state) {
     (void)state;
@@ -192,6 +226,7 @@ int main(void) {
         cmocka_unit_test(written_twice),
         cmocka_unit_test(half_activations),
         cmocka_unit_test(weight_on_the_left),
+        cmocka_unit_test(depth_is_adjacent),
         cmocka_unit_test(odd_runs),
         cmocka_unit_test(depthwise),
         cmocka_unit_test(patches),

@@ -9,7 +9,8 @@
 /* The tolerance of passes that round constants to float, or replace a constant by the exact number that it
  * approximates. widen replaces one that was rounded to a half. A cast to a half rounds nothing here. */
 static double tolerance_of(const test_case *c) {
-    static const char *const exact[] = {"bound", "canonicalise", "layernorm", "softmax", "qkv", "precision"};
+    static const char *const exact[] = {"bound", "canonicalise", "layernorm",    "softmax",
+                                        "qkv",   "precision",    "weight_format"};
     const char *name, *at = passes_of(c);
     while ((name = next_pass(c, &at))) {
         bool is_exact = false;

@@ -1,5 +1,5 @@
-/* precision_report.c - what the pass `precision` tells: of each product that stays in f32 why, which patterns named one, and a
- * model that has nothing for bf16. */
+/* precision_report.c - what the passes `precision` and `weight_format` tell: of each product that stays in f32 why, which
+ * patterns named one, a model that has nothing for bf16, formats that do not go together. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,7 +17,7 @@ typedef struct run {
     vj_status status;
 } run;
 
-static run run_precision(const char *text, const vj_pipeline_options *options) {
+static run run_pass(const char *name, const char *text, const vj_pipeline_options *options) {
     run r = {.arena = vj_arena_new()};
     r.report.arena = r.arena;
     vj_func *f = vj_parse(r.arena, text, ".", &(const char *){NULL}, &r.error);
@@ -28,7 +28,7 @@ static run run_precision(const char *text, const vj_pipeline_options *options) {
                          .report = &r.report,
                          .error = &r.error,
                          .rewrites_left = options->pass_limit};
-    r.status = vj_run_pass(vj_pass_by_name("precision"), &c);
+    r.status = vj_run_pass(vj_pass_by_name(name), &c);
     return r;
 }
 
@@ -53,7 +53,7 @@ static void reasons(void **state) {
     bool matched[2] = {false, false};
     const vj_pipeline_options options = {
         .pass_limit = -1, .precision = VJ_BF16, .keep_f32 = patterns, .keep_f32_count = 2, .keep_f32_matched = matched};
-    run r = run_precision(several, &options);
+    run r = run_pass("precision", several, &options);
     assert_int_equal(r.status, VJ_OK);
     const vj_report_row *row = vj_report_row_of(&r.report, "bf16");
     assert_int_equal(row->seen, 5);
@@ -72,7 +72,7 @@ static void reasons(void **state) {
 static void not_asked_for(void **state) {
     (void)state;
     const vj_pipeline_options options = {.pass_limit = -1};
-    run r = run_precision(several, &options);
+    run r = run_pass("precision", several, &options);
     assert_int_equal(r.status, VJ_OK);
     assert_int_equal(r.report.row_count, 0);
     vj_arena_free(r.arena);
@@ -81,19 +81,59 @@ static void not_asked_for(void **state) {
 static void nothing_for_bf16(void **state) {
     (void)state;
     const vj_pipeline_options options = {.pass_limit = -1, .precision = VJ_BF16};
-    run r = run_precision("func @f(%x: f64[N,8], %i: i32[4,4]) -> f64[N,5], i32[4,4] {\n@w = const seed(1) : f64[8,5]\n"
-                          "%y = linear %x, @w : f64[N,5]\n%m = matmul %i, %i : i32[4,4]\nreturn %y, %m\n}\n",
-                          &options);
+    run r = run_pass("precision",
+                     "func @f(%x: f64[N,8], %i: i32[4,4]) -> f64[N,5], i32[4,4] {\n@w = const seed(1) : f64[8,5]\n"
+                     "%y = linear %x, @w : f64[N,5]\n%m = matmul %i, %i : i32[4,4]\nreturn %y, %m\n}\n",
+                     &options);
     assert_int_equal(r.status, VJ_UNSUPPORTED);
     assert_non_null(strstr(r.error.text, "integers or doubles"));
     vj_arena_free(r.arena);
-    r = run_precision("func @f(%x: f32[N,8]) -> f32[N,8] {\n%y = relu %x : f32[N,8]\nreturn %y\n}\n", &options);
+    r = run_pass("precision", "func @f(%x: f32[N,8]) -> f32[N,8] {\n%y = relu %x : f32[N,8]\nreturn %y\n}\n", &options);
     assert_int_equal(r.status, VJ_OK);
+    vj_arena_free(r.arena);
+}
+
+static void formats_that_differ(void **state) {
+    (void)state;
+    vj_pipeline_options options = {.pass_limit = -1, .precision = VJ_BF16, .weight_format = VJ_F16};
+    run r = run_pass("precision", several, &options);
+    assert_int_equal(r.status, VJ_USAGE);
+    vj_arena_free(r.arena);
+    options.weight_format = VJ_BF16;
+    r = run_pass("precision", several, &options);
+    assert_int_equal(r.status, VJ_OK);
+    vj_arena_free(r.arena);
+}
+
+static void half_weights(void **state) {
+    (void)state;
+    const char *const patterns[] = {"a"};
+    bool matched[1] = {false};
+    const vj_pipeline_options options = {.pass_limit = -1,
+                                         .weight_format = VJ_F16,
+                                         .keep_f32 = patterns,
+                                         .keep_f32_count = 1,
+                                         .keep_f32_matched = matched};
+    static const char *const text = "func @f(%x: f32[N,2]) -> f32[N,2], f32[N,2], f32[N,2], f32[N,2] {\n"
+                                    "@w = const [1, 2, 3, 4] : f32[2,2]\n@v = const [1e6, 2, 3, 4] : f32[2,2]\n"
+                                    "@h = const [1, 2, 3, 4] : bf16[2,2]\n%u = cast @h to=f32 : f32[2,2]\n"
+                                    "%a = linear %x, @w : f32[N,2]\n%b = linear %x, @w : f32[N,2]\n"
+                                    "%c = linear %x, @v : f32[N,2]\n%d = linear %x, %u : f32[N,2]\n"
+                                    "return %a, %b, %c, %d\n}\n";
+    run r = run_pass("weight_format", text, &options);
+    assert_int_equal(r.status, VJ_OK);
+    const vj_report_row *row = vj_report_row_of(&r.report, "half_weights");
+    assert_int_equal(row->seen, 4);
+    assert_int_equal(row->fused, 2);
+    assert_true(has_reason(row, "node 'a': --keep-f32 names it"));
+    assert_true(has_reason(row, "node 'c': its weight exceeds the range of f16"));
+    assert_true(matched[0]);
     vj_arena_free(r.arena);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(reasons), cmocka_unit_test(not_asked_for),
-                                       cmocka_unit_test(nothing_for_bf16)};
+                                       cmocka_unit_test(nothing_for_bf16), cmocka_unit_test(formats_that_differ),
+                                       cmocka_unit_test(half_weights)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
