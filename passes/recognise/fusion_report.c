@@ -10,11 +10,17 @@ static void count(vj_report *report, const char *what, bool is_fused) {
     if (is_fused) vj_report_fused(report, what);
 }
 
+/* The product that an attention's operand is of, behind moves and the cast to the type that it is multiplied in. */
+static vj_value product_behind(const vj_func *f, vj_value v) {
+    const vj_value source = vj_source_of_head(f, v);
+    return vj_op_of(f, source) == VJ_OP_cast ? vj_source_of_head(f, vj_producer(f, source)->args[0]) : source;
+}
+
 static void count_attention(vj_pass_context *c, const vj_node *node) {
     count(c->report, "attention", true);
     count(c->report, "softmax", true);
-    vj_value q = vj_source_of_head(c->f, node->args[0]), k = vj_source_of_head(c->f, node->args[1]);
-    vj_value v = vj_source_of_head(c->f, node->args[2]);
+    const vj_value q = product_behind(c->f, node->args[0]), k = product_behind(c->f, node->args[1]);
+    const vj_value v = product_behind(c->f, node->args[2]);
     bool is_one = q == k && k == v && vj_op_of(c->f, q) == VJ_OP_linear;
     count(c->report, "qkv", is_one);
     if (!is_one)
