@@ -36,10 +36,15 @@ typedef struct vj_pipeline_options {
     const char *stop_after;
     const char *const *disabled;
     int32_t disabled_count;
-    int32_t pass_limit;     /* rewrites in all; -1: no limit */
-    FILE *dump;             /* where print_after goes; NULL: stderr */
-    bool print_rewrites;    /* a line a rewrite, where print_after goes: pass, rule, node */
-    int32_t keep_attention; /* vj_keep_attention */
+    int32_t pass_limit;          /* rewrites in all; -1: no limit */
+    FILE *dump;                  /* where print_after goes; NULL: stderr */
+    bool print_rewrites;         /* a line a rewrite, where print_after goes: pass, rule, node */
+    int32_t keep_attention;      /* vj_keep_attention */
+    vj_dtype precision;          /* what products are computed in: VJ_F32 or VJ_BF16 */
+    vj_dtype weight_format;      /* how weights of products are stored: VJ_F32, VJ_F16 or VJ_BF16 */
+    const char *const *keep_f32; /* patterns of node names whose products stay in f32 */
+    int32_t keep_f32_count;
+    bool *keep_f32_matched; /* of each pattern: set where it matches a product's name; NULL: nobody asks */
     bool verify;            /* after every pass, in release builds too */
     int32_t (*cancel)(void *self);
     void *cancel_self;
