@@ -85,18 +85,20 @@ static vj_status import(vj_unit *u) {
 
 static vj_status run_passes(vj_unit *u) {
     const vj_compile_request *r = u->request;
-    const vj_pipeline_options options = {.target = u->target,
-                                         .print_after = r->print_after,
-                                         .stop_after = r->stop_after,
-                                         .print_rewrites = r->print_rewrites != 0,
-                                         .disabled = r->disabled_passes,
-                                         .disabled_count = r->disabled_pass_count,
-                                         .pass_limit = r->pass_limit,
-                                         .keep_attention = r->options->keep_attention,
-                                         .cancel = asked_to_stop,
-                                         .cancel_self = (void *)(uintptr_t)r};
+    vj_pipeline_options options = {.target = u->target,
+                                   .print_after = r->print_after,
+                                   .stop_after = r->stop_after,
+                                   .print_rewrites = r->print_rewrites != 0,
+                                   .disabled = r->disabled_passes,
+                                   .disabled_count = r->disabled_pass_count,
+                                   .pass_limit = r->pass_limit,
+                                   .keep_attention = r->options->keep_attention,
+                                   .cancel = asked_to_stop,
+                                   .cancel_self = (void *)(uintptr_t)r};
+    vj_ask_precision(u, &options);
     u->report = (vj_report){.arena = u->arena};
-    return vj_run_passes(u->arena, u->f, &options, &u->report, &u->program, &u->error);
+    const vj_status status = vj_run_passes(u->arena, u->f, &options, &u->report, &u->program, &u->error);
+    return status == VJ_OK ? vj_check_kept(u, &options) : status;
 }
 
 /* The constants are hashed by other threads while the passes run: the key is asked for behind them. */

@@ -2,6 +2,7 @@
  *
  * api.c       the library's one exported symbol, vj_compiler_get: the way in from the runtime. Each call it names is in a file below
  * compile.c   the way from a model file to an image, step by step; the unit, which all calls work on
+ * precision.c what products are computed in: as it is asked of the passes, and told
  * several.c   one opened model planned for several sets of sizes and several CPUs
  * hash.c      the graph key and the keys of weights; build.c this build's name, which is part of it
  * files.c     which bytes of the model's files it has the digests of
@@ -84,6 +85,15 @@ void vj_warn(const vj_compile_request *request, const char *text);
 vj_status vj_compile(const vj_compile_request *request, const vj_weights_store *store, vj_compiled *out, char *error,
                      size_t error_bytes);
 
+/* precision.c */
+
+/* Sets the passes' options of precision and weights' format, in every case. */
+void vj_ask_precision(vj_unit *u, vj_pipeline_options *options);
+/* Behind the passes. VJ_USAGE: a pattern of keep_f32 matched no product. */
+vj_status vj_check_kept(vj_unit *u, const vj_pipeline_options *options);
+/* "bf16, but f32 for 'head*'; weights of products in bf16 and f32" */
+const char *vj_precision_text(vj_unit *u);
+
 /* several.c */
 
 /* Plans an opened model for each set of sizes and each target, shape-major: units[set * target_count + target]; the first
@@ -150,6 +160,8 @@ vj_status vj_load_by_orc(vj_unit *u, const vj_bytes *object, vj_compiled *out);
 char *vj_introduction(vj_unit *u);
 /* The introduction, 0, the metadata as a JSON object, 0; of code with marks the kernels, 0. */
 char *vj_notes(vj_unit *u, size_t *bytes);
+/* Of a name of the model: what would disturb a terminal becomes a question mark. */
+const char *vj_shown(vj_arena *arena, const char *name);
 /* `attention 12 of 12, ...` */
 char *vj_fused_text(vj_unit *u);
 

@@ -14,6 +14,8 @@
 
 #include <xxhash.h>
 
+#include "vitjit_dtype.h"
+
 #define BLOCK      (256 << 10) /* stays in the second-level cache between reading and hashing */
 #define KEPT_BYTES (16 << 10)  /* smaller constants are hashed when they are met */
 
@@ -297,6 +299,18 @@ static bool start(hasher *h, vj_unit *u) {
     return true;
 }
 
+/* Those that say what the passes make of the graph. NULL: the defaults. */
+static void feed_options(hasher *h, const vj_options *options) {
+    static const vj_options defaults;
+    const vj_options *o = options ? options : &defaults;
+    feed_i64(h, o->keep_attention);
+    feed_i64(h, vj_or_f32(o->precision));
+    feed_i64(h, vj_or_f32(o->weight_format));
+    feed_i64(h, o->keep_f32_count);
+    for (int32_t i = 0; i < o->keep_f32_count; i++)
+        feed_text(h, o->keep_f32[i]);
+}
+
 vj_status vj_graph_key_begin(vj_unit *u) {
     hasher h;
     const vj_func *f = u->f;
@@ -307,7 +321,7 @@ vj_status vj_graph_key_begin(vj_unit *u) {
     feed_text(&h, vj_build_id());
     feed_text(&h, u->target->name);
     feed_i64(&h, u->request->pass_limit);
-    feed_i64(&h, u->request->options ? u->request->options->keep_attention : 0);
+    feed_options(&h, u->request->options);
     feed_i64(&h, u->request->marks);
     for (int32_t i = 0; i < u->request->disabled_pass_count; i++)
         feed_text(&h, u->request->disabled_passes[i]);

@@ -6,6 +6,8 @@
 
 #include <xxhash.h>
 
+#include "vitjit_dtype.h"
+
 /* A growing blob in the arena; offsets into it stay valid. */
 typedef struct blob {
     vj_arena *arena;
@@ -58,6 +60,8 @@ static void describe(parts *p, vj_unit *u, const vj_model *model, const vj_codeg
                            .phase_count = model->phase_count,
                            .cpu_feature_bits = u->target->cpu_feature_bits,
                            .cpu_rank = u->target->rank,
+                           .precision = (int32_t)vj_or_f32(u->request->options->precision),
+                           .weight_format = (int32_t)vj_or_f32(u->request->options->weight_format),
                            .input_count = (uint32_t)model->input_count,
                            .output_count = (uint32_t)model->output_count};
     memcpy(h->model_hash, model->hash, sizeof h->model_hash);

@@ -31,7 +31,8 @@ static vj_status inspect(vj_unit *u, char **out) {
     vj_status status = vj_unit_open(u);
     if (status != VJ_OK) return status;
     status = vj_unit_plan(u);
-    if (status == VJ_SYSTEM) return status;
+    if (status == VJ_SYSTEM || (status == VJ_USAGE && u->program))
+        return status; /* it is planned: the request is wrong */
     const vj_error why = u->error;
     u->error = (vj_error){0};
     if (status != VJ_OK) u->program = NULL;

@@ -29,8 +29,7 @@ static const char *file_name(const char *path) {
     return slash && slash[1] ? slash + 1 : path;
 }
 
-/* Names come from the model: what would disturb a terminal becomes a question mark. */
-static const char *shown(vj_arena *arena, const char *name) {
+const char *vj_shown(vj_arena *arena, const char *name) {
     char *copy = vj_strdup(arena, name ? name : "");
     for (char *at = copy; *at; at++)
         if ((unsigned char)*at < 0x20 || *at == 0x7f) *at = '?';
@@ -39,7 +38,8 @@ static const char *shown(vj_arena *arena, const char *name) {
 
 static void add_tensors(vj_text *out, const char *label, const struct vj_io_fact *facts, int32_t count) {
     for (int32_t i = 0; i < count; i++)
-        vj_text_add(out, "%-11s %s  %s\n", label, shown(out->arena, facts[i].name), shown(out->arena, facts[i].type));
+        vj_text_add(out, "%-11s %s  %s\n", label, vj_shown(out->arena, facts[i].name),
+                    vj_shown(out->arena, facts[i].type));
 }
 
 char *vj_fused_text(vj_unit *u) {
@@ -65,6 +65,7 @@ static void add_plan(vj_text *out, vj_unit *u) {
     vj_text_add(out, "%-11s %s bytes an image (lower bound %s)\n", "arena", grouped(arena, p->per_image_bytes),
                 grouped(arena, p->lower_bound_bytes));
     vj_text_add(out, "%-11s %s\n", "CPU", u->target->name);
+    vj_text_add(out, "%-11s %s\n", "precision", vj_precision_text(u));
 }
 
 /* Inputs whose value is a part of the program. */
@@ -73,15 +74,15 @@ static void add_required(vj_text *out, vj_unit *u) {
     for (int32_t i = 0; u->f && i < u->f->input_count; i++)
         if (vj_required_value(u, i, &bytes))
             vj_text_add(out, "%-11s %s  its value decides shapes\n", "fixed",
-                        shown(out->arena, u->f->values[u->f->inputs[i]].name));
+                        vj_shown(out->arena, u->f->values[u->f->inputs[i]].name));
 }
 
 char *vj_introduction(vj_unit *u) {
     const vj_model_facts *facts = &u->facts;
     vj_arena *arena = u->arena;
     vj_text text = {.arena = arena};
-    vj_text_add(&text, "%s: %s%sopset %lld, %d nodes\n", shown(arena, file_name(u->request->path)),
-                facts->producer && *facts->producer ? shown(arena, facts->producer) : "",
+    vj_text_add(&text, "%s: %s%sopset %lld, %d nodes\n", vj_shown(arena, file_name(u->request->path)),
+                facts->producer && *facts->producer ? vj_shown(arena, facts->producer) : "",
                 facts->producer && *facts->producer ? ", " : "", (long long)facts->opset, (int)facts->node_count);
     add_tensors(&text, "input", facts->inputs, facts->input_count);
     add_tensors(&text, "output", facts->outputs, facts->output_count);

@@ -93,6 +93,14 @@ typedef struct vj_options {
     const vj_fixed_input *fixed; /* another value of these inputs is another program; packed weights are shared */
     int32_t fixed_count;
     int32_t keep_attention; /* vj_keep_attention */
+    vj_dtype precision;     /* what products are computed in; VJ_NO_DTYPE: VJ_F32 */
+    /* How weights of products are stored. VJ_NO_DTYPE and VJ_F32: as the model has them, 16-bit ones in 16 bits. */
+    vj_dtype weight_format;
+    /* Patterns as fnmatch(3) takes them, of names of nodes: their products stay in float32 with weights as the model has
+     * them. One that matches no product is VJ_USAGE, and so are patterns where neither option above asks for less. */
+    const char *const *keep_f32;
+    int32_t keep_f32_count;
+    int32_t reserved;
 } vj_options;
 
 void vj_options_init(vj_options *options);
@@ -145,7 +153,8 @@ typedef struct vj_model_stats {
     int32_t distinct_kernels;
     double compile_ms; /* 0 on a cache hit */
     int32_t cache_hit;
-    const char *cpu; /* borrowed from the model */
+    const char *cpu;                   /* borrowed from the model */
+    vj_dtype precision, weight_format; /* as vj_options has them, never VJ_NO_DTYPE */
 } vj_model_stats;
 vj_status vj_model_get_stats(const vj_model *model, vj_model_stats *stats);
 

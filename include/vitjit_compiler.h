@@ -108,7 +108,7 @@ typedef struct vj_target_info {
 
 /* The library's one exported symbol: `const vj_compiler_api *vj_compiler_get(void)`. Texts of failures go to `error`
  * (at least 4096 bytes), the hint behind a newline and two blanks ("\n  hint: ..."). Strings returned are malloc'ed. */
-#define VJ_COMPILER_API 4
+#define VJ_COMPILER_API 5
 typedef struct vj_compiler_api {
     int32_t version; /* VJ_COMPILER_API */
     const char *build_id, *llvm_version;

@@ -18,4 +18,7 @@ static inline const char *vj_element_name(vj_dtype dtype) {
     return names[(unsigned)dtype < VJ_DTYPE_COUNT ? dtype : VJ_NO_DTYPE];
 }
 
+/* Of options whose zero stands for float32. */
+static inline vj_dtype vj_or_f32(vj_dtype dtype) { return dtype == VJ_NO_DTYPE ? VJ_F32 : dtype; }
+
 #endif

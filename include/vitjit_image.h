@@ -11,7 +11,7 @@
 #include "vitjit_model.h"
 
 #define VJ_IMAGE_MAGIC      0x31474d494a5456ULL /* "VTJIMG1" */
-#define VJ_IMAGE_VERSION    6
+#define VJ_IMAGE_VERSION    7
 #define VJ_IMAGE_CODE_ALIGN 4096
 
 typedef struct vj_image_tensor {
@@ -39,8 +39,9 @@ typedef struct vj_image_header {
     double flops_per_image;
     int32_t kernels, distinct_kernels;
     int32_t phase_count;
-    int32_t cpu_rank;                   /* among CPUs that each have something of their own: vj_cpu_variant */
-    uint64_t cpu_feature_bits;          /* VJ_CPU_* */
+    int32_t cpu_rank;                 /* among CPUs that each have something of their own: vj_cpu_variant */
+    uint64_t cpu_feature_bits;        /* VJ_CPU_* */
+    int32_t precision, weight_format; /* vj_dtype: what products are computed in, how their weights were to be stored */
     uint32_t model_name, compiler, cpu; /* strings */
     uint32_t input_count, output_count;
     uint64_t inputs, outputs; /* offsets of vj_image_tensor arrays */

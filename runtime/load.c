@@ -68,6 +68,9 @@ static vj_status refuse_changes(const vj_options *o) {
                        : o->fixed_count       ? "fixed"
                        : o->also_output_count ? "also_outputs"
                        : o->keep_attention    ? "keep_attention"
+                       : o->precision         ? "precision"
+                       : o->weight_format     ? "weight_format"
+                       : o->keep_f32_count    ? "keep_f32"
                        : o->cpu               ? "cpu"
                        : o->use_orc           ? "use_orc"
                                               : NULL;

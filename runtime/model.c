@@ -217,7 +217,9 @@ vj_status vj_model_get_stats(const vj_model *model, vj_model_stats *stats) {
                           .distinct_kernels = h->distinct_kernels,
                           .compile_ms = s->compile_ms,
                           .cache_hit = s->cache_hit,
-                          .cpu = s->model.cpu};
+                          .cpu = s->model.cpu,
+                          .precision = (vj_dtype)h->precision,
+                          .weight_format = (vj_dtype)h->weight_format};
     if (stats->size > sizeof all || stats->size < sizeof stats->size)
         return vj_error_set(VJ_USAGE, "vj_model_stats of another version");
     memcpy(stats, &all, stats->size);

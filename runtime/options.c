@@ -4,8 +4,31 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "vitjit_dtype.h"
+
 void vj_options_init(vj_options *options) {
     if (options) *options = (vj_options){.size = sizeof *options};
+}
+
+/* What products can be computed in, and what their weights can be stored in. */
+static bool is_precision(vj_dtype dtype) { return dtype == VJ_F32 || dtype == VJ_BF16; }
+static bool is_weight_format(vj_dtype dtype) { return dtype == VJ_F32 || dtype == VJ_F16 || dtype == VJ_BF16; }
+
+static vj_status judge_precision(const vj_options *o) {
+    const vj_dtype precision = vj_or_f32(o->precision), format = vj_or_f32(o->weight_format);
+    if (!is_precision(precision))
+        return vj_error_set(VJ_USAGE, "vj_options: products are not computed in %s (precision)",
+                            vj_element_name(precision));
+    if (!is_weight_format(format))
+        return vj_error_set(VJ_USAGE, "vj_options: weights are not stored in %s (weight_format)",
+                            vj_element_name(format));
+    if (o->keep_f32_count < 0 || (o->keep_f32_count && !o->keep_f32))
+        return vj_error_set(VJ_USAGE, "vj_options: a count below 0, or a list that is missing");
+    for (int32_t i = 0; i < o->keep_f32_count; i++)
+        if (!o->keep_f32[i]) return vj_error_set(VJ_USAGE, "vj_options: pattern %d of keep_f32 is missing", i);
+    if (o->keep_f32_count && precision == VJ_F32 && format == VJ_F32)
+        return vj_error_set(VJ_USAGE, "vj_options: keep_f32 means nothing where all products are in f32");
+    return VJ_OK;
 }
 
 vj_status vj_options_take(const vj_options *given, vj_options *options) {
@@ -35,5 +58,5 @@ vj_status vj_options_take(const vj_options *given, vj_options *options) {
         return vj_error_set(VJ_USAGE, "vj_options: keep_attention is %d", options->keep_attention);
     if (options->scheduler && (options->scheduler->parts < 1 || !options->scheduler->run))
         return vj_error_set(VJ_USAGE, "vj_options: a scheduler needs `run` and at least one part");
-    return VJ_OK;
+    return judge_precision(options);
 }

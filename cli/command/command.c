@@ -84,11 +84,11 @@ static vj_status judge_words(vj_command *c) {
 
 /* A shared library has a program in it already: what would make another one means nothing. */
 static vj_status judge_compiled(const vj_command *c) {
-    static const char *const changes[] = {
-        "--shape",        "--fix",       "--also-output", "--attention",      "--precision",
-        "--cpu",          "--target",    "--features",    "--cache",          "--no-cache",
-        "--profile",      "--jit",       "--print-after", "--print-rewrites", "--stop-after",
-        "--disable-pass", "--pass-limit"};
+    static const char *const changes[] = {"--shape",      "--fix",           "--also-output", "--attention",
+                                          "--precision",  "--weight-format", "--keep-f32",    "--cpu",
+                                          "--target",     "--features",      "--cache",       "--no-cache",
+                                          "--profile",    "--jit",           "--print-after", "--print-rewrites",
+                                          "--stop-after", "--disable-pass",  "--pass-limit"};
     const uint32_t runs =
         VJ_MODE_INTRODUCE | VJ_MODE_PICTURES | VJ_MODE_TENSORS | VJ_MODE_BENCH | VJ_MODE_TEST | VJ_MODE_INSPECT;
     const char *what = c->mode & runs ? NULL : mode_name(c->mode);
@@ -119,6 +119,16 @@ static vj_status judge_profile(const char *path) {
     return vj_outputs_folder(length ? folder : ".");
 }
 
+static bool is_f32(const char *word) { return !word || strcmp(word, "f32") == 0; }
+
+/* Patterns of what stays in float32 want something that does not. */
+static vj_status judge_kept(const vj_command *c) {
+    if (!c->keep_f32.count || !is_f32(c->precision) || !is_f32(c->weight_format)) return VJ_OK;
+    vj_print_error(VJ_USAGE, NULL, "--keep-f32 means nothing where all products are in f32");
+    vj_print_hint("--precision and --weight-format say what others are in");
+    return VJ_USAGE;
+}
+
 vj_status vj_command_read(int argc, char **argv, vj_command *c) {
     *c = (vj_command){.seconds = 3, .rtol = 1e-3, .pass_limit = -1};
     vj_status status = vj_options_parse(argc, argv, c);
@@ -130,6 +140,7 @@ vj_status vj_command_read(int argc, char **argv, vj_command *c) {
     c->compiled = is_library(c->model);
     if (c->compiled && (status = judge_compiled(c))) return status;
     if (c->linker && c->emit != VJ_EMIT_LIB) return vj_print_error(VJ_USAGE, NULL, "--linker is for --emit-lib");
+    if ((status = judge_kept(c))) return status;
     if (c->no_cache && c->cache) return vj_print_error(VJ_USAGE, NULL, "--cache and --no-cache: one of them");
     if (c->profile && judge_profile(c->profile)) return VJ_BAD_INPUT;
     if (c->output && !*c->output) return vj_print_error(VJ_USAGE, NULL, "--output wants a folder's name");
@@ -144,4 +155,5 @@ void vj_command_free(vj_command *c) {
     free(c->fixes.at);
     free(c->also_outputs.at);
     free(c->disabled_passes.at);
+    free(c->keep_f32.at);
 }

@@ -51,9 +51,9 @@ typedef struct vj_command {
     uint32_t asked_modes;
     uint64_t given; /* a bit an option of the table */
     vj_emit_format emit;
-    vj_list inputs, expects, shapes, fixes, also_outputs, disabled_passes;
+    vj_list inputs, expects, shapes, fixes, also_outputs, disabled_passes, keep_f32;
     const char *output, *attention, *emit_path, *prefix, *weights, *linker;
-    const char *cpu, *target, *features, *precision, *jit;
+    const char *cpu, *target, *features, *precision, *weight_format, *jit;
     const char *cache, *print_after, *stop_after;
     const char *format, *labels, *mean, *std, *resize, *crop_pct, *interpolation;
     int64_t batch, threads, topk, pass_limit;

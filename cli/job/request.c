@@ -109,6 +109,21 @@ static vj_status read_fixes(const vj_command *command, vj_request *request) {
     return status;
 }
 
+/* f32, bf16, ...: a word of the table of options; NULL: not given. */
+static vj_dtype type_of(const char *word) {
+    int32_t dtype = VJ_NO_DTYPE;
+    while (word && dtype < VJ_DTYPE_COUNT && strcmp(vj_dtype_name((vj_dtype)dtype), word) != 0)
+        dtype++;
+    return dtype < VJ_DTYPE_COUNT ? (vj_dtype)dtype : VJ_NO_DTYPE;
+}
+
+static void fill_precision(const vj_command *command, vj_options *o) {
+    o->precision = type_of(command->precision);
+    o->weight_format = type_of(command->weight_format);
+    o->keep_f32 = command->keep_f32.at;
+    o->keep_f32_count = command->keep_f32.count;
+}
+
 vj_status vj_request_fill(const vj_command *command, vj_request *request) {
     *request = (vj_request){.model = command->model};
     vj_options *o = &request->options;
@@ -129,6 +144,7 @@ vj_status vj_request_fill(const vj_command *command, vj_request *request) {
     o->also_outputs = command->also_outputs.at;
     o->also_output_count = command->also_outputs.count;
     o->keep_attention = command->attention ? VJ_KEEP_ATTENTION_ROWS : VJ_KEEP_NO_ATTENTION;
+    fill_precision(command, o);
     o->use_orc = command->jit && strcmp(command->jit, "orc") == 0;
     o->log = log_line;
     o->log_self = (void *)(uintptr_t)command->model;

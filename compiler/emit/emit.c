@@ -188,6 +188,7 @@ static vj_status write_header(emission *e, const char *header, const char *objec
                                    .object = after_slash(object),
                                    .weights_file = weights ? after_slash(weights) : NULL,
                                    .header = after_slash(header),
+                                   .precision = vj_precision_text(u),
                                    .producer = u->facts.producer,
                                    .source = after_slash(u->request->path)};
     const char *text = vj_header_text(u->arena, &facts);

@@ -49,6 +49,7 @@ typedef struct vj_header_facts {
     const char *object;                    /* file names for the comment: the object, and its weights or NULL */
     const char *weights_file;
     const char *header;
+    const char *precision; /* in words */
     const char *producer;
     const char *source; /* the ONNX file's name */
 } vj_header_facts;

@@ -68,9 +68,9 @@ static void add_opening(vj_text *out, const vj_header_facts *x) {
     const char *object = for_comment(arena, x->object), *p = x->prefix;
     vj_text_add(out, "/* %s - the interface of %s, written by vitjit %s. Link: cc main.c %s -lm\n *\n",
                 for_comment(arena, x->header), object, m->compiler, object);
-    vj_text_add(out, " * model     %s (%s)\n * hash      %016llx%016llx\n * CPU       %s\n",
+    vj_text_add(out, " * model     %s (%s)\n * hash      %016llx%016llx\n * CPU       %s\n * precision %s\n",
                 for_comment(arena, x->source), for_comment(arena, x->producer), (unsigned long long)m->hash[1],
-                (unsigned long long)m->hash[0], for_comment(arena, m->cpu));
+                (unsigned long long)m->hash[0], for_comment(arena, m->cpu), for_comment(arena, x->precision));
     for (int32_t i = 0; i < x->shape_count; i++)
         add_shape(out, x, i);
     vj_text_add(out, " *\n * All memory is the caller's: the context, the inputs and outputs (aligned to their "

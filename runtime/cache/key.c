@@ -4,6 +4,8 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "vitjit_dtype.h"
+
 static vj_key key_from(XXH128_hash_t hash) { return (vj_key){{hash.low64, hash.high64}}; }
 
 static void mix_text(XXH3_state_t *state, const char *text) {
@@ -37,6 +39,9 @@ void vj_file_key(const vj_compile_request *request, const vj_key *sample, vj_key
                         (uint64_t)o->shape_count,
                         (uint64_t)o->also_output_count,
                         (uint64_t)o->keep_attention,
+                        (uint64_t)vj_or_f32(o->precision),
+                        (uint64_t)vj_or_f32(o->weight_format),
+                        (uint64_t)o->keep_f32_count,
                         (uint64_t)request->marks};
     XXH3_128bits_update(&state, facts, sizeof facts);
     mix_text(&state, build);
@@ -49,6 +54,8 @@ void vj_file_key(const vj_compile_request *request, const vj_key *sample, vj_key
     }
     for (int32_t i = 0; i < o->also_output_count; i++)
         mix_text(&state, o->also_outputs[i]);
+    for (int32_t i = 0; i < o->keep_f32_count; i++)
+        mix_text(&state, o->keep_f32[i]);
     mix_text(&state, "/");
     mix_values(&state, o->fixed, o->fixed_count);
     mix_values(&state, request->offered, request->offered_count);

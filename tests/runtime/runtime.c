@@ -174,6 +174,8 @@ static void *make_image(size_t *bytes) {
                          .scratch_per_image = 128,
                          .max_batch = 100,
                          .phase_count = PHASES,
+                         .precision = VJ_BF16,
+                         .weight_format = VJ_F16,
                          .input_count = 1,
                          .output_count = 1,
                          .inputs = 1024,
