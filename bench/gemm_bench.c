@@ -1,6 +1,8 @@
 /* gemm_bench.c - GFLOP/s of the gemm kernels of Vision Transformers beside the peak that this core reaches, one thread.
  *
- *     gemm_bench [TARGET] [SECONDS-PER-SHAPE] [tiles]
+ *     gemm_bench [TARGET] [SECONDS-PER-SHAPE] [f32 | bf16 | weights-bf16 | weights-f16] [tiles]
+ *
+ * bf16: both operands; weights-...: float32 times narrow weights.
  *
  * The peak is measured by a loop of multiply-adds without memory (a gemm of a tile's size cannot exceed it). Every
  * shape runs with its weights warm and, when `cold` is given, with weights that are new each time, as in a model.
@@ -13,6 +15,7 @@
 
 #include "backend/backend.h"
 #include "harness.h"
+#include "vitjit_half.h"
 
 typedef struct shape {
     const char *name;
@@ -29,15 +32,44 @@ static const shape shapes[] = {
     {"ViT-B fc1 gelu", 197, 3072, 768, 784, 1},
 };
 
+/* The types of A and of B. */
+typedef struct types {
+    const char *name;
+    vj_dtype a, b;
+} types;
+
+static const types all_types[] = {{"f32", VJ_F32, VJ_F32},
+                                  {"bf16", VJ_BF16, VJ_BF16},
+                                  {"weights-bf16", VJ_F32, VJ_BF16},
+                                  {"weights-f16", VJ_F32, VJ_F16}};
+static const types *use_types = all_types;
+
+/* Small numbers of a type, as many as a room of so many bytes holds. */
+static void *fill(vj_dtype dtype, size_t elements) {
+    const size_t bytes = elements * (size_t)vj_element_bytes(dtype);
+    uint8_t *room = aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
+    if (!room) abort();
+    for (size_t e = 0; e < elements; e++) {
+        const float x = (float)(e % 7) * 0.25F - 0.5F;
+        const uint16_t half = dtype == VJ_F16 ? vj_f16_of_f32(x) : vj_bf16_of_f32(x);
+        if (dtype == VJ_F32)
+            memcpy(room + e * sizeof x, &x, sizeof x);
+        else
+            memcpy(room + e * sizeof half, &half, sizeof half);
+    }
+    return room;
+}
+
 /* C[rows, columns] = A[rows, lda] * B, B in panels */
 static vj_kernel *make(vj_program *p, const vj_target *target, const shape *s) {
     vj_kernel *k = vj_add_kernel(p, VJ_KERNEL_GEMM, "gemm");
     vj_set_axes(k, (const int32_t[]){0, 1, 1, 1}, (const int64_t[]){s->rows, s->columns, s->depth});
-    const int64_t panels = vj_round_up(s->columns, VJ_PANEL);
+    int64_t panels;
+    if (!vj_panel_elements(use_types->b, s->depth, s->columns, &panels)) abort();
     vj_weight *weight = VJ_PUSH(p->arena, p->weights, p->weight_count, p->weight_capacity);
     *weight = (vj_weight){.kind = VJ_PACK_PANELS, .k = s->depth, .n = s->columns};
-    const int32_t a = vj_add_buffer(p, VJ_BUFFER_ARENA, VJ_F32, s->rows * s->lda, "a");
-    const int32_t b = vj_add_buffer(p, VJ_BUFFER_WEIGHT, VJ_F32, panels * s->depth, "b");
+    const int32_t a = vj_add_buffer(p, VJ_BUFFER_ARENA, use_types->a, s->rows * s->lda, "a");
+    const int32_t b = vj_add_buffer(p, VJ_BUFFER_WEIGHT, use_types->b, panels, "b");
     const int32_t c = vj_add_buffer(p, VJ_BUFFER_ARENA, VJ_F32, s->rows * s->columns, "c");
     p->buffers[b].index = p->weight_count - 1;
     k->a = vj_add_access(k, &(vj_access){.buffer = a, .stride = {s->lda, 0, 1}});
@@ -86,18 +118,14 @@ static double measure(const vj_target *target, const shape *s, double seconds, i
     code *c = code_make(target, p, k);
     if (getenv("GEMM_BENCH_ASM"))
         fprintf(stderr, "%s: code in %.1f ms\n", s->name, (vj_clock_seconds() - compile) * 1e3);
-    float *buffers[3] = {0};
-    for (int32_t i = 0; i < 3; i++) {
-        const size_t count = (size_t)p->buffers[i].elements * (size_t)(i == 1 ? copies : 1);
-        buffers[i] = aligned_alloc(4096, (count * 4 + 4095) / 4096 * 4096);
-        if (!buffers[i]) abort();
-        for (size_t e = 0; e < count; e++)
-            buffers[i][e] = (float)(e % 7) * 0.25F - 0.5F;
-    }
+    uint8_t *buffers[3] = {0};
+    for (int32_t i = 0; i < 3; i++)
+        buffers[i] = fill(p->buffers[i].dtype, (size_t)p->buffers[i].elements * (size_t)(i == 1 ? copies : 1));
+    const int64_t b_bytes = p->buffers[1].elements * vj_element_bytes(p->buffers[1].dtype);
     double best = 1e30;
     int32_t count = 0;
     for (const double start = vj_clock_seconds(); vj_clock_seconds() - start < seconds || count < 5; count++) {
-        float *at[3] = {buffers[0], buffers[1] + (count % copies) * p->buffers[1].elements, buffers[2]};
+        uint8_t *at[3] = {buffers[0], buffers[1] + (count % copies) * b_bytes, buffers[2]};
         const double begin = vj_clock_seconds();
         code_run(c, (void *const *)at, 0, k->units);
         const double time = vj_clock_seconds() - begin;
@@ -138,17 +166,17 @@ static double attention(const vj_target *target, int64_t heads, int64_t tokens, 
     vj_kernel *k = vj_add_kernel(p, VJ_KERNEL_ATTENTION, "mha");
     const int64_t extent[] = {heads, tokens, tokens, dim, dim}, pitch = vj_round_up(tokens, 16);
     vj_set_axes(k, (const int32_t[]){1, 1, 1, 1, 1}, extent);
-    float *buffers[4];
+    void *buffers[4];
+    const vj_dtype dtype = use_types->a == use_types->b ? use_types->a : VJ_F32;
     for (int32_t i = 0; i < 4; i++) {
         const int64_t elements = heads * pitch * dim;
-        vj_add_buffer(p, VJ_BUFFER_ARENA, VJ_F32, elements, NULL);
-        buffers[i] = aligned_alloc(4096, ((size_t)elements * 4 + 4095) / 4096 * 4096);
-        if (!buffers[i]) abort();
-        for (int64_t e = 0; e < elements; e++)
-            buffers[i][e] = (float)(e % 7) * 0.25F - 0.5F;
+        vj_add_buffer(p, VJ_BUFFER_ARENA, i < 3 ? dtype : VJ_F32, elements, NULL);
+        buffers[i] = fill(i < 3 ? dtype : VJ_F32, (size_t)elements);
     }
     k->q = vj_add_access(k, &(vj_access){.buffer = 0, .stride = {tokens * dim, dim, 0, 1, 0}});
-    k->k = vj_add_access(k, &(vj_access){.buffer = 1, .stride = {dim * pitch, 0, 1, pitch, 0}});
+    const vj_access transposed = {.buffer = 1, .stride = {dim * pitch, 0, 1, pitch, 0}};
+    const vj_access rows = {.buffer = 1, .stride = {tokens * dim, 0, dim, 1, 0}};
+    k->k = vj_add_access(k, dtype == VJ_F32 ? &transposed : &rows);
     k->v = vj_add_access(k, &(vj_access){.buffer = 2, .stride = {tokens * dim, 0, dim, 0, 1}});
     const int32_t to = vj_add_access(k, &(vj_access){.buffer = 3, .stride = {dim, heads * dim, 0, 0, 1}});
     k->score_expr = vj_x(arena, k, VJ_X_ACC, VJ_F32, 0, 0, 0);
@@ -159,7 +187,7 @@ static double attention(const vj_target *target, int64_t heads, int64_t tokens, 
     double best = 1e30;
     for (const double start = vj_clock_seconds(); vj_clock_seconds() - start < seconds;) {
         const double begin = vj_clock_seconds();
-        code_run(c, (void *const *)buffers, 0, k->units);
+        code_run(c, buffers, 0, k->units);
         if (vj_clock_seconds() - begin < best) best = vj_clock_seconds() - begin;
     }
     code_free(c);
@@ -196,17 +224,19 @@ static void try_tiles(const vj_target *target, double seconds, double most) {
 int main(int argc, char **argv) {
     const vj_target *target = argc > 1 ? vj_target_by_name(argv[1]) : vj_target_host();
     const double seconds = argc > 2 ? atof(argv[2]) : 0.3;
+    for (size_t i = 0; i < sizeof all_types / sizeof *all_types; i++)
+        if (argc > 3 && strcmp(argv[3], all_types[i].name) == 0) use_types = &all_types[i];
     if (!target || !vj_target_runs_here(target)) return fprintf(stderr, "no such target here\n"), 1;
     const double most = peak(target, seconds);
     printf("%s: peak %.1f GFLOP/s\n", target->name, most);
-    if (argc > 3 && strcmp(argv[3], "tiles") == 0) {
+    if (argc > 4 && strcmp(argv[4], "tiles") == 0) {
         try_tiles(target, seconds, most);
         return 0;
     }
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         const shape *s = &shapes[i];
         char *text;
-        const int64_t copies = 64 * 1024 * 1024 / (s->columns * s->depth * 4) + 1;
+        const int64_t copies = 64 * 1024 * 1024 / (s->columns * s->depth * vj_element_bytes(use_types->b)) + 1;
         const double warm = measure(target, s, seconds, 1, &text, NULL);
         free(text);
         const double cold = measure(target, s, seconds, copies, &text, NULL);

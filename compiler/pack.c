@@ -19,6 +19,7 @@
 #include <xxhash.h>
 
 #include "vitjit_digest.h"
+#include "vitjit_half.h"
 
 #define BLOCK_ELEMENTS (1 << 18)
 /* Most matrices are one piece: parts of their columns are read by short runs, each a system call. */
@@ -86,10 +87,26 @@ static bool in_order(const side *s) {
     return true;
 }
 
+/* The panels that a piece becomes. */
+typedef struct panels {
+    uint8_t *at;
+    vj_dtype dtype;
+    int64_t depth;
+} panels;
+
+/* Floats that stand `step` elements apart once they are halves. */
+static void store_halves(vj_dtype dtype, uint16_t *out, int64_t step, const float *values, int64_t count) {
+    for (int64_t i = 0; i < count; i++)
+        out[i * step] = dtype == VJ_F16 ? vj_f16_of_f32(values[i]) : vj_bf16_of_f32(values[i]);
+}
+
 /* The elements (k, n) to (k, n + count), of one panel: the only place where floats become packed ones. */
-static void store(float *to, int64_t k_count, int64_t k, int64_t n, const float *values, int64_t count) {
-    float *out = to + vj_panel_index(k_count, k, n);
-    if (count == VJ_PANEL)
+static void store(const panels *to, int64_t k, int64_t n, const float *values, int64_t count) {
+    const int64_t at = vj_panel_at(to->dtype, to->depth, k, n);
+    float *out = (float *)(void *)to->at + at;
+    if (to->dtype != VJ_F32)
+        store_halves(to->dtype, (uint16_t *)(void *)to->at + at, vj_panel_group(to->dtype), values, count);
+    else if (count == VJ_PANEL)
         memcpy(out, values, VJ_PANEL * sizeof *out); /* of a size that the compiler knows: most are */
     else
         memcpy(out, values, (size_t)count * sizeof *out);
@@ -110,18 +127,18 @@ static int64_t run_of(const side *s, int64_t first, int64_t span) {
 }
 
 /* One row of k, from row[offset of n] on, into all panels; dense: the offsets are 0, 1, 2... */
-static void spread_row(const float *row, const side *n, bool dense, int64_t k_count, int64_t k, float *to) {
+static void spread_row(const float *row, const side *n, bool dense, int64_t k, const panels *to) {
     float gathered[VJ_PANEL];
     for (int64_t i = 0; i < n->count; i += VJ_PANEL) {
         const int64_t count = vj_min64(VJ_PANEL, n->count - i);
         for (int64_t lane = 0; !dense && lane < count; lane++)
             gathered[lane] = row[n->offset[i + lane]];
-        store(to, k_count, k, i, dense ? row + i : gathered, count);
+        store(to, k, i, dense ? row + i : gathered, count);
     }
 }
 
 /* The source is compact along n: a row of k is one run of n->span elements. */
-static bool pack_rows_of_k(worker *w, const vj_weight *x, const side *k, const side *n, float *to) {
+static bool pack_rows_of_k(worker *w, const vj_weight *x, const side *k, const side *n, const panels *to) {
     float *block = block_for(w, n->span);
     const bool dense = in_order(n);
     const int64_t base = x->source_offset + k->base + n->base;
@@ -129,13 +146,13 @@ static bool pack_rows_of_k(worker *w, const vj_weight *x, const side *k, const s
         const int64_t run = run_of(k, i, n->span);
         if (!vj_weight_read(w->reader, x->source, base + k->offset[i], run * n->span, block, &w->error)) return false;
         for (int64_t r = 0; r < run; r++, i++)
-            spread_row(block + r * n->span, n, dense, k->count, i, to);
+            spread_row(block + r * n->span, n, dense, i, to);
     }
     return true;
 }
 
 /* The source is compact along k: a column is one run of k->span elements. */
-static bool pack_rows_of_n(worker *w, const vj_weight *x, const side *k, const side *n, float *to) {
+static bool pack_rows_of_n(worker *w, const vj_weight *x, const side *k, const side *n, const panels *to) {
     float *block = block_for(w, k->span);
     const int64_t base = x->source_offset + k->base + n->base;
     for (int64_t j = 0; j < n->count;) {
@@ -145,7 +162,7 @@ static bool pack_rows_of_n(worker *w, const vj_weight *x, const side *k, const s
             float gathered[VJ_PANEL];
             for (int64_t r = 0; r < run; r++)
                 gathered[r] = block[r * k->span + k->offset[i]];
-            store(to, k->count, i, j, gathered, run);
+            store(to, i, j, gathered, run);
         }
         j += run;
     }
@@ -153,23 +170,22 @@ static bool pack_rows_of_n(worker *w, const vj_weight *x, const side *k, const s
 }
 
 /* Neither side is compact: rows from the whole source. */
-static bool pack_scattered(worker *w, const vj_weight *x, const side *k, const side *n, float *to) {
+static bool pack_scattered(worker *w, const vj_weight *x, const side *k, const side *n, const panels *to) {
     const int64_t span = k->span + n->span - 1, base = x->source_offset + k->base + n->base;
     float *whole = VJ_NEW_ARRAY(w->arena, float, span);
     if (!vj_weight_read(w->reader, x->source, base, span, whole, &w->error)) return false;
     const bool dense = in_order(n);
     for (int64_t i = 0; i < k->count; i++)
-        spread_row(whole + k->offset[i], n, dense, k->count, i, to);
+        spread_row(whole + k->offset[i], n, dense, i, to);
     return true;
 }
 
-static bool pack_panels(worker *w, const vj_weight *x, const piece *part, float *to) {
+static bool pack_panels(worker *w, const vj_weight *x, const piece *part, const panels *to) {
     const side k = side_of(w->arena, x->k_rank, x->k_extent, x->k_stride, 0, x->k);
     const side n = side_of(w->arena, x->n_rank, x->n_extent, x->n_stride, part->first, part->count);
-    /* What is left of the last panel. */
-    if (n.count % VJ_PANEL)
-        memset(to + vj_panel_index(k.count, 0, n.count / VJ_PANEL * VJ_PANEL), 0,
-               (size_t)k.count * VJ_PANEL * sizeof *to);
+    const int64_t columns = vj_panel_depth(to->dtype, k.count) > k.count ? 0 : n.count / VJ_PANEL * VJ_PANEL;
+    const int64_t bytes = vj_element_bytes(to->dtype), padded = vj_panel_at(to->dtype, k.count, 0, columns) * bytes;
+    if (padded < part->bytes) memset(to->at + padded, 0, (size_t)(part->bytes - padded));
     if (n.span <= 2 * n.count) return pack_rows_of_k(w, x, &k, &n, to);
     if (k.span <= 2 * k.count) return pack_rows_of_n(w, x, &k, &n, to);
     return pack_scattered(w, x, &k, &n, to);
@@ -217,10 +233,11 @@ static bool pack_piece(worker *w, const piece *part) {
     const vj_program *program = w->p->units[part->unit]->program;
     const vj_buffer *buffer = &program->buffers[part->buffer];
     const vj_weight *x = &program->weights[buffer->index];
-    const bool panels = x->kind == VJ_PACK_PANELS;
-    const int64_t before = part->first * (panels ? x->k * vj_element_bytes(VJ_F32) : vj_element_bytes(buffer->dtype));
-    if (!(panels ? pack_panels(w, x, part, (float *)(void *)w->room) : pack_dense(w, x, buffer->dtype, part, w->room)))
-        return false;
+    const bool is_packed = x->kind == VJ_PACK_PANELS;
+    const panels to = {w->room, buffer->dtype, x->k};
+    const int64_t elements = is_packed ? vj_panel_at(buffer->dtype, x->k, 0, part->first) : part->first;
+    const int64_t before = elements * vj_element_bytes(buffer->dtype);
+    if (!(is_packed ? pack_panels(w, x, part, &to) : pack_dense(w, x, buffer->dtype, part, w->room))) return false;
     return write_all(w->p->descriptor, w->room, part->bytes, VJ_WEIGHTS_HEADER + buffer->offset + before, &w->error);
 }
 
@@ -255,9 +272,9 @@ static void work(void *self, int32_t number) {
 /* Elements that a piece begins at a multiple of, and the bytes of so many. */
 static int64_t grain_of(const vj_program *program, const vj_buffer *buffer, int64_t *bytes) {
     const vj_weight *x = &program->weights[buffer->index];
-    const bool panels = x->kind == VJ_PACK_PANELS;
-    *bytes = panels ? x->k * VJ_PANEL * vj_element_bytes(VJ_F32) : vj_element_bytes(buffer->dtype);
-    return panels ? VJ_PANEL : 1;
+    const bool is_packed = x->kind == VJ_PACK_PANELS;
+    *bytes = vj_element_bytes(buffer->dtype) * (is_packed ? vj_panel_depth(buffer->dtype, x->k) * VJ_PANEL : 1);
+    return is_packed ? VJ_PANEL : 1;
 }
 
 static void cut(packer *p, int32_t unit, int32_t number, int32_t *capacity, vj_arena *arena) {

@@ -6,6 +6,7 @@
 #include "schedule.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdio.h>
 
 /* Cycles. A unit is worth handing to a thread from 2 us on (about 6000 cycles); finer units than 20000 cycles are only
@@ -17,10 +18,14 @@
 #define TILE_OVERHEAD 40.0
 /* Without broadcasts from memory, A's elements take registers too. */
 #define FEW_ACCUMULATORS 24
+/* And what is widened takes some more. */
+#define FEW_WIDENED      20
 #define MAX_ACCUMULATORS 30
 #define MULADD_LATENCY   4.0
 /* With so many accumulators a step of k is long enough to hide the loop's own instructions. */
 #define LARGE_TILE 20
+/* Dot products of narrower vectors are no instructions. */
+#define LEAST_DOT_LANES 4
 
 void vj_tile_mix(int64_t rows, int32_t max_height, vj_gemm_schedule *schedule) {
     assert(rows > 0 && max_height > 0);
@@ -35,29 +40,54 @@ void vj_tile_mix(int64_t rows, int32_t max_height, vj_gemm_schedule *schedule) {
 
 static double larger(double a, double b) { return a > b ? a : b; }
 
-/* A step of k on a tile of height x width vectors takes so many cycles. */
-static double step_cycles(const vj_target *target, int32_t height, int32_t width) {
+/* How a target multiplies operands of some types. */
+typedef struct multiplier {
+    const vj_target *target;
+    vj_form form;
+    int32_t products; /* instructions that a group of k takes for each vector of sums */
+    bool widens;      /* operands are widened as they are loaded */
+} multiplier;
+
+static multiplier multiplier_of(const vj_target *target, vj_dtype a, vj_dtype b, bool packed, int32_t lanes) {
+    multiplier m = {.target = target,
+                    .form = VJ_FORM_FMA,
+                    .products = packed         ? vj_panel_group(b)
+                                : b == VJ_BF16 ? 2
+                                               : 1};
+    const bool halves = a == VJ_BF16 && b == VJ_BF16;
+    if (halves && target->dot != VJ_DOT_NONE && lanes >= LEAST_DOT_LANES)
+        m = (multiplier){target, VJ_FORM_DOT, 1, false};
+    m.widens = m.form == VJ_FORM_FMA && b != VJ_F32;
+    return m;
+}
+
+/* A group of k on a tile of height x width vectors takes so many cycles. */
+static double step_cycles(const multiplier *m, int32_t height, int32_t width) {
     const double products = height * width / 2.0, loads = (height + width) / 2.0;
-    /* Narrow vectors: loads and moves of lanes take issue slots from the products. */
-    const double moves = target->broadcast_operand ? 0 : 0.2 * loads;
-    return larger(larger(products, loads) + moves, MULADD_LATENCY);
+    /* Narrow vectors: loads and moves of lanes take issue slots from the products, and so does what is widened. */
+    const double moves = m->target->broadcast_operand && !m->widens ? 0 : 0.2 * loads;
+    return m->products * larger(larger(products, loads) + moves, MULADD_LATENCY);
 }
 
 /* How many rows of accumulators fit beside `width` vectors of B, a broadcast and, where multiplying and adding are two
  * instructions, a product. One register stays free: without it the allocator moves accumulators about and spills some. */
-static int32_t max_height(const vj_target *target, int32_t width) {
+static int32_t max_height(const multiplier *m, int32_t width) {
+    const vj_target *target = m->target;
     /* There are height x width sums, height + width operands, a product, and a register that the engine keeps. */
     if (target->machine->recompiled) return (target->registers - 2 - width) / (width + 1);
     const int32_t others = target->muladd == VJ_MULADD_FMA ? 2 : 3;
-    int32_t height = (target->registers - others - width) / width;
-    const int32_t most = target->broadcast_operand ? MAX_ACCUMULATORS : FEW_ACCUMULATORS;
+    const bool one_more = m->widens && target->broadcast_operand; /* a broadcast from memory would have taken none */
+    int32_t height = (target->registers - others - one_more - width) / width;
+    const bool many = target->registers > FEW_ACCUMULATORS; /* with fewer registers the first bound is the lower */
+    const int32_t narrow = m->widens && many ? FEW_WIDENED : FEW_ACCUMULATORS;
+    const int32_t most = target->broadcast_operand ? MAX_ACCUMULATORS : narrow;
     if (height * width > most) height = most / width;
     return height;
 }
 
-int32_t vj_k_unroll(const vj_target *target, int32_t accumulators) {
+int32_t vj_k_unroll(const vj_target *target, int32_t accumulators, int32_t products) {
     if (target->machine->recompiled) return 1;
-    return accumulators >= LARGE_TILE ? 2 : 4;
+    return (int32_t)vj_max64(1, (accumulators >= LARGE_TILE ? 2 : 4) / products);
 }
 
 static int64_t tile_count(const vj_gemm_schedule *s) {
@@ -68,10 +98,10 @@ static int64_t tile_count(const vj_gemm_schedule *s) {
 }
 
 /* What one column tile of `width` vectors takes, over all tiles of the inner row axis. */
-static double column_cycles(const vj_target *target, const vj_gemm_schedule *s, int32_t width, int64_t depth) {
+static double column_cycles(const multiplier *m, const vj_gemm_schedule *s, int32_t width, double groups) {
     double cycles = 0;
     for (int32_t i = 0; i < s->tile_kinds; i++)
-        cycles += s->tiles[i].count * (TILE_OVERHEAD + (double)depth * step_cycles(target, s->tiles[i].height, width));
+        cycles += s->tiles[i].count * (TILE_OVERHEAD + groups * step_cycles(m, s->tiles[i].height, width));
     return cycles;
 }
 
@@ -79,7 +109,7 @@ static int32_t last_of(vj_axes axes) { return axes.first + axes.count - 1; }
 
 /* How many lanes a vector of columns has: those of a register; the end of a single axis is masked. */
 static int32_t column_lanes(const vj_target *target, const vj_kernel *k, int64_t n, bool panels) {
-    int32_t lanes = target->vector_bytes / 4;
+    int32_t lanes = vj_target_lanes(target, VJ_F32);
     const vj_axes cols = vj_group(k, VJ_GROUP_COLS);
     const int64_t last = k->extent[last_of(cols)];
     if (cols.count == 1) {
@@ -135,27 +165,30 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
     const int64_t depth = vj_group_extent(k, VJ_GROUP_DEPTH), batch = vj_group_extent(k, VJ_GROUP_BATCH);
     const bool panels = vj_is_packed(p, k->access[k->b].buffer);
     const int32_t lanes = column_lanes(target, k, n, panels);
+    const vj_dtype a = p->buffers[k->access[k->a].buffer].dtype, b = p->buffers[k->access[k->b].buffer].dtype;
+    const multiplier m = multiplier_of(target, a, b, panels, lanes);
+    const double groups = ceil((double)depth / (b == VJ_BF16 ? 2 : 1));
     double least = 0;
     for (int32_t width = 1; width <= 8; width++) {
         const int64_t columns = (int64_t)width * lanes, full = n / columns, rest = vj_ceil_div(n % columns, lanes);
         if (panels && columns % VJ_PANEL != 0 && VJ_PANEL % columns != 0) continue;
-        if ((width > 1 && columns - lanes >= n) || max_height(target, width) < 1) continue;
-        vj_gemm_schedule s = {.lanes = lanes, .width = width};
-        vj_tile_mix(rows, max_height(target, width), &s);
-        s.k_unroll = vj_k_unroll(target, s.tiles[0].height * width);
-        double cycles = (double)full * column_cycles(target, &s, width, depth);
-        if (rest) cycles += column_cycles(target, &s, (int32_t)rest, depth);
+        if ((width > 1 && columns - lanes >= n) || max_height(&m, width) < 1) continue;
+        vj_gemm_schedule s = {.form = m.form, .lanes = lanes, .width = width};
+        vj_tile_mix(rows, max_height(&m, width), &s);
+        s.k_unroll = vj_k_unroll(target, s.tiles[0].height * width, m.products);
+        double cycles = (double)full * column_cycles(&m, &s, width, groups);
+        if (rest) cycles += column_cycles(&m, &s, (int32_t)rest, groups);
         if (least == 0 || cycles < least * 0.98) {
             least = cycles;
             *best = s;
         }
     }
     /* A few rows take less time than B takes to come. */
-    const double stream = (double)n * (double)depth * 4 / STREAM_BYTES;
+    const double stream = (double)n * (double)depth * (double)vj_element_bytes(b) / STREAM_BYTES;
     const double total = larger(least * (double)outer, stream) * (double)batch;
     const int64_t row_tiles = outer * tile_count(best), wanted = wanted_units(total);
     int64_t tiles = vj_ceil_div(n, (int64_t)best->width * lanes);
-    if (row_tiles == 1 && tiles * batch < wanted && best->width > 4 && rows <= max_height(target, 4)) {
+    if (row_tiles == 1 && tiles * batch < wanted && best->width > 4 && rows <= max_height(&m, 4)) {
         best->width = 4; /* more units, still wide enough */
         tiles = vj_ceil_div(n, (int64_t)best->width * lanes);
     }
@@ -165,16 +198,16 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
     /* The next panel comes in while the row tiles pass by this one, if there are enough of them to spread it, and not
      * so many that its coming is nothing. */
     if (panels && row_tiles >= 4 && row_tiles <= 64)
-        best->prefetch = (int32_t)vj_ceil_div((int64_t)best->width * lanes * 4, row_tiles);
+        best->prefetch = (int32_t)vj_ceil_div((int64_t)best->width * lanes * vj_element_bytes(b), row_tiles);
     best->looped_store = best->tiles[0].height * best->width >= LARGE_TILE / 2 && wants_looped_store(target, k);
     k->units = batch * vj_ceil_div(tiles, best->unit_col_tiles) * best->unit_row_blocks;
     k->unit_cost = total / (double)k->units;
 }
 
 /* What a product takes in the largest tile of `width` vectors. */
-static double tile_cost(const vj_target *target, int32_t width) {
-    const int32_t height = max_height(target, width);
-    return step_cycles(target, height, width) / (height * width);
+static double tile_cost(const multiplier *m, int32_t width) {
+    const int32_t height = max_height(m, width);
+    return step_cycles(m, height, width) / (height * width);
 }
 
 /* A tile of keys is read for so many tiles of queries. */
@@ -183,20 +216,23 @@ static double tile_cost(const vj_target *target, int32_t width) {
 #define SCORE_BYTES 65536
 
 static void schedule_attention(const vj_target *target, const vj_program *p, vj_kernel *k, vj_schedule *schedule) {
-    (void)p;
     vj_attention_schedule *s = &schedule->attention;
-    const int32_t lanes = target->vector_bytes / 4;
+    const int32_t lanes = vj_target_lanes(target, VJ_F32);
+    const vj_dtype dtype = p->buffers[k->access[k->q].buffer].dtype;
+    const multiplier m = multiplier_of(target, dtype, dtype, false, lanes);
     const int64_t i = vj_group_extent(k, VJ_GROUP_QUERIES), j = vj_group_extent(k, VJ_GROUP_KEYS);
     const int64_t d = vj_group_extent(k, VJ_GROUP_DIM), e = vj_group_extent(k, VJ_GROUP_VALUE);
+    s->form = m.form;
     s->width = 2;
-    if (tile_cost(target, 4) < 0.98 * tile_cost(target, 2)) s->width = 4;
-    s->height = (int32_t)vj_min64(max_height(target, s->width), i);
+    if (tile_cost(&m, 4) < 0.98 * tile_cost(&m, 2)) s->width = 4;
+    s->height = (int32_t)vj_min64(max_height(&m, s->width), i);
     const int64_t tile = (int64_t)s->width * lanes, rows = vj_min64((int64_t)QUERY_TILES * s->height, i);
     s->query_block = (int32_t)rows;
     s->key_block = vj_max64(tile, SCORE_BYTES / 4 / rows / tile * tile);
     const int64_t tiles = vj_ceil_div(i, s->height), batch = vj_group_extent(k, VJ_GROUP_BATCH);
     const int64_t blocks = vj_ceil_div(tiles, s->query_block / s->height);
-    const double products = (double)i * (double)j * (double)(d + e) / lanes / 2;
+    const double products =
+        (double)i * (double)j * (double)(d + e) / lanes / 2 * m.products / (dtype == VJ_BF16 ? 2 : 1);
     const double softmax = (double)i * (double)j * 16 / lanes;
     const double total = (double)batch * (products * 1.2 + softmax);
     const int64_t wanted = wanted_units(total);
@@ -243,7 +279,7 @@ static double op_cycles(const vj_target *target, const vj_kernel *k) {
 /* What a point takes with lanes along the axis. */
 static double lanes_cycles(const vj_target *target, const vj_kernel *k, int32_t axis) {
     const int64_t extent = k->extent[axis];
-    int32_t lanes = target->vector_bytes / 4, steps = 0;
+    int32_t lanes = vj_target_lanes(target, VJ_F32), steps = 0;
     while (lanes / 2 >= extent)
         lanes /= 2;
     double vector = op_cycles(target, k);
@@ -293,7 +329,7 @@ static void choose_block(const vj_target *target, const vj_kernel *k, vj_nest_sc
 static void schedule_nest(const vj_target *target, const vj_program *p, vj_kernel *k, vj_schedule *schedule) {
     (void)p;
     vj_nest_schedule *s = &schedule->nest;
-    const int32_t lanes = target->vector_bytes / 4, outer_axes = k->axes[VJ_GROUP_OUTER];
+    const int32_t lanes = vj_target_lanes(target, VJ_F32), outer_axes = k->axes[VJ_GROUP_OUTER];
     double best = scalar_cycles(target, k);
     s->vector_axis = -1;
     for (int32_t axis = k->rank - 1; axis >= 0; axis--) {
@@ -331,6 +367,7 @@ static void text_gemm(vj_text *text, const vj_kernel *k) {
     if (s->unit_row_blocks > 1) vj_text_add(text, " and 1/%d of the rows", (int)s->unit_row_blocks);
     if (s->prefetch) vj_text_add(text, ", prefetch %d", (int)s->prefetch);
     if (s->looped_store) vj_text_add(text, ", looped store");
+    if (s->form == VJ_FORM_DOT) vj_text_add(text, ", dot products");
 }
 
 static void text_attention(vj_text *text, const vj_kernel *k) {
@@ -339,6 +376,7 @@ static void text_attention(vj_text *text, const vj_kernel *k) {
                 (int)s->units_per_head);
     if (s->key_block < vj_group_extent(k, VJ_GROUP_KEYS))
         vj_text_add(text, ", key block %lld", (long long)s->key_block);
+    if (s->form == VJ_FORM_DOT) vj_text_add(text, ", dot products");
 }
 
 static void text_nest(vj_text *text, const vj_kernel *k) {

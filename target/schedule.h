@@ -10,6 +10,9 @@
 
 #include "target.h"
 
+/* How products are multiplied: by multiply-adds of what is widened to f32, or by dot products of groups of k. */
+typedef enum vj_form { VJ_FORM_FMA, VJ_FORM_DOT } vj_form;
+
 #define VJ_MAX_TILE_KINDS 3
 typedef struct vj_tile_rows {
     int32_t height;
@@ -17,18 +20,20 @@ typedef struct vj_tile_rows {
 } vj_tile_rows;
 
 typedef struct vj_gemm_schedule {
+    vj_form form;
     int32_t lanes; /* of a vector of columns: fewer than a register's where a plain B is read by several axes */
     int32_t width; /* vectors of columns in a full tile */
     int32_t tile_kinds;
     vj_tile_rows tiles[VJ_MAX_TILE_KINDS];
-    int32_t k_unroll;
+    int32_t k_unroll;        /* groups of k in a loop's body */
     int32_t unit_col_tiles;  /* how many column tiles a unit has */
     int32_t unit_row_blocks; /* into how many pieces the row tiles are cut for units; 1: not at all */
-    int32_t prefetch;        /* bytes of the next panel fetched a step of k; 0: none */
+    int32_t prefetch;        /* bytes of the next panel fetched an element of k; 0: none */
     bool looped_store;       /* results by a loop over a copy of the tile on the stack: long epilogues, shorter code */
 } vj_gemm_schedule;
 
 typedef struct vj_attention_schedule {
+    vj_form form;
     int32_t query_block;    /* rows of scores at a time */
     int64_t key_block;      /* keys at a time, whole tiles; with fewer keys than that there are no blocks of them */
     int32_t height;         /* rows of a tile, at most */
@@ -58,8 +63,8 @@ void vj_schedule_kernel(vj_arena *arena, const vj_target *target, const vj_progr
 /* Cuts `rows` rows into tiles of at most `max_height`, which fit the registers: the fewest tiles, of heights that differ by
  * at most one. So 197 rows by 14 become 2 tiles of 14 rows and 13 of 13. Makes one or two kinds. */
 void vj_tile_mix(int64_t rows, int32_t max_height, vj_gemm_schedule *schedule);
-/* How many steps of k the body of a loop over them has. */
-int32_t vj_k_unroll(const vj_target *target, int32_t accumulators);
+/* How many groups of k the body of a loop over them has: fewer of those that are multiplied element by element. */
+int32_t vj_k_unroll(const vj_target *target, int32_t accumulators, int32_t products);
 /* What was decided in a line: tile 14x32, row mix 2x14 + 13x13, ... */
 char *vj_schedule_text(vj_arena *arena, const vj_kernel *k);
 

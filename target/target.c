@@ -16,8 +16,8 @@ enum {
 #undef MACHINE
 
 static const vj_machine machines[] = {
-#define MACHINE(id, triple, cpu, features, abi, format, pointer, recompiled)                                           \
-    {#id, triple_##id, cpu, features, abi, format, pointer, recompiled},
+#define MACHINE(id, triple, cpu, features, abi, format, pointer, recompiled, letter)                                   \
+    {#id, triple_##id, cpu, features, abi, format, pointer, recompiled, letter},
 #include "targets.def"
 #undef MACHINE
 };
@@ -36,6 +36,10 @@ static const vj_target targets[] = {
 int32_t vj_target_count(void) { return (int32_t)(sizeof targets / sizeof *targets); }
 
 const vj_target *vj_target_at(int32_t i) { return i >= 0 && i < vj_target_count() ? &targets[i] : NULL; }
+
+int32_t vj_target_lanes(const vj_target *target, vj_dtype dtype) {
+    return target->vector_bytes / (int32_t)vj_element_bytes(dtype);
+}
 
 const vj_target *vj_target_by_name(const char *name) {
     for (int32_t i = 0; i < vj_target_count(); i++)

@@ -10,6 +10,10 @@
 
 typedef enum vj_muladd { VJ_MULADD_FMA, VJ_MULADD_SEPARATE } vj_muladd;
 
+/* Whether products of pairs of bfloat16 are added to a float by an instruction that is faster than to widen and multiply
+ * them. A twin computes the same bits without the instruction, slowly: for tests. */
+typedef enum vj_dot { VJ_DOT_NONE, VJ_DOT_AVX512, VJ_DOT_AVX512_TWIN } vj_dot;
+
 /* What an object file is. Objects of another format are refused: no test runs them. */
 typedef enum vj_object_format { VJ_FORMAT_ELF, VJ_FORMAT_WASM } vj_object_format;
 
@@ -21,7 +25,8 @@ typedef struct vj_machine {
     const char *llvm_abi; /* the calling convention, where LLVM does not know it from the triple; "" */
     vj_object_format format;
     int32_t pointer_bytes;
-    bool recompiled; /* by an engine as it runs: see targets.def */
+    bool recompiled;           /* by an engine as it runs: see targets.def */
+    const char *vector_letter; /* of a vector register in inline assembly; "": nothing is gained by it */
 } vj_machine;
 
 typedef struct vj_target {
@@ -33,6 +38,7 @@ typedef struct vj_target {
     int32_t vector_bytes;   /* of one register */
     int32_t registers;      /* vector registers */
     vj_muladd muladd;
+    vj_dot dot;
     bool masked_stores;     /* cheap masked loads and stores */
     bool broadcast_operand; /* a multiply-add can take a scalar broadcast from memory */
     bool half_conversions;  /* float16 to float32 and back by instructions (F16C, NEON) */
@@ -43,6 +49,8 @@ typedef struct vj_target {
 } vj_target;
 
 /* target.c */
+/* How many elements of the type a register holds. */
+int32_t vj_target_lanes(const vj_target *target, vj_dtype dtype);
 int32_t vj_target_count(void);
 const vj_target *vj_target_at(int32_t i);
 const vj_target *vj_target_by_name(const char *name); /* NULL: unknown */

@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <llvm-c/Target.h>
+#include <stdio.h>
 
 LLVMValueRef vj_i64(const vj_gen *g, int64_t x) { return LLVMConstInt(g->i64, (unsigned long long)x, true); }
 
@@ -51,9 +52,8 @@ LLVMValueRef vj_element(const vj_gen *g, LLVMValueRef pointer, vj_dtype dtype, L
     return LLVMBuildInBoundsGEP2(g->b, vj_llvm_type(g, dtype), pointer, &elements, 1, "");
 }
 
-/* Calls intrinsic `name`, overloaded over `types`. */
-static LLVMValueRef call_intrinsic(const vj_gen *g, const char *name, LLVMTypeRef *types, size_t type_count,
-                                   LLVMValueRef *args, unsigned arg_count) {
+LLVMValueRef vj_intrinsic(const vj_gen *g, const char *name, LLVMTypeRef *types, size_t type_count, LLVMValueRef *args,
+                          unsigned arg_count) {
     unsigned id = LLVMLookupIntrinsicID(name, __builtin_strlen(name));
     assert(id != 0);
     LLVMValueRef function = LLVMGetIntrinsicDeclaration(g->module, id, types, type_count);
@@ -63,16 +63,45 @@ static LLVMValueRef call_intrinsic(const vj_gen *g, const char *name, LLVMTypeRe
 LLVMValueRef vj_fma(const vj_gen *g, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c) {
     if (g->target->muladd == VJ_MULADD_SEPARATE) return LLVMBuildFAdd(g->b, LLVMBuildFMul(g->b, a, b, ""), c, "");
     LLVMTypeRef type = LLVMTypeOf(a);
-    return call_intrinsic(g, "llvm.fma", &type, 1, (LLVMValueRef[]){a, b, c}, 3);
+    return vj_intrinsic(g, "llvm.fma", &type, 1, (LLVMValueRef[]){a, b, c}, 3);
+}
+
+static unsigned element_bytes(LLVMTypeRef type) {
+    switch (LLVMGetTypeKind(type)) {
+    case LLVMFloatTypeKind:
+        return 4;
+    case LLVMDoubleTypeKind:
+        return 8;
+    case LLVMHalfTypeKind:
+    case LLVMBFloatTypeKind:
+        return 2;
+    default:
+        assert(LLVMGetTypeKind(type) == LLVMIntegerTypeKind && LLVMGetIntTypeWidth(type) % 8 == 0);
+        return LLVMGetIntTypeWidth(type) / 8;
+    }
+}
+
+/* Assembly without instructions, whose result is its operand, in a register that the letter names. */
+static LLVMValueRef through_nothing(const vj_gen *g, LLVMValueRef x, const char *letter) {
+    LLVMTypeRef type = LLVMTypeOf(x), function = LLVMFunctionType(type, &type, 1, false);
+    char in_place[8];
+    const int length = snprintf(in_place, sizeof in_place, "=%s,0", letter);
+    LLVMValueRef nothing =
+        LLVMGetInlineAsm(function, "", 0, in_place, (size_t)length, false, false, LLVMInlineAsmDialectATT, false);
+    return LLVMBuildCall2(g->b, function, nothing, &x, 1, "");
 }
 
 LLVMValueRef vj_opaque(const vj_gen *g, LLVMValueRef number) {
-    if (LLVMIsAConstant(number)) return number;
-    LLVMTypeRef type = LLVMTypeOf(number), function = LLVMFunctionType(type, &type, 1, false);
-    static const char in_place[] = "=r,0";
-    LLVMValueRef nothing =
-        LLVMGetInlineAsm(function, "", 0, in_place, sizeof in_place - 1, false, false, LLVMInlineAsmDialectATT, false);
-    return LLVMBuildCall2(g->b, function, nothing, &number, 1, "");
+    return LLVMIsAConstant(number) ? number : through_nothing(g, number, "r");
+}
+
+LLVMValueRef vj_opaque_vector(const vj_gen *g, LLVMValueRef vector) {
+    enum { LEAST_REGISTER = 16 }; /* bytes */
+    const char *letter = g->target->machine->vector_letter;
+    LLVMTypeRef type = LLVMTypeOf(vector);
+    if (!*letter || LLVMGetTypeKind(type) != LLVMVectorTypeKind) return vector;
+    const unsigned bytes = LLVMGetVectorSize(type) * element_bytes(LLVMGetElementType(type));
+    return bytes < LEAST_REGISTER ? vector : through_nothing(g, vector, letter);
 }
 
 LLVMValueRef vj_step_base(const vj_gen *g, LLVMValueRef pointer) {
@@ -175,22 +204,7 @@ void vj_prefetch(const vj_gen *g, LLVMValueRef pointer) {
     const unsigned read = 0, second_level = 2, data = 1;
     LLVMValueRef args[4] = {pointer, LLVMConstInt(g->i32, read, false), LLVMConstInt(g->i32, second_level, false),
                             LLVMConstInt(g->i32, data, false)};
-    call_intrinsic(g, "llvm.prefetch", (LLVMTypeRef *)&g->ptr, 1, args, 4);
-}
-
-static unsigned element_bytes(LLVMTypeRef type) {
-    switch (LLVMGetTypeKind(type)) {
-    case LLVMFloatTypeKind:
-        return 4;
-    case LLVMDoubleTypeKind:
-        return 8;
-    case LLVMHalfTypeKind:
-    case LLVMBFloatTypeKind:
-        return 2;
-    default:
-        assert(LLVMGetTypeKind(type) == LLVMIntegerTypeKind && LLVMGetIntTypeWidth(type) % 8 == 0);
-        return LLVMGetIntTypeWidth(type) / 8;
-    }
+    vj_intrinsic(g, "llvm.prefetch", (LLVMTypeRef *)&g->ptr, 1, args, 4);
 }
 
 /* Boolean bytes become i1 by "is not zero". */
@@ -214,7 +228,7 @@ LLVMValueRef vj_load_vector(const vj_gen *g, LLVMValueRef pointer, vj_dtype dtyp
     if (dtype == VJ_BOOL && otherwise) pass = LLVMBuildZExt(g->b, otherwise, type, "");
     LLVMValueRef args[4] = {pointer, LLVMConstInt(g->i32, align, false), mask, pass};
     LLVMTypeRef types[2] = {type, g->ptr};
-    value = call_intrinsic(g, "llvm.masked.load", types, 2, args, 4);
+    value = vj_intrinsic(g, "llvm.masked.load", types, 2, args, 4);
     return dtype == VJ_BOOL ? byte_to_bool(g, value) : value;
 }
 
@@ -233,5 +247,5 @@ void vj_store_vector(const vj_gen *g, LLVMValueRef pointer, LLVMValueRef value, 
     assert(vector);
     LLVMTypeRef types[2] = {type, g->ptr};
     LLVMValueRef args[4] = {value, pointer, LLVMConstInt(g->i32, align, false), mask};
-    call_intrinsic(g, "llvm.masked.store", types, 2, args, 4);
+    vj_intrinsic(g, "llvm.masked.store", types, 2, args, 4);
 }

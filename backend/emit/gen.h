@@ -47,6 +47,10 @@ void vj_set_target_attributes(const vj_gen *g, LLVMValueRef function);
 
 /* emit.c: the verbs */
 
+/* Calls LLVM's intrinsic of that name, overloaded over `types`. */
+LLVMValueRef vj_intrinsic(const vj_gen *g, const char *name, LLVMTypeRef *types, size_t type_count, LLVMValueRef *args,
+                          unsigned arg_count);
+
 LLVMValueRef vj_i64(const vj_gen *g, int64_t x);
 LLVMValueRef vj_f32(const vj_gen *g, double x);
 LLVMTypeRef vj_llvm_type(const vj_gen *g, vj_dtype dtype);                  /* of an element in memory */
@@ -59,6 +63,8 @@ LLVMValueRef vj_fma(const vj_gen *g, LLVMValueRef a, LLVMValueRef b, LLVMValueRe
 /* The same number, of which LLVM knows nothing: what is computed from it is not rewritten as steps of the loop around it,
  * which for a large body takes the code generator longer than all the rest. */
 LLVMValueRef vj_opaque(const vj_gen *g, LLVMValueRef number);
+/* The same of a vector: LLVM moves a broadcast behind the operations on it, where it is no load any more. */
+LLVMValueRef vj_opaque_vector(const vj_gen *g, LLVMValueRef vector);
 /* What a step's loads start from. Where the code is compiled again, LLVM's steps would become an addition a load: opaque
  * pointers keep the distances in the loads. */
 LLVMValueRef vj_step_base(const vj_gen *g, LLVMValueRef pointer);
@@ -86,11 +92,16 @@ LLVMValueRef vj_load_vector(const vj_gen *g, LLVMValueRef pointer, vj_dtype dtyp
 void vj_store_vector(const vj_gen *g, LLVMValueRef pointer, LLVMValueRef value, LLVMValueRef mask);
 void vj_prefetch(const vj_gen *g, LLVMValueRef pointer); /* the line at pointer into the second level; may be nowhere */
 
+/* dot.c: acc + the products of the two bfloat16 numbers in each i32 of a and b, in the order and with the roundings of the target's
+ * instruction; of at least four lanes */
+LLVMValueRef vj_dot_bf16(const vj_gen *g, LLVMValueRef acc, LLVMValueRef a, LLVMValueRef b);
+
 /* half.c: float16 and bfloat16, whose registers hold their bits */
 static inline bool vj_is_half(vj_dtype dtype) { return dtype == VJ_F16 || dtype == VJ_BF16; }
 LLVMValueRef vj_half_constant(const vj_gen *g, vj_dtype dtype, double x);
 LLVMValueRef vj_from_half(const vj_gen *g, vj_dtype dtype, LLVMValueRef x, int32_t lanes); /* to f32 */
-LLVMValueRef vj_to_half(const vj_gen *g, vj_dtype dtype, LLVMValueRef x, int32_t lanes);   /* nearest even */
+/* To nearest even, NaN stays NaN; bfloat16 has no subnormal numbers, they become zeros. The same bits on every target. */
+LLVMValueRef vj_to_half(const vj_gen *g, vj_dtype dtype, LLVMValueRef x, int32_t lanes);
 
 /* expr.c: scalar expressions at a point of the iteration space, for one element or for `lanes` along one axis */
 

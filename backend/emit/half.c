@@ -67,10 +67,21 @@ static LLVMValueRef f16_of_f32(const vj_gen *g, LLVMValueRef size, int32_t lanes
     return LLVMBuildSelect(g->b, is_nan, bits(g, 0x7e00, lanes), y, "");
 }
 
+/* The same bits as vcvtneps2bf16: a NaN keeps the upper part of its payload, and is quiet. */
 static LLVMValueRef bf16_of_f32(const vj_gen *g, LLVMValueRef size, int32_t lanes) {
     LLVMValueRef is_nan = LLVMBuildICmp(g->b, LLVMIntUGT, size, bits(g, 0x7f800000, lanes), "");
+    LLVMValueRef is_small = LLVMBuildICmp(g->b, LLVMIntULT, size, bits(g, 0x00800000, lanes), "");
+    LLVMValueRef upper = LLVMBuildLShr(g->b, size, bits(g, 16, lanes), "");
     LLVMValueRef y = LLVMBuildLShr(g->b, rounded(g, size, 16, lanes), bits(g, 16, lanes), "");
-    return LLVMBuildSelect(g->b, is_nan, bits(g, 0x7fc0, lanes), y, "");
+    y = LLVMBuildSelect(g->b, is_nan, LLVMBuildOr(g->b, upper, bits(g, 0x40, lanes), ""), y, "");
+    return LLVMBuildSelect(g->b, is_small, bits(g, 0, lanes), y, "");
+}
+
+/* By the instruction, where the row has it for so many lanes; NULL: it has not. */
+static LLVMValueRef bf16_by_instruction(const vj_gen *g, LLVMValueRef x, int32_t lanes) {
+    if (g->target->dot != VJ_DOT_AVX512 || (lanes != 8 && lanes != 16)) return NULL;
+    const char *name = lanes == 16 ? "llvm.x86.avx512bf16.cvtneps2bf16.512" : "llvm.x86.avx512bf16.cvtneps2bf16.256";
+    return vj_intrinsic(g, name, NULL, 0, &x, 1);
 }
 
 LLVMValueRef vj_to_half(const vj_gen *g, vj_dtype dtype, LLVMValueRef x, int32_t lanes) {
@@ -79,6 +90,8 @@ LLVMValueRef vj_to_half(const vj_gen *g, vj_dtype dtype, LLVMValueRef x, int32_t
         LLVMTypeRef half = of_lanes(LLVMHalfTypeInContext(g->context), lanes);
         return LLVMBuildBitCast(g->b, LLVMBuildFPTrunc(g->b, x, half, ""), words, "");
     }
+    LLVMValueRef narrow = dtype == VJ_BF16 ? bf16_by_instruction(g, x, lanes) : NULL;
+    if (narrow) return LLVMBuildBitCast(g->b, narrow, words, "");
     LLVMValueRef word = LLVMBuildBitCast(g->b, x, of_lanes(g->i32, lanes), "");
     LLVMValueRef size = LLVMBuildAnd(g->b, word, bits(g, 0x7fffffff, lanes), "");
     LLVMValueRef sign =

@@ -93,7 +93,8 @@ static void plan_stack(vj_attention *m) {
 void vj_gen_attention(vj_gen *g) {
     const vj_kernel *k = g->k;
     const vj_attention_schedule *s = &k->schedule->attention;
-    vj_attention attention = {.g = g, .k = k, .s = s, .lanes = g->lanes};
+    vj_attention attention = {
+        .g = g, .k = k, .s = s, .lanes = g->lanes, .dtype = g->p->buffers[k->access[k->q].buffer].dtype};
     vj_attention *m = &attention;
     m->i = vj_group(k, VJ_GROUP_QUERIES).first;
     m->j = vj_group(k, VJ_GROUP_KEYS).first;

@@ -3,6 +3,7 @@
  * attention.c          units, blocks of queries, blocks of keys
  * attention_softmax.c  the softmax of a block of scores
  * attention_product.c  scores from queries and keys, results from scores and values
+ * attention_place.c    where the product's tiles of keys and values are, transposed or paired where they must be
  * attention_block.c    where a block's scores and results stand
  */
 #ifndef VITJIT_BACKEND_KERNELS_ATTENTION_H
@@ -16,6 +17,7 @@ typedef struct vj_attention {
     const vj_attention_schedule *s;
     int32_t i, j, d, e;        /* axes */
     int32_t lanes;             /* along keys, and along value dims */
+    vj_dtype dtype;            /* of the operands, and of the weights */
     bool blocked;              /* by keys: the softmax goes on from block to block */
     bool late_scores;          /* the score expression is the softmax's, which reads a row of memory in one go */
     int64_t row;               /* floats of a row of scores: keys of a block, whole vectors, no power of two */
@@ -24,7 +26,7 @@ typedef struct vj_attention {
     LLVMValueRef scale;        /* what each row is yet to be multiplied by: 1 / sum; between blocks, see softmax */
     LLVMValueRef largest, sum; /* blocked: of each row so far */
     LLVMValueRef results;      /* blocked: sums of weights times values so far */
-    LLVMValueRef keys;         /* a tile of keys transposed to [d][width * lanes]; NULL: they are read as they are */
+    LLVMValueRef tile;         /* of keys transposed to [d][width * lanes], or of pairs of halves; NULL: none */
     LLVMValueRef batch[VJ_MAX_AXES];  /* indices of the batch axes */
     vj_gemm_schedule mix;             /* all queries in tiles */
     LLVMValueRef first, last;         /* the block's tiles */
@@ -36,6 +38,9 @@ typedef struct vj_attention {
 LLVMValueRef vj_clamp(const vj_gen *g, LLVMValueRef x, int64_t low, int64_t high);
 /* Where the block keeps the score of its row `row` and of key `key`. */
 LLVMValueRef vj_score_at(const vj_attention *m, LLVMValueRef row, LLVMValueRef key);
+/* Where its weight is, in the operands' type, and how many of them a row has room for: weights take the place of scores. */
+LLVMValueRef vj_weight_at(const vj_attention *m, LLVMValueRef row, LLVMValueRef key);
+int64_t vj_weights_row(const vj_attention *m);
 /* Element `row` of `scale`, `largest`, `sum`. */
 LLVMValueRef vj_of_row(const vj_attention *m, LLVMValueRef array, LLVMValueRef row);
 /* The results so far of row `row`, from value dim `dim` on. */
@@ -46,8 +51,10 @@ void vj_attention_softmax(const vj_attention *m, LLVMValueRef rows);
 void vj_attention_softmax_begin(const vj_attention *m); /* blocked: before the first block of keys */
 void vj_attention_softmax_end(const vj_attention *m);   /* blocked: after the last */
 
-/* attention_product.c: a query has a row on the stack; keys, values and results are reached by their accesses. */
+/* attention_place.c: the stack that tiles need */
 void vj_attention_plan(vj_attention *m);
+
+/* attention_product.c: a query has a row on the stack; keys, values and results are reached by their accesses. */
 void vj_attention_scores(const vj_attention *m);
 void vj_attention_results(const vj_attention *m);
 void vj_attention_results_begin(const vj_attention *m); /* blocked: nothing yet */

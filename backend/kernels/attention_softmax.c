@@ -93,7 +93,7 @@ static LLVMValueRef fold_max(const group *rows, int32_t r, LLVMValueRef key, LLV
     return LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, LLVMRealOGT, score, so_far, ""), score, so_far, "");
 }
 
-/* Scores become weights, exp(score - largest) = 2^((score - largest) log2 e); their sum. The difference comes first: masks
+/* Scores become weights, which take their place (halves the first part of it: what they overwrite has been read), exp(score - largest) = 2^((score - largest) log2 e); their sum. The difference comes first: masks
  * put the least float there is, whose product with log2 e is none. */
 static LLVMValueRef fold_weight(const group *rows, int32_t r, LLVMValueRef key, LLVMValueRef mask,
                                 LLVMValueRef so_far) {
@@ -105,7 +105,8 @@ static LLVMValueRef fold_weight(const group *rows, int32_t r, LLVMValueRef key, 
     LLVMValueRef log2_e = vj_splat(g, vj_f32(g, LOG2_E), m->lanes);
     LLVMValueRef difference = LLVMBuildFSub(g->b, score, rows->largest[r], "");
     LLVMValueRef weight = vj_exp2_negative(g, LLVMBuildFMul(g->b, difference, log2_e, ""));
-    vj_store_vector(g, pointer, weight, NULL);
+    LLVMValueRef stored = vj_is_half(m->dtype) ? vj_to_half(g, m->dtype, weight, m->lanes) : weight;
+    vj_store_vector(g, vj_weight_at(m, row_of(rows, r), key), stored, NULL);
     return LLVMBuildFAdd(g->b, so_far, weight, "");
 }
 

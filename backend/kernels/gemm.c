@@ -91,7 +91,8 @@ static void emit_columns(const vj_gemm *m, vj_gemm_tile *t, LLVMValueRef tile, i
     LLVMValueRef panel = NULL;
     if (m->s->prefetch && m->b_mode == VJ_B_PANELS) {
         LLVMValueRef next = LLVMBuildAdd(g->b, t->first_col, vj_i64(g, full), "");
-        panel = vj_element(g, m->b, VJ_F32, LLVMBuildMul(g->b, next, vj_i64(g, m->depth), ""));
+        const int64_t column = vj_panel_depth(m->micro.b, m->depth);
+        panel = vj_element(g, m->b, m->micro.b, LLVMBuildMul(g->b, next, vj_i64(g, column), ""));
     }
     emit_rows(m, t, block, panel);
 }

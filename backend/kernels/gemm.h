@@ -1,17 +1,14 @@
 /* gemm.h - private to the gemm generator.
  *
  * gemm.c        units, columns and row tiles: the loops around a tile
- * gemm_tile.c   the micro-kernel: height x width accumulators over the whole of the depth
+ * gemm_tile.c   a tile's walk through the whole of the depth, which micro.h multiplies along
  * gemm_store.c  the epilogue: results from accumulators, transposed where the result's rows are adjacent
  * gemm_point.c  the place of a tile's elements
  */
 #ifndef VITJIT_BACKEND_KERNELS_GEMM_H
 #define VITJIT_BACKEND_KERNELS_GEMM_H
 
-#include "backend/emit/gen.h"
-
-/* height * width accumulators stay in registers, of which no target has more than this */
-#define VJ_MAX_TILE 32
+#include "micro.h"
 
 /* How the elements of A are found. */
 typedef enum vj_a_mode {
@@ -39,6 +36,7 @@ typedef struct vj_gemm {
     int64_t n, depth;                     /* points of all columns, of all depth axes */
     vj_a_mode a_mode;
     vj_b_mode b_mode;
+    vj_micro micro;
     int32_t depth_count;
     vj_depth depths[VJ_MAX_AXES];
     LLVMValueRef a, b;    /* parameters */

@@ -1,8 +1,7 @@
-/* gemm_tile.c - the micro-kernel: height x width vectors of sums over the whole depth, in registers.
+/* gemm_tile.c - the walk of a tile through the depth: where each step's groups of A and B are. Sums stay in registers.
  *
- * A step of k loads `width` vectors of B, broadcasts an element of A a row and multiplies and adds. Strides are
- * constants of the code, so that all rows are one base register with displacements. Every tile shape adds k in the same
- * order.
+ * Strides are constants of the code, so that all rows are one base register with displacements. Every tile shape adds k in
+ * the same order.
  */
 #include "gemm.h"
 
@@ -33,6 +32,8 @@ static void choose_modes(vj_gemm *m) {
     const vj_kernel *k = m->k;
     const vj_access *a = &k->access[k->a], *b = &k->access[k->b];
     const bool panels = vj_is_packed(m->g->p, b->buffer);
+    m->micro = vj_micro_of(m->g, m->s->form, m->g->p->buffers[a->buffer].dtype, m->g->p->buffers[b->buffer].dtype,
+                           panels, m->lanes);
     m->b_mode = panels ? VJ_B_PANELS : b->term_count == 0 && b->stride[m->last_col] == 1 ? VJ_B_ROWS : VJ_B_ANY;
     const int32_t inner = k->rank - 1; /* the last depth axis */
     m->a_mode = VJ_A_AFFINE;
@@ -47,7 +48,7 @@ void vj_gemm_plan_depth(vj_gemm *m) {
     choose_modes(m);
     const vj_access *a = &k->access[k->a], *b = &k->access[k->b];
     const bool guarded = m->a_mode == VJ_A_POINTERS && has_guard(a);
-    int64_t below = vj_panel_at(m->depth, 1, 0); /* the stride of the next axis in panels */
+    int64_t below = VJ_PANEL; /* the stride of the next axis in panels: groups do not straddle axes */
     for (int32_t d = k->rank - 1; d >= m->depth_axes.first; d--) {
         const vj_depth one = {d, k->extent[d], a->stride[d], m->b_mode == VJ_B_PANELS ? below : b->stride[d]};
         below *= k->extent[d];
@@ -68,10 +69,13 @@ void vj_gemm_plan_depth(vj_gemm *m) {
     }
     if (guarded) {
         const int64_t length = m->depths[m->depth_count - 1].extent;
-        m->outside = vj_stack(m->g, VJ_F32, length);
+        const vj_dtype dtype = m->micro.a;
+        m->outside = vj_stack(m->g, dtype, length);
         vj_loop loop;
         vj_loop_begin(m->g, &loop, vj_i64(m->g, 0), vj_i64(m->g, length), 1, true, NULL, 0);
-        vj_store_vector(m->g, vj_element(m->g, m->outside, VJ_F32, loop.index), vj_f32(m->g, a->otherwise), NULL);
+        LLVMValueRef value =
+            vj_is_half(dtype) ? vj_half_constant(m->g, dtype, a->otherwise) : vj_f32(m->g, a->otherwise);
+        vj_store_vector(m->g, vj_element(m->g, m->outside, dtype, loop.index), value, NULL);
         vj_loop_end(m->g, &loop, NULL);
     }
 }
@@ -89,13 +93,13 @@ typedef struct walk {
     LLVMValueRef fetch;
 } walk;
 
-static LLVMValueRef advance(const vj_gen *g, LLVMValueRef pointer, LLVMValueRef index, int64_t stride) {
+static LLVMValueRef advance(const vj_gen *g, vj_dtype dtype, LLVMValueRef pointer, LLVMValueRef index, int64_t stride) {
     if (stride == 0) return pointer;
-    return vj_element(g, pointer, VJ_F32, LLVMBuildNSWMul(g->b, index, vj_i64(g, stride), ""));
+    return vj_element(g, pointer, dtype, LLVMBuildNSWMul(g->b, index, vj_i64(g, stride), ""));
 }
 
-static LLVMValueRef at(const vj_gen *g, LLVMValueRef pointer, int64_t elements) {
-    return elements == 0 ? pointer : vj_element(g, pointer, VJ_F32, vj_i64(g, elements));
+static LLVMValueRef at(const vj_gen *g, vj_dtype dtype, LLVMValueRef pointer, int64_t elements) {
+    return elements == 0 ? pointer : vj_element(g, pointer, dtype, vj_i64(g, elements));
 }
 
 /* Where a row begins at the indices of all depth axes but the innermost. */
@@ -125,85 +129,124 @@ static LLVMValueRef row_pointer(const walk *w, int32_t r) {
         offset = LLVMBuildAdd(g->b, offset, LLVMBuildMul(g->b, x, vj_i64(g, term->stride), ""), "");
     }
     /* Outside, the offset may point anywhere, so it is not "inbounds". */
-    LLVMValueRef pointer = LLVMBuildGEP2(g->b, g->f32, m->a, &offset, 1, "");
+    LLVMValueRef pointer = LLVMBuildGEP2(g->b, vj_llvm_type(g, m->micro.a), m->a, &offset, 1, "");
     return valid ? LLVMBuildSelect(g->b, valid, pointer, m->outside, "") : pointer;
 }
 
-static LLVMValueRef load_a(const walk *w, LLVMValueRef a, LLVMValueRef i, int64_t step, int32_t r) {
-    const vj_gemm *m = w->m;
-    vj_gen *g = m->g;
-    const vj_access *access = &m->k->access[m->k->a];
-    const vj_depth *inner = &m->depths[m->depth_count - 1];
-    if (m->a_mode == VJ_A_ANY) {
-        vj_point point = {.lanes = 1, .vector_axis = -1};
-        vj_gemm_point(m, w->t, r, 0, &point);
-        point.lanes = 1;
-        point.vector_axis = -1;
-        point.mask = NULL;
-        for (int32_t d = m->depth_axes.first; d < m->k->rank; d++)
-            point.index[d] = w->index[d];
-        point.index[inner->axis] = LLVMBuildAdd(g->b, i, vj_i64(g, step), "");
-        return vj_emit_load(g, m->k->a, &point);
-    }
-    if (m->a_mode == VJ_A_POINTERS) {
-        LLVMValueRef row = advance(g, w->rows[r], i, inner->a);
-        return vj_load_vector(g, at(g, row, step * inner->a), VJ_F32, 1, NULL, NULL);
-    }
-    const int64_t row_stride = access->stride[m->inner_row];
-    return vj_load_vector(g, at(g, a, step * inner->a + r * row_stride), VJ_F32, 1, NULL, NULL);
+/* Some steps from index `i` of the innermost depth axis on: where they read from. What is read for a second time goes by
+ * pointers of which LLVM knows nothing, so that it is read from memory. */
+typedef struct place {
+    const walk *w;
+    LLVMValueRef i;
+    LLVMValueRef a[2];              /* VJ_A_AFFINE */
+    LLVMValueRef b[2][VJ_MAX_TILE]; /* but for VJ_B_ANY */
+} place;
+
+/* All depth axes at element k. */
+static void set_depth(const place *s, int64_t k, vj_point *point) {
+    const walk *w = s->w;
+    const vj_gen *g = w->m->g;
+    for (int32_t d = w->m->depth_axes.first; d < w->m->k->rank; d++)
+        point->index[d] = w->index[d];
+    point->index[w->m->depths[w->m->depth_count - 1].axis] = LLVMBuildAdd(g->b, s->i, vj_i64(g, k), "");
 }
 
-static LLVMValueRef load_b(const walk *w, const LLVMValueRef *b, LLVMValueRef i, int64_t step, int32_t j) {
-    const vj_gemm *m = w->m;
-    vj_gen *g = m->g;
+/* Where element k of row r is; not for VJ_A_ANY. */
+static LLVMValueRef place_of_a(const place *s, int64_t k, int32_t r, bool again) {
+    const vj_gemm *m = s->w->m;
     const vj_depth *inner = &m->depths[m->depth_count - 1];
+    if (m->a_mode == VJ_A_AFFINE)
+        return at(m->g, m->micro.a, s->a[again], k * inner->a + r * m->k->access[m->k->a].stride[m->inner_row]);
+    return at(m->g, m->micro.a, advance(m->g, m->micro.a, s->w->rows[r], s->i, inner->a), k * inner->a);
+}
+
+static LLVMValueRef element_of_a(const place *s, int64_t k, int32_t r, bool again) {
+    const vj_gemm *m = s->w->m;
+    if (m->a_mode != VJ_A_ANY) return vj_load_vector(m->g, place_of_a(s, k, r, again), m->micro.a, 1, NULL, NULL);
+    vj_point point = {0};
+    vj_gemm_point(m, s->w->t, r, 0, &point);
+    point.lanes = 1;
+    point.vector_axis = -1;
+    point.mask = NULL;
+    set_depth(s, k, &point);
+    return vj_emit_load(m->g, m->k->a, &point);
+}
+
+static LLVMValueRef load_a(const void *self, int64_t k, int32_t count, int32_t r, bool again) {
+    const place *s = self;
+    const vj_gemm *m = s->w->m;
+    if (m->micro.a == VJ_F32) return element_of_a(s, k, r, again);
+    if (count == 2 && m->a_mode != VJ_A_ANY && m->depths[m->depth_count - 1].a == 1)
+        return vj_load_pair(m->g, place_of_a(s, k, r, again));
+    LLVMValueRef first = element_of_a(s, k, r, again);
+    return vj_pair(m->g, first, count == 2 ? element_of_a(s, k + 1, r, again) : NULL);
+}
+
+/* A row of an unpacked B, or a group of panels, which are aligned and hold whole vectors. */
+static LLVMValueRef row_of_b(const place *s, int64_t k, int32_t j, bool again) {
+    const vj_gemm *m = s->w->m;
+    vj_gen *g = m->g;
     if (m->b_mode == VJ_B_ANY) {
         vj_point point = {0};
-        vj_gemm_point(m, w->t, 0, j, &point);
-        for (int32_t d = m->depth_axes.first; d < m->k->rank; d++)
-            point.index[d] = w->index[d];
-        point.index[inner->axis] = LLVMBuildAdd(g->b, i, vj_i64(g, step), "");
+        vj_gemm_point(m, s->w->t, 0, j, &point);
+        set_depth(s, k, &point);
         return vj_emit_load(g, m->k->b, &point);
     }
-    LLVMValueRef pointer = at(g, b[j], w->b_offset[j] + step * inner->b);
-    LLVMValueRef value = vj_load_vector(g, pointer, VJ_F32, m->lanes, w->b_mask[j], NULL);
-    /* Packed weights are 64-byte aligned and panels hold whole vectors. */
-    if (m->b_mode == VJ_B_PANELS) LLVMSetAlignment(value, (unsigned)m->lanes * 4);
+    const bool pairs = m->b_mode == VJ_B_PANELS && m->micro.group == 2;
+    const vj_dtype dtype = m->micro.b, read = pairs ? VJ_I32 : dtype;
+    const int64_t offset = s->w->b_offset[j] + k * m->depths[m->depth_count - 1].b;
+    LLVMValueRef value = vj_load_vector(g, at(g, dtype, s->b[again][j], offset), read, m->lanes, s->w->b_mask[j], NULL);
+    if (m->b_mode == VJ_B_PANELS) LLVMSetAlignment(value, (unsigned)(m->lanes * vj_element_bytes(read)));
     return value;
 }
 
-/* Adds `steps` steps of k from index i of the innermost depth axis. */
-static void multiply(const walk *w, LLVMValueRef i, int32_t steps, LLVMValueRef *acc) {
+static LLVMValueRef load_b(const void *self, int64_t k, int32_t count, int32_t j, bool again) {
+    const place *s = self;
+    const vj_gemm *m = s->w->m;
+    LLVMValueRef row = row_of_b(s, k, j, again);
+    if (m->b_mode == VJ_B_PANELS || m->micro.b == VJ_F32) return row;
+    return vj_pair(m->g, row, count == 2 ? row_of_b(s, k + 1, j, again) : NULL);
+}
+
+static place place_at(const walk *w, LLVMValueRef i) {
+    const vj_gemm *m = w->m;
+    const vj_gen *g = m->g;
+    const vj_depth *inner = &m->depths[m->depth_count - 1];
+    const bool twice = m->micro.form == VJ_FORM_FMA && m->micro.group > 1;
+    place s = {.w = w, .i = i};
+    if (m->a_mode == VJ_A_AFFINE) {
+        s.a[0] = vj_step_base(g, advance(g, m->micro.a, w->a, i, inner->a));
+        s.a[1] = twice ? vj_opaque(g, s.a[0]) : NULL;
+    }
+    for (int32_t j = 0; j < w->t->width && m->b_mode != VJ_B_ANY; j++) {
+        const bool same = j > 0 && w->b[j] == w->b[j - 1];
+        s.b[0][j] = same ? s.b[0][j - 1] : vj_step_base(g, advance(g, m->micro.b, w->b[j], i, inner->b));
+        s.b[1][j] = !twice ? NULL : same ? s.b[1][j - 1] : vj_opaque(g, s.b[0][j]);
+    }
+    return s;
+}
+
+/* Adds `count` elements of k from index i of the innermost depth axis on: groups of them, the last of which may be short. */
+static void multiply(const walk *w, LLVMValueRef i, int64_t count, LLVMValueRef *acc) {
     const vj_gemm *m = w->m;
     vj_gen *g = m->g;
-    const vj_depth *inner = &m->depths[m->depth_count - 1];
-    LLVMValueRef a = m->a_mode == VJ_A_AFFINE ? vj_step_base(g, advance(g, w->a, i, inner->a)) : NULL;
-    LLVMValueRef b[VJ_MAX_TILE];
-    for (int32_t j = 0; j < w->t->width && m->b_mode != VJ_B_ANY; j++)
-        b[j] = j > 0 && w->b[j] == w->b[j - 1] ? b[j - 1] : vj_step_base(g, advance(g, w->b[j], i, inner->b));
+    const place s = place_at(w, i);
+    const vj_micro_loads loads = {&s, load_a, load_b};
     if (w->fetch) {
         LLVMValueRef line = vj_element(g, w->fetch, VJ_I8, LLVMBuildMul(g->b, i, vj_i64(g, m->s->prefetch), ""));
         vj_prefetch(g, line);
     }
-    for (int32_t step = 0; step < steps; step++) {
-        LLVMValueRef vectors[VJ_MAX_TILE];
-        for (int32_t j = 0; j < w->t->width; j++)
-            vectors[j] = load_b(w, b, i, step, j);
-        for (int32_t r = 0; r < w->t->height; r++) {
-            LLVMValueRef x = vj_splat(g, load_a(w, a, i, step, r), m->lanes);
-            for (int32_t j = 0; j < w->t->width; j++) {
-                LLVMValueRef *sum = &acc[r * w->t->width + j];
-                *sum = vj_fma(g, x, vectors[j], *sum);
-            }
-        }
-    }
+    for (int64_t k = 0; k < count; k += m->micro.group)
+        vj_micro_step(&m->micro, &loads, k, (int32_t)vj_min64(m->micro.group, count - k), w->t->height, w->t->width,
+                      acc);
 }
 
 static void walk_innermost(walk *w, LLVMValueRef *acc) {
     const vj_gemm *m = w->m;
     vj_gen *g = m->g;
     const int64_t extent = m->depths[m->depth_count - 1].extent;
-    const int32_t unroll = m->s->k_unroll, count = w->t->height * w->t->width;
+    const int64_t unroll = (int64_t)m->s->k_unroll * m->micro.group;
+    const int32_t count = w->t->height * w->t->width;
     if (m->a_mode == VJ_A_POINTERS)
         for (int32_t r = 0; r < w->t->height; r++)
             w->rows[r] = row_pointer(w, r);
@@ -221,7 +264,7 @@ static void walk_innermost(walk *w, LLVMValueRef *acc) {
     } else if (whole > 0) {
         multiply(w, vj_i64(g, 0), unroll, acc);
     }
-    if (extent > whole) multiply(w, vj_i64(g, whole), (int32_t)(extent - whole), acc);
+    if (extent > whole) multiply(w, vj_i64(g, whole), extent - whole, acc);
 }
 
 static void walk_depth(walk *w, int32_t level, LLVMValueRef *acc) {
@@ -241,9 +284,9 @@ static void walk_depth(walk *w, int32_t level, LLVMValueRef *acc) {
     walk inside = *w;
     LLVMValueRef index = vj_opaque(g, loop.index);
     inside.index[d->axis] = index;
-    if (m->a_mode == VJ_A_AFFINE) inside.a = advance(g, w->a, index, d->a);
+    if (m->a_mode == VJ_A_AFFINE) inside.a = advance(g, m->micro.a, w->a, index, d->a);
     for (int32_t j = 0; j < w->t->width && m->b_mode != VJ_B_ANY; j++)
-        inside.b[j] = j > 0 && w->b[j] == w->b[j - 1] ? inside.b[j - 1] : advance(g, w->b[j], index, d->b);
+        inside.b[j] = j > 0 && w->b[j] == w->b[j - 1] ? inside.b[j - 1] : advance(g, m->micro.b, w->b[j], index, d->b);
     if (w->fetch) {
         int64_t steps = m->s->prefetch;
         for (int32_t i = level + 1; i < m->depth_count; i++)
@@ -262,7 +305,8 @@ static void locate_b(walk *w) {
     const vj_gemm *m = w->m;
     vj_gen *g = m->g;
     const vj_access *b = &m->k->access[m->k->b];
-    const int64_t panel = m->depth * VJ_PANEL;
+    const vj_dtype dtype = m->micro.b;
+    const int64_t panel = vj_panel_depth(dtype, m->depth) * VJ_PANEL;
     if (m->b_mode == VJ_B_ANY) return;
     for (int32_t j = 0; j < w->t->width; j++) {
         if (m->b_mode == VJ_B_PANELS) {
@@ -271,10 +315,11 @@ static void locate_b(walk *w) {
                 LLVMValueRef p =
                     LLVMBuildMul(g->b, LLVMBuildUDiv(g->b, w->t->first_col, width, ""), vj_i64(g, panel), "");
                 LLVMValueRef lane = LLVMBuildURem(g->b, w->t->first_col, width, "");
-                w->b[0] = vj_element(g, m->b, VJ_F32, LLVMBuildAdd(g->b, p, lane, ""));
+                lane = LLVMBuildMul(g->b, lane, vj_i64(g, vj_panel_group(dtype)), "");
+                w->b[0] = vj_element(g, m->b, dtype, LLVMBuildAdd(g->b, p, lane, ""));
             }
             w->b[j] = w->b[0];
-            w->b_offset[j] = vj_panel_at(m->depth, 0, (int64_t)j * m->lanes);
+            w->b_offset[j] = vj_panel_at(dtype, m->depth, 0, (int64_t)j * m->lanes);
             continue;
         }
         const bool one_axis = m->cols.count == 1;
@@ -283,7 +328,7 @@ static void locate_b(walk *w) {
             vj_gemm_point(m, w->t, 0, j, &point);
             for (int32_t d = m->depth_axes.first; d < m->k->rank; d++)
                 point.index[d] = vj_i64(g, 0);
-            w->b[j] = vj_element(g, m->b, VJ_F32, vj_emit_offset(g, b, &point));
+            w->b[j] = vj_element(g, m->b, dtype, vj_emit_offset(g, b, &point));
         } else {
             w->b[j] = w->b[0];
         }
@@ -303,10 +348,8 @@ void vj_gemm_accumulate(const vj_gemm *m, const vj_gemm_tile *t, LLVMValueRef *a
         vj_gemm_point(m, t, 0, 0, &point);
         for (int32_t d = m->depth_axes.first; d < m->k->rank; d++)
             point.index[d] = vj_i64(g, 0);
-        w.a = vj_element(g, m->a, VJ_F32, vj_emit_offset(g, &m->k->access[m->k->a], &point));
+        w.a = vj_element(g, m->a, m->micro.a, vj_emit_offset(g, &m->k->access[m->k->a], &point));
     }
-    LLVMTypeRef type = vj_vector_type(g, VJ_F32, m->lanes);
-    for (int32_t i = 0; i < t->height * t->width; i++)
-        acc[i] = LLVMConstNull(type);
+    vj_micro_clear(&m->micro, t->height * t->width, acc);
     walk_depth(&w, 0, acc);
 }

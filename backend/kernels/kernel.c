@@ -34,8 +34,8 @@ static void (*const generators[VJ_KERNEL_KINDS])(vj_gen *g) = {
 static bool takes_operands(const vj_gen *g) {
     const vj_kind_row *row = vj_kind_at(g->k->kind);
     for (int32_t i = 0; i < row->operand_count; i++) {
+        if (vj_operand_takes(g->p, g->k, &row->operand[i], g->k->operand[i])) continue;
         const vj_dtype dtype = g->p->buffers[g->k->access[g->k->operand[i]].buffer].dtype;
-        if (row->operand[i].dtypes >> dtype & 1) continue;
         vj_fail(g->error, VJ_UNSUPPORTED, "kernel '%s': %s is of %s, which no %s takes", g->k->name,
                 row->operand[i].name, vj_element_name(dtype), row->name);
         return false;

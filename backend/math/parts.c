@@ -47,14 +47,6 @@ LLVMValueRef vj_polynomial(const vj_gen *g, LLVMValueRef x, const double *c, int
     return sum;
 }
 
-LLVMValueRef vj_intrinsic(const vj_gen *g, const char *name, LLVMTypeRef *types, size_t type_count, LLVMValueRef *args,
-                          unsigned arg_count) {
-    const unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
-    assert(id != 0);
-    LLVMValueRef f = LLVMGetIntrinsicDeclaration(g->module, id, types, type_count);
-    return LLVMBuildCall2(g->b, LLVMGlobalGetValueType(f), f, args, arg_count, "");
-}
-
 static LLVMValueRef same_type(const vj_gen *g, const char *name, LLVMValueRef *args, unsigned count) {
     LLVMTypeRef type = LLVMTypeOf(args[0]);
     return vj_intrinsic(g, name, &type, 1, args, count);

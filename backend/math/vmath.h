@@ -32,8 +32,6 @@ LLVMTypeRef vj_like(LLVMTypeRef element, LLVMValueRef like);
 LLVMValueRef vj_real(const vj_gen *g, LLVMValueRef like, double x);
 LLVMValueRef vj_whole(const vj_gen *g, LLVMTypeRef element, LLVMValueRef like, int64_t x);
 LLVMValueRef vj_number(const vj_gen *g, LLVMValueRef like, double x);
-LLVMValueRef vj_intrinsic(const vj_gen *g, const char *name, LLVMTypeRef *types, size_t type_count, LLVMValueRef *args,
-                          unsigned arg_count);
 /* c[0] + x (c[1] + x (c[2] + ...)) */
 LLVMValueRef vj_polynomial(const vj_gen *g, LLVMValueRef x, const double *c, int32_t count);
 /* |x|, x with the sign of s, and the square root */

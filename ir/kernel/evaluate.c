@@ -71,11 +71,12 @@ static b_steps steps_of_b(vj_kernel_run *r) {
         return (b_steps){r->buffers[b->buffer] + b->offset, steps_of(r, b, vj_group(k, VJ_GROUP_DEPTH)),
                          steps_of(r, b, vj_group(k, VJ_GROUP_COLS))};
     const int64_t deep = vj_group_extent(k, VJ_GROUP_DEPTH), wide = vj_group_extent(k, VJ_GROUP_COLS);
+    const vj_dtype dtype = r->p->buffers[b->buffer].dtype;
     int64_t *k_step = VJ_NEW_ARRAY(r->arena, int64_t, deep), *n_step = VJ_NEW_ARRAY(r->arena, int64_t, wide);
     for (int64_t i = 0; i < deep; i++)
-        k_step[i] = vj_panel_at(deep, i, 0);
+        k_step[i] = vj_panel_at(dtype, deep, i, 0);
     for (int64_t i = 0; i < wide; i++)
-        n_step[i] = vj_panel_at(deep, 0, i);
+        n_step[i] = vj_panel_at(dtype, deep, 0, i);
     return (b_steps){r->buffers[b->buffer], k_step, n_step};
 }
 

@@ -20,6 +20,7 @@
 #include "ir/routines/routines.h"
 #include "ir/tensor/scalar.h"
 #include "kernel_kinds.h"
+#include "panels.h"
 
 #define VJ_MAX_AXES     12
 #define VJ_MAX_TERMS    3
@@ -34,20 +35,9 @@ typedef enum vj_buffer_kind {
     VJ_BUFFER_WEIGHT  /* constant, in the packed weights, shared by all images */
 } vj_buffer_kind;
 
-/* How the bytes of a weight buffer are made when the weights are packed. Element (k, n) of a packed matrix, k over the
- * depth axes, n over the column axes, both row-major, stands at ((n / 16) * K + k) * 16 + n % 16: panels of 16 columns
- * over the whole of K, the last padded with zeros. It never depends on the rows. */
+/* How the bytes of a weight buffer are made when the weights are packed: in the order of the source, or in panels
+ * (panels.h), k over the depth axes, n over the column axes, both row-major. Floats become the buffer's type by one rounding. */
 typedef enum vj_pack_kind { VJ_PACK_DENSE, VJ_PACK_PANELS } vj_pack_kind;
-#define VJ_PANEL 16
-/* Where the element (k, n) of a matrix of k_count rows stands in panels. */
-static inline int64_t vj_panel_index(int64_t k_count, int64_t k, int64_t n) {
-    return (n / VJ_PANEL * k_count + k) * VJ_PANEL + n % VJ_PANEL;
-}
-
-/* Where element (k, n) of a packed matrix of `depth` rows stands. */
-static inline int64_t vj_panel_at(int64_t depth, int64_t k, int64_t n) {
-    return (n / VJ_PANEL * depth + k) * VJ_PANEL + n % VJ_PANEL;
-}
 
 typedef struct vj_weight {
     vj_pack_kind kind;
@@ -247,6 +237,10 @@ int32_t vj_operand_of(const vj_kernel *k, int32_t access); /* which of the kind'
 bool vj_is_result(const vj_kernel *k, int32_t access);
 bool vj_has_segments(const vj_kernel *k);
 bool vj_is_packed(const vj_program *p, int32_t buffer); /* does it hold panels? */
+/* Is the access, as the operand of this row, of a type that the row allows beside the first operand's? */
+bool vj_operand_takes(const vj_program *p, const vj_kernel *k, const vj_operand_row *row, int32_t access);
+/* The elements of a buffer of this type that holds the weight; false: more than an int64_t holds. */
+bool vj_packed_elements(const vj_weight *w, vj_dtype dtype, int64_t *elements);
 
 /* kernel_verify.c: do kernels keep to the table of their kind, and accesses inside their buffers for every point? */
 bool vj_verify_program(const vj_program *p, vj_error *error) VJ_MUST_USE;

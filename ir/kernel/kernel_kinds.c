@@ -108,8 +108,19 @@ bool vj_has_segments(const vj_kernel *k) {
     return false;
 }
 
+bool vj_packed_elements(const vj_weight *w, vj_dtype dtype, int64_t *elements) {
+    return w->kind == VJ_PACK_PANELS ? vj_panel_elements(dtype, w->k, w->n, elements) : vj_mul(w->k, w->n, elements);
+}
+
 bool vj_is_packed(const vj_program *p, int32_t buffer) {
     const vj_buffer *b = &p->buffers[buffer];
     return b->kind == VJ_BUFFER_WEIGHT && b->index >= 0 && b->index < p->weight_count &&
            p->weights[b->index].kind == VJ_PACK_PANELS;
+}
+
+bool vj_operand_takes(const vj_program *p, const vj_kernel *k, const vj_operand_row *row, int32_t access) {
+    const int32_t buffer = k->access[access].buffer;
+    const vj_dtype dtype = p->buffers[buffer].dtype, first = p->buffers[k->access[k->operand[0]].buffer].dtype;
+    const bool packed = vj_is_packed(p, buffer), widened = packed && first == VJ_F32;
+    return ((packed ? row->packed_dtypes : row->dtypes) >> dtype & 1) && (dtype == first || widened);
 }

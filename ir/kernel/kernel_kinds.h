@@ -31,14 +31,15 @@ typedef struct vj_group_row {
     bool shown; /* it has a line in the text, with or without axes */
 } vj_group_row;
 
-/* What the accesses of a product must be like. Another element type of a product is a bit of `dtypes`, and a layout of its
- * own in vj_pack_kind. */
+/* What the accesses of a product must be like. All operands of a product are of one type, but for one that is packed: beside
+ * f32 it may be narrower, and is widened as it is read. Another type is a bit of `dtypes`, and its group in panels.h. */
 typedef struct vj_operand_row {
     const char *name;
-    uint32_t along;    /* the groups whose axes may move it */
-    uint32_t adjacent; /* the last axis of one of these groups has a stride of 1; 0: any strides */
-    bool terms;        /* guards and mods are allowed; an index never is */
-    uint32_t dtypes;   /* of its buffer, a bit 1 << dtype each */
+    uint32_t along;         /* the groups whose axes may move it */
+    uint32_t adjacent;      /* the last axis of one of these groups has a stride of 1; 0: any strides */
+    bool terms;             /* guards and mods are allowed; an index never is */
+    uint32_t dtypes;        /* of its buffer, a bit 1 << dtype each */
+    uint32_t packed_dtypes; /* the same of panels */
     /* The groups that count K and N of the panels of 16 columns that it may be packed in; its strides and offset are ignored
      * then. 0: it is never packed. */
     uint32_t panel_depth, panel_columns;

@@ -124,10 +124,16 @@ static bool is_adjacent(const vj_kernel *k, const vj_access *access, uint32_t gr
     return false;
 }
 
-static bool check_packed(const vj_verify_at *at, const vj_operand_row *row, const vj_weight *w) {
+/* Groups of k lie within the last axis of the depth, or it is the only one and the last group is padded. */
+static bool check_packed(const vj_verify_at *at, const vj_operand_row *row, const vj_buffer *buffer) {
+    const vj_weight *w = &at->p->weights[buffer->index];
     if (!row->panel_columns) return fail_of(at, row->name, "is packed, which it may not be");
-    return (w->k == vj_extent_in(at->k, row->panel_depth) && w->n == vj_extent_in(at->k, row->panel_columns)) ||
-           fail_of(at, row->name, "is packed with another K or N than the axes");
+    if (w->k != vj_extent_in(at->k, row->panel_depth) || w->n != vj_extent_in(at->k, row->panel_columns))
+        return fail_of(at, row->name, "is packed with another K or N than the axes");
+    const uint32_t depth = vj_axes_in(at->k, row->panel_depth);
+    const int32_t last = 31 - __builtin_clz(depth), group = vj_panel_group(buffer->dtype);
+    return at->k->extent[last] % group == 0 || at->k->extent[last] == w->k ||
+           fail_of(at, row->name, "is packed in groups that straddle the last axis of the depth");
 }
 
 static bool check_operand(const vj_verify_at *at, const vj_operand_row *row, int32_t number) {
@@ -135,8 +141,8 @@ static bool check_operand(const vj_verify_at *at, const vj_operand_row *row, int
     if (!is_operand(k, number)) return fail_of(at, row->name, "is missing, or has an index");
     const vj_access *access = &k->access[number];
     const vj_buffer *buffer = &at->p->buffers[access->buffer];
-    if (!(row->dtypes >> buffer->dtype & 1)) return fail_of(at, row->name, "has a type that it may not have");
-    if (vj_is_packed(at->p, access->buffer)) return check_packed(at, row, &at->p->weights[buffer->index]);
+    if (!vj_operand_takes(at->p, k, row, number)) return fail_of(at, row->name, "has a type that it may not have");
+    if (vj_is_packed(at->p, access->buffer)) return check_packed(at, row, buffer);
     if (!row->terms && access->term_count != 0) return fail_of(at, row->name, "has terms");
     for (int32_t group = 0; group < VJ_GROUP_COUNT; group++)
         if (!(row->along >> group & 1) && vj_moved_by(k, access, vj_axes_in(k, 1u << group))) {
@@ -254,8 +260,8 @@ static bool check_buffer(const vj_program *p, int32_t number, vj_error *error) {
             what = "it names no weight";
         } else {
             const vj_weight *w = &p->weights[b->index];
-            const int64_t wide = w->kind == VJ_PACK_PANELS ? vj_round_up(w->n, VJ_PANEL) : w->n;
-            if (w->k <= 0 || w->n <= 0 || !vj_mul(w->k, wide, &bytes) || bytes != b->elements)
+            int64_t elements;
+            if (w->k <= 0 || w->n <= 0 || !vj_packed_elements(w, b->dtype, &elements) || elements != b->elements)
                 what = "its size is not its weight's";
         }
     }

@@ -75,12 +75,6 @@ static void make_room_for_weights(vj_lowering *l) {
             *find_weight(l, &p->weights[p->buffers[i].index], p->buffers[i].dtype) = i;
 }
 
-/* Elements of the buffer: panels of 16 columns, in which groups of four bytes of k are whole. */
-static int64_t weight_elements(const vj_weight *weight, vj_dtype dtype) {
-    if (weight->kind == VJ_PACK_DENSE) return weight->n;
-    return vj_round_up(weight->k, 4 / vj_element_bytes(dtype)) * vj_round_up(weight->n, VJ_PANEL);
-}
-
 /* The buffer of a weight; one that is there already when it is the same. */
 static int32_t weight_buffer(vj_lowering *l, const vj_weight *weight, vj_dtype dtype) {
     vj_program *p = l->p;
@@ -88,8 +82,9 @@ static int32_t weight_buffer(vj_lowering *l, const vj_weight *weight, vj_dtype d
     int32_t *slot = find_weight(l, weight, dtype);
     if (*slot >= 0) return *slot;
     *VJ_PUSH(p->arena, p->weights, p->weight_count, p->weight_capacity) = *weight;
-    *slot =
-        vj_add_buffer(p, VJ_BUFFER_WEIGHT, dtype, weight_elements(weight, dtype), l->f->values[weight->source].name);
+    int64_t elements = 0; /* a size that is no int64_t is refused when the program is verified */
+    (void)vj_packed_elements(weight, dtype, &elements);
+    *slot = vj_add_buffer(p, VJ_BUFFER_WEIGHT, dtype, elements, l->f->values[weight->source].name);
     p->buffers[*slot].index = p->weight_count - 1;
     return *slot;
 }

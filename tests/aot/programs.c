@@ -107,7 +107,7 @@ void small_weights(const vj_program *p, void *data) {
           *bias = (void *)((uint8_t *)data + p->buffers[BIAS].offset);
     for (int32_t k = 0; k < COLS; k++)
         for (int32_t n = 0; n < COLS; n++)
-            w[vj_panel_index(COLS, k, n)] = noise((uint32_t)(k * COLS + n)) * 0.3f;
+            w[vj_panel_at(VJ_F32, COLS, k, n)] = noise((uint32_t)(k * COLS + n)) * 0.3f;
     for (int32_t n = 0; n < COLS; n++)
         bias[n] = noise((uint32_t)n + 77777);
 }

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "compiler/compiler.h"
+#include "vitjit_half.h"
 
 /* A function that returns a source, and how a matrix or vector is taken out of it. */
 typedef struct layout {
@@ -174,7 +175,8 @@ static vj_func *parse(vj_arena *arena, const layout *l, vj_error *error) {
     return f;
 }
 
-static vj_unit *unit_of(vj_arena *arena, const layout *l) {
+/* The weight in a buffer of the type; VJ_NO_DTYPE: of the source's. */
+static vj_unit *unit_of(vj_arena *arena, const layout *l, vj_dtype stored) {
     vj_unit *u = VJ_NEW(arena, vj_unit);
     u->arena = arena;
     u->f = parse(arena, l, &u->error);
@@ -184,9 +186,9 @@ static vj_unit *unit_of(vj_arena *arena, const layout *l) {
     w.source = u->f->outputs[0];
     w.k = product(w.k_rank, w.k_extent);
     w.n = product(w.n_rank, w.n_extent);
-    const bool panels = w.kind == VJ_PACK_PANELS;
-    const vj_dtype dtype = vj_type_at(u->f, w.source)->dtype;
-    const int64_t elements = panels ? w.k * vj_round_up(w.n, VJ_PANEL) : w.n;
+    const vj_dtype dtype = stored ? stored : vj_type_at(u->f, w.source)->dtype;
+    int64_t elements = 0;
+    assert_true(vj_packed_elements(&w, dtype, &elements));
     const int32_t b = vj_add_buffer(p, VJ_BUFFER_WEIGHT, dtype, elements, "w");
     p->buffers[b].index = p->weight_count;
     p->buffers[b].offset = VJ_ALIGN; /* not the first bytes */
@@ -209,17 +211,34 @@ static uint8_t *pack(vj_unit *u, const char *what, int32_t threads, size_t *byte
     return at;
 }
 
-static void check_panels(const layout *l, const vj_weight *w, const vj_tensor *t, const float *got) {
-    for (int64_t n = 0; n < vj_round_up(w->n, VJ_PANEL); n++)
+/* Where docs/kernel-ir.md says that element (k, n) is: bfloat16 in pairs of k, whose number is a multiple of 16. */
+static int64_t place_of(vj_dtype dtype, int64_t depth, int64_t k, int64_t n) {
+    if (dtype != VJ_BF16) return (n / 16 * depth + k) * 16 + n % 16;
+    return (n / 16 * ((depth + 31) / 32 * 16) + k / 2) * 32 + n % 16 * 2 + k % 2;
+}
+
+static void write_element(vj_dtype dtype, void *to, int64_t at, double x) {
+    const uint16_t half = dtype == VJ_F16 ? vj_f16_of(x) : vj_bf16_of(x);
+    if (dtype == VJ_F32)
+        ((float *)to)[at] = (float)x;
+    else
+        ((uint16_t *)to)[at] = half;
+}
+
+static void check_panels(vj_arena *arena, const layout *l, const vj_unit *u, const vj_tensor *t, const uint8_t *got) {
+    const vj_buffer *buffer = &u->program->buffers[0];
+    const vj_weight *w = &u->program->weights[0];
+    const int64_t size = vj_element_bytes(buffer->dtype);
+    uint8_t *want = vj_alloc_array(arena, (size_t)buffer->elements, (size_t)size); /* zeros */
+    for (int64_t n = 0; n < w->n; n++)
         for (int64_t k = 0; k < w->k; k++) {
-            const int64_t at = w->source_offset + offset_of(k, w->k_rank, w->k_extent, w->k_stride) +
-                               (n < w->n ? offset_of(n, w->n_rank, w->n_extent, w->n_stride) : 0);
-            const float want = n < w->n ? (float)t->f[at] : 0;
-            const float is = got[((n / 16) * w->k + k) * 16 + n % 16];
-            if (memcmp(&is, &want, sizeof is) != 0)
-                fail_msg("%s: (%lld, %lld) is %g, not %g", l->what, (long long)k, (long long)n, (double)is,
-                         (double)want);
+            const int64_t from = w->source_offset + offset_of(k, w->k_rank, w->k_extent, w->k_stride) +
+                                 offset_of(n, w->n_rank, w->n_extent, w->n_stride);
+            write_element(buffer->dtype, want, place_of(buffer->dtype, w->k, k, n), t->f[from]);
         }
+    for (int64_t i = 0; i < buffer->elements; i++)
+        if (memcmp(got + i * size, want + i * size, (size_t)size) != 0)
+            fail_msg("%s, %s: element %lld is wrong", l->what, vj_element_name(buffer->dtype), (long long)i);
 }
 
 static void check_dense(const layout *l, const vj_weight *w, const vj_tensor *t, const uint8_t *got) {
@@ -232,24 +251,31 @@ static void check_dense(const layout *l, const vj_weight *w, const vj_tensor *t,
     }
 }
 
+static void check_layout(const layout *l, vj_dtype stored, int32_t threads) {
+    vj_arena *arena = vj_arena_new();
+    vj_unit *u = unit_of(arena, l, stored);
+    vj_tensor *truth = NULL;
+    if (!vj_eval(arena, u->f, 1, NULL, &truth, true, &u->error)) fail_msg("%s", u->error.text);
+    size_t bytes;
+    uint8_t *packed = pack(u, l->what, threads, &bytes);
+    const uint8_t *got = packed + VJ_WEIGHTS_HEADER + VJ_ALIGN;
+    const vj_weight *w = &u->program->weights[0];
+    if (w->kind == VJ_PACK_PANELS)
+        check_panels(arena, l, u, truth, got);
+    else
+        check_dense(l, w, truth, got);
+    munmap(packed, bytes);
+    vj_arena_free(arena);
+}
+
 static void test_layouts(void **state) {
+    static const vj_dtype narrow[] = {VJ_F16, VJ_BF16};
     (void)state;
     for (size_t i = 0; i < sizeof layouts / sizeof *layouts; i++)
         for (int32_t threads = 1; threads <= 3; threads += 2) {
-            vj_arena *arena = vj_arena_new();
-            vj_unit *u = unit_of(arena, &layouts[i]);
-            vj_tensor *truth = NULL;
-            if (!vj_eval(arena, u->f, 1, NULL, &truth, true, &u->error)) fail_msg("%s", u->error.text);
-            size_t bytes;
-            uint8_t *packed = pack(u, layouts[i].what, threads, &bytes);
-            const uint8_t *got = packed + VJ_WEIGHTS_HEADER + VJ_ALIGN;
-            const vj_weight *w = &u->program->weights[0];
-            if (w->kind == VJ_PACK_PANELS)
-                check_panels(&layouts[i], w, truth, (const float *)(const void *)got);
-            else
-                check_dense(&layouts[i], w, truth, got);
-            munmap(packed, bytes);
-            vj_arena_free(arena);
+            check_layout(&layouts[i], VJ_NO_DTYPE, threads);
+            for (int32_t t = 0; layouts[i].weight.kind == VJ_PACK_PANELS && t < 2; t++)
+                check_layout(&layouts[i], narrow[t], threads);
         }
 }
 
@@ -257,7 +283,7 @@ static void test_layouts(void **state) {
 static void test_no_room(void **state) {
     (void)state;
     vj_arena *arena = vj_arena_new();
-    vj_unit *u = unit_of(arena, &layouts[0]);
+    vj_unit *u = unit_of(arena, &layouts[0], VJ_NO_DTYPE);
     int ends[2];
     assert_int_equal(pipe(ends), 0);
     assert_int_equal(vj_pack_weights(u, ends[1], 2), VJ_SYSTEM);

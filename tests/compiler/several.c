@@ -108,7 +108,7 @@ static int64_t offset_of(int64_t i, int32_t rank, const int64_t *extent, const i
 static double packed_at(const vj_buffer *b, const vj_weight *w, const uint8_t *at, int64_t k, int64_t n) {
     const int64_t size = vj_element_bytes(b->dtype);
     int64_t exact = 0;
-    if (w->kind == VJ_PACK_PANELS) n = ((n / VJ_PANEL) * w->k + k) * VJ_PANEL + n % VJ_PANEL;
+    if (w->kind == VJ_PACK_PANELS) n = vj_panel_at(b->dtype, w->k, k, n);
     const double x = vj_element_of(b->dtype, at + n * size, &exact);
     return vj_dtype_is_float(b->dtype) ? x : (double)exact;
 }

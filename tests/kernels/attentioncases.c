@@ -21,15 +21,15 @@ static kernel_case build(const attention_case *a, uint64_t seed) {
     vj_set_axes(k, (const int32_t[]){1, 1, 1, 1, 1}, (const int64_t[]){a->heads, a->i, a->j, a->d, a->e});
     /* Keys beyond j are NaN up to the pitch, and must not change the result. */
     const int64_t pitch = a->j + 5, rows = a->d + 1;
-    const int32_t q = case_buffer(&c, a->heads * a->i * a->d);
+    const int32_t q = case_operand(&c, a->heads * a->i * a->d);
     case_fill(&c, q, 1, a->heads * a->i * a->d, 0, -a->largest, a->largest);
-    const int32_t keys = case_buffer(&c, a->heads * (a->turned ? a->j * rows : a->d * pitch));
+    const int32_t keys = case_operand(&c, a->heads * (a->turned ? a->j * rows : a->d * pitch));
     if (a->turned) {
         case_fill(&c, keys, a->heads * a->j, a->d, rows, -a->largest, a->largest);
     } else {
         case_fill(&c, keys, a->heads * a->d, a->j, pitch, -a->largest, a->largest);
     }
-    const int32_t v = case_buffer(&c, a->heads * a->j * a->e);
+    const int32_t v = case_operand(&c, a->heads * a->j * a->e);
     case_fill(&c, v, 1, a->heads * a->j * a->e, 0, -1, 1);
     k->q = vj_add_access(k, &(vj_access){.buffer = q, .stride = {a->i * a->d, a->d, 0, 1, 0}});
     const vj_access by_rows = {.buffer = keys, .stride = {a->j * rows, 0, rows, 1, 0}};
@@ -88,8 +88,7 @@ static void masked_in_blocks(void) {
     case_check(&c);
 }
 
-void attention_cases(void **state) {
-    (void)state;
+static void all_cases(void) {
     run((attention_case){3, 197, 197, 64, 64, false, false, 1});
     run((attention_case){2, 197, 197, 64, 64, true, false, 1});
     run((attention_case){4, 49, 49, 32, 32, false, true, 1});
@@ -104,4 +103,16 @@ void attention_cases(void **state) {
         run((attention_case){1, n, 18 - n, 1 + n * 5 % 9, n, n & 1, n & 2, 2});
     masked();
     masked_in_blocks();
+}
+
+void attention_cases(void **state) {
+    (void)state;
+    use_types = (case_types){VJ_F32, VJ_F32};
+    all_cases();
+}
+
+void narrow_attention_cases(void **state) {
+    (void)state;
+    use_types = (case_types){VJ_BF16, VJ_BF16};
+    all_cases();
 }

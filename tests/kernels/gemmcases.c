@@ -32,13 +32,13 @@ static void result(kernel_case *c, const vj_access *access, int32_t expr, int32_
 
 /* C[m, n] = A[m, k] B[k, n]; A's and C's rows end in NaN that must not be read or written. */
 static void plain(int64_t m, int64_t n, int64_t k, bool packed, bool transposed, uint64_t seed) {
-    char name[96];
-    snprintf(name, sizeof name, "gemm %dx%dx%d%s%s", (int)m, (int)n, (int)k, packed ? " packed" : "",
-             transposed ? " transposed" : "");
+    char name[112];
+    snprintf(name, sizeof name, "gemm %dx%dx%d%s%s %s", (int)m, (int)n, (int)k, packed ? " packed" : "",
+             transposed ? " transposed" : "", vj_element_name(packed ? use_types.packed : use_types.plain));
     kernel_case c = case_new(name, VJ_KERNEL_GEMM, seed);
     const int64_t lda = k + 3, ldb = n + 2, ldc = n + 1, ldt = m + 2;
     axes(c.k, 0, 1, 1, 1, (int64_t[]){m, n, k});
-    const int32_t a = case_buffer(&c, m * lda - 3);
+    const int32_t a = case_operand(&c, m * lda - 3);
     for (int64_t r = 0; r < m; r++)
         for (int64_t i = 0; i < k; i++)
             c.values[a][r * lda + i] = rng_float(&c.random, -1, 1);
@@ -48,7 +48,7 @@ static void plain(int64_t m, int64_t n, int64_t k, bool packed, bool transposed,
         b = case_panels(&c, k, n);
         c.k->b = vj_add_access(c.k, &(vj_access){.buffer = b});
     } else {
-        b = case_buffer(&c, k * ldb - 2);
+        b = case_operand(&c, k * ldb - 2);
         case_fill(&c, b, k, n, ldb, -1, 1);
         c.k->b = vj_add_access(c.k, &(vj_access){.buffer = b, .stride = {0, 1, ldb}});
     }
@@ -82,7 +82,7 @@ static void qkv(int64_t tokens, int64_t heads, int64_t dim, int64_t depth) {
     kernel_case c = case_new(name, VJ_KERNEL_GEMM, 11);
     const int64_t pitch = vj_round_up(tokens, 16);
     axes(c.k, 0, 1, 3, 1, (int64_t[]){tokens, 3, heads, dim, depth});
-    const int32_t a = case_buffer(&c, tokens * depth), bias = case_buffer(&c, 3 * heads * dim);
+    const int32_t a = case_operand(&c, tokens * depth), bias = case_buffer(&c, 3 * heads * dim);
     case_fill(&c, a, 1, tokens * depth, 0, -1, 1);
     case_fill(&c, bias, 1, 3 * heads * dim, 0, -1, 1);
     const int32_t b = case_panels(&c, depth, 3 * heads * dim);
@@ -103,7 +103,7 @@ static void epilogue(bool gelu) {
     kernel_case c = case_new(gelu ? "gelu" : "residual", VJ_KERNEL_GEMM, 21);
     const int64_t m = 29, n = 50, k = 40;
     axes(c.k, 0, 1, 1, 1, (int64_t[]){m, n, k});
-    const int32_t a = case_buffer(&c, m * k), bias = case_buffer(&c, n);
+    const int32_t a = case_operand(&c, m * k), bias = case_buffer(&c, n);
     case_fill(&c, a, 1, m * k, 0, -1, 1);
     case_fill(&c, bias, 1, n, 0, -1, 1);
     const int32_t b = case_panels(&c, k, n), out = case_buffer(&c, m * n);
@@ -122,12 +122,29 @@ static void epilogue(bool gelu) {
     case_check(&c);
 }
 
+/* A result for a product of halves that comes later: GELU, rounded. Two rows are all that is left for the last tile. */
+static void narrow_result(vj_dtype to) {
+    kernel_case c = case_new("narrow result", VJ_KERNEL_GEMM, 23);
+    const int64_t m = 30, n = 53, k = 32;
+    axes(c.k, 0, 1, 1, 1, (int64_t[]){m, n, k});
+    const int32_t a = case_operand(&c, m * k), b = case_panels(&c, k, n), out = case_buffer(&c, m * n);
+    case_fill(&c, a, 1, m * k, 0, -1, 1);
+    c.p->buffers[out].dtype = to;
+    c.k->a = vj_add_access(c.k, &(vj_access){.buffer = a, .stride = {k, 0, 1}});
+    c.k->b = vj_add_access(c.k, &(vj_access){.buffer = b});
+    const int32_t x = vj_x(c.arena, c.k, VJ_X_GELU_ERF, VJ_F32, acc(&c), 0, 0);
+    c.stretch = 1.13; /* the largest slope of GELU */
+    c.own = 8 * EPS;
+    result(&c, &(vj_access){.buffer = out, .stride = {n, 1, 0}}, vj_x(c.arena, c.k, VJ_X_CAST, to, x, 0, 0), -1);
+    case_check(&c);
+}
+
 /* Patches of an image in NCHW. The result begins at the second row, as after a class token. */
 static void patches(int64_t grid, int64_t patch, int64_t columns) {
     kernel_case c = case_new("patches", VJ_KERNEL_GEMM, 31);
     const int64_t side = grid * patch, depth = 3 * patch * patch;
     axes(c.k, 0, 2, 1, 3, (int64_t[]){grid, grid, columns, 3, patch, patch});
-    const int32_t image = case_buffer(&c, 3 * side * side), b = case_panels(&c, depth, columns);
+    const int32_t image = case_operand(&c, 3 * side * side), b = case_panels(&c, depth, columns);
     case_fill(&c, image, 1, 3 * side * side, 0, -1, 1);
     const int32_t out = case_buffer(&c, (1 + grid * grid) * columns);
     c.k->a =
@@ -145,7 +162,7 @@ static void convolution(bool nhwc, int64_t stride, double otherwise) {
     const int64_t extent_nhwc[] = {out_side, out_side, columns, 3, 3, channels};
     const int64_t extent_nchw[] = {out_side, out_side, columns, channels, 3, 3};
     axes(c.k, 0, 2, 1, 3, nhwc ? extent_nhwc : extent_nchw);
-    const int32_t image = case_buffer(&c, side * side * channels), b = case_panels(&c, 9 * channels, columns);
+    const int32_t image = case_operand(&c, side * side * channels), b = case_panels(&c, 9 * channels, columns);
     case_fill(&c, image, 1, side * side * channels, 0, -1, 1);
     const int32_t out = case_buffer(&c, out_side * out_side * columns);
     vj_access a = {.buffer = image, .term_count = 2, .otherwise = otherwise};
@@ -170,7 +187,7 @@ static void roll(void) {
     kernel_case c = case_new("rolled windows", VJ_KERNEL_GEMM, 51);
     const int64_t windows = 2, side = 7, whole = windows * side, channels = 24, columns = 32;
     axes(c.k, 0, 4, 1, 1, (int64_t[]){windows, windows, side, side, columns, channels});
-    const int32_t x = case_buffer(&c, whole * whole * channels), b = case_panels(&c, channels, columns);
+    const int32_t x = case_operand(&c, whole * whole * channels), b = case_panels(&c, channels, columns);
     case_fill(&c, x, 1, whole * whole * channels, 0, -1, 1);
     const int32_t out = case_buffer(&c, whole * whole * columns);
     vj_access a = {.buffer = x, .term_count = 2, .stride = {0, 0, 0, 0, 0, 1}};
@@ -193,13 +210,13 @@ static void ragged_columns(int64_t heads, int64_t dim, bool packed) {
     kernel_case c = case_new("ragged columns", VJ_KERNEL_GEMM, 61);
     const int64_t m = 9, k = 21, n = heads * dim;
     axes(c.k, 0, 1, 2, 1, (int64_t[]){m, heads, dim, k});
-    const int32_t a = case_buffer(&c, m * k);
+    const int32_t a = case_operand(&c, m * k);
     case_fill(&c, a, 1, m * k, 0, -1, 1);
     c.k->a = vj_add_access(c.k, &(vj_access){.buffer = a, .stride = {k, 0, 0, 1}});
     if (packed) {
         c.k->b = vj_add_access(c.k, &(vj_access){.buffer = case_panels(&c, k, n)});
     } else {
-        const int32_t b = case_buffer(&c, k * n);
+        const int32_t b = case_operand(&c, k * n);
         case_fill(&c, b, 1, k * n, 0, -1, 1);
         c.k->b = vj_add_access(c.k, &(vj_access){.buffer = b, .stride = {0, dim * k, 1, dim}});
     }
@@ -213,7 +230,7 @@ static void batched(void) {
     kernel_case c = case_new("batched", VJ_KERNEL_GEMM, 65);
     const int64_t batch = 5, g = 2, r = 11, n = 37, k = 10, m = g * r;
     axes(c.k, 1, 2, 1, 1, (int64_t[]){batch, g, r, n, k});
-    const int32_t a = case_buffer(&c, batch * m * k), b = case_buffer(&c, batch * k * n);
+    const int32_t a = case_operand(&c, batch * m * k), b = case_operand(&c, batch * k * n);
     case_fill(&c, a, 1, batch * m * k, 0, -1, 1);
     case_fill(&c, b, 1, batch * k * n, 0, -1, 1);
     const int32_t out = case_buffer(&c, batch * m * n);
@@ -228,7 +245,7 @@ static void adversarial(void) {
     kernel_case c = case_new("adversarial", VJ_KERNEL_GEMM, 71);
     const int64_t m = 30, n = 40, k = 12;
     axes(c.k, 0, 1, 1, 1, (int64_t[]){m, n, k});
-    const int32_t a = case_buffer(&c, m * k), b = case_panels(&c, k, n), out = case_buffer(&c, m * n);
+    const int32_t a = case_operand(&c, m * k), b = case_panels(&c, k, n), out = case_buffer(&c, m * n);
     case_fill(&c, a, 1, m * k, 0, -1, 1);
     c.values[a][3 * k + 5] = INFINITY;
     c.values[a][4 * k + 11] = NAN;
@@ -244,8 +261,7 @@ static void adversarial(void) {
     case_check(&c);
 }
 
-void gemm_cases(void **state) {
-    (void)state;
+static void all_cases(void) {
     odd_sizes();
     qkv(17, 3, 16, 24);
     qkv(13, 2, 20, 8);
@@ -254,6 +270,8 @@ void gemm_cases(void **state) {
     qkv(1, 2, 10, 5);
     epilogue(false);
     epilogue(true);
+    for (vj_dtype to = VJ_F16; to <= VJ_BF16; to++)
+        narrow_result(to);
     patches(5, 4, 33);
     patches(14, 16, 64);
     convolution(true, 1, 0);
@@ -266,4 +284,19 @@ void gemm_cases(void **state) {
     ragged_columns(4, 36, true);
     batched();
     adversarial();
+}
+
+void gemm_cases(void **state) {
+    (void)state;
+    use_types = (case_types){VJ_F32, VJ_F32};
+    all_cases();
+}
+
+void narrow_gemm_cases(void **state) {
+    static const case_types types[] = {{VJ_BF16, VJ_BF16}, {VJ_F32, VJ_BF16}, {VJ_F32, VJ_F16}};
+    (void)state;
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        use_types = types[i];
+        all_cases();
+    }
 }

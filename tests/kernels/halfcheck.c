@@ -21,6 +21,8 @@ static float from_half(vj_dtype dtype, uint16_t h) { return dtype == VJ_F16 ? vj
 static uint16_t to_half(vj_dtype dtype, float x) {
     return dtype == VJ_F16 ? vj_f16_of((double)x) : vj_bf16_of((double)x);
 }
+/* The same from a float, as weights are packed. */
+static uint16_t packed_half(vj_dtype dtype, float x) { return dtype == VJ_F16 ? vj_f16_of_f32(x) : vj_bf16_of_f32(x); }
 
 /* out = cast(in) for `count` elements that are `step` apart in the source. With a step of 2 they are read one by
  * one. */
@@ -92,7 +94,11 @@ static void every_float_is_rounded_once(const vj_target *target, vj_dtype dtype)
     fill_floats(dtype, in);
     run_cast(target, VJ_F32, dtype, FLOATS, in, out);
     for (int64_t i = 0; i < FLOATS; i++) {
-        const uint16_t want = to_half(dtype, in[i]);
+        const uint16_t want = to_half(dtype, in[i]), packed = packed_half(dtype, in[i]);
+        if (isnan(in[i]) ? !isnan(from_half(dtype, packed)) : packed != want)
+            fail_msg("%.9g as %s is packed as %04x, not %04x", (double)in[i], vj_element_name(dtype), packed, want);
+        if (dtype == VJ_BF16 && out[i] != packed) /* of NaN too */
+            fail_msg("%s: %08x is %04x, not %04x", target->name, vj_bits_of_f32(in[i]), out[i], packed);
         if (isnan(in[i]) ? !isnan(from_half(dtype, out[i])) : out[i] != want)
             fail_msg("%s: %.9g as %s is %04x, not %04x", target->name, (double)in[i], vj_element_name(dtype), out[i],
                      want);

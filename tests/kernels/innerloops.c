@@ -24,7 +24,12 @@ static const dialect dialects[] = {{"x86-64-v3", "\tvfmadd", "\tvmulps", "(%rsp)
                                    {"riscv64", "\tfmadd.s", "\tfmul.s", "(sp)", {"(sp)", "\tf"}},
                                    /* whole registers: vs1r.v v8, (a0) */
                                    {"riscv64-v", "\tvfma", "\tvfmul", "(sp)", {"r.v\t", "("}}};
+/* Of those that multiply pairs. */
+static const dialect dots[] = {{"x86-64-v4-bf16", "\tvdpbf16ps", "\tvmulps", "(%rsp)", {"(%rsp)", "%zmm"}}};
+#define DOTS     (sizeof dots / sizeof *dots)
 #define DIALECTS (sizeof dialects / sizeof *dialects)
+/* The first of them convert float16 by instructions. */
+#define WITH_HALVES 3
 /* The targets that no machine here can time. Only their loops of attention and windows are read. */
 #define EMULATED 2
 
@@ -42,13 +47,15 @@ static problem problem_new(vj_kernel_kind kind, const int32_t *axes, const int64
     return it;
 }
 
-static int32_t buffer(const problem *it, int64_t elements) {
-    return vj_add_buffer(it->p, VJ_BUFFER_ARENA, VJ_F32, elements, NULL);
+static int32_t buffer_of(const problem *it, vj_dtype dtype, int64_t elements) {
+    return vj_add_buffer(it->p, VJ_BUFFER_ARENA, dtype, elements, NULL);
 }
 
+static int32_t buffer(const problem *it, int64_t elements) { return buffer_of(it, VJ_F32, elements); }
+
 /* Packed weights, whose source does not matter here. */
-static int32_t panels(const problem *it, int64_t depth, int64_t columns) {
-    const int32_t b = buffer(it, depth * columns);
+static int32_t panels(const problem *it, vj_dtype dtype, int64_t depth, int64_t columns) {
+    const int32_t b = buffer_of(it, dtype, depth * columns);
     it->p->buffers[b].kind = VJ_BUFFER_WEIGHT;
     it->p->buffers[b].index = it->p->weight_count;
     vj_weight *weight = VJ_PUSH(it->arena, it->p->weights, it->p->weight_count, it->p->weight_capacity);
@@ -118,18 +125,28 @@ static int check_loops(const dialect *d, const problem *it, const char *what, in
 }
 
 /* 197 x 768 x 768 with panels: a loop over k for each height of a tile. */
-static void products_do_not_spill(void **state) {
-    (void)state;
+static void check_product(vj_dtype a_type, vj_dtype b_type, const dialect *all, size_t count) {
     problem it = problem_new(VJ_KERNEL_GEMM, (const int32_t[]){0, 1, 1, 1}, (const int64_t[]){197, 768, 768});
-    const int32_t a = buffer(&it, 197 * 784), out = buffer(&it, 197 * 768);
+    const int32_t a = buffer_of(&it, a_type, 197 * 784), out = buffer(&it, 197 * 768);
     it.k->a = vj_add_access(it.k, &(vj_access){.buffer = a, .stride = {784, 0, 1}});
-    it.k->b = vj_add_access(it.k, &(vj_access){.buffer = panels(&it, 768, 768)});
+    it.k->b = vj_add_access(it.k, &(vj_access){.buffer = panels(&it, b_type, 768, 768)});
     result(&it, &(vj_access){.buffer = out, .stride = {768, 1, 0}}, acc(&it));
-    for (size_t i = 0; i < DIALECTS; i++) {
-        const int loops = check_loops(&dialects[i], &it, "product", 16);
-        if (loops != it.k->schedule->gemm.tile_kinds) fail_msg("%s: %d loops", dialects[i].target, loops);
+    char what[64];
+    snprintf(what, sizeof what, "product %s x %s", vj_element_name(a_type), vj_element_name(b_type));
+    for (size_t i = 0; i < count; i++) {
+        const int loops = check_loops(&all[i], &it, what, 16);
+        if (loops != it.k->schedule->gemm.tile_kinds) fail_msg("%s: %d loops", all[i].target, loops);
     }
     vj_arena_free(it.arena);
+}
+
+static void products_do_not_spill(void **state) {
+    (void)state;
+    check_product(VJ_F32, VJ_F32, dialects, DIALECTS);
+    check_product(VJ_BF16, VJ_BF16, dialects, DIALECTS);
+    check_product(VJ_F32, VJ_BF16, dialects, DIALECTS);
+    check_product(VJ_F32, VJ_F16, dialects, WITH_HALVES);
+    check_product(VJ_BF16, VJ_BF16, dots, DOTS);
 }
 
 /* 197 queries and keys of 64 dims, keys by rows as exporters' models have them: scores, and their products with

@@ -15,9 +15,13 @@
 #include <cmocka.h>
 
 #include "kernelcheck.h"
+#include "vitjit_half.h"
+
+case_types use_types = {VJ_F32, VJ_F32};
 
 kernel_case case_new(const char *name, vj_kernel_kind kind, uint64_t seed) {
-    kernel_case c = {.name = name, .arena = vj_arena_new(), .random = {seed}, .stretch = 1, .own = 4 * EPS};
+    kernel_case c = {
+        .name = name, .types = use_types, .arena = vj_arena_new(), .random = {seed}, .stretch = 1, .own = 4 * EPS};
     c.p = vj_program_new(c.arena, NULL);
     c.k = vj_add_kernel(c.p, kind, "case");
     return c;
@@ -28,6 +32,12 @@ int32_t case_buffer(kernel_case *c, int64_t elements) {
     c->values[b] = VJ_NEW_ARRAY(c->arena, float, elements);
     for (int64_t i = 0; i < elements; i++)
         c->values[b][i] = NAN;
+    return b;
+}
+
+int32_t case_operand(kernel_case *c, int64_t elements) {
+    const int32_t b = case_buffer(c, elements);
+    c->p->buffers[b].dtype = c->types.plain;
     return b;
 }
 
@@ -46,8 +56,11 @@ static vj_value source_of(kernel_case *c, int64_t depth, int64_t columns) {
 }
 
 int32_t case_panels(kernel_case *c, int64_t depth, int64_t columns) {
-    const int64_t padded = vj_round_up(columns, VJ_PANEL);
-    const int32_t b = case_buffer(c, padded * depth);
+    const vj_dtype dtype = c->types.packed;
+    int64_t elements = 0;
+    assert_true(vj_panel_elements(dtype, depth, columns, &elements));
+    const int32_t b = case_buffer(c, elements);
+    c->p->buffers[b].dtype = dtype;
     c->p->buffers[b].kind = VJ_BUFFER_WEIGHT;
     c->p->buffers[b].index = c->p->weight_count;
     vj_weight *weight = VJ_PUSH(c->p->arena, c->p->weights, c->p->weight_count, c->p->weight_capacity);
@@ -57,10 +70,36 @@ int32_t case_panels(kernel_case *c, int64_t depth, int64_t columns) {
     weight->n_extent[0] = columns;
     weight->n_stride[0] = 1;
     weight->source = source_of(c, depth, columns);
-    for (int64_t n = 0; n < padded; n++)
+    memset(c->values[b], 0, (size_t)elements * sizeof *c->values[b]);
+    for (int64_t n = 0; n < columns; n++)
         for (int64_t k = 0; k < depth; k++)
-            c->values[b][vj_panel_index(depth, k, n)] = n < columns ? rng_float(&c->random, -1, 1) : 0;
+            c->values[b][vj_panel_at(dtype, depth, k, n)] = rng_float(&c->random, -1, 1);
     return b;
+}
+
+/* Memory of a buffer's type from floats, and back. */
+static void to_memory(vj_dtype dtype, const float *values, int64_t count, void *memory) {
+    uint16_t *halves = memory;
+    if (dtype == VJ_F32) memcpy(memory, values, (size_t)count * sizeof *values);
+    for (int64_t i = 0; dtype != VJ_F32 && i < count; i++)
+        halves[i] = dtype == VJ_F16 ? vj_f16_of_f32(values[i]) : vj_bf16_of_f32(values[i]);
+}
+
+static float in_memory(vj_dtype dtype, const void *memory, int64_t i) {
+    if (dtype == VJ_F32) return ((const float *)memory)[i];
+    const uint16_t half = ((const uint16_t *)memory)[i];
+    return dtype == VJ_F16 ? vj_f32_of_f16(half) : vj_f32_of_bf16(half);
+}
+
+static void round_values(const kernel_case *c) {
+    for (int32_t b = 0; b < c->p->buffer_count; b++) {
+        const vj_buffer *buffer = &c->p->buffers[b];
+        uint16_t *halves = VJ_NEW_ARRAY(c->arena, uint16_t, buffer->elements);
+        if (buffer->dtype == VJ_F32) continue;
+        to_memory(buffer->dtype, c->values[b], buffer->elements, halves);
+        for (int64_t i = 0; i < buffer->elements; i++)
+            c->values[b][i] = in_memory(buffer->dtype, halves, i);
+    }
 }
 
 /* Runs the evaluator on all buffers. With `magnitude`, it takes absolute values and the result is the bare sum. */
@@ -115,7 +154,9 @@ static double attention_bound(const kernel_case *c) {
      * roundings more of up to twice |s|, and 4 ulp of its own; two sums of J terms; a quotient and a product */
     const double score = c->stretch * d * q * keys + others;
     const double weight = 2 * (d + 3) * EPS * score + 3 * 2 * score * EPS + 8 * EPS;
-    return v * (2 * weight + (2 * j + 8) * EPS);
+    /* halves: weights are rounded to them, by half a unit in the last of 8 places */
+    const double narrow = c->types.plain == VJ_F32 ? 0 : 0x1p-9;
+    return v * (2 * weight + (2 * j + 8) * EPS + narrow);
 }
 
 static void compare(const kernel_case *c, const vj_target *target, const char *how, void *const *got, double **expected,
@@ -124,36 +165,42 @@ static void compare(const kernel_case *c, const vj_target *target, const char *h
     const double terms = k->kind == VJ_KERNEL_GEMM ? (double)vj_group_extent(k, VJ_GROUP_DEPTH) + 2 : 0;
     const double uniform = k->kind == VJ_KERNEL_ATTENTION ? attention_bound(c) : 0;
     for (int32_t b = 0; b < c->p->buffer_count; b++) {
-        const float *is = got[b], *was = c->values[b];
+        const vj_dtype dtype = c->p->buffers[b].dtype;
+        const float *was = c->values[b];
+        /* One that lies between two halves may be rounded to either. */
+        const double own = dtype == VJ_F32 ? c->own : c->own + 0x1p-7;
         for (int64_t i = 0; i < c->p->buffers[b].elements; i++) {
             /* The evaluator starts from the same bytes, as elements that no result writes must keep them. */
             const double want = expected[b][i];
-            if (isnan(want) ? isnan(is[i]) : is[i] == (float)want) continue;
+            const float is = in_memory(dtype, got[b], i);
+            if (isnan(want) ? isnan(is) : is == (float)want) continue;
             if (!is_out(k, b))
                 fail_msg("%s (%s, %s): operand %d changed at %lld", c->name, target->name, how, b, (long long)i);
             const double sum = magnitude ? magnitude[b][i] : 0;
             const double underflow = (2 * terms + 2) * 0x1p-150; /* a product or sum below the normal range */
-            const double bound = c->stretch * terms * EPS * sum + uniform + c->own * (fabs(want) + sum) + underflow;
-            if (!(fabs((double)is[i] - want) <= bound))
+            const double bound = c->stretch * terms * EPS * sum + uniform + own * (fabs(want) + sum) + underflow;
+            if (!(fabs((double)is - want) <= bound))
                 fail_msg("%s (%s, %s): buffer %d element %lld is %.9g, not %.9g (bound %.3g, was %.9g)", c->name,
-                         target->name, how, b, (long long)i, (double)is[i], want, bound, (double)was[i]);
+                         target->name, how, b, (long long)i, (double)is, want, bound, (double)was[i]);
         }
     }
 }
 
-static void check_target(const kernel_case *c, const vj_target *target, double **expected, double **magnitude) {
+static size_t bytes_of(const vj_buffer *buffer) { return (size_t)(buffer->elements * vj_element_bytes(buffer->dtype)); }
+
+/* Leaves the results' bytes in first. */
+static void check_target(const kernel_case *c, const vj_target *target, double **expected, double **magnitude,
+                         void *first[16]) {
     vj_program *p = c->p;
     vj_schedule_kernel(c->arena, target, p, c->k);
     code *generated = code_make(target, p, c->k);
-    void *first[16] = {0};
     for (int at_end = 0; at_end < 2; at_end++) {
         guarded buffers[16];
         void *at[16];
         for (int32_t b = 0; b < p->buffer_count; b++) {
-            const size_t bytes = (size_t)p->buffers[b].elements * 4;
-            buffers[b] = guarded_new(bytes, at_end);
+            buffers[b] = guarded_new(bytes_of(&p->buffers[b]), at_end);
             at[b] = buffers[b].at;
-            memcpy(at[b], c->values[b], bytes);
+            to_memory(p->buffers[b].dtype, c->values[b], p->buffers[b].elements, at[b]);
         }
         if (at_end) {
             code_run(generated, at, 0, c->k->units);
@@ -164,7 +211,7 @@ static void check_target(const kernel_case *c, const vj_target *target, double *
         }
         compare(c, target, at_end ? "guard behind" : "guard before", at, expected, magnitude);
         for (int32_t b = 0; b < p->buffer_count; b++) {
-            const size_t bytes = (size_t)p->buffers[b].elements * 4;
+            const size_t bytes = bytes_of(&p->buffers[b]);
             if (at_end == 0) {
                 first[b] = memcpy(vj_alloc(c->arena, bytes), at[b], bytes);
             } else if (memcmp(first[b], at[b], bytes) != 0) {
@@ -179,31 +226,55 @@ static void check_target(const kernel_case *c, const vj_target *target, double *
 static const char *wanted = ""; /* a part of the names of the cases that are checked */
 static int checked;
 
+/* Dot products by plain code, on every CPU: the same bits as by the instruction, where that is. */
+static void check_twin(const kernel_case *c, double **expected, double **magnitude) {
+    vj_target target = *vj_target_host();
+    void *by_instruction[16] = {0}, *by_twin[16] = {0};
+    if (target.dot == VJ_DOT_AVX512) check_target(c, &target, expected, magnitude, by_instruction);
+    target.dot = VJ_DOT_AVX512_TWIN;
+    target.name = "twin";
+    check_target(c, &target, expected, magnitude, by_twin);
+    for (int32_t b = 0; by_instruction[b]; b++)
+        if (memcmp(by_instruction[b], by_twin[b], bytes_of(&c->p->buffers[b])) != 0)
+            fail_msg("%s: the twin of dot products has other bits", c->name);
+}
+
+/* Groups of k must lie within the last axis of the depth. */
+static bool straddles(const kernel_case *c) {
+    const int64_t last = c->k->extent[c->k->rank - 1];
+    return c->k->kind == VJ_KERNEL_GEMM && last % vj_panel_group(c->types.packed) != 0 &&
+           last != vj_group_extent(c->k, VJ_GROUP_DEPTH);
+}
+
 void case_check(kernel_case *c) {
     vj_error error = {0};
-    if (!strstr(c->name, wanted)) {
+    if (!strstr(c->name, wanted) || straddles(c)) {
         vj_arena_free(c->arena);
         return;
     }
     checked++;
+    round_values(c);
     if (!vj_verify_program(c->p, &error)) fail_msg("%s: %s", c->name, error.text);
     double **expected = evaluate(c, false);
     double **magnitude = c->k->kind == VJ_KERNEL_GEMM ? evaluate(c, true) : NULL;
     for (int32_t i = 0; i < vj_target_count(); i++) {
         const vj_target *target = vj_target_at(i);
         if (vj_target_runs_here(target)) {
-            check_target(c, target, expected, magnitude);
+            void *first[16];
+            check_target(c, target, expected, magnitude, first);
         } else {
             vj_schedule_kernel(c->arena, target, c->p, c->k);
             code_check(target, c->p, c->k);
         }
     }
+    if (c->types.plain == VJ_BF16 && c->types.packed == VJ_BF16) check_twin(c, expected, magnitude);
     vj_arena_free(c->arena);
 }
 
 /* test_kernels [NAME]: only the cases whose name has it */
 int main(int argc, char **argv) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(gemm_cases), cmocka_unit_test(attention_cases)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(gemm_cases), cmocka_unit_test(attention_cases),
+                                       cmocka_unit_test(narrow_gemm_cases), cmocka_unit_test(narrow_attention_cases)};
     if (argc > 1) wanted = argv[1];
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
     if (!checked) fprintf(stderr, "no case has '%s' in its name\n", wanted);

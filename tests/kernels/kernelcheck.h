@@ -7,12 +7,19 @@
 
 #define EPS 0x1p-24 /* half a unit in the last place of 1: a rounding's relative error */
 
+/* Types of operands: of what is not packed, and of panels. */
+typedef struct case_types {
+    vj_dtype plain, packed;
+} case_types;
+extern case_types use_types; /* of the cases that are made from now on */
+
 typedef struct kernel_case {
     const char *name;
+    case_types types;
     vj_arena *arena;
     vj_program *p;
     vj_kernel *k;
-    float *values[16]; /* of each buffer; NaN where nothing may be read */
+    float *values[16]; /* of each buffer, rounded to its type when the case is checked; NaN where nothing may be read */
     rng random;
     /* the factor by which an epilogue stretches an error of the sum, and the relative error that it adds */
     double stretch, own;
@@ -21,13 +28,17 @@ typedef struct kernel_case {
 kernel_case case_new(const char *name, vj_kernel_kind kind, uint64_t seed);
 /* Adds a buffer of NaN. case_fill then sets rows of `length` numbers in [low, high] that are `pitch` elements apart. */
 int32_t case_buffer(kernel_case *c, int64_t elements);
+/* The same for an operand of the product, which has its type. */
+int32_t case_operand(kernel_case *c, int64_t elements);
 void case_fill(kernel_case *c, int32_t buffer, int64_t rows, int64_t length, int64_t pitch, float low, float high);
-/* Adds a buffer with B as packed panels and fills it. Padding columns are zero. */
+/* Adds a buffer with B as packed panels and fills it. Padding is zero. */
 int32_t case_panels(kernel_case *c, int64_t depth, int64_t columns);
-/* Runs the case, compares and frees it. */
+/* Runs the case, compares and frees it; leaves out one whose depth does not suit panels of its type. */
 void case_check(kernel_case *c);
 
 void gemm_cases(void **state);
 void attention_cases(void **state);
+void narrow_gemm_cases(void **state); /* the same of halves */
+void narrow_attention_cases(void **state);
 
 #endif

@@ -102,12 +102,15 @@ static void attention_blocks_fit_the_stack(void **state) {
         vj_program *p = vj_program_new(arena, NULL);
         vj_kernel *k = vj_add_kernel(p, VJ_KERNEL_ATTENTION, "mha");
         vj_set_axes(k, (const int32_t[]){1, 1, 1, 1, 1}, (const int64_t[]){12, tokens[i], tokens[i], 64, 64});
-        for (int32_t t = 0; t < vj_target_count(); t++) {
-            vj_schedule_kernel(arena, vj_target_at(t), p, k);
+        const int32_t operand = vj_add_buffer(p, VJ_BUFFER_ARENA, VJ_F32, 12 * tokens[i] * 64, "qkv");
+        k->q = k->k = k->v = vj_add_access(k, &(vj_access){.buffer = operand});
+        for (int32_t t = 0; t < 2 * vj_target_count(); t++) {
+            p->buffers[operand].dtype = t % 2 ? VJ_BF16 : VJ_F32;
+            vj_schedule_kernel(arena, vj_target_at(t / 2), p, k);
             const vj_attention_schedule *s = &k->schedule->attention;
             assert_in_range(s->query_block, 1, tokens[i]);
             assert_in_range(s->key_block, 1, 65536 / 4 / s->query_block);
-            assert_int_equal(s->key_block % (s->width * vj_target_at(t)->vector_bytes / 4), 0);
+            assert_int_equal(s->key_block % (s->width * vj_target_lanes(vj_target_at(t / 2), VJ_F32)), 0);
             assert_int_equal(k->units, 12 * s->units_per_head);
         }
     }

@@ -73,8 +73,9 @@ static bool read_weight(vj_arena *arena, const vj_program *p, vj_weight_reader *
     return true;
 }
 
-static bool pack(vj_arena *arena, const vj_program *p, vj_weight_reader *reader, const vj_weight *w, double *to,
+static bool pack(vj_arena *arena, const vj_program *p, vj_weight_reader *reader, const vj_buffer *b, double *to,
                  vj_error *error) {
+    const vj_weight *w = &p->weights[b->index];
     int64_t count;
     if (!vj_type_elements(p->f, vj_type_at(p->f, w->source), &count)) return false;
     double *source = VJ_NEW_ARRAY(arena, double, count);
@@ -83,7 +84,7 @@ static bool pack(vj_arena *arena, const vj_program *p, vj_weight_reader *reader,
         for (int64_t n = 0; n < w->n; n++) {
             const int64_t from = w->source_offset + source_element(k, w->k_rank, w->k_extent, w->k_stride) +
                                  source_element(n, w->n_rank, w->n_extent, w->n_stride);
-            to[w->kind == VJ_PACK_DENSE ? n : vj_panel_index(w->k, k, n)] = source[from];
+            to[w->kind == VJ_PACK_DENSE ? n : vj_panel_at(b->dtype, w->k, k, n)] = source[from];
         }
     return true;
 }
@@ -108,8 +109,7 @@ static double **buffers_of(vj_arena *arena, const vj_program *p, vj_tensor *cons
         buffers[i] = VJ_NEW_ARRAY(arena, double, b->elements);
         for (int64_t e = 0; e < b->elements; e++)
             buffers[i][e] = b->kind == VJ_BUFFER_WEIGHT ? 0 : NAN;
-        if (b->kind == VJ_BUFFER_WEIGHT && !pack(arena, p, reader, &p->weights[b->index], buffers[i], error))
-            return NULL;
+        if (b->kind == VJ_BUFFER_WEIGHT && !pack(arena, p, reader, b, buffers[i], error)) return NULL;
         for (int64_t e = 0; b->kind == VJ_BUFFER_INPUT && e < b->elements; e++)
             buffers[i][e] = inputs[b->index]->f ? inputs[b->index]->f[e] : (double)inputs[b->index]->i[e];
     }

@@ -46,8 +46,8 @@ static void facts(void **state) {
     assert_int_equal(wasm->machine->format, VJ_FORMAT_WASM);
     assert_int_equal(wasm->muladd, VJ_MULADD_SEPARATE);
     assert_true(wasm->machine->recompiled && !arm->machine->recompiled);
-    assert_int_equal(vj_k_unroll(wasm, 8), 1);
-    assert_int_equal(vj_k_unroll(arm, 24), 2);
+    assert_int_equal(vj_k_unroll(wasm, 8, 1), 1);
+    assert_int_equal(vj_k_unroll(arm, 24, 1), 2);
     assert_int_equal(arm->vector_bytes, 16);
     assert_int_equal(arm->registers, 32);
     assert_non_null(strstr(arm->triple, "aarch64"));
@@ -78,7 +78,10 @@ static void rows_are_chosen_by_features(void **state) {
                                   VJ_CPU_POPCNT, VJ_CPU_CX16,  VJ_CPU_LAHF};
     const uint64_t all = VJ_CPU_X86_64_V4;
     assert_string_equal(best_for(all), "x86-64-v4");
-    assert_string_equal(best_for(UINT64_MAX), "x86-64-v4");
+    assert_string_equal(best_for(all | VJ_CPU_AVX512BF16), "x86-64-v4"); /* Intel's are slow */
+    assert_string_equal(best_for(all | VJ_CPU_SSE4A), "x86-64-v4");
+    assert_string_equal(best_for(all | VJ_CPU_AVX512BF16 | VJ_CPU_SSE4A), "x86-64-v4-bf16");
+    assert_string_equal(best_for(UINT64_MAX), "x86-64-v4-bf16");
     assert_string_equal(best_for(0), "x86-64");
     for (size_t i = 0; i < sizeof v4 / sizeof *v4; i++)
         assert_string_equal(best_for(all & ~v4[i]), "x86-64-v3");
@@ -94,9 +97,10 @@ static void rows_are_chosen_by_features(void **state) {
 static void features_have_names(void **state) {
     (void)state;
     uint64_t companions = 1, all = 0;
-    static const char *const names[] = {"sse3",  "ssse3",   "sse4.1",   "sse4.2",   "popcnt",   "cx16",     "sahf",
-                                        "avx",   "avx2",    "bmi",      "bmi2",     "f16c",     "fma",      "lzcnt",
-                                        "movbe", "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "v"};
+    static const char *const names[] = {"sse3",     "ssse3",    "sse4.1",     "sse4.2",  "popcnt",   "cx16",
+                                        "sahf",     "avx",      "avx2",       "bmi",     "bmi2",     "f16c",
+                                        "fma",      "lzcnt",    "movbe",      "avx512f", "avx512bw", "avx512cd",
+                                        "avx512dq", "avx512vl", "avx512bf16", "sse4a",   "v"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const uint64_t bit = vj_feature_by_name(names[i], strlen(names[i]), &companions);
         char text[VJ_FEATURES_TEXT], one[32];
@@ -105,7 +109,7 @@ static void features_have_names(void **state) {
         assert_string_equal(vj_features_text(bit, text), one);
         all |= bit;
     }
-    assert_true(all == (VJ_CPU_X86_64_V4 | VJ_CPU_RVV));
+    assert_true(all == (VJ_CPU_X86_64_V4 | VJ_CPU_AVX512BF16 | VJ_CPU_SSE4A | VJ_CPU_RVV));
     assert_true(vj_feature_by_name("avx512", 6, &companions) == 0);
     assert_true(vj_feature_by_name("", 0, &companions) == 0);
     assert_true(vj_feature_by_name("avx2", 4, &companions) == VJ_CPU_AVX2 && companions & VJ_CPU_BMI2);
@@ -139,7 +143,8 @@ static void each_feature_is_asked(void **state) {
                {VJ_CPU_BMI1, "bmi1"},         {VJ_CPU_BMI2, "bmi2"},         {VJ_CPU_F16C, "f16c"},
                {VJ_CPU_FMA, "fma"},           {VJ_CPU_LZCNT, "abm"},         {VJ_CPU_MOVBE, "movbe"},
                {VJ_CPU_AVX512F, "avx512f"},   {VJ_CPU_AVX512BW, "avx512bw"}, {VJ_CPU_AVX512CD, "avx512cd"},
-               {VJ_CPU_AVX512DQ, "avx512dq"}, {VJ_CPU_AVX512VL, "avx512vl"}};
+               {VJ_CPU_AVX512DQ, "avx512dq"}, {VJ_CPU_AVX512VL, "avx512vl"}, {VJ_CPU_AVX512BF16, "avx512_bf16"},
+               {VJ_CPU_SSE4A, "sse4a"}};
     uint64_t sum = 0;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         const uint64_t have = vj_cpu_ask(all[i].bit);
@@ -162,7 +167,12 @@ static void host_is_the_best_row(void **state) {
                    cpuinfo_has("avx512dq") && cpuinfo_has("avx512vl");
     const int v2 = cpuinfo_has("pni") && cpuinfo_has("ssse3") && cpuinfo_has("cx16") && cpuinfo_has("sse4_1") &&
                    cpuinfo_has("sse4_2") && cpuinfo_has("popcnt") && cpuinfo_has("lahf_lm");
-    assert_string_equal(host->name, v4 ? "x86-64-v4" : v3 ? "x86-64-v3" : v2 ? "x86-64-v2" : "x86-64");
+    const int bf16 = v4 && cpuinfo_has("avx512_bf16") && cpuinfo_has("sse4a");
+    assert_string_equal(host->name, bf16 ? "x86-64-v4-bf16"
+                                    : v4 ? "x86-64-v4"
+                                    : v3 ? "x86-64-v3"
+                                    : v2 ? "x86-64-v2"
+                                         : "x86-64");
 #else
     assert_int_equal(cpuinfo_has("none"), 0);
     assert_string_equal(host->name, "aarch64");

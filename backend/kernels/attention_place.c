@@ -1,0 +1,172 @@
+/* attention_place.c - where the tiles of keys and values are that attention multiplies by.
+ *
+ * Floats: keys with a unit stride over j are read as they are; keys with a unit stride over d are transposed, a tile at a
+ * time, into a piece of stack; values are read as they are. Halves: a tile of either is brought into pairs there, [depth / 2]
+ * rows of a pair a lane, so that a query's pairs meet it; the last of an odd depth is filled up with zeros. Any other access
+ * of floats goes through vj_emit_load.
+ */
+#include "attention_product.h"
+
+/* A tile of transposed keys has at most so many bytes. */
+#define KEYS_BYTES 65536
+
+static bool is_plain(const vj_access *access) { return access->term_count == 0; }
+
+vj_micro vj_product_micro(const vj_attention *m) {
+    return vj_micro_of(m->g, m->s->form, m->dtype, m->dtype, false, m->lanes);
+}
+
+LLVMValueRef vj_access_at(const vj_attention *m, int32_t access, const vj_point *point) {
+    vj_gen *g = m->g;
+    const vj_access *at = &m->k->access[access];
+    return vj_element(g, g->access[access], g->p->buffers[at->buffer].dtype, vj_emit_offset(g, at, point));
+}
+
+static LLVMValueRef lane_mask(const vj_gen *g, int32_t count, int32_t lanes) {
+    return count < lanes ? vj_mask_first(g, vj_i64(g, count), lanes) : NULL;
+}
+
+vj_point vj_product_point(const vj_product *t, int32_t r, int32_t v) {
+    const vj_gen *g = t->m->g;
+    vj_point point = t->point;
+    point.index[t->row_axis] = vj_plus(g, point.index[t->row_axis], r);
+    point.index[t->lane_axis] = vj_plus(g, point.index[t->lane_axis], (int64_t)v * t->m->lanes);
+    point.lanes = t->m->lanes;
+    point.vector_axis = t->lane_axis;
+    point.mask = lane_mask(g, vj_product_lanes(t, v), point.lanes);
+    return point;
+}
+
+/* Keys with adjacent elements can be transposed as they are: floats, or pairs of halves of which none is half empty. */
+static bool has_rows(const vj_attention *m) {
+    const vj_access *keys = &m->k->access[m->k->k];
+    return is_plain(keys) && keys->stride[m->d] == 1 && m->k->extent[m->d] % vj_product_micro(m).group == 0;
+}
+
+void vj_attention_plan(vj_attention *m) {
+    const bool pairs = vj_is_half(m->dtype);
+    const int64_t lanes = (int64_t)m->s->width * m->lanes, dims = m->k->extent[m->d], keys = m->k->extent[m->j];
+    const int64_t most_keys = m->blocked ? m->s->key_block : keys;
+    const bool transposed = has_rows(m) && m->k->access[m->k->k].stride[m->j] != 1 && lanes * dims * 4 <= KEYS_BYTES;
+    if (pairs)
+        m->tile = vj_stack(m->g, VJ_I32, lanes * vj_ceil_div(vj_max64(dims, most_keys), 2));
+    else if (transposed)
+        m->tile = vj_stack(m->g, VJ_F32, lanes * dims);
+}
+
+/* Pairs begin where any half does. */
+static void align_load(const vj_gen *g, LLVMValueRef load, unsigned bytes, bool masked) {
+    enum { MASKED_LOAD_ALIGNMENT = 1 };
+    if (masked)
+        LLVMSetOperand(load, MASKED_LOAD_ALIGNMENT, LLVMConstInt(g->i32, bytes, false));
+    else
+        LLVMSetAlignment(load, bytes);
+}
+
+/* Transposes one square of `count` keys from [lane][d] to [d][lane], `groups` of d from group `d` on. */
+static void transpose_square(const vj_product *t, LLVMValueRef d, int32_t groups, int32_t v, int32_t count) {
+    const vj_attention *m = t->m;
+    vj_gen *g = m->g;
+    LLVMValueRef rows[64];
+    for (int32_t lane = 0; lane < m->lanes; lane++) {
+        rows[lane] = LLVMGetPoison(vj_vector_type(g, t->b_dtype, m->lanes));
+        if (lane >= count) continue;
+        vj_point point = t->point;
+        point.index[m->j] = vj_plus(g, point.index[m->j], (int64_t)v * m->lanes + lane);
+        point.index[m->d] = LLVMBuildNSWMul(g->b, d, vj_i64(g, t->micro.group), "");
+        rows[lane] = vj_load_vector(g, vj_access_at(m, m->k->k, &point), t->b_dtype, m->lanes,
+                                    lane_mask(g, groups, m->lanes), NULL);
+        align_load(g, rows[lane], (unsigned)vj_element_bytes(t->micro.b), groups < m->lanes);
+    }
+    vj_transpose(g, rows, m->lanes);
+    for (int32_t i = 0; i < groups; i++) {
+        LLVMValueRef row = LLVMBuildNSWMul(g->b, vj_plus(g, d, i), vj_i64(g, t->b_step), "");
+        vj_store_vector(g, vj_element(g, m->tile, t->b_dtype, vj_plus(g, row, (int64_t)v * m->lanes)), rows[i], NULL);
+    }
+}
+
+static void transpose_keys(const vj_product *t) {
+    const vj_attention *m = t->m;
+    vj_gen *g = m->g;
+    const int64_t groups = m->k->extent[m->d] / t->micro.group, whole = groups / m->lanes * m->lanes;
+    for (int32_t v = 0; v < t->width; v++) {
+        const int32_t count = vj_product_lanes(t, v);
+        if (whole > 0) {
+            vj_loop loop;
+            vj_loop_begin(g, &loop, vj_i64(g, 0), vj_i64(g, whole), m->lanes, true, NULL, 0);
+            transpose_square(t, loop.index, m->lanes, v, count);
+            vj_loop_end(g, &loop, NULL);
+        }
+        if (groups > whole) transpose_square(t, vj_i64(g, whole), (int32_t)(groups - whole), v, count);
+    }
+}
+
+/* Row `n` of the tile: pairs of elements 2n and 2n + 1 of the depth, or of the first alone. */
+static void pair_row(const vj_product *t, LLVMValueRef n, int32_t count) {
+    const vj_attention *m = t->m;
+    vj_gen *g = m->g;
+    LLVMValueRef first = LLVMBuildNSWAdd(g->b, t->first, LLVMBuildNSWMul(g->b, n, vj_i64(g, 2), ""), "");
+    for (int32_t v = 0; v < t->width; v++) {
+        LLVMValueRef element[2] = {NULL, NULL};
+        vj_point point = vj_product_point(t, 0, v);
+        for (int32_t e = 0; e < count; e++) {
+            point.index[t->depth_axis] = vj_plus(g, first, e);
+            element[e] = vj_emit_load(g, t->b_access, &point);
+        }
+        LLVMValueRef row = LLVMBuildNSWMul(g->b, n, vj_i64(g, t->b_step), "");
+        vj_store_vector(g, vj_element(g, m->tile, VJ_I32, vj_plus(g, row, (int64_t)v * m->lanes)),
+                        vj_pair(g, element[0], element[1]), NULL);
+    }
+}
+
+static void pair_rows(const vj_product *t) {
+    vj_gen *g = t->m->g;
+    vj_loop loop;
+    LLVMValueRef whole = LLVMBuildLShr(g->b, t->steps, vj_i64(g, 1), "");
+    vj_loop_begin(g, &loop, vj_i64(g, 0), whole, 1, false, NULL, 0);
+    pair_row(t, loop.index, 2);
+    vj_loop_end(g, &loop, NULL);
+    LLVMValueRef all = LLVMBuildLShr(g->b, vj_plus(g, t->steps, 1), vj_i64(g, 1), "");
+    vj_loop_begin(g, &loop, whole, all, 1, false, NULL, 0); /* runs once, where the depth is odd */
+    pair_row(t, loop.index, 1);
+    vj_loop_end(g, &loop, NULL);
+}
+
+/* The tile on the stack, whose rows are the groups of the depth. */
+static void use_tile(vj_product *t) {
+    t->b = t->m->tile;
+    t->b_dtype = t->micro.group == 1 ? VJ_F32 : VJ_I32;
+    t->b_step = (int64_t)t->width * t->m->lanes;
+}
+
+/* Floats as they stand, with this stride. */
+static void use_access(vj_product *t, bool adjacent, int64_t stride) {
+    t->b = adjacent ? vj_access_at(t->m, t->b_access, &t->point) : NULL;
+    t->b_dtype = VJ_F32;
+    t->b_step = stride;
+}
+
+void vj_place_keys(vj_product *t) {
+    const vj_attention *m = t->m;
+    const vj_access *keys = &m->k->access[m->k->k];
+    if (!m->tile) {
+        use_access(t, is_plain(keys) && keys->stride[m->j] == 1, keys->stride[m->d]);
+        return;
+    }
+    use_tile(t);
+    if (has_rows(m))
+        transpose_keys(t);
+    else
+        pair_rows(t);
+}
+
+void vj_place_values(vj_product *t) {
+    const vj_attention *m = t->m;
+    const vj_access *values = &m->k->access[m->k->v];
+    if (t->micro.group == 1) {
+        use_access(t, is_plain(values) && values->stride[m->e] == 1, values->stride[m->j]);
+        return;
+    }
+    use_tile(t);
+    pair_rows(t);
+}

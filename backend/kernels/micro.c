@@ -1,0 +1,96 @@
+/* micro.c - forms of multiplying: fused multiply-adds of what is widened to f32, and dot products of groups. */
+#include "micro.h"
+
+#include <assert.h>
+
+vj_micro vj_micro_of(vj_gen *g, vj_form form, vj_dtype a, vj_dtype b, bool packed, int32_t lanes) {
+    /* An unpacked B of halves is paired as it is loaded, as pairs of A are read at once. */
+    const int32_t group = packed ? vj_panel_group(b) : b == VJ_BF16 ? 2 : 1;
+    return (vj_micro){.g = g, .form = form, .a = a, .b = b, .lanes = lanes, .group = group};
+}
+
+void vj_micro_clear(const vj_micro *m, int32_t count, LLVMValueRef *sum) {
+    for (int32_t i = 0; i < count; i++)
+        sum[i] = LLVMConstNull(vj_vector_type(m->g, VJ_F32, m->lanes));
+}
+
+static LLVMValueRef resized(const vj_gen *g, LLVMValueRef halves) {
+    LLVMTypeRef type = LLVMTypeOf(halves);
+    const bool vector = LLVMGetTypeKind(type) == LLVMVectorTypeKind;
+    return LLVMBuildZExt(g->b, halves, vector ? LLVMVectorType(g->i32, LLVMGetVectorSize(type)) : g->i32, "");
+}
+
+static LLVMValueRef number_like(const vj_gen *g, LLVMValueRef x, uint32_t number) {
+    LLVMTypeRef type = LLVMTypeOf(x);
+    LLVMValueRef one = LLVMConstInt(g->i32, number, false);
+    return LLVMGetTypeKind(type) == LLVMVectorTypeKind ? vj_splat(g, one, (int32_t)LLVMGetVectorSize(type)) : one;
+}
+
+LLVMValueRef vj_pair(const vj_gen *g, LLVMValueRef first, LLVMValueRef second) {
+    LLVMValueRef low = resized(g, first);
+    if (!second) return low;
+    LLVMValueRef high = resized(g, second);
+    return LLVMBuildOr(g->b, low, LLVMBuildShl(g->b, high, number_like(g, high, 16), ""), "");
+}
+
+LLVMValueRef vj_load_pair(const vj_gen *g, LLVMValueRef pointer) {
+    LLVMValueRef pair = LLVMBuildLoad2(g->b, g->i32, pointer, "");
+    LLVMSetAlignment(pair, 2);
+    return pair;
+}
+
+/* Element `e` of pairs of bfloat16, as f32: such a number is the upper half of a float. */
+static LLVMValueRef of_pairs(const vj_micro *m, LLVMValueRef pairs, int32_t e) {
+    const vj_gen *g = m->g;
+    LLVMValueRef bits = e == 0 ? LLVMBuildShl(g->b, pairs, number_like(g, pairs, 16), "")
+                               : LLVMBuildAnd(g->b, pairs, number_like(g, pairs, 0xffff0000), "");
+    return LLVMBuildBitCast(g->b, bits, vj_vector_type(g, VJ_F32, m->lanes), "");
+}
+
+/* Element `e` of a group of B, widened. */
+static LLVMValueRef wide_b(const vj_micro *m, LLVMValueRef group, int32_t e) {
+    if (m->b == VJ_F32) return group;
+    if (m->group == 2) return of_pairs(m, group, e);
+    return vj_from_half(m->g, m->b, group, m->lanes);
+}
+
+/* Element k + e of row r, widened, in all lanes. */
+static LLVMValueRef wide_a(const vj_micro *m, const vj_micro_loads *loads, int64_t k, int32_t e, int32_t count,
+                           int32_t r) {
+    if (m->a == VJ_F32) return vj_splat(m->g, loads->a(loads->self, k + e, 1, r, false), m->lanes);
+    LLVMValueRef pairs = vj_splat(m->g, loads->a(loads->self, k, count, r, e > 0), m->lanes);
+    return of_pairs(m, vj_opaque_vector(m->g, pairs), e);
+}
+
+/* One element after another. A group is loaded again for its second element: kept, it would take registers from the sums. */
+static void step_fma(const vj_micro *m, const vj_micro_loads *loads, int64_t k, int32_t count, int32_t height,
+                     int32_t width, LLVMValueRef *sum) {
+    for (int32_t e = 0; e < count; e++) {
+        LLVMValueRef b[VJ_MAX_TILE];
+        for (int32_t j = 0; j < width; j++)
+            b[j] = wide_b(m, loads->b(loads->self, k, count, j, e > 0), e);
+        for (int32_t r = 0; r < height; r++) {
+            LLVMValueRef a = wide_a(m, loads, k, e, count, r);
+            for (int32_t j = 0; j < width; j++)
+                sum[r * width + j] = vj_fma(m->g, a, b[j], sum[r * width + j]);
+        }
+    }
+}
+
+static void step_dot(const vj_micro *m, const vj_micro_loads *loads, int64_t k, int32_t count, int32_t height,
+                     int32_t width, LLVMValueRef *sum) {
+    LLVMValueRef b[VJ_MAX_TILE];
+    for (int32_t j = 0; j < width; j++)
+        b[j] = loads->b(loads->self, k, count, j, false);
+    for (int32_t r = 0; r < height; r++) {
+        LLVMValueRef a = vj_splat(m->g, loads->a(loads->self, k, count, r, false), m->lanes);
+        for (int32_t j = 0; j < width; j++)
+            sum[r * width + j] = vj_dot_bf16(m->g, sum[r * width + j], a, b[j]);
+    }
+}
+
+void vj_micro_step(const vj_micro *m, const vj_micro_loads *loads, int64_t k, int32_t count, int32_t height,
+                   int32_t width, LLVMValueRef *sum) {
+    assert(height * width <= VJ_MAX_TILE && count <= m->group);
+    (m->form == VJ_FORM_DOT ? step_dot : step_fma)(m, loads, k, count, height, width, sum);
+}

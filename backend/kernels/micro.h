@@ -1,0 +1,49 @@
+/* micro.h - what multiplies: the sums of a tile, and a step of k that adds to them. Whoever walks through k (a gemm, an
+ * attention) says how operands are loaded; the form says what is done with them.
+ *
+ *     FMA   operands are widened to f32 as they are loaded, and multiplied and added element by element of k
+ *     DOT   a step adds the products of all elements of a group, by one instruction
+ *
+ * Elements of k come in groups: as many as panels hold together, or as are multiplied together; else one. A group of A is
+ * a scalar of its bits, a group of B a vector of such, a lane a column.
+ */
+#ifndef VITJIT_BACKEND_KERNELS_MICRO_H
+#define VITJIT_BACKEND_KERNELS_MICRO_H
+
+#include "backend/emit/gen.h"
+
+/* height * width sums stay in registers, of which no target has more than this */
+#define VJ_MAX_TILE 32
+
+typedef struct vj_micro {
+    vj_gen *g;
+    vj_form form;
+    vj_dtype a, b; /* as they are stored */
+    int32_t lanes; /* columns of a vector */
+    int32_t group; /* elements of k */
+} vj_micro;
+
+/* Loads of elements [k, k + count) of a group from the step's base on: of row r of A as a scalar, of vector j of B as a vector, of
+ * the type that vj_group_type says. With `again` the group is read for a second time, and from memory rather than from a
+ * register that was kept. */
+typedef struct vj_micro_loads {
+    const void *self;
+    LLVMValueRef (*a)(const void *self, int64_t k, int32_t count, int32_t r, bool again);
+    LLVMValueRef (*b)(const void *self, int64_t k, int32_t count, int32_t j, bool again);
+} vj_micro_loads;
+
+/* How operands of these types, B packed or not, are multiplied in this form. */
+vj_micro vj_micro_of(vj_gen *g, vj_form form, vj_dtype a, vj_dtype b, bool packed, int32_t lanes);
+
+/* sum[r * width + j] of height x width vectors. */
+void vj_micro_clear(const vj_micro *m, int32_t count, LLVMValueRef *sum);
+/* Adds elements [k, k + count) of one group: fewer than it has at the end of k alone. */
+void vj_micro_step(const vj_micro *m, const vj_micro_loads *loads, int64_t k, int32_t count, int32_t height,
+                   int32_t width, LLVMValueRef *sum);
+
+/* Two halves as the bits of one i32, the first below. */
+LLVMValueRef vj_pair(const vj_gen *g, LLVMValueRef first, LLVMValueRef second);
+/* `count` halves from the pointer on as a group of A: second is NULL, or where the other one stands. */
+LLVMValueRef vj_load_pair(const vj_gen *g, LLVMValueRef pointer);
+
+#endif
