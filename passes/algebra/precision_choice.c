@@ -6,9 +6,8 @@
 #include <math.h>
 
 enum {
-    FEW_COLUMNS = 4,   /* points and boxes */
-    SHORT_DEPTH = 20,  /* few columns of less are turned points, or expected values */
-    FEW_CHANNELS = 16, /* of windows that are no patches */
+    FEW_COLUMNS = 4,  /* points and boxes */
+    SHORT_DEPTH = 20, /* few columns of less are turned points, or expected values */
     SMALL_MATRIX = 4096
 };
 #define MOST_READ ((int64_t)1 << 20) /* elements of a matrix that may be one of resampling */
@@ -217,10 +216,6 @@ static bool is_depthwise(const vj_func *f, const vj_node *node) {
     return vj_attr_int(node, VJ_ATTR_GROUPS, 1) > 1 && vj_type_at(f, node->args[1])->dims[1].c == 1;
 }
 
-static bool has_few_channels(const vj_func *f, const vj_node *conv) {
-    return vj_type_at(f, conv->args[0])->dims[1].c < FEW_CHANNELS && !vj_is_patch_embedding(f, conv);
-}
-
 const char *vj_why_exact_weight(vj_choice *choice, const vj_node *node) {
     bool varies = false;
     for (int32_t i = 0; i < vj_op_factors(node->op); i++)
@@ -243,6 +238,7 @@ const char *vj_why_exact(vj_choice *choice, const vj_node *node) {
     }
     if (has_few_columns(f, node)) return "its few columns may be points or boxes";
     if (node->op == VJ_OP_conv && is_depthwise(f, node)) return "a depthwise convolution is no product of matrices";
-    if (node->op == VJ_OP_conv && has_few_channels(f, node)) return "its windows have few channels and are no patches";
+    if (node->op == VJ_OP_conv && vj_attr_int(node, VJ_ATTR_GROUPS, 1) == 1 && !vj_has_pairs(f, node))
+        return "its windows have few channels, or an odd number";
     return NULL;
 }
