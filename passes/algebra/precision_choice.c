@@ -6,9 +6,8 @@
 #include <math.h>
 
 enum {
-    FEW_COLUMNS = 4,   /* points and boxes */
-    SHORT_DEPTH = 20,  /* few columns of less are turned points, or expected values */
-    FEW_CHANNELS = 16, /* of windows that are no patches */
+    FEW_COLUMNS = 4,  /* points and boxes */
+    SHORT_DEPTH = 20, /* few columns of less are turned points, or expected values */
     SMALL_MATRIX = 4096
 };
 #define MOST_READ ((int64_t)1 << 20) /* elements of a matrix that may be one of resampling */
@@ -22,7 +21,41 @@ bool vj_is_float_product(const vj_func *f, const vj_node *node) {
     return factors > 0;
 }
 
-/* What is picked by operand i: elements, places, a branch. A number compared with itself is asked whether it is NaN. */
+static bool is_elementwise(const vj_node *node) { return vj_op_table(node->op)->flags & VJ_FLAG_ELEMENTWISE; }
+
+/* Is v made of x by a few elementwise ops? */
+static bool follows(const vj_func *f, vj_value v, vj_value x, int32_t steps) {
+    if (v == x) return true;
+    if (v < 0 || steps == 0 || !is_elementwise(vj_producer(f, v))) return false;
+    for (int32_t i = 0; i < vj_producer(f, v)->arg_count; i++)
+        if (follows(f, vj_operand(f, v, i), x, steps - 1)) return true;
+    return false;
+}
+
+static bool is_comparison(const vj_node *node) {
+    return node->op == VJ_OP_lt || node->op == VJ_OP_le || node->op == VJ_OP_eq;
+}
+
+/* A comparison that asks whether a number is NaN, or on which side of a bend of a function it is (a leaky ReLU): nothing is
+ * picked by it. */
+static bool only_bends(const vj_func *f, const vj_node *node) {
+    enum { LONGEST_WAY = 4 };
+    double number;
+    if (!is_comparison(node)) return false;
+    if (node->args[0] == node->args[1]) return true;
+    const bool first = vj_is_uniform(f, node->args[0], &number), second = vj_is_uniform(f, node->args[1], &number);
+    if (first == second) return false;
+    const vj_value x = node->args[first];
+    for (int32_t u = f->values[node->first_result].first_use; u >= 0; u = f->uses[u].next) {
+        const vj_node *user = f->uses[u].operand == 0 ? &f->nodes[f->uses[u].user] : NULL;
+        if (!user || user->op != VJ_OP_select ||
+            (!follows(f, user->args[1], x, LONGEST_WAY) && !follows(f, user->args[2], x, LONGEST_WAY)))
+            return false;
+    }
+    return true;
+}
+
+/* What is picked by operand i: elements, places, a branch. */
 static bool picks_by(const vj_func *f, const vj_node *node, int32_t i) {
     switch (node->op) {
     case VJ_OP_topk:
@@ -33,7 +66,7 @@ static bool picks_by(const vj_func *f, const vj_node *node, int32_t i) {
     case VJ_OP_lt:
     case VJ_OP_le:
     case VJ_OP_eq:
-        return node->args[0] != node->args[1];
+        return !only_bends(f, node);
     case VJ_OP_select:
         return i == 0;
     case VJ_OP_gather:
@@ -71,8 +104,9 @@ static int64_t depth_of(const vj_func *f, const vj_node *node) {
 
 /* Is what comes out of the node what goes in, moved about or bent, but no new quantity? */
 static bool passes_on(vj_choice *choice, const vj_node *node) {
-    if (vj_op_factors(node->op) == 0) return true;
-    return node->op != VJ_OP_attention && (depth_of(choice->c->f, node) <= SHORT_DEPTH || is_resampling(choice, node));
+    const vj_func *f = choice->c->f;
+    if (vj_op_factors(node->op) == 0) return !only_bends(f, node);
+    return (has_few_columns(f, node) && depth_of(f, node) <= SHORT_DEPTH) || is_resampling(choice, node);
 }
 
 static void find_picks(vj_choice *choice) {
@@ -182,10 +216,6 @@ static bool is_depthwise(const vj_func *f, const vj_node *node) {
     return vj_attr_int(node, VJ_ATTR_GROUPS, 1) > 1 && vj_type_at(f, node->args[1])->dims[1].c == 1;
 }
 
-static bool has_few_channels(const vj_func *f, const vj_node *conv) {
-    return vj_type_at(f, conv->args[0])->dims[1].c < FEW_CHANNELS && !vj_is_patch_embedding(f, conv);
-}
-
 const char *vj_why_exact_weight(vj_choice *choice, const vj_node *node) {
     bool varies = false;
     for (int32_t i = 0; i < vj_op_factors(node->op); i++)
@@ -208,6 +238,7 @@ const char *vj_why_exact(vj_choice *choice, const vj_node *node) {
     }
     if (has_few_columns(f, node)) return "its few columns may be points or boxes";
     if (node->op == VJ_OP_conv && is_depthwise(f, node)) return "a depthwise convolution is no product of matrices";
-    if (node->op == VJ_OP_conv && has_few_channels(f, node)) return "its windows have few channels and are no patches";
+    if (node->op == VJ_OP_conv && vj_attr_int(node, VJ_ATTR_GROUPS, 1) == 1 && !vj_has_pairs(f, node))
+        return "its windows have few channels, or an odd number";
     return NULL;
 }

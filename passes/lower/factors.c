@@ -10,6 +10,11 @@ static bool is_nest(const vj_func *f, const vj_node *node) {
            vj_type_at(f, node->args[1])->dims[1].c == 1;
 }
 
+/* Panels of pairs need an A that walks the depth by pairs. */
+static bool is_paired(const vj_func *f, const vj_node *node, int32_t packed) {
+    return node->op != VJ_OP_conv || packed < 0 || vj_has_pairs(f, node);
+}
+
 static bool all_are_bf16(const vj_func *f, const vj_node *node, int32_t factors, int32_t packed) {
     for (int32_t i = 0; i < factors; i++)
         if (i != packed && vj_dtype_at(f, node->args[i]) != VJ_BF16) return false;
@@ -20,7 +25,7 @@ static void cast_factors_of(vj_func *f, int32_t n, int32_t factors) {
     const vj_node *node = &f->nodes[n];
     const bool nest = is_nest(f, node);
     const int32_t packed = nest ? -1 : vj_packed_factor(f, node);
-    if (!nest && all_are_bf16(f, node, factors, packed)) return;
+    if (!nest && is_paired(f, node, packed) && all_are_bf16(f, node, factors, packed)) return;
     for (int32_t i = 0; i < factors; i++) {
         const vj_value v = f->nodes[n].args[i];
         const vj_attr to = vj_name(VJ_ATTR_TO, vj_element_name(VJ_F32));

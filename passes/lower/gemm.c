@@ -87,13 +87,20 @@ static int32_t plain_access(vj_build *b, const product *p) {
     return vj_build_view(b, &view, &map);
 }
 
-/* A as it stands; in bf16 with adjacent elements of the depth, if need be by a copy. */
+/* Are the elements of the dim adjacent, in one run or in runs of pairs? */
+static bool has_pairs(const vj_view *view, int32_t dim) {
+    const int32_t count = view->count[dim];
+    return count == 0 ||
+           (vj_view_step(view, dim) == 1 && (count == 1 || view->subaxis[dim][count - 1].extent % 2 == 0));
+}
+
+/* A as it stands; in bf16 with adjacent pairs of the depth, if need be by a copy. */
 static int32_t rows_access(vj_build *b, vj_value v, int32_t depth, const vj_view *map) {
     vj_view view;
     int64_t order[VJ_MAX_RANK];
     if (vj_dtype_at(b->l->f, v) != VJ_BF16) return vj_build_operand(b, v, map);
     if (!vj_view_of(b->l, v, &view)) return -1;
-    if (view.dim[depth] == 1 || vj_view_step(&view, depth) == 1) return vj_build_operand(b, v, map);
+    if (has_pairs(&view, depth)) return vj_build_operand(b, v, map);
     for (int32_t d = 0; d < view.rank; d++)
         order[d] = d < depth ? d : d + 1 < view.rank ? d + 1 : depth;
     if (!vj_ordered_view_of(b->l, v, view.rank, map->dim, order, &view)) return -1;

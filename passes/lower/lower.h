@@ -111,7 +111,6 @@ void vj_spread_patches(vj_pass_context *c);
 bool vj_images_stay_apart(const vj_func *f, vj_error *error) VJ_MUST_USE;
 
 /* channels.c */
-#define VJ_MANY_CHANNELS 16 /* fewer leave lanes empty */
 void vj_choose_channels_last(vj_lowering *l);
 void vj_channels_last(int32_t rank, int64_t *order); /* [B, spatial..., C] of the dims of [B, C, spatial...] */
 

@@ -44,3 +44,13 @@ vj_dtype vj_stored_half(const vj_func *f, vj_value weight) {
         if (half_of_part(f, node->args[i]) != first) return VJ_NO_DTYPE;
     return first;
 }
+
+bool vj_has_pairs(const vj_func *f, const vj_node *conv) {
+    const vj_type *w = vj_type_at(f, conv->args[1]);
+    const int64_t channels = w->dims[1].c;
+    bool is_point = true;
+    for (int32_t i = 2; i < w->rank; i++)
+        is_point = is_point && w->dims[i].c == 1;
+    if (channels < VJ_MANY_CHANNELS) return vj_is_patch_embedding(f, conv);
+    return is_point || channels % 2 == 0;
+}

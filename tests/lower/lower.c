@@ -456,6 +456,7 @@ static void run_examples(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(run_examples), cmocka_unit_test(random_graphs),
+                                       cmocka_unit_test(random_graphs_in_bf16),
                                        cmocka_unit_test(vit_stays_in_its_budget)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

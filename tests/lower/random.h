@@ -3,5 +3,6 @@
 #define VITJIT_TESTS_LOWER_RANDOM_H
 
 void random_graphs(void **unused);
+void random_graphs_in_bf16(void **unused);
 
 #endif

@@ -128,6 +128,19 @@ static void depth_is_adjacent(void **state) {
                    3);
 }
 
+/* Without pairs of the depth there is no product in bf16: of runs of five a copy makes one, windows of odd channels read f32. */
+static void no_pairs(void **state) {
+    (void)state;
+    adjacent_depth("func @f(%x: bf16[N,4,6,5]) -> f32[N,6,8] {\n@w = const seed(1) : bf16[20,8]\n"
+                   "%t = transpose %x perm=[0,2,1,3] : bf16[N,6,4,5]\n%r = reshape %t dims=[N,6,20] : bf16[N,6,20]\n"
+                   "%y = linear %r, @w : f32[N,6,8]\nreturn %y\n}\n",
+                   2);
+    expect_factors("func @f(%x: bf16[N,17,5,5]) -> f32[N,8,3,3] {\n@w = const seed(1) : bf16[8,17,3,3]\n"
+                   "%y = conv %x, @w low=[0,0] high=[0,0] stride=[1,1] dilation=[1,1] groups=1 : f32[N,8,3,3]\n"
+                   "return %y\n}\n",
+                   VJ_F32, VJ_F32, 2);
+}
+
 /* Windows of three pixels hold no pairs of the depth: the weight is packed as f32. */
 static void odd_runs(void **state) {
     (void)state;
@@ -227,6 +240,7 @@ int main(void) {
         cmocka_unit_test(half_activations),
         cmocka_unit_test(weight_on_the_left),
         cmocka_unit_test(depth_is_adjacent),
+        cmocka_unit_test(no_pairs),
         cmocka_unit_test(odd_runs),
         cmocka_unit_test(depthwise),
         cmocka_unit_test(patches),
