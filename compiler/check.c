@@ -19,6 +19,9 @@
  * any order stays a hundred times below it. */
 #define TOLERANCE 1e-4
 
+/* Rounding to the type changes a value by at most this share of it. */
+static double rounding(vj_dtype dtype) { return dtype == VJ_BF16 ? 0x1p-8 : dtype == VJ_F16 ? 0x1p-11 : 0; }
+
 #define SENTINEL UINT64_C(0x7ff8dead0000beef) /* a NaN that no arithmetic makes */
 
 typedef struct checking {
@@ -185,9 +188,15 @@ static double **take_operands(checking *c, const vj_kernel *k) {
 
 static bool same(double a, double b) { return a == b || (isnan(a) && isnan(b)); }
 
+/* The share of the value and of the result's root mean square. An attention rounds its weights to the type of its values. */
+static double share_of(const vj_program *p, const vj_kernel *k) {
+    return TOLERANCE + (k->kind == VJ_KERNEL_ATTENTION ? rounding(p->buffers[k->access[k->v].buffer].dtype) : 0);
+}
+
 static vj_status compare_buffer(checking *c, const vj_kernel *k, int32_t buffer, const double *want) {
     vj_unit *u = c->u;
     const vj_buffer *b = &u->program->buffers[buffer];
+    const double share = share_of(u->program, k), own = rounding(b->dtype);
     double squares = 0, worst = 0, worst_got = 0;
     int64_t count = 0, at = -1;
     for (int64_t i = 0; i < b->elements; i++)
@@ -200,7 +209,8 @@ static vj_status compare_buffer(checking *c, const vj_kernel *k, int32_t buffer,
         if (is_sentinel(want[i])) continue;
         const double got = element(c->memory[buffer], b->dtype, i);
         if (same(got, want[i])) continue;
-        const double allowed = vj_dtype_is_float(b->dtype) ? TOLERANCE * (fabs(want[i]) + rms) + 1e-30 : 0.5;
+        const double allowed =
+            vj_dtype_is_float(b->dtype) ? share * (fabs(want[i]) + rms) + own * fabs(want[i]) + 1e-30 : 0.5;
         double off = fabs(got - want[i]) / allowed;
         if (isnan(off) || isinf(got)) off = HUGE_VAL;
         if (off <= worst) continue;

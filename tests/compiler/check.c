@@ -12,7 +12,7 @@
 
 /* The evaluator gives another result for kernel number `lie_at`, so that the check takes its code for wrong. */
 static int32_t lie_at = -1, seen;
-static double lie;
+static double lie, share_of_lie; /* it is off by so much, or by this share of the largest result */
 static char lied_about[64];
 
 bool __real_vj_eval_kernel(const vj_program *p, const vj_kernel *k, double *const *buffers, vj_error *error);
@@ -24,17 +24,23 @@ bool __wrap_vj_eval_kernel(const vj_program *p, const vj_kernel *k, double *cons
         int64_t i = 0; /* an element that the kernel writes: the others are NaN */
         while (isnan(buffers[to->buffer][i]))
             i++;
-        buffers[to->buffer][i] += lie;
+        double largest = 0;
+        for (int64_t e = 0; e < p->buffers[to->buffer].elements; e++)
+            if (isfinite(buffers[to->buffer][e])) largest = fmax(largest, fabs(buffers[to->buffer][e]));
+        buffers[to->buffer][i] += share_of_lie > 0 ? share_of_lie * largest : lie;
         snprintf(lied_about, sizeof lied_about, "kernel %s", k->name);
     }
     return true;
 }
 
-static vj_status check(const char *cpu, char **text, char error[4096]) {
-    const vj_options options = {.size = sizeof options, .cpu = cpu};
+static vj_status check_as(vj_options options, char **text, char error[4096]) {
     const vj_compile_request request = {.path = VJ_DIGITS, .options = &options, .pass_limit = -1};
     seen = 0;
     return vj_compiler_get()->check(&request, text, error, 4096);
+}
+
+static vj_status check(const char *cpu, char **text, char error[4096]) {
+    return check_as((vj_options){.size = sizeof(vj_options), .cpu = cpu}, text, error);
 }
 
 static void test_good_code(void **state) {
@@ -67,7 +73,42 @@ static void test_bad_kernel(void **state) {
     lie_at = -1;
 }
 
+/* Products of halves, and results that are rounded to them. */
+static void test_halves(void **state) {
+    (void)state;
+    static const vj_dtype types[][2] = {{VJ_BF16, VJ_NO_DTYPE}, {VJ_F32, VJ_F16}, {VJ_F32, VJ_BF16}};
+    for (int32_t i = 0; i < vj_target_count(); i++)
+        for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
+            if (!vj_target_runs_here(vj_target_at(i))) continue;
+            char error[4096] = "", *text;
+            const vj_options options = {.size = sizeof options,
+                                        .cpu = vj_target_at(i)->name,
+                                        .precision = types[t][0],
+                                        .weight_format = types[t][1]};
+            if (check_as(options, &text, error) != VJ_OK) fail_msg("%s: %s", options.cpu, error);
+            free(text);
+        }
+}
+
+/* 3 % of the largest result is beyond all rounding, that of halves too. */
+static void test_bad_halves(void **state) {
+    (void)state;
+    const vj_options options = {.size = sizeof options, .precision = VJ_BF16};
+    char error[4096], *text;
+    assert_int_equal(check_as(options, &text, error), VJ_OK);
+    free(text);
+    const int32_t kernels = seen;
+    share_of_lie = 0.03;
+    for (lie_at = 0; lie_at < kernels; lie_at += 3) {
+        lied_about[0] = 0;
+        assert_int_equal(check_as(options, &text, error), VJ_DIFFERS);
+        if (!strstr(error, lied_about) || !lied_about[0]) fail_msg("%s, not %s", error, lied_about);
+    }
+    lie_at = -1;
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_good_code), cmocka_unit_test(test_bad_kernel)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_good_code), cmocka_unit_test(test_bad_kernel),
+                                       cmocka_unit_test(test_halves), cmocka_unit_test(test_bad_halves)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
