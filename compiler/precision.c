@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "passes/algebra/precision.h"
+#include "passes/rewrite/rewrite.h"
 #include "vitjit_dtype.h"
 
 void vj_ask_precision(vj_unit *u, vj_pipeline_options *options) {
@@ -15,10 +17,10 @@ void vj_ask_precision(vj_unit *u, vj_pipeline_options *options) {
     options->keep_f32_matched = VJ_NEW_ARRAY(u->arena, bool, o->keep_f32_count + 1);
 }
 
-/* The node that a product was made of; NULL: the kernel is none, or its node has no name. */
-static const char *product_name(const vj_kernel *k) {
-    const bool is_product = k->kind == VJ_KERNEL_GEMM || k->kind == VJ_KERNEL_ATTENTION;
-    return is_product && k->origin && k->origin->node && *k->origin->node ? k->origin->node : NULL;
+/* May patterns of keep_f32 name the node? Where bf16 is not asked for they are about weights that are packed. */
+static bool can_be_kept(const vj_pipeline_options *options, const vj_func *f, const vj_node *node) {
+    if (node->dead || !vj_is_float_product(f, node)) return false;
+    return options->precision == VJ_BF16 || vj_packed_factor(f, node) >= 0;
 }
 
 static bool is_listed(const char *const *names, int32_t count, const char *name) {
@@ -27,17 +29,17 @@ static bool is_listed(const char *const *names, int32_t count, const char *name)
     return false;
 }
 
-/* 'a', 'b', ...: the first few. */
-static const char *some_products(vj_unit *u) {
+/* 'a', 'b', ...: the first few names that a pattern could match. */
+static const char *some_products(vj_unit *u, const vj_pipeline_options *options) {
     enum { SHOWN = 4 };
-    const vj_program *p = u->program;
     const char *names[SHOWN];
     int32_t count = 0;
     vj_text text = {.arena = u->arena};
     vj_text_add(&text, "%s", "");
-    for (int32_t i = 0; i < p->kernel_count && count <= SHOWN; i++) {
-        const char *name = product_name(p->kernels[i]);
-        if (!name || is_listed(names, count < SHOWN ? count : SHOWN, name)) continue;
+    for (int32_t n = 0; n < u->f->node_count && count <= SHOWN; n++) {
+        if (!can_be_kept(options, u->f, &u->f->nodes[n])) continue;
+        const char *name = vj_node_label(u->f, &u->f->nodes[n]);
+        if (is_listed(names, count < SHOWN ? count : SHOWN, name)) continue;
         if (count < SHOWN) {
             names[count] = name;
             vj_text_add(&text, "%s'%.80s'", count ? ", " : "", vj_shown(u->arena, name));
@@ -56,12 +58,14 @@ static bool passes_were_whole(const vj_compile_request *r) {
 vj_status vj_check_kept(vj_unit *u, const vj_pipeline_options *options) {
     for (int32_t i = 0; i < options->keep_f32_count && passes_were_whole(u->request); i++) {
         if (options->keep_f32_matched[i]) continue;
-        vj_fail(&u->error, VJ_USAGE, "no product has a name that '%.200s' matches (keep_f32)", options->keep_f32[i]);
-        const char *names = some_products(u);
+        const char *which = options->precision == VJ_BF16 ? "product" : "product with a packed weight";
+        vj_fail(&u->error, VJ_USAGE, "no %s has a name that '%.200s' matches (keep_f32)", which,
+                vj_shown(u->arena, options->keep_f32[i]));
+        const char *names = some_products(u, options);
         if (*names)
             vj_hint(&u->error, "its products are %s", names);
         else
-            vj_hint(&u->error, "its products have no names");
+            vj_hint(&u->error, "it has none");
         return VJ_USAGE;
     }
     return VJ_OK;
@@ -80,12 +84,18 @@ static void add_stored(vj_text *out, const vj_program *p) {
     }
 }
 
+static void add_kept(vj_text *out, const char *before, const vj_options *o) {
+    for (int32_t i = 0; i < o->keep_f32_count; i++)
+        vj_text_add(out, "%s '%s'", i ? "," : before, vj_shown(out->arena, o->keep_f32[i]));
+}
+
 const char *vj_precision_text(vj_unit *u) {
     const vj_options *o = u->request->options;
+    const vj_dtype precision = vj_or_f32(o->precision);
     vj_text text = {.arena = u->arena};
-    vj_text_add(&text, "%s", vj_element_name(vj_or_f32(o->precision)));
-    for (int32_t i = 0; i < o->keep_f32_count; i++)
-        vj_text_add(&text, "%s '%s'", i ? "," : ", but f32 for", o->keep_f32[i]);
+    vj_text_add(&text, "%s", vj_element_name(precision));
+    if (precision != VJ_F32) add_kept(&text, ", but f32 for", o);
     if (u->program) add_stored(&text, u->program);
+    if (precision == VJ_F32) add_kept(&text, ", as the model has them for", o);
     return text.at;
 }

@@ -22,6 +22,8 @@ static vj_status judge_precision(const vj_options *o) {
     if (!is_weight_format(format))
         return vj_error_set(VJ_USAGE, "vj_options: weights are not stored in %s (weight_format)",
                             vj_element_name(format));
+    if (precision == VJ_BF16 && format == VJ_F16)
+        return vj_error_set(VJ_USAGE, "vj_options: products in bf16 have weights in bf16, not in f16 (weight_format)");
     if (o->keep_f32_count < 0 || (o->keep_f32_count && !o->keep_f32))
         return vj_error_set(VJ_USAGE, "vj_options: a count below 0, or a list that is missing");
     for (int32_t i = 0; i < o->keep_f32_count; i++)

@@ -119,11 +119,15 @@ static vj_status judge_profile(const char *path) {
     return vj_outputs_folder(length ? folder : ".");
 }
 
-static bool is_f32(const char *word) { return !word || strcmp(word, "f32") == 0; }
+static bool is(const char *word, const char *type) { return word && strcmp(word, type) == 0; }
 
-/* Patterns of what stays in float32 want something that does not. */
-static vj_status judge_kept(const vj_command *c) {
-    if (!c->keep_f32.count || !is_f32(c->precision) || !is_f32(c->weight_format)) return VJ_OK;
+/* Products in bf16 have weights in bf16; patterns of what stays in float32 want something that does not. */
+static vj_status judge_precision(const vj_command *c) {
+    if (is(c->precision, "bf16") && is(c->weight_format, "f16"))
+        return vj_print_error(VJ_USAGE, NULL,
+                              "--precision bf16 stores weights in bf16: --weight-format f16 is for f32");
+    const bool asked = is(c->precision, "bf16") || is(c->weight_format, "f16") || is(c->weight_format, "bf16");
+    if (asked || !c->keep_f32.count) return VJ_OK;
     vj_print_error(VJ_USAGE, NULL, "--keep-f32 means nothing where all products are in f32");
     vj_print_hint("--precision and --weight-format say what others are in");
     return VJ_USAGE;
@@ -140,7 +144,7 @@ vj_status vj_command_read(int argc, char **argv, vj_command *c) {
     c->compiled = is_library(c->model);
     if (c->compiled && (status = judge_compiled(c))) return status;
     if (c->linker && c->emit != VJ_EMIT_LIB) return vj_print_error(VJ_USAGE, NULL, "--linker is for --emit-lib");
-    if ((status = judge_kept(c))) return status;
+    if ((status = judge_precision(c))) return status;
     if (c->no_cache && c->cache) return vj_print_error(VJ_USAGE, NULL, "--cache and --no-cache: one of them");
     if (c->profile && judge_profile(c->profile)) return VJ_BAD_INPUT;
     if (c->output && !*c->output) return vj_print_error(VJ_USAGE, NULL, "--output wants a folder's name");

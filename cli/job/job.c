@@ -95,13 +95,20 @@ static bool has_empty(const vj_array *inputs, int32_t count) {
     return false;
 }
 
+/* Of a usage error of the second try: it is about the inputs' shapes, and so about the inputs, unless the first, without
+ * them, failed for the same reason. */
+static vj_status print_second_error(const vj_job *job, vj_status status, const char *first) {
+    const bool same = first && strcmp(first, vj_error_message()) == 0;
+    return print_last_error(job, status == VJ_USAGE && !same ? VJ_BAD_INPUT : status);
+}
+
 /* First generic in the batch and without the inputs' shapes, then, if that cannot be, for them. A failure of the second
  * try is about these; where the first succeeded, binding says better what does not fit. */
 static vj_status compile_and_refine(vj_job *job, const vj_array *inputs, int32_t count) {
     const bool named = all_named(inputs, count);
     if (named && has_empty(inputs, count)) { /* no size of a batch fits */
         const vj_status status = compile_for(job, inputs, count);
-        return status ? print_last_error(job, status == VJ_USAGE ? VJ_BAD_INPUT : status) : VJ_OK;
+        return status ? print_second_error(job, status, NULL) : VJ_OK;
     }
     vj_compile_request generic = job->request.compile;
     generic.fixed_batch = 0;
@@ -110,6 +117,7 @@ static vj_status compile_and_refine(vj_job *job, const vj_array *inputs, int32_t
     if (first == VJ_OK && (!named || all_fit(job->model, inputs, count)) &&
         !other_batch(job->model, job->command->batch))
         return VJ_OK;
+    char *why = first == VJ_OK ? NULL : strdup(vj_error_message());
     vj_model *model = job->model;
     job->model = NULL;
     const vj_status second = compile_for(job, inputs, named ? count : 0);
@@ -118,7 +126,9 @@ static vj_status compile_and_refine(vj_job *job, const vj_array *inputs, int32_t
         return VJ_OK;
     }
     vj_model_free(model);
-    return second ? print_last_error(job, second == VJ_USAGE ? VJ_BAD_INPUT : second) : VJ_OK;
+    const vj_status status = second ? print_second_error(job, second, why) : VJ_OK;
+    free(why);
+    return status;
 }
 
 static vj_status load(vj_job *job) {

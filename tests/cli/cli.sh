@@ -61,10 +61,22 @@ part_usage() {
     bad 1 "$data/pair.onnx" --batch 0
     bad 1 "$data/pair.onnx" --batch 1x
     bad 1 "$data/pair.onnx" -j 99999999999
-    for precision in bf16 f16 int8 F32 f32,bf16; do
-        bad 1 "$data/pair.onnx" --precision $precision
-        stderr_has "--precision wants f32, not '$precision'"
+    for precision in f16 int8 F32 bf f32,bf16 "f32|bf16" ""; do
+        bad 1 "$data/pair.onnx" --precision "$precision"
+        stderr_has "--precision wants f32|bf16, not '$precision'"
     done
+    for format in f64 int8 BF16 f16,bf16 ""; do
+        bad 1 "$data/pair.onnx" --weight-format "$format"
+        stderr_has "--weight-format wants f32|f16|bf16, not '$format'"
+    done
+    bad 1 "$data/pair.onnx" --precision bf16 --weight-format f16
+    stderr_has "stores weights in bf16"
+    for option in "" "--precision f32" "--weight-format f32"; do
+        bad 1 "$data/pair.onnx" --keep-f32 x $option
+        stderr_has "--keep-f32 means nothing where all products are in f32"
+    done
+    bad 1 targets --precision bf16
+    stderr_has "--precision means nothing with"
     bad 1 "$data/pair.onnx" --inspect --bench
     stderr_has "one at a time"
     bad 1 "$data/pair.onnx" --emit-obj --emit-asm
@@ -81,6 +93,9 @@ part_usage() {
     run 0 --help
     silent
     prints "--emit-obj"
+    prints "--precision f32|bf16"
+    prints "--weight-format f32|f16|bf16"
+    prints "--keep-f32 PATTERN"
     run 0 --version
     prints "vitjit "
     prints "LLVM 19"
@@ -466,6 +481,10 @@ part_library() {
     prints '"runs":'
     bad 1 digits.so --cpu x86-64
     bad 1 digits.so --report
+    for option in "--precision bf16" "--precision f32" "--weight-format f16" "--keep-f32 x"; do
+        bad 1 digits.so $option
+        stderr_has "it is compiled already: ${option% *} wants the ONNX file"
+    done
     bad 1 digits.so --emit-obj
     bad 2 digits.so --input "image=$digits/test_labels.npy"
     bad 1 "$digits/digits.onnx" --emit-obj --linker cc
@@ -672,6 +691,94 @@ END
         status=$?
         [ "$status" -eq 0 ] || fail "a program with found.o ends with $status"
     done
+}
+
+# What products are computed in. Products of small whole numbers are exact in every type; weights that 16 bits do not hold
+# give each type its own answer.
+part_precision() {
+    p=$data/products r=$data/rounded
+    weights_of() { sed -nE 's/.*"weights_bytes":([0-9]+).*/\1/p' "$log/out"; }
+    exactly="--rtol 0 --atol 0 --stats"
+    run 0 "$p.onnx" --input "x=$p.x.npy" --expect "y=$p.y.npy" $exactly
+    prints '"precision":"f32","weight_format":"f32"'
+    all=$(weights_of)
+    for types in "bf16 f32" "bf16 bf16" "f32 bf16" "f32 f16"; do
+        run 0 "$p.onnx" --input "x=$p.x.npy" --expect "y=$p.y.npy" $exactly --precision ${types% *} --weight-format ${types#* }
+        prints "\"precision\":\"${types% *}\",\"weight_format\":\"${types#* }\""
+        [ $((100 * $(weights_of))) -le $((51 * all)) ] || fail "$(weights_of) bytes of weights are more than 0.51 of $all"
+    done
+    run 0 "$p.onnx" --input "x=$p.x.npy" --expect "y=$p.y.npy" $exactly --precision bf16 --keep-f32 first
+    kept=$(weights_of)
+    [ $((4 * kept)) -eq $((3 * all)) ] || fail "$kept bytes of weights are not three quarters of $all"
+
+    # one cache: no type takes another's entry, cold, warm, and with another batch
+    for start in false true true; do
+        for types in "f32 f32 f32" "bf16 f32 bf16" "f32 f16 f16" "f32 bf16 bf16"; do
+            set -- $types
+            run 0 "$r.onnx" --input "x=$r.x.npy" --expect "y=$r.$3.y.npy" --rtol 0 --atol 2e-4 --stats --precision $1 --weight-format $2
+            prints "\"cache_hit\":$start"
+            [ $start = false ] || run 0 "$r.onnx" --batch 5 --quiet --stats --precision $1 --weight-format $2
+            prints "\"cache_hit\":$start"
+        done
+        run 0 "$r.onnx" --input "x=$r.x.npy" --expect "y=$r.f32.y.npy" --rtol 0 --atol 2e-4 --stats --precision bf16 --keep-f32 'on?y'
+        prints "\"cache_hit\":$start"
+    done
+    run 4 "$r.onnx" --input "x=$r.x.npy" --expect "y=$r.f32.y.npy" --rtol 0 --atol 2e-4 --precision bf16
+
+    # what is said of it
+    run 0 "$digits/digits.onnx" --inspect
+    prints "precision   f32; weights of products in f32"
+    run 0 "$digits/digits.onnx" --inspect --precision bf16
+    prints "precision   bf16; weights of products in bf16"
+    prints "bf16 22 of 22"
+    run 0 "$digits/digits.onnx" --inspect --weight-format f16
+    prints "precision   f32; weights of products in f16"
+    run 0 "$digits/digits.onnx" --inspect --precision bf16 --keep-f32 '*/fc1/*' --keep-f32 '/blocks.0/Softmax'
+    prints "precision   bf16, but f32 for '*/fc1/*', '/blocks.0/Softmax'; weights of products in f32 and bf16"
+    run 0 "$digits/digits.onnx" --inspect --weight-format bf16 --keep-f32 '*/fc1/*'
+    prints "precision   f32; weights of products in f32 and bf16, as the model has them for '*/fc1/*'"
+    run 0 "$digits/digits.onnx" --report --precision bf16 --keep-f32 '/blocks.0/fc1/Add'
+    prints "bf16 21 of 22"
+    prints "node '/blocks.0/fc1/Add': --keep-f32 names it"
+    run 0 "$digits/digits.onnx" --check --precision bf16
+    run 0 "$digits/digits.onnx" "$digits/pictures/two.png" --quiet --topk 1 --precision bf16
+    prints "%  two"
+
+    # patterns that match nothing
+    for mode in "" --inspect --report --check --emit-obj "--bench 0" "--input image=$digits/test_images.npy"; do
+        bad 1 "$digits/digits.onnx" $mode --precision bf16 --keep-f32 '*' --keep-f32 'no such*'
+        stderr_has "no product has a name that 'no such*' matches"
+        stderr_has "hint: its products are '/patch/Conv', '/blocks.0/qkv/Add', '/blocks.0/Softmax', '/blocks.0/proj/Add', ..."
+    done
+    bad 1 "$digits/digits.onnx" --weight-format f16 --keep-f32 '/blocks.0/Softmax' # it has no weight
+    stderr_has "hint: its products are '/patch/Conv', '/blocks.0/qkv/Add', '/blocks.0/proj/Add',"
+    bad 1 "$p.onnx" --precision bf16 --keep-f32 "" # the name of a node without one is its result's
+    stderr_has "hint: its products are 'first', 'y'"
+    bad 1 "$data/pair.onnx" --precision bf16 --keep-f32 x
+    stderr_has "hint: it has none"
+
+    # no products that could be
+    for model in integers doubles; do
+        bad 3 "$data/$model.onnx" --precision bf16
+        stderr_has "all products of the model are of integers or doubles"
+        run 0 "$data/$model.onnx" --inspect --precision bf16
+        prints "unsupported bf16: all products"
+        run 0 "$data/$model.onnx" --weight-format bf16
+    done
+    run 0 "$data/pair.onnx" --precision bf16 --input "x=$data/pair.x.npy" --input "z=$data/pair.z.npy" --expect "sum=$data/pair.sum.npy" --rtol 0 --atol 0
+
+    # objects and libraries
+    run 0 "$r.onnx" --emit-lib --precision bf16
+    grep -qF " * precision bf16; weights of products in bf16" rounded.h || fail "rounded.h does not say the precision"
+    run 0 rounded.so --input "x=$r.x.npy" --expect "y=$r.bf16.y.npy" --rtol 0 --atol 2e-4 --stats
+    prints '"precision":"bf16","weight_format":"f32"'
+    run 0 rounded.so --inspect
+    prints "precision   bf16; weights of products in bf16"
+    run 0 "$p.onnx" --emit-obj --weight-format f16 --keep-f32 first
+    grep -qF " * precision f32; weights of products in f32 and f16, as the model has them for 'first'" products.h ||
+        fail "products.h does not say the precision"
+    run 0 "$digits/digits.onnx" --emit-obj --precision bf16 --keep-f32 '*/fc1/*'
+    grep -qF "but f32 for '_/fc1/_';" digits.h || fail "a pattern ends the header's comment"
 }
 
 "part_$part"

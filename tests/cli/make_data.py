@@ -7,6 +7,7 @@ import os
 
 import numpy as np
 import onnx
+import onnx.numpy_helper
 from onnx import TensorProto, helper
 
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data")
@@ -33,8 +34,41 @@ def external(name, location):
     save(name, [helper.make_node("Add", ["x", "w"], ["y"])], [value("x", F, 1, 3)], [value("y", F, 1, 3)], [w])
 
 
+def constant(name, array):
+    return onnx.numpy_helper.from_array(array, name)
+
+
+def to_bf16(array):
+    """To nearest even, as floats: no NaN, nothing below the normal range."""
+    bits = array.astype(np.float32).view(np.uint32).astype(np.uint64)
+    return ((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000).astype(np.uint32).view(np.float32)
+
+
+def products():
+    """Products alone, of small whole numbers that bf16 holds too; one whose weights it does not hold; of integers; of doubles."""
+    node, random = helper.make_node, np.random.default_rng(9)
+    first, second = (random.integers(-1, 2, shape).astype(np.float32) for shape in ((64, 96), (96, 64)))
+    x = random.integers(-2, 3, (3, 64)).astype(np.float32)
+    save("products", [node("MatMul", ["x", "v"], ["inner"], name="first"), node("Relu", ["inner"], ["positive"]), node("MatMul", ["positive", "w"], ["y"])],
+         [value("x", F, "batch", 64)], [value("y", F, "batch", 64)], [constant("v", first), constant("w", second)])
+    inner = np.maximum(x @ first, 0)
+    assert np.array_equal(to_bf16(inner), inner)
+    w = random.standard_normal((32, 16)).astype(np.float32)
+    a = random.integers(-5, 6, (3, 32)).astype(np.float32)
+    save("rounded", [node("MatMul", ["x", "w"], ["y"], name="only")], [value("x", F, "batch", 32)], [value("y", F, "batch", 16)], [constant("w", w)])
+    wide = a.astype(np.float64)
+    for name, array in (("products.x", x), ("products.y", inner @ second), ("rounded.x", a), ("rounded.f32.y", wide @ w),
+                        ("rounded.f16.y", wide @ w.astype(np.float16)), ("rounded.bf16.y", wide @ to_bf16(w))):
+        np.save(os.path.join(HERE, name + ".npy"), array.astype(np.float32))
+    save("integers", [node("MatMulInteger", ["x", "w"], ["y"], name="quantised")], [value("x", TensorProto.UINT8, "batch", 8)],
+         [value("y", TensorProto.INT32, "batch", 5)], [constant("w", random.integers(-128, 128, (8, 5)).astype(np.int8))])
+    save("doubles", [node("MatMul", ["x", "w"], ["y"], name="wide")], [value("x", TensorProto.DOUBLE, "batch", 8)],
+         [value("y", TensorProto.DOUBLE, "batch", 5)], [constant("w", random.standard_normal((8, 5)))])
+
+
 def main():
     os.makedirs(HERE, exist_ok=True)
+    products()
     node = helper.make_node
     x, y = value("x", F, 1, 3), value("y", F, 1, 3)
     save("unsupported", [node("Foo", ["x"], ["a"], name="first"), node("Bar", ["a"], ["b"], name="second"), node("Foo", ["b"], ["y"], name="third")], [x], [y])

@@ -96,6 +96,30 @@ static void values(void **state) {
     vj_command_free(&c);
 }
 
+static void precisions(void **state) {
+    (void)state;
+    vj_command c = good("m.onnx --precision bf16 --keep-f32 head* --keep-f32=*/fc1");
+    assert_string_equal(c.precision, "bf16");
+    assert_null(c.weight_format);
+    assert_int_equal(c.keep_f32.count, 2);
+    assert_string_equal(c.keep_f32.at[0], "head*");
+    assert_string_equal(c.keep_f32.at[1], "*/fc1");
+    vj_command_free(&c);
+    c = good("m.onnx --emit-obj --weight-format f16 --keep-f32 x");
+    assert_null(c.precision);
+    assert_string_equal(c.weight_format, "f16");
+    vj_command_free(&c);
+    static const char *const modes[] = {"--inspect",   "--report",           "--check",    "--bench",
+                                        "a.png",       "--input x=x.npy",    "--emit-lib", "--emit-asm",
+                                        "--emit-llvm", "--print-after fold", "--test a"};
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+        char line[128];
+        snprintf(line, sizeof line, "m.onnx --precision bf16 --weight-format bf16 --keep-f32 x %s", modes[i]);
+        c = good(line);
+        vj_command_free(&c);
+    }
+}
+
 static void mistakes(void **state) {
     (void)state;
     static const char *const lines[] = {"",
@@ -126,12 +150,26 @@ static void mistakes(void **state) {
                                         "cache",
                                         "cache rm",
                                         "targets m.onnx",
-                                        "m.onnx --cache a --no-cache"};
+                                        "m.onnx --cache a --no-cache",
+                                        "m.onnx --precision",
+                                        "m.onnx --precision f16",
+                                        "m.onnx --precision BF16",
+                                        "m.onnx --precision f32|bf16",
+                                        "m.onnx --precision=",
+                                        "m.onnx --weight-format f64",
+                                        "m.onnx --weight-format i8",
+                                        "m.onnx --precision bf16 --weight-format f16",
+                                        "m.onnx --keep-f32",
+                                        "m.onnx --keep-f32 x",
+                                        "m.onnx --keep-f32 x --precision f32 --weight-format f32",
+                                        "targets --precision bf16",
+                                        "cache ls --weight-format bf16"};
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
         bad(lines[i]);
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(modes), cmocka_unit_test(values), cmocka_unit_test(mistakes)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(modes), cmocka_unit_test(values), cmocka_unit_test(precisions),
+                                       cmocka_unit_test(mistakes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,159 @@
+/* precision.c - tests the options of precision and weights through the C API: what is refused, what is told, and the bits for any
+ * number of threads and any split of a batch. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "small.h"
+
+#define IMAGES  3
+#define PIXELS  64
+#define CLASSES 10
+
+static void refused(vj_options *o, const char *text) {
+    vj_model *m = (vj_model *)&text;
+    o->cache = "";
+    const vj_status status = vj_compile_file(data_file("small.onnx"), o, &m);
+    if (status != VJ_USAGE || m || !strstr(vj_error_message(), text))
+        fail_msg("status %d, '%s', not '%s'", (int)status, vj_error_message(), text);
+    vj_options_init(o);
+}
+
+static void bad_precisions_are_refused(void **state) {
+    (void)state;
+    static const char *const patterns[] = {"n*", NULL, "none"};
+    vj_options o;
+    vj_options_init(&o);
+    for (int32_t type = -1; type <= VJ_DTYPE_COUNT; type++) {
+        if (type != VJ_NO_DTYPE && type != VJ_F32 && type != VJ_BF16) {
+            o.precision = (vj_dtype)type;
+            refused(&o, "(precision)");
+        }
+        if (type != VJ_NO_DTYPE && type != VJ_F32 && type != VJ_F16 && type != VJ_BF16) {
+            o.weight_format = (vj_dtype)type;
+            refused(&o, "(weight_format)");
+        }
+    }
+    o.precision = VJ_BF16;
+    o.weight_format = VJ_F16;
+    refused(&o, "products in bf16 have weights in bf16, not in f16");
+    o.precision = VJ_BF16;
+    o.keep_f32_count = -1;
+    refused(&o, "a count below 0");
+    o.precision = VJ_BF16;
+    o.keep_f32_count = 1;
+    refused(&o, "a list that is missing");
+    o.precision = VJ_BF16;
+    o.keep_f32 = patterns;
+    o.keep_f32_count = 2;
+    refused(&o, "pattern 1 of keep_f32");
+    o.keep_f32 = patterns;
+    o.keep_f32_count = 1;
+    refused(&o, "keep_f32 means nothing");
+    o.weight_format = VJ_BF16;
+    o.keep_f32 = &patterns[2];
+    o.keep_f32_count = 1;
+    refused(&o, "'none'");
+}
+
+/* Whole numbers that are small are exact in every type. */
+static void precisions_are_told(void **state) {
+    (void)state;
+    static const char *const pattern = "n?";
+    static const struct {
+        vj_dtype precision, format, said, said_format;
+        int32_t kept;
+    } cases[] = {{VJ_NO_DTYPE, VJ_NO_DTYPE, VJ_F32, VJ_F32, 0}, {VJ_F32, VJ_F32, VJ_F32, VJ_F32, 0},
+                 {VJ_BF16, VJ_NO_DTYPE, VJ_BF16, VJ_F32, 0},    {VJ_BF16, VJ_BF16, VJ_BF16, VJ_BF16, 0},
+                 {VJ_NO_DTYPE, VJ_F16, VJ_F32, VJ_F16, 0},      {VJ_F32, VJ_BF16, VJ_F32, VJ_BF16, 1},
+                 {VJ_BF16, VJ_F32, VJ_BF16, VJ_F32, 1}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        vj_options o;
+        vj_model *m;
+        vj_model_stats stats = {.size = sizeof stats};
+        vj_options_init(&o);
+        o.cache = "";
+        o.precision = cases[i].precision;
+        o.weight_format = cases[i].format;
+        o.keep_f32 = &pattern;
+        o.keep_f32_count = cases[i].kept;
+        if (vj_compile_file(data_file("small.onnx"), &o, &m) != VJ_OK) fail_msg("%s", vj_error_message());
+        assert_int_equal(vj_model_get_stats(m, &stats), VJ_OK);
+        assert_int_equal(stats.precision, cases[i].said);
+        assert_int_equal(stats.weight_format, cases[i].said_format);
+        for (int64_t n = 1; n <= MOST_BATCH; n++)
+            assert_true(runs_right(m, n, FIRST));
+        vj_model_free(m);
+    }
+    /* An older caller's struct ends before. */
+    vj_options o;
+    vj_model *m;
+    vj_options_init(&o);
+    o.cache = "";
+    o.size = offsetof(vj_options, precision);
+    o.precision = VJ_I8;
+    o.keep_f32_count = 5;
+    assert_int_equal(vj_compile_file(data_file("small.onnx"), &o, &m), VJ_OK);
+    vj_model_stats stats = {.size = offsetof(vj_model_stats, precision), .precision = VJ_I8};
+    assert_int_equal(vj_model_get_stats(m, &stats), VJ_OK);
+    assert_int_equal(stats.precision, VJ_I8);
+    vj_model_free(m);
+}
+
+static vj_model *compile_digits(int32_t threads, vj_dtype precision, vj_dtype format) {
+    vj_options o;
+    vj_model *m = NULL;
+    vj_options_init(&o);
+    o.cache = "";
+    o.threads = threads;
+    o.precision = precision;
+    o.weight_format = format;
+    if (vj_compile_file(data_file("../../../examples/digits/digits.onnx"), &o, &m) != VJ_OK)
+        fail_msg("%s", vj_error_message());
+    return m;
+}
+
+/* The logits of pictures [first, first + n). */
+static void run_digits(vj_model *m, int64_t first, int64_t n, float *out) {
+    float in[IMAGES * PIXELS];
+    vj_session *s;
+    for (int i = 0; i < IMAGES * PIXELS; i++)
+        in[i] = (float)(i * 37 % 101) / 50 - 1;
+    assert_int_equal(vj_session_create(m, &s), VJ_OK);
+    const size_t image = PIXELS * sizeof *in, row = CLASSES * sizeof *out;
+    const int64_t dims[] = {n, 1, 8, 8};
+    assert_int_equal(vj_bind_input(s, "image", in + first * PIXELS, (size_t)n * image, VJ_F32, dims, 4), VJ_OK);
+    assert_int_equal(vj_bind_output(s, 0, out, (size_t)n * row), VJ_OK);
+    assert_int_equal(vj_run(s), VJ_OK);
+    vj_session_free(s);
+}
+
+static void bits_do_not_depend_on_the_split(void **state) {
+    (void)state;
+    static const vj_dtype types[][2] = {{VJ_BF16, VJ_F32}, {VJ_F32, VJ_F16}, {VJ_F32, VJ_BF16}};
+    float truth[3][IMAGES * CLASSES], out[IMAGES * CLASSES];
+    for (int t = 0; t < 3; t++)
+        for (int32_t threads = 1; threads <= 3; threads++) {
+            vj_model *m = compile_digits(threads, types[t][0], types[t][1]);
+            run_digits(m, 0, IMAGES, threads == 1 ? truth[t] : out);
+            if (threads > 1) assert_memory_equal(out, truth[t], sizeof out);
+            for (int64_t i = 0; i < IMAGES; i++) {
+                run_digits(m, i, 1, out);
+                assert_memory_equal(out, truth[t] + i * CLASSES, CLASSES * sizeof *out);
+            }
+            vj_model_free(m);
+        }
+    for (int t = 0; t < 3; t++) /* else the types are one */
+        assert_memory_not_equal(truth[t], truth[(t + 1) % 3], sizeof out);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bad_precisions_are_refused),
+        cmocka_unit_test(precisions_are_told),
+        cmocka_unit_test(bits_do_not_depend_on_the_split),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
