@@ -14,6 +14,7 @@
 
 #include <xxhash.h>
 
+#include "passes/rewrite/rewrite.h"
 #include "vitjit_dtype.h"
 
 #define BLOCK      (256 << 10) /* stays in the second-level cache between reading and hashing */
@@ -311,6 +312,13 @@ static void feed_options(hasher *h, const vj_options *options) {
         feed_text(h, o->keep_f32[i]);
 }
 
+/* Names of nodes count where patterns are matched with them. */
+static void feed_names(hasher *h, const vj_options *options) {
+    const vj_func *f = h->u->f;
+    for (int32_t i = 0; i < f->node_count && options && options->keep_f32_count > 0; i++)
+        if (!f->nodes[i].dead) feed_text(h, vj_node_label(f, &f->nodes[i]));
+}
+
 vj_status vj_graph_key_begin(vj_unit *u) {
     hasher h;
     const vj_func *f = u->f;
@@ -331,6 +339,7 @@ vj_status vj_graph_key_begin(vj_unit *u) {
     }
     for (int32_t i = 0; i < f->node_count && good; i++)
         if (!f->nodes[i].dead) good = feed_node(&h, &f->nodes[i]);
+    feed_names(&h, u->request->options);
     for (int32_t i = 0; i < f->input_count; i++) {
         int64_t bytes;
         const uint8_t *value = vj_required_value(u, i, &bytes);

@@ -70,6 +70,38 @@ static void test_key_of_texts(void **state) {
     assert_true(differs("@b, @b axis", "@b, _ axis"));
 }
 
+static void test_key_of_precisions(void **state) {
+    (void)state;
+    enum { CASES = 10 };
+    static const char *const patterns[] = {"a", "b", "ab", "a"};
+    const vj_options options[CASES] = {
+        {.precision = VJ_F32},
+        {.precision = VJ_BF16},
+        {.weight_format = VJ_BF16},
+        {.weight_format = VJ_F16},
+        {.precision = VJ_BF16, .weight_format = VJ_BF16},
+        {.precision = VJ_BF16, .keep_f32 = patterns, .keep_f32_count = 1},
+        {.precision = VJ_BF16, .keep_f32 = patterns + 1, .keep_f32_count = 1},
+        {.precision = VJ_BF16, .keep_f32 = patterns, .keep_f32_count = 2},
+        {.precision = VJ_BF16, .keep_f32 = patterns + 2, .keep_f32_count = 1},
+        {.precision = VJ_BF16, .keep_f32 = patterns + 2, .keep_f32_count = 2},
+    };
+    key keys[CASES];
+    for (int i = 0; i < CASES; i++) {
+        const vj_compile_request request = {.pass_limit = -1, .options = &options[i]};
+        keys[i] = key_of_text(base, &request);
+        for (int j = 0; j < i; j++)
+            if (memcmp(&keys[i], &keys[j], sizeof keys[i]) == 0) fail_msg("options %d and %d have one key", j, i);
+    }
+    /* What is not given is f32. */
+    const vj_options none = {0}, both = {.precision = VJ_F32, .weight_format = VJ_F32};
+    const vj_compile_request given = {.pass_limit = -1, .options = &both},
+                             not_given = {.pass_limit = -1, .options = &none};
+    const key a = key_of_text(base, &given), b = key_of_text(base, &not_given);
+    assert_memory_equal(&a, &keys[0], sizeof a);
+    assert_memory_equal(&b, &keys[0], sizeof b);
+}
+
 /* A whole model */
 
 typedef struct model {
@@ -218,8 +250,8 @@ static void test_api(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_key_of_texts), cmocka_unit_test(test_key_of_models),
-                                       cmocka_unit_test(test_inspect), cmocka_unit_test(test_metadata),
-                                       cmocka_unit_test(test_api)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_key_of_texts),  cmocka_unit_test(test_key_of_precisions),
+                                       cmocka_unit_test(test_key_of_models), cmocka_unit_test(test_inspect),
+                                       cmocka_unit_test(test_metadata),      cmocka_unit_test(test_api)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

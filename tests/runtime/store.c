@@ -29,6 +29,8 @@ typedef struct order {
     bool in_memory;
     rlim_t most_bytes; /* of a file; 0: no limit */
     bool bound;        /* permissions bind us, even as root */
+    vj_dtype precision, weight_format;
+    const char *keep_f32; /* a pattern, or NULL */
 } order;
 
 static void note_warning(void *self, vj_log_level level, const char *text) {
@@ -82,6 +84,10 @@ static int step(const order *o) {
     options.cache = o->folder;
     options.log = note_warning;
     options.log_self = &warnings;
+    options.precision = o->precision;
+    options.weight_format = o->weight_format;
+    options.keep_f32 = &o->keep_f32;
+    options.keep_f32_count = o->keep_f32 != NULL;
     if (o->most_bytes) setrlimit(RLIMIT_FSIZE, &(struct rlimit){o->most_bytes, o->most_bytes});
     if (o->bound && !drop_override()) return FAILED;
     const int64_t before = bytes_read();
@@ -90,6 +96,8 @@ static int step(const order *o) {
     vj_model_stats stats = {.size = sizeof stats};
     if (vj_model_get_stats(m, &stats) != VJ_OK) return FAILED;
     if (stats.cache_hit) result |= HIT;
+    if (stats.precision != (o->precision ? o->precision : VJ_F32)) result |= WRONG;
+    if (stats.weight_format != (o->weight_format ? o->weight_format : VJ_F32)) result |= WRONG;
     if (!runs_right(m, 3, o->first)) result |= WRONG;
     if (warnings) result |= WARNED;
     if (maps_name("LLVM") || maps_name("protobuf") || maps_name("vitjit_compiler")) result |= COMPILER_LOADED;
@@ -229,6 +237,47 @@ static void other_names_are_the_same_graph(void **state) {
     copy("other_w.onnx", model);
     o.first = 4;
     assert_int_equal(run(&o), COMPILER_LOADED);
+}
+
+/* Whatever is in the folder, and by whichever key it is found. */
+static void precisions_do_not_mix(void **state) {
+    (void)state;
+    static const struct {
+        vj_dtype precision, weight_format;
+        const char *keep_f32;
+        bool first; /* of those that mean the same */
+    } asked[] = {{VJ_F32, VJ_F32, NULL, true},       {VJ_BF16, VJ_F32, NULL, true},
+                 {VJ_F32, VJ_F16, NULL, true},       {VJ_F32, VJ_BF16, NULL, true},
+                 {VJ_BF16, VJ_BF16, NULL, true},     {VJ_BF16, VJ_F32, "*n?", true},
+                 {VJ_BF16, VJ_F32, "*", true},       {VJ_NO_DTYPE, VJ_NO_DTYPE, NULL, false},
+                 {VJ_BF16, VJ_NO_DTYPE, "*", false}, {VJ_NO_DTYPE, VJ_F16, NULL, false}};
+    order o = {.model = model, .folder = folder, .first = FIRST};
+    copy("small.onnx", model);
+    for (int round = 0; round < 3; round++) {
+        if (round == 1) copy("renamed.onnx", model); /* the same graph: found by the graph key alone */
+        for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+            o.precision = asked[i].precision;
+            o.weight_format = asked[i].weight_format;
+            o.keep_f32 = asked[i].keep_f32;
+            const int compiled = asked[i].first ? COMPILER_LOADED : HIT;
+            const int renamed = o.keep_f32 ? compiled : compiled | HIT; /* patterns are about names */
+            const int result = run(&o), want[] = {compiled, renamed, HIT};
+            if (result != want[round]) fail_msg("round %d, options %zu: %d, not %d", round, i, result, want[round]);
+        }
+    }
+}
+
+/* A pattern that names a product of one model names none of the same graph with other names. */
+static void patterns_are_about_names(void **state) {
+    (void)state;
+    order o = {.model = model, .folder = folder, .first = FIRST, .precision = VJ_BF16, .keep_f32 = "n?"};
+    copy("small.onnx", model);
+    assert_int_equal(run(&o), COMPILER_LOADED);
+    assert_int_equal(run(&o), HIT);
+    copy("renamed.onnx", model);
+    assert_int_equal(run(&o), FAILED);
+    copy("small.onnx", model);
+    assert_int_equal(run(&o), HIT);
 }
 
 static void external_data_counts(void **state) {
@@ -376,11 +425,10 @@ static void two_at_once(void **state) {
 int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, new_folder, remove_folder)
     const struct CMUnitTest tests[] = {
-        CASE(warm_start_loads_no_compiler),  CASE(other_names_are_the_same_graph),
-        CASE(external_data_counts),          CASE(files_that_stay_are_not_read),
-        CASE(damaged_files_are_rebuilt),     CASE(folders_of_others_are_refused),
-        CASE(read_only_folder_is_a_warning), CASE(no_room_is_no_crash),
-        CASE(full_disk_is_a_warning),        CASE(two_at_once),
+        CASE(warm_start_loads_no_compiler), CASE(other_names_are_the_same_graph), CASE(patterns_are_about_names),
+        CASE(precisions_do_not_mix),        CASE(external_data_counts),           CASE(files_that_stay_are_not_read),
+        CASE(damaged_files_are_rebuilt),    CASE(folders_of_others_are_refused),  CASE(read_only_folder_is_a_warning),
+        CASE(no_room_is_no_crash),          CASE(full_disk_is_a_warning),         CASE(two_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
