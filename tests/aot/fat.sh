@@ -39,7 +39,7 @@ case $machine in
 x86-64)
     compiler=cc qemu=qemu-x86_64 nm=nm readelf=readelf
     need $compiler $qemu $nm $readelf
-    emit all v1,v2,v3,v4
+    emit all v1,v2,v3,v4,v4-bf16
     same_weights v1
     same_weights v2,v3
     for kind in asm llvm; do
