@@ -47,12 +47,15 @@ x86-64)
     done
     awk -f "$here/fat.awk" "$folder/all.llvm" "$folder/all.asm"
     emit new v3,v4
+    emit tiles v3,v4-amx
     runs all qemu64 x86-64
     runs all Nehalem x86-64-v2
     runs all SandyBridge,-tsc-deadline,-x2apic x86-64-v2
     runs all Haswell,-hle,-rtm,-invpcid,-tsc-deadline,-x2apic,-pcid x86-64-v3
     runs all max x86-64-v3
     runs new Nehalem none
+    runs tiles Haswell,-hle,-rtm,-invpcid,-tsc-deadline,-x2apic,-pcid x86-64-v3
+    runs tiles Nehalem none
     runs new max,-bmi2 none
     # vj_load takes the same of a library as init of an object.
     "$vitjit" "$model" --quiet --emit-lib -o "$folder/all.so" --prefix m --cpu v1,v2,v3,v4
@@ -61,7 +64,12 @@ x86-64)
     done
     # Where the CPU itself has more than qemu emulates.
     best=$("$vitjit" targets | awk '/ this machine / { print $1 }')
-    [ "$(uname -m)" != x86_64 ] || "$folder/all" "$input" "$wanted" 1e-4 "$best" "$folder/all.weights"
+    case $best in x86-64-v4-amx) known=x86-64-v4 ;; *) known=$best ;; esac
+    case $best in x86-64-v4-amx | x86-64-v3) tiled=$best ;; x86-64-v4*) tiled=x86-64-v3 ;; *) tiled=none ;; esac
+    if [ "$(uname -m)" = x86_64 ]; then
+        "$folder/all" "$input" "$wanted" 1e-4 "$known" "$folder/all.weights"
+        "$folder/tiles" "$input" "$wanted" 1e-4 "$tiled" "$folder/tiles.weights"
+    fi
     ;;
 riscv64)
     compiler=riscv64-linux-gnu-gcc qemu=qemu-riscv64 nm=riscv64-linux-gnu-nm readelf=riscv64-linux-gnu-readelf

@@ -34,7 +34,11 @@ static void facts(void **state) {
     assert_int_equal(v4->vector_bytes, 64);
     assert_int_equal(v4->registers, 32);
     assert_true(v4->masked_stores && v4->broadcast_operand);
+    const vj_target *amx = vj_target_by_name("x86-64-v4-amx");
+    assert_true(amx->tiles == VJ_TILES_AMX && amx->dot == VJ_DOT_NONE && amx->bf16_conversions);
+    assert_true(v4->tiles == VJ_TILES_NONE && !v4->bf16_conversions);
     char text[VJ_FEATURES_TEXT];
+    assert_non_null(strstr(vj_target_llvm_features(amx, text), "+amx-bf16,"));
     assert_non_null(strstr(vj_target_llvm_features(v4, text), "+avx512vl,"));
     assert_non_null(strstr(text, "-prefer-256-bit"));
     assert_string_equal(vj_target_llvm_features(baseline, text), "");
@@ -81,7 +85,14 @@ static void rows_are_chosen_by_features(void **state) {
     assert_string_equal(best_for(all | VJ_CPU_AVX512BF16), "x86-64-v4"); /* Intel's are slow */
     assert_string_equal(best_for(all | VJ_CPU_SSE4A), "x86-64-v4");
     assert_string_equal(best_for(all | VJ_CPU_AVX512BF16 | VJ_CPU_SSE4A), "x86-64-v4-bf16");
-    assert_string_equal(best_for(UINT64_MAX), "x86-64-v4-bf16");
+    const uint64_t tiles = all | VJ_CPU_AVX512BF16 | VJ_CPU_AMX;
+    assert_string_equal(best_for(tiles), "x86-64-v4-amx");
+    assert_string_equal(best_for(tiles & ~VJ_CPU_AMX_TILE), "x86-64-v4");
+    assert_string_equal(best_for(tiles & ~VJ_CPU_AMX_BF16), "x86-64-v4");
+    assert_string_equal(best_for(tiles & ~VJ_CPU_AMX_INT8), "x86-64-v4");
+    assert_string_equal(best_for(tiles & ~VJ_CPU_AVX512BF16), "x86-64-v4");
+    assert_string_equal(best_for((tiles & ~VJ_CPU_AMX_TILE) | VJ_CPU_SSE4A), "x86-64-v4-bf16");
+    assert_string_equal(best_for(UINT64_MAX), "x86-64-v4-amx");
     assert_string_equal(best_for(0), "x86-64");
     for (size_t i = 0; i < sizeof v4 / sizeof *v4; i++)
         assert_string_equal(best_for(all & ~v4[i]), "x86-64-v3");
@@ -97,19 +108,20 @@ static void rows_are_chosen_by_features(void **state) {
 static void features_have_names(void **state) {
     (void)state;
     uint64_t companions = 1, all = 0;
-    static const char *const names[] = {"sse3",     "ssse3",    "sse4.1",     "sse4.2",  "popcnt",   "cx16",
-                                        "sahf",     "avx",      "avx2",       "bmi",     "bmi2",     "f16c",
-                                        "fma",      "lzcnt",    "movbe",      "avx512f", "avx512bw", "avx512cd",
-                                        "avx512dq", "avx512vl", "avx512bf16", "sse4a",   "v"};
+    static const char *const names[] = {
+        "sse3",     "ssse3",    "sse4.1",     "sse4.2", "popcnt",   "cx16",     "sahf",     "avx",      "avx2",
+        "bmi",      "bmi2",     "f16c",       "fma",    "lzcnt",    "movbe",    "avx512f",  "avx512bw", "avx512cd",
+        "avx512dq", "avx512vl", "avx512bf16", "sse4a",  "amx-tile", "amx-bf16", "amx-int8", "v"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const uint64_t bit = vj_feature_by_name(names[i], strlen(names[i]), &companions);
         char text[VJ_FEATURES_TEXT], one[32];
-        if (!bit || bit & (bit - 1) || all & bit || companions & ~VJ_CPU_X86_64_V4) fail_msg("%s", names[i]);
+        if (!bit || bit & (bit - 1) || all & bit || companions & ~(VJ_CPU_X86_64_V4 | VJ_CPU_AMX_TILE))
+            fail_msg("%s", names[i]);
         snprintf(one, sizeof one, "+%s", names[i]);
         assert_string_equal(vj_features_text(bit, text), one);
         all |= bit;
     }
-    assert_true(all == (VJ_CPU_X86_64_V4 | VJ_CPU_AVX512BF16 | VJ_CPU_SSE4A | VJ_CPU_RVV));
+    assert_true(all == (VJ_CPU_X86_64_V4 | VJ_CPU_AVX512BF16 | VJ_CPU_SSE4A | VJ_CPU_AMX | VJ_CPU_RVV));
     assert_true(vj_feature_by_name("avx512", 6, &companions) == 0);
     assert_true(vj_feature_by_name("", 0, &companions) == 0);
     assert_true(vj_feature_by_name("avx2", 4, &companions) == VJ_CPU_AVX2 && companions & VJ_CPU_BMI2);
@@ -144,7 +156,8 @@ static void each_feature_is_asked(void **state) {
                {VJ_CPU_FMA, "fma"},           {VJ_CPU_LZCNT, "abm"},         {VJ_CPU_MOVBE, "movbe"},
                {VJ_CPU_AVX512F, "avx512f"},   {VJ_CPU_AVX512BW, "avx512bw"}, {VJ_CPU_AVX512CD, "avx512cd"},
                {VJ_CPU_AVX512DQ, "avx512dq"}, {VJ_CPU_AVX512VL, "avx512vl"}, {VJ_CPU_AVX512BF16, "avx512_bf16"},
-               {VJ_CPU_SSE4A, "sse4a"}};
+               {VJ_CPU_SSE4A, "sse4a"},       {VJ_CPU_AMX_TILE, "amx_tile"}, {VJ_CPU_AMX_BF16, "amx_bf16"},
+               {VJ_CPU_AMX_INT8, "amx_int8"}};
     uint64_t sum = 0;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         const uint64_t have = vj_cpu_ask(all[i].bit);
@@ -168,11 +181,14 @@ static void host_is_the_best_row(void **state) {
     const int v2 = cpuinfo_has("pni") && cpuinfo_has("ssse3") && cpuinfo_has("cx16") && cpuinfo_has("sse4_1") &&
                    cpuinfo_has("sse4_2") && cpuinfo_has("popcnt") && cpuinfo_has("lahf_lm");
     const int bf16 = v4 && cpuinfo_has("avx512_bf16") && cpuinfo_has("sse4a");
-    assert_string_equal(host->name, bf16 ? "x86-64-v4-bf16"
-                                    : v4 ? "x86-64-v4"
-                                    : v3 ? "x86-64-v3"
-                                    : v2 ? "x86-64-v2"
-                                         : "x86-64");
+    const int tiles = v4 && cpuinfo_has("avx512_bf16") && cpuinfo_has("amx_tile") && cpuinfo_has("amx_bf16") &&
+                      cpuinfo_has("amx_int8");
+    assert_string_equal(host->name, tiles  ? "x86-64-v4-amx"
+                                    : bf16 ? "x86-64-v4-bf16"
+                                    : v4   ? "x86-64-v4"
+                                    : v3   ? "x86-64-v3"
+                                    : v2   ? "x86-64-v2"
+                                           : "x86-64");
 #else
     assert_int_equal(cpuinfo_has("none"), 0);
     assert_string_equal(host->name, "aarch64");
