@@ -77,7 +77,8 @@ static bool same_map(const vj_kernel *k, const vj_access *a, const vj_access *b)
 }
 
 /* `to` may take the place of `from` where `from` is read last, by one kernel alone that writes `to` with the same map,
- * element by element: each is read by the thread that overwrites it, before it does. */
+ * element by element: each is read by the thread that overwrites it, before it does. All but nests store their results one after
+ * the other, and the earlier may not overwrite what the later read. */
 static bool in_place(const vj_program *p, int32_t phase, int32_t from, int32_t to) {
     if (p->buffers[from].offset != p->buffers[to].offset || p->buffers[from].dtype != p->buffers[to].dtype)
         return false;
@@ -88,6 +89,7 @@ static bool in_place(const vj_program *p, int32_t phase, int32_t from, int32_t t
         for (int32_t o = 0; o < k->out_count; o++)
             if (k->access[k->out[o].access].buffer == to) {
                 if (out || k->out[o].segment >= 0) return false; /* other segments read the same elements */
+                if (k->kind != VJ_KERNEL_NEST && o + 1 < k->out_count) return false;
                 out = &k->access[k->out[o].access];
             }
         for (int32_t a = 0; a < k->access_count; a++) {

@@ -47,7 +47,8 @@ static bool same_map(const vj_kernel *k, const vj_access *a, const vj_access *b)
 }
 
 /* In the phase where `from` is read last and `to` written first, does kernel k alone write `to`, reading `from` at the
- * same elements only, and no other touch them? */
+ * same elements only, and no other touch them? A nest computes all its results at a point before it stores one; other kernels
+ * store one result after the other, so that the last alone may overwrite what they read. */
 static bool written_over(const vj_kernel *k, const slot *slots, int32_t from, int32_t to) {
     int32_t results = 0, of_from = 0, of_to = 0;
     const vj_access *out = NULL;
@@ -55,6 +56,7 @@ static bool written_over(const vj_kernel *k, const slot *slots, int32_t from, in
         return false; /* other segments may read the same elements */
     for (int32_t o = 0; o < k->out_count; o++)
         if (k->access[k->out[o].access].buffer == to) {
+            if (k->kind != VJ_KERNEL_NEST && o + 1 < k->out_count) return false;
             out = &k->access[k->out[o].access];
             results++;
         }

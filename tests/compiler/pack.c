@@ -137,6 +137,12 @@ static const layout layouts[] = {
     {"a permuted computed vector",
      "@x = const seed(26) : f32[7,11]\n %w = neg @x\n",
      {.kind = VJ_PACK_DENSE, .n_rank = 2, .n_extent = {11, 7}, .n_stride = {1, 11}}},
+    {"a vector that is rounded to bf16",
+     "@x = const seed(30) : f32[77]\n %w = cast @x to=bf16\n",
+     {.kind = VJ_PACK_DENSE, .n_rank = 1, .n_extent = {77}, .n_stride = {1}}},
+    {"a permuted computed vector of f16",
+     "@x = const seed(31) : f32[7,11]\n %y = neg @x\n %w = cast %y to=f16\n",
+     {.kind = VJ_PACK_DENSE, .n_rank = 2, .n_extent = {11, 7}, .n_stride = {1, 11}}},
     {"integers of 64 bits",
      "@w = const [9007199254740993, -1, 16777217, 4, 5, 6] : i64[6]\n",
      {.kind = VJ_PACK_DENSE, .n_rank = 2, .n_extent = {2, 3}, .n_stride = {1, 2}}},
@@ -245,7 +251,8 @@ static void check_dense(const layout *l, const vj_weight *w, const vj_tensor *t,
     for (int64_t n = 0; n < w->n; n++) {
         const int64_t at = w->source_offset + offset_of(n, w->n_rank, w->n_extent, w->n_stride);
         const int64_t size = vj_element_bytes(t->type.dtype);
-        float f = t->f ? (float)t->f[at] : 0;
+        float f = 0; /* room for a half too */
+        if (t->f) write_element(t->type.dtype, &f, 0, t->f[at]);
         const void *want = t->f ? (const void *)&f : &t->i[at]; /* little-endian */
         if (memcmp(got + n * size, want, (size_t)size) != 0) fail_msg("%s: element %lld", l->what, (long long)n);
     }

@@ -72,6 +72,28 @@ static void written_twice(void **state) {
                    VJ_BF16, VJ_BF16, 2);
 }
 
+/* A product stores one result after the other: the first must not take the place of what both are made of. */
+static void operand_stays_until_the_last_result(void **state) {
+    (void)state;
+    vj_arena *arena = vj_arena_new();
+    const vj_program *p =
+        check_text(arena, "func @f(%x: bf16[N,5,32]) -> f32[N,5,20], f32[N,5,32] {\n@u = const seed(1) : bf16[32,32]\n"
+                          "@v = const seed(2) : bf16[32,32]\n@w = const seed(3) : bf16[32,20]\n"
+                          "%r = linear %x, @u : f32[N,5,32]\n%s = linear %x, @v : f32[N,5,32]\n"
+                          "%t = add %r, %s : f32[N,5,32]\n%c = cast %t to=bf16 : bf16[N,5,32]\n"
+                          "%y = linear %c, @w : f32[N,5,20]\n%z = layernorm %t axis=2 eps=1e-6 : f32[N,5,32]\n"
+                          "return %y, %z\n}\n");
+    const vj_kernel *k = p->kernels[1];
+    assert_int_equal(k->kind, VJ_KERNEL_GEMM);
+    assert_int_equal(k->out_count, 2);
+    for (int32_t a = 0; a < k->access_count; a++) {
+        const vj_buffer *first = &p->buffers[k->access[k->out[0].access].buffer];
+        const vj_buffer *read = &p->buffers[k->access[a].buffer];
+        if (!vj_is_result(k, a) && read->kind == VJ_BUFFER_ARENA) assert_int_not_equal(read->offset, first->offset);
+    }
+    vj_arena_free(arena);
+}
+
 /* No kernel reads activations in f16. */
 static void half_activations(void **state) {
     (void)state;
@@ -237,6 +259,7 @@ int main(void) {
         cmocka_unit_test(linear_of_two_types),
         cmocka_unit_test(cast_in_epilogue),
         cmocka_unit_test(written_twice),
+        cmocka_unit_test(operand_stays_until_the_last_result),
         cmocka_unit_test(half_activations),
         cmocka_unit_test(weight_on_the_left),
         cmocka_unit_test(depth_is_adjacent),

@@ -1,0 +1,170 @@
+#!/usr/bin/env python3
+"""How far the answers of vitjit in f32 and in bf16, and of OpenVINO in bf16, are from those in double precision: a table.
+
+usage: accuracy.py VITJIT [FOLDER | MODEL.onnx]... [--arg OPTION]... [--into docs/numbers.md]
+
+A model has its answers beside it (tests/models/answers.py has the files); without models those of tests/models are exported at full size, with twins
+that have the habits of trained weights (spiky). A row is an output of floats that is not made with a choice: behind TopK, a comparison or indices
+from the data an error of one digit may give another answer. An engine has two figures: 1 - cosine with the answer in double precision, and the
+largest error over the largest value.
+
+vitjit's bf16 passes with a cosine of at least 0.9995, which is at most 1e-4 below OpenVINO's in bf16 (where OpenVINO is installed and runs the
+model). Not judged, but listed: spiky twins, and outputs of which float32 is off by more than 1e-5 of the largest value. Exit status 1 when an output
+fails or vitjit does not run a model. --arg passes an option on to vitjit (--arg=--cpu=x86-64-v3); --into puts the table between `<!-- accuracy -->`
+and `<!-- /accuracy -->` of a file. Runs in the Python environment that bench/accuracy makes.
+"""
+import argparse
+import contextlib
+import os
+import sys
+
+import report
+from compare import ROOT, cpu, models_of, own_models
+
+sys.path.append(os.path.join(ROOT, "tests", "models"))
+MOST_BELOW_PEER = 1e-4
+MOST_F32_ERROR = 1e-5
+
+
+class OpenVINO:
+    def __init__(self):
+        import openvino
+
+        self.core = openvino.Core()
+        self.version, self.precision = openvino.__version__.split("-")[0], None
+
+    def run(self, path, feeds):
+        """-> {output: array}, empty where it does not run the model"""
+        try:
+            model = self.core.read_model(path)
+            if any(i.partial_shape.is_dynamic for i in model.inputs):
+                model.reshape({i: list(feeds[i.any_name].shape) for i in model.inputs})
+            compiled = self.core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "bf16"})
+            self.precision = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
+            results = compiled({i.any_name: feeds[i.any_name] for i in compiled.inputs})
+            return {name: results[o] for o in compiled.outputs for name in o.names}
+        except (RuntimeError, KeyError) as error:
+            print(f"accuracy.py: {path}: OpenVINO: {str(error).strip().splitlines()[-1][:300]}", file=sys.stderr)
+            return {}
+
+
+def peer():
+    with contextlib.suppress(ImportError):
+        return OpenVINO()
+    return None
+
+
+class Row:
+    """One output: 1 - cosine and largest error of each engine that has it."""
+
+    def __init__(self, model, output, truth, answers):
+        from answers import distance, largest_error
+
+        self.model, self.output, self.figures = model, output, {}
+        for engine, got in answers.items():
+            if got is not None and got.shape == truth.shape:
+                self.figures[engine] = distance(got, truth), largest_error(got, truth)
+
+    def why_not_judged(self):
+        if ".spiky" in self.model:
+            return "spiky"
+        return "f32 is off itself" if self.figures["f32"][1] > MOST_F32_ERROR else ""
+
+    def failure(self):
+        from answers import LEAST_COSINE
+
+        bf16, other = self.figures["bf16"][0], self.figures.get("peer")
+        if bf16 > 1 - LEAST_COSINE:
+            return f"cosine below {LEAST_COSINE}"
+        return f"more than {MOST_BELOW_PEER:g} below OpenVINO" if other and bf16 - other[0] > MOST_BELOW_PEER else ""
+
+    def cells(self):
+        said = self.why_not_judged()
+        said = f"not judged: {said}" if said else "FAILS: " + self.failure() if self.failure() else "ok"
+        numbers = [f"{self.figures[e][i]:.1e}" if e in self.figures else "-" for i in (0, 1) for e in ("f32", "bf16", "peer")]
+        return [self.model, self.output, *numbers, said]
+
+
+class Table:
+    def __init__(self, vitjit, options):
+        self.vitjit, self.options, self.openvino = vitjit, options, peer()
+        self.rows, self.broken, self.chosen = [], [], 0
+
+    def add(self, name, path):
+        import answers
+
+        feeds, truths = answers.answers_of(path)
+        names = answers.judged_outputs(path, truths)
+        self.chosen += sum(t.dtype.kind == "f" for t in truths.values()) - len(names)
+        if not names:
+            return
+        try:
+            f32, bf16 = (answers.run_vitjit(self.vitjit, path, feeds, p, *self.options) for p in ("f32", "bf16"))
+            other = self.openvino.run(path, feeds) if self.openvino else {}
+            for output in names:
+                file = answers.file_name(output)
+                if file not in f32 or file not in bf16:
+                    raise answers.Failed(f"no output {output}")
+                self.rows.append(Row(name, output, truths[output], {"f32": f32[file], "bf16": bf16[file], "peer": other.get(output)}))
+        except answers.Failed as error:
+            self.broken.append(f"- {name}: vitjit does not run it: {error}")
+
+    def failures(self):
+        return [r for r in self.rows if not r.why_not_judged() and r.failure()]
+
+    def text(self):
+        head = ["model", "output", *[f"{what}, {e}" for what in ("1 - cosine", "error") for e in ("vitjit f32", "vitjit bf16", "OpenVINO bf16")], "bf16"]
+        beside = f"; OpenVINO {self.openvino.version}, which computes in {self.openvino.precision}" if self.openvino else "; without OpenVINO"
+        judged = sum(not r.why_not_judged() for r in self.rows)
+        closer = [r for r in self.rows if "peer" in r.figures and not r.why_not_judged()]
+        wins = sum(r.figures["bf16"][0] <= r.figures["peer"][0] for r in closer)
+        end = f"{len(self.rows)} outputs, {judged} judged, {len(self.failures())} fail; {self.chosen} more are made with a choice."
+        if closer:
+            end += f" vitjit's bf16 is at least as close as OpenVINO's for {wins} of {len(closer)}."
+        return [f"{cpu()}{beside}.", "", *report.table(head, [r.cells() for r in self.rows]), end, *self.broken]
+
+
+def spiky_twins():
+    """as compare.own_models, into a folder beside theirs"""
+    from export import export
+    from families import FAMILIES
+
+    folder = os.path.join(ROOT, "build", "models", "spiky")
+    os.makedirs(folder, exist_ok=True)
+    for name, (_, full) in FAMILIES.items():
+        if full and not os.path.exists(os.path.join(folder, f"{name}.spiky.onnx")):
+            with contextlib.redirect_stdout(sys.stderr):
+                export(folder, name, f"{name}.spiky", scale="full", spiky=True)
+    return [folder]
+
+
+def has_answers(path):
+    stem = path[: -len(".onnx")]
+    return os.path.exists(stem + ".npz") or os.path.exists(stem + ".f64.npy")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("vitjit")
+    parser.add_argument("models", nargs="*")
+    parser.add_argument("--arg", action="append", default=[])
+    parser.add_argument("--into")
+    parser.add_argument("--needs", action="store_true", help="only print the Python modules that this command line needs")
+    a = parser.parse_args()
+    if a.needs:
+        print("numpy onnx openvino", "" if a.models else "torch onnxruntime onnxscript transformers")
+        return 0
+    table = Table(a.vitjit, a.arg)
+    for name, path in models_of(a.models or own_models() + spiky_twins()).items():
+        if has_answers(path):
+            print(name, file=sys.stderr)
+            table.add(name, path)
+    lines = table.text()
+    print("\n".join(lines))
+    if a.into:
+        report.put(a.into, lines, "accuracy")
+    return bool(table.broken or table.failures())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

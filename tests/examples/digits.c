@@ -1,0 +1,85 @@
+/* digits.c - the trained digits with products in bf16, by the command line: held-out digits and pictures, and that the answers are
+ * not those of f32. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "folder.h"
+#include "cli/tensors/tensors.h"
+
+enum { DIGITS = 360, CLASSES = 10, LEAST_RIGHT = 354 };
+
+static int enter(void **state) {
+    (void)state;
+    return !folder_make() || chdir(folder_path()) != 0;
+}
+
+static int leave(void **state) {
+    (void)state;
+    return chdir("/") != 0 || !folder_remove();
+}
+
+static vj_array read_npy(const char *path, vj_dtype dtype, int64_t count) {
+    char why[512];
+    vj_array array = {0};
+    if (!vj_npy_read(path, &array, why)) fail_msg("%s: %s", path, why);
+    assert_int_equal(array.dtype, dtype);
+    assert_int_equal(vj_array_elements(&array), count);
+    return array;
+}
+
+static vj_array logits(const char *precision) {
+    assert_int_equal(
+        status_of(
+            "'%s' '%s/digits.onnx' --input 'image=%s/test_images.npy' --output . --no-cache --precision %s >said 2>&1",
+            VJ_COMMAND, VJ_DIGITS, VJ_DIGITS, precision),
+        0);
+    return read_npy("logits.npy", VJ_F32, DIGITS * CLASSES);
+}
+
+static int64_t best_of(const float *row) {
+    int64_t best = 0;
+    for (int64_t c = 1; c < CLASSES; c++)
+        if (row[c] > row[best]) best = c;
+    return best;
+}
+
+static void held_out(void **state) {
+    (void)state;
+    vj_array labels = read_npy(VJ_DIGITS "/test_labels.npy", VJ_I64, DIGITS), wide = logits("f32"),
+             narrow = logits("bf16");
+    int32_t right = 0;
+    for (int64_t i = 0; i < DIGITS; i++)
+        right += best_of((const float *)narrow.data + i * CLASSES) == ((const int64_t *)labels.data)[i];
+    print_message("%d of %d right\n", (int)right, (int)DIGITS);
+    assert_true(right >= LEAST_RIGHT);
+    assert_memory_not_equal(narrow.data, wide.data, DIGITS * CLASSES * sizeof(float));
+    vj_array_free(&labels);
+    vj_array_free(&wide);
+    vj_array_free(&narrow);
+}
+
+static void pictures(void **state) {
+    static const char *const names[] = {"zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"};
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        assert_int_equal(
+            status_of(
+                "'%s' '%s/digits.onnx' '%s/pictures/%s.png' --topk 1 --quiet --cache . --precision bf16 >said 2>&1",
+                VJ_COMMAND, VJ_DIGITS, VJ_DIGITS, names[i]),
+            0);
+        assert_int_equal(status_of("grep -q '%%  %s$' said", names[i]), 0);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(held_out), cmocka_unit_test(pictures)};
+    return cmocka_run_group_tests(tests, enter, leave);
+}
