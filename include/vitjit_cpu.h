@@ -25,6 +25,14 @@ static inline int32_t vj_cpu_best(const vj_cpu_variant *cpus, int32_t count, uin
     return best;
 }
 
+/* What any of them needs. */
+static inline uint64_t vj_cpu_needed(const vj_cpu_variant *cpus, int32_t count) {
+    uint64_t needed = 0;
+    for (int32_t i = 0; i < count; i++)
+        needed |= cpus[i].features;
+    return needed;
+}
+
 #if defined(__x86_64__)
 
 typedef struct vj_cpuid {
@@ -54,12 +62,30 @@ static inline uint32_t vj_cpu_saved(void) {
     return low;
 }
 
+/* Asks Linux (since 5.16) for the registers of tiles, for all threads that the process has and will have; once it has given
+ * them it says so again. A refusal is no error: an older kernel, or a thread whose alternate signal stack is too small. */
+static inline int vj_cpu_tiles_permitted(void) {
+    enum { ARCH_PRCTL = 158, REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 };
+    int64_t result = ARCH_PRCTL;
+    __asm__ volatile("syscall"
+                     : "+a"(result)
+                     : "D"((int64_t)REQUEST_PERMISSION), "S"((int64_t)TILE_DATA)
+                     : "rcx", "r11", "memory");
+    return result == 0;
+}
+
+/* Of features that the CPU has, those that the process may use. */
+static inline uint64_t vj_cpu_permitted(uint64_t have) {
+    return have & VJ_CPU_AMX && !vj_cpu_tiles_permitted() ? have & ~VJ_CPU_AMX : have;
+}
+
 typedef struct vj_cpu_question {
     uint64_t feature;
     uint32_t leaf, subleaf, word, bit, saved;
 } vj_cpu_question;
 
-/* Those of `wanted` that there are. Code that wants nothing asks nothing: cpuid is slow in virtual machines. */
+/* Those of `wanted` that there are. Code that wants nothing asks nothing: cpuid is slow in virtual machines. Tiles that are
+ * wanted and there are asked for, which changes the process: what is not going to be used should not be wanted. */
 static inline uint64_t vj_cpu_ask(uint64_t wanted) {
     static const vj_cpu_question questions[] = {
 #define X86_FEATURE(id, name, leaf, subleaf, word, bit, saved, companions)                                             \
@@ -78,7 +104,7 @@ static inline uint64_t vj_cpu_ask(uint64_t wanted) {
         last = q;
         if ((answer.word[q->word] >> q->bit & 1) && (saved & q->saved) == q->saved) have |= q->feature;
     }
-    return have;
+    return vj_cpu_permitted(have);
 }
 
 #elif defined(__riscv) && __riscv_xlen == 64

@@ -72,6 +72,9 @@ typedef struct vj_tensor_info {
 #define VJ_CPU_AVX512VL   (UINT64_C(1) << 19)
 #define VJ_CPU_AVX512BF16 (UINT64_C(1) << 20)
 #define VJ_CPU_SSE4A      (UINT64_C(1) << 21) /* AMD's alone */
+#define VJ_CPU_AMX_TILE   (UINT64_C(1) << 22)
+#define VJ_CPU_AMX_BF16   (UINT64_C(1) << 23)
+#define VJ_CPU_AMX_INT8   (UINT64_C(1) << 24)
 #define VJ_CPU_RVV        (UINT64_C(1) << 48) /* vectors 1.0 */
 /* The x86-64 psABI's levels, each with all of the one before. */
 #define VJ_CPU_X86_64_V2                                                                                               \
@@ -81,6 +84,8 @@ typedef struct vj_tensor_info {
      VJ_CPU_LZCNT | VJ_CPU_MOVBE)
 #define VJ_CPU_X86_64_V4                                                                                               \
     (VJ_CPU_X86_64_V3 | VJ_CPU_AVX512F | VJ_CPU_AVX512BW | VJ_CPU_AVX512CD | VJ_CPU_AVX512DQ | VJ_CPU_AVX512VL)
+/* All that needs tiles, which Linux gives a process on request: who asks the CPU for these asks Linux too. */
+#define VJ_CPU_AMX (VJ_CPU_AMX_TILE | VJ_CPU_AMX_BF16 | VJ_CPU_AMX_INT8)
 /* For init_as: the features that the CPU is found to have. */
 #define VJ_CPU_ASK UINT64_MAX
 

@@ -96,7 +96,7 @@ static void read_cpu(const elf_file *f, vj_library *library) {
     library->runs = false;
     if (!vj_read_at(f->fd, &h, sizeof h, library->image_at)) return;
     library->cpu = (vj_cpu_variant){.features = h.cpu_feature_bits, .rank = h.cpu_rank};
-    library->runs = vj_cpu_has(vj_cpu_features(), h.cpu_feature_bits);
+    library->runs = vj_cpu_has(vj_cpu_features(h.cpu_feature_bits), h.cpu_feature_bits);
 }
 
 static bool is_better(const vj_library *one, const vj_library *other) {

@@ -63,7 +63,7 @@ static vj_status fill(vj_model_state *s) {
                           .shape_count = 1};
     s->cpu = (vj_cpu_variant){.name = s->model.cpu, .features = h->cpu_feature_bits, .rank = h->cpu_rank};
     s->all_outputs = (int32_t)h->output_count;
-    if (!vj_cpu_has(vj_cpu_features(), h->cpu_feature_bits))
+    if (!vj_cpu_has(vj_cpu_features(h->cpu_feature_bits), h->cpu_feature_bits))
         return vj_error_set(VJ_USAGE, "the code is for %s, which this CPU cannot run", s->model.cpu);
     return VJ_OK;
 }

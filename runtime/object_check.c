@@ -28,7 +28,7 @@ int vj_object_check(const vj_model *m, int64_t n, int32_t images_in_flight, cons
     const int status = wrong_model(m);
     int64_t needed;
     if (status != VJ_RUN_OK) return status;
-    if (vj_cpu_best(m->cpus, m->cpu_count, vj_cpu_features()) < 0) {
+    if (vj_cpu_best(m->cpus, m->cpu_count, vj_cpu_features(vj_cpu_needed(m->cpus, m->cpu_count))) < 0) {
         vj_error_set(VJ_USAGE, "the code is for %s, which this CPU cannot run", m->cpu);
         return VJ_RUN_BAD_CPU;
     }

@@ -58,8 +58,8 @@ void vj_weights_unmap(vj_weights_map *map);
 bool vj_weights_whole(const vj_weights_map *map);
 
 /* cpu.c */
-__attribute__((visibility("default"))) uint64_t vj_cpu_features(void); /* VJ_CPU_* */
-uint64_t vj_cpu_fingerprint(void);                                     /* differs when the host target may differ */
+__attribute__((visibility("default"))) uint64_t vj_cpu_features(uint64_t wanted); /* those there are, VJ_CPU_* */
+uint64_t vj_cpu_fingerprint(void); /* differs when the host target may differ */
 
 /* model.c: the public vj_model comes first, so the handle is the descriptor. */
 typedef struct vj_model_state {

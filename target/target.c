@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "vitjit_cpu.h"
+#include "vitjit_host.h"
 
 enum {
 #define MACHINE(id, ...) MACHINE_##id,
@@ -69,8 +69,9 @@ const vj_target *vj_target_best(const vj_machine *machine, uint64_t have) {
     return best;
 }
 
-const vj_target *vj_target_host(void) { return vj_target_best(&machines[HOST], vj_cpu_ask(UINT64_MAX)); }
+const vj_target *vj_target_host(void) { return vj_target_best(&machines[HOST], vj_host_features(UINT64_MAX)); }
 
 bool vj_target_runs_here(const vj_target *target) {
-    return target->machine == &machines[HOST] && vj_cpu_has(vj_cpu_ask(UINT64_MAX), target->cpu_feature_bits);
+    const uint64_t needed = target->cpu_feature_bits;
+    return target->machine == &machines[HOST] && vj_host_features(needed) == needed;
 }

@@ -14,6 +14,10 @@ typedef enum vj_muladd { VJ_MULADD_FMA, VJ_MULADD_SEPARATE } vj_muladd;
  * them. A twin computes the same bits without the instruction, slowly: for tests. */
 typedef enum vj_dot { VJ_DOT_NONE, VJ_DOT_AVX512, VJ_DOT_AVX512_TWIN } vj_dot;
 
+/* Whether there are tiles: registers of up to 16 rows of 64 bytes, and products of them (backend/emit/tiles.h). A twin computes
+ * the same bits without them, slowly: for tests. */
+typedef enum vj_tiles { VJ_TILES_NONE, VJ_TILES_AMX, VJ_TILES_TWIN } vj_tiles;
+
 /* What an object file is. Objects of another format are refused: no test runs them. */
 typedef enum vj_object_format { VJ_FORMAT_ELF, VJ_FORMAT_WASM } vj_object_format;
 
@@ -39,9 +43,11 @@ typedef struct vj_target {
     int32_t registers;      /* vector registers */
     vj_muladd muladd;
     vj_dot dot;
+    vj_tiles tiles;
     bool masked_stores;     /* cheap masked loads and stores */
     bool broadcast_operand; /* a multiply-add can take a scalar broadcast from memory */
     bool half_conversions;  /* float16 to float32 and back by instructions (F16C, NEON) */
+    bool bf16_conversions;  /* float32 to bfloat16 by an instruction (AVX-512 BF16) */
     int32_t l1_bytes, l2_bytes;
     uint64_t cpu_feature_bits; /* VJ_CPU_*: what init must find */
     int32_t rank;              /* among rows that each have something of their own */

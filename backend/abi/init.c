@@ -5,13 +5,6 @@
 
 const vj_model *vj_abi_model(void) { return vj_abi_shapes; }
 
-static uint64_t features_asked(const vj_model *m) {
-    uint64_t asked = 0;
-    for (int32_t i = 0; i < m->cpu_count; i++)
-        asked |= m->cpus[i].features;
-    return asked;
-}
-
 /* Of packed weights with their header: is it this model's file, and whole? The data are not read. */
 static int check_weights(const vj_model *m, const void *weights, size_t bytes) {
     const vj_weights_header *h = weights;
@@ -25,7 +18,7 @@ static int check_weights(const vj_model *m, const void *weights, size_t bytes) {
 static int bind(vj_context *context, const void *weights, size_t bytes, int32_t shape, uint64_t features) {
     const vj_model *m = vj_abi_shapes;
     if (!context || shape < 0 || shape >= m->shape_count) return VJ_RUN_BAD_ARGUMENT;
-    const uint64_t have = features == VJ_CPU_ASK ? vj_cpu_ask(features_asked(m)) : features;
+    const uint64_t have = features == VJ_CPU_ASK ? vj_cpu_ask(vj_cpu_needed(m->cpus, m->cpu_count)) : features;
     const int32_t cpu = vj_cpu_best(m->cpus, m->cpu_count, have);
     if (cpu < 0) return VJ_RUN_BAD_CPU;
     const bool given = !vj_abi_weights && m->weights_bytes > 0;

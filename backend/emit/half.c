@@ -79,7 +79,7 @@ static LLVMValueRef bf16_of_f32(const vj_gen *g, LLVMValueRef size, int32_t lane
 
 /* By the instruction, where the row has it for so many lanes; NULL: it has not. */
 static LLVMValueRef bf16_by_instruction(const vj_gen *g, LLVMValueRef x, int32_t lanes) {
-    if (g->target->dot != VJ_DOT_AVX512 || (lanes != 8 && lanes != 16)) return NULL;
+    if (!g->target->bf16_conversions || (lanes != 8 && lanes != 16)) return NULL;
     const char *name = lanes == 16 ? "llvm.x86.avx512bf16.cvtneps2bf16.512" : "llvm.x86.avx512bf16.cvtneps2bf16.256";
     return vj_intrinsic(g, name, NULL, 0, &x, 1);
 }
