@@ -158,6 +158,51 @@ static bool wants_looped_store(const vj_target *target, const vj_kernel *k) {
     return transposed || cycles >= LONG_EPILOGUE;
 }
 
+/* Slices of k, in elements: 16 pairs. */
+#define SLICE (2 * VJ_TILE_GROUPS)
+
+/* How many elements of the depth A has in one run, the last of all among them; 0: they are not adjacent. */
+static int64_t run_of_a(const vj_kernel *k) {
+    const vj_axes depth = vj_group(k, VJ_GROUP_DEPTH);
+    const vj_access *a = &k->access[k->a];
+    int64_t run = k->extent[last_of(depth)];
+    if (a->stride[last_of(depth)] != 1 && run > 1) return 0;
+    for (int32_t d = last_of(depth) - 1; d >= depth.first && a->stride[d] == run; d--)
+        run *= k->extent[d];
+    return run;
+}
+
+/* Tiles read rows of A at a constant distance, and whole slices but for the end of the depth. Vectors that straddle columns are not
+ * transposed from the stack. */
+static bool suits_tiles(const vj_target *target, const vj_program *p, const vj_kernel *k, int32_t lanes) {
+    const vj_buffer *a = &p->buffers[k->access[k->a].buffer], *b = &p->buffers[k->access[k->b].buffer];
+    const vj_axes cols = vj_group(k, VJ_GROUP_COLS), rows = vj_group(k, VJ_GROUP_ROWS);
+    const int64_t run = run_of_a(k), last = k->extent[last_of(cols)];
+    if (target->tiles == VJ_TILES_NONE || a->dtype != VJ_BF16 || b->dtype != VJ_BF16 ||
+        lanes < vj_target_lanes(target, VJ_F32))
+        return false;
+    if (!vj_is_packed(p, k->access[k->b].buffer) || k->access[k->a].term_count > 0) return false;
+    for (int32_t i = 0; i < k->out_count; i++) {
+        const vj_access *out = &k->access[k->out[i].access];
+        const bool transposed = out->stride[last_of(cols)] != 1 && out->stride[last_of(rows)] == 1;
+        if (transposed && cols.count > 1 && last % lanes != 0) return false;
+    }
+    return run > 0 && (run % SLICE == 0 || run == vj_group_extent(k, VJ_GROUP_DEPTH));
+}
+
+/* A tile of 16 rows by 16 columns takes 16 cycles a slice, fewer rows fewer. The sums' way to the stack and back comes behind them. */
+#define TILED_ROW_OVERHEAD 6.0
+
+static double schedule_tiles(const vj_kernel *k, int32_t lanes, int64_t n, double slices, vj_gemm_schedule *s) {
+    const int64_t rows = k->extent[last_of(vj_group(k, VJ_GROUP_ROWS))];
+    const int64_t columns = vj_min64(VJ_TILED_COLUMNS, vj_round_up(n, VJ_PANEL));
+    *s = (vj_gemm_schedule){.form = VJ_FORM_TILES, .lanes = lanes, .width = (int32_t)(columns / lanes), .k_unroll = 1};
+    vj_tile_mix(rows, VJ_TILED_ROWS, s);
+    s->looped_store = true;
+    const double panels = (double)vj_ceil_div(n, VJ_PANEL);
+    return panels * (double)rows * (slices + TILED_ROW_OVERHEAD);
+}
+
 static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kernel *k, vj_schedule *schedule) {
     vj_gemm_schedule *best = &schedule->gemm;
     const int64_t rows = k->extent[last_of(vj_group(k, VJ_GROUP_ROWS))];
@@ -168,8 +213,9 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
     const vj_dtype a = p->buffers[k->access[k->a].buffer].dtype, b = p->buffers[k->access[k->b].buffer].dtype;
     const multiplier m = multiplier_of(target, a, b, panels, lanes);
     const double groups = ceil((double)depth / (b == VJ_BF16 ? 2 : 1));
-    double least = 0;
-    for (int32_t width = 1; width <= 8; width++) {
+    const bool by_tiles = suits_tiles(target, p, k, lanes);
+    double least = by_tiles ? schedule_tiles(k, lanes, n, ceil((double)depth / SLICE), best) : 0;
+    for (int32_t width = 1; width <= 8 && !by_tiles; width++) {
         const int64_t columns = (int64_t)width * lanes, full = n / columns, rest = vj_ceil_div(n % columns, lanes);
         if (panels && columns % VJ_PANEL != 0 && VJ_PANEL % columns != 0) continue;
         if ((width > 1 && columns - lanes >= n) || max_height(&m, width) < 1) continue;
@@ -188,7 +234,7 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
     const double total = larger(least * (double)outer, stream) * (double)batch;
     const int64_t row_tiles = outer * tile_count(best), wanted = wanted_units(total);
     int64_t tiles = vj_ceil_div(n, (int64_t)best->width * lanes);
-    if (row_tiles == 1 && tiles * batch < wanted && best->width > 4 && rows <= max_height(&m, 4)) {
+    if (!by_tiles && row_tiles == 1 && tiles * batch < wanted && best->width > 4 && rows <= max_height(&m, 4)) {
         best->width = 4; /* more units, still wide enough */
         tiles = vj_ceil_div(n, (int64_t)best->width * lanes);
     }
@@ -199,7 +245,8 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
      * so many that its coming is nothing. */
     if (panels && row_tiles >= 4 && row_tiles <= 64)
         best->prefetch = (int32_t)vj_ceil_div((int64_t)best->width * lanes * vj_element_bytes(b), row_tiles);
-    best->looped_store = best->tiles[0].height * best->width >= LARGE_TILE / 2 && wants_looped_store(target, k);
+    best->looped_store =
+        by_tiles || (best->tiles[0].height * best->width >= LARGE_TILE / 2 && wants_looped_store(target, k));
     k->units = batch * vj_ceil_div(tiles, best->unit_col_tiles) * best->unit_row_blocks;
     k->unit_cost = total / (double)k->units;
 }
@@ -368,6 +415,7 @@ static void text_gemm(vj_text *text, const vj_kernel *k) {
     if (s->prefetch) vj_text_add(text, ", prefetch %d", (int)s->prefetch);
     if (s->looped_store) vj_text_add(text, ", looped store");
     if (s->form == VJ_FORM_DOT) vj_text_add(text, ", dot products");
+    if (s->form == VJ_FORM_TILES) vj_text_add(text, ", matrix tiles");
 }
 
 static void text_attention(vj_text *text, const vj_kernel *k) {

@@ -10,8 +10,13 @@
 
 #include "target.h"
 
-/* How products are multiplied: by multiply-adds of what is widened to f32, or by dot products of groups of k. */
-typedef enum vj_form { VJ_FORM_FMA, VJ_FORM_DOT } vj_form;
+/* How products are multiplied: by multiply-adds of what is widened to f32, by dot products of groups of k, or by tiles of a matrix
+ * unit. */
+typedef enum vj_form { VJ_FORM_FMA, VJ_FORM_DOT, VJ_FORM_TILES } vj_form;
+
+/* With tiles a schedule's tile has at most so many rows and columns: of two tiles of A and two of B, that is four of sums. */
+#define VJ_TILED_ROWS    32
+#define VJ_TILED_COLUMNS 32
 
 #define VJ_MAX_TILE_KINDS 3
 typedef struct vj_tile_rows {

@@ -16,18 +16,18 @@ static LLVMValueRef as_float(const vj_gen *g, LLVMValueRef x) {
     return LLVMBuildBitCast(g->b, x, LLVMVectorType(g->f32, LLVMGetVectorSize(LLVMTypeOf(x))), "");
 }
 
-/* Floats given as their bits: subnormal ones become zeros with their sign. */
-static LLVMValueRef flushed(const vj_gen *g, LLVMValueRef x) {
+LLVMValueRef vj_flushed(const vj_gen *g, LLVMValueRef x) {
     LLVMValueRef exponent = LLVMBuildAnd(g->b, x, bits(g, x, 0x7f800000), "");
     LLVMValueRef small = LLVMBuildICmp(g->b, LLVMIntEQ, exponent, bits(g, x, 0), "");
     return LLVMBuildSelect(g->b, small, LLVMBuildAnd(g->b, x, bits(g, x, 0x80000000), ""), x, "");
 }
 
-/* acc + a b of floats given as their bits. The double is exact enough to tell what rounds to less than 2^-126 with 24 digits. */
-static LLVMValueRef add_product(const vj_gen *g, LLVMValueRef acc, LLVMValueRef a, LLVMValueRef b) {
+/* The double is exact enough to tell what rounds to less than 2^-126 with 24 digits. */
+LLVMValueRef vj_add_product_flushed(const vj_gen *g, LLVMValueRef acc, LLVMValueRef a, LLVMValueRef b) {
     const unsigned lanes = LLVMGetVectorSize(LLVMTypeOf(acc));
     LLVMTypeRef wide = LLVMVectorType(g->f64, lanes);
-    LLVMValueRef x = as_float(g, flushed(g, a)), y = as_float(g, flushed(g, b)), z = as_float(g, flushed(g, acc));
+    LLVMValueRef x = as_float(g, vj_flushed(g, a)), y = as_float(g, vj_flushed(g, b)),
+                 z = as_float(g, vj_flushed(g, acc));
     LLVMValueRef sum = LLVMBuildBitCast(g->b, vj_fma(g, x, y, z), LLVMTypeOf(acc), "");
     LLVMValueRef product =
         LLVMBuildFMul(g->b, LLVMBuildFPExt(g->b, x, wide, ""), LLVMBuildFPExt(g->b, y, wide, ""), "");
@@ -43,8 +43,8 @@ static LLVMValueRef add_product(const vj_gen *g, LLVMValueRef acc, LLVMValueRef 
 static LLVMValueRef twin(const vj_gen *g, LLVMValueRef acc, LLVMValueRef a, LLVMValueRef b) {
     LLVMValueRef upper = bits(g, a, 0xffff0000), half = bits(g, a, 16);
     LLVMValueRef sum = LLVMBuildBitCast(g->b, acc, LLVMTypeOf(a), "");
-    sum = add_product(g, sum, LLVMBuildAnd(g->b, a, upper, ""), LLVMBuildAnd(g->b, b, upper, ""));
-    sum = add_product(g, sum, LLVMBuildShl(g->b, a, half, ""), LLVMBuildShl(g->b, b, half, ""));
+    sum = vj_add_product_flushed(g, sum, LLVMBuildAnd(g->b, a, upper, ""), LLVMBuildAnd(g->b, b, upper, ""));
+    sum = vj_add_product_flushed(g, sum, LLVMBuildShl(g->b, a, half, ""), LLVMBuildShl(g->b, b, half, ""));
     return as_float(g, sum);
 }
 

@@ -95,6 +95,10 @@ void vj_prefetch(const vj_gen *g, LLVMValueRef pointer); /* the line at pointer 
 /* dot.c: acc + the products of the two bfloat16 numbers in each i32 of a and b, in the order and with the roundings of the target's
  * instruction; of at least four lanes */
 LLVMValueRef vj_dot_bf16(const vj_gen *g, LLVMValueRef acc, LLVMValueRef a, LLVMValueRef b);
+/* For twins: vectors of floats given as their bits. Subnormal ones become zeros with their sign; acc + a b, by one rounding to nearest
+ * even, of operands and to a result that are flushed so. */
+LLVMValueRef vj_flushed(const vj_gen *g, LLVMValueRef x);
+LLVMValueRef vj_add_product_flushed(const vj_gen *g, LLVMValueRef acc, LLVMValueRef a, LLVMValueRef b);
 
 /* half.c: float16 and bfloat16, whose registers hold their bits */
 static inline bool vj_is_half(vj_dtype dtype) { return dtype == VJ_F16 || dtype == VJ_BF16; }

@@ -20,15 +20,26 @@ static int64_t row_tiles(const vj_gemm *m) {
     return count;
 }
 
+static void add_and_store(const vj_gemm *m, vj_gemm_tile *t) {
+    LLVMValueRef acc[VJ_MAX_TILE];
+    const bool tiles = m->s->form == VJ_FORM_TILES;
+    if (tiles)
+        vj_gemm_tiles_sum(m, t);
+    else
+        vj_gemm_accumulate(m, t, acc);
+    vj_gemm_store(m, t, tiles ? NULL : acc);
+}
+
 /* Does row tiles [first, last) at one point of the outer row axes, `start` tiles from the first, by a loop a kind of tile. */
-static void emit_inner_rows(const vj_gemm *m, vj_gemm_tile *t, LLVMValueRef first, LLVMValueRef last,
-                            LLVMValueRef panel, LLVMValueRef start, bool all) {
+static void emit_inner_rows(vj_gemm *m, vj_gemm_tile *t, LLVMValueRef first, LLVMValueRef last, LLVMValueRef panel,
+                            LLVMValueRef start, bool all) {
     vj_gen *g = m->g;
     int64_t tile = 0, row = 0;
     for (int32_t i = 0; i < m->s->tile_kinds; i++) {
         const vj_tile_rows *kind = &m->s->tiles[i];
         LLVMValueRef from = vj_i64(g, tile), to = vj_i64(g, tile + kind->count);
         vj_loop loop;
+        if (m->s->form == VJ_FORM_TILES) vj_gemm_tiles_configure(m, kind->height);
         vj_loop_begin(g, &loop, all ? from : larger(g, from, first), all ? to : smaller(g, to, last), 1, all, NULL, 0);
         LLVMValueRef number = LLVMBuildSub(g->b, loop.index, from, "");
         LLVMValueRef rows = LLVMBuildMul(g->b, number, vj_i64(g, kind->height), "");
@@ -41,9 +52,7 @@ static void emit_inner_rows(const vj_gemm *m, vj_gemm_tile *t, LLVMValueRef firs
             LLVMValueRef nth = LLVMBuildAdd(g->b, start, loop.index, "");
             t->fetch = vj_element(g, panel, VJ_I8, LLVMBuildMul(g->b, nth, share, ""));
         }
-        LLVMValueRef acc[VJ_MAX_TILE];
-        vj_gemm_accumulate(m, t, acc);
-        vj_gemm_store(m, t, acc);
+        add_and_store(m, t);
         vj_loop_end(g, &loop, NULL);
         tile += kind->count;
         row += (int64_t)kind->count * kind->height;
@@ -51,7 +60,7 @@ static void emit_inner_rows(const vj_gemm *m, vj_gemm_tile *t, LLVMValueRef firs
 }
 
 /* Does the row tiles of block `block`. They are numbered over (outer row axes, tiles of the inner one). */
-static void emit_rows(const vj_gemm *m, vj_gemm_tile *t, LLVMValueRef block, LLVMValueRef panel) {
+static void emit_rows(vj_gemm *m, vj_gemm_tile *t, LLVMValueRef block, LLVMValueRef panel) {
     vj_gen *g = m->g;
     const int64_t tiles = row_tiles(m), blocks = m->s->unit_row_blocks;
     const int64_t outer = vj_extent_product(m->k, m->outer_rows.first, m->outer_rows.count);
@@ -78,7 +87,7 @@ static void emit_rows(const vj_gemm *m, vj_gemm_tile *t, LLVMValueRef block, LLV
 }
 
 /* Does column tile number `tile`, of `columns` columns: width * lanes, but for a narrower one at the end. */
-static void emit_columns(const vj_gemm *m, vj_gemm_tile *t, LLVMValueRef tile, int64_t columns, LLVMValueRef block) {
+static void emit_columns(vj_gemm *m, vj_gemm_tile *t, LLVMValueRef tile, int64_t columns, LLVMValueRef block) {
     vj_gen *g = m->g;
     const int64_t full = (int64_t)m->s->width * m->lanes;
     t->width = (int32_t)vj_ceil_div(columns, m->lanes);
@@ -97,7 +106,7 @@ static void emit_columns(const vj_gemm *m, vj_gemm_tile *t, LLVMValueRef tile, i
     emit_rows(m, t, block, panel);
 }
 
-static void emit_column_tiles(const vj_gemm *m, vj_gemm_tile *t, LLVMValueRef group, LLVMValueRef block) {
+static void emit_column_tiles(vj_gemm *m, vj_gemm_tile *t, LLVMValueRef group, LLVMValueRef block) {
     vj_gen *g = m->g;
     const int64_t columns = (int64_t)m->s->width * m->lanes, full = m->n / columns, rest = m->n % columns;
     const int64_t tiles = full + (rest > 0), unit = m->s->unit_col_tiles;
@@ -134,6 +143,7 @@ void vj_gen_gemm(vj_gen *g) {
     m->depth = vj_group_extent(k, VJ_GROUP_DEPTH);
     vj_gemm_plan_depth(m);
     vj_gemm_plan_store(m);
+    if (s->form == VJ_FORM_TILES) vj_gemm_tiles_begin(m);
     const int64_t tiles = vj_ceil_div(m->n, (int64_t)s->width * m->lanes);
     const int64_t groups = vj_ceil_div(tiles, s->unit_col_tiles);
     vj_loop loop;
@@ -147,4 +157,5 @@ void vj_gen_gemm(vj_gen *g) {
     }
     emit_column_tiles(m, &tile, group, block);
     vj_loop_end(g, &loop, NULL);
+    if (s->form == VJ_FORM_TILES) vj_tiles_release(&m->unit);
 }

@@ -2,12 +2,14 @@
  *
  * gemm.c        units, columns and row tiles: the loops around a tile
  * gemm_tile.c   a tile's walk through the whole of the depth, which micro.h multiplies along
+ * gemm_tiles.c  the same by the tiles of a matrix unit
  * gemm_store.c  the epilogue: results from accumulators, transposed where the result's rows are adjacent
  * gemm_point.c  the place of a tile's elements
  */
 #ifndef VITJIT_BACKEND_KERNELS_GEMM_H
 #define VITJIT_BACKEND_KERNELS_GEMM_H
 
+#include "backend/emit/tiles.h"
 #include "micro.h"
 
 /* How the elements of A are found. */
@@ -41,7 +43,9 @@ typedef struct vj_gemm {
     vj_depth depths[VJ_MAX_AXES];
     LLVMValueRef a, b;    /* parameters */
     bool ragged;          /* vectors straddle the last column axis: results go through `tile` */
-    LLVMValueRef tile;    /* of sums, on the stack: ragged, or the schedule's looped_store */
+    LLVMValueRef tile;    /* of sums, on the stack: ragged, the schedule's looped_store, or VJ_FORM_TILES */
+    vj_tile_unit unit;    /* VJ_FORM_TILES */
+    LLVMValueRef rest;    /* VJ_FORM_TILES: the last slice of A, where it is no whole one */
     LLVMValueRef outside; /* VJ_A_POINTERS with guards: a row of A's value outside */
 } vj_gemm;
 
@@ -60,6 +64,12 @@ static inline int32_t vj_tile_lanes(const vj_gemm *m, const vj_gemm_tile *t, int
     return j == t->width - 1 ? t->last_lanes : m->lanes;
 }
 
+/* Columns of a row of `tile`: those of matrix units are whole panels. */
+static inline int64_t vj_gemm_pitch(const vj_gemm *m, const vj_gemm_tile *t) {
+    const int64_t columns = (int64_t)t->width * m->lanes;
+    return m->s->form == VJ_FORM_TILES ? vj_round_up(columns, VJ_PANEL) : columns;
+}
+
 /* gemm_point.c */
 
 /* The point of row r and vector j: indices of rows and columns. */
@@ -74,9 +84,17 @@ void vj_gemm_plan_depth(vj_gemm *m);
 /* acc[r * width + j]: the sums of the whole depth. */
 void vj_gemm_accumulate(const vj_gemm *m, const vj_gemm_tile *t, LLVMValueRef *acc);
 
+/* gemm_tiles.c */
+
+void vj_gemm_tiles_begin(vj_gemm *m);
+void vj_gemm_tiles_configure(vj_gemm *m, int32_t height); /* before tiles of so many rows */
+/* The sums of the whole depth go to m->tile. */
+void vj_gemm_tiles_sum(const vj_gemm *m, const vj_gemm_tile *t);
+
 /* gemm_store.c */
 
 void vj_gemm_plan_store(vj_gemm *m);
+/* acc NULL: the sums are in m->tile. */
 void vj_gemm_store(const vj_gemm *m, const vj_gemm_tile *t, const LLVMValueRef *acc);
 
 #endif

@@ -130,7 +130,7 @@ static void store_ragged_row(const vj_gemm *m, const vj_gemm_tile *t, const vj_o
     point.index[m->last_col] = inner.index;
     point.mask = vj_mask_first(g, LLVMBuildSub(g->b, to, inner.index, ""), m->lanes);
     LLVMValueRef column = LLVMBuildSub(g->b, LLVMBuildAdd(g->b, start, inner.index, ""), t->first_col, "");
-    LLVMValueRef from_tile = tile_at(m, r, (int64_t)t->width * m->lanes, column);
+    LLVMValueRef from_tile = tile_at(m, r, vj_gemm_pitch(m, t), column);
     point.acc = vj_load_vector(g, from_tile, VJ_F32, m->lanes, NULL, NULL);
     in_segment(m, t, out, point.index[m->cols.first], store_piece, &point);
     vj_loop_end(g, &inner, NULL);
@@ -147,7 +147,7 @@ static void keep_tile(const vj_gemm *m, const vj_gemm_tile *t, const LLVMValueRe
 static void store_ragged(const vj_gemm *m, const vj_gemm_tile *t, const vj_out *out, const LLVMValueRef *acc,
                          int64_t columns) {
     vj_gen *g = m->g;
-    keep_tile(m, t, acc);
+    if (acc) keep_tile(m, t, acc);
     vj_loop rows;
     vj_loop_begin(g, &rows, vj_i64(g, 0), vj_i64(g, t->height), 1, true, NULL, 0);
     store_ragged_row(m, t, out, rows.index, columns);
@@ -213,7 +213,7 @@ static void store_kept_vector(const vj_gemm *m, const vj_gemm_tile *t, const vj_
 }
 
 static LLVMValueRef kept(const vj_gemm *m, const vj_gemm_tile *t, LLVMValueRef row, LLVMValueRef column) {
-    return vj_load_vector(m->g, tile_at(m, row, (int64_t)t->width * m->lanes, column), VJ_F32, m->lanes, NULL, NULL);
+    return vj_load_vector(m->g, tile_at(m, row, vj_gemm_pitch(m, t), column), VJ_F32, m->lanes, NULL, NULL);
 }
 
 static void store_kept_rows(const vj_gemm *m, const vj_gemm_tile *t, const vj_out *out) {
@@ -281,7 +281,7 @@ static void store_kept_transposed(const vj_gemm *m, const vj_gemm_tile *t, const
 }
 
 static void store_looped(const vj_gemm *m, const vj_gemm_tile *t, const LLVMValueRef *acc) {
-    keep_tile(m, t, acc);
+    if (acc) keep_tile(m, t, acc);
     for (int32_t o = 0; o < m->k->out_count; o++) {
         const vj_out *out = &m->k->out[o];
         if (wants_transposition(m, t, &m->k->access[out->access]))
@@ -293,7 +293,7 @@ static void store_looped(const vj_gemm *m, const vj_gemm_tile *t, const LLVMValu
 
 void vj_gemm_store(const vj_gemm *m, const vj_gemm_tile *t, const LLVMValueRef *acc) {
     const int64_t columns = (int64_t)(t->width - 1) * m->lanes + t->last_lanes;
-    if (!m->ragged && m->s->looped_store) {
+    if (!m->ragged && (m->s->looped_store || !acc)) {
         store_looped(m, t, acc);
         return;
     }

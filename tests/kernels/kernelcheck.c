@@ -234,6 +234,12 @@ static void check_twin(const kernel_case *c, double **expected, double **magnitu
     target.dot = VJ_DOT_AVX512_TWIN;
     target.name = "twin";
     check_target(c, &target, expected, magnitude, by_twin);
+    vj_target tiles = *vj_target_host();
+    void *by_tiles[16] = {0};
+    tiles.dot = VJ_DOT_NONE;
+    tiles.tiles = VJ_TILES_TWIN;
+    tiles.name = "twin of tiles";
+    check_target(c, &tiles, expected, magnitude, by_tiles);
     for (int32_t b = 0; by_instruction[b]; b++)
         if (memcmp(by_instruction[b], by_twin[b], bytes_of(&c->p->buffers[b])) != 0)
             fail_msg("%s: the twin of dot products has other bits", c->name);
