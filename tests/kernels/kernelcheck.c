@@ -154,8 +154,8 @@ static double attention_bound(const kernel_case *c) {
      * roundings more of up to twice |s|, and 4 ulp of its own; two sums of J terms; a quotient and a product */
     const double score = c->stretch * d * q * keys + others;
     const double weight = 2 * (d + 3) * EPS * score + 3 * 2 * score * EPS + 8 * EPS;
-    /* halves: weights are rounded to them, by half a unit in the last of 8 places */
-    const double narrow = c->types.plain == VJ_F32 ? 0 : 0x1p-9;
+    /* halves: weights are rounded to them, by half a unit in the last of 8 digits */
+    const double narrow = c->types.plain == VJ_F32 ? 0 : 0x1p-8;
     return v * (2 * weight + (2 * j + 8) * EPS + narrow);
 }
 
