@@ -37,14 +37,15 @@ class OpenVINO:
         """-> {output: array}, empty where it does not run the model"""
         try:
             model = self.core.read_model(path)
+            values = [next(feeds[name] for name in i.names if name in feeds) for i in model.inputs]
             if any(i.partial_shape.is_dynamic for i in model.inputs):
-                model.reshape({i: list(feeds[i.any_name].shape) for i in model.inputs})
+                model.reshape({i: list(value.shape) for i, value in zip(model.inputs, values)})
             compiled = self.core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "bf16"})
             self.precision = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
-            results = compiled({i.any_name: feeds[i.any_name] for i in compiled.inputs})
+            results = compiled(values)
             return {name: results[o] for o in compiled.outputs for name in o.names}
-        except (RuntimeError, KeyError) as error:
-            print(f"accuracy.py: {path}: OpenVINO: {str(error).strip().splitlines()[-1][:300]}", file=sys.stderr)
+        except (RuntimeError, StopIteration) as error:
+            print(f"accuracy.py: {path}: OpenVINO: {(str(error).strip().splitlines() or ['an input of another name'])[-1][:300]}", file=sys.stderr)
             return {}
 
 

@@ -2,15 +2,17 @@
 """vitjit beside ONNX Runtime and OpenVINO on many models, in one sitting: latency, start, memory, throughput, and a model of scaling.
 
 usage: compare.py VITJIT [FOLDER | MODEL.onnx]... [-j 1,2] [--batch N] [--rounds 7] [--seconds 0.5] [--parts latency,start,throughput,plan]
-                  [--into docs/benchmarks.md] [--results build/bench/sitting.jsonl] [--new | --tables]
+                  [--precision f32,bf16] [--into docs/benchmarks.md] [--results build/bench/sitting.jsonl] [--new | --tables]
 
 Without models it exports those of tests/models (families.py) at full size into build/models/bench. Every engine runs in processes of its own;
-they take turns, so that a drift of the machine hits all alike, and those that wait are stopped (engines.py, peer.py).
+they take turns, forwards in one round and backwards in the next, so that a drift of the machine hits all alike, and those that wait are
+stopped (engines.py, peer.py). vitjit in f32 stands beside ONNX Runtime, OpenVINO in f32 and OpenVINO as it comes; vitjit in bf16 beside OpenVINO as it
+comes and in bf16; --precision leaves one of the two out.
 
 latency     each model, each thread count: `rounds` rounds of every engine in turn, `seconds` each
 start       each model, on all threads: process start to first result and peak memory, without caches and with; seven rounds
 throughput  1, 2 and 4 callers at once on all cores, `rounds` rounds of four times `seconds`; of models that match --throughput-models
-plan        the kernels' times on one thread and on all, for the model of scaling (scaling.py); of the same models
+plan        the kernels' times in f32 on one thread and on all, for the model of scaling (scaling.py); of the same models
 
 What is measured is kept in --results as JSON lines: an interrupted sitting goes on where it was (--new begins anew; it also refuses to mix builds,
 machines or settings). A bar on stderr shows how far it is and how long it will take. At the end the tables go to stdout, and with --into between
@@ -29,7 +31,7 @@ import tempfile
 from importlib.metadata import version
 
 import report
-from engines import PEERS, Failed, Peer, Vitjit, measured, start_of_peer, start_of_vitjit
+from engines import BESIDE, OURS, PEERS, Failed, Peer, Vitjit, measured, start_of_peer, start_of_vitjit
 from progress import Progress
 from sitting import Other, Sitting
 
@@ -92,6 +94,8 @@ def models_of(paths):
 class Comparison:
     def __init__(self, a, models, sitting):
         self.a, self.models, self.sitting = a, models, sitting
+        ours = [name for name, precision in OURS.items() if precision in a.precision]
+        self.engines = ours + [peer for peer in PEERS if any(peer in BESIDE[name] for name in ours)]
         chosen = [m for m in models if any(fnmatch.fnmatch(m, p) for p in a.throughput_models.split(","))]
         self.cases = []  # kind, name, keys of the case, its rounds, how it is done
         for model in models:
@@ -133,6 +137,9 @@ class Comparison:
     def print_failure(self, keys, engine, error):
         self.progress.print(f"compare.py: {keys['model']}: {engine}: {error}")
 
+    def turns(self, number):
+        return self.engines if number % 2 == 0 else self.engines[::-1]
+
     def in_turns(self, kind, keys, rounds, make, seconds):
         """Engines are opened once for all rounds; `make` opens one by its name."""
         name = " ".join([keys["model"], *[f"{k} {v}" for k, v in keys.items() if k != "model"]])
@@ -141,7 +148,7 @@ class Comparison:
             for number in rounds:
                 with self.progress.step(kind, name):
                     answers = dict(broken)
-                    for engine in ["vitjit", *PEERS]:
+                    for engine in self.turns(number):
                         if engine in broken:
                             continue
                         try:
@@ -158,16 +165,14 @@ class Comparison:
                 engine.close()
 
     def note_precision(self, engine, opened):
-        precision = opened.facts.get("precision")
-        if engine == "ov_default" and precision and self.sitting.head.get("default_precision") != precision:
-            self.sitting.head["default_precision"] = precision
-            self.sitting.add({"what": "precision", "default_precision": precision})
+        if self.sitting.precision(engine) is None:
+            self.sitting.add({"what": "precision", "engine": engine, "precision": opened.facts["precision"]})
 
     def latency(self, keys, rounds):
         path, t, batch = self.models[keys["model"]], keys["threads"], keys["batch"]
         with tempfile.TemporaryDirectory() as cache:
             def make(engine):
-                return Vitjit(self.a.vitjit, path, t, batch, cache) if engine == "vitjit" else Peer(engine, path, t, batch)
+                return Vitjit(engine, self.a.vitjit, path, t, batch, cache) if engine in OURS else Peer(engine, path, t, batch)
 
             self.in_turns("latency", keys, rounds, make, self.a.seconds)
 
@@ -175,7 +180,7 @@ class Comparison:
         path, t, n = self.models[keys["model"]], max(self.a.threads), keys["sessions"]
         with tempfile.TemporaryDirectory() as cache:
             def make(engine):
-                return Vitjit(self.a.vitjit, path, t, 1, cache, n) if engine == "vitjit" else Peer(engine, path, t, 1, n)
+                return Vitjit(engine, self.a.vitjit, path, t, 1, cache, n) if engine in OURS else Peer(engine, path, t, 1, n)
 
             self.in_turns("throughput", keys, rounds, make, 4 * self.a.seconds)
 
@@ -184,12 +189,12 @@ class Comparison:
         for number in rounds:
             with self.progress.step("start", f"{keys['model']} start"):
                 answers = {}
-                for engine in ["vitjit", *PEERS]:
+                for engine in self.turns(number):
                     try:
-                        if engine == "vitjit":
-                            answers[engine], facts = start_of_vitjit(self.a.vitjit, path, t)
-                            if keys["model"] not in self.sitting.facts:
-                                self.sitting.add({"what": "facts", "model": keys["model"], "facts": facts})
+                        if engine in OURS:
+                            answers[engine], facts = start_of_vitjit(engine, self.a.vitjit, path, t)
+                            if not self.sitting.facts(keys["model"], engine):
+                                self.sitting.add({"what": "facts", "model": keys["model"], "engine": engine, "facts": facts})
                         else:
                             answers[engine] = start_of_peer(engine, path, t)
                     except Failed as error:
@@ -210,7 +215,7 @@ class Comparison:
 def head_of(a):
     return {"what": "sitting", "cpu": cpu(), "cpus": os.cpu_count(), "date": str(datetime.date.today()), "build": build_of(a.vitjit),
             "versions": {"ort": version("onnxruntime"), "ov": version("openvino")}, "rounds": a.rounds, "seconds": a.seconds,
-            "threads": a.threads}
+            "threads": a.threads, "precision": a.precision}
 
 
 def write(a, sitting):
@@ -235,6 +240,7 @@ def parse():
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=0.5)
     parser.add_argument("--parts", default="latency,start,throughput,plan", type=lambda s: s.split(","))
+    parser.add_argument("--precision", default="f32,bf16", type=lambda s: s.split(","))
     parser.add_argument("--throughput-models", default="vit_ti16*,vit_s16*,vit_b16*,swin.*")
     parser.add_argument("--into")
     parser.add_argument("--results", default=os.path.join(ROOT, "build", "bench", "sitting.jsonl"))

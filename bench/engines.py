@@ -1,7 +1,8 @@
 """The engines that bench/compare.py compares, each in processes of its own: threads of one that spin would slow the others.
 
 A latency or throughput engine is opened once a case and asked in turns; one that waits for its turn is stopped (SIGSTOP). vitjit is
-started anew for every turn: with a warm cache it is ready within milliseconds.
+started anew for every turn: with a warm cache it is ready within milliseconds. `vitjit` computes in f32, `vitjit_bf16` in bf16; BESIDE says which
+peers each is compared with.
 """
 import json
 import os
@@ -11,8 +12,11 @@ import sys
 import tempfile
 import time
 
-PEERS = ["ort", "ov", "ov_default"]
-LABELS = {"vitjit": "vitjit", "ort": "ONNX Runtime", "ov": "OpenVINO", "ov_default": "OpenVINO, its own defaults"}
+OURS = {"vitjit": "f32", "vitjit_bf16": "bf16"}
+BESIDE = {"vitjit": ["ort", "ov", "ov_default"], "vitjit_bf16": ["ov_default", "ov_bf16"]}
+PEERS = ["ort", "ov", "ov_default", "ov_bf16"]
+LABELS = {"vitjit": "vitjit", "vitjit_bf16": "vitjit bf16", "ort": "ONNX Runtime", "ov": "OpenVINO", "ov_default": "OpenVINO, its own defaults",
+          "ov_bf16": "OpenVINO bf16"}
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -73,14 +77,15 @@ class Peer:
 
 
 class Vitjit:
-    def __init__(self, vitjit, model, threads, batch, cache, sessions=0):
-        self.facts = {"precision": "f32"}
+    def __init__(self, name, vitjit, model, threads, batch, cache, sessions=0):
+        precision = OURS[name]
+        self.facts = {"precision": precision}
         if sessions:
             program = os.path.join(os.path.dirname(os.path.abspath(vitjit)), "bench", "throughput")
-            self.command = lambda seconds: [program, model, str(sessions), str(seconds), str(threads), cache]
+            self.command = lambda seconds: [program, model, str(sessions), str(seconds), str(threads), cache, precision]
         else:
             many = ["--batch", str(batch)] if batch > 1 else []  # a graph may have its own baked in
-            common = [vitjit, model, "--quiet", "--stats", "--cache", cache, "-j", str(threads), *many]
+            common = [vitjit, model, "--quiet", "--stats", "--cache", cache, "-j", str(threads), "--precision", precision, *many]
             self.command = lambda seconds: [*common, "--bench", str(seconds)]
         measured(self.command(0.01))  # fills the cache
 
@@ -93,10 +98,10 @@ class Vitjit:
         pass
 
 
-def start_of_vitjit(vitjit, model, threads):
+def start_of_vitjit(name, vitjit, model, threads):
     """The whole process to its first result: empty cache, then one that finds it full -> figures, facts"""
     with tempfile.TemporaryDirectory() as cache:
-        command = [vitjit, model, "--quiet", "--stats", "--cache", cache, "-j", str(threads)]
+        command = [vitjit, model, "--quiet", "--stats", "--cache", cache, "-j", str(threads), "--precision", OURS[name]]
         facts, cold = measured(command)
         again, warm = measured(command)
     return {"cold_ms": cold, "warm_ms": warm, "cold_rss": facts["peak_rss_bytes"], "warm_rss": again["peak_rss_bytes"]}, facts

@@ -3,8 +3,8 @@
 
 usage: peer.py ENGINE MODEL.onnx THREADS BATCH [--sessions N] [--cache FOLDER] [--once]
 
-ENGINE is `ort` (ONNX Runtime), `ov` (OpenVINO, told to compute in float32) or `ov_default` (OpenVINO as it comes: bfloat16 where the CPU has
-it). Prints one JSON object when it has its first result: first_ms (from the import of the engine's library), precision and
+ENGINE is `ort` (ONNX Runtime), `ov` (OpenVINO, told to compute in float32), `ov_bf16` (told to compute in bfloat16, which it does where the CPU has
+it) or `ov_default` (OpenVINO as it comes). Prints one JSON object when it has its first result: first_ms (from the import of the engine's library), precision and
 peak_rss_bytes (of the process until then); --once ends there. Then every line of stdin, a number of seconds, is answered by one: min_ms, median_ms and runs of one caller; with
 --sessions, images_per_s, median_ms, p99_ms and runs of that many callers at once: ONNX Runtime with one session and one global pool,
 OpenVINO with its THROUGHPUT hint and a request a caller. --cache: ONNX Runtime's optimised model or OpenVINO's cache is kept there.
@@ -76,8 +76,8 @@ def openvino(a):
     if any(i.partial_shape.is_dynamic for i in model.inputs):
         model.reshape(shapes)
     settings = {"INFERENCE_NUM_THREADS": a.threads, "PERFORMANCE_HINT": "THROUGHPUT" if a.sessions else "LATENCY"}
-    if a.engine == "ov":
-        settings["INFERENCE_PRECISION_HINT"] = "f32"
+    if a.engine != "ov_default":
+        settings["INFERENCE_PRECISION_HINT"] = "bf16" if a.engine == "ov_bf16" else "f32"
     compiled = core.compile_model(model, "CPU", settings)
     type_name = str(compiled.get_property("INFERENCE_PRECISION_HINT"))
     precision = next((short for long, short in (("bfloat16", "bf16"), ("float16", "f16"), ("float32", "f32")) if long in type_name), type_name)
@@ -132,7 +132,7 @@ def together(runs, seconds):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("engine", choices=["ort", "ov", "ov_default"])
+    parser.add_argument("engine", choices=["ort", "ov", "ov_default", "ov_bf16"])
     parser.add_argument("model")
     parser.add_argument("threads", type=int)
     parser.add_argument("batch", type=int)

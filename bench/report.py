@@ -4,9 +4,10 @@ import os
 import statistics
 
 import scaling
-from engines import LABELS, PEERS
+from engines import BESIDE, LABELS, OURS, PEERS
 
 F32_PEERS = ["ort", "ov"]
+SHORT = {"vitjit": "vitjit", "vitjit_bf16": "vitjit bf16", "ort": "ORT", "ov": "OV", "ov_default": "OV def.", "ov_bf16": "OV bf16"}
 
 
 def row(cells):
@@ -22,9 +23,9 @@ def figures(lines, engine, key):
     return [line["engines"][engine][key] for line in lines if key in line["engines"].get(engine, {})]
 
 
-def ratios(lines, peer, key, more_is_better=False):
+def ratios(lines, peer, key, more_is_better=False, mine="vitjit"):
     """of each round: above 1, vitjit is better"""
-    both = [(line["engines"]["vitjit"], line["engines"].get(peer, {})) for line in lines if key in line["engines"].get("vitjit", {})]
+    both = [(line["engines"][mine], line["engines"].get(peer, {})) for line in lines if key in line["engines"].get(mine, {})]
     pairs = [(mine[key], other[key]) for mine, other in both if key in other and mine[key] > 0 and other[key] > 0]
     return [mine / other if more_is_better else other / mine for mine, other in pairs]
 
@@ -54,6 +55,26 @@ def cases(sitting, what, *keys):
     return dict(sorted(found.items()))
 
 
+def engines_of(sitting, what):
+    """those that the sitting has, in their order"""
+    there = {engine for line in sitting.lines if line["what"] == what for engine in line["engines"]}
+    return [engine for engine in [*OURS, *PEERS] if engine in there]
+
+
+def comparisons(engines):
+    """-> [(whose ratio, beside whom)]; None: the better peer in float32"""
+    pairs = [("vitjit", None)] if "vitjit" in engines else []
+    pairs += [(mine, peer) for mine in OURS for peer in BESIDE[mine]]
+    pairs += [("vitjit_bf16", "vitjit")]
+    return [(mine, peer) for mine, peer in pairs if mine in engines and (peer is None or peer in engines)]
+
+
+def label_of(peer):
+    if peer is None:
+        return "the better of ONNX Runtime and OpenVINO in f32"
+    return LABELS[peer] + (" f32" if peer in ("vitjit", "ov") else "")
+
+
 def geometric_mean(values):
     return math.exp(statistics.fmean(math.log(v) for v in values))
 
@@ -61,71 +82,76 @@ def geometric_mean(values):
 def summary(sitting):
     rows = []
     for threads in sitting.head["threads"]:
-        for peer in [None, *PEERS]:
+        for mine, peer in comparisons(engines_of(sitting, "latency")):
             medians = []
             for (_, t, _), lines in cases(sitting, "latency", "model", "threads", "batch").items():
                 chosen = peer or better_peer(lines, "min_ms")
-                found = ratios(lines, chosen, "min_ms") if t == threads and chosen else []
+                found = ratios(lines, chosen, "min_ms", mine=mine) if t == threads and chosen else []
                 if found:
                     medians.append(statistics.median(found))
             if medians:
                 slower = sum(m < 1 for m in medians)
-                rows.append([threads, LABELS[peer] if peer else "the better of ONNX Runtime and OpenVINO", len(medians),
+                rows.append([threads, OURS[mine], label_of(peer), len(medians),
                              f"{geometric_mean(medians):.3f}", f"{min(medians):.2f}", f"{max(medians):.2f}", slower])
-    return table(["threads", "beside", "models", "geometric mean of the ratios", "least", "most", "below 1"], rows) if rows else []
+    return table(["threads", "vitjit in", "beside", "models", "geometric mean of the ratios", "least", "most", "below 1"], rows) if rows else []
+
+
+def ratio_labels(pairs):
+    return [f"{OURS[mine]}: ratio to {label_of(peer) if peer else 'the better in f32'} (spread)" for mine, peer in pairs]
 
 
 def latency(sitting, threads):
-    rows = []
+    rows, engines = [], engines_of(sitting, "latency")
+    pairs = [(mine, peer) for mine, peer in comparisons(engines) if peer not in F32_PEERS]
     for (model, t, batch), lines in cases(sitting, "latency", "model", "threads", "batch").items():
         if t != threads:
             continue
-        facts = sitting.facts.get(model, {})
-        peer = better_peer(lines, "min_ms")
+        facts = sitting.facts(model) or sitting.facts(model, "vitjit_bf16")
         rows.append([model + (f", batch {batch}" if batch > 1 else ""), f"{facts['flops'] * batch / 1e9:.2f}" if "flops" in facts else "-",
-                     *[median_text(figures(lines, e, "min_ms")) for e in ["vitjit", *PEERS]],
-                     with_spread(ratios(lines, peer, "min_ms")) if peer else "-", with_spread(ratios(lines, "ov_default", "min_ms"))])
-    head = ["model", "GFLOP", *[f"{LABELS[e]}, ms" for e in ["vitjit", *PEERS]], "ratio to the better in f32 (spread)",
-            "ratio to OpenVINO's defaults (spread)"]
+                     *[median_text(figures(lines, e, "min_ms")) for e in engines],
+                     *[with_spread(ratios(lines, peer or better_peer(lines, "min_ms"), "min_ms", mine=mine)) for mine, peer in pairs]])
+    head = ["model", "GFLOP", *[f"{LABELS[e]}, ms" for e in engines], *ratio_labels(pairs)]
     return [f"### Latency, {threads} thread{'s' if threads > 1 else ''}", "", *table(head, rows)] if rows else []
 
 
 def start(sitting):
-    rows = []
+    rows, engines = [], engines_of(sitting, "start")
+    ours, weighed = [e for e in engines if e in OURS], [e for e in engines if e != "ov_default"]
     for (model, threads), lines in cases(sitting, "start", "model", "threads").items():
-        facts = sitting.facts.get(model, {})
-        planned = (facts.get("weights_bytes", 0) + facts.get("arena_bytes", 0)) / 1e6
-        cells = [model, f"{facts['compile_ms'] / 1e3:.2f}" if "compile_ms" in facts else "-"]
+        facts = [sitting.facts(model, e) for e in ours]
+        cells = [model, *[f"{f['compile_ms'] / 1e3:.2f}" if "compile_ms" in f else "-" for f in facts]]
         for key in ("cold_ms", "warm_ms"):
-            cells += [median_text(figures(lines, e, key), 0) for e in ["vitjit", *PEERS]]
+            cells += [median_text(figures(lines, e, key), 0) for e in engines]
         for key in ("cold_rss", "warm_rss"):
-            cells += [median_text([r / 1e6 for r in figures(lines, e, key)], 0) for e in ["vitjit", *F32_PEERS]]
-        rows.append([*cells, f"{planned:.0f}"])
+            cells += [median_text([r / 1e6 for r in figures(lines, e, key)], 0) for e in weighed]
+        rows.append([*cells, *[f"{(f.get('weights_bytes', 0) + f.get('arena_bytes', 0)) / 1e6:.0f}" for f in facts]])
     if not rows:
         return []
-    names = {"vitjit": "vitjit", "ort": "ORT", "ov": "OV", "ov_default": "OV def."}
-    head = ["model", "compile, s", *[f"{k} {names[e]}, ms" for k in ("cold", "warm") for e in ["vitjit", *PEERS]],
-            *[f"peak {k} {names[e]}, MB" for k in ("cold", "warm") for e in ["vitjit", *F32_PEERS]], "weights + arena, MB"]
+    head = ["model", *[f"compile {SHORT[e]}, s" for e in ours], *[f"{k} {SHORT[e]}, ms" for k in ("cold", "warm") for e in engines],
+            *[f"peak {k} {SHORT[e]}, MB" for k in ("cold", "warm") for e in weighed], *[f"weights + arena {SHORT[e]}, MB" for e in ours]]
     text = ["### Start and memory", "", "Time to the first result. vitjit: the whole process. The peers: from the import of their library in a Python "
             "process, whose memory is counted with theirs. Warm: vitjit's cache, ONNX Runtime's saved optimised model, OpenVINO's cache.", ""]
     return [*text, *table(head, rows)]
 
 
 def throughput(sitting):
-    rows = []
+    rows, engines = [], engines_of(sitting, "throughput")
+    pairs = [(mine, peer) for mine, peer in (("vitjit", None), ("vitjit_bf16", "ov_default")) if mine in engines]
     for (model, sessions), lines in cases(sitting, "throughput", "model", "sessions").items():
-        peer = better_peer(lines, "images_per_s", more_is_better=True)
         cells = [model, sessions]
-        for engine in ["vitjit", *PEERS]:
+        for engine in engines:
             cells += [f"{median_text(figures(lines, engine, 'images_per_s'), 1)} / {median_text(figures(lines, engine, 'p99_ms'), 1)}"]
-        rows.append([*cells, with_spread(ratios(lines, peer, "images_per_s", True)) if peer else "-",
-                     with_spread(ratios(lines, peer, "p99_ms")) if peer else "-"])
+        for mine, peer in pairs:
+            peer = peer or better_peer(lines, "images_per_s", more_is_better=True)
+            cells += [with_spread(ratios(lines, peer, "images_per_s", True, mine)), with_spread(ratios(lines, peer, "p99_ms", mine=mine))]
+        rows.append(cells)
     if not rows:
         return []
     text = ["### Throughput", "", "Images a second / 99th percentile of a run's time in ms, with so many callers at once on all cores: vitjit with a session "
-            "each, ONNX Runtime with one global pool, OpenVINO with its THROUGHPUT hint and a request each. The ratios are to the float32 peer "
-            "with more images a second; above 1, vitjit has more of them, or the shorter time.", ""]
-    head = ["model", "callers", *[LABELS[e] for e in ["vitjit", *PEERS]], "images/s, ratio (spread)", "p99, ratio (spread)"]
+            "each, ONNX Runtime with one global pool, OpenVINO with its THROUGHPUT hint and a request each. In f32 the ratios are to the "
+            "float32 peer with more images a second, in bf16 to OpenVINO's defaults; above 1, vitjit has more of them, or the shorter time.", ""]
+    head = ["model", "callers", *[LABELS[e] for e in engines],
+            *[f"{OURS[mine]}: {what}, ratio (spread)" for mine, _ in pairs for what in ("images/s", "p99")]]
     return [*text, *table(head, rows)]
 
 
@@ -166,10 +192,10 @@ def scaling_section(sitting, beyond=(16, 64)):
 def preamble(sitting):
     h = sitting.head
     versions = ", ".join(f"{LABELS[e]} {v}" for e, v in h["versions"].items())
-    precision = h.get("default_precision")
-    own = f" OpenVINO's own defaults compute in {precision} on this CPU." if precision else ""
+    told = {"ov_default": "OpenVINO's own defaults compute", "ov_bf16": "OpenVINO that is told bf16 computes"}
+    own = "".join(f" {who} in {sitting.precision(e)} on this CPU." for e, who in told.items() if sitting.precision(e))
     return [f"{h['cpu']}, {h['cpus']} CPUs; {h['date']}; {versions}; {h['rounds']} rounds of {h['seconds']:g} s of each engine in turn.",
-            f"float32 throughout, but for the column of OpenVINO's defaults.{own} A round's figure is its best run, a table's the median of the rounds'; a "
+            f"float32, but for columns of bf16 and of OpenVINO's defaults.{own} A round's figure is its best run, a table's the median of the rounds'; a "
             "ratio is the median over the rounds of that round's ratio, with its least and largest. Above 1, vitjit is faster.", ""]
 
 
@@ -208,31 +234,32 @@ def put(path, lines, mark="sitting"):
 # The plot: a line a model, a dot a peer at the median ratio, a whisker over the rounds.
 
 STEP, TOP, LEFT, WIDTH, BOTTOM = 14, 46, 190, 560, 30
-COLOURS = {"ort": "#1f6fb4", "ov": "#d9700d"}
+SERIES = [("vitjit", "ort", "#1f6fb4", "f32, ONNX Runtime"), ("vitjit", "ov", "#d9700d", "f32, OpenVINO"),
+          ("vitjit_bf16", "ov_default", "#2a8f4a", "bf16, OpenVINO's defaults")]
 
 
 def svg(sitting):
     threads = max(sitting.head["threads"])
     rows = []
     for (model, t, batch), lines in cases(sitting, "latency", "model", "threads", "batch").items():
-        found = {p: ratios(lines, p, "min_ms") for p in F32_PEERS}
-        if t == threads and any(found.values()):
-            rows.append((min(statistics.median(v) for v in found.values() if v), model + (f" x{batch}" if batch > 1 else ""), found))
+        found = [ratios(lines, peer, "min_ms", mine=mine) for mine, peer, _, _ in SERIES]
+        if t == threads and any(found):
+            rows.append((min(statistics.median(v) for v in found if v), model + (f" x{batch}" if batch > 1 else ""), found))
     rows.sort(key=lambda r: r[0])
     if not rows:
         return None
-    every = [v for _, _, found in rows for values in found.values() for v in values]
+    every = [v for _, _, found in rows for values in found for v in values]
     low, high = math.log2(min(0.9, *every)) - 0.05, math.log2(max(2, *every)) + 0.05
     at = lambda v: LEFT + WIDTH * (math.log2(v) - low) / (high - low)
     height = TOP + STEP * len(rows) + BOTTOM
     escape = lambda s: s.replace("&", "&amp;").replace("<", "&lt;")
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{LEFT + WIDTH + 20}" height="{height}" font-family="sans-serif" font-size="10">',
            '<rect width="100%" height="100%" fill="white"/>',
-           f'<text x="8" y="16" font-size="13">How many times faster vitjit is, float32, {threads} thread{"s" if threads > 1 else ""}</text>',
+           f'<text x="8" y="16" font-size="13">How many times faster vitjit is, {threads} thread{"s" if threads > 1 else ""}</text>',
            f'<text x="8" y="31">{escape(sitting.head["cpu"])}, {sitting.head["date"]}</text>']
-    for i, peer in enumerate(F32_PEERS):
-        out.append(f'<circle cx="{LEFT + WIDTH - 170 + 110 * i}" cy="27" r="4" fill="{COLOURS[peer]}"/>'
-                   f'<text x="{LEFT + WIDTH - 162 + 110 * i}" y="31">{LABELS[peer]}</text>')
+    for i, (_, _, colour, label) in enumerate(SERIES):
+        out.append(f'<circle cx="{LEFT + WIDTH - 340 + 120 * i}" cy="12" r="4" fill="{colour}"/>'
+                   f'<text x="{LEFT + WIDTH - 332 + 120 * i}" y="16">{label}</text>')
     bottom = TOP + STEP * len(rows)
     for tick in (0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 3, 4, 6, 8):
         if low <= math.log2(tick) <= high:
@@ -241,8 +268,8 @@ def svg(sitting):
     for i, (_, model, found) in enumerate(rows):
         y = TOP + STEP * i + 4
         out.append(f'<text x="{LEFT - 6}" y="{y + 3}" text-anchor="end">{escape(model)}</text>')
-        for peer, values in found.items():
+        for (_, _, colour, _), values in zip(SERIES, found):
             if values:
-                out.append(f'<line x1="{at(min(values)):.1f}" y1="{y}" x2="{at(max(values)):.1f}" y2="{y}" stroke="{COLOURS[peer]}"/>'
-                           f'<circle cx="{at(statistics.median(values)):.1f}" cy="{y}" r="3" fill="{COLOURS[peer]}"/>')
+                out.append(f'<line x1="{at(min(values)):.1f}" y1="{y}" x2="{at(max(values)):.1f}" y2="{y}" stroke="{colour}"/>'
+                           f'<circle cx="{at(statistics.median(values)):.1f}" cy="{y}" r="3" fill="{colour}"/>')
     return "\n".join([*out, "</svg>", ""])

@@ -12,7 +12,7 @@ class Other(Exception):
 
 
 class Sitting:
-    SAME = ("cpu", "cpus", "build", "versions", "seconds")
+    SAME = ("cpu", "cpus", "build", "versions", "seconds", "precision")
 
     def __init__(self, path, head):
         self.path, self.lines = path, []
@@ -37,9 +37,6 @@ class Sitting:
             self.lines = [head]
         else:
             raise Other(f"{path}: there is no sitting")
-        for line in self.lines:
-            if line["what"] == "precision":
-                self.head["default_precision"] = line["default_precision"]
         if head:
             os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
             with open(path + ".new", "w") as file:
@@ -54,9 +51,14 @@ class Sitting:
     def has(self, **keys):
         return any(all(line.get(k) == v for k, v in keys.items()) for line in self.lines)
 
-    @property
-    def facts(self):
-        return {line["model"]: line["facts"] for line in self.lines if line["what"] == "facts"}
+    def facts(self, model, engine="vitjit"):
+        """what the command said of itself, or {}"""
+        own = (line["facts"] for line in self.lines if line["what"] == "facts" and (line["model"], line["engine"]) == (model, engine))
+        return next(own, {})
+
+    def precision(self, engine):
+        """what an engine computes in, or None"""
+        return next((line["precision"] for line in self.lines if line["what"] == "precision" and line["engine"] == engine), None)
 
     @property
     def machine(self):

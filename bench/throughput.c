@@ -1,6 +1,6 @@
 /* throughput.c - images a second and latencies of several sessions that run at once, through the public C API.
  *
- *     throughput MODEL SESSIONS SECONDS [THREADS [CACHE]]
+ *     throughput MODEL SESSIONS SECONDS [THREADS [CACHE [PRECISION]]]
  *
  * One model, as many threads as sessions, each of which runs its session again as soon as it has an answer, for SECONDS and
  * until each has had LEAST_RUNS. Prints one JSON object: images_per_s, median_ms, p99_ms (of all sessions' runs together),
@@ -131,11 +131,12 @@ int main(int argc, char **argv) {
     const int32_t sessions = argc > 2 ? atoi(argv[2]) : 0;
     const double seconds = argc > 3 ? atof(argv[3]) : 0;
     if (sessions < 1 || sessions > MOST_SESSIONS || seconds <= 0)
-        return fputs("usage: throughput MODEL SESSIONS SECONDS [THREADS [CACHE]]\n", stderr), 1;
+        return fputs("usage: throughput MODEL SESSIONS SECONDS [THREADS [CACHE [f32|bf16]]]\n", stderr), 1;
     vj_options options;
     vj_options_init(&options);
     options.threads = argc > 4 ? atoi(argv[4]) : 0;
     options.cache = argc > 5 ? argv[5] : NULL;
+    options.precision = argc > 6 && strcmp(argv[6], "bf16") == 0 ? VJ_BF16 : VJ_F32;
     vj_model *model;
     if (vj_compile_file(argv[1], &options, &model)) fail(argv[1]);
     client *all = memory((size_t)sessions * sizeof *all);
