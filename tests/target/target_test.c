@@ -41,6 +41,9 @@ static void facts(void **state) {
     assert_non_null(strstr(vj_target_llvm_features(amx, text), "+amx-bf16,"));
     assert_non_null(strstr(vj_target_llvm_features(v4, text), "+avx512vl,"));
     assert_non_null(strstr(text, "-prefer-256-bit"));
+    const vj_target *amd = vj_target_by_name("x86-64-v4-bf16");
+    assert_non_null(strstr(vj_target_llvm_features(amd, text), "-sse4a")); /* behind what turns it on */
+    assert_true(strstr(text, "-sse4a") > strstr(text, "+sse4a"));
     assert_string_equal(vj_target_llvm_features(baseline, text), "");
     assert_string_equal(vj_target_llvm_features(arm, text), "+neon");
     const vj_target *riscv = vj_target_by_name("riscv64-v"), *wasm = vj_target_by_name("wasm32");
