@@ -107,27 +107,59 @@ static inline uint64_t vj_cpu_ask(uint64_t wanted) {
     return vj_cpu_permitted(have);
 }
 
-#elif defined(__riscv) && __riscv_xlen == 64
+#elif (defined(__aarch64__) && defined(__linux__)) || (defined(__riscv) && __riscv_xlen == 64)
 
+#if defined(__aarch64__)
+static inline int64_t vj_cpu_system_call(int64_t number, int64_t a, int64_t b, int64_t c, int64_t d) {
+    register int64_t x0 __asm__("x0") = a, x1 __asm__("x1") = b, x2 __asm__("x2") = c, x3 __asm__("x3") = d,
+                        x8 __asm__("x8") = number;
+    __asm__ volatile("svc #0" : "+r"(x0) : "r"(x1), "r"(x2), "r"(x3), "r"(x8) : "memory");
+    return x0;
+}
+#else
 static inline int64_t vj_cpu_system_call(int64_t number, int64_t a, int64_t b, int64_t c, int64_t d) {
     register int64_t a0 __asm__("a0") = a, a1 __asm__("a1") = b, a2 __asm__("a2") = c, a3 __asm__("a3") = d,
                         a4 __asm__("a4") = 0, a7 __asm__("a7") = number;
     __asm__ volatile("ecall" : "+r"(a0) : "r"(a1), "r"(a2), "r"(a3), "r"(a4), "r"(a7) : "memory");
     return a0;
 }
+#endif
 
-/* AT_HWCAP, entry 16 of /proc/self/auxv. */
-static inline uint64_t vj_cpu_hwcap(void) {
-    enum { OPENAT = 56, CLOSE = 57, READ = 63, HERE = -100, HWCAP = 16 };
+/* An entry of /proc/self/auxv: 16 is AT_HWCAP, 26 is AT_HWCAP2. */
+static inline uint64_t vj_cpu_auxiliary(uint64_t key) {
+    enum { OPENAT = 56, CLOSE = 57, READ = 63, HERE = -100 };
     static const char path[] = "/proc/self/auxv";
     const int64_t file = vj_cpu_system_call(OPENAT, HERE, (intptr_t)path, 0, 0);
     uint64_t entry[2] = {0, 0}, found = 0;
     if (file < 0) return 0;
     while (!found && vj_cpu_system_call(READ, file, (intptr_t)entry, sizeof entry, 0) == (int64_t)sizeof entry)
-        if (entry[0] == HWCAP) found = entry[1];
+        if (entry[0] == key) found = entry[1];
     vj_cpu_system_call(CLOSE, file, 0, 0, 0);
     return found;
 }
+
+#if defined(__aarch64__)
+
+typedef struct vj_cpu_question {
+    uint64_t feature;
+    uint32_t entry, bit;
+} vj_cpu_question;
+
+/* Code that wants nothing makes no system calls: it may run where there is no Linux. */
+static inline uint64_t vj_cpu_ask(uint64_t wanted) {
+    static const vj_cpu_question questions[] = {
+#define AARCH64_FEATURE(id, name, entry, bit, companions) {VJ_CPU_##id, entry, bit},
+#include "vitjit_cpu.def"
+    };
+    uint64_t have = 0;
+    for (uint32_t i = 0; i < sizeof questions / sizeof *questions; i++) {
+        const vj_cpu_question *q = &questions[i];
+        if (wanted & q->feature && vj_cpu_auxiliary(q->entry) >> q->bit & 1) have |= q->feature;
+    }
+    return have;
+}
+
+#else
 
 typedef struct vj_cpu_question {
     uint64_t feature;
@@ -148,11 +180,13 @@ static inline uint64_t vj_cpu_ask(uint64_t wanted) {
         all |= questions[i].feature;
     if (!(wanted & all)) return 0;
     const int probed = vj_cpu_system_call(HWPROBE, (intptr_t)pair, 1, 0, 0) == 0;
-    const uint64_t said = probed ? (uint64_t)pair[1] : vj_cpu_hwcap();
+    const uint64_t said = probed ? (uint64_t)pair[1] : vj_cpu_auxiliary(16);
     for (uint32_t i = 0; i < sizeof questions / sizeof *questions; i++)
         if (said >> (probed ? questions[i].probe : questions[i].hwcap) & 1) have |= questions[i].feature;
     return have & wanted;
 }
+
+#endif
 
 #else
 

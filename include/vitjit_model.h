@@ -49,7 +49,8 @@ typedef struct vj_tensor_info {
 } vj_tensor_info;
 
 /* CPU features that an object can demand beyond its architecture's baseline, a bit each: the CPU has the instructions, and
- * the operating system saves their registers. Bits from 0 are x86-64's, bits from 48 RISC-V's. */
+ * the operating system saves their registers. Bits from 0 are x86-64's, bits from 40 aarch64's,
+ * bits from 48 RISC-V's. */
 #define VJ_CPU_SSE3       (UINT64_C(1) << 0)
 #define VJ_CPU_SSSE3      (UINT64_C(1) << 1)
 #define VJ_CPU_SSE41      (UINT64_C(1) << 2)
@@ -75,6 +76,7 @@ typedef struct vj_tensor_info {
 #define VJ_CPU_AMX_TILE   (UINT64_C(1) << 22)
 #define VJ_CPU_AMX_BF16   (UINT64_C(1) << 23)
 #define VJ_CPU_AMX_INT8   (UINT64_C(1) << 24)
+#define VJ_CPU_NEON_BF16  (UINT64_C(1) << 40) /* FEAT_BF16: dot products of bfloat16 */
 #define VJ_CPU_RVV        (UINT64_C(1) << 48) /* vectors 1.0 */
 /* The x86-64 psABI's levels, each with all of the one before. */
 #define VJ_CPU_X86_64_V2                                                                                               \

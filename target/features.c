@@ -12,6 +12,7 @@ typedef struct feature {
 
 static const feature features[] = {
 #define X86_FEATURE(id, name, leaf, subleaf, word, bit, saved, companions) {name, VJ_CPU_##id, companions},
+#define AARCH64_FEATURE(id, name, entry, bit, companions)                  {name, VJ_CPU_##id, companions},
 #define RISCV_FEATURE(id, name, probe, hwcap, companions)                  {name, VJ_CPU_##id, companions},
 #include "vitjit_cpu.def"
 };

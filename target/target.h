@@ -12,7 +12,7 @@ typedef enum vj_muladd { VJ_MULADD_FMA, VJ_MULADD_SEPARATE } vj_muladd;
 
 /* Whether products of pairs of bfloat16 are added to a float by an instruction that is faster than to widen and multiply
  * them. A twin computes the same bits without the instruction, slowly: for tests. */
-typedef enum vj_dot { VJ_DOT_NONE, VJ_DOT_AVX512, VJ_DOT_AVX512_TWIN } vj_dot;
+typedef enum vj_dot { VJ_DOT_NONE, VJ_DOT_AVX512, VJ_DOT_AVX512_TWIN, VJ_DOT_BFDOT, VJ_DOT_BFDOT_TWIN } vj_dot;
 
 /* Whether there are tiles: registers of up to 16 rows of 64 bytes, and products of them (backend/emit/tiles.h). A twin computes
  * the same bits without them, slowly: for tests. */

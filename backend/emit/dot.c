@@ -51,6 +51,7 @@ static LLVMValueRef twin(const vj_gen *g, LLVMValueRef acc, LLVMValueRef a, LLVM
 
 LLVMValueRef vj_dot_bf16(const vj_gen *g, LLVMValueRef acc, LLVMValueRef a, LLVMValueRef b) {
     const unsigned lanes = LLVMGetVectorSize(LLVMTypeOf(acc));
+    if (g->target->dot == VJ_DOT_BFDOT || g->target->dot == VJ_DOT_BFDOT_TWIN) return vj_bfdot(g, acc, a, b);
     if (g->target->dot == VJ_DOT_AVX512_TWIN) return twin(g, acc, a, b);
     assert(g->target->dot == VJ_DOT_AVX512 && (lanes == 4 || lanes == 8 || lanes == 16));
     const char *name = lanes == 16  ? "llvm.x86.avx512bf16.dpbf16ps.512"
@@ -59,4 +60,8 @@ LLVMValueRef vj_dot_bf16(const vj_gen *g, LLVMValueRef acc, LLVMValueRef a, LLVM
     LLVMTypeRef pairs = LLVMVectorType(LLVMBFloatTypeInContext(g->context), 2 * lanes);
     LLVMValueRef args[] = {acc, LLVMBuildBitCast(g->b, a, pairs, ""), LLVMBuildBitCast(g->b, b, pairs, "")};
     return vj_intrinsic(g, name, NULL, 0, args, 3);
+}
+
+LLVMValueRef vj_dot_splat(const vj_gen *g, LLVMValueRef pair, int32_t lanes) {
+    return g->target->dot == VJ_DOT_BFDOT ? vj_bfdot_splat(g, pair, lanes) : vj_splat(g, pair, lanes);
 }

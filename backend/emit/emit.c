@@ -104,6 +104,13 @@ LLVMValueRef vj_opaque_vector(const vj_gen *g, LLVMValueRef vector) {
     return bytes < LEAST_REGISTER ? vector : through_nothing(g, vector, letter);
 }
 
+LLVMValueRef vj_lane_splat(const vj_gen *g, LLVMValueRef scalar, int32_t lanes, const char *letter) {
+    LLVMTypeRef type = LLVMVectorType(LLVMTypeOf(scalar), (unsigned)lanes);
+    LLVMValueRef one = LLVMBuildInsertElement(g->b, LLVMGetPoison(type), scalar, vj_i64(g, 0), "");
+    LLVMValueRef zeros = LLVMConstNull(LLVMVectorType(g->i32, (unsigned)lanes));
+    return LLVMBuildShuffleVector(g->b, through_nothing(g, one, letter), LLVMGetPoison(type), zeros, "");
+}
+
 LLVMValueRef vj_step_base(const vj_gen *g, LLVMValueRef pointer) {
     return g->target->machine->recompiled ? vj_opaque(g, pointer) : pointer;
 }

@@ -65,6 +65,9 @@ LLVMValueRef vj_fma(const vj_gen *g, LLVMValueRef a, LLVMValueRef b, LLVMValueRe
 LLVMValueRef vj_opaque(const vj_gen *g, LLVMValueRef number);
 /* The same of a vector: LLVM moves a broadcast behind the operations on it, where it is no load any more. */
 LLVMValueRef vj_opaque_vector(const vj_gen *g, LLVMValueRef vector);
+/* A scalar in all lanes, for instructions that multiply by a lane: of a load LLVM would make one to all lanes. The letter is that of
+ * a vector register in inline assembly. */
+LLVMValueRef vj_lane_splat(const vj_gen *g, LLVMValueRef scalar, int32_t lanes, const char *letter);
 /* What a step's loads start from. Where the code is compiled again, LLVM's steps would become an addition a load: opaque
  * pointers keep the distances in the loads. */
 LLVMValueRef vj_step_base(const vj_gen *g, LLVMValueRef pointer);
@@ -95,6 +98,11 @@ void vj_prefetch(const vj_gen *g, LLVMValueRef pointer); /* the line at pointer 
 /* dot.c: acc + the products of the two bfloat16 numbers in each i32 of a and b, in the order and with the roundings of the target's
  * instruction; of at least four lanes */
 LLVMValueRef vj_dot_bf16(const vj_gen *g, LLVMValueRef acc, LLVMValueRef a, LLVMValueRef b);
+/* A pair in all lanes, as vj_dot_bf16 takes it for a. */
+LLVMValueRef vj_dot_splat(const vj_gen *g, LLVMValueRef pair, int32_t lanes);
+/* bfdot.c: those of aarch64, for dot.c */
+LLVMValueRef vj_bfdot_splat(const vj_gen *g, LLVMValueRef pair, int32_t lanes);
+LLVMValueRef vj_bfdot(const vj_gen *g, LLVMValueRef acc, LLVMValueRef a, LLVMValueRef b);
 /* For twins: vectors of floats given as their bits. Subnormal ones become zeros with their sign; acc + a b, by one rounding to nearest
  * even, of operands and to a result that are flushed so. */
 LLVMValueRef vj_flushed(const vj_gen *g, LLVMValueRef x);

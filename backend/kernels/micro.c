@@ -83,7 +83,7 @@ static void step_dot(const vj_micro *m, const vj_micro_loads *loads, int64_t k, 
     for (int32_t j = 0; j < width; j++)
         b[j] = loads->b(loads->self, k, count, j, false);
     for (int32_t r = 0; r < height; r++) {
-        LLVMValueRef a = vj_splat(m->g, loads->a(loads->self, k, count, r, false), m->lanes);
+        LLVMValueRef a = vj_dot_splat(m->g, loads->a(loads->self, k, count, r, false), m->lanes);
         for (int32_t j = 0; j < width; j++)
             sum[r * width + j] = vj_dot_bf16(m->g, sum[r * width + j], a, b[j]);
     }

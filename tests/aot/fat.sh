@@ -15,18 +15,20 @@ sound() {
     return 0
 }
 
-# emit NAME CPUS: an object and a program.
+# emit NAME CPUS [OPTION...]: an object and a program.
 emit() {
-    "$vitjit" "$model" --quiet --emit-obj -o "$folder/$1.o" --prefix m --weights file --cpu "$2"
-    sound "$folder/$1.o"
-    "$compiler" -static -std=gnu17 -O1 -Wall -Wextra -Werror -DMODEL_HEADER="\"$1.h\"" -DN="$images" -I"$folder" \
-        "$here/fat.c" "$folder/$1.o" -o "$folder/$1" -lm -pthread
+    name=$1 cpus=$2
+    shift 2
+    "$vitjit" "$model" --quiet --emit-obj -o "$folder/$name.o" --prefix m --weights file --cpu "$cpus" "$@"
+    sound "$folder/$name.o"
+    "$compiler" -static -std=gnu17 -O1 -Wall -Wextra -Werror -DMODEL_HEADER="\"$name.h\"" -DN="$images" -I"$folder" \
+        "$here/fat.c" "$folder/$name.o" -o "$folder/$name" -lm -pthread
 }
 
-# runs NAME CPU TAKEN: by qemu's name of the CPU, and what init must take.
+# runs NAME CPU TAKEN [RTOL]: by qemu's name of the CPU, and what init must take.
 runs() {
     echo "$2:"
-    "$qemu" -cpu "$2" "$folder/$1" "$input" "$wanted" 1e-4 "$3" "$folder/$1.weights"
+    "$qemu" -cpu "$2" "$folder/$1" "$input" "$wanted" "${4:-1e-4}" "$3" "$folder/$1.weights"
 }
 
 # One file of weights serves all CPUs: it is that of any of them alone.
@@ -70,6 +72,25 @@ x86-64)
         "$folder/all" "$input" "$wanted" 1e-4 "$known" "$folder/all.weights"
         "$folder/tiles" "$input" "$wanted" 1e-4 "$tiled" "$folder/tiles.weights"
     fi
+    ;;
+aarch64)
+    compiler=aarch64-linux-gnu-gcc qemu=qemu-aarch64 nm=aarch64-linux-gnu-nm readelf=aarch64-linux-gnu-readelf
+    need $compiler $qemu $nm $readelf
+    emit all aarch64,aarch64-bf16
+    same_weights aarch64
+    runs all cortex-a72 aarch64
+    runs all max aarch64-bf16
+    # In bf16 each of a block's six products, the patches' and the head's (26 of four blocks) rounds two factors by at most 2^-9
+    # of their size, all by themselves: sqrt(2 * 26) * 2^-9 of the answer's size.
+    emit narrow aarch64,aarch64-bf16 --precision bf16
+    runs narrow cortex-a72 aarch64 1.41e-2
+    runs narrow max aarch64-bf16 1.41e-2
+    # What runs there is the instruction, and only on a CPU that has it.
+    for cpu in aarch64 aarch64-bf16; do
+        "$vitjit" "$model" --quiet --emit-asm -o "$folder/$cpu.s" --prefix m --target aarch64 --cpu $cpu --precision bf16
+    done
+    grep -q bfdot "$folder/aarch64-bf16.s"
+    if grep bfdot "$folder/aarch64.s"; then exit 1; fi
     ;;
 riscv64)
     compiler=riscv64-linux-gnu-gcc qemu=qemu-riscv64 nm=riscv64-linux-gnu-nm readelf=riscv64-linux-gnu-readelf

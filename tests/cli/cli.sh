@@ -372,7 +372,7 @@ part_tools() {
     prints "node '/blocks.2/Softmax': its weights are kept, as they are used elsewhere too"
     run 0 "$digits/digits.onnx" --check
     run 0 targets
-    for target in x86-64 x86-64-v2 x86-64-v3 x86-64-v4 x86-64-v4-bf16 x86-64-v4-amx aarch64 riscv64 riscv64-v wasm32; do prints "$target "; done
+    for target in x86-64 x86-64-v2 x86-64-v3 x86-64-v4 x86-64-v4-bf16 x86-64-v4-amx aarch64 aarch64-bf16 riscv64 riscv64-v wasm32; do prints "$target "; done
     prints "16 of 256 bits"
     prints "this machine"
     bad 1 "$digits/digits.onnx" --cpu pentium
@@ -385,6 +385,8 @@ part_tools() {
     bad 1 "$digits/digits.onnx" --target riscv64 --features +avx2 --emit-obj
     run 0 "$digits/digits.onnx" --target riscv64 --features v --inspect
     prints "riscv64-v"
+    run 0 "$digits/digits.onnx" --target aarch64 --features bf16 --inspect
+    prints "aarch64-bf16"
     bad 1 "$digits/digits.onnx" --emit-obj --cpu v3,v2,x86-64-v3
     stderr_has "--cpu names x86-64-v3 twice"
     bad 1 "$digits/digits.onnx" --emit-obj --cpu v3,aarch64

@@ -25,7 +25,8 @@ static const dialect dialects[] = {{"x86-64-v3", "\tvfmadd", "\tvmulps", "(%rsp)
                                    /* whole registers: vs1r.v v8, (a0) */
                                    {"riscv64-v", "\tvfma", "\tvfmul", "(sp)", {"r.v\t", "("}}};
 /* Of those that multiply pairs. */
-static const dialect dots[] = {{"x86-64-v4-bf16", "\tvdpbf16ps", "\tvmulps", "(%rsp)", {"(%rsp)", "%zmm"}}};
+static const dialect dots[] = {{"x86-64-v4-bf16", "\tvdpbf16ps", "\tvmulps", "(%rsp)", {"(%rsp)", "%zmm"}},
+                               {"aarch64-bf16", "\tbfdot\t", "\tfmul\t", "[sp", {"[sp", "\tq"}}};
 #define DOTS     (sizeof dots / sizeof *dots)
 #define DIALECTS (sizeof dialects / sizeof *dialects)
 /* The first of them convert float16 by instructions. */
@@ -111,7 +112,8 @@ static int check_loops(const dialect *d, const problem *it, const char *what, in
         const char *inside = start ? strstr(start + 1, "\n.LBB") : NULL;
         const int products = start ? count_words(start, line, d->product) : 0;
         if (products < least || (inside && inside < line)) continue;
-        const int apart = count_words(start, line, d->apart), instructions = count_words(start, line, "\n\t") + 1;
+        const int apart = count_words(start, line, d->apart), marks = count_words(start, line, "APP\n");
+        const int instructions = count_words(start, line, "\n\t") + 1 - marks; /* marks stand around inline assembly */
         if (it->k->kind == VJ_KERNEL_ATTENTION && apart) continue;
         const int spills = count_spills(start, line, d), stack = count_words(start, line, d->stack);
         loops++;
