@@ -10,7 +10,7 @@
  * pack.c      packed weights, written in blocks to a descriptor
  * describe.c  the descriptor of vitjit_model.h
  * image.c     the image's bytes
- * notes.c     the introduction and the metadata, which an image carries; kernels.c what a profile wants of its kernels; json.c
+ * notes.c     the introduction and the metadata, which an image carries; shown.c names as terminals may see them; kernels.c what a profile wants of its kernels; json.c
  * orc.c       code through ORC, instrumented in sanitizers' builds
  * inspect.c   --inspect and --report
  * check.c     the compiled kernels beside the evaluator
@@ -160,10 +160,11 @@ vj_status vj_load_by_orc(vj_unit *u, const vj_bytes *object, vj_compiled *out);
 char *vj_introduction(vj_unit *u);
 /* The introduction, 0, the metadata as a JSON object, 0; of code with marks the kernels, 0. */
 char *vj_notes(vj_unit *u, size_t *bytes);
-/* Of a name of the model: what would disturb a terminal becomes a question mark. */
-const char *vj_shown(vj_arena *arena, const char *name);
 /* `attention 12 of 12, ...` */
 char *vj_fused_text(vj_unit *u);
+
+/* shown.c: of a name of the model: what would disturb a terminal becomes a question mark. */
+const char *vj_shown(vj_arena *arena, const char *name);
 
 /* json.c: a string in its quotes. Bytes that are no UTF-8 become U+FFFD, so that the text is always valid. */
 void vj_add_json_string(vj_text *out, const char *text);

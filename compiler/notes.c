@@ -29,13 +29,6 @@ static const char *file_name(const char *path) {
     return slash && slash[1] ? slash + 1 : path;
 }
 
-const char *vj_shown(vj_arena *arena, const char *name) {
-    char *copy = vj_strdup(arena, name ? name : "");
-    for (char *at = copy; *at; at++)
-        if ((unsigned char)*at < 0x20 || *at == 0x7f) *at = '?';
-    return copy;
-}
-
 static void add_tensors(vj_text *out, const char *label, const struct vj_io_fact *facts, int32_t count) {
     for (int32_t i = 0; i < count; i++)
         vj_text_add(out, "%-11s %s  %s\n", label, vj_shown(out->arena, facts[i].name),

@@ -32,7 +32,7 @@ static void result(kernel_case *c, const vj_access *access, int32_t expr, int32_
 
 /* C[m, n] = A[m, k] B[k, n]; A's and C's rows end in NaN that must not be read or written. */
 static void plain(int64_t m, int64_t n, int64_t k, bool packed, bool transposed, uint64_t seed) {
-    char name[112];
+    char name[128];
     snprintf(name, sizeof name, "gemm %dx%dx%d%s%s %s", (int)m, (int)n, (int)k, packed ? " packed" : "",
              transposed ? " transposed" : "", vj_element_name(packed ? use_types.packed : use_types.plain));
     kernel_case c = case_new(name, VJ_KERNEL_GEMM, seed);
