@@ -20,7 +20,9 @@
 #define FEW_ACCUMULATORS 24
 /* And what is widened takes some more. */
 #define FEW_WIDENED      20
-#define MAX_ACCUMULATORS 30
+/* With 28 sums, two vectors of B and a broadcast, 31 of 32 registers are taken, and in some loops LLVM moves half of the sums to
+ * the stack. */
+#define MAX_ACCUMULATORS 26
 #define MULADD_LATENCY   4.0
 /* With so many accumulators a step of k is long enough to hide the loop's own instructions. */
 #define LARGE_TILE 20

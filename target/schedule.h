@@ -70,7 +70,7 @@ void vj_schedule_kernel(vj_arena *arena, const vj_target *target, const vj_progr
 void vj_tile_mix(int64_t rows, int32_t max_height, vj_gemm_schedule *schedule);
 /* How many groups of k the body of a loop over them has: fewer of those that are multiplied element by element. */
 int32_t vj_k_unroll(const vj_target *target, int32_t accumulators, int32_t products);
-/* What was decided in a line: tile 14x32, row mix 2x14 + 13x13, ... */
+/* What was decided in a line: tile 13x32, row mix 5x13 + 11x12, ... */
 char *vj_schedule_text(vj_arena *arena, const vj_kernel *k);
 
 #endif
