@@ -32,7 +32,8 @@ static const dialect dots[] = {{"x86-64-v4-bf16", "\tvdpbf16ps", "\tvmulps", "(%
 /* The first of them convert float16 by instructions. */
 #define WITH_HALVES 3
 /* The targets that no machine here can time. Only their loops of attention and windows are read. */
-#define EMULATED 2
+#define EMULATED      2
+#define EMULATED_DOTS 1
 
 typedef struct problem {
     vj_arena *arena;
@@ -159,25 +160,33 @@ static void products_do_not_spill(void **state) {
 
 /* 197 queries and keys of 64 dims, keys by rows as exporters' models have them: scores, and their products with
  * values. */
-static void attention_does_not_spill(void **state) {
-    (void)state;
+static void check_attention(vj_dtype dtype, const dialect *all, size_t count) {
     const int64_t tokens = 197, dims = 64;
     problem it = problem_new(VJ_KERNEL_ATTENTION, (const int32_t[]){1, 1, 1, 1, 1},
                              (const int64_t[]){12, tokens, tokens, dims, dims});
     vj_kernel *k = it.k;
     const int64_t row = 12 * dims;
-    const int32_t q = buffer(&it, tokens * row), keys = buffer(&it, tokens * row), v = buffer(&it, tokens * row);
+    const int32_t q = buffer_of(&it, dtype, tokens * row), keys = buffer_of(&it, dtype, tokens * row);
+    const int32_t v = buffer_of(&it, dtype, tokens * row);
     k->q = vj_add_access(k, &(vj_access){.buffer = q, .stride = {dims, row, 0, 1, 0}});
     k->k = vj_add_access(k, &(vj_access){.buffer = keys, .stride = {dims, 0, row, 1, 0}});
     k->v = vj_add_access(k, &(vj_access){.buffer = v, .stride = {dims, 0, row, 0, 1}});
     k->score_expr = acc(&it);
     const vj_access to = {.buffer = buffer(&it, tokens * row), .stride = {dims, row, 0, 0, 1}};
     result(&it, &to, acc(&it));
-    for (size_t i = EMULATED; i < DIALECTS; i++) {
-        const int loops = check_loops(&dialects[i], &it, "attention", 16);
-        if (loops < 2) fail_msg("%s: %d loops", dialects[i].target, loops);
+    char what[64];
+    snprintf(what, sizeof what, "attention %s", vj_element_name(dtype));
+    for (size_t i = 0; i < count; i++) {
+        const int loops = check_loops(&all[i], &it, what, 16);
+        if (loops < 2) fail_msg("%s: %d loops", all[i].target, loops);
     }
     vj_arena_free(it.arena);
+}
+
+static void attention_does_not_spill(void **state) {
+    (void)state;
+    check_attention(VJ_F32, dialects + EMULATED, DIALECTS - EMULATED);
+    check_attention(VJ_BF16, dots + EMULATED_DOTS, DOTS - EMULATED_DOTS);
 }
 
 /* A filter of 3 x 3 for each of 96 channels, which are the last axis, over 14 x 14 pixels. The window is unrolled. LLVM
