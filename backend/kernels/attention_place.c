@@ -26,6 +26,14 @@ static LLVMValueRef lane_mask(const vj_gen *g, int32_t count, int32_t lanes) {
     return count < lanes ? vj_mask_first(g, vj_i64(g, count), lanes) : NULL;
 }
 
+void vj_product_go_to(vj_product *t, LLVMValueRef row, LLVMValueRef lane) {
+    const vj_attention *m = t->m;
+    for (int32_t axis = 0; axis < m->k->rank; axis++)
+        t->point.index[axis] = axis < m->i ? m->batch[axis] : vj_i64(m->g, 0);
+    t->point.index[t->row_axis] = row;
+    t->point.index[t->lane_axis] = lane;
+}
+
 vj_point vj_product_point(const vj_product *t, int32_t r, int32_t v) {
     const vj_gen *g = t->m->g;
     vj_point point = t->point;

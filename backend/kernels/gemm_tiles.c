@@ -24,10 +24,10 @@ void vj_gemm_tiles_begin(vj_gemm *m) {
 }
 
 void vj_gemm_tiles_configure(vj_gemm *m, int32_t height) {
-    int32_t rows[VJ_TILES] = {0};
+    LLVMValueRef rows[VJ_TILES] = {NULL};
     for (int32_t half = 0; half < tiles_of_rows(height); half++)
-        rows[SUMS + 2 * half] = rows[SUMS + 2 * half + 1] = rows[A + half] = rows_of(height, half);
-    rows[B] = rows[B + 1] = VJ_TILE_ROWS;
+        rows[SUMS + 2 * half] = rows[SUMS + 2 * half + 1] = rows[A + half] = vj_i64(m->g, rows_of(height, half));
+    rows[B] = rows[B + 1] = vj_i64(m->g, VJ_TILE_ROWS);
     vj_tiles_configure(&m->unit, rows);
 }
 
