@@ -269,8 +269,10 @@ static double tile_cost(const multiplier *m, int32_t width) {
 #define TILED_SCORE_BYTES  49152
 #define TILED_PACK_BYTES   131072
 #define TILED_RESULT_BYTES 65536
-/* Packing is little beside the work on so many tiles of queries. */
-#define TILED_QUERIES 4
+/* Packing is little beside the work on so many tiles of queries, and bearable beside half as many where there were else fewer
+ * units than that. */
+#define TILED_QUERIES 8
+#define UNITS_FEW     8
 /* Fewer queries are not worth it. */
 #define LEAST_TILED_ROWS 4
 
@@ -292,7 +294,9 @@ static void schedule_attention_tiles(vj_kernel *k, int32_t lanes, vj_attention_s
     s->key_block = vj_round_up(vj_ceil_div(j, vj_ceil_div(j, most)), SLICE);
     const double softmax = (double)i * (double)j * 16 / lanes, products = (double)i * (double)j * (double)(d + e) / 256;
     const double total = (double)batch * (softmax + products);
-    const int64_t wanted = wanted_units(total), most_units = vj_ceil_div(tiles, TILED_QUERIES);
+    const int64_t wanted = wanted_units(total);
+    int64_t most_units = vj_ceil_div(tiles, TILED_QUERIES);
+    if (batch * most_units < UNITS_FEW) most_units = vj_ceil_div(tiles, TILED_QUERIES / 2);
     s->units_per_head = (int32_t)(batch >= wanted ? 1 : vj_min64(vj_ceil_div(wanted, batch), most_units));
     int64_t block = vj_ceil_div(tiles, s->units_per_head);
     if (s->key_block < j) block = vj_max64(1, vj_min64(block, TILED_RESULT_BYTES / 4 / e / s->height));
