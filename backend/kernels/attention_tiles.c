@@ -7,7 +7,8 @@
  */
 #include "attention_product.h"
 
-enum { SUMS = 0, A = 4, B = 6 };
+/* Tiles 0 to 2 have the rows of the first half of a tile of queries, 3 to 5 those of the second. */
+enum { OF_HALF = 3, B = 2 * OF_HALF };
 enum { SLICE = 2 * VJ_TILE_GROUPS, TILE_BYTES = VJ_TILE_ROWS * VJ_TILE_ROW, FLOAT = 4 };
 /* A loop over at most so many slices is written out. */
 enum { SHORT = 8 };
@@ -106,6 +107,12 @@ static LLVMValueRef slices_at_hand(const vj_attention *m) {
     return LLVMBuildUDiv(g->b, up, vj_i64(g, SLICE), "");
 }
 
+static LLVMValueRef panels_at_hand(const vj_attention *m) {
+    const vj_gen *g = m->g;
+    LLVMValueRef keys = LLVMBuildNSWSub(g->b, m->last_key, m->first_key, "");
+    return LLVMBuildUDiv(g->b, LLVMBuildNSWAdd(g->b, keys, vj_i64(g, VJ_PANEL - 1), ""), vj_i64(g, VJ_PANEL), "");
+}
+
 /* A panel of `count` value dims from `dim` on. */
 static void pack_panel_of_values(const vj_attention *m, LLVMValueRef dim, int32_t count) {
     const vj_gen *g = m->g;
@@ -174,6 +181,9 @@ typedef struct tiled {
     int64_t sums_row;
 } tiled;
 
+static int32_t sum_tile(int32_t half, int32_t panel) { return OF_HALF * half + panel; }
+static int32_t a_tile(int32_t half) { return OF_HALF * half + 2; }
+
 static void add_slice(const vj_attention *m, const tiled *t, LLVMValueRef slice, int32_t panels) {
     const vj_gen *g = m->g;
     for (int32_t j = 0; j < panels; j++) {
@@ -182,9 +192,9 @@ static void add_slice(const vj_attention *m, const tiled *t, LLVMValueRef slice,
     }
     for (int32_t half = 0; half < halves(m); half++) {
         LLVMValueRef at = bytes_on(g, t->a[half], times(g, slice, t->a_slice));
-        vj_tile_load(&m->unit, A + half, at, vj_i64(g, t->a_row));
+        vj_tile_load(&m->unit, a_tile(half), at, vj_i64(g, t->a_row));
         for (int32_t j = 0; j < panels; j++)
-            vj_tile_dot_bf16(&m->unit, SUMS + 2 * half + j, A + half, B + j);
+            vj_tile_dot_bf16(&m->unit, sum_tile(half, j), a_tile(half), B + j);
     }
 }
 
@@ -192,7 +202,7 @@ static void multiply(const vj_attention *m, const tiled *t, LLVMValueRef slices,
     vj_gen *g = m->g;
     for (int32_t half = 0; half < halves(m); half++)
         for (int32_t j = 0; j < panels; j++)
-            vj_tile_zero(&m->unit, SUMS + 2 * half + j);
+            vj_tile_zero(&m->unit, sum_tile(half, j));
     if (LLVMIsConstant(slices) && LLVMConstIntGetSExtValue(slices) <= SHORT) {
         for (int64_t slice = 0; slice < LLVMConstIntGetSExtValue(slices); slice++)
             add_slice(m, t, vj_i64(g, slice), panels);
@@ -205,7 +215,7 @@ static void multiply(const vj_attention *m, const tiled *t, LLVMValueRef slices,
     for (int32_t half = 0; half < halves(m); half++)
         for (int32_t j = 0; j < panels; j++) {
             LLVMValueRef to = bytes_on(g, t->sums[half], vj_i64(g, (int64_t)j * VJ_PANEL * FLOAT));
-            vj_tile_store(&m->unit, SUMS + 2 * half + j, to, vj_i64(g, t->sums_row));
+            vj_tile_store(&m->unit, sum_tile(half, j), to, vj_i64(g, t->sums_row));
         }
 }
 
@@ -231,21 +241,62 @@ static LLVMValueRef second(const queries *q, LLVMValueRef pointer, int64_t row) 
     return q->rows[1] ? bytes_on(g, pointer, times(g, q->rows[0], row)) : NULL;
 }
 
-/* The products of queries and keys, as they are: the softmax makes scores of them. */
+/* The products of queries and keys, as they are: the softmax makes scores of them. Queries that fill no more than four tiles
+ * stay in them, and a panel of keys goes by after another. */
+enum { KEPT_SLICES = OF_HALF - 1 };
+
+static int32_t kept_tile(int32_t half, int64_t slice) { return OF_HALF * half + 1 + (int32_t)slice; }
+
+static bool queries_are_kept(const vj_attention *m) { return dim_slices(m) <= KEPT_SLICES; }
+
+static void multiply_panel_of_keys(const queries *q, LLVMValueRef panel) {
+    const vj_attention *m = &q->m;
+    const vj_gen *g = m->g;
+    const int64_t slices = dim_slices(m), row = m->row * FLOAT;
+    LLVMValueRef b = bytes_on(g, m->keys, times(g, panel, slices * TILE_BYTES));
+    for (int32_t half = 0; half < halves(m); half++)
+        vj_tile_zero(&m->unit, sum_tile(half, 0));
+    for (int64_t slice = 0; slice < slices; slice++) {
+        const int32_t tile = B + (int32_t)slice;
+        vj_tile_load(&m->unit, tile, bytes_on(g, b, vj_i64(g, slice * TILE_BYTES)), vj_i64(g, VJ_TILE_ROW));
+        for (int32_t half = 0; half < halves(m); half++)
+            vj_tile_dot_bf16(&m->unit, sum_tile(half, 0), kept_tile(half, slice), tile);
+    }
+    LLVMValueRef to = bytes_on(g, m->scores, times(g, panel, (int64_t)VJ_PANEL * FLOAT));
+    for (int32_t half = 0; half < halves(m); half++)
+        vj_tile_store(&m->unit, sum_tile(half, 0), half ? second(q, to, row) : to, vj_i64(g, row));
+}
+
+static void multiply_keys_by_kept(const queries *q) {
+    const vj_attention *m = &q->m;
+    vj_gen *g = m->g;
+    const int64_t slices = dim_slices(m);
+    for (int32_t half = 0; half < halves(m); half++)
+        for (int64_t slice = 0; slice < slices; slice++) {
+            LLVMValueRef at = bytes_on(g, m->queries, vj_i64(g, (half * slices + slice) * TILE_BYTES));
+            vj_tile_load(&m->unit, kept_tile(half, slice), at, vj_i64(g, VJ_TILE_ROW));
+        }
+    vj_loop loop;
+    vj_loop_begin(g, &loop, vj_i64(g, 0), panels_at_hand(m), 1, true, NULL, 0);
+    multiply_panel_of_keys(q, loop.index);
+    vj_loop_end(g, &loop, NULL);
+}
+
 static void multiply_keys(const queries *q) {
     const vj_attention *m = &q->m;
     const vj_gen *g = m->g;
-    const int64_t slices = dim_slices(m), row = m->row * FLOAT, panels = vj_ceil_div(m->k->extent[m->j], VJ_PANEL);
+    const int64_t slices = dim_slices(m), row = m->row * FLOAT;
+    if (queries_are_kept(m)) {
+        multiply_keys_by_kept(q);
+        return;
+    }
     tiled t = {.a = {m->queries}, .a_row = VJ_TILE_ROW, .a_slice = TILE_BYTES, .b = m->keys};
     t.a[1] = bytes_on(g, m->queries, vj_i64(g, slices * TILE_BYTES));
     t.panel = slices * TILE_BYTES;
     t.sums[0] = m->scores;
     t.sums[1] = second(q, m->scores, row);
     t.sums_row = row;
-    if (m->blocked)
-        multiply_panels(m, &t, vj_i64(g, slices), times(g, slices_at_hand(m), 2), false);
-    else
-        multiply_panels(m, &t, vj_i64(g, slices), vj_i64(g, panels / 2 * 2), panels % 2);
+    multiply_panels(m, &t, vj_i64(g, slices), times(g, slices_at_hand(m), 2), false);
 }
 
 /* Weights are made of whole vectors of scores; the slice that the last of them begins is filled up. */
@@ -354,7 +405,8 @@ static void configure(queries *q) {
     const vj_gen *g = q->m.g;
     LLVMValueRef rows[VJ_TILES] = {NULL};
     for (int32_t half = 0; half < halves(&q->m); half++)
-        rows[SUMS + 2 * half] = rows[SUMS + 2 * half + 1] = rows[A + half] = q->rows[half];
+        for (int32_t tile = 0; tile < OF_HALF; tile++)
+            rows[OF_HALF * half + tile] = q->rows[half];
     rows[B] = rows[B + 1] = vj_i64(g, VJ_TILE_ROWS);
     vj_tiles_configure(&q->m.unit, rows);
 }
