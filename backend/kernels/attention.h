@@ -28,6 +28,7 @@ typedef struct vj_attention {
     LLVMValueRef largest, sum; /* blocked: of each row so far */
     LLVMValueRef results;      /* blocked: sums of weights times values so far */
     LLVMValueRef tile;         /* of keys transposed to [d][width * lanes], or of pairs of halves; NULL: none */
+    int64_t tile_row;          /* of its elements from row to row; 0: width * lanes */
     vj_tile_unit unit;         /* VJ_FORM_TILES; and what it multiplies, see attention_tiles.c: */
     LLVMValueRef queries, keys, values, product;
     LLVMValueRef batch[VJ_MAX_AXES];  /* indices of the batch axes */

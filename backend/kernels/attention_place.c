@@ -144,7 +144,7 @@ static void pair_rows(const vj_product *t) {
 static void use_tile(vj_product *t) {
     t->b = t->m->tile;
     t->b_dtype = t->micro.group == 1 ? VJ_F32 : VJ_I32;
-    t->b_step = (int64_t)t->width * t->m->lanes;
+    t->b_step = t->m->tile_row ? t->m->tile_row : (int64_t)t->width * t->m->lanes;
 }
 
 /* Floats as they stand, with this stride. */

@@ -62,23 +62,34 @@ static void clear_groups(const vj_attention *m, LLVMValueRef panel, LLVMValueRef
     vj_loop_end(g, &loop, NULL);
 }
 
+/* The product whose panel of `count` columns from index `lane` of `lane_axis` on is to be packed at `to`, of `at`, a copy of m. */
+static vj_product panel_product(const vj_attention *m, vj_attention *at, LLVMValueRef to, int32_t lane_axis,
+                                int32_t depth_axis, LLVMValueRef lane, int32_t count) {
+    *at = *m;
+    at->tile = to;
+    at->tile_row = VJ_PANEL;
+    vj_product t = {.m = at, .micro = vj_product_micro(m), .width = (int32_t)vj_ceil_div(count, m->lanes)};
+    t.last_lanes = count - (t.width - 1) * m->lanes;
+    t.depth_axis = depth_axis;
+    t.row_axis = m->i;
+    t.lane_axis = lane_axis;
+    vj_product_go_to(&t, vj_i64(m->g, 0), lane);
+    return t;
+}
+
 /* A panel of `count` keys from `key` on. */
 static void pack_panel_of_keys(const vj_attention *m, LLVMValueRef key, int32_t count) {
     const vj_gen *g = m->g;
     const int64_t dims = m->k->extent[m->d], panel = dim_slices(m) * TILE_BYTES;
-    vj_attention at = *m;
     LLVMValueRef nth = LLVMBuildUDiv(g->b, LLVMBuildNSWSub(g->b, key, m->first_key, ""), vj_i64(g, VJ_PANEL), "");
-    at.tile = bytes_on(g, m->keys, times(g, nth, panel));
-    vj_product t = {.m = &at, .micro = vj_product_micro(m), .width = 1, .last_lanes = count};
+    LLVMValueRef to = bytes_on(g, m->keys, times(g, nth, panel));
+    vj_attention at;
+    vj_product t = panel_product(m, &at, to, m->j, m->d, key, count);
+    t.b_access = m->k->k;
     t.first = vj_i64(g, 0);
     t.steps = vj_i64(g, dims);
-    t.depth_axis = m->d;
-    t.row_axis = m->i;
-    t.lane_axis = m->j;
-    t.b_access = m->k->k;
-    vj_product_go_to(&t, vj_i64(g, 0), key);
     vj_place_keys(&t);
-    clear_groups(m, at.tile, vj_i64(g, vj_ceil_div(dims, 2)), vj_i64(g, dim_slices(m) * VJ_TILE_GROUPS));
+    clear_groups(m, to, vj_i64(g, vj_ceil_div(dims, 2)), vj_i64(g, dim_slices(m) * VJ_TILE_GROUPS));
 }
 
 static void pack_keys(const vj_attention *m) {
@@ -116,21 +127,17 @@ static LLVMValueRef panels_at_hand(const vj_attention *m) {
 /* A panel of `count` value dims from `dim` on. */
 static void pack_panel_of_values(const vj_attention *m, LLVMValueRef dim, int32_t count) {
     const vj_gen *g = m->g;
-    vj_attention at = *m;
     LLVMValueRef nth = LLVMBuildUDiv(g->b, dim, vj_i64(g, VJ_PANEL), "");
-    at.tile = bytes_on(g, m->values, times(g, nth, key_slices(m) * TILE_BYTES));
-    vj_product t = {.m = &at, .micro = vj_product_micro(m), .width = 1, .last_lanes = count};
+    LLVMValueRef to = bytes_on(g, m->values, times(g, nth, key_slices(m) * TILE_BYTES));
+    vj_attention at;
+    vj_product t = panel_product(m, &at, to, m->e, m->j, dim, count);
+    t.b_access = m->k->v;
     t.first = m->first_key;
     t.steps = LLVMBuildNSWSub(g->b, m->last_key, m->first_key, "");
-    t.depth_axis = m->j;
-    t.row_axis = m->i;
-    t.lane_axis = m->e;
-    t.b_access = m->k->v;
-    vj_product_go_to(&t, vj_i64(g, 0), dim);
     t.point.index[m->j] = m->first_key;
     vj_place_values(&t);
     LLVMValueRef pairs = LLVMBuildUDiv(g->b, LLVMBuildNSWAdd(g->b, t.steps, vj_i64(g, 1), ""), vj_i64(g, 2), "");
-    clear_groups(m, at.tile, pairs, times(g, slices_at_hand(m), VJ_TILE_GROUPS));
+    clear_groups(m, to, pairs, times(g, slices_at_hand(m), VJ_TILE_GROUPS));
 }
 
 static void pack_values(const vj_attention *m) {
@@ -303,13 +310,15 @@ static void multiply_keys(const queries *q) {
 static void clear_rest_of_weights(const queries *q) {
     const vj_attention *m = &q->m;
     vj_gen *g = m->g;
-    if (vj_round_up(m->k->extent[m->j], m->lanes) % SLICE == 0) return;
+    const int64_t keys = m->k->extent[m->j], from = vj_round_up(keys, m->lanes), to = vj_round_up(keys, SLICE);
+    if (from == to) return;
     LLVMValueRef up = LLVMBuildNSWAdd(g->b, m->last_key, vj_i64(g, m->lanes - 1), "");
     LLVMValueRef end = LLVMBuildAnd(g->b, up, vj_i64(g, -m->lanes), "");
     vj_loop loop;
     vj_loop_begin(g, &loop, vj_i64(g, 0), q->count, 1, true, NULL, 0);
     LLVMValueRef zeros = LLVMConstNull(vj_vector_type(g, VJ_BF16, m->lanes));
-    vj_store_vector(g, vj_weight_at(m, loop.index, end), zeros, NULL);
+    for (int64_t key = 0; key < to - from; key += m->lanes)
+        vj_store_vector(g, vj_weight_at(m, loop.index, vj_plus(g, end, key)), zeros, NULL);
     vj_loop_end(g, &loop, NULL);
 }
 
