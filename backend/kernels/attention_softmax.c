@@ -94,7 +94,7 @@ static LLVMValueRef fold_max(const group *rows, int32_t r, LLVMValueRef key, LLV
  * product with log2 e is none. */
 static LLVMValueRef weight_of(const vj_attention *m, LLVMValueRef difference) {
     vj_gen *g = m->g;
-    if (vj_is_half(m->dtype)) return vj_exp_negative_half(g, difference);
+    if (m->dtype == VJ_BF16) return vj_exp_negative_coarse(g, difference);
     return vj_exp2_negative(g, LLVMBuildFMul(g->b, difference, vj_splat(g, vj_f32(g, LOG2_E), m->lanes), ""));
 }
 

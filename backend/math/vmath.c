@@ -90,17 +90,6 @@ static LLVMValueRef exp2_normal(const vj_gen *g, LLVMValueRef x) {
 
 LLVMValueRef vj_exp2_negative(vj_gen *g, LLVMValueRef x) { return exp2_normal(g, vj_at_least(g, x, -127)); }
 
-LLVMValueRef vj_exp_negative_half(vj_gen *g, LLVMValueRef x) {
-    /* 2^r for |r| <= 1/2: 2.7e-6 relative; without fused multiply-adds the exponent is rounded too */
-    static const double c[] = {0.999999261, 0.693121815, 0.240247448, 0.0559178603, 0.0095701017};
-    const double least = -88.0296919; /* 2^-127 */
-    x = vj_at_least(g, x, least);
-    LLVMValueRef rounder = vj_real(g, x, ROUNDER + 127), log2_e = vj_real(g, x, LOG2_E);
-    LLVMValueRef rounded = vj_fma(g, x, log2_e, rounder), n = sub(g, rounder, rounded);
-    LLVMValueRef p = vj_polynomial(g, vj_fma(g, x, log2_e, n), c, 5);
-    return mul(g, p, as_f32(g, LLVMBuildShl(g->b, as_i32(g, rounded), vj_whole(g, g->i32, x, 23), "")));
-}
-
 static LLVMValueRef emit_log(const vj_gen *g, LLVMValueRef x) {
     /* (log(1 + f) - f + f^2 / 2) / f^3 on sqrt(1/2) - 1 <= f <= sqrt(2) - 1: 7e-10 of log */
     static const double c[] = {0.333333104,  -0.249999866, 0.200022272,  -0.166692504, 0.142186457,
