@@ -17,30 +17,40 @@ static bool next_point(vj_kernel_run *r, vj_axes axes) {
 /* The results' plans, and where they go. */
 typedef struct results {
     int32_t count;
+    vj_out out[VJ_MAX_OUTS];
     vj_expr_plan plan[VJ_MAX_OUTS];
 } results;
 
 static results plan_results(vj_kernel_run *r) {
     results all = {.count = r->k->out_count};
-    for (int32_t o = 0; o < all.count; o++)
+    for (int32_t o = 0; o < all.count; o++) {
+        all.out[o] = r->k->out[o];
         all.plan[o] = vj_plan_expr(r->arena, r->k, r->k->out[o].expr);
+    }
     return all;
 }
 
+static bool is_stored(const vj_kernel_run *r, const vj_out *out) {
+    return out->segment < 0 || r->index[vj_segment_axis(r->k)] == out->segment;
+}
+
+static void evaluate_point(vj_kernel_run *r, const results *some, double *value) {
+    for (int32_t o = 0; o < some->count; o++)
+        if (is_stored(r, &some->out[o])) value[o] = vj_eval_expr(r, &some->plan[o]);
+}
+
+static void store_values(vj_kernel_run *r, const results *some, const double *value) {
+    for (int32_t o = 0; o < some->count; o++) {
+        const vj_access *to = &r->k->access[some->out[o].access];
+        if (is_stored(r, &some->out[o])) r->buffers[to->buffer][vj_access_element(r, to)] = value[o];
+    }
+}
+
 /* All values of a point are made before any is stored, as a result may overwrite what another reads. */
-static void store_point(vj_kernel_run *r, const results *all) {
+static void store_point(vj_kernel_run *r, const results *some) {
     double value[VJ_MAX_OUTS];
-    bool stored[VJ_MAX_OUTS];
-    const int32_t axis = vj_segment_axis(r->k);
-    for (int32_t o = 0; o < all->count; o++) {
-        const int32_t segment = r->k->out[o].segment;
-        stored[o] = segment < 0 || r->index[axis] == segment;
-        if (stored[o]) value[o] = vj_eval_expr(r, &all->plan[o]);
-    }
-    for (int32_t o = 0; o < all->count; o++) {
-        const vj_access *to = &r->k->access[r->k->out[o].access];
-        if (stored[o]) r->buffers[to->buffer][vj_access_element(r, to)] = value[o];
-    }
+    evaluate_point(r, some, value);
+    store_values(r, some, value);
 }
 
 /* gemm */
@@ -172,6 +182,22 @@ static double reduce(vj_reduce_kind kind, double a, double b) {
     }
 }
 
+/* Results that move with the row, or those that are one a row. */
+static results results_of(const vj_kernel *k, const results *all, vj_axes row, bool moving) {
+    results some = {0};
+    for (int32_t o = 0; o < all->count; o++) {
+        const vj_access *to = &k->access[all->out[o].access];
+        bool moves = false;
+        for (int32_t axis = row.first; axis < row.first + row.count; axis++)
+            moves |= to->stride[axis] != 0 && k->extent[axis] > 1;
+        if (moves != moving) continue;
+        some.out[some.count] = all->out[o];
+        some.plan[some.count++] = all->plan[o];
+    }
+    return some;
+}
+
+/* A result that is one a row may take the place of an operand that all points of the row read. */
 static bool run_nest(vj_kernel_run *r, vj_error *error) {
     const vj_kernel *k = r->k;
     (void)error;
@@ -180,6 +206,7 @@ static bool run_nest(vj_kernel_run *r, vj_error *error) {
     for (int32_t s = 0; s < k->stage_count; s++)
         stage[s] = vj_plan_expr(r->arena, k, k->stage[s].expr);
     const results all = plan_results(r);
+    const results each = results_of(k, &all, row, true), once = results_of(k, &all, row, false);
     do {
         for (int32_t s = 0; s < k->stage_count; s++) {
             double value = vj_eval_expr(r, &stage[s]);
@@ -187,9 +214,12 @@ static bool run_nest(vj_kernel_run *r, vj_error *error) {
                 value = reduce(k->stage[s].reduce, value, vj_eval_expr(r, &stage[s]));
             r->stage[s] = value;
         }
+        double value[VJ_MAX_OUTS];
+        evaluate_point(r, &once, value);
         do
-            store_point(r, &all);
+            store_point(r, &each);
         while (next_point(r, row));
+        store_values(r, &once, value);
     } while (next_point(r, outer));
     return true;
 }

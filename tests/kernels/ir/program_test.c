@@ -79,6 +79,20 @@ static const char norm[] = "program norm {\n"
                            "  }\n"
                            "}\n";
 
+/* A result that is one a row, in the place of an operand that the row reads. */
+static const char totals[] = "program totals {\n"
+                             "  %x: input 0 f32[21]  # 84 B\n"
+                             "  %y: output 0 f32[3]  # 12 B\n"
+                             "  kernel nest totals {\n"
+                             "    outer i0:3\n"
+                             "    row i1:7\n"
+                             "    in x0 = %x[7*i0 + i1]\n"
+                             "    in x1 = %y[i0]\n"
+                             "    stage s0 = sum(x0 * x1)\n"
+                             "    out %y[i0] = x1 + s0\n"
+                             "  }\n"
+                             "}\n";
+
 /* Three results by the value of the first column axis, B read in place, and a roll of A's rows. */
 static const char segments[] = "program segments {\n"
                                "  %x: input 0 f32[20]  # 80 B\n"
@@ -315,6 +329,19 @@ static void nest_is_a_layernorm(void **state) {
     vj_arena_free(arena);
 }
 
+static void totals_are_added_once(void **state) {
+    (void)state;
+    vj_arena *arena = vj_arena_new();
+    const vj_program *p = parse(arena, totals);
+    double x[21], y[3] = {1, 2, 3};
+    const double expected[3] = {1 + 21, 2 + 2 * 70, 3 + 3 * 119}; /* sums of 0 to 6, 7 to 13, 14 to 20 */
+    for (int e = 0; e < 21; e++)
+        x[e] = e;
+    run_kernel(p, 0, (double *[]){x, y});
+    assert_close(expected, y, 3);
+    vj_arena_free(arena);
+}
+
 static void segments_go_their_ways(void **state) {
     (void)state;
     vj_arena *arena = vj_arena_new();
@@ -524,6 +551,7 @@ int main(void) {
         cmocka_unit_test(gemm_is_a_convolution),
         cmocka_unit_test(attention_is_attention),
         cmocka_unit_test(nest_is_a_layernorm),
+        cmocka_unit_test(totals_are_added_once),
         cmocka_unit_test(segments_go_their_ways),
         cmocka_unit_test(indices_are_taken_inside),
         cmocka_unit_test(calls_compute),
