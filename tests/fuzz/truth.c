@@ -110,17 +110,32 @@ static bool is_lost(const vj_node *node, vj_tensor *const *args, bool sums) {
     return false;
 }
 
+static const vj_node *node_of(const vj_func *f, vj_value v) { return v < 0 ? NULL : vj_producer(f, v); }
+
+/* A GELU, or the last product of one that is spelt out: something times 1 + erf or 1 + tanh. */
+static bool is_gelu(const vj_func *f, const vj_node *node) {
+    if (node->op == VJ_OP_gelu) return true;
+    for (int32_t a = 0; node->op == VJ_OP_mul && a < node->arg_count; a++) {
+        const vj_node *sum = node_of(f, node->args[a]);
+        for (int32_t i = 0; sum && sum->op == VJ_OP_add && i < sum->arg_count; i++) {
+            const vj_node *of = node_of(f, sum->args[i]);
+            if (of && (of->op == VJ_OP_erf || of->op == VJ_OP_tanh)) return true;
+        }
+    }
+    return false;
+}
+
 /* Adds a sample's errors to a result. */
 static void disturb(const vj_func *f, const vj_node *node, vj_tensor *t, int32_t sample, rng *r) {
     const vj_dtype dtype = t->type.dtype;
-    const bool exact = is_exact(f, node);
+    const bool exact = is_exact(f, node), gelu = is_gelu(f, node);
     const double part = ROUNDINGS * unit(dtype), least = absolute_error(node, t);
     const double largest = dtype == VJ_F64 ? INFINITY : dtype == VJ_F16 ? 65504 : 0x1.fffffep127;
     for (int64_t i = 0; t->f && i < t->count; i++) {
         double *x = &t->f[i];
         if (sample < PLAIN_SAMPLES) {
             *x = rounded(dtype, *x, sample == 0);
-            if (node->op == VJ_OP_gelu && isnan(*x) && sample == 1) *x = 0; /* the limit at minus infinity */
+            if (gelu && isnan(*x) && sample == 1) *x = 0; /* the limit at minus infinity */
             continue;
         }
         if (!exact && isfinite(*x)) *x += (fabs(*x) * part + least) * sign_of(r);
