@@ -18,6 +18,7 @@ typedef struct variation {
     int32_t pass_limit;
     int32_t threads;
     bool by_orc, split, twice;
+    vj_dtype precision;
 } variation;
 
 typedef struct checking {
@@ -180,6 +181,7 @@ static vj_status run_passes(checking *c, vj_func *f, const variation *v, const c
                                          .disabled_count = v->without ? 1 : 0,
                                          .pass_limit = v->pass_limit,
                                          .stop_after = stop_after,
+                                         .precision = v->precision,
                                          .verify = true};
     vj_report report = {.arena = c->arena};
     return vj_run_passes(c->arena, f, &options, &report, p, error);
@@ -202,9 +204,9 @@ static const char *guilty_pass(checking *c, const vj_func *from, const variation
 }
 
 static const char *described(checking *c, const variation *v) {
-    return vj_sprintf(c->arena, "%s, batch %lld%s%s%s%s", v->target->name, (long long)c->batch,
-                      v->by_orc ? ", ORC" : "", v->without ? ", without " : "", v->without ? v->without : "",
-                      v->pass_limit >= 0 ? ", with a pass limit" : "");
+    return vj_sprintf(c->arena, "%s%s, batch %lld%s%s%s%s", v->target->name, v->precision == VJ_BF16 ? ", bf16" : "",
+                      (long long)c->batch, v->by_orc ? ", ORC" : "", v->without ? ", without " : "",
+                      v->without ? v->without : "", v->pass_limit >= 0 ? ", with a pass limit" : "");
 }
 
 /* Fixes the batch when the passes cannot keep it open, as compiler/compile.c does. */
@@ -278,6 +280,25 @@ static bool compiled_is_right(checking *c, const variation *v) {
     return fine;
 }
 
+/* In bfloat16 a function means what the passes of the tensor level make of it: that is evaluated, and its kernels run. */
+static bool narrow_is_right(checking *c, const variation *v) {
+    vj_error error = {0};
+    vj_program *none = NULL;
+    const char *last = NULL;
+    for (int32_t i = 0; i < vj_pass_count() && vj_pass_at(i)->after == VJ_LEVEL_TENSOR; i++)
+        last = vj_pass_at(i)->name;
+    checking narrow = *c;
+    vj_func *f = clone(c->arena, c->fixed, &CLONE_PLAIN);
+    if (run_passes(c, f, v, last, &none, &error) != VJ_OK)
+        return error.status == VJ_UNSUPPORTED || wrong(c, "in bf16 the passes fail: %s", error.text);
+    narrow.f = narrow.fixed = f;
+    narrow.t = truth_of(c->arena, f, c->inputs, c->seed, SAMPLES, &error);
+    if (!narrow.t) return true;
+    narrow.f = c->fixed; /* to be compiled */
+    narrow.batch = 1;
+    return compiled_is_right(&narrow, v) || c->out->what != WRONG;
+}
+
 static const vj_target *any_target(rng *r) {
     for (;;) {
         const vj_target *target = vj_target_at(pick(r, vj_target_count()));
@@ -287,10 +308,11 @@ static const vj_target *any_target(rng *r) {
 
 static bool all_variations(checking *c) {
     rng r = {c->seed ^ 0xc0ffee};
-    variation v = {any_target(&r), NULL, -1, 1 + pick(&r, 2), false, true, chance(&r, 15)};
+    variation v = {.target = any_target(&r), .pass_limit = -1, .threads = 1 + pick(&r, 2), .split = true};
+    v.twice = chance(&r, 15);
     if (!compiled_is_right(c, &v)) return false;
     if (chance(&r, 30)) {
-        variation other = {any_target(&r), NULL, -1, 1, false, chance(&r, 30), false};
+        variation other = {.target = any_target(&r), .pass_limit = -1, .threads = 1, .split = chance(&r, 30)};
         if (chance(&r, 60))
             other.without = vj_pass_at(pick(&r, vj_pass_count()))->name;
         else
@@ -298,8 +320,10 @@ static bool all_variations(checking *c) {
         if (!compiled_is_right(c, &other) && c->out->what == WRONG) return false;
         c->out->what = FINE; /* not every function can be lowered without every pass */
     }
-    variation orc = {any_target(&r), NULL, -1, 1, true, false, false};
-    return !chance(&r, 8) || compiled_is_right(c, &orc);
+    variation orc = {.target = any_target(&r), .pass_limit = -1, .threads = 1, .by_orc = true};
+    if (chance(&r, 8) && !compiled_is_right(c, &orc)) return false;
+    variation narrow = {.target = any_target(&r), .pass_limit = -1, .threads = 1, .split = true, .precision = VJ_BF16};
+    return !chance(&r, 25) || narrow_is_right(c, &narrow);
 }
 
 void check_function(const vj_func *f, uint64_t seed, outcome *out) {

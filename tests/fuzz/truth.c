@@ -182,11 +182,12 @@ static bool eval_node(sampling *s, const vj_node *node, int32_t sample) {
             args[a] = disturbed_operand(s->arena, args[a], terms, node->op == VJ_OP_gridsample && a == 1, &s->random);
     }
     if (!vj_eval_node(s->arena, s->f, node, args, results, s->error)) return false;
-    const bool lost = sample == 0 && is_lost(node, args, sums);
+    /* What may be anything is a NaN once and a number once, for either could be what another op makes of it. */
+    const bool lost = sample >= 0 && sample < PLAIN_SAMPLES && is_lost(node, args, sums);
     for (int32_t r = 0; sample >= 0 && r < node->result_count; r++) {
         disturb(s->f, node, results[r], sample, &s->random);
         for (int64_t i = 0; lost && results[r]->f && i < results[r]->count; i++)
-            results[r]->f[i] = NAN;
+            results[r]->f[i] = sample == 0 ? (double)NAN : 0;
     }
     return true;
 }
