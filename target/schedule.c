@@ -210,10 +210,55 @@ static double tile_cost(const multiplier *m, int32_t width) {
 /* A block of scores has at most so many bytes: it goes through the first level row by row, and stays in the second. */
 #define SCORE_BYTES 65536
 
+/* By tiles: queries are 32 at a time. Their scores for a block of keys stay in the first level, and with the keys and values
+ * of a block, which are packed for all of a block's queries, in the second. */
+#define TILED_SCORE_BYTES  49152
+#define TILED_PACK_BYTES   131072
+#define TILED_RESULT_BYTES 65536
+/* Packing is little beside the work on so many tiles of queries, and bearable beside half as many where there were else fewer
+ * units than that. */
+#define TILED_QUERIES 8
+#define UNITS_FEW     8
+/* Fewer queries are not worth it. */
+#define LEAST_TILED_ROWS 4
+
+static bool attention_suits_tiles(const vj_target *target, const vj_program *p, const vj_kernel *k) {
+    return target->tiles != VJ_TILES_NONE && p->buffers[k->access[k->q].buffer].dtype == VJ_BF16 &&
+           vj_group_extent(k, VJ_GROUP_QUERIES) >= LEAST_TILED_ROWS;
+}
+
+static void schedule_attention_tiles(vj_kernel *k, int32_t lanes, vj_attention_schedule *s) {
+    const int64_t i = vj_group_extent(k, VJ_GROUP_QUERIES), j = vj_group_extent(k, VJ_GROUP_KEYS);
+    const int64_t d = vj_round_up(vj_group_extent(k, VJ_GROUP_DIM), VJ_SLICE);
+    const int64_t e = vj_round_up(vj_group_extent(k, VJ_GROUP_VALUE), VJ_PANEL);
+    const int64_t batch = vj_group_extent(k, VJ_GROUP_BATCH);
+    *s = (vj_attention_schedule){.form = VJ_FORM_TILES, .width = 2};
+    s->height = (int32_t)vj_min64(VJ_TILED_ROWS, i);
+    const int64_t tiles = vj_ceil_div(i, s->height);
+    const int64_t most =
+        vj_max64(SLICE, vj_min64(TILED_SCORE_BYTES / 4 / VJ_TILED_ROWS, TILED_PACK_BYTES / 2 / (d + e)));
+    s->key_block = vj_round_up(vj_ceil_div(j, vj_ceil_div(j, most)), SLICE);
+    const double softmax = (double)i * (double)j * 16 / lanes, products = (double)i * (double)j * (double)(d + e) / 256;
+    const double total = (double)batch * (softmax + products);
+    const int64_t wanted = wanted_units(total);
+    int64_t most_units = vj_ceil_div(tiles, TILED_QUERIES);
+    if (batch * most_units < UNITS_FEW) most_units = vj_ceil_div(tiles, TILED_QUERIES / 2);
+    s->units_per_head = (int32_t)(batch >= wanted ? 1 : vj_min64(vj_ceil_div(wanted, batch), most_units));
+    int64_t block = vj_ceil_div(tiles, s->units_per_head);
+    if (s->key_block < j) block = vj_max64(1, vj_min64(block, TILED_RESULT_BYTES / 4 / e / s->height));
+    s->query_block = (int32_t)block * s->height;
+    k->units = batch * s->units_per_head;
+    k->unit_cost = total / (double)k->units;
+}
+
 static void schedule_attention(const vj_target *target, const vj_program *p, vj_kernel *k, vj_schedule *schedule) {
     vj_attention_schedule *s = &schedule->attention;
     const int32_t lanes = vj_target_lanes(target, VJ_F32);
     const vj_dtype dtype = p->buffers[k->access[k->q].buffer].dtype;
+    if (attention_suits_tiles(target, p, k)) {
+        schedule_attention_tiles(k, lanes, s);
+        return;
+    }
     const multiplier m = multiplier_of(target, dtype, dtype, false, lanes);
     const int64_t i = vj_group_extent(k, VJ_GROUP_QUERIES), j = vj_group_extent(k, VJ_GROUP_KEYS);
     const int64_t d = vj_group_extent(k, VJ_GROUP_DIM), e = vj_group_extent(k, VJ_GROUP_VALUE);
@@ -374,6 +419,7 @@ static void text_attention(vj_text *text, const vj_kernel *k) {
     if (s->key_block < vj_group_extent(k, VJ_GROUP_KEYS))
         vj_text_add(text, ", key block %lld", (long long)s->key_block);
     if (s->form == VJ_FORM_DOT) vj_text_add(text, ", dot products");
+    if (s->form == VJ_FORM_TILES) vj_text_add(text, ", matrix tiles");
 }
 
 static void text_nest(vj_text *text, const vj_kernel *k) {

@@ -52,8 +52,8 @@ static int64_t unit_rows(const vj_gemm_schedule *s, int64_t outer, int64_t rows,
 }
 
 /* Cuts rows and columns on tiles: units as large as their sums may be, but for enough of them for sixteen threads. */
-void vj_cut_for_tiles(const vj_target *target, int64_t outer, int64_t rows, int64_t n, int64_t depth,
-                          int64_t wanted, vj_gemm_schedule *s) {
+void vj_cut_for_tiles(const vj_target *target, int64_t outer, int64_t rows, int64_t n, int64_t depth, int64_t wanted,
+                      vj_gemm_schedule *s) {
     const int64_t columns = (int64_t)s->width * s->lanes, tiles = vj_tile_count(s), most = outer * tiles;
     s->unit_col_tiles = 1;
     while (s->unit_col_tiles < vj_min64(UNIT_COL_TILES, vj_ceil_div(n, columns)) &&

@@ -153,5 +153,8 @@ LLVMValueRef vj_emit_scalar(vj_gen *g, vj_xop op, vj_dtype dtype, LLVMValueRef a
 /* math/vmath.c: 2^x and e^x for f32 x <= 0 or NaN: short; results below 2^-126 are 0 or denormal */
 LLVMValueRef vj_exp2_negative(vj_gen *g, LLVMValueRef x);
 LLVMValueRef vj_exp_negative(vj_gen *g, LLVMValueRef x);
+/* math/coarse.c: the same for results that are rounded to bfloat16; an elementwise op of f32 for such a result, NULL: there is none. */
+LLVMValueRef vj_exp_negative_coarse(vj_gen *g, LLVMValueRef x);
+LLVMValueRef vj_emit_coarse(vj_gen *g, vj_xop op, LLVMValueRef x);
 
 #endif

@@ -24,17 +24,20 @@ vj_tile_unit vj_tiles_new(vj_gen *g) {
 
 /* The 64 bytes that ldtilecfg reads (Intel's manual, volume 1, 18): the palette, bytes of a row and rows of each tile. */
 static void load_configuration(const vj_tile_unit *u) {
-    enum { PALETTE = 0, ROW_BYTES = 16, ROWS = 48 };
+    enum { PALETTE = 0, ROW_BYTES = 16, ROWS = 48, WORD = 8 };
     vj_gen *g = u->g;
     uint8_t bytes[VJ_TILE_ROW] = {[PALETTE] = 1};
+    LLVMValueRef rows = vj_i64(g, 0);
     for (int32_t tile = 0; tile < VJ_TILES; tile++) {
-        bytes[ROW_BYTES + 2 * tile] = u->rows[tile] ? VJ_TILE_ROW : 0;
-        bytes[ROWS + tile] = (uint8_t)u->rows[tile];
+        if (!u->rows[tile]) continue;
+        bytes[ROW_BYTES + 2 * tile] = VJ_TILE_ROW;
+        rows = LLVMBuildOr(g->b, rows, LLVMBuildShl(g->b, u->rows[tile], vj_i64(g, 8 * tile), ""), "");
     }
-    for (int32_t at = 0; at < VJ_TILE_ROW; at += 8) {
+    for (int32_t at = 0; at < VJ_TILE_ROW; at += WORD) {
         uint64_t word;
         memcpy(&word, bytes + at, sizeof word);
-        vj_store_vector(g, vj_element(g, u->memory, VJ_U8, vj_i64(g, at)), vj_i64(g, (int64_t)word), NULL);
+        LLVMValueRef stored = at == ROWS ? rows : vj_i64(g, (int64_t)word);
+        vj_store_vector(g, vj_element(g, u->memory, VJ_U8, vj_i64(g, at)), stored, NULL);
     }
     vj_intrinsic(g, "llvm.x86.ldtilecfg", NULL, 0, (LLVMValueRef[]){u->memory}, 1);
 }
@@ -60,14 +63,14 @@ static void write_row(const vj_tile_unit *u, int32_t tile, LLVMValueRef row, LLV
     vj_store_vector(u->g, row_of(u, tile, row, vj_i64(u->g, 0)), bits, NULL);
 }
 
-void vj_tiles_configure(vj_tile_unit *u, const int32_t rows[VJ_TILES]) {
+void vj_tiles_configure(vj_tile_unit *u, const LLVMValueRef rows[VJ_TILES]) {
     memcpy(u->rows, rows, sizeof u->rows);
     if (!is_twin(u)) load_configuration(u);
 }
 
 /* A loop over the rows of a tile of the twin. */
 static void each_row(const vj_tile_unit *u, int32_t tile, vj_loop *loop) {
-    vj_loop_begin(u->g, loop, vj_i64(u->g, 0), vj_i64(u->g, u->rows[tile]), 1, true, NULL, 0);
+    vj_loop_begin(u->g, loop, vj_i64(u->g, 0), u->rows[tile], 1, true, NULL, 0);
 }
 
 void vj_tile_zero(const vj_tile_unit *u, int32_t tile) {
@@ -137,7 +140,7 @@ static void twin_dot(const vj_tile_unit *u, int32_t sum, int32_t a, int32_t b) {
     vj_loop rows, depth;
     each_row(u, sum, &rows);
     LLVMValueRef start[] = {zeros(u), zeros(u)}, next[2];
-    vj_loop_begin(g, &depth, vj_i64(g, 0), vj_i64(g, u->rows[b]), 1, true, start, 2);
+    vj_loop_begin(g, &depth, vj_i64(g, 0), u->rows[b], 1, true, start, 2);
     LLVMValueRef byte = LLVMBuildMul(g->b, depth.index, vj_i64(g, 4), "");
     LLVMValueRef pair = vj_load_vector(g, row_of(u, a, rows.index, byte), VJ_I32, 1, NULL, NULL);
     LLVMValueRef left = vj_splat(g, pair, LANES), right = read_row(u, b, depth.index);
@@ -150,7 +153,7 @@ static void twin_dot(const vj_tile_unit *u, int32_t sum, int32_t a, int32_t b) {
 }
 
 void vj_tile_dot_bf16(const vj_tile_unit *u, int32_t sum, int32_t a, int32_t b) {
-    assert(u->rows[sum] == u->rows[a] && u->rows[b] == VJ_TILE_ROWS);
+    assert(u->rows[sum] == u->rows[a] && u->rows[b]);
     if (is_twin(u))
         twin_dot(u, sum, a, b);
     else

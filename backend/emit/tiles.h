@@ -14,13 +14,14 @@
 
 typedef struct vj_tile_unit {
     vj_gen *g;
-    LLVMValueRef memory;    /* the configuration; of the twin, its tiles */
-    int32_t rows[VJ_TILES]; /* of the configuration at hand; 0: the tile is not used */
+    LLVMValueRef memory;         /* the configuration; of the twin, its tiles */
+    LLVMValueRef rows[VJ_TILES]; /* of the configuration at hand, i64; NULL: the tile is not used */
 } vj_tile_unit;
 
 /* Makes room on the stack. */
 vj_tile_unit vj_tiles_new(vj_gen *g);
-void vj_tiles_configure(vj_tile_unit *u, const int32_t rows[VJ_TILES]);
+/* 1 to 16 rows each, which may be known at run time alone. */
+void vj_tiles_configure(vj_tile_unit *u, const LLVMValueRef rows[VJ_TILES]);
 void vj_tile_zero(const vj_tile_unit *u, int32_t tile);
 /* Rows stand `stride` bytes apart (an i64). */
 void vj_tile_load(const vj_tile_unit *u, int32_t tile, LLVMValueRef pointer, LLVMValueRef stride);

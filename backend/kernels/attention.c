@@ -9,26 +9,23 @@
  */
 #include "attention.h"
 
-/* Where tile number `tile` has its first row. */
-static LLVMValueRef row_of_tile(const vj_attention *m, LLVMValueRef tile) {
-    const vj_gen *g = m->g;
-    LLVMValueRef row = vj_i64(g, 0);
-    int64_t first = 0;
-    for (int32_t i = 0; i < m->mix.tile_kinds; i++) {
-        const vj_tile_rows *kind = &m->mix.tiles[i];
-        LLVMValueRef count = LLVMBuildSub(g->b, vj_clamp(g, tile, first, first + kind->count), vj_i64(g, first), "");
-        row = LLVMBuildAdd(g->b, row, LLVMBuildMul(g->b, count, vj_i64(g, kind->height), ""), "");
-        first += kind->count;
-    }
-    return row;
-}
-
 /* Share `nth` of `shares` begins at total * nth / shares. */
 static LLVMValueRef share_of(const vj_gen *g, LLVMValueRef nth, int64_t total, int64_t shares) {
     return LLVMBuildUDiv(g->b, LLVMBuildMul(g->b, nth, vj_i64(g, total), ""), vj_i64(g, shares), "");
 }
 
-/* Computes scores, softmax and results of the block's queries, a block of keys after another. */
+/* Scores, softmax and results of the block's queries, for the keys at hand. */
+static void emit_keys(const vj_attention *m, LLVMValueRef rows) {
+    if (m->s->form == VJ_FORM_TILES) {
+        vj_attention_tiles(m);
+        return;
+    }
+    vj_attention_scores(m);
+    vj_attention_softmax(m, rows);
+    vj_attention_results(m);
+}
+
+/* The same of all keys, a block of them after another. */
 static void emit_key_blocks(vj_attention *m, LLVMValueRef rows) {
     vj_gen *g = m->g;
     const int64_t keys = m->k->extent[m->j], block = m->s->key_block;
@@ -38,12 +35,13 @@ static void emit_key_blocks(vj_attention *m, LLVMValueRef rows) {
     vj_loop_begin(g, &loop, vj_i64(g, 0), vj_i64(g, keys), block, true, NULL, 0);
     m->first_key = vj_opaque(g, loop.index);
     m->last_key = vj_clamp(g, LLVMBuildNSWAdd(g->b, m->first_key, vj_i64(g, block), ""), 0, keys);
-    vj_attention_scores(m);
-    vj_attention_softmax(m, rows);
-    vj_attention_results(m);
+    emit_keys(m, rows);
     vj_loop_end(g, &loop, NULL);
     vj_attention_softmax_end(m);
-    vj_attention_results_end(m);
+    if (m->s->form == VJ_FORM_TILES)
+        vj_attention_tiles_finish(m, rows);
+    else
+        vj_attention_results_end(m);
 }
 
 /* Computes query blocks [first, last) of `count`, which share the tiles. */
@@ -53,15 +51,12 @@ static void emit_blocks(vj_attention *m, int64_t tiles, int64_t count, LLVMValue
     vj_loop_begin(g, &loop, first, last, 1, false, NULL, 0);
     m->first = share_of(g, loop.index, tiles, count);
     m->last = share_of(g, LLVMBuildAdd(g->b, loop.index, vj_i64(g, 1), ""), tiles, count);
-    m->query = vj_opaque(g, row_of_tile(m, m->first));
-    LLVMValueRef rows = LLVMBuildSub(g->b, row_of_tile(m, m->last), m->query, "");
-    if (m->blocked) {
+    m->query = vj_opaque(g, vj_row_of_tile(m, m->first));
+    LLVMValueRef rows = LLVMBuildSub(g->b, vj_row_of_tile(m, m->last), m->query, "");
+    if (m->blocked)
         emit_key_blocks(m, rows);
-    } else {
-        vj_attention_scores(m);
-        vj_attention_softmax(m, rows);
-        vj_attention_results(m);
-    }
+    else
+        emit_keys(m, rows);
     vj_loop_end(g, &loop, NULL);
 }
 
@@ -75,13 +70,14 @@ static bool score_loads(const vj_kernel *k) {
 static void plan_stack(vj_attention *m) {
     const vj_gen *g = m->g;
     const int64_t keys = m->k->extent[m->j], rows = m->s->query_block;
+    const bool tiles = m->s->form == VJ_FORM_TILES;
     m->blocked = m->s->key_block < keys;
     m->first_key = vj_i64(g, 0);
     m->last_key = vj_i64(g, keys);
-    m->row = vj_round_up(m->blocked ? m->s->key_block : keys, m->lanes);
+    m->row = vj_round_up(m->blocked ? m->s->key_block : keys, tiles ? 2 * VJ_PANEL : m->lanes);
     /* Rows a multiple of 1 KiB apart would share cache sets. */
     if (m->row % 256 == 0) m->row += m->lanes;
-    m->scores = vj_stack(g, VJ_F32, m->row * rows);
+    m->scores = vj_stack(g, VJ_F32, m->row * (tiles ? m->s->height : rows));
     m->scale = vj_stack(g, VJ_F32, rows);
     if (!m->blocked) return;
     m->result_row = vj_round_up(m->k->extent[m->e], m->lanes);
@@ -100,12 +96,16 @@ void vj_gen_attention(vj_gen *g) {
     m->j = vj_group(k, VJ_GROUP_KEYS).first;
     m->d = vj_group(k, VJ_GROUP_DIM).first;
     m->e = vj_group(k, VJ_GROUP_VALUE).first;
-    m->late_scores = score_loads(k);
+    const bool tiles = s->form == VJ_FORM_TILES;
+    m->late_scores = tiles || score_loads(k);
     plan_stack(m);
-    vj_attention_plan(m);
+    if (tiles)
+        vj_attention_tiles_begin(m);
+    else
+        vj_attention_plan(m);
     vj_tile_mix(k->extent[m->i], s->height, &m->mix);
-    const int64_t tiles = vj_ceil_div(k->extent[m->i], s->height);
-    const int64_t blocks = vj_ceil_div(tiles, s->query_block / s->height);
+    const int64_t query_tiles = vj_ceil_div(k->extent[m->i], s->height);
+    const int64_t blocks = vj_ceil_div(query_tiles, s->query_block / s->height);
     vj_loop loop;
     vj_loop_begin(g, &loop, g->first_unit, g->last_unit, 1, false, NULL, 0);
     LLVMValueRef shares = vj_i64(g, s->units_per_head);
@@ -118,6 +118,7 @@ void vj_gen_attention(vj_gen *g) {
     }
     LLVMValueRef first = share_of(g, share, blocks, s->units_per_head);
     LLVMValueRef last = share_of(g, LLVMBuildAdd(g->b, share, vj_i64(g, 1), ""), blocks, s->units_per_head);
-    emit_blocks(m, tiles, blocks, first, last);
+    emit_blocks(m, query_tiles, blocks, first, last);
     vj_loop_end(g, &loop, NULL);
+    if (tiles) vj_tiles_release(&m->unit);
 }

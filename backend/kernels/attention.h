@@ -4,12 +4,13 @@
  * attention_softmax.c  the softmax of a block of scores
  * attention_product.c  scores from queries and keys, results from scores and values
  * attention_place.c    where the product's tiles of keys and values are, transposed or paired where they must be
+ * attention_tiles.c    both products and the softmax between them, by the tiles of a matrix unit
  * attention_block.c    where a block's scores and results stand
  */
 #ifndef VITJIT_BACKEND_KERNELS_ATTENTION_H
 #define VITJIT_BACKEND_KERNELS_ATTENTION_H
 
-#include "backend/emit/gen.h"
+#include "backend/emit/tiles.h"
 
 typedef struct vj_attention {
     vj_gen *g;
@@ -27,6 +28,9 @@ typedef struct vj_attention {
     LLVMValueRef largest, sum; /* blocked: of each row so far */
     LLVMValueRef results;      /* blocked: sums of weights times values so far */
     LLVMValueRef tile;         /* of keys transposed to [d][width * lanes], or of pairs of halves; NULL: none */
+    int64_t tile_row;          /* of its elements from row to row; 0: width * lanes */
+    vj_tile_unit unit;         /* VJ_FORM_TILES; and what it multiplies, see attention_tiles.c: */
+    LLVMValueRef queries, keys, values, product;
     LLVMValueRef batch[VJ_MAX_AXES];  /* indices of the batch axes */
     vj_gemm_schedule mix;             /* all queries in tiles */
     LLVMValueRef first, last;         /* the block's tiles */
@@ -43,6 +47,8 @@ LLVMValueRef vj_weight_at(const vj_attention *m, LLVMValueRef row, LLVMValueRef 
 int64_t vj_weights_row(const vj_attention *m);
 /* Element `row` of `scale`, `largest`, `sum`. */
 LLVMValueRef vj_of_row(const vj_attention *m, LLVMValueRef array, LLVMValueRef row);
+/* Where tile number `tile` of queries has its first row. */
+LLVMValueRef vj_row_of_tile(const vj_attention *m, LLVMValueRef tile);
 /* The results so far of row `row`, from value dim `dim` on. */
 LLVMValueRef vj_result_at(const vj_attention *m, LLVMValueRef row, LLVMValueRef dim);
 
@@ -59,5 +65,11 @@ void vj_attention_scores(const vj_attention *m);
 void vj_attention_results(const vj_attention *m);
 void vj_attention_results_begin(const vj_attention *m); /* blocked: nothing yet */
 void vj_attention_results_end(const vj_attention *m);   /* blocked: scales and stores them */
+
+/* attention_tiles.c */
+void vj_attention_tiles_begin(vj_attention *m); /* makes room on the stack */
+/* Scores, softmax and results of the block's queries for its keys. */
+void vj_attention_tiles(const vj_attention *m);
+void vj_attention_tiles_finish(const vj_attention *m, LLVMValueRef rows); /* blocked: scales and stores them */
 
 #endif

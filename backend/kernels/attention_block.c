@@ -32,3 +32,16 @@ LLVMValueRef vj_result_at(const vj_attention *m, LLVMValueRef row, LLVMValueRef 
     LLVMValueRef offset = LLVMBuildNSWMul(g->b, row, vj_i64(g, m->result_row), "");
     return vj_element(g, m->results, VJ_F32, LLVMBuildNSWAdd(g->b, offset, dim, ""));
 }
+
+LLVMValueRef vj_row_of_tile(const vj_attention *m, LLVMValueRef tile) {
+    const vj_gen *g = m->g;
+    LLVMValueRef row = vj_i64(g, 0);
+    int64_t first = 0;
+    for (int32_t i = 0; i < m->mix.tile_kinds; i++) {
+        const vj_tile_rows *kind = &m->mix.tiles[i];
+        LLVMValueRef count = LLVMBuildSub(g->b, vj_clamp(g, tile, first, first + kind->count), vj_i64(g, first), "");
+        row = LLVMBuildAdd(g->b, row, LLVMBuildMul(g->b, count, vj_i64(g, kind->height), ""), "");
+        first += kind->count;
+    }
+    return row;
+}

@@ -26,6 +26,14 @@ static LLVMValueRef lane_mask(const vj_gen *g, int32_t count, int32_t lanes) {
     return count < lanes ? vj_mask_first(g, vj_i64(g, count), lanes) : NULL;
 }
 
+void vj_product_go_to(vj_product *t, LLVMValueRef row, LLVMValueRef lane) {
+    const vj_attention *m = t->m;
+    for (int32_t axis = 0; axis < m->k->rank; axis++)
+        t->point.index[axis] = axis < m->i ? m->batch[axis] : vj_i64(m->g, 0);
+    t->point.index[t->row_axis] = row;
+    t->point.index[t->lane_axis] = lane;
+}
+
 vj_point vj_product_point(const vj_product *t, int32_t r, int32_t v) {
     const vj_gen *g = t->m->g;
     vj_point point = t->point;
@@ -136,7 +144,7 @@ static void pair_rows(const vj_product *t) {
 static void use_tile(vj_product *t) {
     t->b = t->m->tile;
     t->b_dtype = t->micro.group == 1 ? VJ_F32 : VJ_I32;
-    t->b_step = (int64_t)t->width * t->m->lanes;
+    t->b_step = t->m->tile_row ? t->m->tile_row : (int64_t)t->width * t->m->lanes;
 }
 
 /* Floats as they stand, with this stride. */

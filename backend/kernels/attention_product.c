@@ -118,15 +118,6 @@ static void accumulate(const vj_product *t, LLVMValueRef *acc) {
                  padded || steps % group == 0 ? group : (int32_t)(steps % group), acc);
 }
 
-/* The indices are the batch's, `row` and `lane` on their axes, zero elsewhere. */
-static void set_point(vj_product *t, LLVMValueRef row, LLVMValueRef lane) {
-    const vj_attention *m = t->m;
-    for (int32_t axis = 0; axis < m->k->rank; axis++)
-        t->point.index[axis] = axis < m->i ? m->batch[axis] : vj_i64(m->g, 0);
-    t->point.index[t->row_axis] = row;
-    t->point.index[t->lane_axis] = lane;
-}
-
 /* Stores the scores of one tile: the score expression unless that is left to the softmax, -inf in lanes without a key. */
 static void store_scores(const vj_product *t, LLVMValueRef row, LLVMValueRef key, const LLVMValueRef *acc) {
     const vj_attention *m = t->m;
@@ -174,12 +165,12 @@ static void score_rows(vj_product *t, LLVMValueRef key) {
     const vj_attention *m = t->m;
     vj_gen *g = m->g;
     const vj_access *q = &m->k->access[m->k->q];
-    set_point(t, m->query, key);
+    vj_product_go_to(t, m->query, key);
     vj_place_keys(t);
     tile_loop tiles = {0};
     while (next_tiles(m, &tiles)) {
         t->height = tiles.height;
-        set_point(t, tiles.row, key);
+        vj_product_go_to(t, tiles.row, key);
         t->a = q->term_count == 0 ? vj_access_at(m, m->k->q, &t->point) : NULL;
         t->a_row = q->stride[m->i];
         t->a_step = q->stride[m->d];
@@ -286,13 +277,13 @@ static void finish_results(const vj_product *t, LLVMValueRef row, LLVMValueRef d
 static void result_rows(vj_product *t, LLVMValueRef dim, tile_work work) {
     const vj_attention *m = t->m;
     vj_gen *g = m->g;
-    set_point(t, m->query, dim);
+    vj_product_go_to(t, m->query, dim);
     t->point.index[m->j] = m->first_key;
     vj_place_values(t);
     tile_loop tiles = {0};
     while (next_tiles(m, &tiles)) {
         t->height = tiles.height;
-        set_point(t, tiles.row, dim);
+        vj_product_go_to(t, tiles.row, dim);
         t->a = vj_weight_at(m, tiles.row_in_block, m->first_key);
         t->a_row = vj_weights_row(m);
         t->a_step = 1;

@@ -33,6 +33,8 @@ static inline int32_t vj_product_lanes(const vj_product *t, int32_t v) {
 /* attention_place.c: where operands are read from */
 
 vj_micro vj_product_micro(const vj_attention *m);
+/* Sets the point: the batch's indices, `row` and `lane` on their axes, zero elsewhere. */
+void vj_product_go_to(vj_product *t, LLVMValueRef row, LLVMValueRef lane);
 /* Where row r of vector v is. */
 vj_point vj_product_point(const vj_product *t, int32_t r, int32_t v);
 /* Where the access is at the point. */

@@ -42,9 +42,8 @@ static void fold_keys(const group *rows, LLVMValueRef from, LLVMValueRef to, LLV
         result[r] = loop.carried[r];
 }
 
-/* Folds over the block's keys, those of the last vector by themselves when lanes without a key must not be touched; then over
- * the lanes, by halves. */
-static void fold_rows(const group *rows, bool exact, fold f, vj_reduce_kind kind, LLVMValueRef *result) {
+/* Folds over the block's keys, those of the last vector by themselves when lanes without a key must not be touched. */
+static void fold_rows(const group *rows, bool exact, fold f, LLVMValueRef *result) {
     const vj_attention *m = rows->m;
     vj_gen *g = m->g;
     const int64_t keys = m->k->extent[m->j], whole = keys / m->lanes * m->lanes;
@@ -61,8 +60,6 @@ static void fold_rows(const group *rows, bool exact, fold f, vj_reduce_kind kind
         fold_keys(rows, m->first_key, vj_clamp(g, m->last_key, 0, whole), NULL, false, f, result);
         fold_keys(rows, vj_clamp(g, m->first_key, whole, keys), m->last_key, mask, false, f, result);
     }
-    for (int32_t r = 0; r < rows->rows; r++)
-        result[r] = vj_reduce_lanes(g, VJ_F32, kind, result[r]);
 }
 
 /* Makes the score of a product: its tile may have left the expression to be done, and a lane without a key gets -inf. */
@@ -90,11 +87,19 @@ static LLVMValueRef fold_max(const group *rows, int32_t r, LLVMValueRef key, LLV
         score = late_score(rows, r, key, mask, score);
         vj_store_vector(g, pointer, score, NULL);
     }
-    return LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, LLVMRealOGT, score, so_far, ""), score, so_far, "");
+    return vj_larger(g, score, so_far);
 }
 
-/* Scores become weights, which take their place (halves the first part of it: what they overwrite has been read), exp(score - largest) = 2^((score - largest) log2 e); their sum. The difference comes first: masks
- * put the least float there is, whose product with log2 e is none. */
+/* exp(score - largest) = 2^((score - largest) log2 e). The difference comes first: masks put the least float there is, whose
+ * product with log2 e is none. */
+static LLVMValueRef weight_of(const vj_attention *m, LLVMValueRef difference) {
+    vj_gen *g = m->g;
+    if (m->dtype == VJ_BF16) return vj_exp_negative_coarse(g, difference);
+    return vj_exp2_negative(g, LLVMBuildFMul(g->b, difference, vj_splat(g, vj_f32(g, LOG2_E), m->lanes), ""));
+}
+
+/* Scores become weights, which take their place (halves the first part of it: what they overwrite has been read), and are
+ * added up. */
 static LLVMValueRef fold_weight(const group *rows, int32_t r, LLVMValueRef key, LLVMValueRef mask,
                                 LLVMValueRef so_far) {
     const vj_attention *m = rows->m;
@@ -102,9 +107,7 @@ static LLVMValueRef fold_weight(const group *rows, int32_t r, LLVMValueRef key, 
     (void)mask;
     LLVMValueRef pointer = vj_score_at(m, row_of(rows, r), key);
     LLVMValueRef score = vj_load_vector(g, pointer, VJ_F32, m->lanes, NULL, NULL);
-    LLVMValueRef log2_e = vj_splat(g, vj_f32(g, LOG2_E), m->lanes);
-    LLVMValueRef difference = LLVMBuildFSub(g->b, score, rows->largest[r], "");
-    LLVMValueRef weight = vj_exp2_negative(g, LLVMBuildFMul(g->b, difference, log2_e, ""));
+    LLVMValueRef weight = weight_of(m, LLVMBuildFSub(g->b, score, rows->largest[r], ""));
     LLVMValueRef stored = vj_is_half(m->dtype) ? vj_to_half(g, m->dtype, weight, m->lanes) : weight;
     vj_store_vector(g, vj_weight_at(m, row_of(rows, r), key), stored, NULL);
     return LLVMBuildFAdd(g->b, so_far, weight, "");
@@ -139,19 +142,20 @@ static void softmax_rows(const vj_attention *m, LLVMValueRef row, int32_t count)
         LLVMValueRef start = m->blocked ? load(m, m->largest, row_of(&rows, r)) : vj_f32(g, -(double)INFINITY);
         result[r] = vj_splat(g, start, m->lanes);
     }
-    fold_rows(&rows, m->late_scores, fold_max, VJ_REDUCE_MAX, result);
+    fold_rows(&rows, m->late_scores, fold_max, result);
     for (int32_t r = 0; r < count; r++) {
-        LLVMValueRef largest = m->blocked ? go_on(m, row_of(&rows, r), result[r]) : result[r];
+        LLVMValueRef largest = vj_largest_lane(g, result[r]);
+        if (m->blocked) largest = go_on(m, row_of(&rows, r), largest);
         rows.largest[r] = vj_splat(g, largest, m->lanes);
         result[r] = vj_splat(g, vj_f32(g, 0), m->lanes);
     }
-    fold_rows(&rows, false, fold_weight, VJ_REDUCE_SUM, result);
+    fold_rows(&rows, false, fold_weight, result);
     for (int32_t r = 0; r < count; r++) {
-        LLVMValueRef at = row_of(&rows, r);
+        LLVMValueRef at = row_of(&rows, r), sum = vj_reduce_lanes(g, VJ_F32, VJ_REDUCE_SUM, result[r]);
         if (m->blocked)
-            store(m, m->sum, at, vj_fma(g, load(m, m->sum, at), load(m, m->scale, at), result[r]));
+            store(m, m->sum, at, vj_fma(g, load(m, m->sum, at), load(m, m->scale, at), sum));
         else
-            store(m, m->scale, at, LLVMBuildFDiv(g->b, vj_f32(g, 1), result[r], ""));
+            store(m, m->scale, at, LLVMBuildFDiv(g->b, vj_f32(g, 1), sum, ""));
     }
 }
 

@@ -94,8 +94,17 @@ static LLVMValueRef for_lanes(const vj_gen *g, LLVMValueRef value, int32_t lanes
     return LLVMGetTypeKind(LLVMTypeOf(value)) == LLVMVectorTypeKind ? value : vj_splat(g, value, lanes);
 }
 
+/* What a cast to bfloat16 rounds may be computed in fewer steps. */
+static bool coarse(vj_gen *g, const vj_expr *e, const LLVMValueRef *value, LLVMValueRef *result) {
+    const vj_expr *of = &g->k->expr[e->arg[0]];
+    if (e->dtype != VJ_BF16 || of->dtype != VJ_F32 || vj_xop_args(of->op) != 1) return false;
+    *result = vj_emit_coarse(g, of->op, value[of->arg[0]]);
+    return *result != NULL;
+}
+
 static LLVMValueRef entry(vj_gen *g, const vj_expr *e, const LLVMValueRef *value, const vj_point *point) {
     const int32_t lanes = point->lanes;
+    LLVMValueRef result;
     switch (e->op) {
     case VJ_X_CONST:
         return constant(g, e, lanes);
@@ -115,6 +124,7 @@ static LLVMValueRef entry(vj_gen *g, const vj_expr *e, const LLVMValueRef *value
     case VJ_X_SELECT:
         return LLVMBuildSelect(g->b, value[e->arg[0]], value[e->arg[1]], value[e->arg[2]], "");
     case VJ_X_CAST:
+        if (coarse(g, e, value, &result)) return vj_to_half(g, e->dtype, result, lanes);
         return cast(g, g->k->expr[e->arg[0]].dtype, e->dtype, value[e->arg[0]], lanes);
     case VJ_X_BITCAST:
         return same_bits(g, g->k->expr[e->arg[0]].dtype, e->dtype, value[e->arg[0]], lanes);
@@ -124,7 +134,7 @@ static LLVMValueRef entry(vj_gen *g, const vj_expr *e, const LLVMValueRef *value
     const vj_dtype of = g->k->expr[e->arg[0]].dtype;
     if (e->op == VJ_X_NOT && !vj_dtype_is_float(of)) return LLVMBuildNot(g->b, value[e->arg[0]], "");
     const bool two = vj_xop_args(e->op) == 2, half = vj_is_half(of); /* the pass widen leaves casts of halves alone */
-    LLVMValueRef result = half ? NULL : vj_emit_scalar(g, e->op, of, value[e->arg[0]], two ? value[e->arg[1]] : NULL);
+    result = half ? NULL : vj_emit_scalar(g, e->op, of, value[e->arg[0]], two ? value[e->arg[1]] : NULL);
     return result ? result : refuse(g, e, lanes);
 }
 

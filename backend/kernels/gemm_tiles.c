@@ -32,14 +32,14 @@ static bool has_rest(const vj_gemm *m) { return m->depth % VJ_STEP != 0; }
 int64_t vj_gemm_steps(const vj_gemm *m) { return m->depth / VJ_STEP; }
 
 void vj_gemm_tiles_begin(vj_gemm *m) {
-    int32_t rows[VJ_TILES];
+    LLVMValueRef rows[VJ_TILES];
     m->unit = vj_tiles_new(m->g);
     assert(!has_rest(m) || m->depth_count == 1);
     if (has_rest(m)) m->rest = vj_stack(m->g, VJ_U8, VJ_TILED_ROWS * VJ_TILE_ROW);
     for (int32_t tile = 0; tile < VJ_TILES; tile++)
-        rows[tile] = VJ_TILE_ROWS;
+        rows[tile] = vj_i64(m->g, VJ_TILE_ROWS);
     const int32_t few = vj_gemm_tile_rows(m); /* then there is one tile of them */
-    if (few < VJ_TILE_ROWS) rows[sum_tile(0, 0)] = rows[sum_tile(0, 1)] = rows[A] = few;
+    if (few < VJ_TILE_ROWS) rows[sum_tile(0, 0)] = rows[sum_tile(0, 1)] = rows[A] = vj_i64(m->g, few);
     vj_tiles_configure(&m->unit, rows);
 }
 

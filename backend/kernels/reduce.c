@@ -35,19 +35,40 @@ LLVMValueRef vj_reduce_two(vj_gen *g, vj_dtype dtype, vj_reduce_kind kind, LLVMV
     return kind == VJ_REDUCE_MAX ? vj_gen_max(g, number, a, b) : vj_gen_min(g, number, a, b);
 }
 
+/* The lower and the upper half of a vector. */
+static void halve(const vj_gen *g, LLVMValueRef vector, LLVMValueRef half[2]) {
+    const unsigned count = LLVMGetVectorSize(LLVMTypeOf(vector)) / 2;
+    for (unsigned upper = 0; upper < 2; upper++) {
+        LLVMValueRef lane[32];
+        for (unsigned i = 0; i < count; i++)
+            lane[i] = LLVMConstInt(g->i32, upper * count + i, false);
+        LLVMValueRef none = LLVMGetPoison(LLVMTypeOf(vector));
+        half[upper] = LLVMBuildShuffleVector(g->b, vector, none, LLVMConstVector(lane, count), "");
+    }
+}
+
 LLVMValueRef vj_reduce_lanes(vj_gen *g, vj_dtype dtype, vj_reduce_kind kind, LLVMValueRef vector) {
     if (LLVMGetTypeKind(LLVMTypeOf(vector)) != LLVMVectorTypeKind) return vector;
     const unsigned lanes = LLVMGetVectorSize(LLVMTypeOf(vector));
     assert((lanes & (lanes - 1)) == 0 && lanes <= 64);
-    for (unsigned half = lanes / 2; half; half /= 2) {
-        LLVMValueRef low[32], high[32], none = LLVMGetPoison(LLVMTypeOf(vector));
-        for (unsigned i = 0; i < half; i++) {
-            low[i] = LLVMConstInt(g->i32, i, false);
-            high[i] = LLVMConstInt(g->i32, half + i, false);
-        }
-        LLVMValueRef a = LLVMBuildShuffleVector(g->b, vector, none, LLVMConstVector(low, half), "");
-        LLVMValueRef b = LLVMBuildShuffleVector(g->b, vector, none, LLVMConstVector(high, half), "");
-        vector = vj_reduce_two(g, dtype, kind, a, b);
+    for (unsigned rest = lanes; rest > 1; rest /= 2) {
+        LLVMValueRef half[2];
+        halve(g, vector, half);
+        vector = vj_reduce_two(g, dtype, kind, half[0], half[1]);
+    }
+    return LLVMBuildExtractElement(g->b, vector, vj_i64(g, 0), "");
+}
+
+LLVMValueRef vj_larger(const vj_gen *g, LLVMValueRef a, LLVMValueRef b) {
+    return LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, LLVMRealOGT, a, b, ""), a, b, "");
+}
+
+LLVMValueRef vj_largest_lane(const vj_gen *g, LLVMValueRef vector) {
+    if (LLVMGetTypeKind(LLVMTypeOf(vector)) != LLVMVectorTypeKind) return vector;
+    for (unsigned rest = LLVMGetVectorSize(LLVMTypeOf(vector)); rest > 1; rest /= 2) {
+        LLVMValueRef half[2];
+        halve(g, vector, half);
+        vector = vj_larger(g, half[0], half[1]);
     }
     return LLVMBuildExtractElement(g->b, vector, vj_i64(g, 0), "");
 }

@@ -10,5 +10,8 @@ LLVMValueRef vj_reduce_identity(const vj_gen *g, vj_dtype dtype, vj_reduce_kind 
 LLVMValueRef vj_reduce_two(vj_gen *g, vj_dtype dtype, vj_reduce_kind kind, LLVMValueRef a, LLVMValueRef b);
 /* All lanes as one, by halves, in the same order always; a scalar stays as it is. */
 LLVMValueRef vj_reduce_lanes(vj_gen *g, vj_dtype dtype, vj_reduce_kind kind, LLVMValueRef vector);
+/* Of floats whose NaNs need not be found: an instruction for a step, b where a is a NaN. */
+LLVMValueRef vj_larger(const vj_gen *g, LLVMValueRef a, LLVMValueRef b);
+LLVMValueRef vj_largest_lane(const vj_gen *g, LLVMValueRef vector);
 
 #endif

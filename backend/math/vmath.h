@@ -7,6 +7,7 @@
  * whole.c        division, power and shifts of integers
  * arithmetic.c   what is an instruction or a few
  * vmath.c        exp, log, erf, tanh, sigmoid, gelu: in f32
+ * coarse.c       exp, gelu: in f32, for results in bfloat16
  * trig.c         sin, cos, tan, the inverse trigonometric and the hyperbolic functions: through f64
  * power.c        pow, mod: through f64
  * scalar.c       all of them, by the table

@@ -100,6 +100,8 @@ static void all_cases(int64_t step) {
     run((attention_case){1, 9, 4096, 8, 8, true, false, 1});
     run((attention_case){1, 30, 1500, 8, 20, true, true, 1});
     run((attention_case){2, 30, 50, 8, 36, false, false, 20}); /* almost one-hot */
+    run((attention_case){2, 33, 70, 80, 48, true, false, 1});
+    run((attention_case){1, 70, 900, 72, 40, true, true, 1});
     for (int64_t n = 1; n <= 17; n += step)
         run((attention_case){1, n, 18 - n, 1 + n * 5 % 9, n, n & 1, n & 2, 2});
     masked();

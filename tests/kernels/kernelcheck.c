@@ -227,23 +227,34 @@ static void check_target(const kernel_case *c, const vj_target *target, double *
 static const char *wanted = ""; /* a part of the names of the cases that are checked */
 static int checked;
 
+static void compare_twins(const kernel_case *c, const char *what, void **by_instruction, void **by_twin) {
+    for (int32_t b = 0; by_instruction[b]; b++)
+        if (memcmp(by_instruction[b], by_twin[b], bytes_of(&c->p->buffers[b])) != 0)
+            fail_msg("%s: the twin of %s has other bits", c->name, what);
+}
+
 /* Dot products by plain code, on every CPU: the same bits as by the instruction, where that is. */
 static void check_twin(const kernel_case *c, vj_dot dot, vj_dot twin, double **expected, double **magnitude) {
     vj_target target = *vj_target_host();
     void *by_instruction[16] = {0}, *by_twin[16] = {0};
+    target.tiles = VJ_TILES_NONE;
     if (target.dot == dot) check_target(c, &target, expected, magnitude, by_instruction);
     target.dot = twin;
     target.name = "twin";
     check_target(c, &target, expected, magnitude, by_twin);
-    vj_target tiles = *vj_target_host();
-    void *by_tiles[16] = {0};
-    tiles.dot = VJ_DOT_NONE;
-    tiles.tiles = VJ_TILES_TWIN;
-    tiles.name = "twin of tiles";
-    check_target(c, &tiles, expected, magnitude, by_tiles);
-    for (int32_t b = 0; by_instruction[b]; b++)
-        if (memcmp(by_instruction[b], by_twin[b], bytes_of(&c->p->buffers[b])) != 0)
-            fail_msg("%s: the twin of dot products has other bits", c->name);
+    compare_twins(c, "dot products", by_instruction, by_twin);
+}
+
+/* Tiles likewise. */
+static void check_twin_of_tiles(const kernel_case *c, double **expected, double **magnitude) {
+    vj_target target = *vj_target_host();
+    void *by_instruction[16] = {0}, *by_twin[16] = {0};
+    if (target.tiles == VJ_TILES_AMX) check_target(c, &target, expected, magnitude, by_instruction);
+    target.dot = VJ_DOT_NONE;
+    target.tiles = VJ_TILES_TWIN;
+    target.name = "twin of tiles";
+    check_target(c, &target, expected, magnitude, by_twin);
+    compare_twins(c, "tiles", by_instruction, by_twin);
 }
 
 /* Groups of k must lie within the last axis of the depth. */
@@ -277,6 +288,7 @@ void case_check(kernel_case *c) {
     if (c->types.plain == VJ_BF16 && c->types.packed == VJ_BF16) {
         check_twin(c, VJ_DOT_AVX512, VJ_DOT_AVX512_TWIN, expected, magnitude);
         check_twin(c, VJ_DOT_BFDOT, VJ_DOT_BFDOT_TWIN, expected, magnitude);
+        check_twin_of_tiles(c, expected, magnitude);
     }
     vj_arena_free(c->arena);
 }

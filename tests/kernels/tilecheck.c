@@ -26,7 +26,8 @@ typedef struct operands {
 static void write_products(vj_gen *g, const void *what) {
     enum { SUM = 3, CLEARED = 0, A = 5, B = 6 };
     const int32_t rows = *(const int32_t *)what;
-    const int32_t all[VJ_TILES] = {[SUM] = rows, [CLEARED] = rows, [A] = rows, [B] = VJ_TILE_ROWS};
+    LLVMValueRef some = vj_i64(g, rows), whole = vj_i64(g, VJ_TILE_ROWS);
+    LLVMValueRef all[VJ_TILES] = {[SUM] = some, [CLEARED] = some, [A] = some, [B] = whole};
     LLVMValueRef sum = LLVMGetParam(g->function, 0), a = LLVMGetParam(g->function, 1), b = LLVMGetParam(g->function, 2);
     LLVMValueRef stride = vj_i64(g, SUM_STRIDE * 4), second = vj_element(g, sum, VJ_F32, vj_i64(g, SUMS));
     vj_tile_unit u = vj_tiles_new(g);

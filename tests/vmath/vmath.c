@@ -35,7 +35,7 @@
 
 typedef void (*map_fn)(const void *x, const void *y, void *out);
 
-enum { EXP2_NEGATIVE = VJ_X_COUNT, EXP_NEGATIVE };
+enum { EXP2_NEGATIVE = VJ_X_COUNT, EXP_NEGATIVE, EXP_NEGATIVE_COARSE, GELU_ERF_COARSE, GELU_TANH_COARSE };
 
 typedef struct code {
     LLVMOrcLLJITRef jit;
@@ -55,6 +55,12 @@ static LLVMValueRef apply(vj_gen *g, int op, LLVMValueRef x, LLVMValueRef y) {
         return vj_exp2_negative(g, x);
     case EXP_NEGATIVE:
         return vj_exp_negative(g, x);
+    case EXP_NEGATIVE_COARSE:
+        return vj_exp_negative_coarse(g, x);
+    case GELU_ERF_COARSE:
+        return vj_emit_coarse(g, VJ_X_GELU_ERF, x);
+    case GELU_TANH_COARSE:
+        return vj_emit_coarse(g, VJ_X_GELU_TANH, x);
     default:
         return vj_emit_scalar(g, (vj_xop)op, LLVMTypeOf(x) == vj_like(g->f64, x) ? VJ_F64 : VJ_F32, x, y);
     }
@@ -152,6 +158,9 @@ static const function functions[] = {
     {"exp", VJ_X_EXP, exp, 2, 0, 0, 0},
     {"exp2_negative", EXP2_NEGATIVE, exp2, 2, 0x1p-126, 0, -1e-30},
     {"exp_negative", EXP_NEGATIVE, exp, 2, 0x1p-126, 0, -1e-30},
+    {"exp_negative, coarse", EXP_NEGATIVE_COARSE, exp, 100, 0x1p-126, 0, -1e-30},
+    {"gelu_erf, coarse", GELU_ERF_COARSE, gelu_erf, 0, 2e-6, 0, 0},
+    {"gelu_tanh, coarse", GELU_TANH_COARSE, gelu_tanh_limit, 0, 8e-6, 0, 0},
     {"log", VJ_X_LOG, log, 2, 0, 0, 0},
     {"erf", VJ_X_ERF, erf, 3, 0, 0, 0},
     {"tanh", VJ_X_TANH, tanh, 3, 0, 0, 0},
