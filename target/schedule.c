@@ -236,8 +236,8 @@ static void schedule_attention_tiles(vj_kernel *k, int32_t lanes, vj_attention_s
     s->height = (int32_t)vj_min64(VJ_TILED_ROWS, i);
     const int64_t tiles = vj_ceil_div(i, s->height);
     const int64_t most =
-        vj_max64(SLICE, vj_min64(TILED_SCORE_BYTES / 4 / VJ_TILED_ROWS, TILED_PACK_BYTES / 2 / (d + e)));
-    s->key_block = vj_round_up(vj_ceil_div(j, vj_ceil_div(j, most)), SLICE);
+        vj_max64(VJ_SLICE, vj_min64(TILED_SCORE_BYTES / 4 / VJ_TILED_ROWS, TILED_PACK_BYTES / 2 / (d + e)));
+    s->key_block = vj_round_up(vj_ceil_div(j, vj_ceil_div(j, most)), VJ_SLICE);
     const double softmax = (double)i * (double)j * 16 / lanes, products = (double)i * (double)j * (double)(d + e) / 256;
     const double total = (double)batch * (softmax + products);
     const int64_t wanted = wanted_units(total);

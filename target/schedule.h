@@ -14,9 +14,11 @@
  * unit. */
 typedef enum vj_form { VJ_FORM_FMA, VJ_FORM_DOT, VJ_FORM_TILES } vj_form;
 
-/* With tiles a schedule's tile has at most so many rows and columns: of three tiles of A and two of B, that is six of sums. */
-#define VJ_TILED_ROWS    48
+/* With tiles a product's tile has at most so many rows and columns: of three tiles of A and two of B, that is six of sums. */
+#define VJ_BLOCK_ROWS    48
 #define VJ_TILED_COLUMNS 32
+/* And an attention's so many queries, of two tiles. */
+#define VJ_TILED_ROWS 32
 
 #define VJ_MAX_TILE_KINDS 3
 typedef struct vj_tile_rows {
@@ -71,7 +73,7 @@ void vj_schedule_kernel(vj_arena *arena, const vj_target *target, const vj_progr
 /* Cuts `rows` rows into tiles of at most `max_height`, which fit the registers: the fewest tiles, of heights that differ by
  * at most one. So 197 rows by 14 become 2 tiles of 14 rows and 13 of 13. Makes one or two kinds. */
 void vj_tile_mix(int64_t rows, int32_t max_height, vj_gemm_schedule *schedule);
-/* The same on tiles: as many tiles of VJ_TILED_ROWS as there are, and one of the rest. */
+/* The same on tiles: as many tiles of VJ_BLOCK_ROWS as there are, and one of the rest. */
 void vj_tiled_mix(int64_t rows, vj_gemm_schedule *schedule);
 /* How many groups of k the body of a loop over them has: fewer of those that are multiplied element by element. */
 int32_t vj_k_unroll(const vj_target *target, int32_t accumulators, int32_t products);

@@ -34,9 +34,9 @@ bool vj_suits_tiles(const vj_target *target, const vj_program *p, const vj_kerne
 
 void vj_tiled_mix(int64_t rows, vj_gemm_schedule *schedule) {
     assert(rows > 0);
-    const int64_t whole = rows / VJ_TILED_ROWS, rest = rows % VJ_TILED_ROWS;
+    const int64_t whole = rows / VJ_BLOCK_ROWS, rest = rows % VJ_BLOCK_ROWS;
     schedule->tile_kinds = 0;
-    if (whole) schedule->tiles[schedule->tile_kinds++] = (vj_tile_rows){VJ_TILED_ROWS, (int32_t)whole};
+    if (whole) schedule->tiles[schedule->tile_kinds++] = (vj_tile_rows){VJ_BLOCK_ROWS, (int32_t)whole};
     if (rest) schedule->tiles[schedule->tile_kinds++] = (vj_tile_rows){(int32_t)rest, 1};
 }
 

@@ -35,7 +35,7 @@ void vj_gemm_tiles_begin(vj_gemm *m) {
     LLVMValueRef rows[VJ_TILES];
     m->unit = vj_tiles_new(m->g);
     assert(!has_rest(m) || m->depth_count == 1);
-    if (has_rest(m)) m->rest = vj_stack(m->g, VJ_U8, VJ_TILED_ROWS * VJ_TILE_ROW);
+    if (has_rest(m)) m->rest = vj_stack(m->g, VJ_U8, VJ_BLOCK_ROWS * VJ_TILE_ROW);
     for (int32_t tile = 0; tile < VJ_TILES; tile++)
         rows[tile] = vj_i64(m->g, VJ_TILE_ROWS);
     const int32_t few = vj_gemm_tile_rows(m); /* then there is one tile of them */

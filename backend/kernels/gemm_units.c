@@ -162,7 +162,7 @@ enum { ONE_BITS = 16 };
 
 /* How much is done beside a step of so many loads: the lines of the next panels that it fetches, or where there are none, loads. */
 static int64_t share_of(const vj_gemm *m, int32_t loads) {
-    const int64_t most = vj_gemm_step_loads(VJ_TILED_ROWS, 2);
+    const int64_t most = vj_gemm_step_loads(VJ_BLOCK_ROWS, 2);
     return m->s->prefetch ? vj_max64(1, m->s->prefetch * loads / most) : loads;
 }
 
