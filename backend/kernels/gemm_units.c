@@ -131,6 +131,26 @@ static void locate(const vj_gemm *m, LLVMValueRef unit, int64_t columns, place *
     if (m->s->prefetch) p->fetch = fetch_from(m, group, block);
 }
 
+/* Rows that far ahead come in before the epilogue reads them: a residual was written long ago, and a row of it lies far from the
+ * next, so that nothing but this fetches it. */
+#define ROWS_AHEAD 8
+
+static void fetch_ahead(const vj_gemm *m, const vj_gemm_tile *t) {
+    vj_gen *g = m->g;
+    for (int32_t i = 0; i < m->k->access_count; i++) {
+        const vj_access *a = &m->k->access[i];
+        if (vj_operand_of(m->k, i) >= 0 || vj_is_result(m->k, i) || a->term_count > 0) continue;
+        if (a->stride[m->inner_row] == 0 || a->stride[m->last_col] != 1) continue;
+        const vj_dtype dtype = g->p->buffers[a->buffer].dtype;
+        for (int32_t j = 0; j < t->width; j++) {
+            vj_point point = {0};
+            vj_gemm_point(m, t, 0, j, &point);
+            LLVMValueRef row = vj_element(g, g->access[i], dtype, vj_emit_offset(g, a, &point));
+            vj_prefetch(g, vj_element(g, row, dtype, vj_i64(g, ROWS_AHEAD * a->stride[m->inner_row])));
+        }
+    }
+}
+
 /* Stores rows [first, last) of a unit's sums. */
 static void store_rows(const vj_gemm *m, const place *p, LLVMValueRef first, LLVMValueRef last) {
     vj_gen *g = m->g;
@@ -145,6 +165,7 @@ static void store_rows(const vj_gemm *m, const place *p, LLVMValueRef first, LLV
     }
     LLVMValueRef at = LLVMBuildMul(g->b, loop.index, vj_i64(g, vj_gemm_pitch(m, &t)), "");
     t.sums = vj_element(g, p->t.sums, VJ_F32, at);
+    fetch_ahead(m, &t);
     vj_gemm_store_row(m, &t);
     vj_loop_end(g, &loop, NULL);
 }
