@@ -3,7 +3,7 @@
  * The model of a core: two multiply-adds and two loads a cycle, and a multiply-add's result after four. It only has to
  * rank shapes; bench/gemm_bench.c measures them.
  */
-#include "schedule.h"
+#include "tiling.h"
 
 #include <assert.h>
 #include <math.h>
@@ -13,7 +13,6 @@
  * made until there are enough for sixteen threads to balance. */
 #define UNIT_LEAST    6000.0
 #define UNIT_GOOD     20000.0
-#define UNITS_ENOUGH  16
 #define UNITS_PLENTY  64
 #define TILE_OVERHEAD 40.0
 /* Without broadcasts from memory, A's elements take registers too. */
@@ -92,13 +91,6 @@ int32_t vj_k_unroll(const vj_target *target, int32_t accumulators, int32_t produ
     return (int32_t)vj_max64(1, (accumulators >= LARGE_TILE ? 2 : 4) / products);
 }
 
-static int64_t tile_count(const vj_gemm_schedule *s) {
-    int64_t count = 0;
-    for (int32_t i = 0; i < s->tile_kinds; i++)
-        count += s->tiles[i].count;
-    return count;
-}
-
 /* What one column tile of `width` vectors takes, over all tiles of the inner row axis. */
 static double column_cycles(const multiplier *m, const vj_gemm_schedule *s, int32_t width, double groups) {
     double cycles = 0;
@@ -107,13 +99,11 @@ static double column_cycles(const multiplier *m, const vj_gemm_schedule *s, int3
     return cycles;
 }
 
-static int32_t last_of(vj_axes axes) { return axes.first + axes.count - 1; }
-
 /* How many lanes a vector of columns has: those of a register; the end of a single axis is masked. */
 static int32_t column_lanes(const vj_target *target, const vj_kernel *k, int64_t n, bool panels) {
     int32_t lanes = vj_target_lanes(target, VJ_F32);
     const vj_axes cols = vj_group(k, VJ_GROUP_COLS);
-    const int64_t last = k->extent[last_of(cols)];
+    const int64_t last = k->extent[vj_last_of(cols)];
     if (cols.count == 1) {
         if (vj_has_segments(k)) return 1;
         while (lanes / 2 >= n)
@@ -138,7 +128,7 @@ static int64_t pieces_per_unit(double total, int64_t pieces) {
 static int64_t wanted_units(double total) {
     const double good = total / UNIT_GOOD, least = total / UNIT_LEAST;
     double units = good > UNITS_PLENTY ? UNITS_PLENTY : good;
-    if (units < UNITS_ENOUGH) units = least > UNITS_ENOUGH ? UNITS_ENOUGH : least;
+    if (units < VJ_UNITS_ENOUGH) units = least > VJ_UNITS_ENOUGH ? VJ_UNITS_ENOUGH : least;
     return units < 1 ? 1 : (int64_t)units;
 }
 
@@ -150,7 +140,7 @@ static double entry_cycles(const vj_target *target, const vj_expr *entry) {
 #define LONG_EPILOGUE 16.0
 
 static bool wants_looped_store(const vj_target *target, const vj_kernel *k) {
-    const int32_t last_col = last_of(vj_group(k, VJ_GROUP_COLS));
+    const int32_t last_col = vj_last_of(vj_group(k, VJ_GROUP_COLS));
     double cycles = 0;
     bool transposed = false;
     for (int32_t i = 0; i < k->expr_count; i++)
@@ -160,54 +150,9 @@ static bool wants_looped_store(const vj_target *target, const vj_kernel *k) {
     return transposed || cycles >= LONG_EPILOGUE;
 }
 
-/* Slices of k, in elements: 16 pairs. */
-#define SLICE (2 * VJ_TILE_GROUPS)
-
-/* How many elements of the depth A has in one run, the last of all among them; 0: they are not adjacent. */
-static int64_t run_of_a(const vj_kernel *k) {
-    const vj_axes depth = vj_group(k, VJ_GROUP_DEPTH);
-    const vj_access *a = &k->access[k->a];
-    int64_t run = k->extent[last_of(depth)];
-    if (a->stride[last_of(depth)] != 1 && run > 1) return 0;
-    for (int32_t d = last_of(depth) - 1; d >= depth.first && a->stride[d] == run; d--)
-        run *= k->extent[d];
-    return run;
-}
-
-/* Tiles read rows of A at a constant distance, and whole slices but for the end of the depth. Vectors that straddle columns are not
- * transposed from the stack. */
-static bool suits_tiles(const vj_target *target, const vj_program *p, const vj_kernel *k, int32_t lanes) {
-    const vj_buffer *a = &p->buffers[k->access[k->a].buffer], *b = &p->buffers[k->access[k->b].buffer];
-    const vj_axes cols = vj_group(k, VJ_GROUP_COLS), rows = vj_group(k, VJ_GROUP_ROWS);
-    const int64_t run = run_of_a(k), last = k->extent[last_of(cols)];
-    if (target->tiles == VJ_TILES_NONE || a->dtype != VJ_BF16 || b->dtype != VJ_BF16 ||
-        lanes < vj_target_lanes(target, VJ_F32))
-        return false;
-    if (!vj_is_packed(p, k->access[k->b].buffer) || k->access[k->a].term_count > 0) return false;
-    for (int32_t i = 0; i < k->out_count; i++) {
-        const vj_access *out = &k->access[k->out[i].access];
-        const bool transposed = out->stride[last_of(cols)] != 1 && out->stride[last_of(rows)] == 1;
-        if (transposed && cols.count > 1 && last % lanes != 0) return false;
-    }
-    return run > 0 && (run % SLICE == 0 || run == vj_group_extent(k, VJ_GROUP_DEPTH));
-}
-
-/* A tile of 16 rows by 16 columns takes 16 cycles a slice, fewer rows fewer. The sums' way to the stack and back comes behind them. */
-#define TILED_ROW_OVERHEAD 6.0
-
-static double schedule_tiles(const vj_kernel *k, int32_t lanes, int64_t n, double slices, vj_gemm_schedule *s) {
-    const int64_t rows = k->extent[last_of(vj_group(k, VJ_GROUP_ROWS))];
-    const int64_t columns = vj_min64(VJ_TILED_COLUMNS, vj_round_up(n, VJ_PANEL));
-    *s = (vj_gemm_schedule){.form = VJ_FORM_TILES, .lanes = lanes, .width = (int32_t)(columns / lanes), .k_unroll = 1};
-    vj_tile_mix(rows, VJ_TILED_ROWS, s);
-    s->looped_store = true;
-    const double panels = (double)vj_ceil_div(n, VJ_PANEL);
-    return panels * (double)rows * (slices + TILED_ROW_OVERHEAD);
-}
-
 static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kernel *k, vj_schedule *schedule) {
     vj_gemm_schedule *best = &schedule->gemm;
-    const int64_t rows = k->extent[last_of(vj_group(k, VJ_GROUP_ROWS))];
+    const int64_t rows = k->extent[vj_last_of(vj_group(k, VJ_GROUP_ROWS))];
     const int64_t outer = vj_group_extent(k, VJ_GROUP_ROWS) / rows, n = vj_group_extent(k, VJ_GROUP_COLS);
     const int64_t depth = vj_group_extent(k, VJ_GROUP_DEPTH), batch = vj_group_extent(k, VJ_GROUP_BATCH);
     const bool panels = vj_is_packed(p, k->access[k->b].buffer);
@@ -215,8 +160,8 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
     const vj_dtype a = p->buffers[k->access[k->a].buffer].dtype, b = p->buffers[k->access[k->b].buffer].dtype;
     const multiplier m = multiplier_of(target, a, b, panels, lanes);
     const double groups = ceil((double)depth / (b == VJ_BF16 ? 2 : 1));
-    const bool by_tiles = suits_tiles(target, p, k, lanes);
-    double least = by_tiles ? schedule_tiles(k, lanes, n, ceil((double)depth / SLICE), best) : 0;
+    const bool by_tiles = vj_suits_tiles(target, p, k, lanes);
+    double least = by_tiles ? vj_schedule_tiles(k, lanes, n, ceil((double)depth / VJ_SLICE), best) : 0;
     for (int32_t width = 1; width <= 8 && !by_tiles; width++) {
         const int64_t columns = (int64_t)width * lanes, full = n / columns, rest = vj_ceil_div(n % columns, lanes);
         if (panels && columns % VJ_PANEL != 0 && VJ_PANEL % columns != 0) continue;
@@ -234,7 +179,7 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
     /* A few rows take less time than B takes to come. */
     const double stream = (double)n * (double)depth * (double)vj_element_bytes(b) / STREAM_BYTES;
     const double total = larger(least * (double)outer, stream) * (double)batch;
-    const int64_t row_tiles = outer * tile_count(best), wanted = wanted_units(total);
+    const int64_t row_tiles = outer * vj_tile_count(best), wanted = wanted_units(total);
     int64_t tiles = vj_ceil_div(n, (int64_t)best->width * lanes);
     if (!by_tiles && row_tiles == 1 && tiles * batch < wanted && best->width > 4 && rows <= max_height(&m, 4)) {
         best->width = 4; /* more units, still wide enough */
@@ -247,8 +192,9 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
      * so many that its coming is nothing. */
     if (panels && row_tiles >= 4 && row_tiles <= 64)
         best->prefetch = (int32_t)vj_ceil_div((int64_t)best->width * lanes * vj_element_bytes(b), row_tiles);
+    if (by_tiles) vj_cut_for_tiles(target, outer, rows, n, depth, wanted, best);
     best->looped_store =
-        by_tiles || (best->tiles[0].height * best->width >= LARGE_TILE / 2 && wants_looped_store(target, k));
+        !by_tiles && best->tiles[0].height * best->width >= LARGE_TILE / 2 && wants_looped_store(target, k);
     k->units = batch * vj_ceil_div(tiles, best->unit_col_tiles) * best->unit_row_blocks;
     k->unit_cost = total / (double)k->units;
 }
@@ -283,15 +229,15 @@ static bool attention_suits_tiles(const vj_target *target, const vj_program *p, 
 
 static void schedule_attention_tiles(vj_kernel *k, int32_t lanes, vj_attention_schedule *s) {
     const int64_t i = vj_group_extent(k, VJ_GROUP_QUERIES), j = vj_group_extent(k, VJ_GROUP_KEYS);
-    const int64_t d = vj_round_up(vj_group_extent(k, VJ_GROUP_DIM), SLICE);
+    const int64_t d = vj_round_up(vj_group_extent(k, VJ_GROUP_DIM), VJ_SLICE);
     const int64_t e = vj_round_up(vj_group_extent(k, VJ_GROUP_VALUE), VJ_PANEL);
     const int64_t batch = vj_group_extent(k, VJ_GROUP_BATCH);
     *s = (vj_attention_schedule){.form = VJ_FORM_TILES, .width = 2};
     s->height = (int32_t)vj_min64(VJ_TILED_ROWS, i);
     const int64_t tiles = vj_ceil_div(i, s->height);
     const int64_t most =
-        vj_max64(SLICE, vj_min64(TILED_SCORE_BYTES / 4 / VJ_TILED_ROWS, TILED_PACK_BYTES / 2 / (d + e)));
-    s->key_block = vj_round_up(vj_ceil_div(j, vj_ceil_div(j, most)), SLICE);
+        vj_max64(VJ_SLICE, vj_min64(TILED_SCORE_BYTES / 4 / VJ_TILED_ROWS, TILED_PACK_BYTES / 2 / (d + e)));
+    s->key_block = vj_round_up(vj_ceil_div(j, vj_ceil_div(j, most)), VJ_SLICE);
     const double softmax = (double)i * (double)j * 16 / lanes, products = (double)i * (double)j * (double)(d + e) / 256;
     const double total = (double)batch * (softmax + products);
     const int64_t wanted = wanted_units(total);
@@ -459,7 +405,8 @@ static void text_gemm(vj_text *text, const vj_kernel *k) {
         vj_text_add(text, "%s%dx%d", i ? " + " : "", (int)s->tiles[i].count, (int)s->tiles[i].height);
     vj_text_add(text, ", units of %d column tiles", (int)s->unit_col_tiles);
     if (s->unit_row_blocks > 1) vj_text_add(text, " and 1/%d of the rows", (int)s->unit_row_blocks);
-    if (s->prefetch) vj_text_add(text, ", prefetch %d", (int)s->prefetch);
+    const bool lines = s->form == VJ_FORM_TILES;
+    if (s->prefetch) vj_text_add(text, lines ? ", lines a step %d" : ", prefetch %d", (int)s->prefetch);
     if (s->looped_store) vj_text_add(text, ", looped store");
     if (s->form == VJ_FORM_DOT) vj_text_add(text, ", dot products");
     if (s->form == VJ_FORM_TILES) vj_text_add(text, ", matrix tiles");

@@ -14,9 +14,11 @@
  * unit. */
 typedef enum vj_form { VJ_FORM_FMA, VJ_FORM_DOT, VJ_FORM_TILES } vj_form;
 
-/* With tiles a schedule's tile has at most so many rows and columns: of two tiles of A and two of B, that is four of sums. */
-#define VJ_TILED_ROWS    32
+/* With tiles a product's tile has at most so many rows and columns: of three tiles of A and two of B, that is six of sums. */
+#define VJ_BLOCK_ROWS    48
 #define VJ_TILED_COLUMNS 32
+/* And an attention's so many queries, of two tiles. */
+#define VJ_TILED_ROWS 32
 
 #define VJ_MAX_TILE_KINDS 3
 typedef struct vj_tile_rows {
@@ -30,11 +32,14 @@ typedef struct vj_gemm_schedule {
     int32_t width; /* vectors of columns in a full tile */
     int32_t tile_kinds;
     vj_tile_rows tiles[VJ_MAX_TILE_KINDS];
-    int32_t k_unroll;        /* groups of k in a loop's body */
-    int32_t unit_col_tiles;  /* how many column tiles a unit has */
-    int32_t unit_row_blocks; /* into how many pieces the row tiles are cut for units; 1: not at all */
-    int32_t prefetch;        /* bytes of the next panel fetched an element of k; 0: none */
-    bool looped_store;       /* results by a loop over a copy of the tile on the stack: long epilogues, shorter code */
+    int32_t k_unroll;       /* groups of k in a loop's body */
+    int32_t unit_col_tiles; /* how many column tiles a unit has */
+    int32_t
+        unit_row_blocks; /* into how many pieces the row tiles are cut for units; 1: not at all. With tiles: points of the
+                              * outer row axes, and where there are fewer of them, equally many pieces of each */
+    int32_t prefetch;  /* bytes of the next panel fetched an element of k, with tiles lines a step of a largest tile; 0:
+                              * none */
+    bool looped_store; /* results by a loop over a copy of the tile on the stack: long epilogues, shorter code */
 } vj_gemm_schedule;
 
 typedef struct vj_attention_schedule {
@@ -68,6 +73,8 @@ void vj_schedule_kernel(vj_arena *arena, const vj_target *target, const vj_progr
 /* Cuts `rows` rows into tiles of at most `max_height`, which fit the registers: the fewest tiles, of heights that differ by
  * at most one. So 197 rows by 14 become 2 tiles of 14 rows and 13 of 13. Makes one or two kinds. */
 void vj_tile_mix(int64_t rows, int32_t max_height, vj_gemm_schedule *schedule);
+/* The same on tiles: as many tiles of VJ_BLOCK_ROWS as there are, and one of the rest. */
+void vj_tiled_mix(int64_t rows, vj_gemm_schedule *schedule);
 /* How many groups of k the body of a loop over them has: fewer of those that are multiplied element by element. */
 int32_t vj_k_unroll(const vj_target *target, int32_t accumulators, int32_t products);
 /* What was decided in a line: tile 13x32, row mix 5x13 + 11x12, ... */

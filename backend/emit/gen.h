@@ -140,6 +140,9 @@ LLVMValueRef vj_emit_offset(vj_gen *g, const vj_access *access, const vj_point *
  * else in pieces of 8, 4, 2, 1. */
 void vj_store_lanes(vj_gen *g, const vj_out *out, const vj_point *start, int32_t axis, LLVMValueRef vector,
                     int32_t count);
+/* The same of several results. */
+void vj_store_lanes_of(vj_gen *g, const vj_out *const *outs, int32_t out_count, const vj_point *start, int32_t axis,
+                       LLVMValueRef vector, int32_t count);
 /* Transposes `lanes` vectors of as many lanes in place. */
 void vj_transpose(const vj_gen *g, LLVMValueRef *rows, int32_t lanes);
 

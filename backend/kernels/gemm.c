@@ -13,21 +13,10 @@ static LLVMValueRef larger(const vj_gen *g, LLVMValueRef a, LLVMValueRef b) {
     return LLVMBuildSelect(g->b, LLVMBuildICmp(g->b, LLVMIntSGT, a, b, ""), a, b, "");
 }
 
-static int64_t row_tiles(const vj_gemm *m) {
-    int64_t count = 0;
-    for (int32_t i = 0; i < m->s->tile_kinds; i++)
-        count += m->s->tiles[i].count;
-    return count;
-}
-
 static void add_and_store(const vj_gemm *m, vj_gemm_tile *t) {
     LLVMValueRef acc[VJ_MAX_TILE];
-    const bool tiles = m->s->form == VJ_FORM_TILES;
-    if (tiles)
-        vj_gemm_tiles_sum(m, t);
-    else
-        vj_gemm_accumulate(m, t, acc);
-    vj_gemm_store(m, t, tiles ? NULL : acc);
+    vj_gemm_accumulate(m, t, acc);
+    vj_gemm_store(m, t, acc);
 }
 
 /* Does row tiles [first, last) at one point of the outer row axes, `start` tiles from the first, by a loop a kind of tile. */
@@ -39,7 +28,6 @@ static void emit_inner_rows(vj_gemm *m, vj_gemm_tile *t, LLVMValueRef first, LLV
         const vj_tile_rows *kind = &m->s->tiles[i];
         LLVMValueRef from = vj_i64(g, tile), to = vj_i64(g, tile + kind->count);
         vj_loop loop;
-        if (m->s->form == VJ_FORM_TILES) vj_gemm_tiles_configure(m, kind->height);
         vj_loop_begin(g, &loop, all ? from : larger(g, from, first), all ? to : smaller(g, to, last), 1, all, NULL, 0);
         LLVMValueRef number = LLVMBuildSub(g->b, loop.index, from, "");
         LLVMValueRef rows = LLVMBuildMul(g->b, number, vj_i64(g, kind->height), "");
@@ -62,7 +50,7 @@ static void emit_inner_rows(vj_gemm *m, vj_gemm_tile *t, LLVMValueRef first, LLV
 /* Does the row tiles of block `block`. They are numbered over (outer row axes, tiles of the inner one). */
 static void emit_rows(vj_gemm *m, vj_gemm_tile *t, LLVMValueRef block, LLVMValueRef panel) {
     vj_gen *g = m->g;
-    const int64_t tiles = row_tiles(m), blocks = m->s->unit_row_blocks;
+    const int64_t tiles = vj_gemm_row_tiles(m), blocks = m->s->unit_row_blocks;
     const int64_t outer = vj_extent_product(m->k, m->outer_rows.first, m->outer_rows.count);
     const bool all = blocks == 1;
     LLVMValueRef total = vj_i64(g, outer * tiles), count = vj_i64(g, tiles);
@@ -90,13 +78,7 @@ static void emit_rows(vj_gemm *m, vj_gemm_tile *t, LLVMValueRef block, LLVMValue
 static void emit_columns(vj_gemm *m, vj_gemm_tile *t, LLVMValueRef tile, int64_t columns, LLVMValueRef block) {
     vj_gen *g = m->g;
     const int64_t full = (int64_t)m->s->width * m->lanes;
-    t->width = (int32_t)vj_ceil_div(columns, m->lanes);
-    t->last_lanes = (int32_t)(columns - (int64_t)(t->width - 1) * m->lanes);
-    t->first_col = vj_opaque(g, LLVMBuildMul(g->b, tile, vj_i64(g, full), ""));
-    for (int32_t j = 0; j < t->width; j++) {
-        LLVMValueRef number = LLVMBuildAdd(g->b, t->first_col, vj_i64(g, (int64_t)j * m->lanes), "");
-        vj_gemm_unflatten(m, number, m->cols, t->col_index[j]);
-    }
+    vj_gemm_place_columns(m, t, LLVMBuildMul(g->b, tile, vj_i64(g, full), ""), columns);
     LLVMValueRef panel = NULL;
     if (m->s->prefetch && m->b_mode == VJ_B_PANELS) {
         LLVMValueRef next = LLVMBuildAdd(g->b, t->first_col, vj_i64(g, full), "");
@@ -143,7 +125,10 @@ void vj_gen_gemm(vj_gen *g) {
     m->depth = vj_group_extent(k, VJ_GROUP_DEPTH);
     vj_gemm_plan_depth(m);
     vj_gemm_plan_store(m);
-    if (s->form == VJ_FORM_TILES) vj_gemm_tiles_begin(m);
+    if (s->form == VJ_FORM_TILES) {
+        vj_gemm_by_tiles(m);
+        return;
+    }
     const int64_t tiles = vj_ceil_div(m->n, (int64_t)s->width * m->lanes);
     const int64_t groups = vj_ceil_div(tiles, s->unit_col_tiles);
     vj_loop loop;
@@ -157,5 +142,4 @@ void vj_gen_gemm(vj_gen *g) {
     }
     emit_column_tiles(m, &tile, group, block);
     vj_loop_end(g, &loop, NULL);
-    if (s->form == VJ_FORM_TILES) vj_tiles_release(&m->unit);
 }

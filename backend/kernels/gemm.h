@@ -1,10 +1,10 @@
 /* gemm.h - private to the gemm generator.
  *
  * gemm.c        units, columns and row tiles: the loops around a tile
- * gemm_tile.c   a tile's walk through the whole of the depth, which micro.h multiplies along
- * gemm_tiles.c  the same by the tiles of a matrix unit
+ * gemm_tile.c   a tile: the place of its elements, and its walk through the whole depth, which micro.h multiplies along
+ * gemm_units.c  units on a matrix unit: the loops around a block of its tiles, and what is done beside them
+ * gemm_tiles.c  a block's walk through the whole of the depth
  * gemm_store.c  the epilogue: results from accumulators, transposed where the result's rows are adjacent
- * gemm_point.c  the place of a tile's elements
  */
 #ifndef VITJIT_BACKEND_KERNELS_GEMM_H
 #define VITJIT_BACKEND_KERNELS_GEMM_H
@@ -41,11 +41,11 @@ typedef struct vj_gemm {
     vj_micro micro;
     int32_t depth_count;
     vj_depth depths[VJ_MAX_AXES];
-    LLVMValueRef a, b;    /* parameters */
-    bool ragged;          /* vectors straddle the last column axis: results go through `tile` */
-    LLVMValueRef tile;    /* of sums, on the stack: ragged, the schedule's looped_store, or VJ_FORM_TILES */
-    vj_tile_unit unit;    /* VJ_FORM_TILES */
-    LLVMValueRef rest;    /* VJ_FORM_TILES: the last slice of A, where it is no whole one */
+    LLVMValueRef a, b; /* parameters */
+    bool ragged;       /* vectors straddle the last column axis: results go through `tile` */
+    LLVMValueRef tile; /* of sums, on the stack: ragged, or the schedule's looped_store; VJ_FORM_TILES: of two units */
+    vj_tile_unit unit; /* VJ_FORM_TILES */
+    LLVMValueRef rest; /* VJ_FORM_TILES: the last step of A, where it is no whole one */
     LLVMValueRef outside; /* VJ_A_POINTERS with guards: a row of A's value outside */
 } vj_gemm;
 
@@ -58,6 +58,7 @@ typedef struct vj_gemm_tile {
     LLVMValueRef index[VJ_MAX_AXES];                  /* batch and outer row axes */
     LLVMValueRef col_index[VJ_MAX_TILE][VJ_MAX_AXES]; /* column axes at lane 0 of each vector */
     LLVMValueRef fetch;                               /* where to prefetch from; NULL: nowhere */
+    LLVMValueRef sums;                                /* where they are kept, rows of vj_gemm_pitch */
 } vj_gemm_tile;
 
 static inline int32_t vj_tile_lanes(const vj_gemm *m, const vj_gemm_tile *t, int32_t j) {
@@ -70,31 +71,51 @@ static inline int64_t vj_gemm_pitch(const vj_gemm *m, const vj_gemm_tile *t) {
     return m->s->form == VJ_FORM_TILES ? vj_round_up(columns, VJ_PANEL) : columns;
 }
 
-/* gemm_point.c */
+/* gemm_tile.c */
 
 /* The point of row r and vector j: indices of rows and columns. */
 void vj_gemm_point(const vj_gemm *m, const vj_gemm_tile *t, int32_t r, int32_t j, vj_point *point);
-
 /* The indices of point `number` of the axes, the last fastest. */
 void vj_gemm_unflatten(const vj_gemm *m, LLVMValueRef number, vj_axes axes, LLVMValueRef *index);
-
-/* gemm_tile.c */
+/* Says which columns the tile has. */
+void vj_gemm_place_columns(const vj_gemm *m, vj_gemm_tile *t, LLVMValueRef first, int64_t columns);
+int64_t vj_gemm_row_tiles(const vj_gemm *m); /* of the inner row axis */
 
 void vj_gemm_plan_depth(vj_gemm *m);
 /* acc[r * width + j]: the sums of the whole depth. */
 void vj_gemm_accumulate(const vj_gemm *m, const vj_gemm_tile *t, LLVMValueRef *acc);
 
+/* gemm_units.c */
+
+void vj_gemm_by_tiles(vj_gemm *m);
+
 /* gemm_tiles.c */
 
+/* A step multiplies so many elements of k. */
+#define VJ_STEP (2 * VJ_TILE_GROUPS)
+/* What is done beside the steps of a unit. `done` says how much of it was. */
+typedef struct vj_gemm_beside vj_gemm_beside;
+struct vj_gemm_beside {
+    void (*at_load)(const vj_gemm_beside *self, LLVMValueRef done, int32_t load, int32_t of); /* a load of several */
+    LLVMValueRef (*at_end)(const vj_gemm_beside *self, LLVMValueRef done, int32_t loads);     /* of a step of so many */
+};
+
 void vj_gemm_tiles_begin(vj_gemm *m);
-void vj_gemm_tiles_configure(vj_gemm *m, int32_t height); /* before tiles of so many rows */
-/* The sums of the whole depth go to m->tile. */
-void vj_gemm_tiles_sum(const vj_gemm *m, const vj_gemm_tile *t);
+int32_t vj_gemm_tile_rows(const vj_gemm *m); /* of a tile; a block has at least as many */
+int64_t vj_gemm_steps(const vj_gemm *m);     /* whole ones of the depth */
+int32_t vj_gemm_step_loads(int32_t height, int32_t panels);
+/* The sums of a block go to t->sums: those of the tile's rows by `panels` panels, from number `panel` of the tile's on. */
+LLVMValueRef vj_gemm_add_block(const vj_gemm *m, const vj_gemm_tile *t, LLVMValueRef panel, int32_t panels,
+                               const vj_gemm_beside *beside, LLVMValueRef done);
 
 /* gemm_store.c */
 
 void vj_gemm_plan_store(vj_gemm *m);
-/* acc NULL: the sums are in m->tile. */
 void vj_gemm_store(const vj_gemm *m, const vj_gemm_tile *t, const LLVMValueRef *acc);
+/* The same for one row of t->sums, without the results that are transposed; and those, for the whole tile. */
+void vj_gemm_store_row(const vj_gemm *m, const vj_gemm_tile *t);
+void vj_gemm_store_turned(const vj_gemm *m, const vj_gemm_tile *t);
+/* Are there results of the one kind, or of the other? */
+bool vj_gemm_has_results(const vj_gemm *m, const vj_gemm_tile *t, bool turned);
 
 #endif

@@ -1,4 +1,5 @@
-/* gemm_tile.c - the walk of a tile through the depth: where each step's groups of A and B are. Sums stay in registers.
+/* gemm_tile.c - a tile: the place of its elements, and its walk through the depth: where each step's groups of A and B are. Sums stay
+ * in registers.
  *
  * Strides are constants of the code, so that all rows are one base register with displacements. Every tile shape adds k in
  * the same order.
@@ -6,6 +7,50 @@
 #include "gemm.h"
 
 #include <assert.h>
+#include <string.h>
+
+void vj_gemm_point(const vj_gemm *m, const vj_gemm_tile *t, int32_t r, int32_t j, vj_point *point) {
+    const vj_gen *g = m->g;
+    const int32_t lanes = vj_tile_lanes(m, t, j);
+    memcpy(point->index, t->index, sizeof point->index);
+    for (int32_t axis = m->cols.first; axis <= m->last_col; axis++)
+        point->index[axis] = t->col_index[j][axis];
+    point->index[m->inner_row] = r == 0 ? t->row : LLVMBuildNSWAdd(g->b, t->row, vj_i64(g, r), "");
+    point->lanes = m->lanes;
+    point->vector_axis = m->lanes > 1 ? m->last_col : -1;
+    point->mask = lanes < m->lanes ? vj_mask_first(g, vj_i64(g, lanes), m->lanes) : NULL;
+}
+
+void vj_gemm_unflatten(const vj_gemm *m, LLVMValueRef number, vj_axes axes, LLVMValueRef *index) {
+    const vj_gen *g = m->g;
+    for (int32_t axis = axes.first + axes.count - 1; axis >= axes.first; axis--) {
+        if (axis == axes.first) {
+            index[axis] = number;
+            break;
+        }
+        LLVMValueRef extent = vj_i64(g, m->k->extent[axis]);
+        index[axis] = LLVMBuildURem(g->b, number, extent, "");
+        number = LLVMBuildUDiv(g->b, number, extent, "");
+    }
+}
+
+int64_t vj_gemm_row_tiles(const vj_gemm *m) {
+    int64_t count = 0;
+    for (int32_t i = 0; i < m->s->tile_kinds; i++)
+        count += m->s->tiles[i].count;
+    return count;
+}
+
+void vj_gemm_place_columns(const vj_gemm *m, vj_gemm_tile *t, LLVMValueRef first, int64_t columns) {
+    const vj_gen *g = m->g;
+    t->width = (int32_t)vj_ceil_div(columns, m->lanes);
+    t->last_lanes = (int32_t)(columns - (int64_t)(t->width - 1) * m->lanes);
+    t->first_col = vj_opaque(g, first);
+    for (int32_t j = 0; j < t->width; j++) {
+        LLVMValueRef number = LLVMBuildAdd(g->b, t->first_col, vj_i64(g, (int64_t)j * m->lanes), "");
+        vj_gemm_unflatten(m, number, m->cols, t->col_index[j]);
+    }
+}
 
 /* Innermost rows of A with more elements than this get no "outside" row, which stands on the stack. */
 #define OUTSIDE_ELEMENTS 4096

@@ -1,157 +1,194 @@
-/* gemm_tiles.c - a tile of a product by a matrix unit: up to 32 x 32 sums in four tiles, of two tiles of A and two of B.
+/* gemm_tiles.c - a block of a product by a matrix unit: up to 48 x 32 sums in six tiles, of three tiles of A and two of B.
  *
- * A slice of k is 32 elements: 16 pairs, as many as rows of a tile of B, which are 1 KiB of a panel in a row. The end of a depth
- * that slices do not divide is copied to the stack and filled up with zeros; panels are padded so. The sums of the whole depth
- * go to the stack, where gemm_store.c finds them.
+ * A step of k is 32 elements: 16 pairs, as many as rows of a tile of B, which are 1 KiB of a panel in a row. The end of a depth
+ * that steps do not divide is copied to the stack and filled up with zeros; panels are padded so. The sums of the whole depth go
+ * to memory, where gemm_store.c finds them.
+ *
+ * What limits a large block is the second level of the cache, from which both operands come: six tiles of sums take five of operands
+ * a step, four would take four. Two tiles are left for operands, so that some are read twice, from the first level.
  */
 #include "gemm.h"
 
-enum { SUMS = 0, A = 4, B = 6 };
-enum { SLICE = 2 * VJ_TILE_GROUPS, SLICE_BYTES = VJ_TILE_ROWS * VJ_TILE_ROW, LINE = 64 };
+#include <assert.h>
 
-static int32_t tiles_of_rows(int32_t height) { return height > VJ_TILE_ROWS ? 2 : 1; }
+/* Sums i, j are tile 2 i + j. A block of less than three tiles of rows has tiles for all its operands. */
+enum { A = 4, B = 6, LAST_A = 6, LAST_B = 7 };
+enum { STEP_BYTES = VJ_TILE_ROWS * VJ_TILE_ROW };
 
-static int32_t rows_of(int32_t height, int32_t half) {
-    const int32_t rows = height - half * VJ_TILE_ROWS;
-    return rows > VJ_TILE_ROWS ? VJ_TILE_ROWS : rows;
+static int32_t tiles_of_rows(int32_t height) { return (int32_t)vj_ceil_div(height, VJ_TILE_ROWS); }
+
+int32_t vj_gemm_tile_rows(const vj_gemm *m) { return (int32_t)vj_min64(VJ_TILE_ROWS, m->k->extent[m->inner_row]); }
+
+/* All tiles have as many rows, so that the last of a block may have some of the one before once more. */
+static int32_t row_of_tile(const vj_gemm_tile *t, int32_t i) {
+    const int32_t row = i * VJ_TILE_ROWS;
+    return i > 0 && row + VJ_TILE_ROWS > t->height ? t->height - VJ_TILE_ROWS : row;
 }
 
-static int32_t panels_of(const vj_gemm *m, const vj_gemm_tile *t) { return (int32_t)(vj_gemm_pitch(m, t) / VJ_PANEL); }
+static int32_t sum_tile(int32_t i, int32_t j) { return 2 * i + j; }
+
+static bool has_rest(const vj_gemm *m) { return m->depth % VJ_STEP != 0; }
+
+int64_t vj_gemm_steps(const vj_gemm *m) { return m->depth / VJ_STEP; }
 
 void vj_gemm_tiles_begin(vj_gemm *m) {
+    LLVMValueRef rows[VJ_TILES];
     m->unit = vj_tiles_new(m->g);
-    if (m->depths[m->depth_count - 1].extent % SLICE) m->rest = vj_stack(m->g, VJ_U8, VJ_TILED_ROWS * VJ_TILE_ROW);
-}
-
-void vj_gemm_tiles_configure(vj_gemm *m, int32_t height) {
-    LLVMValueRef rows[VJ_TILES] = {NULL};
-    for (int32_t half = 0; half < tiles_of_rows(height); half++)
-        rows[SUMS + 2 * half] = rows[SUMS + 2 * half + 1] = rows[A + half] = vj_i64(m->g, rows_of(height, half));
-    rows[B] = rows[B + 1] = vj_i64(m->g, VJ_TILE_ROWS);
+    assert(!has_rest(m) || m->depth_count == 1);
+    if (has_rest(m)) m->rest = vj_stack(m->g, VJ_U8, VJ_BLOCK_ROWS * VJ_TILE_ROW);
+    for (int32_t tile = 0; tile < VJ_TILES; tile++)
+        rows[tile] = vj_i64(m->g, VJ_TILE_ROWS);
+    const int32_t few = vj_gemm_tile_rows(m); /* then there is one tile of them */
+    if (few < VJ_TILE_ROWS) rows[sum_tile(0, 0)] = rows[sum_tile(0, 1)] = rows[A] = vj_i64(m->g, few);
     vj_tiles_configure(&m->unit, rows);
 }
 
-/* Where the slices at hand read: rows of A, and panels of B. */
-typedef struct slices {
+typedef struct block {
     const vj_gemm *m;
     const vj_gemm_tile *t;
+    int32_t rows, panels;     /* tiles of rows */
     LLVMValueRef a, a_stride; /* bytes */
     LLVMValueRef b;
-    LLVMValueRef fetch; /* NULL: nowhere */
-} slices;
+} block;
 
 static LLVMValueRef bytes_on(const vj_gen *g, LLVMValueRef pointer, LLVMValueRef bytes) {
     return vj_element(g, pointer, VJ_U8, bytes);
 }
 
-/* Adds the products of one slice. */
-static void add_slice(const slices *s, LLVMValueRef a, LLVMValueRef b) {
-    const vj_gemm *m = s->m;
-    const vj_gen *g = m->g;
-    const int32_t halves = tiles_of_rows(s->t->height), panels = panels_of(m, s->t);
+/* Where a step reads. */
+typedef struct operands {
+    const block *block;
+    LLVMValueRef a, a_stride, b;
+    const vj_gemm_beside *beside; /* NULL: nothing is done beside it */
+    LLVMValueRef done;
+    int32_t loads; /* so many were */
+} operands;
+
+int32_t vj_gemm_step_loads(int32_t height, int32_t panels) {
+    const int32_t rows = tiles_of_rows(height);
+    return panels == 1 ? 1 + rows : rows == 3 ? 7 : 2 + rows;
+}
+
+static void load(operands *s, int32_t tile, LLVMValueRef pointer, LLVMValueRef stride) {
+    const block *b = s->block;
+    const int32_t of = vj_gemm_step_loads(b->t->height, b->panels);
+    if (s->beside) s->beside->at_load(s->beside, s->done, s->loads++, of);
+    vj_tile_load(&b->m->unit, tile, pointer, stride);
+}
+
+static void load_a(operands *s, int32_t i) {
+    const vj_gen *g = s->block->m->g;
+    LLVMValueRef first = LLVMBuildMul(g->b, s->a_stride, vj_i64(g, row_of_tile(s->block->t, i)), "");
+    load(s, s->block->rows == 3 ? LAST_A : A + i, bytes_on(g, s->a, first), s->a_stride);
+}
+
+static void load_b(operands *s, int32_t j) {
+    const vj_gemm *m = s->block->m;
     const int64_t panel = vj_panel_depth(VJ_BF16, m->depth) * VJ_PANEL * vj_element_bytes(VJ_BF16);
-    for (int32_t j = 0; j < panels; j++)
-        vj_tile_load(&m->unit, B + j, bytes_on(g, b, vj_i64(g, j * panel)), vj_i64(g, VJ_TILE_ROW));
-    for (int32_t half = 0; half < halves; half++) {
-        LLVMValueRef first = LLVMBuildMul(g->b, s->a_stride, vj_i64(g, half * VJ_TILE_ROWS), "");
-        vj_tile_load(&m->unit, A + half, bytes_on(g, a, first), s->a_stride);
-        for (int32_t j = 0; j < panels; j++)
-            vj_tile_dot_bf16(&m->unit, SUMS + 2 * half + j, A + half, B + j);
+    LLVMValueRef at = bytes_on(m->g, s->b, vj_i64(m->g, j * panel));
+    load(s, s->block->rows == 3 ? LAST_B : B + j, at, vj_i64(m->g, VJ_TILE_ROW));
+}
+
+static void multiply(const operands *s, int32_t i, int32_t j) {
+    const bool few = s->block->rows == 3;
+    vj_tile_dot_bf16(&s->block->m->unit, sum_tile(i, j), few ? LAST_A : A + i, few ? LAST_B : B + j);
+}
+
+/* Adds the products of one step: down the rows with the first panel, then up with the second. */
+static void add_step(operands *s) {
+    const int32_t rows = s->block->rows;
+    load_b(s, 0);
+    for (int32_t i = 0; i < rows; i++) {
+        load_a(s, i);
+        multiply(s, i, 0);
+    }
+    if (s->block->panels == 1) return;
+    load_b(s, 1);
+    for (int32_t i = rows - 1; i >= 0; i--) {
+        if (rows == 3 && i < rows - 1) load_a(s, i);
+        multiply(s, i, 1);
     }
 }
 
-/* The share of the next panels that comes in beside the slice at element `k`. */
-static void fetch_share(const slices *s, LLVMValueRef k) {
-    const vj_gen *g = s->m->g;
-    const int64_t bytes = (int64_t)s->m->s->prefetch * SLICE;
-    LLVMValueRef from = bytes_on(g, s->fetch, LLVMBuildMul(g->b, k, vj_i64(g, s->m->s->prefetch), ""));
-    for (int64_t at = 0; at < bytes; at += LINE)
-        vj_prefetch(g, bytes_on(g, from, vj_i64(g, at)));
-}
-
 /* Elements [first, depth) of A's rows, then zeros. */
-static void copy_rest(const slices *s, int64_t first, int64_t count) {
+static void copy_rest(const block *s, int64_t first, int64_t count) {
     const vj_gemm *m = s->m;
     vj_gen *g = m->g;
     vj_loop rows;
     vj_loop_begin(g, &rows, vj_i64(g, 0), vj_i64(g, s->t->height), 1, true, NULL, 0);
     LLVMValueRef row = bytes_on(g, s->a, LLVMBuildMul(g->b, rows.index, s->a_stride, ""));
-    LLVMValueRef from = vj_element(g, row, VJ_BF16, vj_i64(g, first)), mask = vj_mask_first(g, vj_i64(g, count), SLICE);
-    LLVMValueRef values = vj_load_vector(g, from, VJ_BF16, SLICE, mask, NULL);
+    LLVMValueRef from = vj_element(g, row, VJ_BF16, vj_i64(g, first));
+    LLVMValueRef mask = vj_mask_first(g, vj_i64(g, count), VJ_STEP);
+    LLVMValueRef values = vj_load_vector(g, from, VJ_BF16, VJ_STEP, mask, NULL);
     LLVMValueRef to = bytes_on(g, m->rest, LLVMBuildMul(g->b, rows.index, vj_i64(g, VJ_TILE_ROW), ""));
     vj_store_vector(g, to, values, NULL);
     vj_loop_end(g, &rows, NULL);
 }
 
-static LLVMValueRef b_bytes(const vj_gen *g, LLVMValueRef k) {
-    return LLVMBuildMul(g->b, k, vj_i64(g, SLICE_BYTES / SLICE), "");
-}
-
-static void innermost(const slices *s) {
+/* Where A's first row is at a step. */
+static LLVMValueRef a_at(const block *s, LLVMValueRef step) {
     const vj_gemm *m = s->m;
-    vj_gen *g = m->g;
-    const int64_t extent = m->depths[m->depth_count - 1].extent, whole = extent / SLICE * SLICE;
-    if (whole > 0) {
-        vj_loop loop;
-        vj_loop_begin(g, &loop, vj_i64(g, 0), vj_i64(g, whole), SLICE, true, NULL, 0);
-        if (s->fetch) fetch_share(s, loop.index);
-        add_slice(s, vj_element(g, s->a, VJ_BF16, loop.index), bytes_on(g, s->b, b_bytes(g, loop.index)));
-        vj_loop_end(g, &loop, NULL);
-    }
-    if (whole == extent) return;
-    copy_rest(s, whole, extent - whole);
-    const slices rest = {m, s->t, m->rest, vj_i64(g, VJ_TILE_ROW), s->b, NULL};
-    add_slice(&rest, m->rest, bytes_on(g, s->b, b_bytes(g, vj_i64(g, whole))));
-}
-
-static void walk(const slices *s, int32_t level) {
-    const vj_gemm *m = s->m;
-    vj_gen *g = m->g;
-    if (level == m->depth_count - 1) {
-        innermost(s);
-        return;
-    }
-    const vj_depth *d = &m->depths[level];
-    int64_t below = 1;
-    for (int32_t i = level + 1; i < m->depth_count; i++)
-        below *= m->depths[i].extent;
-    vj_loop loop;
-    vj_loop_begin(g, &loop, vj_i64(g, 0), vj_i64(g, d->extent), 1, true, NULL, 0);
-    slices inside = *s;
-    LLVMValueRef k = LLVMBuildMul(g->b, loop.index, vj_i64(g, below), "");
-    inside.a = vj_element(g, s->a, VJ_BF16, LLVMBuildMul(g->b, loop.index, vj_i64(g, d->a), ""));
-    inside.b = bytes_on(g, s->b, b_bytes(g, k));
-    if (s->fetch) inside.fetch = bytes_on(g, s->fetch, LLVMBuildMul(g->b, k, vj_i64(g, m->s->prefetch), ""));
-    walk(&inside, level + 1);
-    vj_loop_end(g, &loop, NULL);
-}
-
-/* The sums' way to the stack. */
-static void keep_sums(const vj_gemm *m, const vj_gemm_tile *t) {
     const vj_gen *g = m->g;
-    const int64_t pitch = vj_gemm_pitch(m, t), row = pitch * vj_element_bytes(VJ_F32);
-    for (int32_t half = 0; half < tiles_of_rows(t->height); half++)
-        for (int32_t j = 0; j < panels_of(m, t); j++) {
-            LLVMValueRef at = vj_i64(g, half * VJ_TILE_ROWS * pitch + (int64_t)j * VJ_PANEL);
-            vj_tile_store(&m->unit, SUMS + 2 * half + j, vj_element(g, m->tile, VJ_F32, at), vj_i64(g, row));
-        }
+    LLVMValueRef k = LLVMBuildMul(g->b, step, vj_i64(g, VJ_STEP), ""), at = s->a;
+    for (int32_t level = m->depth_count - 1; level >= 0; level--) {
+        const vj_depth *d = &m->depths[level];
+        LLVMValueRef extent = vj_i64(g, d->extent), here = level ? LLVMBuildURem(g->b, k, extent, "") : k;
+        at = vj_element(g, at, VJ_BF16, LLVMBuildMul(g->b, here, vj_i64(g, d->a), ""));
+        k = level ? LLVMBuildUDiv(g->b, k, extent, "") : k;
+    }
+    return at;
 }
 
-void vj_gemm_tiles_sum(const vj_gemm *m, const vj_gemm_tile *t) {
+static LLVMValueRef b_at(const block *s, LLVMValueRef step) {
+    const vj_gen *g = s->m->g;
+    return bytes_on(g, s->b, LLVMBuildMul(g->b, step, vj_i64(g, STEP_BYTES), ""));
+}
+
+static LLVMValueRef add_steps(const block *b, const vj_gemm_beside *beside, LLVMValueRef done) {
+    vj_gen *g = b->m->g;
+    vj_loop loop;
+    vj_loop_begin(g, &loop, vj_i64(g, 0), vj_i64(g, vj_gemm_steps(b->m)), 1, true, &done, 1);
+    operands s = {b, a_at(b, loop.index), b->a_stride, b_at(b, loop.index), beside, loop.carried[0], 0};
+    add_step(&s);
+    done = beside->at_end(beside, loop.carried[0], vj_gemm_step_loads(b->t->height, b->panels));
+    vj_loop_end(g, &loop, &done);
+    return loop.carried[0];
+}
+
+static void add_rest(const block *b) {
+    const vj_gen *g = b->m->g;
+    const int64_t steps = vj_gemm_steps(b->m);
+    copy_rest(b, steps * VJ_STEP, b->m->depth - steps * VJ_STEP);
+    operands s = {.block = b, .a = b->m->rest, .a_stride = vj_i64(g, VJ_TILE_ROW), .b = b_at(b, vj_i64(g, steps))};
+    add_step(&s);
+}
+
+LLVMValueRef vj_gemm_add_block(const vj_gemm *m, const vj_gemm_tile *t, LLVMValueRef panel, int32_t panels,
+                               const vj_gemm_beside *beside, LLVMValueRef done) {
     vj_gen *g = m->g;
     const vj_access *a = &m->k->access[m->k->a];
+    const int64_t panel_elements = vj_panel_depth(VJ_BF16, m->depth) * VJ_PANEL;
     vj_point point = {0};
     vj_gemm_point(m, t, 0, 0, &point);
     for (int32_t d = m->depth_axes.first; d < m->k->rank; d++)
         point.index[d] = vj_i64(g, 0);
-    slices s = {.m = m, .t = t, .fetch = t->fetch};
-    s.a = vj_element(g, m->a, VJ_BF16, vj_emit_offset(g, a, &point));
-    s.a_stride = vj_i64(g, a->stride[m->inner_row] * vj_element_bytes(VJ_BF16));
-    LLVMValueRef column = LLVMBuildMul(g->b, t->first_col, vj_i64(g, vj_panel_depth(VJ_BF16, m->depth)), "");
-    s.b = vj_element(g, m->b, VJ_BF16, column); /* a multiple of 16: the panels before it are so long */
-    for (int32_t half = 0; half < tiles_of_rows(t->height); half++)
-        for (int32_t j = 0; j < panels_of(m, t); j++)
-            vj_tile_zero(&m->unit, SUMS + 2 * half + j);
-    walk(&s, 0);
-    keep_sums(m, t);
+    block b = {.m = m, .t = t, .rows = tiles_of_rows(t->height), .panels = panels};
+    b.a = vj_element(g, m->a, VJ_BF16, vj_emit_offset(g, a, &point));
+    b.a_stride = vj_i64(g, a->stride[m->inner_row] * vj_element_bytes(VJ_BF16));
+    LLVMValueRef first = LLVMBuildUDiv(g->b, t->first_col, vj_i64(g, VJ_PANEL), "");
+    LLVMValueRef elements = LLVMBuildMul(g->b, LLVMBuildAdd(g->b, first, panel, ""), vj_i64(g, panel_elements), "");
+    b.b = vj_element(g, m->b, VJ_BF16, elements);
+    for (int32_t i = 0; i < b.rows; i++)
+        for (int32_t j = 0; j < panels; j++)
+            vj_tile_zero(&m->unit, sum_tile(i, j));
+    if (vj_gemm_steps(m) > 0) done = add_steps(&b, beside, done);
+    if (has_rest(m)) add_rest(&b);
+    const int64_t pitch = vj_gemm_pitch(m, t), row = pitch * vj_element_bytes(VJ_F32);
+    LLVMValueRef sums = vj_element(g, t->sums, VJ_F32, LLVMBuildMul(g->b, panel, vj_i64(g, VJ_PANEL), ""));
+    for (int32_t i = 0; i < b.rows; i++)
+        for (int32_t j = 0; j < panels; j++) {
+            LLVMValueRef at = vj_i64(g, row_of_tile(t, i) * pitch + (int64_t)j * VJ_PANEL);
+            vj_tile_store(&m->unit, sum_tile(i, j), vj_element(g, sums, VJ_F32, at), vj_i64(g, row));
+        }
+    return done;
 }

@@ -13,8 +13,17 @@ static LLVMValueRef part(const vj_gen *g, LLVMValueRef vector, int32_t first, in
     return LLVMBuildShuffleVector(g->b, vector, LLVMGetPoison(LLVMTypeOf(vector)), mask, "");
 }
 
-void vj_store_lanes(vj_gen *g, const vj_out *out, const vj_point *start, int32_t axis, LLVMValueRef vector,
-                    int32_t count) {
+/* All results are computed, then stored: what they have in common, loads among it, is computed once. */
+static void store_piece(vj_gen *g, const vj_out *const *outs, int32_t out_count, const vj_point *point) {
+    LLVMValueRef value[VJ_MAX_OUTS];
+    for (int32_t o = 0; o < out_count; o++)
+        value[o] = vj_emit_expr(g, outs[o]->expr, point);
+    for (int32_t o = 0; o < out_count; o++)
+        vj_emit_store(g, outs[o]->access, point, value[o]);
+}
+
+void vj_store_lanes_of(vj_gen *g, const vj_out *const *outs, int32_t out_count, const vj_point *start, int32_t axis,
+                       LLVMValueRef vector, int32_t count) {
     LLVMTypeRef type = LLVMTypeOf(vector);
     int32_t size = LLVMGetTypeKind(type) == LLVMVectorTypeKind ? (int32_t)LLVMGetVectorSize(type) : 1;
     const bool masked = g->target->masked_stores && count < size && size > 1;
@@ -28,8 +37,13 @@ void vj_store_lanes(vj_gen *g, const vj_out *out, const vj_point *start, int32_t
             first == 0 ? start->index[axis] : LLVMBuildNSWAdd(g->b, start->index[axis], vj_i64(g, first), "");
         point.mask = masked ? vj_mask_first(g, vj_i64(g, count), size) : NULL;
         point.acc = part(g, vector, first, size);
-        vj_emit_store(g, out->access, &point, vj_emit_expr(g, out->expr, &point));
+        store_piece(g, outs, out_count, &point);
     }
+}
+
+void vj_store_lanes(vj_gen *g, const vj_out *out, const vj_point *start, int32_t axis, LLVMValueRef vector,
+                    int32_t count) {
+    vj_store_lanes_of(g, &out, 1, start, axis, vector, count);
 }
 
 /* Blocks of half the lanes, a quarter, ... change places across the diagonal. */

@@ -74,6 +74,7 @@ static void odd_sizes(int32_t step) {
     plain(1, 1000, 768, true, false, 3);
     plain(50, 48, 300, false, false, 4);
     plain(1, 1, 1, true, false, 5);
+    plain(530, 33, 20, true, false, 6);
 }
 
 /* qkv: columns (s, h, d). Each third has a buffer of its own and a bias; keys are written transposed. */
@@ -137,6 +138,42 @@ static void narrow_result(vj_dtype to) {
     c.stretch = 1.13; /* the largest slope of GELU */
     c.own = 8 * EPS;
     result(&c, &(vj_access){.buffer = out, .stride = {n, 1, 0}}, vj_x(c.arena, c.k, VJ_X_CAST, to, x, 0, 0), -1);
+    case_check(&c);
+}
+
+/* Rows (g, r), and a residual that is replaced: in place, so that each result must be stored once. With `turned` it is written
+ * transposed. */
+static void grouped(int64_t groups, int64_t rows, int64_t n, int64_t k, bool turned) {
+    kernel_case c = case_new(turned ? "grouped transposed" : "grouped", VJ_KERNEL_GEMM, 25);
+    axes(c.k, 0, 2, 1, 1, (int64_t[]){groups, rows, n, k});
+    const int32_t a = case_operand(&c, groups * rows * k), b = case_panels(&c, k, n);
+    const int32_t out = case_buffer(&c, groups * rows * n);
+    case_fill(&c, a, 1, groups * rows * k, 0, -1, 1);
+    case_fill(&c, out, 1, groups * rows * n, 0, -1, 1);
+    c.k->a = vj_add_access(c.k, &(vj_access){.buffer = a, .stride = {rows * k, k, 0, 1}});
+    c.k->b = vj_add_access(c.k, &(vj_access){.buffer = b});
+    vj_access to = {.buffer = out, .stride = {rows * n, turned ? 1 : n, turned ? rows : 1, 0}};
+    result(&c, &to, binary(&c, VJ_X_ADD, acc(&c), load(&c, &to)), -1);
+    case_check(&c);
+}
+
+/* The residual stream, written in f32, and rounded for the product that reads it. */
+static void two_results(void) {
+    kernel_case c = case_new("two results", VJ_KERNEL_GEMM, 27);
+    const int64_t m = 53, n = 44, k = 70;
+    axes(c.k, 0, 1, 1, 1, (int64_t[]){m, n, k});
+    const int32_t a = case_operand(&c, m * k), b = case_panels(&c, k, n);
+    const int32_t out = case_buffer(&c, m * n), narrow = case_buffer(&c, m * n);
+    case_fill(&c, a, 1, m * k, 0, -1, 1);
+    case_fill(&c, out, 1, m * n, 0, -1, 1);
+    c.p->buffers[narrow].dtype = VJ_BF16;
+    c.k->a = vj_add_access(c.k, &(vj_access){.buffer = a, .stride = {k, 0, 1}});
+    c.k->b = vj_add_access(c.k, &(vj_access){.buffer = b});
+    const vj_access to = {.buffer = out, .stride = {n, 1, 0}};
+    const int32_t sum = binary(&c, VJ_X_ADD, acc(&c), load(&c, &to));
+    result(&c, &to, sum, -1);
+    result(&c, &(vj_access){.buffer = narrow, .stride = {n, 1, 0}}, vj_x(c.arena, c.k, VJ_X_CAST, VJ_BF16, sum, 0, 0),
+           -1);
     case_check(&c);
 }
 
@@ -273,6 +310,11 @@ static void all_cases(int32_t step) {
     epilogue(true);
     for (vj_dtype to = VJ_F16; to <= VJ_BF16; to++)
         narrow_result(to);
+    grouped(3, 49, 70, 33, false);
+    grouped(2, 20, 16, 96, false);
+    grouped(1, 53, 24, 33, true);
+    grouped(2, 17, 40, 32, true);
+    two_results();
     patches(5, 4, 33);
     patches(14, 16, 64);
     convolution(true, 1, 0);

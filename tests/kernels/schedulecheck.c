@@ -62,6 +62,57 @@ static void known_shapes(void **state) {
     text_is("x86-64", 197, 768, 768, "tile 5x8, row mix 37x5 + 3x4, ");
 }
 
+/* The same in bfloat16 with weights, for tiles. */
+static vj_kernel *halves(vj_program *p, int64_t rows, int64_t columns, int64_t depth) {
+    vj_kernel *k = gemm(p, rows, columns, depth);
+    vj_weight *weight = VJ_PUSH(p->arena, p->weights, p->weight_count, p->weight_capacity);
+    *weight = (vj_weight){.kind = VJ_PACK_PANELS, .k = depth, .n = columns};
+    for (int32_t i = 0; i < p->buffer_count; i++)
+        p->buffers[i].dtype = VJ_BF16;
+    vj_buffer *b = &p->buffers[k->access[k->b].buffer];
+    b->kind = VJ_BUFFER_WEIGHT;
+    b->index = p->weight_count - 1;
+    return k;
+}
+
+/* Rows by 48 and a rest; the sums of two units, and a tile's rows before each, in the second level; A's rows and the panels of
+ * several column tiles in the first, or one column tile. */
+static void tiles_fit_the_caches(void **state) {
+    (void)state;
+    static const int64_t shapes[][3] = {{197, 768, 768}, {197, 3072, 768}, {197, 768, 192}, {1, 1000, 768},
+                                        {49, 96, 96},    {3136, 96, 96},   {5, 16, 3072},   {20000, 40, 20}};
+    const vj_target *target = vj_target_by_name("x86-64-v4-amx");
+    vj_arena *arena = vj_arena_new();
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        vj_program *p = vj_program_new(arena, NULL);
+        vj_kernel *k = halves(p, shapes[i][0], shapes[i][1], shapes[i][2]);
+        vj_schedule_kernel(arena, target, p, k);
+        const vj_gemm_schedule *s = &k->schedule->gemm;
+        assert_int_equal(s->form, VJ_FORM_TILES);
+        int64_t rows = 0, tiles = 0;
+        for (int32_t t = 0; t < s->tile_kinds; t++) {
+            assert_in_range(s->tiles[t].height, 1, 48);
+            rows += (int64_t)s->tiles[t].height * s->tiles[t].count;
+            tiles += s->tiles[t].count;
+        }
+        assert_int_equal(rows, shapes[i][0]);
+        assert_int_equal(tiles, (rows + 47) / 48);
+        const int64_t columns = (int64_t)s->unit_col_tiles * s->width * s->lanes;
+        const int64_t unit = (tiles + s->unit_row_blocks - 1) / s->unit_row_blocks * 48;
+        assert_true(tiles == 1 || unit * columns * 4 * 2 <= 160 << 10);
+        assert_true(s->unit_col_tiles == 1 || (columns + 48) * shapes[i][2] * 2 <= target->l1_bytes);
+        assert_int_equal(k->units, (shapes[i][1] + columns - 1) / columns * s->unit_row_blocks);
+    }
+    vj_program *p = vj_program_new(arena, NULL);
+    vj_kernel *k = halves(p, 197, 768, 768);
+    vj_schedule_kernel(arena, target, p, k);
+    char *text = vj_schedule_text(arena, k), *end = strchr(text, ';');
+    assert_non_null(end);
+    *end = 0;
+    assert_string_equal(text, "tile 48x32, row mix 4x48 + 1x5, units of 1 column tiles, lines a step 8, matrix tiles");
+    vj_arena_free(arena);
+}
+
 /* A tile of one row must be wide, to hide the latency of a multiply-add. */
 static void one_row_is_wide(void **state) {
     (void)state;
@@ -167,6 +218,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mixes_cover_the_rows),
         cmocka_unit_test(known_shapes),
+        cmocka_unit_test(tiles_fit_the_caches),
         cmocka_unit_test(one_row_is_wide),
         cmocka_unit_test(units_fit_the_work),
         cmocka_unit_test(attention_blocks_fit_the_stack),

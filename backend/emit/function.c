@@ -1,5 +1,5 @@
 /* function.c - the function of a kernel: its signature, and the attributes by which LLVM knows the target. */
-#include "backend/emit/gen.h"
+#include "gen.h"
 
 #include <stdio.h>
 #include <string.h>

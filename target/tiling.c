@@ -1,0 +1,82 @@
+/* tiling.c - products on a matrix unit: which they are, and how they are cut. */
+#include "tiling.h"
+
+#include <assert.h>
+
+/* How many elements of the depth A has in one run, the last of all among them; 0: they are not adjacent. */
+static int64_t run_of_a(const vj_kernel *k) {
+    const vj_axes depth = vj_group(k, VJ_GROUP_DEPTH);
+    const vj_access *a = &k->access[k->a];
+    int64_t run = k->extent[vj_last_of(depth)];
+    if (a->stride[vj_last_of(depth)] != 1 && run > 1) return 0;
+    for (int32_t d = vj_last_of(depth) - 1; d >= depth.first && a->stride[d] == run; d--)
+        run *= k->extent[d];
+    return run;
+}
+
+/* Tiles read rows of A at a constant distance, and whole slices but for the end of the depth. Vectors that straddle columns are not
+ * transposed from the stack. */
+bool vj_suits_tiles(const vj_target *target, const vj_program *p, const vj_kernel *k, int32_t lanes) {
+    const vj_buffer *a = &p->buffers[k->access[k->a].buffer], *b = &p->buffers[k->access[k->b].buffer];
+    const vj_axes cols = vj_group(k, VJ_GROUP_COLS), rows = vj_group(k, VJ_GROUP_ROWS);
+    const int64_t run = run_of_a(k), last = k->extent[vj_last_of(cols)];
+    if (target->tiles == VJ_TILES_NONE || a->dtype != VJ_BF16 || b->dtype != VJ_BF16 ||
+        lanes < vj_target_lanes(target, VJ_F32))
+        return false;
+    if (!vj_is_packed(p, k->access[k->b].buffer) || k->access[k->a].term_count > 0) return false;
+    for (int32_t i = 0; i < k->out_count; i++) {
+        const vj_access *out = &k->access[k->out[i].access];
+        const bool transposed = out->stride[vj_last_of(cols)] != 1 && out->stride[vj_last_of(rows)] == 1;
+        if (transposed && cols.count > 1 && last % lanes != 0) return false;
+    }
+    return run > 0 && (run % VJ_SLICE == 0 || run == vj_group_extent(k, VJ_GROUP_DEPTH));
+}
+
+void vj_tiled_mix(int64_t rows, vj_gemm_schedule *schedule) {
+    assert(rows > 0);
+    const int64_t whole = rows / VJ_BLOCK_ROWS, rest = rows % VJ_BLOCK_ROWS;
+    schedule->tile_kinds = 0;
+    if (whole) schedule->tiles[schedule->tile_kinds++] = (vj_tile_rows){VJ_BLOCK_ROWS, (int32_t)whole};
+    if (rest) schedule->tiles[schedule->tile_kinds++] = (vj_tile_rows){(int32_t)rest, 1};
+}
+
+/* The sums of a unit on tiles, and of the one before, have at most so many bytes. They stay in the second level. */
+#define SUM_BYTES (128 << 10)
+/* Its columns, in tiles, at most: they share rows of A in the first level. */
+#define UNIT_COL_TILES 2
+
+/* Rows of a unit, at most: see unit_row_blocks. */
+static int64_t unit_rows(const vj_gemm_schedule *s, int64_t outer, int64_t rows, int64_t blocks) {
+    const int64_t points = vj_ceil_div(outer, vj_min64(blocks, outer)), pieces = vj_max64(1, blocks / outer);
+    return points * vj_min64(rows, vj_ceil_div(vj_tile_count(s), pieces) * s->tiles[0].height);
+}
+
+/* Cuts rows and columns on tiles: units as large as their sums may be, but for enough of them for sixteen threads. */
+void vj_cut_for_tiles(const vj_target *target, int64_t outer, int64_t rows, int64_t n, int64_t depth, int64_t wanted,
+                      vj_gemm_schedule *s) {
+    const int64_t columns = (int64_t)s->width * s->lanes, tiles = vj_tile_count(s), most = outer * tiles;
+    s->unit_col_tiles = 1;
+    while (s->unit_col_tiles < vj_min64(UNIT_COL_TILES, vj_ceil_div(n, columns)) &&
+           ((s->unit_col_tiles + 1) * columns + s->tiles[0].height) * depth * 2 <= target->l1_bytes)
+        s->unit_col_tiles++;
+    const int64_t unit = s->unit_col_tiles * columns, units = vj_ceil_div(n, unit);
+    int64_t blocks = vj_max64(1, vj_min64(vj_ceil_div(vj_min64(wanted, VJ_UNITS_ENOUGH), units), most));
+    while (blocks < most && unit_rows(s, outer, rows, blocks) * unit * 2 * vj_element_bytes(VJ_F32) > SUM_BYTES)
+        blocks++;
+    if (blocks > outer) blocks = vj_round_up(blocks, outer);
+    s->unit_row_blocks = (int32_t)blocks;
+    /* Two panels are as many lines as the depth has elements. */
+    if (s->prefetch) s->prefetch = (int32_t)vj_ceil_div(VJ_SLICE, s->tiles[0].count * outer);
+}
+
+/* A tile of 16 rows by 16 columns takes 16 cycles a slice, fewer rows fewer. The sums' way to the stack and back comes behind them. */
+#define TILED_ROW_OVERHEAD 6.0
+
+double vj_schedule_tiles(const vj_kernel *k, int32_t lanes, int64_t n, double slices, vj_gemm_schedule *s) {
+    const int64_t rows = k->extent[vj_last_of(vj_group(k, VJ_GROUP_ROWS))];
+    const int64_t columns = vj_min64(VJ_TILED_COLUMNS, vj_round_up(n, VJ_PANEL));
+    *s = (vj_gemm_schedule){.form = VJ_FORM_TILES, .lanes = lanes, .width = (int32_t)(columns / lanes), .k_unroll = 1};
+    vj_tiled_mix(rows, s);
+    const double panels = (double)vj_ceil_div(n, VJ_PANEL);
+    return panels * (double)rows * (slices + TILED_ROW_OVERHEAD);
+}

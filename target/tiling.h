@@ -1,0 +1,29 @@
+/* tiling.h - private to the schedule: what is decided for products on a matrix unit. */
+#ifndef VITJIT_TARGET_TILING_H
+#define VITJIT_TARGET_TILING_H
+
+#include "schedule.h"
+
+/* So many units are enough for sixteen threads. */
+#define VJ_UNITS_ENOUGH 16
+/* Slices of k, in elements: 16 pairs. */
+#define VJ_SLICE (2 * VJ_TILE_GROUPS)
+
+static inline int32_t vj_last_of(vj_axes axes) { return axes.first + axes.count - 1; }
+
+static inline int64_t vj_tile_count(const vj_gemm_schedule *s) {
+    int64_t count = 0;
+    for (int32_t i = 0; i < s->tile_kinds; i++)
+        count += s->tiles[i].count;
+    return count;
+}
+
+/* Can tiles multiply it? */
+bool vj_suits_tiles(const vj_target *target, const vj_program *p, const vj_kernel *k, int32_t lanes);
+/* Chooses tiles; returns what a point of the outer row axes takes, in cycles. */
+double vj_schedule_tiles(const vj_kernel *k, int32_t lanes, int64_t n, double slices, vj_gemm_schedule *s);
+/* Cuts rows and columns: units as large as their sums may be, but for enough of them. */
+void vj_cut_for_tiles(const vj_target *target, int64_t outer, int64_t rows, int64_t n, int64_t depth, int64_t wanted,
+                      vj_gemm_schedule *s);
+
+#endif
