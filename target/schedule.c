@@ -152,8 +152,7 @@ static bool wants_looped_store(const vj_target *target, const vj_kernel *k) {
 
 static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kernel *k, vj_schedule *schedule) {
     vj_gemm_schedule *best = &schedule->gemm;
-    const int64_t rows = k->extent[vj_last_of(vj_group(k, VJ_GROUP_ROWS))];
-    const int64_t outer = vj_group_extent(k, VJ_GROUP_ROWS) / rows, n = vj_group_extent(k, VJ_GROUP_COLS);
+    const int64_t all_rows = vj_group_extent(k, VJ_GROUP_ROWS), n = vj_group_extent(k, VJ_GROUP_COLS);
     const int64_t depth = vj_group_extent(k, VJ_GROUP_DEPTH), batch = vj_group_extent(k, VJ_GROUP_BATCH);
     const bool panels = vj_is_packed(p, k->access[k->b].buffer);
     const int32_t lanes = column_lanes(target, k, n, panels);
@@ -162,6 +161,8 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
     const double groups = ceil((double)depth / (b == VJ_BF16 ? 2 : 1));
     const bool by_tiles = vj_suits_tiles(target, p, k, lanes);
     double least = by_tiles ? vj_schedule_tiles(k, lanes, n, ceil((double)depth / VJ_SLICE), best) : 0;
+    const int64_t rows = by_tiles && best->flat_rows ? all_rows : k->extent[vj_last_of(vj_group(k, VJ_GROUP_ROWS))];
+    const int64_t outer = all_rows / rows;
     for (int32_t width = 1; width <= 8 && !by_tiles; width++) {
         const int64_t columns = (int64_t)width * lanes, full = n / columns, rest = vj_ceil_div(n % columns, lanes);
         if (panels && columns % VJ_PANEL != 0 && VJ_PANEL % columns != 0) continue;
@@ -404,6 +405,7 @@ static void text_gemm(vj_text *text, const vj_kernel *k) {
     for (int32_t i = 0; i < s->tile_kinds; i++)
         vj_text_add(text, "%s%dx%d", i ? " + " : "", (int)s->tiles[i].count, (int)s->tiles[i].height);
     vj_text_add(text, ", units of %d column tiles", (int)s->unit_col_tiles);
+    if (s->flat_rows) vj_text_add(text, s->gathered ? " along all rows, gathered" : " along all rows");
     if (s->unit_row_blocks > 1) vj_text_add(text, " and 1/%d of the rows", (int)s->unit_row_blocks);
     const bool lines = s->form == VJ_FORM_TILES;
     if (s->prefetch) vj_text_add(text, lines ? ", lines a step %d" : ", prefetch %d", (int)s->prefetch);

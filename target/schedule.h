@@ -32,7 +32,9 @@ typedef struct vj_gemm_schedule {
     int32_t width; /* vectors of columns in a full tile */
     int32_t tile_kinds;
     vj_tile_rows tiles[VJ_MAX_TILE_KINDS];
-    int32_t k_unroll;       /* groups of k in a loop's body */
+    bool flat_rows;   /* with tiles: they run along all row axes as one, not along the last alone */
+    bool gathered;    /* and rows of A, which are no one distance apart, are copied side by side, a tile at a time */
+    int32_t k_unroll; /* groups of k in a loop's body */
     int32_t unit_col_tiles; /* how many column tiles a unit has */
     int32_t
         unit_row_blocks; /* into how many pieces the row tiles are cut for units; 1: not at all. With tiles: points of the
@@ -75,6 +77,11 @@ void vj_schedule_kernel(vj_arena *arena, const vj_target *target, const vj_progr
 void vj_tile_mix(int64_t rows, int32_t max_height, vj_gemm_schedule *schedule);
 /* The same on tiles: as many tiles of VJ_BLOCK_ROWS as there are, and one of the rest. */
 void vj_tiled_mix(int64_t rows, vj_gemm_schedule *schedule);
+/* Bytes of a row of A that is copied for tiles: whole slices, and an odd number of lines, so that rows share no sets of a cache. */
+static inline int64_t vj_gathered_row(int64_t depth) {
+    const int64_t lines = vj_ceil_div(depth, 2 * VJ_TILE_GROUPS);
+    return (lines | 1) * 64;
+}
 /* How many groups of k the body of a loop over them has: fewer of those that are multiplied element by element. */
 int32_t vj_k_unroll(const vj_target *target, int32_t accumulators, int32_t products);
 /* What was decided in a line: tile 13x32, row mix 5x13 + 11x12, ... */

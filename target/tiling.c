@@ -40,6 +40,39 @@ void vj_tiled_mix(int64_t rows, vj_gemm_schedule *schedule) {
     if (rest) schedule->tiles[schedule->tile_kinds++] = (vj_tile_rows){(int32_t)rest, 1};
 }
 
+/* Are the points of all row axes at one distance in A? */
+static bool is_one_walk(const vj_kernel *k) {
+    const vj_axes rows = vj_group(k, VJ_GROUP_ROWS);
+    const vj_access *a = &k->access[k->a];
+    for (int32_t d = rows.first; d < vj_last_of(rows); d++)
+        if (a->stride[d] != a->stride[d + 1] * k->extent[d + 1]) return false;
+    return true;
+}
+
+static bool is_turned(const vj_kernel *k) {
+    const int32_t col = vj_last_of(vj_group(k, VJ_GROUP_COLS)), row = vj_last_of(vj_group(k, VJ_GROUP_ROWS));
+    for (int32_t i = 0; i < k->out_count; i++) {
+        const vj_access *out = &k->access[k->out[i].access];
+        if (out->stride[col] != 1 && out->stride[row] == 1) return true;
+    }
+    return false;
+}
+
+/* Rows of windows are short: the last row axis would leave most of a tile empty. With fewer rows than that they are taken as
+ * one axis; A's rows are copied only where the axis is shorter still, and there is a use for it in more than a pair of panels. */
+#define SHORT_ROWS     32
+#define GATHERED_ROWS  16
+#define GATHERED_BYTES (256 << 10)
+
+static void choose_rows(const vj_kernel *k, int64_t n, int64_t depth, vj_gemm_schedule *s) {
+    const vj_axes rows = vj_group(k, VJ_GROUP_ROWS);
+    const int64_t inner = k->extent[vj_last_of(rows)];
+    if (rows.count < 2 || inner >= SHORT_ROWS || is_turned(k)) return;
+    s->flat_rows = is_one_walk(k);
+    if (s->flat_rows || inner >= GATHERED_ROWS || n <= VJ_TILED_COLUMNS) return;
+    s->gathered = s->flat_rows = vj_gathered_row(depth) * VJ_BLOCK_ROWS <= GATHERED_BYTES;
+}
+
 /* The sums of a unit on tiles, and of the one before, have at most so many bytes. They stay in the second level. */
 #define SUM_BYTES (128 << 10)
 /* Its columns, in tiles, at most: they share rows of A in the first level. */
@@ -56,7 +89,10 @@ void vj_cut_for_tiles(const vj_target *target, int64_t outer, int64_t rows, int6
                       vj_gemm_schedule *s) {
     const int64_t columns = (int64_t)s->width * s->lanes, tiles = vj_tile_count(s), most = outer * tiles;
     s->unit_col_tiles = 1;
-    while (s->unit_col_tiles < vj_min64(UNIT_COL_TILES, vj_ceil_div(n, columns)) &&
+    if (s->gathered)
+        s->unit_col_tiles = (int32_t)vj_max64(
+            1, vj_min64(vj_ceil_div(n, columns), SUM_BYTES / (2 * vj_element_bytes(VJ_F32) * VJ_BLOCK_ROWS * columns)));
+    while (!s->gathered && s->unit_col_tiles < vj_min64(UNIT_COL_TILES, vj_ceil_div(n, columns)) &&
            ((s->unit_col_tiles + 1) * columns + s->tiles[0].height) * depth * 2 <= target->l1_bytes)
         s->unit_col_tiles++;
     const int64_t unit = s->unit_col_tiles * columns, units = vj_ceil_div(n, unit);
@@ -73,9 +109,11 @@ void vj_cut_for_tiles(const vj_target *target, int64_t outer, int64_t rows, int6
 #define TILED_ROW_OVERHEAD 6.0
 
 double vj_schedule_tiles(const vj_kernel *k, int32_t lanes, int64_t n, double slices, vj_gemm_schedule *s) {
-    const int64_t rows = k->extent[vj_last_of(vj_group(k, VJ_GROUP_ROWS))];
     const int64_t columns = vj_min64(VJ_TILED_COLUMNS, vj_round_up(n, VJ_PANEL));
     *s = (vj_gemm_schedule){.form = VJ_FORM_TILES, .lanes = lanes, .width = (int32_t)(columns / lanes), .k_unroll = 1};
+    choose_rows(k, n, vj_group_extent(k, VJ_GROUP_DEPTH), s);
+    const vj_axes axes = vj_group(k, VJ_GROUP_ROWS);
+    const int64_t rows = s->flat_rows ? vj_group_extent(k, VJ_GROUP_ROWS) : k->extent[vj_last_of(axes)];
     vj_tiled_mix(rows, s);
     const double panels = (double)vj_ceil_div(n, VJ_PANEL);
     return panels * (double)rows * (slices + TILED_ROW_OVERHEAD);

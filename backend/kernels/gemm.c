@@ -116,10 +116,12 @@ void vj_gen_gemm(vj_gen *g) {
     const vj_axes batch = vj_group(k, VJ_GROUP_BATCH), rows = vj_group(k, VJ_GROUP_ROWS);
     vj_gemm gemm = {.g = g, .k = k, .s = s, .lanes = s->lanes, .a = g->access[k->a], .b = g->access[k->b]};
     vj_gemm *m = &gemm;
-    m->outer_rows = (vj_axes){rows.first, rows.count - 1};
+    m->rows = rows;
+    m->outer_rows = (vj_axes){rows.first, s->flat_rows ? 0 : rows.count - 1};
     m->cols = vj_group(k, VJ_GROUP_COLS);
     m->depth_axes = vj_group(k, VJ_GROUP_DEPTH);
     m->inner_row = m->cols.first - 1;
+    m->row_extent = s->flat_rows ? vj_group_extent(k, VJ_GROUP_ROWS) : k->extent[m->inner_row];
     m->last_col = m->depth_axes.first - 1;
     m->n = vj_group_extent(k, VJ_GROUP_COLS);
     m->depth = vj_group_extent(k, VJ_GROUP_DEPTH);

@@ -33,9 +33,11 @@ typedef struct vj_gemm {
     const vj_kernel *k;
     const vj_gemm_schedule *s;
     int32_t lanes;
-    vj_axes outer_rows, cols, depth_axes; /* outer_rows: the row axes but the last */
-    int32_t inner_row, last_col;          /* the last row axis, which tiles run along, and the last column axis */
-    int64_t n, depth;                     /* points of all columns, of all depth axes */
+    vj_axes rows, outer_rows, cols,
+        depth_axes;              /* outer_rows: the row axes but the last, none with the schedule's flat_rows */
+    int64_t row_extent;          /* points that tiles run along */
+    int32_t inner_row, last_col; /* the last row axis, which tiles run along, and the last column axis */
+    int64_t n, depth;            /* points of all columns, of all depth axes */
     vj_a_mode a_mode;
     vj_b_mode b_mode;
     vj_micro micro;
@@ -45,7 +47,8 @@ typedef struct vj_gemm {
     bool ragged;       /* vectors straddle the last column axis: results go through `tile` */
     LLVMValueRef tile; /* of sums, on the stack: ragged, or the schedule's looped_store; VJ_FORM_TILES: of two units */
     vj_tile_unit unit; /* VJ_FORM_TILES */
-    LLVMValueRef rest; /* VJ_FORM_TILES: the last step of A, where it is no whole one */
+    LLVMValueRef
+        rest; /* VJ_FORM_TILES: the last step of A, where it is no whole one; the schedule's gathered: rows of A */
     LLVMValueRef outside; /* VJ_A_POINTERS with guards: a row of A's value outside */
 } vj_gemm;
 
@@ -54,7 +57,7 @@ typedef struct vj_gemm_tile {
     int32_t height, width;
     int32_t last_lanes;                               /* columns of the last vector */
     LLVMValueRef first_col;                           /* number of the first column */
-    LLVMValueRef row;                                 /* of the inner row axis */
+    LLVMValueRef row;                                 /* of the inner row axis, or of all with flat_rows */
     LLVMValueRef index[VJ_MAX_AXES];                  /* batch and outer row axes */
     LLVMValueRef col_index[VJ_MAX_TILE][VJ_MAX_AXES]; /* column axes at lane 0 of each vector */
     LLVMValueRef fetch;                               /* where to prefetch from; NULL: nowhere */
@@ -101,6 +104,10 @@ struct vj_gemm_beside {
 };
 
 void vj_gemm_tiles_begin(vj_gemm *m);
+/* Says which row, counted over all row axes, the tile is of. */
+void vj_gemm_place_row(const vj_gemm *m, vj_gemm_tile *t, LLVMValueRef row);
+/* The schedule's gathered: copies the rows of A that the block multiplies. */
+void vj_gemm_gather(const vj_gemm *m, const vj_gemm_tile *t);
 int32_t vj_gemm_tile_rows(const vj_gemm *m); /* of a tile; a block has at least as many */
 int64_t vj_gemm_steps(const vj_gemm *m);     /* whole ones of the depth */
 int32_t vj_gemm_step_loads(int32_t height, int32_t panels);

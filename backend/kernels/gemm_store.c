@@ -12,7 +12,9 @@
 #include <string.h>
 
 static bool is_turned(const vj_gemm *m, const vj_gemm_tile *t, const vj_access *access) {
-    return m->lanes > 1 && t->height > 1 && access->stride[m->last_col] != 1 && access->stride[m->inner_row] == 1;
+    /* On tiles all rows are kept before any is stored, and those of a short tile go with the others. */
+    const int32_t height = m->s->form == VJ_FORM_TILES ? m->s->tiles[0].height : t->height;
+    return m->lanes > 1 && height > 1 && access->stride[m->last_col] != 1 && access->stride[m->inner_row] == 1;
 }
 
 static void store_transposed(const vj_gemm *m, const vj_gemm_tile *t, const vj_out *out, const LLVMValueRef *acc,

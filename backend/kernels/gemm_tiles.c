@@ -17,7 +17,7 @@ enum { STEP_BYTES = VJ_TILE_ROWS * VJ_TILE_ROW };
 
 static int32_t tiles_of_rows(int32_t height) { return (int32_t)vj_ceil_div(height, VJ_TILE_ROWS); }
 
-int32_t vj_gemm_tile_rows(const vj_gemm *m) { return (int32_t)vj_min64(VJ_TILE_ROWS, m->k->extent[m->inner_row]); }
+int32_t vj_gemm_tile_rows(const vj_gemm *m) { return (int32_t)vj_min64(VJ_TILE_ROWS, m->row_extent); }
 
 /* All tiles have as many rows, so that the last of a block may have some of the one before once more. */
 static int32_t row_of_tile(const vj_gemm_tile *t, int32_t i) {
@@ -27,15 +27,25 @@ static int32_t row_of_tile(const vj_gemm_tile *t, int32_t i) {
 
 static int32_t sum_tile(int32_t i, int32_t j) { return 2 * i + j; }
 
-static bool has_rest(const vj_gemm *m) { return m->depth % VJ_STEP != 0; }
+/* Rows that are gathered are filled up. */
+static bool has_rest(const vj_gemm *m) { return !m->s->gathered && m->depth % VJ_STEP != 0; }
 
-int64_t vj_gemm_steps(const vj_gemm *m) { return m->depth / VJ_STEP; }
+int64_t vj_gemm_steps(const vj_gemm *m) { return m->s->gathered ? vj_ceil_div(m->depth, VJ_STEP) : m->depth / VJ_STEP; }
+
+void vj_gemm_place_row(const vj_gemm *m, vj_gemm_tile *t, LLVMValueRef row) {
+    LLVMValueRef index[VJ_MAX_AXES];
+    vj_gemm_unflatten(m, row, m->rows, index);
+    for (int32_t axis = m->rows.first; axis < m->inner_row; axis++)
+        t->index[axis] = index[axis];
+    t->row = index[m->inner_row];
+}
 
 void vj_gemm_tiles_begin(vj_gemm *m) {
     LLVMValueRef rows[VJ_TILES];
     m->unit = vj_tiles_new(m->g);
     assert(!has_rest(m) || m->depth_count == 1);
     if (has_rest(m)) m->rest = vj_stack(m->g, VJ_U8, VJ_BLOCK_ROWS * VJ_TILE_ROW);
+    if (m->s->gathered) m->rest = vj_stack(m->g, VJ_U8, VJ_BLOCK_ROWS * vj_gathered_row(m->depth));
     for (int32_t tile = 0; tile < VJ_TILES; tile++)
         rows[tile] = vj_i64(m->g, VJ_TILE_ROWS);
     const int32_t few = vj_gemm_tile_rows(m); /* then there is one tile of them */
@@ -110,6 +120,16 @@ static void add_step(operands *s) {
     }
 }
 
+/* Where A's row is. */
+static LLVMValueRef a_of(const vj_gemm *m, const vj_gemm_tile *t) {
+    vj_gen *g = m->g;
+    vj_point point = {0};
+    vj_gemm_point(m, t, 0, 0, &point);
+    for (int32_t d = m->depth_axes.first; d < m->k->rank; d++)
+        point.index[d] = vj_i64(g, 0);
+    return vj_element(g, m->a, VJ_BF16, vj_emit_offset(g, &m->k->access[m->k->a], &point));
+}
+
 /* Elements [first, depth) of A's rows, then zeros. */
 static void copy_rest(const block *s, int64_t first, int64_t count) {
     const vj_gemm *m = s->m;
@@ -125,11 +145,58 @@ static void copy_rest(const block *s, int64_t first, int64_t count) {
     vj_loop_end(g, &rows, NULL);
 }
 
+/* The run of A from `from` on, of the innermost depth axis, with zeros behind its end where that is the depth's. */
+static void copy_run(const vj_gemm *m, LLVMValueRef from, LLVMValueRef to, int64_t elements) {
+    vj_gen *g = m->g;
+    const int64_t whole = elements / VJ_STEP * VJ_STEP;
+    if (whole > 0) {
+        vj_loop loop;
+        vj_loop_begin(g, &loop, vj_i64(g, 0), vj_i64(g, whole), VJ_STEP, true, NULL, 0);
+        LLVMValueRef step = vj_load_vector(g, vj_element(g, from, VJ_BF16, loop.index), VJ_BF16, VJ_STEP, NULL, NULL);
+        vj_store_vector(g, vj_element(g, to, VJ_BF16, loop.index), step, NULL);
+        vj_loop_end(g, &loop, NULL);
+    }
+    if (whole == elements) return;
+    LLVMValueRef at = vj_i64(g, whole), mask = vj_mask_first(g, vj_i64(g, elements - whole), VJ_STEP);
+    LLVMValueRef rest = vj_load_vector(g, vj_element(g, from, VJ_BF16, at), VJ_BF16, VJ_STEP, mask, NULL);
+    vj_store_vector(g, vj_element(g, to, VJ_BF16, at), rest, NULL);
+}
+
+/* The runs of depth axes [level, depth_count). */
+static void copy_runs(const vj_gemm *m, int32_t level, LLVMValueRef from, LLVMValueRef to) {
+    vj_gen *g = m->g;
+    const vj_depth *d = &m->depths[level];
+    if (level == m->depth_count - 1) {
+        copy_run(m, from, to, d->extent);
+        return;
+    }
+    int64_t below = 1;
+    for (int32_t i = level + 1; i < m->depth_count; i++)
+        below *= m->depths[i].extent;
+    vj_loop loop;
+    vj_loop_begin(g, &loop, vj_i64(g, 0), vj_i64(g, d->extent), 1, true, NULL, 0);
+    LLVMValueRef next = vj_element(g, from, VJ_BF16, LLVMBuildMul(g->b, loop.index, vj_i64(g, d->a), ""));
+    copy_runs(m, level + 1, next, vj_element(g, to, VJ_BF16, LLVMBuildMul(g->b, loop.index, vj_i64(g, below), "")));
+    vj_loop_end(g, &loop, NULL);
+}
+
+void vj_gemm_gather(const vj_gemm *m, const vj_gemm_tile *t) {
+    vj_gen *g = m->g;
+    vj_loop loop;
+    vj_loop_begin(g, &loop, vj_i64(g, 0), vj_i64(g, t->height), 1, true, NULL, 0);
+    vj_gemm_tile row = *t;
+    vj_gemm_place_row(m, &row, LLVMBuildAdd(g->b, t->row, loop.index, ""));
+    LLVMValueRef to = bytes_on(g, m->rest, LLVMBuildMul(g->b, loop.index, vj_i64(g, vj_gathered_row(m->depth)), ""));
+    copy_runs(m, 0, a_of(m, &row), to);
+    vj_loop_end(g, &loop, NULL);
+}
+
 /* Where A's first row is at a step. */
 static LLVMValueRef a_at(const block *s, LLVMValueRef step) {
     const vj_gemm *m = s->m;
     const vj_gen *g = m->g;
     LLVMValueRef k = LLVMBuildMul(g->b, step, vj_i64(g, VJ_STEP), ""), at = s->a;
+    if (m->s->gathered) return vj_element(g, at, VJ_BF16, k);
     for (int32_t level = m->depth_count - 1; level >= 0; level--) {
         const vj_depth *d = &m->depths[level];
         LLVMValueRef extent = vj_i64(g, d->extent), here = level ? LLVMBuildURem(g->b, k, extent, "") : k;
@@ -168,13 +235,10 @@ LLVMValueRef vj_gemm_add_block(const vj_gemm *m, const vj_gemm_tile *t, LLVMValu
     vj_gen *g = m->g;
     const vj_access *a = &m->k->access[m->k->a];
     const int64_t panel_elements = vj_panel_depth(VJ_BF16, m->depth) * VJ_PANEL;
-    vj_point point = {0};
-    vj_gemm_point(m, t, 0, 0, &point);
-    for (int32_t d = m->depth_axes.first; d < m->k->rank; d++)
-        point.index[d] = vj_i64(g, 0);
     block b = {.m = m, .t = t, .rows = tiles_of_rows(t->height), .panels = panels};
-    b.a = vj_element(g, m->a, VJ_BF16, vj_emit_offset(g, a, &point));
-    b.a_stride = vj_i64(g, a->stride[m->inner_row] * vj_element_bytes(VJ_BF16));
+    b.a = m->s->gathered ? m->rest : a_of(m, t);
+    b.a_stride =
+        vj_i64(g, m->s->gathered ? vj_gathered_row(m->depth) : a->stride[m->inner_row] * vj_element_bytes(VJ_BF16));
     LLVMValueRef first = LLVMBuildUDiv(g->b, t->first_col, vj_i64(g, VJ_PANEL), "");
     LLVMValueRef elements = LLVMBuildMul(g->b, LLVMBuildAdd(g->b, first, panel, ""), vj_i64(g, panel_elements), "");
     b.b = vj_element(g, m->b, VJ_BF16, elements);

@@ -40,7 +40,7 @@ static int64_t pitch_of(const vj_gemm *m) { return vj_round_up(vj_min64(full_col
 static int64_t most_rows(const vj_gemm *m) {
     const cut c = cut_of(m);
     const int64_t inner = vj_ceil_div(c.tiles, c.pieces) * m->s->tiles[0].height;
-    return vj_ceil_div(c.outer, c.blocks) * vj_min64(inner, m->k->extent[m->inner_row]);
+    return vj_ceil_div(c.outer, c.blocks) * vj_min64(inner, m->row_extent);
 }
 
 static int64_t sums_of(const vj_gemm *m) { return (VJ_TILE_ROWS + most_rows(m)) * pitch_of(m); }
@@ -87,7 +87,7 @@ static void share(const vj_gen *g, LLVMValueRef nth, int64_t all, int64_t parts,
 static void place_rows(const vj_gemm *m, LLVMValueRef block, place *p) {
     const vj_gen *g = m->g;
     const cut c = cut_of(m);
-    const int64_t inner = m->k->extent[m->inner_row];
+    const int64_t inner = m->row_extent;
     LLVMValueRef pieces = vj_i64(g, c.pieces);
     share(g, LLVMBuildUDiv(g->b, block, pieces, ""), c.outer, c.blocks, p->outer);
     share(g, LLVMBuildURem(g->b, block, pieces, ""), c.tiles, c.pieces, p->tile);
@@ -157,12 +157,7 @@ static void store_rows(const vj_gemm *m, const place *p, LLVMValueRef first, LLV
     vj_gemm_tile t = p->t;
     vj_loop loop;
     vj_loop_begin(g, &loop, first, last, 1, false, NULL, 0);
-    LLVMValueRef row = LLVMBuildAdd(g->b, p->row, loop.index, ""), inner = vj_i64(g, m->k->extent[m->inner_row]);
-    t.row = row;
-    if (m->outer_rows.count > 0) {
-        t.row = LLVMBuildURem(g->b, row, inner, "");
-        vj_gemm_unflatten(m, LLVMBuildUDiv(g->b, row, inner, ""), m->outer_rows, t.index);
-    }
+    vj_gemm_place_row(m, &t, LLVMBuildAdd(g->b, p->row, loop.index, ""));
     LLVMValueRef at = LLVMBuildMul(g->b, loop.index, vj_i64(g, vj_gemm_pitch(m, &t)), "");
     t.sums = vj_element(g, p->t.sums, VJ_F32, at);
     fetch_ahead(m, &t);
@@ -246,7 +241,9 @@ static LLVMValueRef add_row_tile(const work *w, int32_t height, LLVMValueRef row
     const place *p = w->here;
     vj_gemm_tile t = p->t;
     if (m->outer_rows.count > 0) vj_gemm_unflatten(m, outer, m->outer_rows, t.index);
-    LLVMValueRef flat = LLVMBuildMul(g->b, outer, vj_i64(g, m->k->extent[m->inner_row]), "");
+    for (int32_t axis = m->rows.first + m->outer_rows.count; axis < m->inner_row; axis++)
+        t.index[axis] = vj_i64(g, 0); /* one walk through A */
+    LLVMValueRef flat = LLVMBuildMul(g->b, outer, vj_i64(g, m->row_extent), "");
     flat = LLVMBuildAdd(g->b, flat, row, "");
     LLVMValueRef pitch = vj_i64(g, vj_gemm_pitch(m, &t));
     t.height = height;
@@ -257,6 +254,7 @@ static LLVMValueRef add_row_tile(const work *w, int32_t height, LLVMValueRef row
     LLVMValueRef back = vj_i64(g, height - block.height);
     block.row = LLVMBuildAdd(g->b, row, back, "");
     block.sums = vj_element(g, t.sums, VJ_F32, LLVMBuildMul(g->b, back, pitch, ""));
+    if (m->s->gathered) vj_gemm_gather(m, &block);
     done = add_row_of_blocks(w, &block, done);
     vj_gemm_store_turned(m, &t);
     return done;

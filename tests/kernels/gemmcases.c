@@ -157,6 +157,27 @@ static void grouped(int64_t groups, int64_t rows, int64_t n, int64_t k, bool tur
     case_check(&c);
 }
 
+/* Windows of 7 x 7 pixels: of a picture's rows one after another, or back to their places in it. */
+static void windows(int64_t down, int64_t across, int64_t n, int64_t k, bool back) {
+    enum { SIDE = 7 };
+    kernel_case c = case_new(back ? "windows back" : "windows", VJ_KERNEL_GEMM, 28);
+    axes(c.k, 0, 4, 1, 1, (int64_t[]){down, across, SIDE, SIDE, n, k});
+    const int64_t pixels = down * across * SIDE * SIDE, wide = across * SIDE;
+    const int32_t a = case_operand(&c, pixels * k), b = case_panels(&c, k, n), out = case_buffer(&c, pixels * n);
+    case_fill(&c, a, 1, pixels * k, 0, -1, 1);
+    const int64_t picture[4] = {SIDE * wide, SIDE, wide, 1};
+    const int64_t apart[4] = {across * SIDE * SIDE, SIDE * SIDE, SIDE, 1};
+    vj_access from = {.buffer = a, .stride = {0, 0, 0, 0, 0, 1}}, to = {.buffer = out, .stride = {0, 0, 0, 0, 1, 0}};
+    for (int32_t d = 0; d < 4; d++) {
+        from.stride[d] = (back ? apart : picture)[d] * k;
+        to.stride[d] = (back ? picture : apart)[d] * n;
+    }
+    c.k->a = vj_add_access(c.k, &from);
+    c.k->b = vj_add_access(c.k, &(vj_access){.buffer = b});
+    result(&c, &to, acc(&c), -1);
+    case_check(&c);
+}
+
 /* The residual stream, written in f32, and rounded for the product that reads it. */
 static void two_results(void) {
     kernel_case c = case_new("two results", VJ_KERNEL_GEMM, 27);
@@ -314,6 +335,10 @@ static void all_cases(int32_t step) {
     grouped(2, 20, 16, 96, false);
     grouped(1, 53, 24, 33, true);
     grouped(2, 17, 40, 32, true);
+    grouped(1, 49, 40, 64, true);
+    windows(2, 3, 72, 40, false);
+    windows(2, 1, 24, 96, false);
+    windows(1, 2, 50, 64, true);
     two_results();
     patches(5, 4, 33);
     patches(14, 16, 64);

@@ -159,8 +159,11 @@ static void attention_blocks_fit_the_stack(void **state) {
             p->buffers[operand].dtype = t % 2 ? VJ_BF16 : VJ_F32;
             vj_schedule_kernel(arena, vj_target_at(t / 2), p, k);
             const vj_attention_schedule *s = &k->schedule->attention;
-            assert_in_range(s->query_block, 1, tokens[i]);
-            assert_in_range(s->key_block, 1, 65536 / 4 / s->query_block);
+            /* By tiles scores are of one tile of queries, and what a block keeps are its results. */
+            const bool tiles = s->form == VJ_FORM_TILES, blocked = s->key_block < tokens[i];
+            assert_in_range(s->query_block, 1, tokens[i] + (tiles ? s->height - 1 : 0));
+            assert_in_range(s->key_block, 1, 65536 / 4 / (tiles ? s->height : s->query_block));
+            if (tiles && blocked) assert_in_range(s->query_block, 1, 65536 / 4 / 64);
             assert_int_equal(s->key_block % (s->width * vj_target_lanes(vj_target_at(t / 2), VJ_F32)), 0);
             assert_int_equal(k->units, 12 * s->units_per_head);
         }
