@@ -15,6 +15,18 @@ static bool is_paired(const vj_func *f, const vj_node *node, int32_t packed) {
     return node->op != VJ_OP_conv || packed < 0 || vj_has_pairs(f, node);
 }
 
+/* An attention of bf16 brings queries, keys and values to the stack in tiles as wide as its heads. */
+#define MOST_HEAD_DIMS 1024
+
+static bool fits_the_stack(const vj_func *f, const vj_node *node) {
+    if (node->op != VJ_OP_attention) return true;
+    for (int32_t i = 0; i < 3; i++) {
+        const vj_type *type = vj_type_at(f, node->args[i]);
+        if (type->dims[type->rank - 1].c > MOST_HEAD_DIMS) return false;
+    }
+    return true;
+}
+
 static bool all_are_bf16(const vj_func *f, const vj_node *node, int32_t factors, int32_t packed) {
     for (int32_t i = 0; i < factors; i++)
         if (i != packed && vj_dtype_at(f, node->args[i]) != VJ_BF16) return false;
@@ -25,7 +37,8 @@ static void cast_factors_of(vj_func *f, int32_t n, int32_t factors) {
     const vj_node *node = &f->nodes[n];
     const bool nest = is_nest(f, node);
     const int32_t packed = nest ? -1 : vj_packed_factor(f, node);
-    if (!nest && is_paired(f, node, packed) && all_are_bf16(f, node, factors, packed)) return;
+    const bool narrow = all_are_bf16(f, node, factors, packed) && fits_the_stack(f, node);
+    if (!nest && narrow && is_paired(f, node, packed)) return;
     for (int32_t i = 0; i < factors; i++) {
         const vj_value v = f->nodes[n].args[i];
         const vj_attr to = vj_name(VJ_ATTR_TO, vj_element_name(VJ_F32));
