@@ -407,6 +407,7 @@ static void text_gemm(vj_text *text, const vj_kernel *k) {
     vj_text_add(text, ", units of %d column tiles", (int)s->unit_col_tiles);
     if (s->flat_rows) vj_text_add(text, s->gathered ? " along all rows, gathered" : " along all rows");
     if (s->unit_row_blocks > 1) vj_text_add(text, " and 1/%d of the rows", (int)s->unit_row_blocks);
+    if (s->panels_pass) vj_text_add(text, ", panels pass");
     const bool lines = s->form == VJ_FORM_TILES;
     if (s->prefetch) vj_text_add(text, lines ? ", lines a step %d" : ", prefetch %d", (int)s->prefetch);
     if (s->looped_store) vj_text_add(text, ", looped store");

@@ -32,16 +32,19 @@ typedef struct vj_gemm_schedule {
     int32_t width; /* vectors of columns in a full tile */
     int32_t tile_kinds;
     vj_tile_rows tiles[VJ_MAX_TILE_KINDS];
-    bool flat_rows;   /* with tiles: they run along all row axes as one, not along the last alone */
-    bool gathered;    /* and rows of A, which are no one distance apart, are copied side by side, a tile at a time */
-    int32_t k_unroll; /* groups of k in a loop's body */
+    int32_t k_unroll;       /* groups of k in a loop's body */
     int32_t unit_col_tiles; /* how many column tiles a unit has */
-    int32_t
-        unit_row_blocks; /* into how many pieces the row tiles are cut for units; 1: not at all. With tiles: points of the
-                              * outer row axes, and where there are fewer of them, equally many pieces of each */
-    int32_t prefetch;  /* bytes of the next panel fetched an element of k, with tiles lines a step of a largest tile; 0:
-                              * none */
+    /* Into how many pieces the row tiles are cut for units; 1: not at all. With tiles: points of the outer row axes, and where there
+     * are fewer of them, equally many pieces of each. */
+    int32_t unit_row_blocks;
+    /* Bytes of the next panel fetched an element of k, with tiles lines a step of a largest tile; 0: none. */
+    int32_t prefetch;
     bool looped_store; /* results by a loop over a copy of the tile on the stack: long epilogues, shorter code */
+    /* With tiles: they run along all row axes as one, not along the last alone; and rows of A, which are no one distance apart,
+     * are copied side by side, a tile at a time. */
+    bool flat_rows, gathered;
+    /* With tiles: all panels pass by a block of rows before the next, as A is too large to stay near. */
+    bool panels_pass;
 } vj_gemm_schedule;
 
 typedef struct vj_attention_schedule {

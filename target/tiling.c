@@ -99,10 +99,17 @@ void vj_cut_for_tiles(const vj_target *target, int64_t outer, int64_t rows, int6
     int64_t blocks = vj_max64(1, vj_min64(vj_ceil_div(vj_min64(wanted, VJ_UNITS_ENOUGH), units), most));
     while (blocks < most && unit_rows(s, outer, rows, blocks) * unit * 2 * vj_element_bytes(VJ_F32) > SUM_BYTES)
         blocks++;
+    /* Half of the second level is for a block of rows of A, and the other for the panels that pass by: where A is larger than all of
+     * it, or than its half while the panels fit the other. */
+    const int64_t row = depth * vj_element_bytes(VJ_BF16), room = target->l2_bytes / 2, a = outer * rows * row;
+    s->panels_pass = !s->gathered && units > 1 && a > (n * row > room ? 2 * room : room);
+    while (s->panels_pass && blocks < most && unit_rows(s, outer, rows, blocks) * row > room)
+        blocks++;
     if (blocks > outer) blocks = vj_round_up(blocks, outer);
     s->unit_row_blocks = (int32_t)blocks;
-    /* Two panels are as many lines as the depth has elements. */
-    if (s->prefetch) s->prefetch = (int32_t)vj_ceil_div(VJ_SLICE, s->tiles[0].count * outer);
+    /* Two panels are as many lines as the depth has elements; they come in beside the tiles that pass by those before. */
+    const int64_t passing = vj_max64(1, s->tiles[0].count * outer / (s->panels_pass ? blocks : 1));
+    if (s->prefetch || s->panels_pass) s->prefetch = (int32_t)vj_ceil_div(VJ_SLICE, passing);
 }
 
 /* A tile of 16 rows by 16 columns takes 16 cycles a slice, fewer rows fewer. The sums' way to the stack and back comes behind them. */

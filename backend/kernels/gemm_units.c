@@ -98,19 +98,29 @@ static void place_rows(const vj_gemm *m, LLVMValueRef block, place *p) {
     p->rows = LLVMBuildMul(g->b, points, LLVMBuildSub(g->b, last, first, ""), "");
 }
 
-/* Panels that come in beside a unit: its share of those of the next group. */
+/* Panels that come in beside a unit: its share of those of the next group, or all of them where that is the next unit's. */
 static LLVMValueRef fetch_from(const vj_gemm *m, LLVMValueRef group, LLVMValueRef block) {
     const vj_gen *g = m->g;
     const int64_t bytes = full_columns(m) * vj_panel_depth(VJ_BF16, m->depth) * vj_element_bytes(VJ_BF16);
     LLVMValueRef next = LLVMBuildMul(g->b, LLVMBuildAdd(g->b, group, vj_i64(g, 1), ""), vj_i64(g, bytes), "");
-    LLVMValueRef part = LLVMBuildMul(g->b, block, vj_i64(g, bytes / m->s->unit_row_blocks), "");
+    LLVMValueRef part = vj_i64(g, 0);
+    if (!m->s->panels_pass) part = LLVMBuildMul(g->b, block, vj_i64(g, bytes / m->s->unit_row_blocks), "");
     return vj_element(g, m->b, VJ_U8, LLVMBuildAdd(g->b, next, part, ""));
 }
 
+/* Units are numbered by groups of columns and blocks of rows; which are faster is the schedule's panels_pass. */
 static LLVMValueRef group_of(const vj_gemm *m, LLVMValueRef unit) {
     const vj_gen *g = m->g;
     LLVMValueRef groups = vj_i64(g, vj_ceil_div(m->n, full_columns(m)));
+    if (m->s->panels_pass) return LLVMBuildURem(g->b, unit, groups, "");
     return LLVMBuildURem(g->b, LLVMBuildUDiv(g->b, unit, vj_i64(g, m->s->unit_row_blocks), ""), groups, "");
+}
+
+static LLVMValueRef block_of(const vj_gemm *m, LLVMValueRef unit) {
+    const vj_gen *g = m->g;
+    LLVMValueRef blocks = vj_i64(g, m->s->unit_row_blocks), groups = vj_i64(g, vj_ceil_div(m->n, full_columns(m)));
+    if (m->s->panels_pass) unit = LLVMBuildUDiv(g->b, unit, groups, "");
+    return LLVMBuildURem(g->b, unit, blocks, "");
 }
 
 /* Where unit `unit` is, which has so many columns. */
@@ -118,7 +128,7 @@ static void locate(const vj_gemm *m, LLVMValueRef unit, int64_t columns, place *
     const vj_gen *g = m->g;
     const vj_axes batch = vj_group(m->k, VJ_GROUP_BATCH);
     const int64_t blocks = m->s->unit_row_blocks, groups = vj_ceil_div(m->n, full_columns(m));
-    LLVMValueRef block = LLVMBuildURem(g->b, unit, vj_i64(g, blocks), ""), group = group_of(m, unit);
+    LLVMValueRef block = block_of(m, unit), group = group_of(m, unit);
     if (batch.count > 0)
         vj_gemm_unflatten(m, LLVMBuildUDiv(g->b, unit, vj_i64(g, blocks * groups), ""), batch, p->t.index);
     vj_gemm_place_columns(m, &p->t, LLVMBuildMul(g->b, group, vj_i64(g, full_columns(m)), ""), columns);

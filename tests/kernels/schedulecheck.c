@@ -110,6 +110,16 @@ static void tiles_fit_the_caches(void **state) {
     assert_non_null(end);
     *end = 0;
     assert_string_equal(text, "tile 48x32, row mix 4x48 + 1x5, units of 1 column tiles, lines a step 8, matrix tiles");
+    /* Panels pass by blocks of rows of an A that is larger than the second level; or than its half, if they are small. */
+    static const struct {
+        int64_t rows, columns, depth;
+        bool pass;
+    } passing[] = {{197, 768, 3072, false}, {1370, 384, 1536, true}, {1370, 1536, 384, false}, {1370, 384, 384, true}};
+    for (size_t i = 0; i < sizeof passing / sizeof *passing; i++) {
+        k = halves(p, passing[i].rows, passing[i].columns, passing[i].depth);
+        vj_schedule_kernel(arena, target, p, k);
+        assert_int_equal(k->schedule->gemm.panels_pass, passing[i].pass);
+    }
     vj_arena_free(arena);
 }
 
