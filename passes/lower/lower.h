@@ -123,7 +123,7 @@ bool vj_is_view_op(const vj_func *f, const vj_node *node);
 bool vj_move_view(const vj_func *f, const vj_node *node, vj_view *view) VJ_MUST_USE;
 /* The view of the first operand from that of the result, of reshape and transpose. */
 bool vj_unmove_view(const vj_func *f, const vj_node *node, vj_view *view) VJ_MUST_USE;
-/* The elements that piece `i` takes of `axis`: node is a slice of one axis, or a gather of one element. */
+/* The elements that piece `i` takes of `axis`, at least one: node is a slice of one axis, or a gather of one element. */
 bool vj_piece_of(const vj_func *f, const vj_node *node, int32_t *axis, int64_t *start, int64_t *size) VJ_MUST_USE;
 
 /* build.c */

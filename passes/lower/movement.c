@@ -117,5 +117,5 @@ bool vj_piece_of(const vj_func *f, const vj_node *node, int32_t *axis, int64_t *
         *start = vj_attr_find(node, VJ_ATTR_STARTS)->as.ints[d];
         *size = to[d];
     }
-    return *axis >= 0;
+    return *axis >= 0 && *size > 0;
 }

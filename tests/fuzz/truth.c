@@ -112,16 +112,22 @@ static bool is_lost(const vj_node *node, vj_tensor *const *args, bool sums) {
 
 static const vj_node *node_of(const vj_func *f, vj_value v) { return v < 0 ? NULL : vj_producer(f, v); }
 
-/* A GELU, or the last product of one that is spelt out: something times 1 + erf or 1 + tanh. */
+/* Is it 1 + erf or 1 + tanh, perhaps halved? */
+static bool is_gate(const vj_func *f, vj_value v, bool halved) {
+    const vj_node *node = node_of(f, v);
+    for (int32_t i = 0; node && i < node->arg_count; i++) {
+        const vj_node *of = node_of(f, node->args[i]);
+        if (node->op == VJ_OP_add && of && (of->op == VJ_OP_erf || of->op == VJ_OP_tanh)) return true;
+        if (node->op == VJ_OP_mul && !halved && is_gate(f, node->args[i], true)) return true;
+    }
+    return false;
+}
+
+/* A GELU, or the last product of one that is spelt out. */
 static bool is_gelu(const vj_func *f, const vj_node *node) {
     if (node->op == VJ_OP_gelu) return true;
-    for (int32_t a = 0; node->op == VJ_OP_mul && a < node->arg_count; a++) {
-        const vj_node *sum = node_of(f, node->args[a]);
-        for (int32_t i = 0; sum && sum->op == VJ_OP_add && i < sum->arg_count; i++) {
-            const vj_node *of = node_of(f, sum->args[i]);
-            if (of && (of->op == VJ_OP_erf || of->op == VJ_OP_tanh)) return true;
-        }
-    }
+    for (int32_t a = 0; node->op == VJ_OP_mul && a < node->arg_count; a++)
+        if (is_gate(f, node->args[a], false)) return true;
     return false;
 }
 
