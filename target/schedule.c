@@ -160,7 +160,7 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
     const multiplier m = multiplier_of(target, a, b, panels, lanes);
     const double groups = ceil((double)depth / (b == VJ_BF16 ? 2 : 1));
     const bool by_tiles = vj_suits_tiles(target, p, k, lanes);
-    double least = by_tiles ? vj_schedule_tiles(k, lanes, n, ceil((double)depth / VJ_SLICE), best) : 0;
+    double least = by_tiles ? vj_schedule_tiles(k, lanes, n, ceil((double)depth / VJ_STEP), best) : 0;
     const int64_t rows = by_tiles && best->flat_rows ? all_rows : k->extent[vj_last_of(vj_group(k, VJ_GROUP_ROWS))];
     const int64_t outer = all_rows / rows;
     for (int32_t width = 1; width <= 8 && !by_tiles; width++) {
@@ -230,15 +230,15 @@ static bool attention_suits_tiles(const vj_target *target, const vj_program *p, 
 
 static void schedule_attention_tiles(vj_kernel *k, int32_t lanes, vj_attention_schedule *s) {
     const int64_t i = vj_group_extent(k, VJ_GROUP_QUERIES), j = vj_group_extent(k, VJ_GROUP_KEYS);
-    const int64_t d = vj_round_up(vj_group_extent(k, VJ_GROUP_DIM), VJ_SLICE);
+    const int64_t d = vj_round_up(vj_group_extent(k, VJ_GROUP_DIM), VJ_STEP);
     const int64_t e = vj_round_up(vj_group_extent(k, VJ_GROUP_VALUE), VJ_PANEL);
     const int64_t batch = vj_group_extent(k, VJ_GROUP_BATCH);
     *s = (vj_attention_schedule){.form = VJ_FORM_TILES, .width = 2};
     s->height = (int32_t)vj_min64(VJ_TILED_ROWS, i);
     const int64_t tiles = vj_ceil_div(i, s->height);
     const int64_t most =
-        vj_max64(VJ_SLICE, vj_min64(TILED_SCORE_BYTES / 4 / VJ_TILED_ROWS, TILED_PACK_BYTES / 2 / (d + e)));
-    s->key_block = vj_round_up(vj_ceil_div(j, vj_ceil_div(j, most)), VJ_SLICE);
+        vj_max64(VJ_STEP, vj_min64(TILED_SCORE_BYTES / 4 / VJ_TILED_ROWS, TILED_PACK_BYTES / 2 / (d + e)));
+    s->key_block = vj_round_up(vj_ceil_div(j, vj_ceil_div(j, most)), VJ_STEP);
     const double softmax = (double)i * (double)j * 16 / lanes, products = (double)i * (double)j * (double)(d + e) / 256;
     const double total = (double)batch * (softmax + products);
     const int64_t wanted = wanted_units(total);

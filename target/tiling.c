@@ -29,7 +29,7 @@ bool vj_suits_tiles(const vj_target *target, const vj_program *p, const vj_kerne
         const bool transposed = out->stride[vj_last_of(cols)] != 1 && out->stride[vj_last_of(rows)] == 1;
         if (transposed && cols.count > 1 && last % lanes != 0) return false;
     }
-    return run > 0 && (run % VJ_SLICE == 0 || run == vj_group_extent(k, VJ_GROUP_DEPTH));
+    return run > 0 && (run % VJ_STEP == 0 || run == vj_group_extent(k, VJ_GROUP_DEPTH));
 }
 
 void vj_tiled_mix(int64_t rows, vj_gemm_schedule *schedule) {
@@ -109,7 +109,7 @@ void vj_cut_for_tiles(const vj_target *target, int64_t outer, int64_t rows, int6
     s->unit_row_blocks = (int32_t)blocks;
     /* Two panels are as many lines as the depth has elements; they come in beside the tiles that pass by those before. */
     const int64_t passing = vj_max64(1, s->tiles[0].count * outer / (s->panels_pass ? blocks : 1));
-    if (s->prefetch || s->panels_pass) s->prefetch = (int32_t)vj_ceil_div(VJ_SLICE, passing);
+    if (s->prefetch || s->panels_pass) s->prefetch = (int32_t)vj_ceil_div(VJ_STEP, passing);
 }
 
 /* A tile of 16 rows by 16 columns takes 16 cycles a slice, fewer rows fewer. The sums' way to the stack and back comes behind them. */

@@ -6,8 +6,6 @@
 
 /* So many units are enough for sixteen threads. */
 #define VJ_UNITS_ENOUGH 16
-/* Slices of k, in elements: 16 pairs. */
-#define VJ_SLICE (2 * VJ_TILE_GROUPS)
 
 static inline int32_t vj_last_of(vj_axes axes) { return axes.first + axes.count - 1; }
 

@@ -52,6 +52,17 @@ LLVMValueRef vj_element(const vj_gen *g, LLVMValueRef pointer, vj_dtype dtype, L
     return LLVMBuildInBoundsGEP2(g->b, vj_llvm_type(g, dtype), pointer, &elements, 1, "");
 }
 
+LLVMValueRef vj_bytes_on(const vj_gen *g, LLVMValueRef pointer, LLVMValueRef bytes) {
+    return vj_element(g, pointer, VJ_U8, bytes);
+}
+
+static LLVMValueRef pick(const vj_gen *g, LLVMIntPredicate order, LLVMValueRef a, LLVMValueRef b) {
+    return LLVMBuildSelect(g->b, LLVMBuildICmp(g->b, order, a, b, ""), a, b, "");
+}
+
+LLVMValueRef vj_minimum(const vj_gen *g, LLVMValueRef a, LLVMValueRef b) { return pick(g, LLVMIntSLT, a, b); }
+LLVMValueRef vj_maximum(const vj_gen *g, LLVMValueRef a, LLVMValueRef b) { return pick(g, LLVMIntSGT, a, b); }
+
 LLVMValueRef vj_intrinsic(const vj_gen *g, const char *name, LLVMTypeRef *types, size_t type_count, LLVMValueRef *args,
                           unsigned arg_count) {
     unsigned id = LLVMLookupIntrinsicID(name, __builtin_strlen(name));

@@ -58,6 +58,10 @@ LLVMTypeRef vj_vector_type(const vj_gen *g, vj_dtype dtype, int32_t lanes); /* l
 LLVMValueRef vj_splat(const vj_gen *g, LLVMValueRef scalar, int32_t lanes);
 /* p + elements * size of dtype */
 LLVMValueRef vj_element(const vj_gen *g, LLVMValueRef pointer, vj_dtype dtype, LLVMValueRef elements);
+LLVMValueRef vj_bytes_on(const vj_gen *g, LLVMValueRef pointer, LLVMValueRef bytes);
+/* The smaller and the larger of two i64. */
+LLVMValueRef vj_minimum(const vj_gen *g, LLVMValueRef a, LLVMValueRef b);
+LLVMValueRef vj_maximum(const vj_gen *g, LLVMValueRef a, LLVMValueRef b);
 /* a * b + c by the target's way (llvm.fma only where it is an instruction) */
 LLVMValueRef vj_fma(const vj_gen *g, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c);
 /* The same number, of which LLVM knows nothing: what is computed from it is not rewritten as steps of the loop around it,

@@ -74,7 +74,7 @@ static void plan_stack(vj_attention *m) {
     m->blocked = m->s->key_block < keys;
     m->first_key = vj_i64(g, 0);
     m->last_key = vj_i64(g, keys);
-    m->row = vj_round_up(m->blocked ? m->s->key_block : keys, tiles ? 2 * VJ_PANEL : m->lanes);
+    m->row = vj_round_up(m->blocked ? m->s->key_block : keys, tiles ? VJ_STEP : m->lanes);
     /* Rows a multiple of 1 KiB apart would share cache sets. */
     if (m->row % 256 == 0) m->row += m->lanes;
     m->scores = vj_stack(g, VJ_F32, m->row * (tiles ? m->s->height : rows));

@@ -2,9 +2,7 @@
 #include "attention.h"
 
 LLVMValueRef vj_clamp(const vj_gen *g, LLVMValueRef x, int64_t low, int64_t high) {
-    LLVMValueRef l = vj_i64(g, low), h = vj_i64(g, high);
-    x = LLVMBuildSelect(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, x, l, ""), l, x, "");
-    return LLVMBuildSelect(g->b, LLVMBuildICmp(g->b, LLVMIntSGT, x, h, ""), h, x, "");
+    return vj_minimum(g, vj_maximum(g, x, vj_i64(g, low)), vj_i64(g, high));
 }
 
 LLVMValueRef vj_score_at(const vj_attention *m, LLVMValueRef row, LLVMValueRef key) {

@@ -9,7 +9,7 @@
 
 /* Tiles 0 to 2 have the rows of the first half of a tile of queries, 3 to 5 those of the second. */
 enum { OF_HALF = 3, B = 2 * OF_HALF };
-enum { SLICE = 2 * VJ_TILE_GROUPS, TILE_BYTES = VJ_TILE_ROWS * VJ_TILE_ROW, FLOAT = 4 };
+enum { TILE_BYTES = VJ_TILE_ROWS * VJ_TILE_ROW, FLOAT = 4 };
 /* A loop over at most so many slices is written out. */
 enum { SHORT = 8 };
 
@@ -23,7 +23,7 @@ typedef struct queries {
 
 static int32_t halves(const vj_attention *m) { return m->mix.tiles[0].height > VJ_TILE_ROWS ? 2 : 1; }
 
-static int64_t slices_of(int64_t elements) { return vj_ceil_div(elements, SLICE); }
+static int64_t slices_of(int64_t elements) { return vj_ceil_div(elements, VJ_STEP); }
 
 /* Slices of a panel of keys, and of one of values. */
 static int64_t dim_slices(const vj_attention *m) { return slices_of(m->k->extent[m->d]); }
@@ -31,10 +31,6 @@ static int64_t key_slices(const vj_attention *m) { return slices_of(vj_min64(m->
 
 static int64_t value_panels(const vj_attention *m) { return vj_ceil_div(m->k->extent[m->e], VJ_PANEL); }
 static int64_t product_row(const vj_attention *m) { return value_panels(m) * VJ_PANEL; }
-
-static LLVMValueRef bytes_on(const vj_gen *g, LLVMValueRef pointer, LLVMValueRef bytes) {
-    return vj_element(g, pointer, VJ_U8, bytes);
-}
 
 static LLVMValueRef times(const vj_gen *g, LLVMValueRef x, int64_t factor) {
     return LLVMBuildNSWMul(g->b, x, vj_i64(g, factor), "");
@@ -58,7 +54,7 @@ static void clear_groups(const vj_attention *m, LLVMValueRef panel, LLVMValueRef
     vj_loop loop;
     vj_loop_begin(g, &loop, first, last, 1, false, NULL, 0);
     LLVMValueRef zeros = LLVMConstNull(vj_vector_type(g, VJ_I32, VJ_PANEL));
-    vj_store_vector(g, bytes_on(g, panel, times(g, loop.index, VJ_TILE_ROW)), zeros, NULL);
+    vj_store_vector(g, vj_bytes_on(g, panel, times(g, loop.index, VJ_TILE_ROW)), zeros, NULL);
     vj_loop_end(g, &loop, NULL);
 }
 
@@ -82,7 +78,7 @@ static void pack_panel_of_keys(const vj_attention *m, LLVMValueRef key, int32_t 
     const vj_gen *g = m->g;
     const int64_t dims = m->k->extent[m->d], panel = dim_slices(m) * TILE_BYTES;
     LLVMValueRef nth = LLVMBuildUDiv(g->b, LLVMBuildNSWSub(g->b, key, m->first_key, ""), vj_i64(g, VJ_PANEL), "");
-    LLVMValueRef to = bytes_on(g, m->keys, times(g, nth, panel));
+    LLVMValueRef to = vj_bytes_on(g, m->keys, times(g, nth, panel));
     vj_attention at;
     vj_product t = panel_product(m, &at, to, m->j, m->d, key, count);
     t.b_access = m->k->k;
@@ -114,8 +110,8 @@ static void pack_keys(const vj_attention *m) {
 static LLVMValueRef slices_at_hand(const vj_attention *m) {
     const vj_gen *g = m->g;
     LLVMValueRef keys = LLVMBuildNSWSub(g->b, m->last_key, m->first_key, "");
-    LLVMValueRef up = LLVMBuildNSWAdd(g->b, keys, vj_i64(g, SLICE - 1), "");
-    return LLVMBuildUDiv(g->b, up, vj_i64(g, SLICE), "");
+    LLVMValueRef up = LLVMBuildNSWAdd(g->b, keys, vj_i64(g, VJ_STEP - 1), "");
+    return LLVMBuildUDiv(g->b, up, vj_i64(g, VJ_STEP), "");
 }
 
 static LLVMValueRef panels_at_hand(const vj_attention *m) {
@@ -128,7 +124,7 @@ static LLVMValueRef panels_at_hand(const vj_attention *m) {
 static void pack_panel_of_values(const vj_attention *m, LLVMValueRef dim, int32_t count) {
     const vj_gen *g = m->g;
     LLVMValueRef nth = LLVMBuildUDiv(g->b, dim, vj_i64(g, VJ_PANEL), "");
-    LLVMValueRef to = bytes_on(g, m->values, times(g, nth, key_slices(m) * TILE_BYTES));
+    LLVMValueRef to = vj_bytes_on(g, m->values, times(g, nth, key_slices(m) * TILE_BYTES));
     vj_attention at;
     vj_product t = panel_product(m, &at, to, m->e, m->j, dim, count);
     t.b_access = m->k->v;
@@ -157,22 +153,22 @@ static void copy_half_of_queries(const queries *q, int32_t half) {
     const vj_attention *m = &q->m;
     vj_gen *g = m->g;
     const int64_t dims = m->k->extent[m->d];
-    LLVMValueRef to = bytes_on(g, m->queries, vj_i64(g, half * dim_slices(m) * TILE_BYTES));
+    LLVMValueRef to = vj_bytes_on(g, m->queries, vj_i64(g, half * dim_slices(m) * TILE_BYTES));
     LLVMValueRef first = half ? LLVMBuildNSWAdd(g->b, q->row, q->rows[0], "") : q->row;
     vj_loop loop;
     vj_loop_begin(g, &loop, vj_i64(g, 0), q->rows[half], 1, true, NULL, 0);
-    vj_point point = {.lanes = SLICE, .vector_axis = m->d};
+    vj_point point = {.lanes = VJ_STEP, .vector_axis = m->d};
     for (int32_t axis = 0; axis < m->k->rank; axis++)
         point.index[axis] = axis < m->i ? m->batch[axis] : vj_i64(g, 0);
     point.index[m->i] = LLVMBuildNSWAdd(g->b, first, loop.index, "");
     for (int64_t slice = 0; slice < dim_slices(m); slice++) {
-        const int64_t rest = dims - slice * SLICE;
-        point.index[m->d] = vj_i64(g, slice * SLICE);
-        point.mask = rest < SLICE ? vj_mask_first(g, vj_i64(g, rest), SLICE) : NULL;
+        const int64_t rest = dims - slice * VJ_STEP;
+        point.index[m->d] = vj_i64(g, slice * VJ_STEP);
+        point.mask = rest < VJ_STEP ? vj_mask_first(g, vj_i64(g, rest), VJ_STEP) : NULL;
         LLVMValueRef bits = vj_emit_load(g, m->k->q, &point);
         if (point.mask) bits = LLVMBuildSelect(g->b, point.mask, bits, LLVMConstNull(LLVMTypeOf(bits)), "");
-        LLVMValueRef row = bytes_on(g, to, times(g, loop.index, VJ_TILE_ROW));
-        vj_store_vector(g, bytes_on(g, row, vj_i64(g, slice * TILE_BYTES)), bits, NULL);
+        LLVMValueRef row = vj_bytes_on(g, to, times(g, loop.index, VJ_TILE_ROW));
+        vj_store_vector(g, vj_bytes_on(g, row, vj_i64(g, slice * TILE_BYTES)), bits, NULL);
     }
     vj_loop_end(g, &loop, NULL);
 }
@@ -195,10 +191,10 @@ static void add_slice(const vj_attention *m, const tiled *t, LLVMValueRef slice,
     const vj_gen *g = m->g;
     for (int32_t j = 0; j < panels; j++) {
         LLVMValueRef at = LLVMBuildNSWAdd(g->b, times(g, slice, TILE_BYTES), vj_i64(g, j * t->panel), "");
-        vj_tile_load(&m->unit, B + j, bytes_on(g, t->b, at), vj_i64(g, VJ_TILE_ROW));
+        vj_tile_load(&m->unit, B + j, vj_bytes_on(g, t->b, at), vj_i64(g, VJ_TILE_ROW));
     }
     for (int32_t half = 0; half < halves(m); half++) {
-        LLVMValueRef at = bytes_on(g, t->a[half], times(g, slice, t->a_slice));
+        LLVMValueRef at = vj_bytes_on(g, t->a[half], times(g, slice, t->a_slice));
         vj_tile_load(&m->unit, a_tile(half), at, vj_i64(g, t->a_row));
         for (int32_t j = 0; j < panels; j++)
             vj_tile_dot_bf16(&m->unit, sum_tile(half, j), a_tile(half), B + j);
@@ -221,7 +217,7 @@ static void multiply(const vj_attention *m, const tiled *t, LLVMValueRef slices,
     }
     for (int32_t half = 0; half < halves(m); half++)
         for (int32_t j = 0; j < panels; j++) {
-            LLVMValueRef to = bytes_on(g, t->sums[half], vj_i64(g, (int64_t)j * VJ_PANEL * FLOAT));
+            LLVMValueRef to = vj_bytes_on(g, t->sums[half], vj_i64(g, (int64_t)j * VJ_PANEL * FLOAT));
             vj_tile_store(&m->unit, sum_tile(half, j), to, vj_i64(g, t->sums_row));
         }
 }
@@ -234,9 +230,9 @@ static void multiply_panels(const vj_attention *m, const tiled *t, LLVMValueRef 
     for (int32_t last = 0; last <= odd; last++) {
         LLVMValueRef panel = last ? count : loop.index, sums = times(g, panel, (int64_t)VJ_PANEL * FLOAT);
         tiled at = *t;
-        at.b = bytes_on(g, t->b, times(g, panel, t->panel));
+        at.b = vj_bytes_on(g, t->b, times(g, panel, t->panel));
         for (int32_t half = 0; half < halves(m); half++)
-            at.sums[half] = bytes_on(g, t->sums[half], sums);
+            at.sums[half] = vj_bytes_on(g, t->sums[half], sums);
         multiply(m, &at, slices, last ? 1 : 2);
         if (!last) vj_loop_end(g, &loop, NULL);
     }
@@ -245,7 +241,7 @@ static void multiply_panels(const vj_attention *m, const tiled *t, LLVMValueRef 
 /* The second half's rows stand behind those of the first. */
 static LLVMValueRef second(const queries *q, LLVMValueRef pointer, int64_t row) {
     const vj_gen *g = q->m.g;
-    return q->rows[1] ? bytes_on(g, pointer, times(g, q->rows[0], row)) : NULL;
+    return q->rows[1] ? vj_bytes_on(g, pointer, times(g, q->rows[0], row)) : NULL;
 }
 
 /* The products of queries and keys, as they are: the softmax makes scores of them. Queries that fill no more than four tiles
@@ -260,16 +256,16 @@ static void multiply_panel_of_keys(const queries *q, LLVMValueRef panel) {
     const vj_attention *m = &q->m;
     const vj_gen *g = m->g;
     const int64_t slices = dim_slices(m), row = m->row * FLOAT;
-    LLVMValueRef b = bytes_on(g, m->keys, times(g, panel, slices * TILE_BYTES));
+    LLVMValueRef b = vj_bytes_on(g, m->keys, times(g, panel, slices * TILE_BYTES));
     for (int32_t half = 0; half < halves(m); half++)
         vj_tile_zero(&m->unit, sum_tile(half, 0));
     for (int64_t slice = 0; slice < slices; slice++) {
         const int32_t tile = B + (int32_t)slice;
-        vj_tile_load(&m->unit, tile, bytes_on(g, b, vj_i64(g, slice * TILE_BYTES)), vj_i64(g, VJ_TILE_ROW));
+        vj_tile_load(&m->unit, tile, vj_bytes_on(g, b, vj_i64(g, slice * TILE_BYTES)), vj_i64(g, VJ_TILE_ROW));
         for (int32_t half = 0; half < halves(m); half++)
             vj_tile_dot_bf16(&m->unit, sum_tile(half, 0), kept_tile(half, slice), tile);
     }
-    LLVMValueRef to = bytes_on(g, m->scores, times(g, panel, (int64_t)VJ_PANEL * FLOAT));
+    LLVMValueRef to = vj_bytes_on(g, m->scores, times(g, panel, (int64_t)VJ_PANEL * FLOAT));
     for (int32_t half = 0; half < halves(m); half++)
         vj_tile_store(&m->unit, sum_tile(half, 0), half ? second(q, to, row) : to, vj_i64(g, row));
 }
@@ -280,7 +276,7 @@ static void multiply_keys_by_kept(const queries *q) {
     const int64_t slices = dim_slices(m);
     for (int32_t half = 0; half < halves(m); half++)
         for (int64_t slice = 0; slice < slices; slice++) {
-            LLVMValueRef at = bytes_on(g, m->queries, vj_i64(g, (half * slices + slice) * TILE_BYTES));
+            LLVMValueRef at = vj_bytes_on(g, m->queries, vj_i64(g, (half * slices + slice) * TILE_BYTES));
             vj_tile_load(&m->unit, kept_tile(half, slice), at, vj_i64(g, VJ_TILE_ROW));
         }
     vj_loop loop;
@@ -298,7 +294,7 @@ static void multiply_keys(const queries *q) {
         return;
     }
     tiled t = {.a = {m->queries}, .a_row = VJ_TILE_ROW, .a_slice = TILE_BYTES, .b = m->keys};
-    t.a[1] = bytes_on(g, m->queries, vj_i64(g, slices * TILE_BYTES));
+    t.a[1] = vj_bytes_on(g, m->queries, vj_i64(g, slices * TILE_BYTES));
     t.panel = slices * TILE_BYTES;
     t.sums[0] = m->scores;
     t.sums[1] = second(q, m->scores, row);
@@ -310,7 +306,7 @@ static void multiply_keys(const queries *q) {
 static void clear_rest_of_weights(const queries *q) {
     const vj_attention *m = &q->m;
     vj_gen *g = m->g;
-    const int64_t keys = m->k->extent[m->j], from = vj_round_up(keys, m->lanes), to = vj_round_up(keys, SLICE);
+    const int64_t keys = m->k->extent[m->j], from = vj_round_up(keys, m->lanes), to = vj_round_up(keys, VJ_STEP);
     if (from == to) return;
     LLVMValueRef up = LLVMBuildNSWAdd(g->b, m->last_key, vj_i64(g, m->lanes - 1), "");
     LLVMValueRef end = LLVMBuildAnd(g->b, up, vj_i64(g, -m->lanes), "");

@@ -5,14 +5,6 @@
  */
 #include "gemm.h"
 
-static LLVMValueRef smaller(const vj_gen *g, LLVMValueRef a, LLVMValueRef b) {
-    return LLVMBuildSelect(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, a, b, ""), a, b, "");
-}
-
-static LLVMValueRef larger(const vj_gen *g, LLVMValueRef a, LLVMValueRef b) {
-    return LLVMBuildSelect(g->b, LLVMBuildICmp(g->b, LLVMIntSGT, a, b, ""), a, b, "");
-}
-
 static void add_and_store(const vj_gemm *m, vj_gemm_tile *t) {
     LLVMValueRef acc[VJ_MAX_TILE];
     vj_gemm_accumulate(m, t, acc);
@@ -28,7 +20,8 @@ static void emit_inner_rows(vj_gemm *m, vj_gemm_tile *t, LLVMValueRef first, LLV
         const vj_tile_rows *kind = &m->s->tiles[i];
         LLVMValueRef from = vj_i64(g, tile), to = vj_i64(g, tile + kind->count);
         vj_loop loop;
-        vj_loop_begin(g, &loop, all ? from : larger(g, from, first), all ? to : smaller(g, to, last), 1, all, NULL, 0);
+        vj_loop_begin(g, &loop, all ? from : vj_maximum(g, from, first), all ? to : vj_minimum(g, to, last), 1, all,
+                      NULL, 0);
         LLVMValueRef number = LLVMBuildSub(g->b, loop.index, from, "");
         LLVMValueRef rows = LLVMBuildMul(g->b, number, vj_i64(g, kind->height), "");
         t->height = kind->height;
@@ -97,14 +90,14 @@ static void emit_column_tiles(vj_gemm *m, vj_gemm_tile *t, LLVMValueRef group, L
     if (full > 0) {
         const bool exact = rest == 0 && tiles % unit == 0;
         vj_loop loop;
-        vj_loop_begin(g, &loop, first, exact ? last : smaller(g, last, vj_i64(g, full)), 1, exact, NULL, 0);
+        vj_loop_begin(g, &loop, first, exact ? last : vj_minimum(g, last, vj_i64(g, full)), 1, exact, NULL, 0);
         emit_columns(m, t, loop.index, columns, block);
         vj_loop_end(g, &loop, NULL);
     }
     if (rest > 0) {
         vj_loop loop; /* runs once, in the unit that has the last tile */
-        vj_loop_begin(g, &loop, larger(g, first, vj_i64(g, full)), smaller(g, last, vj_i64(g, tiles)), 1, false, NULL,
-                      0);
+        vj_loop_begin(g, &loop, vj_maximum(g, first, vj_i64(g, full)), vj_minimum(g, last, vj_i64(g, tiles)), 1, false,
+                      NULL, 0);
         emit_columns(m, t, vj_i64(g, full), rest, block);
         vj_loop_end(g, &loop, NULL);
     }

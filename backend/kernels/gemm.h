@@ -94,8 +94,6 @@ void vj_gemm_by_tiles(vj_gemm *m);
 
 /* gemm_tiles.c */
 
-/* A step multiplies so many elements of k. */
-#define VJ_STEP (2 * VJ_TILE_GROUPS)
 /* What is done beside the steps of a unit. `done` says how much of it was. */
 typedef struct vj_gemm_beside vj_gemm_beside;
 struct vj_gemm_beside {

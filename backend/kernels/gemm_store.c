@@ -131,10 +131,6 @@ static void store_piece(const vj_gemm *m, const vj_gemm_tile *t, const vj_out *o
     vj_emit_store(m->g, out->access, point, vj_emit_expr(m->g, out->expr, point));
 }
 
-static LLVMValueRef pick(const vj_gen *g, LLVMIntPredicate order, LLVMValueRef a, LLVMValueRef b) {
-    return LLVMBuildSelect(g->b, LLVMBuildICmp(g->b, order, a, b, ""), a, b, "");
-}
-
 /* Stores the tile's first row: for each place of the outer column axes that it touches, the pieces of the last axis. */
 static void store_ragged_row(const vj_gemm *m, const vj_gemm_tile *t, const vj_out *out) {
     vj_gen *g = m->g;
@@ -146,8 +142,8 @@ static void store_ragged_row(const vj_gemm *m, const vj_gemm_tile *t, const vj_o
     vj_loop outer, inner;
     vj_loop_begin(g, &outer, LLVMBuildUDiv(g->b, t->first_col, extent, ""), last, 1, true, NULL, 0);
     LLVMValueRef start = LLVMBuildMul(g->b, outer.index, extent, "");
-    LLVMValueRef from = pick(g, LLVMIntSGT, LLVMBuildSub(g->b, t->first_col, start, ""), zero);
-    LLVMValueRef to = pick(g, LLVMIntSLT, LLVMBuildSub(g->b, end, start, ""), extent);
+    LLVMValueRef from = vj_maximum(g, LLVMBuildSub(g->b, t->first_col, start, ""), zero);
+    LLVMValueRef to = vj_minimum(g, LLVMBuildSub(g->b, end, start, ""), extent);
     vj_point point = {.lanes = m->lanes, .vector_axis = m->last_col};
     memcpy(point.index, t->index, sizeof point.index);
     point.index[m->inner_row] = t->row;

@@ -61,10 +61,6 @@ typedef struct block {
     LLVMValueRef b;
 } block;
 
-static LLVMValueRef bytes_on(const vj_gen *g, LLVMValueRef pointer, LLVMValueRef bytes) {
-    return vj_element(g, pointer, VJ_U8, bytes);
-}
-
 /* Where a step reads. */
 typedef struct operands {
     const block *block;
@@ -89,13 +85,13 @@ static void load(operands *s, int32_t tile, LLVMValueRef pointer, LLVMValueRef s
 static void load_a(operands *s, int32_t i) {
     const vj_gen *g = s->block->m->g;
     LLVMValueRef first = LLVMBuildMul(g->b, s->a_stride, vj_i64(g, row_of_tile(s->block->t, i)), "");
-    load(s, s->block->rows == 3 ? LAST_A : A + i, bytes_on(g, s->a, first), s->a_stride);
+    load(s, s->block->rows == 3 ? LAST_A : A + i, vj_bytes_on(g, s->a, first), s->a_stride);
 }
 
 static void load_b(operands *s, int32_t j) {
     const vj_gemm *m = s->block->m;
     const int64_t panel = vj_panel_depth(VJ_BF16, m->depth) * VJ_PANEL * vj_element_bytes(VJ_BF16);
-    LLVMValueRef at = bytes_on(m->g, s->b, vj_i64(m->g, j * panel));
+    LLVMValueRef at = vj_bytes_on(m->g, s->b, vj_i64(m->g, j * panel));
     load(s, s->block->rows == 3 ? LAST_B : B + j, at, vj_i64(m->g, VJ_TILE_ROW));
 }
 
@@ -130,21 +126,6 @@ static LLVMValueRef a_of(const vj_gemm *m, const vj_gemm_tile *t) {
     return vj_element(g, m->a, VJ_BF16, vj_emit_offset(g, &m->k->access[m->k->a], &point));
 }
 
-/* Elements [first, depth) of A's rows, then zeros. */
-static void copy_rest(const block *s, int64_t first, int64_t count) {
-    const vj_gemm *m = s->m;
-    vj_gen *g = m->g;
-    vj_loop rows;
-    vj_loop_begin(g, &rows, vj_i64(g, 0), vj_i64(g, s->t->height), 1, true, NULL, 0);
-    LLVMValueRef row = bytes_on(g, s->a, LLVMBuildMul(g->b, rows.index, s->a_stride, ""));
-    LLVMValueRef from = vj_element(g, row, VJ_BF16, vj_i64(g, first));
-    LLVMValueRef mask = vj_mask_first(g, vj_i64(g, count), VJ_STEP);
-    LLVMValueRef values = vj_load_vector(g, from, VJ_BF16, VJ_STEP, mask, NULL);
-    LLVMValueRef to = bytes_on(g, m->rest, LLVMBuildMul(g->b, rows.index, vj_i64(g, VJ_TILE_ROW), ""));
-    vj_store_vector(g, to, values, NULL);
-    vj_loop_end(g, &rows, NULL);
-}
-
 /* The run of A from `from` on, of the innermost depth axis, with zeros behind its end where that is the depth's. */
 static void copy_run(const vj_gemm *m, LLVMValueRef from, LLVMValueRef to, int64_t elements) {
     vj_gen *g = m->g;
@@ -160,6 +141,18 @@ static void copy_run(const vj_gemm *m, LLVMValueRef from, LLVMValueRef to, int64
     LLVMValueRef at = vj_i64(g, whole), mask = vj_mask_first(g, vj_i64(g, elements - whole), VJ_STEP);
     LLVMValueRef rest = vj_load_vector(g, vj_element(g, from, VJ_BF16, at), VJ_BF16, VJ_STEP, mask, NULL);
     vj_store_vector(g, vj_element(g, to, VJ_BF16, at), rest, NULL);
+}
+
+/* Elements [first, depth) of A's rows, then zeros. */
+static void copy_rest(const block *s, int64_t first, int64_t count) {
+    const vj_gemm *m = s->m;
+    vj_gen *g = m->g;
+    vj_loop rows;
+    vj_loop_begin(g, &rows, vj_i64(g, 0), vj_i64(g, s->t->height), 1, true, NULL, 0);
+    LLVMValueRef row = vj_bytes_on(g, s->a, LLVMBuildMul(g->b, rows.index, s->a_stride, ""));
+    LLVMValueRef from = vj_element(g, row, VJ_BF16, vj_i64(g, first));
+    copy_run(m, from, vj_bytes_on(g, m->rest, LLVMBuildMul(g->b, rows.index, vj_i64(g, VJ_TILE_ROW), "")), count);
+    vj_loop_end(g, &rows, NULL);
 }
 
 /* The runs of depth axes [level, depth_count). */
@@ -186,7 +179,7 @@ void vj_gemm_gather(const vj_gemm *m, const vj_gemm_tile *t) {
     vj_loop_begin(g, &loop, vj_i64(g, 0), vj_i64(g, t->height), 1, true, NULL, 0);
     vj_gemm_tile row = *t;
     vj_gemm_place_row(m, &row, LLVMBuildAdd(g->b, t->row, loop.index, ""));
-    LLVMValueRef to = bytes_on(g, m->rest, LLVMBuildMul(g->b, loop.index, vj_i64(g, vj_gathered_row(m->depth)), ""));
+    LLVMValueRef to = vj_bytes_on(g, m->rest, LLVMBuildMul(g->b, loop.index, vj_i64(g, vj_gathered_row(m->depth)), ""));
     copy_runs(m, 0, a_of(m, &row), to);
     vj_loop_end(g, &loop, NULL);
 }
@@ -208,7 +201,7 @@ static LLVMValueRef a_at(const block *s, LLVMValueRef step) {
 
 static LLVMValueRef b_at(const block *s, LLVMValueRef step) {
     const vj_gen *g = s->m->g;
-    return bytes_on(g, s->b, LLVMBuildMul(g->b, step, vj_i64(g, STEP_BYTES), ""));
+    return vj_bytes_on(g, s->b, LLVMBuildMul(g->b, step, vj_i64(g, STEP_BYTES), ""));
 }
 
 static LLVMValueRef add_steps(const block *b, const vj_gemm_beside *beside, LLVMValueRef done) {

@@ -45,14 +45,6 @@ static int64_t most_rows(const vj_gemm *m) {
 
 static int64_t sums_of(const vj_gemm *m) { return (VJ_TILE_ROWS + most_rows(m)) * pitch_of(m); }
 
-static LLVMValueRef minimum(const vj_gen *g, LLVMValueRef a, LLVMValueRef b) {
-    return LLVMBuildSelect(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, a, b, ""), a, b, "");
-}
-
-static LLVMValueRef maximum(const vj_gen *g, LLVMValueRef a, LLVMValueRef b) {
-    return LLVMBuildSelect(g->b, LLVMBuildICmp(g->b, LLVMIntSGT, a, b, ""), a, b, "");
-}
-
 /* The sum of `each` over the row tiles before tile `tile`, by kind. */
 static LLVMValueRef sum_before(const vj_gemm *m, LLVMValueRef tile, const int64_t each[VJ_MAX_TILE_KINDS]) {
     const vj_gen *g = m->g;
@@ -61,7 +53,7 @@ static LLVMValueRef sum_before(const vj_gemm *m, LLVMValueRef tile, const int64_
     for (int32_t i = 0; i < m->s->tile_kinds; i++) {
         const int64_t count = m->s->tiles[i].count;
         LLVMValueRef of_kind = LLVMBuildSub(g->b, tile, vj_i64(g, before), "");
-        of_kind = minimum(g, maximum(g, of_kind, vj_i64(g, 0)), vj_i64(g, count));
+        of_kind = vj_minimum(g, vj_maximum(g, of_kind, vj_i64(g, 0)), vj_i64(g, count));
         sum = LLVMBuildAdd(g->b, sum, LLVMBuildMul(g->b, of_kind, vj_i64(g, each[i]), ""), "");
         before += count;
     }
@@ -207,7 +199,7 @@ static LLVMValueRef all_shares(const vj_gemm *m, const place *p) {
 static LLVMValueRef stored_after(const work *w, LLVMValueRef done) {
     const vj_gen *g = w->m->g;
     LLVMValueRef rows = LLVMBuildMul(g->b, done, w->rate, "");
-    return minimum(g, LLVMBuildLShr(g->b, rows, vj_i64(g, ONE_BITS), ""), w->rows);
+    return vj_minimum(g, LLVMBuildLShr(g->b, rows, vj_i64(g, ONE_BITS), ""), w->rows);
 }
 
 static void fetch_at_load(const vj_gemm_beside *self, LLVMValueRef done, int32_t load, int32_t of) {
@@ -279,8 +271,8 @@ static LLVMValueRef add_kind(const work *w, const vj_tile_rows *kind, int64_t be
     vj_loop outer, loop;
     vj_loop_begin(g, &outer, p->outer[0], p->outer[1], 1, true, &done, 1);
     LLVMValueRef from = vj_i64(g, before), to = vj_i64(g, before + kind->count), next = outer.carried[0];
-    vj_loop_begin(g, &loop, all ? from : maximum(g, from, p->tile[0]), all ? to : minimum(g, to, p->tile[1]), 1, all,
-                  &next, 1);
+    vj_loop_begin(g, &loop, all ? from : vj_maximum(g, from, p->tile[0]), all ? to : vj_minimum(g, to, p->tile[1]), 1,
+                  all, &next, 1);
     LLVMValueRef rows = LLVMBuildMul(g->b, LLVMBuildSub(g->b, loop.index, from, ""), vj_i64(g, kind->height), "");
     LLVMValueRef first = vj_opaque(g, LLVMBuildAdd(g->b, rows, vj_i64(g, row), ""));
     next = add_row_tile(w, kind->height, first, outer.index, loop.carried[0]);
@@ -312,10 +304,10 @@ static LLVMValueRef do_unit(vj_gemm *m, LLVMValueRef unit, LLVMValueRef before, 
     work w = {.beside = {fetch_at_load, store_at_end}, .m = m, .here = &here, .before = &earlier};
     const bool rows = vj_gemm_has_results(m, &here.t, false), full = columns == full_columns(m);
     if (rows && m->n >= full_columns(m)) {
-        locate(m, maximum(g, before, zero), full_columns(m), &earlier);
+        locate(m, vj_maximum(g, before, zero), full_columns(m), &earlier);
         w.rows = LLVMBuildSelect(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, before, zero, ""), zero, earlier.rows, "");
         LLVMValueRef all = LLVMBuildShl(g->b, w.rows, vj_i64(g, ONE_BITS), "");
-        w.rate = LLVMBuildAdd(g->b, LLVMBuildUDiv(g->b, all, maximum(g, all_shares(m, &here), one), ""), one, "");
+        w.rate = LLVMBuildAdd(g->b, LLVMBuildUDiv(g->b, all, vj_maximum(g, all_shares(m, &here), one), ""), one, "");
     }
     LLVMValueRef done = add_rows(&w);
     if (w.rows) store_rows(m, &earlier, stored_after(&w, done), w.rows);
@@ -362,7 +354,7 @@ void vj_gemm_by_tiles(vj_gemm *m) {
     vj_tiles_release(&m->unit);
     if (m->n < full_columns(m)) return;
     place last = {0};
-    locate(m, maximum(g, loop.carried[0], vj_i64(g, 0)), full_columns(m), &last);
+    locate(m, vj_maximum(g, loop.carried[0], vj_i64(g, 0)), full_columns(m), &last);
     if (!vj_gemm_has_results(m, &last.t, false)) return;
     LLVMValueRef is_none = LLVMBuildICmp(g->b, LLVMIntSLT, loop.carried[0], vj_i64(g, 0), "");
     store_rows(m, &last, vj_i64(g, 0), LLVMBuildSelect(g->b, is_none, vj_i64(g, 0), last.rows, ""));

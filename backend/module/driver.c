@@ -40,10 +40,6 @@ static LLVMValueRef add(const vj_gen *g, LLVMValueRef a, LLVMValueRef b) { retur
 static LLVMValueRef sub(const vj_gen *g, LLVMValueRef a, LLVMValueRef b) { return LLVMBuildNSWSub(g->b, a, b, ""); }
 static LLVMValueRef divide(const vj_gen *g, LLVMValueRef a, LLVMValueRef b) { return LLVMBuildUDiv(g->b, a, b, ""); }
 
-static LLVMValueRef bytes_on(const vj_gen *g, LLVMValueRef pointer, LLVMValueRef bytes) {
-    return LLVMBuildGEP2(g->b, g->i8, pointer, &bytes, 1, "");
-}
-
 /* Tables */
 
 static LLVMValueRef add_table(const driver *d, const char *name, LLVMTypeRef element, LLVMValueRef *words,
@@ -186,7 +182,7 @@ static LLVMValueRef load_pointer(const vj_gen *g, LLVMValueRef at) { return LLVM
 /* The pointer that a row of the table of accesses stands for. */
 static LLVMValueRef access_pointer(const vj_gen *g, LLVMValueRef row, LLVMValueRef image, LLVMValueRef slot) {
     LLVMValueRef index = word(g, row, ACCESS_INDEX);
-    LLVMValueRef base = load_pointer(g, bytes_on(g, LLVMGetParam(g->function, ARGS), word(g, row, ACCESS_MEMBER)));
+    LLVMValueRef base = load_pointer(g, vj_bytes_on(g, LLVMGetParam(g->function, ARGS), word(g, row, ACCESS_MEMBER)));
     LLVMBasicBlockRef here = LLVMGetInsertBlock(g->b);
     LLVMBasicBlockRef list = LLVMAppendBasicBlockInContext(g->context, g->function, "list");
     LLVMBasicBlockRef found = LLVMAppendBasicBlockInContext(g->context, g->function, "found");
@@ -197,9 +193,9 @@ static LLVMValueRef access_pointer(const vj_gen *g, LLVMValueRef row, LLVMValueR
     LLVMPositionBuilderAtEnd(g->b, found);
     LLVMValueRef at = LLVMBuildPhi(g->b, g->ptr, "");
     LLVMAddIncoming(at, (LLVMValueRef[]){base, listed}, (LLVMBasicBlockRef[]){here, list}, 2);
-    at = bytes_on(g, at, word(g, row, ACCESS_OFFSET));
-    at = bytes_on(g, at, mul(g, image, word(g, row, ACCESS_IMAGE)));
-    return bytes_on(g, at, mul(g, slot, word(g, row, ACCESS_SLOT)));
+    at = vj_bytes_on(g, at, word(g, row, ACCESS_OFFSET));
+    at = vj_bytes_on(g, at, mul(g, image, word(g, row, ACCESS_IMAGE)));
+    return vj_bytes_on(g, at, mul(g, slot, word(g, row, ACCESS_SLOT)));
 }
 
 static LLVMValueRef choose(const vj_gen *g, LLVMIntPredicate how, LLVMValueRef a, LLVMValueRef b) {
@@ -211,7 +207,7 @@ static LLVMValueRef kernel_address(const driver *d, LLVMValueRef number) {
     if (g->target->machine->format == VJ_FORMAT_WASM)
         return load_pointer(g, LLVMBuildGEP2(g->b, g->ptr, d->address, &number, 1, ""));
     LLVMValueRef distance = LLVMBuildLoad2(g->b, g->i32, vj_element(g, d->address, VJ_I32, number), "");
-    return bytes_on(g, d->address, LLVMBuildSExt(g->b, distance, g->i64, ""));
+    return vj_bytes_on(g, d->address, LLVMBuildSExt(g->b, distance, g->i64, ""));
 }
 
 /* Units [from, to) of kernel `number` over all images: unit u of image r has the number r * units + u. */
@@ -244,8 +240,8 @@ static LLVMValueRef mark(const vj_gen *g, LLVMValueRef kernel, LLVMValueRef begu
     LLVMValueRef args = LLVMGetParam(g->function, ARGS);
     LLVMTypeRef parameters[] = {g->ptr, g->i32, g->i64, g->i64};
     LLVMTypeRef type = LLVMFunctionType(g->i64, parameters, 4, false);
-    LLVMValueRef self = load_pointer(g, bytes_on(g, args, vj_i64(g, offsetof(vj_marked_args, self))));
-    LLVMValueRef function = load_pointer(g, bytes_on(g, args, vj_i64(g, offsetof(vj_marked_args, mark))));
+    LLVMValueRef self = load_pointer(g, vj_bytes_on(g, args, vj_i64(g, offsetof(vj_marked_args, self))));
+    LLVMValueRef function = load_pointer(g, vj_bytes_on(g, args, vj_i64(g, offsetof(vj_marked_args, mark))));
     LLVMValueRef argument[] = {self, LLVMBuildTrunc(g->b, kernel, g->i32, ""), begun, units};
     return LLVMBuildCall2(g->b, type, function, argument, 4, "");
 }
@@ -299,7 +295,7 @@ static void emit_dispatch(driver *d, const char *name) {
     LLVMValueRef part = LLVMBuildSExt(g->b, LLVMGetParam(g->function, 2), g->i64, "");
     LLVMValueRef parts = LLVMBuildSExt(g->b, LLVMGetParam(g->function, 3), g->i64, "");
     LLVMValueRef args = LLVMGetParam(g->function, 0), offset = vj_i64(g, member(g, offsetof(vj_args, n)));
-    LLVMValueRef n = LLVMBuildLoad2(g->b, g->i64, bytes_on(g, args, offset), "");
+    LLVMValueRef n = LLVMBuildLoad2(g->b, g->i64, vj_bytes_on(g, args, offset), "");
     LLVMValueRef each = divide(g, n, parts), done = mul(g, each, parts), left = sub(g, n, done);
     LLVMBasicBlockRef whole = LLVMAppendBasicBlockInContext(g->context, g->function, "whole");
     LLVMBasicBlockRef other = LLVMAppendBasicBlockInContext(g->context, g->function, "other");

@@ -13,8 +13,9 @@
 #include "ir/base/base.h"
 #include "vitjit_dtype.h"
 
-#define VJ_PANEL       16 /* columns */
-#define VJ_TILE_GROUPS 16 /* groups of k in a tile */
+#define VJ_PANEL       16                   /* columns */
+#define VJ_TILE_GROUPS 16                   /* groups of k in a tile */
+#define VJ_STEP        (2 * VJ_TILE_GROUPS) /* elements of k, in pairs, that a product of tiles takes */
 
 /* Elements of k that stand together. */
 static inline int32_t vj_panel_group(vj_dtype dtype) { return dtype == VJ_BF16 ? 2 : 1; }
