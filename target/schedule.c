@@ -260,7 +260,9 @@ static void schedule_attention(const vj_target *target, const vj_program *p, vj_
         schedule_attention_tiles(k, lanes, s);
         return;
     }
-    const multiplier m = multiplier_of(target, dtype, dtype, false, lanes);
+    multiplier m = multiplier_of(target, dtype, dtype, false, lanes);
+    if (m.form == VJ_FORM_FMA)
+        m = multiplier_of(target, VJ_F32, VJ_F32, false, lanes); /* operands are widened before */
     const int64_t i = vj_group_extent(k, VJ_GROUP_QUERIES), j = vj_group_extent(k, VJ_GROUP_KEYS);
     const int64_t d = vj_group_extent(k, VJ_GROUP_DIM), e = vj_group_extent(k, VJ_GROUP_VALUE);
     s->form = m.form;
@@ -272,8 +274,7 @@ static void schedule_attention(const vj_target *target, const vj_program *p, vj_
     s->key_block = vj_max64(tile, SCORE_BYTES / 4 / rows / tile * tile);
     const int64_t tiles = vj_ceil_div(i, s->height), batch = vj_group_extent(k, VJ_GROUP_BATCH);
     const int64_t blocks = vj_ceil_div(tiles, s->query_block / s->height);
-    const double products =
-        (double)i * (double)j * (double)(d + e) / lanes / 2 * m.products / (dtype == VJ_BF16 ? 2 : 1);
+    const double products = (double)i * (double)j * (double)(d + e) / lanes / (m.form == VJ_FORM_DOT ? 4 : 2);
     const double softmax = (double)i * (double)j * 16 / lanes;
     const double total = (double)batch * (products * 1.2 + softmax);
     const int64_t wanted = wanted_units(total);

@@ -67,14 +67,23 @@ static LLVMValueRef f16_of_f32(const vj_gen *g, LLVMValueRef size, int32_t lanes
     return LLVMBuildSelect(g->b, is_nan, bits(g, 0x7e00, lanes), y, "");
 }
 
-/* The same bits as vcvtneps2bf16: a NaN keeps the upper part of its payload, and is quiet. */
-static LLVMValueRef bf16_of_f32(const vj_gen *g, LLVMValueRef size, int32_t lanes) {
-    LLVMValueRef is_nan = LLVMBuildICmp(g->b, LLVMIntUGT, size, bits(g, 0x7f800000, lanes), "");
-    LLVMValueRef is_small = LLVMBuildICmp(g->b, LLVMIntULT, size, bits(g, 0x00800000, lanes), "");
-    LLVMValueRef upper = LLVMBuildLShr(g->b, size, bits(g, 16, lanes), "");
-    LLVMValueRef y = LLVMBuildLShr(g->b, rounded(g, size, 16, lanes), bits(g, 16, lanes), "");
-    y = LLVMBuildSelect(g->b, is_nan, LLVMBuildOr(g->b, upper, bits(g, 0x40, lanes), ""), y, "");
-    return LLVMBuildSelect(g->b, is_small, bits(g, 0, lanes), y, "");
+/* The upper half of the result. The same bits as vcvtneps2bf16: a NaN keeps the upper part of its payload, and is quiet; what is
+ * subnormal becomes a zero of its sign. */
+static LLVMValueRef bf16_of_f32(const vj_gen *g, LLVMValueRef x, LLVMValueRef word, int32_t lanes) {
+    LLVMValueRef is_nan = LLVMBuildFCmp(g->b, LLVMRealUNO, x, x, "");
+    LLVMValueRef exponent = LLVMBuildAnd(g->b, word, bits(g, 0x7f800000, lanes), "");
+    LLVMValueRef is_small = LLVMBuildICmp(g->b, LLVMIntEQ, exponent, bits(g, 0, lanes), "");
+    LLVMValueRef quiet = LLVMBuildOr(g->b, word, bits(g, 0x00400000, lanes), "");
+    LLVMValueRef y = LLVMBuildSelect(g->b, is_nan, quiet, rounded(g, word, 16, lanes), "");
+    LLVMValueRef zero = LLVMBuildAnd(g->b, word, bits(g, 0x80000000u, lanes), "");
+    y = LLVMBuildSelect(g->b, is_small, zero, y, "");
+    return LLVMBuildLShr(g->b, y, bits(g, 16, lanes), "");
+}
+
+LLVMValueRef vj_bf16_number(const vj_gen *g, LLVMValueRef x, int32_t lanes) {
+    LLVMValueRef word = LLVMBuildBitCast(g->b, x, of_lanes(g->i32, lanes), "");
+    LLVMValueRef y = LLVMBuildAnd(g->b, rounded(g, word, 16, lanes), bits(g, 0xffff0000u, lanes), "");
+    return LLVMBuildBitCast(g->b, y, of_lanes(g->f32, lanes), "");
 }
 
 /* By the instruction, where the row has it for so many lanes; NULL: it has not. */
@@ -93,9 +102,9 @@ LLVMValueRef vj_to_half(const vj_gen *g, vj_dtype dtype, LLVMValueRef x, int32_t
     LLVMValueRef narrow = dtype == VJ_BF16 ? bf16_by_instruction(g, x, lanes) : NULL;
     if (narrow) return LLVMBuildBitCast(g->b, narrow, words, "");
     LLVMValueRef word = LLVMBuildBitCast(g->b, x, of_lanes(g->i32, lanes), "");
+    if (dtype == VJ_BF16) return LLVMBuildTrunc(g->b, bf16_of_f32(g, x, word, lanes), words, "");
     LLVMValueRef size = LLVMBuildAnd(g->b, word, bits(g, 0x7fffffff, lanes), "");
     LLVMValueRef sign =
         LLVMBuildLShr(g->b, LLVMBuildAnd(g->b, word, bits(g, 0x80000000u, lanes), ""), bits(g, 16, lanes), "");
-    LLVMValueRef y = dtype == VJ_F16 ? f16_of_f32(g, size, lanes) : bf16_of_f32(g, size, lanes);
-    return LLVMBuildTrunc(g->b, LLVMBuildOr(g->b, y, sign, ""), words, "");
+    return LLVMBuildTrunc(g->b, LLVMBuildOr(g->b, f16_of_f32(g, size, lanes), sign, ""), words, "");
 }

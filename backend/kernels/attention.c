@@ -53,6 +53,7 @@ static void emit_blocks(vj_attention *m, int64_t tiles, int64_t count, LLVMValue
     m->last = share_of(g, LLVMBuildAdd(g->b, loop.index, vj_i64(g, 1), ""), tiles, count);
     m->query = vj_opaque(g, vj_row_of_tile(m, m->first));
     LLVMValueRef rows = LLVMBuildSub(g->b, vj_row_of_tile(m, m->last), m->query, "");
+    if (m->wide_queries) vj_attention_widen_queries(m, rows);
     if (m->blocked)
         emit_key_blocks(m, rows);
     else
@@ -97,6 +98,7 @@ void vj_gen_attention(vj_gen *g) {
     m->d = vj_group(k, VJ_GROUP_DIM).first;
     m->e = vj_group(k, VJ_GROUP_VALUE).first;
     const bool tiles = s->form == VJ_FORM_TILES;
+    m->multiplied = s->form == VJ_FORM_FMA ? VJ_F32 : m->dtype;
     m->late_scores = tiles || score_loads(k);
     plan_stack(m);
     if (tiles)

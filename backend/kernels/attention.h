@@ -19,6 +19,7 @@ typedef struct vj_attention {
     int32_t i, j, d, e;        /* axes */
     int32_t lanes;             /* along keys, and along value dims */
     vj_dtype dtype;            /* of the operands, and of the weights */
+    vj_dtype multiplied;       /* what both products multiply: that, or f32 where it is widened first */
     bool blocked;              /* by keys: the softmax goes on from block to block */
     bool late_scores;          /* the score expression is the softmax's, which reads a row of memory in one go */
     int64_t row;               /* floats of a row of scores: keys of a block, whole vectors, no power of two */
@@ -29,6 +30,7 @@ typedef struct vj_attention {
     LLVMValueRef results;      /* blocked: sums of weights times values so far */
     LLVMValueRef tile;         /* of keys transposed to [d][width * lanes], or of pairs of halves; NULL: none */
     int64_t tile_row;          /* of its elements from row to row; 0: width * lanes */
+    LLVMValueRef wide_queries; /* of the block, in f32, where operands are widened; else NULL */
     vj_tile_unit unit;         /* VJ_FORM_TILES; and what it multiplies, see attention_tiles.c: */
     LLVMValueRef queries, keys, values, product;
     LLVMValueRef batch[VJ_MAX_AXES];  /* indices of the batch axes */
@@ -42,7 +44,7 @@ typedef struct vj_attention {
 LLVMValueRef vj_clamp(const vj_gen *g, LLVMValueRef x, int64_t low, int64_t high);
 /* Where the block keeps the score of its row `row` and of key `key`. */
 LLVMValueRef vj_score_at(const vj_attention *m, LLVMValueRef row, LLVMValueRef key);
-/* Where its weight is, in the operands' type, and how many of them a row has room for: weights take the place of scores. */
+/* Where its weight is, as it is multiplied, and how many of them a row has room for: weights take the place of scores. */
 LLVMValueRef vj_weight_at(const vj_attention *m, LLVMValueRef row, LLVMValueRef key);
 int64_t vj_weights_row(const vj_attention *m);
 /* Element `row` of `scale`, `largest`, `sum`. */
@@ -57,8 +59,9 @@ void vj_attention_softmax(const vj_attention *m, LLVMValueRef rows);
 void vj_attention_softmax_begin(const vj_attention *m); /* blocked: before the first block of keys */
 void vj_attention_softmax_end(const vj_attention *m);   /* blocked: after the last */
 
-/* attention_place.c: the stack that tiles need */
+/* attention_place.c: the stack that tiles need; and the queries of a block of `rows`, widened where they must be */
 void vj_attention_plan(vj_attention *m);
+void vj_attention_widen_queries(const vj_attention *m, LLVMValueRef rows);
 
 /* attention_product.c: a query has a row on the stack; keys, values and results are reached by their accesses. */
 void vj_attention_scores(const vj_attention *m);

@@ -12,13 +12,15 @@ LLVMValueRef vj_score_at(const vj_attention *m, LLVMValueRef row, LLVMValueRef k
     return vj_element(g, m->scores, VJ_F32, LLVMBuildNSWAdd(g->b, offset, column, ""));
 }
 
-int64_t vj_weights_row(const vj_attention *m) { return m->row * vj_element_bytes(VJ_F32) / vj_element_bytes(m->dtype); }
+int64_t vj_weights_row(const vj_attention *m) {
+    return m->row * vj_element_bytes(VJ_F32) / vj_element_bytes(m->multiplied);
+}
 
 LLVMValueRef vj_weight_at(const vj_attention *m, LLVMValueRef row, LLVMValueRef key) {
     const vj_gen *g = m->g;
     LLVMValueRef offset = LLVMBuildNSWMul(g->b, row, vj_i64(g, vj_weights_row(m)), "");
     LLVMValueRef column = LLVMBuildNSWSub(g->b, key, m->first_key, "");
-    return vj_element(g, m->scores, m->dtype, LLVMBuildNSWAdd(g->b, offset, column, ""));
+    return vj_element(g, m->scores, m->multiplied, LLVMBuildNSWAdd(g->b, offset, column, ""));
 }
 
 LLVMValueRef vj_of_row(const vj_attention *m, LLVMValueRef array, LLVMValueRef row) {

@@ -171,9 +171,16 @@ static void score_rows(vj_product *t, LLVMValueRef key) {
     while (next_tiles(m, &tiles)) {
         t->height = tiles.height;
         vj_product_go_to(t, tiles.row, key);
-        t->a = q->term_count == 0 ? vj_access_at(m, m->k->q, &t->point) : NULL;
-        t->a_row = q->stride[m->i];
-        t->a_step = q->stride[m->d];
+        if (m->wide_queries) {
+            t->a_row = m->k->extent[m->d];
+            t->a_step = 1;
+            LLVMValueRef before = LLVMBuildNSWMul(g->b, tiles.row_in_block, vj_i64(g, t->a_row), "");
+            t->a = vj_element(g, m->wide_queries, VJ_F32, before);
+        } else {
+            t->a = q->term_count == 0 ? vj_access_at(m, m->k->q, &t->point) : NULL;
+            t->a_row = q->stride[m->i];
+            t->a_step = q->stride[m->d];
+        }
         LLVMValueRef acc[VJ_MAX_TILE];
         vj_micro_clear(&t->micro, t->height * t->width, acc);
         accumulate(t, acc);

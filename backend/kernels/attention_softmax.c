@@ -98,6 +98,13 @@ static LLVMValueRef weight_of(const vj_attention *m, LLVMValueRef difference) {
     return vj_exp2_negative(g, LLVMBuildFMul(g->b, difference, vj_splat(g, vj_f32(g, LOG2_E), m->lanes), ""));
 }
 
+/* A weight as products multiply it: rounded to the operands' type. Where it is NaN so is the row's sum, which makes NaN of the
+ * results, whatever weights are then. */
+static LLVMValueRef rounded(const vj_attention *m, LLVMValueRef weight) {
+    if (m->multiplied == VJ_BF16) return vj_to_half(m->g, VJ_BF16, weight, m->lanes);
+    return m->dtype == VJ_BF16 ? vj_bf16_number(m->g, weight, m->lanes) : weight;
+}
+
 /* Scores become weights, which take their place (halves the first part of it: what they overwrite has been read), and are
  * added up. */
 static LLVMValueRef fold_weight(const group *rows, int32_t r, LLVMValueRef key, LLVMValueRef mask,
@@ -108,8 +115,7 @@ static LLVMValueRef fold_weight(const group *rows, int32_t r, LLVMValueRef key, 
     LLVMValueRef pointer = vj_score_at(m, row_of(rows, r), key);
     LLVMValueRef score = vj_load_vector(g, pointer, VJ_F32, m->lanes, NULL, NULL);
     LLVMValueRef weight = weight_of(m, LLVMBuildFSub(g->b, score, rows->largest[r], ""));
-    LLVMValueRef stored = vj_is_half(m->dtype) ? vj_to_half(g, m->dtype, weight, m->lanes) : weight;
-    vj_store_vector(g, vj_weight_at(m, row_of(rows, r), key), stored, NULL);
+    vj_store_vector(g, vj_weight_at(m, row_of(rows, r), key), rounded(m, weight), NULL);
     return LLVMBuildFAdd(g->b, so_far, weight, "");
 }
 

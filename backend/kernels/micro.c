@@ -39,18 +39,16 @@ LLVMValueRef vj_load_pair(const vj_gen *g, LLVMValueRef pointer) {
     return pair;
 }
 
-/* Element `e` of pairs of bfloat16, as f32: such a number is the upper half of a float. */
-static LLVMValueRef of_pairs(const vj_micro *m, LLVMValueRef pairs, int32_t e) {
-    const vj_gen *g = m->g;
+LLVMValueRef vj_of_pairs(const vj_gen *g, LLVMValueRef pairs, int32_t e, int32_t lanes) {
     LLVMValueRef bits = e == 0 ? LLVMBuildShl(g->b, pairs, number_like(g, pairs, 16), "")
                                : LLVMBuildAnd(g->b, pairs, number_like(g, pairs, 0xffff0000), "");
-    return LLVMBuildBitCast(g->b, bits, vj_vector_type(g, VJ_F32, m->lanes), "");
+    return LLVMBuildBitCast(g->b, bits, vj_vector_type(g, VJ_F32, lanes), "");
 }
 
 /* Element `e` of a group of B, widened. */
 static LLVMValueRef wide_b(const vj_micro *m, LLVMValueRef group, int32_t e) {
     if (m->b == VJ_F32) return group;
-    if (m->group == 2) return of_pairs(m, group, e);
+    if (m->group == 2) return vj_of_pairs(m->g, group, e, m->lanes);
     return vj_from_half(m->g, m->b, group, m->lanes);
 }
 
@@ -59,7 +57,7 @@ static LLVMValueRef wide_a(const vj_micro *m, const vj_micro_loads *loads, int64
                            int32_t r) {
     if (m->a == VJ_F32) return vj_splat(m->g, loads->a(loads->self, k + e, 1, r, false), m->lanes);
     LLVMValueRef pairs = vj_splat(m->g, loads->a(loads->self, k, count, r, e > 0), m->lanes);
-    return of_pairs(m, vj_opaque_vector(m->g, pairs), e);
+    return vj_of_pairs(m->g, vj_opaque_vector(m->g, pairs), e, m->lanes);
 }
 
 /* One element after another. A group is loaded again for its second element: kept, it would take registers from the sums. */

@@ -43,6 +43,8 @@ void vj_micro_step(const vj_micro *m, const vj_micro_loads *loads, int64_t k, in
 
 /* Two halves as the bits of one i32, the first below. */
 LLVMValueRef vj_pair(const vj_gen *g, LLVMValueRef first, LLVMValueRef second);
+/* Element `e` of pairs of bfloat16, as f32: such a number is the upper half of a float. */
+LLVMValueRef vj_of_pairs(const vj_gen *g, LLVMValueRef pairs, int32_t e, int32_t lanes);
 /* `count` halves from the pointer on as a group of A: second is NULL, or where the other one stands. */
 LLVMValueRef vj_load_pair(const vj_gen *g, LLVMValueRef pointer);
 
