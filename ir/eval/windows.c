@@ -32,6 +32,15 @@ static int64_t input_index(const geometry *g, int32_t axis, int64_t i, int64_t t
     return at < g->in[axis] ? at : -1;
 }
 
+/* The elements as doubles. */
+static const double *numbers_of(vj_eval_context *c, const vj_tensor *t) {
+    if (t->f) return t->f;
+    double *x = VJ_NEW_ARRAY(c->arena, double, t->count + 1);
+    for (int64_t i = 0; i < t->count; i++)
+        x[i] = (double)t->i[i];
+    return x;
+}
+
 /* Adds one input volume times one tap of the kernel to the whole output volume. */
 static void add_tap(const geometry *g, const double *x, double factor, int64_t tap, double *y) {
     const int64_t s = tap % g->kernel[2], r = tap / g->kernel[2] % g->kernel[1];
@@ -59,17 +68,22 @@ bool vj_eval_conv(vj_eval_context *c) {
     const int64_t groups = vj_attr_int(c->node, VJ_ATTR_GROUPS, 1);
     const int64_t images = vj_tensor_dim(x, 0), outputs = vj_tensor_dim(w, 0), inputs = vj_tensor_dim(w, 1);
     const int64_t in_volume = volume(g.in), out_volume = volume(g.out), taps = volume(g.kernel);
+    /* Sums of integers are exact in doubles, up to 2^38 products of 8 bits. */
+    const double *from = numbers_of(c, x), *factor = numbers_of(c, w), *first_sum = bias ? numbers_of(c, bias) : NULL;
+    double *sums = y->f ? y->f : VJ_NEW_ARRAY(c->arena, double, y->count + 1);
     for (int64_t n = 0; n < images; n++)
         for (int64_t o = 0; o < outputs; o++) {
-            double *to = y->f + (n * outputs + o) * out_volume;
+            double *to = sums + (n * outputs + o) * out_volume;
             const int64_t first = o / (outputs / groups) * inputs;
             for (int64_t i = 0; bias && i < out_volume; i++)
-                to[i] = bias->f[o];
+                to[i] = first_sum[o];
             for (int64_t ci = 0; ci < inputs; ci++)
                 for (int64_t t = 0; t < taps; t++)
-                    add_tap(&g, x->f + (n * vj_tensor_dim(x, 1) + first + ci) * in_volume,
-                            w->f[(o * inputs + ci) * taps + t], t, to);
+                    add_tap(&g, from + (n * vj_tensor_dim(x, 1) + first + ci) * in_volume,
+                            factor[(o * inputs + ci) * taps + t], t, to);
         }
+    for (int64_t i = 0; y->i && i < y->count; i++)
+        y->i[i] = vj_wrap(y->type.dtype, (int64_t)sums[i]);
     return true;
 }
 

@@ -55,6 +55,10 @@ static bool is_widened(vj_dtype dtype) { return dtype == VJ_F32 || dtype == VJ_F
 
 bool vj_infer_product_dtype(vj_inference *in, int32_t operands, vj_dtype *dtype) {
     bool widened = true;
+    if (operands == 2 && vj_infer_arg(in, 0)->dtype == VJ_U8 && vj_infer_arg(in, 1)->dtype == VJ_I8) {
+        *dtype = VJ_I32;
+        return true;
+    }
     for (int32_t i = 0; i < operands; i++)
         widened = widened && is_widened(vj_infer_arg(in, i)->dtype);
     *dtype = widened ? VJ_F32 : vj_infer_arg(in, 0)->dtype;

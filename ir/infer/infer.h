@@ -35,7 +35,7 @@ vj_brief vj_brief_dim(vj_dim dim);
 bool vj_infer_float(vj_inference *in, int32_t operand);
 bool vj_infer_number(vj_inference *in, int32_t operand); /* float or integer */
 bool vj_infer_same_dtype(vj_inference *in, int32_t a, int32_t b);
-/* The type in which a product of the first operands is added up: f32 of any of f32, f16 and bf16, else their own. */
+/* The type in which a product of the first operands is added up: f32 of any of f32, f16 and bf16, i32 of u8 by i8, else their own. */
 bool vj_infer_product_dtype(vj_inference *in, int32_t operands, vj_dtype *dtype);
 bool vj_infer_addend(vj_inference *in, int32_t operand, vj_dtype dtype); /* is it of that type? */
 
