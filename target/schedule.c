@@ -25,6 +25,8 @@
 #define MULADD_LATENCY   4.0
 /* With so many accumulators a step of k is long enough to hide the loop's own instructions. */
 #define LARGE_TILE 20
+/* Instructions that multiply take so many slots for four integers where they are multiplied in pairs of words, and added apart. */
+#define INTEGER_PRODUCTS 3
 /* Dot products of narrower vectors are no instructions. */
 #define LEAST_DOT_LANES 4
 
@@ -46,20 +48,17 @@ typedef struct multiplier {
     const vj_target *target;
     vj_form form;
     int32_t products; /* instructions that a group of k takes for each vector of sums */
+    int32_t group;    /* elements of k in it */
     bool widens;      /* operands are widened as they are loaded */
 } multiplier;
 
 static multiplier multiplier_of(const vj_target *target, vj_dtype a, vj_dtype b, bool packed, int32_t lanes) {
-    multiplier m = {.target = target,
-                    .form = VJ_FORM_FMA,
-                    .products = packed         ? vj_panel_group(b)
-                                : b == VJ_BF16 ? 2
-                                               : 1};
-    const bool halves = a == VJ_BF16 && b == VJ_BF16;
-    if (halves && target->dot != VJ_DOT_NONE && lanes >= LEAST_DOT_LANES)
-        m = (multiplier){target, VJ_FORM_DOT, 1, false};
-    m.widens = m.form == VJ_FORM_FMA && b != VJ_F32;
-    return m;
+    const int32_t group = packed ? vj_panel_group(b) : b == VJ_BF16 ? 2 : 1;
+    const bool dot = a == VJ_BF16 && b == VJ_BF16 && target->dot != VJ_DOT_NONE && lanes >= LEAST_DOT_LANES;
+    const bool whole = target->dot8 == VJ_DOT8_VNNI || target->dot8 == VJ_DOT8_USDOT;
+    if (dot) return (multiplier){target, VJ_FORM_DOT, 1, group, false};
+    if (b == VJ_I8) return (multiplier){target, VJ_FORM_DOT, whole ? 1 : INTEGER_PRODUCTS, group, !whole};
+    return (multiplier){target, VJ_FORM_FMA, group, group, b != VJ_F32};
 }
 
 /* A group of k on a tile of height x width vectors takes so many cycles. */
@@ -158,7 +157,7 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
     const int32_t lanes = column_lanes(target, k, n, panels);
     const vj_dtype a = p->buffers[k->access[k->a].buffer].dtype, b = p->buffers[k->access[k->b].buffer].dtype;
     const multiplier m = multiplier_of(target, a, b, panels, lanes);
-    const double groups = ceil((double)depth / (b == VJ_BF16 ? 2 : 1));
+    const double groups = ceil((double)depth / m.group);
     const bool by_tiles = vj_suits_tiles(target, p, k, lanes);
     double least = by_tiles ? vj_schedule_tiles(k, lanes, n, ceil((double)depth / VJ_STEP), best) : 0;
     const int64_t rows = by_tiles && best->flat_rows ? all_rows : k->extent[vj_last_of(vj_group(k, VJ_GROUP_ROWS))];
