@@ -72,8 +72,8 @@ static void written_twice(void **state) {
                    VJ_BF16, VJ_BF16, 2);
 }
 
-/* A product stores one result after the other: the first must not take the place of what both are made of. */
-static void operand_stays_until_the_last_result(void **state) {
+/* A product stores one result after the other: the last one takes the place of what both are made of. */
+static void sum_takes_its_operand_s_place(void **state) {
     (void)state;
     vj_arena *arena = vj_arena_new();
     const vj_program *p =
@@ -86,10 +86,15 @@ static void operand_stays_until_the_last_result(void **state) {
     const vj_kernel *k = p->kernels[1];
     assert_int_equal(k->kind, VJ_KERNEL_GEMM);
     assert_int_equal(k->out_count, 2);
+    const vj_buffer *first = &p->buffers[k->access[k->out[0].access].buffer];
+    const vj_buffer *last = &p->buffers[k->access[k->out[1].access].buffer];
+    assert_int_equal(first->dtype, VJ_BF16);
+    assert_int_equal(last->dtype, VJ_F32);
     for (int32_t a = 0; a < k->access_count; a++) {
-        const vj_buffer *first = &p->buffers[k->access[k->out[0].access].buffer];
         const vj_buffer *read = &p->buffers[k->access[a].buffer];
-        if (!vj_is_result(k, a) && read->kind == VJ_BUFFER_ARENA) assert_int_not_equal(read->offset, first->offset);
+        if (vj_is_result(k, a) || read->kind != VJ_BUFFER_ARENA) continue;
+        assert_int_equal(read->offset, last->offset);
+        assert_int_not_equal(read->offset, first->offset);
     }
     vj_arena_free(arena);
 }
@@ -259,7 +264,7 @@ int main(void) {
         cmocka_unit_test(linear_of_two_types),
         cmocka_unit_test(cast_in_epilogue),
         cmocka_unit_test(written_twice),
-        cmocka_unit_test(operand_stays_until_the_last_result),
+        cmocka_unit_test(sum_takes_its_operand_s_place),
         cmocka_unit_test(half_activations),
         cmocka_unit_test(weight_on_the_left),
         cmocka_unit_test(depth_is_adjacent),
