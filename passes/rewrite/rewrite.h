@@ -30,6 +30,7 @@ vj_status vj_pass_precision(vj_pass_context *c);
 vj_status vj_pass_weight_format(vj_pass_context *c);
 vj_status vj_pass_report(vj_pass_context *c);
 vj_status vj_pass_lower(vj_pass_context *c);
+vj_status vj_pass_turn(vj_pass_context *c);
 vj_status vj_pass_layout(vj_pass_context *c);
 vj_status vj_pass_partition(vj_pass_context *c);
 vj_status vj_pass_plan(vj_pass_context *c);

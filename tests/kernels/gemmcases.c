@@ -185,23 +185,25 @@ static void windows(int64_t down, int64_t across, int64_t n, int64_t k, bool bac
     case_check(&c);
 }
 
-/* The residual stream, written in f32, and rounded for the product that reads it. */
-static void two_results(void) {
-    kernel_case c = case_new("two results", VJ_KERNEL_GEMM, 27);
-    const int64_t m = 53, n = 44, k = 70;
-    axes(c.k, 0, 1, 1, 1, (int64_t[]){m, n, k});
+/* The residual stream, written in f32 in place of an operand, and rounded for the product that reads it. The last result is the one
+ * in place: what is stored before it is made of the operand too. Columns are (g, c); with `turned` both are written transposed. */
+static void two_results(int64_t groups, int64_t columns, bool turned) {
+    kernel_case c = case_new(turned ? "two results transposed" : "two results", VJ_KERNEL_GEMM, 27);
+    const int64_t m = 53, n = groups * columns, k = 70;
+    axes(c.k, 0, 1, 2, 1, (int64_t[]){m, groups, columns, k});
     const int32_t a = case_operand(&c, m * k), b = case_panels(&c, k, n);
     const int32_t out = case_buffer(&c, m * n), narrow = case_buffer(&c, m * n);
     case_fill(&c, a, 1, m * k, 0, -1, 1);
     case_fill(&c, out, 1, m * n, 0, -1, 1);
     c.p->buffers[narrow].dtype = VJ_BF16;
-    c.k->a = vj_add_access(c.k, &(vj_access){.buffer = a, .stride = {k, 0, 1}});
+    c.k->a = vj_add_access(c.k, &(vj_access){.buffer = a, .stride = {k, 0, 0, 1}});
     c.k->b = vj_add_access(c.k, &(vj_access){.buffer = b});
-    const vj_access to = {.buffer = out, .stride = {n, 1, 0}};
+    const int64_t row = turned ? 1 : n, column = turned ? m : 1;
+    const vj_access to = {.buffer = out, .stride = {row, columns * column, column, 0}};
+    const vj_access beside = {.buffer = narrow, .stride = {row, columns * column, column, 0}};
     const int32_t sum = binary(&c, VJ_X_ADD, acc(&c), load(&c, &to));
+    result(&c, &beside, vj_x(c.arena, c.k, VJ_X_CAST, VJ_BF16, sum, 0, 0), -1);
     result(&c, &to, sum, -1);
-    result(&c, &(vj_access){.buffer = narrow, .stride = {n, 1, 0}}, vj_x(c.arena, c.k, VJ_X_CAST, VJ_BF16, sum, 0, 0),
-           -1);
     case_check(&c);
 }
 
@@ -365,7 +367,11 @@ static void all_cases(int32_t step) {
     windows(2, 3, 72, 40, false);
     windows(2, 1, 24, 96, false);
     windows(1, 2, 50, 64, true);
-    two_results();
+    two_results(1, 44, false);
+    two_results(2, 32, false);
+    two_results(4, 11, false);
+    two_results(1, 44, true);
+    two_results(4, 11, true);
     patches(5, 4, 33);
     patches(14, 16, 64);
     convolution(true, 1, 0);
