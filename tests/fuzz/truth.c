@@ -76,7 +76,7 @@ static double terms_of(const vj_node *node, vj_tensor *const *args, const vj_ten
 
 static double sign_of(rng *r) { return rng_bits(r) >> 63 ? 1 : -1; }
 
-static double rounded(vj_dtype dtype, double x, bool flush) {
+double rounded(vj_dtype dtype, double x, bool flush) {
     if (dtype == VJ_F16) x = vj_round_f16(x);
     if (dtype == VJ_BF16) x = vj_round_bf16(x);
     if (dtype != VJ_F64) x = (float)x;
