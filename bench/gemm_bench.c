@@ -1,8 +1,8 @@
 /* gemm_bench.c - GFLOP/s of the gemm kernels of Vision Transformers beside the peak that this core reaches, one thread.
  *
- *     gemm_bench [TARGET] [SECONDS-PER-SHAPE] [f32 | bf16 | weights-bf16 | weights-f16] [tiles]
+ *     gemm_bench [TARGET] [SECONDS-PER-SHAPE] [f32 | bf16 | int8 | weights-bf16 | weights-f16] [tiles]
  *
- * bf16: both operands; weights-...: float32 times narrow weights.
+ * bf16: both operands; int8: u8 by i8; weights-...: float32 times narrow weights.
  *
  * The peak is measured by a loop of multiply-adds without memory (a gemm of a tile's size cannot exceed it). Every
  * shape runs with its weights warm and, when `cold` is given, with weights that are new each time, as in a model.
@@ -40,6 +40,7 @@ typedef struct types {
 
 static const types all_types[] = {{"f32", VJ_F32, VJ_F32},
                                   {"bf16", VJ_BF16, VJ_BF16},
+                                  {"int8", VJ_U8, VJ_I8},
                                   {"weights-bf16", VJ_F32, VJ_BF16},
                                   {"weights-f16", VJ_F32, VJ_F16}};
 static const types *use_types = all_types;
@@ -52,7 +53,9 @@ static void *fill(vj_dtype dtype, size_t elements) {
     for (size_t e = 0; e < elements; e++) {
         const float x = (float)(e % 7) * 0.25F - 0.5F;
         const uint16_t half = dtype == VJ_F16 ? vj_f16_of_f32(x) : vj_bf16_of_f32(x);
-        if (dtype == VJ_F32)
+        if (vj_element_bytes(dtype) == 1)
+            room[e] = (uint8_t)(e * 37);
+        else if (vj_element_bytes(dtype) == 4)
             memcpy(room + e * sizeof x, &x, sizeof x);
         else
             memcpy(room + e * sizeof half, &half, sizeof half);
@@ -76,12 +79,14 @@ static vj_kernel *make(vj_program *p, const vj_target *target, const shape *s) {
     *weight = (vj_weight){.kind = VJ_PACK_PANELS, .k = s->depth, .n = s->columns};
     const int32_t a = vj_add_buffer(p, VJ_BUFFER_ARENA, use_types->a, s->rows * pitch_of(s), "a");
     const int32_t b = vj_add_buffer(p, VJ_BUFFER_WEIGHT, use_types->b, panels, "b");
+    const vj_dtype sum = use_types->a == VJ_U8 ? VJ_I32 : VJ_F32;
     const int32_t c = vj_add_buffer(p, VJ_BUFFER_ARENA, VJ_F32, s->rows * s->columns, "c");
     p->buffers[b].index = p->weight_count - 1;
     k->a = vj_add_access(k, &(vj_access){.buffer = a, .stride = {pitch_of(s), 0, 1}});
     k->b = vj_add_access(k, &(vj_access){.buffer = b});
     const int32_t to = vj_add_access(k, &(vj_access){.buffer = c, .stride = {s->columns, 1, 0}});
-    int32_t x = vj_x(p->arena, k, VJ_X_ACC, VJ_F32, 0, 0, 0);
+    int32_t x = vj_x(p->arena, k, VJ_X_ACC, sum, 0, 0, 0);
+    if (sum != VJ_F32) x = vj_x(p->arena, k, VJ_X_CAST, VJ_F32, x, 0, 0);
     if (s->gelu) x = vj_x(p->arena, k, VJ_X_GELU_ERF, VJ_F32, x, 0, 0);
     k->out[k->out_count++] = (vj_out){to, x, -1};
     vj_schedule_kernel(p->arena, target, p, k);
@@ -173,7 +178,7 @@ static double attention(const vj_target *target, int64_t heads, int64_t tokens, 
     const int64_t extent[] = {heads, tokens, tokens, dim, dim}, pitch = vj_round_up(tokens, 16);
     vj_set_axes(k, (const int32_t[]){1, 1, 1, 1, 1}, extent);
     void *buffers[4];
-    const vj_dtype dtype = use_types->a == use_types->b ? use_types->a : VJ_F32;
+    const vj_dtype dtype = use_types->a == use_types->b ? use_types->a : VJ_F32; /* there are none of integers */
     for (int32_t i = 0; i < 4; i++) {
         const int64_t elements = heads * pitch * dim;
         vj_add_buffer(p, VJ_BUFFER_ARENA, i < 3 ? dtype : VJ_F32, elements, NULL);

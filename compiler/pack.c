@@ -100,11 +100,19 @@ static void store_halves(vj_dtype dtype, uint16_t *out, int64_t step, const floa
         out[i * step] = dtype == VJ_F16 ? vj_f16_of_f32(values[i]) : vj_bf16_of_f32(values[i]);
 }
 
+/* Floats that are integers of 8 bits. */
+static void store_bytes(int8_t *out, int64_t step, const float *values, int64_t count) {
+    for (int64_t i = 0; i < count; i++)
+        out[i * step] = (int8_t)values[i];
+}
+
 /* The elements (k, n) to (k, n + count), of one panel: the only place where floats become packed ones. */
 static void store(const panels *to, int64_t k, int64_t n, const float *values, int64_t count) {
     const int64_t at = vj_panel_at(to->dtype, to->depth, k, n);
     float *out = (float *)(void *)to->at + at;
-    if (to->dtype != VJ_F32)
+    if (to->dtype == VJ_I8)
+        store_bytes((int8_t *)to->at + at, vj_panel_group(to->dtype), values, count);
+    else if (to->dtype != VJ_F32)
         store_halves(to->dtype, (uint16_t *)(void *)to->at + at, vj_panel_group(to->dtype), values, count);
     else if (count == VJ_PANEL)
         memcpy(out, values, VJ_PANEL * sizeof *out); /* of a size that the compiler knows: most are */

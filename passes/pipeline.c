@@ -24,6 +24,7 @@ static const vj_pass passes[] = {
     {"weight_format", "weights of products in 16 bits", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_weight_format},
     {"report", "counts what the report tells", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_report},
     {"lower", "nodes become kernels", VJ_LEVEL_TENSOR, VJ_LEVEL_KERNEL, vj_pass_lower},
+    {"turn", "halves that stand turned by kernels of their own", VJ_LEVEL_KERNEL, VJ_LEVEL_KERNEL, vj_pass_turn},
     {"layout", "layouts of buffers and packed weights", VJ_LEVEL_KERNEL, VJ_LEVEL_KERNEL, vj_pass_layout},
     {"partition", "schedules, units of work, phases", VJ_LEVEL_KERNEL, VJ_LEVEL_PLANNED, vj_pass_partition},
     {"plan", "every buffer gets its place", VJ_LEVEL_PLANNED, VJ_LEVEL_PLANNED, vj_pass_plan},

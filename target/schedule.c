@@ -25,6 +25,8 @@
 #define MULADD_LATENCY   4.0
 /* With so many accumulators a step of k is long enough to hide the loop's own instructions. */
 #define LARGE_TILE 20
+/* Instructions that multiply take so many slots for four integers where they are multiplied in pairs of words, and added apart. */
+#define INTEGER_PRODUCTS 3
 /* Dot products of narrower vectors are no instructions. */
 #define LEAST_DOT_LANES 4
 
@@ -46,20 +48,17 @@ typedef struct multiplier {
     const vj_target *target;
     vj_form form;
     int32_t products; /* instructions that a group of k takes for each vector of sums */
+    int32_t group;    /* elements of k in it */
     bool widens;      /* operands are widened as they are loaded */
 } multiplier;
 
 static multiplier multiplier_of(const vj_target *target, vj_dtype a, vj_dtype b, bool packed, int32_t lanes) {
-    multiplier m = {.target = target,
-                    .form = VJ_FORM_FMA,
-                    .products = packed         ? vj_panel_group(b)
-                                : b == VJ_BF16 ? 2
-                                               : 1};
-    const bool halves = a == VJ_BF16 && b == VJ_BF16;
-    if (halves && target->dot != VJ_DOT_NONE && lanes >= LEAST_DOT_LANES)
-        m = (multiplier){target, VJ_FORM_DOT, 1, false};
-    m.widens = m.form == VJ_FORM_FMA && b != VJ_F32;
-    return m;
+    const int32_t group = packed ? vj_panel_group(b) : b == VJ_BF16 ? 2 : 1;
+    const bool dot = a == VJ_BF16 && b == VJ_BF16 && target->dot != VJ_DOT_NONE && lanes >= LEAST_DOT_LANES;
+    const bool whole = target->dot8 == VJ_DOT8_VNNI || target->dot8 == VJ_DOT8_USDOT;
+    if (dot) return (multiplier){target, VJ_FORM_DOT, 1, group, false};
+    if (b == VJ_I8) return (multiplier){target, VJ_FORM_DOT, whole ? 1 : INTEGER_PRODUCTS, group, !whole};
+    return (multiplier){target, VJ_FORM_FMA, group, group, b != VJ_F32};
 }
 
 /* A group of k on a tile of height x width vectors takes so many cycles. */
@@ -158,7 +157,7 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
     const int32_t lanes = column_lanes(target, k, n, panels);
     const vj_dtype a = p->buffers[k->access[k->a].buffer].dtype, b = p->buffers[k->access[k->b].buffer].dtype;
     const multiplier m = multiplier_of(target, a, b, panels, lanes);
-    const double groups = ceil((double)depth / (b == VJ_BF16 ? 2 : 1));
+    const double groups = ceil((double)depth / m.group);
     const bool by_tiles = vj_suits_tiles(target, p, k, lanes);
     double least = by_tiles ? vj_schedule_tiles(k, lanes, n, ceil((double)depth / VJ_STEP), best) : 0;
     const int64_t rows = by_tiles && best->flat_rows ? all_rows : k->extent[vj_last_of(vj_group(k, VJ_GROUP_ROWS))];
@@ -368,8 +367,40 @@ static void choose_block(const vj_target *target, const vj_kernel *k, vj_nest_sc
         }
 }
 
+/* Values that are adjacent along one axis where they are read, and along another where they are rounded and stored: squares of them
+ * are transposed in registers, a step a level. Returns what a point takes, `best` where that is no more than any square's. */
+static double choose_square(const vj_target *target, const vj_program *p, const vj_kernel *k, double best,
+                            vj_nest_schedule *s) {
+    const int32_t lanes = vj_target_lanes(target, VJ_F32), outer_axes = k->axes[VJ_GROUP_OUTER];
+    const vj_expr *root = &k->expr[k->out_count == 1 ? k->out[0].expr : 0];
+    if (lanes < 2 || k->out_count != 1 || k->stage_count > 0 || vj_group_extent(k, VJ_GROUP_ROW) > 1) return best;
+    const vj_access *out = &k->access[k->out[0].access];
+    const vj_dtype dtype = p->buffers[out->buffer].dtype;
+    if (root->op != VJ_X_CAST || (dtype != VJ_BF16 && dtype != VJ_F16) || k->expr[root->arg[0]].dtype != VJ_F32)
+        return best;
+    int32_t along = outer_axes - 1;
+    while (along >= 0 && (out->stride[along] != 1 || k->extent[along] == 1))
+        along--;
+    if (along < 0 || k->extent[along] % lanes != 0) return best;
+    for (int32_t axis = outer_axes - 1; axis >= 0; axis--) {
+        if (axis == along || k->extent[axis] < lanes) continue;
+        double vector = op_cycles(target, k) + 1;
+        for (int32_t level = lanes; level > 1; level /= 2)
+            vector += 1;
+        for (int32_t i = 0; i < k->access_count; i++)
+            if (!vj_is_result(k, i)) vector += access_cycles(target, k, &k->access[i], axis, lanes);
+        const double cycles = vector * (double)vj_ceil_div(k->extent[axis], lanes) / (double)k->extent[axis];
+        if (cycles >= best) continue;
+        best = cycles;
+        s->turned = true;
+        s->vector_axis = axis;
+        s->block_axis = along;
+        s->block = lanes;
+    }
+    return best;
+}
+
 static void schedule_nest(const vj_target *target, const vj_program *p, vj_kernel *k, vj_schedule *schedule) {
-    (void)p;
     vj_nest_schedule *s = &schedule->nest;
     const int32_t lanes = vj_target_lanes(target, VJ_F32), outer_axes = k->axes[VJ_GROUP_OUTER];
     double best = scalar_cycles(target, k);
@@ -384,6 +415,8 @@ static void schedule_nest(const vj_target *target, const vj_program *p, vj_kerne
     }
     s->vector_is_row = s->vector_axis >= outer_axes;
     choose_block(target, k, s);
+    best = choose_square(target, p, k, best, s);
+    s->vector_is_row = s->vector_axis >= outer_axes;
     const int64_t outer = vj_group_extent(k, VJ_GROUP_OUTER), row = vj_group_extent(k, VJ_GROUP_ROW);
     const double total = (double)outer * (double)row * best;
     const int64_t points = vj_ceil_div(outer, wanted_units(total));
@@ -430,7 +463,8 @@ static void text_nest(vj_text *text, const vj_kernel *k) {
     const vj_nest_schedule *s = &k->schedule->nest;
     vj_text_add(text, "lanes along axis %d%s, units of %lld points", (int)s->vector_axis,
                 s->vector_is_row ? " (row)" : "", (long long)s->unit_points);
-    if (s->block > 1) vj_text_add(text, ", %d neighbours along axis %d", (int)s->block, (int)s->block_axis);
+    const char *what = s->turned ? "turned with vectors" : "neighbours";
+    if (s->block > 1) vj_text_add(text, ", %d %s along axis %d", (int)s->block, what, (int)s->block_axis);
 }
 
 static void text_call(vj_text *text, const vj_kernel *k) {

@@ -65,6 +65,8 @@ typedef struct vj_nest_schedule {
     int64_t unit_points; /* outer points a unit */
     int32_t block;       /* windows: so many neighbours along block_axis are computed together; else 1 */
     int32_t block_axis;  /* outer; -1: none */
+    /* Squares of `block` vectors: of values that are made along vector_axis and rounded to a half that is stored along block_axis. */
+    bool turned;
 } vj_nest_schedule;
 
 struct vj_schedule {

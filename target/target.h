@@ -14,6 +14,10 @@ typedef enum vj_muladd { VJ_MULADD_FMA, VJ_MULADD_SEPARATE } vj_muladd;
  * them. A twin computes the same bits without the instruction, slowly: for tests. */
 typedef enum vj_dot { VJ_DOT_NONE, VJ_DOT_AVX512, VJ_DOT_AVX512_TWIN, VJ_DOT_BFDOT, VJ_DOT_BFDOT_TWIN } vj_dot;
 
+/* How products of fours of 8-bit integers are added to 32 bits: element by element, by words in pairs, by an instruction that takes
+ * a whole group (backend/emit/dot_integers.c). The bits are the same. */
+typedef enum vj_dot8 { VJ_DOT8_PLAIN, VJ_DOT8_PAIRS, VJ_DOT8_VNNI, VJ_DOT8_USDOT } vj_dot8;
+
 /* Whether there are tiles: registers of up to 16 rows of 64 bytes, and products of them (backend/emit/tiles.h). A twin computes
  * the same bits without them, slowly: for tests. */
 typedef enum vj_tiles { VJ_TILES_NONE, VJ_TILES_AMX, VJ_TILES_TWIN } vj_tiles;
@@ -43,6 +47,7 @@ typedef struct vj_target {
     int32_t registers;      /* vector registers */
     vj_muladd muladd;
     vj_dot dot;
+    vj_dot8 dot8;
     vj_tiles tiles;
     bool masked_stores;     /* cheap masked loads and stores */
     bool broadcast_operand; /* a multiply-add can take a scalar broadcast from memory */

@@ -112,6 +112,16 @@ LLVMValueRef vj_bfdot(const vj_gen *g, LLVMValueRef acc, LLVMValueRef a, LLVMVal
 LLVMValueRef vj_flushed(const vj_gen *g, LLVMValueRef x);
 LLVMValueRef vj_add_product_flushed(const vj_gen *g, LLVMValueRef acc, LLVMValueRef a, LLVMValueRef b);
 
+/* dot_integers.c: groups of four 8-bit integers in each i32, taken apart as the target multiplies them; and acc + the products of
+ * those of a, unsigned, and of b, signed */
+typedef struct vj_fours {
+    vj_dot8 form;
+    int32_t count;
+    LLVMValueRef part[4];
+} vj_fours;
+vj_fours vj_fours_of(const vj_gen *g, LLVMValueRef groups, bool is_signed);
+LLVMValueRef vj_dot_fours(const vj_gen *g, LLVMValueRef acc, const vj_fours *a, const vj_fours *b);
+
 /* half.c: float16 and bfloat16, whose registers hold their bits */
 static inline bool vj_is_half(vj_dtype dtype) { return dtype == VJ_F16 || dtype == VJ_BF16; }
 LLVMValueRef vj_half_constant(const vj_gen *g, vj_dtype dtype, double x);

@@ -197,7 +197,7 @@ static void pair_row(const vj_product *t, LLVMValueRef n, int32_t count) {
             point.index[t->depth_axis] = vj_plus(g, first, e);
             element[e] = vj_emit_load(g, t->b_access, &point);
         }
-        store_row(t, n, v, vj_pair(g, element[0], element[1]));
+        store_row(t, n, v, vj_group_of(g, element, count));
     }
 }
 

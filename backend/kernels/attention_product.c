@@ -45,9 +45,9 @@ static LLVMValueRef load_a(const void *self, int64_t k, int32_t count, int32_t r
     const vj_gen *g = t->m->g;
     if (t->micro.a == VJ_F32) return element_of_a(s, k, r, again);
     if (count == 2 && t->a && t->a_step == 1)
-        return vj_load_pair(g, vj_element(g, s->a[again], t->micro.a, vj_i64(g, r * t->a_row + k)));
-    LLVMValueRef first = element_of_a(s, k, r, again);
-    return vj_pair(g, first, count == 2 ? element_of_a(s, k + 1, r, again) : NULL);
+        return vj_load_group(g, vj_element(g, s->a[again], t->micro.a, vj_i64(g, r * t->a_row + k)), t->micro.a);
+    const LLVMValueRef pair[2] = {element_of_a(s, k, r, again), count == 2 ? element_of_a(s, k + 1, r, again) : NULL};
+    return vj_group_of(g, pair, count);
 }
 
 /* Pairs of halves are all in the tile that was made of them. */

@@ -118,8 +118,9 @@ void vj_gemm_plan_depth(vj_gemm *m) {
         m->outside = vj_stack(m->g, dtype, length);
         vj_loop loop;
         vj_loop_begin(m->g, &loop, vj_i64(m->g, 0), vj_i64(m->g, length), 1, true, NULL, 0);
-        LLVMValueRef value =
-            vj_is_half(dtype) ? vj_half_constant(m->g, dtype, a->otherwise) : vj_f32(m->g, a->otherwise);
+        LLVMValueRef value = dtype == VJ_U8 ? LLVMConstInt(vj_llvm_type(m->g, dtype), (uint64_t)a->otherwise, false)
+                             : vj_is_half(dtype) ? vj_half_constant(m->g, dtype, a->otherwise)
+                                                 : vj_f32(m->g, a->otherwise);
         vj_store_vector(m->g, vj_element(m->g, m->outside, dtype, loop.index), value, NULL);
         vj_loop_end(m->g, &loop, NULL);
     }
@@ -221,10 +222,12 @@ static LLVMValueRef load_a(const void *self, int64_t k, int32_t count, int32_t r
     const place *s = self;
     const vj_gemm *m = s->w->m;
     if (m->micro.a == VJ_F32) return element_of_a(s, k, r, again);
-    if (count == 2 && m->a_mode != VJ_A_ANY && m->depths[m->depth_count - 1].a == 1)
-        return vj_load_pair(m->g, place_of_a(s, k, r, again));
-    LLVMValueRef first = element_of_a(s, k, r, again);
-    return vj_pair(m->g, first, count == 2 ? element_of_a(s, k + 1, r, again) : NULL);
+    if (count == m->micro.group && m->a_mode != VJ_A_ANY && m->depths[m->depth_count - 1].a == 1)
+        return vj_load_group(m->g, place_of_a(s, k, r, again), m->micro.a);
+    LLVMValueRef element[VJ_MOST_GROUP];
+    for (int32_t e = 0; e < count; e++)
+        element[e] = element_of_a(s, k + e, r, again);
+    return vj_group_of(m->g, element, count);
 }
 
 /* A row of an unpacked B, or a group of panels, which are aligned and hold whole vectors. */
@@ -237,8 +240,8 @@ static LLVMValueRef row_of_b(const place *s, int64_t k, int32_t j, bool again) {
         set_depth(s, k, &point);
         return vj_emit_load(g, m->k->b, &point);
     }
-    const bool pairs = m->b_mode == VJ_B_PANELS && m->micro.group == 2;
-    const vj_dtype dtype = m->micro.b, read = pairs ? VJ_I32 : dtype;
+    const bool grouped = m->b_mode == VJ_B_PANELS && m->micro.group > 1;
+    const vj_dtype dtype = m->micro.b, read = grouped ? VJ_I32 : dtype;
     const int64_t offset = s->w->b_offset[j] + k * m->depths[m->depth_count - 1].b;
     LLVMValueRef value = vj_load_vector(g, at(g, dtype, s->b[again][j], offset), read, m->lanes, s->w->b_mask[j], NULL);
     if (m->b_mode == VJ_B_PANELS) LLVMSetAlignment(value, (unsigned)(m->lanes * vj_element_bytes(read)));
@@ -250,7 +253,8 @@ static LLVMValueRef load_b(const void *self, int64_t k, int32_t count, int32_t j
     const vj_gemm *m = s->w->m;
     LLVMValueRef row = row_of_b(s, k, j, again);
     if (m->b_mode == VJ_B_PANELS || m->micro.b == VJ_F32) return row;
-    return vj_pair(m->g, row, count == 2 ? row_of_b(s, k + 1, j, again) : NULL);
+    const LLVMValueRef pair[2] = {row, count == 2 ? row_of_b(s, k + 1, j, again) : NULL};
+    return vj_group_of(m->g, pair, count);
 }
 
 static place place_at(const walk *w, LLVMValueRef i) {

@@ -6,18 +6,19 @@
 vj_micro vj_micro_of(vj_gen *g, vj_form form, vj_dtype a, vj_dtype b, bool packed, int32_t lanes) {
     /* An unpacked B of halves is paired as it is loaded, as pairs of A are read at once. */
     const int32_t group = packed ? vj_panel_group(b) : b == VJ_BF16 ? 2 : 1;
-    return (vj_micro){.g = g, .form = form, .a = a, .b = b, .lanes = lanes, .group = group};
+    const vj_dtype sum = a == VJ_U8 ? VJ_I32 : VJ_F32;
+    return (vj_micro){.g = g, .form = form, .a = a, .b = b, .sum = sum, .lanes = lanes, .group = group};
 }
 
 void vj_micro_clear(const vj_micro *m, int32_t count, LLVMValueRef *sum) {
     for (int32_t i = 0; i < count; i++)
-        sum[i] = LLVMConstNull(vj_vector_type(m->g, VJ_F32, m->lanes));
+        sum[i] = LLVMConstNull(vj_vector_type(m->g, m->sum, m->lanes));
 }
 
-static LLVMValueRef resized(const vj_gen *g, LLVMValueRef halves) {
-    LLVMTypeRef type = LLVMTypeOf(halves);
+static LLVMValueRef resized(const vj_gen *g, LLVMValueRef narrow) {
+    LLVMTypeRef type = LLVMTypeOf(narrow);
     const bool vector = LLVMGetTypeKind(type) == LLVMVectorTypeKind;
-    return LLVMBuildZExt(g->b, halves, vector ? LLVMVectorType(g->i32, LLVMGetVectorSize(type)) : g->i32, "");
+    return LLVMBuildZExt(g->b, narrow, vector ? LLVMVectorType(g->i32, LLVMGetVectorSize(type)) : g->i32, "");
 }
 
 static LLVMValueRef number_like(const vj_gen *g, LLVMValueRef x, uint32_t number) {
@@ -26,17 +27,24 @@ static LLVMValueRef number_like(const vj_gen *g, LLVMValueRef x, uint32_t number
     return LLVMGetTypeKind(type) == LLVMVectorTypeKind ? vj_splat(g, one, (int32_t)LLVMGetVectorSize(type)) : one;
 }
 
-LLVMValueRef vj_pair(const vj_gen *g, LLVMValueRef first, LLVMValueRef second) {
-    LLVMValueRef low = resized(g, first);
-    if (!second) return low;
-    LLVMValueRef high = resized(g, second);
-    return LLVMBuildOr(g->b, low, LLVMBuildShl(g->b, high, number_like(g, high, 16), ""), "");
+static unsigned bits_of(LLVMValueRef x) {
+    LLVMTypeRef type = LLVMTypeOf(x);
+    return LLVMGetIntTypeWidth(LLVMGetTypeKind(type) == LLVMVectorTypeKind ? LLVMGetElementType(type) : type);
 }
 
-LLVMValueRef vj_load_pair(const vj_gen *g, LLVMValueRef pointer) {
-    LLVMValueRef pair = LLVMBuildLoad2(g->b, g->i32, pointer, "");
-    LLVMSetAlignment(pair, 2);
-    return pair;
+LLVMValueRef vj_group_of(const vj_gen *g, const LLVMValueRef *elements, int32_t count) {
+    LLVMValueRef group = resized(g, elements[0]);
+    for (int32_t e = 1; e < count; e++) {
+        LLVMValueRef next = resized(g, elements[e]), by = number_like(g, next, (uint32_t)e * bits_of(elements[0]));
+        group = LLVMBuildOr(g->b, group, LLVMBuildShl(g->b, next, by, ""), "");
+    }
+    return group;
+}
+
+LLVMValueRef vj_load_group(const vj_gen *g, LLVMValueRef pointer, vj_dtype dtype) {
+    LLVMValueRef group = LLVMBuildLoad2(g->b, g->i32, pointer, "");
+    LLVMSetAlignment(group, (unsigned)vj_element_bytes(dtype));
+    return group;
 }
 
 LLVMValueRef vj_of_pairs(const vj_gen *g, LLVMValueRef pairs, int32_t e, int32_t lanes) {
@@ -75,13 +83,27 @@ static void step_fma(const vj_micro *m, const vj_micro_loads *loads, int64_t k, 
     }
 }
 
+static void step_dot_integers(const vj_micro *m, const vj_micro_loads *loads, int64_t k, int32_t count, int32_t height,
+                              int32_t width, LLVMValueRef *sum) {
+    vj_fours b[VJ_MAX_TILE];
+    for (int32_t j = 0; j < width; j++)
+        b[j] = vj_fours_of(m->g, loads->b(loads->self, k, count, j, false), true);
+    for (int32_t r = 0; r < height; r++) {
+        LLVMValueRef group = vj_splat(m->g, loads->a(loads->self, k, count, r, false), m->lanes);
+        const vj_fours a = vj_fours_of(m->g, group, false);
+        for (int32_t j = 0; j < width; j++)
+            sum[r * width + j] = vj_dot_fours(m->g, sum[r * width + j], &a, &b[j]);
+    }
+}
+
 static void step_dot(const vj_micro *m, const vj_micro_loads *loads, int64_t k, int32_t count, int32_t height,
                      int32_t width, LLVMValueRef *sum) {
     LLVMValueRef b[VJ_MAX_TILE];
     for (int32_t j = 0; j < width; j++)
         b[j] = loads->b(loads->self, k, count, j, false);
     for (int32_t r = 0; r < height; r++) {
-        LLVMValueRef a = vj_dot_splat(m->g, loads->a(loads->self, k, count, r, false), m->lanes);
+        LLVMValueRef a = loads->a(loads->self, k, count, r, false);
+        a = vj_dot_splat(m->g, a, m->lanes);
         for (int32_t j = 0; j < width; j++)
             sum[r * width + j] = vj_dot_bf16(m->g, sum[r * width + j], a, b[j]);
     }
@@ -90,5 +112,8 @@ static void step_dot(const vj_micro *m, const vj_micro_loads *loads, int64_t k, 
 void vj_micro_step(const vj_micro *m, const vj_micro_loads *loads, int64_t k, int32_t count, int32_t height,
                    int32_t width, LLVMValueRef *sum) {
     assert(height * width <= VJ_MAX_TILE && count <= m->group);
-    (m->form == VJ_FORM_DOT ? step_dot : step_fma)(m, loads, k, count, height, width, sum);
+    if (m->sum == VJ_I32)
+        step_dot_integers(m, loads, k, count, height, width, sum);
+    else
+        (m->form == VJ_FORM_DOT ? step_dot : step_fma)(m, loads, k, count, height, width, sum);
 }

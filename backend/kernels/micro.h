@@ -2,7 +2,8 @@
  * attention) says how operands are loaded; the form says what is done with them.
  *
  *     FMA   operands are widened to f32 as they are loaded, and multiplied and added element by element of k
- *     DOT   a step adds the products of all elements of a group, by one instruction
+ *     DOT   a step adds the products of all elements of a group, by one instruction where the target has it: of pairs of bfloat16
+ *           to f32, of fours of u8 (A) and i8 (B) to i32
  *
  * Elements of k come in groups: as many as panels hold together, or as are multiplied together; else one. A group of A is
  * a scalar of its bits, a group of B a vector of such, a lane a column.
@@ -19,6 +20,7 @@ typedef struct vj_micro {
     vj_gen *g;
     vj_form form;
     vj_dtype a, b; /* as they are stored */
+    vj_dtype sum;
     int32_t lanes; /* columns of a vector */
     int32_t group; /* elements of k */
 } vj_micro;
@@ -41,11 +43,11 @@ void vj_micro_clear(const vj_micro *m, int32_t count, LLVMValueRef *sum);
 void vj_micro_step(const vj_micro *m, const vj_micro_loads *loads, int64_t k, int32_t count, int32_t height,
                    int32_t width, LLVMValueRef *sum);
 
-/* Two halves as the bits of one i32, the first below. */
-LLVMValueRef vj_pair(const vj_gen *g, LLVMValueRef first, LLVMValueRef second);
+/* Narrow elements as the bits of one i32, the first lowest; those that are left out are 0. */
+LLVMValueRef vj_group_of(const vj_gen *g, const LLVMValueRef *elements, int32_t count);
 /* Element `e` of pairs of bfloat16, as f32: such a number is the upper half of a float. */
 LLVMValueRef vj_of_pairs(const vj_gen *g, LLVMValueRef pairs, int32_t e, int32_t lanes);
-/* `count` halves from the pointer on as a group of A: second is NULL, or where the other one stands. */
-LLVMValueRef vj_load_pair(const vj_gen *g, LLVMValueRef pointer);
+/* The four bytes from the pointer on, to elements of this type: a whole group of A. */
+LLVMValueRef vj_load_group(const vj_gen *g, LLVMValueRef pointer, vj_dtype dtype);
 
 #endif

@@ -11,7 +11,8 @@
 
 #include "reduce.h"
 
-#define PARTIALS 4 /* the latency of an addition */
+#define PARTIALS   4  /* the latency of an addition */
+#define MOST_LANES 64 /* lanes */
 
 typedef struct nest {
     vj_gen *g;
@@ -23,6 +24,7 @@ typedef struct nest {
     int64_t vectors, tail;     /* along the vector axis: full ones, and the lanes of the last */
     bool short_row;            /* a window: its points are written out */
     int32_t block_axis, block; /* neighbours that are computed together, see schedule.h */
+    bool turned;
     int32_t partials;
 } nest;
 
@@ -209,8 +211,38 @@ static void emit_block(const nest *n, const vj_point *first) {
             vj_emit_store(g, k->out[o].access, &at[i], value[i][o]);
 }
 
+/* Does `block` neighbours along the axis along which the result is adjacent, for a vector of points along the axis along which the
+ * loads are: values are made in vectors of the one, and rounded and stored in vectors of the other. */
+static void emit_square(const nest *n, const vj_point *first) {
+    vj_gen *g = n->g;
+    const vj_out *out = &n->k->out[0];
+    const vj_expr *root = &n->k->expr[out->expr];
+    LLVMValueRef square[MOST_LANES];
+    vj_point at = *first;
+    for (int32_t axis = n->outer_axes; axis < n->k->rank; axis++)
+        at.index[axis] = vj_i64(g, 0);
+    const bool is_whole = at.lanes == n->block;
+    for (int32_t i = 0; i < n->block; i++) {
+        at.shift[n->block_axis] = i;
+        square[i] = vj_emit_expr(g, is_whole ? root->arg[0] : out->expr, &at);
+        if (!is_whole) vj_emit_store(g, out->access, &at, square[i]);
+    }
+    if (!is_whole) return;
+    vj_transpose(g, square, n->block);
+    const int32_t points = at.mask ? (int32_t)n->tail : n->block;
+    at.mask = NULL;
+    at.vector_axis = n->block_axis;
+    at.shift[n->block_axis] = 0;
+    for (int32_t i = 0; i < points; i++) {
+        at.shift[n->vector_axis] = i;
+        vj_emit_store(g, out->access, &at, vj_to_half(g, root->dtype, square[i], n->block));
+    }
+}
+
 static void emit_group(const nest *n, const vj_point *outer) {
-    if (n->block > 1)
+    if (n->turned)
+        emit_square(n, outer);
+    else if (n->block > 1)
         emit_block(n, outer);
     else
         emit_points(n, outer);
@@ -308,6 +340,12 @@ static void choose_block(nest *n) {
     n->block = 1;
     n->block_axis = -1;
     n->partials = PARTIALS;
+    if (s && s->turned && s->block == n->lanes && n->k->extent[s->block_axis] % s->block == 0) {
+        n->turned = true;
+        n->block = s->block;
+        n->block_axis = s->block_axis;
+        return;
+    }
     if (!s || s->block < 2 || s->block > VJ_MAX_BLOCK || !n->short_row) return;
     for (int32_t o = 0; o < n->k->out_count; o++)
         if (moves_with_row(n, &n->k->out[o])) return;

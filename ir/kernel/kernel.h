@@ -239,6 +239,8 @@ bool vj_has_segments(const vj_kernel *k);
 bool vj_is_packed(const vj_program *p, int32_t buffer); /* does it hold panels? */
 /* Is the access, as the operand of this row, of a type that the row allows beside the first operand's? */
 bool vj_operand_takes(const vj_program *p, const vj_kernel *k, const vj_operand_row *row, int32_t access);
+/* The type of ACC in the kernel's expressions. */
+vj_dtype vj_acc_dtype(const vj_program *p, const vj_kernel *k);
 /* The elements of a buffer of this type that holds the weight; false: more than an int64_t holds. */
 bool vj_packed_elements(const vj_weight *w, vj_dtype dtype, int64_t *elements);
 

@@ -121,6 +121,13 @@ bool vj_is_packed(const vj_program *p, int32_t buffer) {
 bool vj_operand_takes(const vj_program *p, const vj_kernel *k, const vj_operand_row *row, int32_t access) {
     const int32_t buffer = k->access[access].buffer;
     const vj_dtype dtype = p->buffers[buffer].dtype, first = p->buffers[k->access[k->operand[0]].buffer].dtype;
-    const bool packed = vj_is_packed(p, buffer), widened = packed && first == VJ_F32;
-    return ((packed ? row->packed_dtypes : row->dtypes) >> dtype & 1) && (dtype == first || widened);
+    const bool packed = vj_is_packed(p, buffer), widened = packed && first == VJ_F32 && vj_dtype_is_float(dtype);
+    const bool of_integers = packed && first == VJ_U8 && dtype == VJ_I8;
+    return ((packed ? row->packed_dtypes : row->dtypes) >> dtype & 1) && (dtype == first || widened || of_integers);
+}
+
+vj_dtype vj_acc_dtype(const vj_program *p, const vj_kernel *k) {
+    const vj_kind_row *row = vj_kind_at(k->kind);
+    if (row->operand_count == 0) return row->acc;
+    return p->buffers[k->access[k->operand[0]].buffer].dtype == VJ_U8 ? VJ_I32 : row->acc;
 }

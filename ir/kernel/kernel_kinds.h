@@ -32,7 +32,8 @@ typedef struct vj_group_row {
 } vj_group_row;
 
 /* What the accesses of a product must be like. All operands of a product are of one type, but for one that is packed: beside
- * f32 it may be narrower, and is widened as it is read. Another type is a bit of `dtypes`, and its group in panels.h. */
+ * f32 it may be narrower, and is widened as it is read, and beside u8 it is i8. Another type is a bit of `dtypes`, and its group in
+ * panels.h. */
 typedef struct vj_operand_row {
     const char *name;
     uint32_t along;         /* the groups whose axes may move it */
@@ -50,8 +51,8 @@ typedef struct vj_kind_row {
     vj_group_row group[VJ_GROUP_COUNT];
     vj_operand_row operand[VJ_MAX_OPERANDS];
     int32_t operand_count;
-    bool is_call;       /* it runs a routine on whole buffers: no axes, no expressions */
-    vj_dtype acc;       /* the type of ACC in expressions; VJ_NO_DTYPE: there is no accumulator */
+    bool is_call; /* it runs a routine on whole buffers: no axes, no expressions */
+    vj_dtype acc; /* the type of ACC in expressions, unless it is of integers; VJ_NO_DTYPE: there is no accumulator */
     uint32_t results;   /* each axis of these groups moves every result, and no other does */
     uint32_t one_a_row; /* but for these: where none of their axes moves a result, it is one value for all of them */
     uint32_t score;     /* the groups that the score expression may depend on; 0: there is none */

@@ -130,6 +130,8 @@ static bool check_packed(const vj_verify_at *at, const vj_operand_row *row, cons
     if (!row->panel_columns) return fail_of(at, row->name, "is packed, which it may not be");
     if (w->k != vj_extent_in(at->k, row->panel_depth) || w->n != vj_extent_in(at->k, row->panel_columns))
         return fail_of(at, row->name, "is packed with another K or N than the axes");
+    if (buffer->dtype == VJ_I8 && w->k > VJ_INTEGER_DEPTH)
+        return fail_of(at, row->name, "has sums that 32 bits do not hold");
     const uint32_t depth = vj_axes_in(at->k, row->panel_depth);
     const int32_t last = 31 - __builtin_clz(depth), group = vj_panel_group(buffer->dtype);
     return at->k->extent[last] % group == 0 || at->k->extent[last] == w->k ||

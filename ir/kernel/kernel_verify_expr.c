@@ -22,7 +22,7 @@ static bool check_leaf(const vj_verify_at *at, int32_t number) {
                fail(at, number, "its type is not its buffer's");
     case VJ_X_ACC:
         if (vj_kind_at(k->kind)->acc == VJ_NO_DTYPE) return fail(at, number, "its kind has no accumulator");
-        return e->dtype == vj_kind_at(k->kind)->acc || fail(at, number, "its type is not the accumulator's");
+        return e->dtype == vj_acc_dtype(at->p, k) || fail(at, number, "its type is not the accumulator's");
     case VJ_X_STAGE:
         if (e->index < 0 || e->index >= k->stage_count) return fail(at, number, "it names no stage");
         return k->expr[k->stage[e->index].expr].dtype == e->dtype || fail(at, number, "its type is not its stage's");

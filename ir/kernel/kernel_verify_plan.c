@@ -76,9 +76,25 @@ static bool same_map(const vj_kernel *k, const vj_access *a, const vj_access *b)
     return true;
 }
 
+/* May result o overwrite what others are made of? All but nests store their results one after the other: only the last may. Nor
+ * may it where a product's results are stored in two ways, for then it need not be the last: some with adjacent rows, some
+ * without. */
+static bool is_stored_last(const vj_kernel *k, int32_t o) {
+    if (k->kind == VJ_KERNEL_NEST || k->out_count == 1) return true;
+    if (o + 1 < k->out_count) return false;
+    if (k->kind != VJ_KERNEL_GEMM) return true;
+    const vj_axes rows = vj_group(k, VJ_GROUP_ROWS), cols = vj_group(k, VJ_GROUP_COLS);
+    const int32_t row = rows.first + rows.count - 1, column = cols.first + cols.count - 1;
+    bool ways[2] = {false, false};
+    for (int32_t i = 0; i < k->out_count; i++) {
+        const int64_t *stride = k->access[k->out[i].access].stride;
+        ways[stride[row] == 1 && stride[column] != 1] = true;
+    }
+    return !ways[0] || !ways[1];
+}
+
 /* `to` may take the place of `from` where `from` is read last, by one kernel alone that writes `to` with the same map,
- * element by element: each is read by the thread that overwrites it, before it does. All but nests store their results one after
- * the other, and the earlier may not overwrite what the later read. */
+ * element by element: each is read by the thread that overwrites it, before it does. */
 static bool in_place(const vj_program *p, int32_t phase, int32_t from, int32_t to) {
     if (p->buffers[from].offset != p->buffers[to].offset || p->buffers[from].dtype != p->buffers[to].dtype)
         return false;
@@ -89,7 +105,7 @@ static bool in_place(const vj_program *p, int32_t phase, int32_t from, int32_t t
         for (int32_t o = 0; o < k->out_count; o++)
             if (k->access[k->out[o].access].buffer == to) {
                 if (out || k->out[o].segment >= 0) return false; /* other segments read the same elements */
-                if (k->kind != VJ_KERNEL_NEST && o + 1 < k->out_count) return false;
+                if (!is_stored_last(k, o)) return false;
                 out = &k->access[k->out[o].access];
             }
         for (int32_t a = 0; a < k->access_count; a++) {

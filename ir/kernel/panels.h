@@ -2,7 +2,8 @@
  *
  * A panel is 16 columns over the whole depth. Of a type that products multiply in pairs or fours (dot products, matrix
  * tiles), the elements of a column that fill four bytes stand together: a group of k. So a group of a panel is a vector of 64 bytes,
- * whatever the type, and 16 groups are one tile of a matrix unit. Float32 and float16, which is widened as it is read, have groups of one.
+ * whatever the type, and 16 groups are one tile of a matrix unit: pairs of bfloat16, fours of 8-bit integers. Float32 and float16, which is
+ * widened as it is read, have groups of one.
  *
  * The last panel is padded with columns of zeros, and a depth in groups of more than one with zeros to whole tiles: what is
  * multiplied there is nothing, and never a NaN. The layout depends on K, N and the type alone, never on the rows or the CPU.
@@ -16,9 +17,13 @@
 #define VJ_PANEL       16                   /* columns */
 #define VJ_TILE_GROUPS 16                   /* groups of k in a tile */
 #define VJ_STEP        (2 * VJ_TILE_GROUPS) /* elements of k, in pairs, that a product of tiles takes */
+#define VJ_MOST_GROUP  4
+
+/* So many products of u8 and i8 add up to what an i32 holds. */
+#define VJ_INTEGER_DEPTH (INT32_MAX / (255 * 128))
 
 /* Elements of k that stand together. */
-static inline int32_t vj_panel_group(vj_dtype dtype) { return dtype == VJ_BF16 ? 2 : 1; }
+static inline int32_t vj_panel_group(vj_dtype dtype) { return dtype == VJ_I8 ? 4 : dtype == VJ_BF16 ? 2 : 1; }
 
 /* K with the padding. */
 static inline int64_t vj_panel_depth(vj_dtype dtype, int64_t depth) {

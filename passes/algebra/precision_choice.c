@@ -238,7 +238,8 @@ const char *vj_why_exact(vj_choice *choice, const vj_node *node) {
     }
     if (has_few_columns(f, node)) return "its few columns may be points or boxes";
     if (node->op == VJ_OP_conv && is_depthwise(f, node)) return "a depthwise convolution is no product of matrices";
-    if (node->op == VJ_OP_conv && vj_attr_int(node, VJ_ATTR_GROUPS, 1) == 1 && !vj_has_pairs(f, node))
+    if (node->op == VJ_OP_conv && vj_attr_int(node, VJ_ATTR_GROUPS, 1) == 1 &&
+        !vj_has_groups(f, node, vj_panel_group(VJ_BF16)))
         return "its windows have few channels, or an odd number";
     return NULL;
 }

@@ -1,5 +1,5 @@
 /* conv.c - windows: conv as a gemm one of whose operands moves with window axes, a batch of gemms where it has
- * groups; depthwise conv, other types than f32, and pool as nests over windows. */
+ * groups; depthwise conv, other types than kernels of products have, and pool as nests over windows. */
 #include "lower.h"
 
 #include <math.h>
@@ -27,8 +27,8 @@ static vj_view framed(bool channels_last, int32_t rank, const int64_t *dims) {
     return to;
 }
 
-/* Padding copies x, in the order in which it stands; for a product it may as well bring channels together. In bf16, whose
- * pairs of the depth are multiplied together, they are brought together in any case. */
+/* Padding copies x, in the order in which it stands; for a product it may as well bring channels together. In types narrower than f32,
+ * whose groups of the depth are multiplied together, they are brought together in any case. */
 static bool open_windows(vj_lowering *l, const vj_node *node, double outside, bool product, windows *w) {
     int64_t dims[VJ_MAX_RANK], low[VJ_MAX_RANK] = {0};
     const int32_t rank = vj_image_dims(l->f, node->args[0], dims);
@@ -47,7 +47,8 @@ static bool open_windows(vj_lowering *l, const vj_node *node, double outside, bo
     }
     if (!vj_view_is_simple(&w->x) && !vj_dense_view_of(l, node->args[0], &w->x)) return false;
     const bool channels_last = product && dims[1] >= VJ_MANY_CHANNELS;
-    const bool turned = channels_last && !has_channels_last(&w->x) && vj_dtype_at(l->f, node->args[0]) == VJ_BF16;
+    const bool narrow = vj_element_bytes(vj_dtype_at(l->f, node->args[0])) < 4;
+    const bool turned = channels_last && !has_channels_last(&w->x) && narrow;
     if (!padded && !turned) return true;
     vj_view to = framed(channels_last || has_channels_last(&w->x), rank, dims);
     to.buffer = vj_add_buffer(l->p, VJ_BUFFER_ARENA, vj_dtype_at(l->f, node->args[0]), vj_view_elements(&to), NULL);
@@ -138,7 +139,8 @@ static vj_view whole_map(const product *p) {
 
 static bool finish_product(const product *p) {
     vj_chain chain = {.value = p->node->first_result, .map = whole_map(p)};
-    chain.expr = vj_x(p->b->l->p->arena, p->b->k, VJ_X_ACC, VJ_F32, -1, -1, -1);
+    const vj_dtype dtype = vj_dtype_at(p->b->l->f, p->node->first_result);
+    chain.expr = vj_x(p->b->l->p->arena, p->b->k, VJ_X_ACC, dtype, -1, -1, -1);
     return add_bias(p->b, p->node, &chain) && vj_finish_chain(p->b, chain);
 }
 
@@ -295,7 +297,7 @@ static bool by_sums(vj_lowering *l, const vj_node *node, windows *w, int64_t gro
     if (a < 0 || by < 0) return vj_lower_fail(l, node, "its operands cannot be addressed");
     vj_arena *arena = l->p->arena;
     const vj_dtype dtype = vj_dtype_at(l->f, node->first_result);
-    const int32_t left = vj_x_load(arena, b->k, dtype, a), right = vj_x_load(arena, b->k, dtype, by);
+    const int32_t left = vj_load_as(b, dtype, a), right = vj_load_as(b, dtype, by);
     b->k->stage[b->k->stage_count++] = (vj_stage){VJ_REDUCE_SUM, vj_x(arena, b->k, VJ_X_MUL, dtype, left, right, -1)};
     vj_chain chain = {.value = node->first_result, .map = result_map(b, rank, out)};
     chain.expr = vj_x(arena, b->k, VJ_X_STAGE, dtype, 0, -1, -1);
@@ -308,7 +310,8 @@ bool vj_lower_conv(vj_lowering *l, const vj_node *node) {
     vj_value source;
     int64_t dims[VJ_MAX_RANK];
     product p = {.node = node, .w = &w, .groups = vj_attr_int(node, VJ_ATTR_GROUPS, 1)};
-    if (!open_windows(l, node, 0, p.groups == 1 && vj_dtype_at(l->f, node->first_result) == VJ_F32, &w)) return false;
+    const bool is_gemm = vj_dtype_at(l->f, node->first_result) == VJ_F32 || vj_packs_integers(l->f, node);
+    if (!open_windows(l, node, 0, p.groups == 1 && is_gemm, &w)) return false;
     p.rank = vj_image_dims(l->f, node->first_result, p.out);
     vj_image_dims(l->f, node->args[1], dims);
     for (int32_t i = 0; i < w.spatial; i++)
@@ -316,8 +319,7 @@ bool vj_lower_conv(vj_lowering *l, const vj_node *node) {
     p.inner = w.x.dim[1] / p.groups;
     p.outer = p.out[1] / p.groups;
     p.channels_last = has_channels_last(&w.x);
-    if (vj_dtype_at(l->f, node->first_result) != VJ_F32 || (p.groups > 1 && p.inner == 1))
-        return by_sums(l, node, &w, p.groups);
+    if (!is_gemm || (p.groups > 1 && p.inner == 1)) return by_sums(l, node, &w, p.groups);
     p.b = vj_build_new(l, VJ_KERNEL_GEMM, "conv", node->origin);
     if (p.groups == 1 && vj_has_weight_view(l, node->args[1], &source, &weight)) return by_panels(&p, source, &weight);
     return wants_pixels(&p) ? by_pixels(&p) : by_filters(&p);

@@ -1,4 +1,4 @@
-/* gemm.c - linear and matmul: a gemm of f32, and for other types a nest that sums over a row. */
+/* gemm.c - linear and matmul: a gemm of floats or of 8-bit integers, and for other types a nest that sums over a row. */
 #include "lower.h"
 
 /* Operands a [lead, m, k] and b [lead, k, n] of a product; m is absent from a vector on the left, n from one on the
@@ -87,20 +87,21 @@ static int32_t plain_access(vj_build *b, const product *p) {
     return vj_build_view(b, &view, &map);
 }
 
-/* Are the elements of the dim adjacent, in one run or in runs of pairs? */
-static bool has_pairs(const vj_view *view, int32_t dim) {
+/* Are the elements of the dim adjacent, in one run or in runs of whole groups? */
+static bool has_groups(const vj_view *view, int32_t dim, int64_t group) {
     const int32_t count = view->count[dim];
     return count == 0 ||
-           (vj_view_step(view, dim) == 1 && (count == 1 || view->subaxis[dim][count - 1].extent % 2 == 0));
+           (vj_view_step(view, dim) == 1 && (count == 1 || view->subaxis[dim][count - 1].extent % group == 0));
 }
 
-/* A as it stands; in bf16 with adjacent pairs of the depth, if need be by a copy. */
+/* A as it stands; narrower than f32 with adjacent groups of the depth, if need be by a copy. */
 static int32_t rows_access(vj_build *b, vj_value v, int32_t depth, const vj_view *map) {
     vj_view view;
     int64_t order[VJ_MAX_RANK];
-    if (vj_dtype_at(b->l->f, v) != VJ_BF16) return vj_build_operand(b, v, map);
+    const int64_t group = 4 / vj_element_bytes(vj_dtype_at(b->l->f, v));
+    if (group == 1) return vj_build_operand(b, v, map);
     if (!vj_view_of(b->l, v, &view)) return -1;
-    if (has_pairs(&view, depth)) return vj_build_operand(b, v, map);
+    if (has_groups(&view, depth, group)) return vj_build_operand(b, v, map);
     for (int32_t d = 0; d < view.rank; d++)
         order[d] = d < depth ? d : d + 1 < view.rank ? d + 1 : depth;
     if (!vj_ordered_view_of(b->l, v, view.rank, map->dim, order, &view)) return -1;
@@ -129,14 +130,15 @@ static int32_t sum_of_products(vj_build *b, const product *p, vj_dtype dtype) {
     vj_arena *arena = b->l->p->arena;
     const int32_t left = vj_build_operand(b, p->a, &a_map), right = left < 0 ? -1 : vj_build_operand(b, p->b, &b_map);
     if (right < 0) return -1;
-    const int32_t x = vj_x_load(arena, b->k, dtype, left), y = vj_x_load(arena, b->k, dtype, right);
+    const int32_t x = vj_load_as(b, dtype, left), y = vj_load_as(b, dtype, right);
     b->k->stage[b->k->stage_count++] = (vj_stage){VJ_REDUCE_SUM, vj_x(arena, b->k, VJ_X_MUL, dtype, x, y, -1)};
     return vj_x(arena, b->k, VJ_X_STAGE, dtype, 0, -1, -1);
 }
 
 static bool lower_product(vj_lowering *l, const vj_node *node, vj_value bias, const char *name) {
     const vj_dtype dtype = vj_dtype_at(l->f, node->first_result);
-    product p = {.node = node, .a = node->args[0], .b = node->args[1], .bias = bias, .is_nest = dtype != VJ_F32};
+    product p = {.node = node, .a = node->args[0], .b = node->args[1], .bias = bias};
+    p.is_nest = dtype != VJ_F32 && !vj_packs_integers(l->f, node);
     p.a_rank = vj_image_dims(l->f, p.a, p.a_dim);
     p.b_rank = vj_image_dims(l->f, p.b, p.b_dim);
     p.rank = vj_image_dims(l->f, node->first_result, p.dim);
@@ -152,7 +154,7 @@ static bool lower_product(vj_lowering *l, const vj_node *node, vj_value bias, co
         if (chain.expr < 0) return false;
     } else {
         if (!add_operands(b, &p)) return false;
-        chain.expr = vj_x(l->p->arena, b->k, VJ_X_ACC, VJ_F32, -1, -1, -1);
+        chain.expr = vj_x(l->p->arena, b->k, VJ_X_ACC, dtype, -1, -1, -1);
     }
     int32_t same[VJ_MAX_RANK];
     for (int32_t d = 0; d < p.rank; d++)

@@ -103,6 +103,8 @@ void vj_spread_nodes(vj_pass_context *c);
 
 /* factors.c */
 void vj_cast_factors(vj_pass_context *c);
+/* Is it a product of u8 and i8 that a kernel of such products computes? */
+bool vj_packs_integers(const vj_func *f, const vj_node *node);
 
 /* patches.c */
 void vj_spread_patches(vj_pass_context *c);
@@ -198,6 +200,8 @@ int32_t vj_packed_weight(vj_lowering *l, vj_value source, vj_dtype dtype, int64_
                          const vj_subaxes *n);
 /* The type in which B is packed beside an A that has its access already. */
 vj_dtype vj_packed_dtype(const vj_build *b, vj_value source);
+/* The entry that loads through the access, cast to the type. */
+int32_t vj_load_as(vj_build *b, vj_dtype dtype, int32_t access);
 
 /* expr.c */
 

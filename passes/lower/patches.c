@@ -1,9 +1,9 @@
-/* patches.c - a convolution in bf16 of patches of few channels is a product of a matrix that has a patch in each row: the kernel
- * that makes the picture's bf16 writes it so, as runs of a patch's few pixels are short for units that multiply pairs. */
+/* patches.c - a convolution in bf16 or of integers of patches of few channels is a product of a matrix that has a patch in each row: the kernel
+ * that makes the picture's bf16 writes it so, as runs of a patch's few pixels are short for units that multiply groups. */
 #include "lower.h"
 
 static bool is_of_patches(const vj_func *f, const vj_node *node) {
-    return node->op == VJ_OP_conv && vj_dtype_at(f, node->args[0]) == VJ_BF16 &&
+    return node->op == VJ_OP_conv && (vj_dtype_at(f, node->args[0]) == VJ_BF16 || vj_packs_integers(f, node)) &&
            vj_type_at(f, node->args[0])->dims[1].c < VJ_MANY_CHANNELS && vj_is_patch_embedding(f, node) &&
            vj_is_weight(f, node->args[1]);
 }
@@ -17,10 +17,10 @@ static vj_value covered(vj_func *f, vj_value v, const vj_type *w, const vj_type 
     return v;
 }
 
-/* The picture in bf16 as far as it is covered: cut before it is cast, so that the cast can write where it is wanted. */
+/* The narrow picture as far as it is covered: cut before it is cast, so that the cast can write where it is wanted. */
 static vj_value covered_cast(vj_func *f, vj_value x, const vj_type *w, const vj_type *y, const vj_origin *origin) {
     const vj_node *node = vj_producer(f, x);
-    const vj_attr to = vj_name(VJ_ATTR_TO, vj_element_name(VJ_BF16));
+    const vj_attr to = vj_name(VJ_ATTR_TO, vj_element_name(vj_dtype_at(f, x)));
     if (node->op != VJ_OP_cast || vj_use_count(f, x) != 1) return covered(f, x, w, y, origin);
     const vj_value inside = covered(f, node->args[0], w, y, origin);
     return vj_make(f, VJ_OP_cast, &inside, 1, &to, 1, origin);
@@ -54,7 +54,9 @@ static vj_value product_of_patches(vj_func *f, const vj_node *node) {
     const vj_value filters = vj_make_reshape(f, node->args[1], 2, flat, origin);
     const vj_value args[3] = {x, vj_make_transpose(f, filters, swap, origin),
                               node->arg_count > 2 ? node->args[2] : VJ_NONE};
-    const vj_value rows = vj_make(f, VJ_OP_linear, args, args[2] < 0 ? 2 : 3, NULL, 0, origin);
+    const bool floats = vj_dtype_at(f, x) == VJ_BF16, has_bias = args[2] >= 0;
+    vj_value rows = vj_make(f, floats ? VJ_OP_linear : VJ_OP_matmul, args, floats && has_bias ? 3 : 2, NULL, 0, origin);
+    if (!floats && has_bias) rows = vj_make_binary(f, VJ_OP_add, rows, args[2], origin);
     return vj_make_reshape(f, vj_make_transpose(f, rows, back, origin), y.rank, y.dims, origin);
 }
 

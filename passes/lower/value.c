@@ -111,6 +111,12 @@ vj_dtype vj_packed_dtype(const vj_build *b, vj_value source) {
     return run >= depth || run % (4 / vj_element_bytes(dtype)) == 0 ? dtype : VJ_F32;
 }
 
+int32_t vj_load_as(vj_build *b, vj_dtype dtype, int32_t access) {
+    const vj_dtype own = b->l->p->buffers[b->k->access[access].buffer].dtype;
+    const int32_t load = vj_x_load(b->l->p->arena, b->k, own, access);
+    return own == dtype ? load : vj_x(b->l->p->arena, b->k, VJ_X_CAST, dtype, load, -1, -1);
+}
+
 int32_t vj_packed_weight(vj_lowering *l, vj_value source, vj_dtype dtype, int64_t offset, const vj_subaxes *k,
                          const vj_subaxes *n) {
     vj_weight weight = {.kind = VJ_PACK_PANELS, .source = source, .source_offset = offset};
@@ -318,7 +324,7 @@ static void order_of_dims(const vj_lowering *l, vj_value v, int32_t rank, int64_
 }
 
 /* What kernels of products read by rows. */
-static bool is_factor_type(vj_dtype dtype) { return dtype == VJ_F32 || dtype == VJ_BF16; }
+static bool is_factor_type(vj_dtype dtype) { return dtype == VJ_F32 || dtype == VJ_BF16 || dtype == VJ_U8; }
 
 vj_view vj_own_location(vj_lowering *l, vj_value v) {
     int64_t dims[VJ_MAX_RANK], order[VJ_MAX_RANK], stand[VJ_MAX_RANK] = {0}, row = 0;

@@ -46,9 +46,21 @@ static bool same_map(const vj_kernel *k, const vj_access *a, const vj_access *b)
     return true;
 }
 
+/* Are the product's results stored in their order? Those whose rows are adjacent, and whose columns are not, are stored for
+ * themselves, before or behind all others. */
+static bool has_an_order(const vj_kernel *k) {
+    int32_t turned = 0;
+    if (k->kind != VJ_KERNEL_GEMM) return true;
+    const int32_t row = vj_group(k, VJ_GROUP_COLS).first - 1, column = vj_group(k, VJ_GROUP_DEPTH).first - 1;
+    for (int32_t o = 0; o < k->out_count; o++) {
+        const vj_access *out = &k->access[k->out[o].access];
+        turned += out->stride[column] != 1 && out->stride[row] == 1;
+    }
+    return turned == 0 || turned == k->out_count;
+}
+
 /* In the phase where `from` is read last and `to` written first, does kernel k alone write `to`, reading `from` at the
- * same elements only, and no other touch them? A nest computes all its results at a point before it stores one; other kernels
- * store one result after the other, so that the last alone may overwrite what they read. */
+ * same elements only, and no other touch them? */
 static bool written_over(const vj_kernel *k, const slot *slots, int32_t from, int32_t to) {
     int32_t results = 0, of_from = 0, of_to = 0;
     const vj_access *out = NULL;
@@ -56,7 +68,6 @@ static bool written_over(const vj_kernel *k, const slot *slots, int32_t from, in
         return false; /* other segments may read the same elements */
     for (int32_t o = 0; o < k->out_count; o++)
         if (k->access[k->out[o].access].buffer == to) {
-            if (k->kind != VJ_KERNEL_NEST && o + 1 < k->out_count) return false;
             out = &k->access[k->out[o].access];
             results++;
         }
@@ -77,6 +88,7 @@ typedef struct sharing {
     int32_t *parent;                /* of a buffer; its own number: the root */
     int32_t *leader;                /* of a root */
     int32_t *longest, *second_last; /* of a root: who lives longest, and the last phase of all others; -1: none */
+    bool *has_last;                 /* of a kernel: its last result was chosen */
 } sharing;
 
 static int32_t root_of(const sharing *s, int32_t buffer) {
@@ -104,12 +116,31 @@ static void merge(const sharing *s, int32_t from, int32_t to) {
     s->parent[b] = a;
 }
 
+/* A nest computes all its results at a point before it stores one. Other kernels store one after the other, so that the last
+ * alone may overwrite what they read; which one that is, is chosen once. */
+static bool may_be_last(const sharing *s, int32_t kernel) {
+    const vj_kernel *k = s->p->kernels[kernel];
+    return k->kind == VJ_KERNEL_NEST || k->out_count == 1 || (!s->has_last[kernel] && has_an_order(k));
+}
+
+static void put_last(const sharing *s, int32_t kernel, int32_t buffer) {
+    vj_kernel *k = s->p->kernels[kernel];
+    s->has_last[kernel] = true;
+    if (k->kind == VJ_KERNEL_NEST) return;
+    for (int32_t o = 0; o + 1 < k->out_count; o++) {
+        if (k->access[k->out[o].access].buffer != buffer) continue;
+        const vj_out moved = k->out[o];
+        k->out[o] = k->out[o + 1];
+        k->out[o + 1] = moved;
+    }
+}
+
 static bool may_take(const sharing *s, int32_t from, int32_t to) {
     const slot *a = &s->slots[from], *b = &s->slots[to];
     const vj_buffer *x = &s->p->buffers[from], *y = &s->p->buffers[to];
     if (x->kind != VJ_BUFFER_ARENA || a->last != b->first || from == to) return false;
     if (a->first >= b->first || x->dtype != y->dtype) return false;
-    return s->leader[root_of(s, to)] == to && is_free_after(s, from) &&
+    return s->leader[root_of(s, to)] == to && is_free_after(s, from) && may_be_last(s, b->writer) &&
            written_over(s->p->kernels[b->writer], s->slots, from, to);
 }
 
@@ -131,7 +162,8 @@ static void share_buffers(const vj_program *p, vj_arena *arena, slot *slots) {
                        VJ_NEW_ARRAY(arena, int32_t, room),
                        VJ_NEW_ARRAY(arena, int32_t, room),
                        VJ_NEW_ARRAY(arena, int32_t, room),
-                       VJ_NEW_ARRAY(arena, int32_t, room)};
+                       VJ_NEW_ARRAY(arena, int32_t, room),
+                       VJ_NEW_ARRAY(arena, bool, p->kernel_count + 1)};
     for (int32_t i = 0; i < p->buffer_count; i++) {
         s.parent[i] = s.leader[i] = s.longest[i] = i;
         s.second_last[i] = -1;
@@ -139,7 +171,9 @@ static void share_buffers(const vj_program *p, vj_arena *arena, slot *slots) {
     for (int32_t to = 0; to < p->buffer_count; to++) {
         if (p->buffers[to].kind != VJ_BUFFER_ARENA || slots[to].last < 0 || slots[to].writer < 0) continue;
         const int32_t from = place_for(&s, to);
-        if (from >= 0) merge(&s, from, to);
+        if (from < 0) continue;
+        merge(&s, from, to);
+        put_last(&s, slots[to].writer, to);
     }
     for (int32_t i = 0; i < p->buffer_count; i++)
         slots[i].leader = s.leader[root_of(&s, i)];

@@ -45,12 +45,17 @@ vj_dtype vj_stored_half(const vj_func *f, vj_value weight) {
     return first;
 }
 
-bool vj_has_pairs(const vj_func *f, const vj_node *conv) {
+bool vj_has_groups(const vj_func *f, const vj_node *conv, int32_t group) {
     const vj_type *w = vj_type_at(f, conv->args[1]);
     const int64_t channels = w->dims[1].c;
     bool is_point = true;
     for (int32_t i = 2; i < w->rank; i++)
         is_point = is_point && w->dims[i].c == 1;
     if (channels < VJ_MANY_CHANNELS) return vj_is_patch_embedding(f, conv);
-    return is_point || channels % 2 == 0;
+    return is_point || channels % group == 0;
+}
+
+bool vj_is_integer_product(const vj_func *f, const vj_node *node) {
+    return (node->op == VJ_OP_matmul || node->op == VJ_OP_conv) && vj_type_at(f, node->args[0])->dtype == VJ_U8 &&
+           vj_type_at(f, node->args[1])->dtype == VJ_I8;
 }

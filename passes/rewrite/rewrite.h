@@ -31,6 +31,7 @@ vj_status vj_pass_precision(vj_pass_context *c);
 vj_status vj_pass_weight_format(vj_pass_context *c);
 vj_status vj_pass_report(vj_pass_context *c);
 vj_status vj_pass_lower(vj_pass_context *c);
+vj_status vj_pass_turn(vj_pass_context *c);
 vj_status vj_pass_layout(vj_pass_context *c);
 vj_status vj_pass_partition(vj_pass_context *c);
 vj_status vj_pass_plan(vj_pass_context *c);
@@ -62,8 +63,10 @@ static inline vj_dim vj_last_dim(const vj_type *type) { return type->dims[type->
 /* The factor of a product that is packed, a weight in one matrix; -1: none is. */
 int32_t vj_packed_factor(const vj_func *f, const vj_node *product);
 #define VJ_MANY_CHANNELS 16 /* fewer leave lanes empty */
-/* Does a convolution of one group walk its depth by pairs of neighbours in memory: channels that stand last, or patches? */
-bool vj_has_pairs(const vj_func *f, const vj_node *conv);
+/* Does a convolution of one group walk its depth by groups of so many neighbours in memory: channels that stand last, or patches? */
+bool vj_has_groups(const vj_func *f, const vj_node *conv, int32_t group);
+/* Is it a product of u8 and i8? */
+bool vj_is_integer_product(const vj_func *f, const vj_node *node);
 /* The half in which the model stores a weight that is f32 here: it is nothing but moved and widened. VJ_NO_DTYPE: in none. */
 vj_dtype vj_stored_half(const vj_func *f, vj_value weight);
 static inline bool vj_is_half(vj_dtype dtype) { return dtype == VJ_F16 || dtype == VJ_BF16; }

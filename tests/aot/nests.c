@@ -13,6 +13,7 @@
 
 #include "backend/backend.h"
 #include "target/schedule.h"
+#include "vitjit_half.h"
 #include "vitjit_image.h"
 #include "noise.h"
 
@@ -250,6 +251,21 @@ static vj_program *rounds(vj_arena *a, const int64_t *e) {
     return p;
 }
 
+/* y[i, l, j] = floor(4 x[i, j, l]) + i, with 16 j: numbers of a half that stand turned */
+static vj_program *turned(vj_arena *a, const int64_t *e, vj_dtype to) {
+    const int64_t channels = 16 * e[1], all = e[0] * channels * e[2];
+    vj_program *p = program_of(a, VJ_F32, all, to, all);
+    vj_kernel *k = kernel_of(p, 3, 0, (const int64_t[]){e[0], e[2], channels});
+    const int32_t x = vj_x_load(a, k, VJ_F32, ACCESS(k, 0, channels * e[2], 1, e[2]));
+    const int32_t scaled = vj_x(a, k, VJ_X_MUL, VJ_F32, x, vj_x_const(a, k, VJ_F32, 4), -1);
+    const int32_t i = vj_x(a, k, VJ_X_CAST, VJ_F32, vj_x(a, k, VJ_X_AXIS, VJ_I64, 0, -1, -1), -1, -1);
+    const int32_t sum = vj_x(a, k, VJ_X_ADD, VJ_F32, vj_x(a, k, VJ_X_FLOOR, VJ_F32, scaled, -1, -1), i, -1);
+    add_out(k, ACCESS(k, 1, channels * e[2], channels, 1), vj_x(a, k, VJ_X_CAST, to, sum, -1, -1));
+    return p;
+}
+static vj_program *turned_bf16(vj_arena *a, const int64_t *e) { return turned(a, e, VJ_BF16); }
+static vj_program *turned_f16(vj_arena *a, const int64_t *e) { return turned(a, e, VJ_F16); }
+
 typedef struct kind {
     const char *name;
     maker make;
@@ -273,7 +289,9 @@ static const kind kinds[] = {{"softmax_middle", softmax_middle, 1e-6},
                              {"above", above, 0},
                              {"powers", powers, 0},
                              {"to_int", to_int, 0},
-                             {"rounds", rounds, 0}};
+                             {"rounds", rounds, 0},
+                             {"turned_bf16", turned_bf16, 0},
+                             {"turned_f16", turned_f16, 0}};
 
 static double element(const void *data, vj_dtype dtype, int64_t i) {
     switch (dtype) {
@@ -285,6 +303,10 @@ static double element(const void *data, vj_dtype dtype, int64_t i) {
         return ((const int32_t *)data)[i];
     case VJ_I64:
         return (double)((const int64_t *)data)[i];
+    case VJ_BF16:
+        return (double)vj_f32_of_bf16(((const uint16_t *)data)[i]);
+    case VJ_F16:
+        return (double)vj_f32_of_f16(((const uint16_t *)data)[i]);
     default:
         return ((const uint8_t *)data)[i];
     }

@@ -16,7 +16,11 @@ static void axes(vj_kernel *k, int32_t batch, int32_t rows, int32_t cols, int32_
     vj_set_axes(k, (const int32_t[]){batch, rows, cols, depth}, extent);
 }
 
-static int32_t acc(kernel_case *c) { return vj_x(c->arena, c->k, VJ_X_ACC, VJ_F32, 0, 0, 0); }
+/* As f32; of integers it is exact, as no case has sums of more than 24 bits. */
+static int32_t acc(kernel_case *c) {
+    if (c->types.plain != VJ_U8) return vj_x(c->arena, c->k, VJ_X_ACC, VJ_F32, 0, 0, 0);
+    return vj_x(c->arena, c->k, VJ_X_CAST, VJ_F32, vj_x(c->arena, c->k, VJ_X_ACC, VJ_I32, 0, 0, 0), 0, 0);
+}
 
 static int32_t load(kernel_case *c, const vj_access *access) {
     return vj_x_load(c->arena, c->k, VJ_F32, vj_add_access(c->k, access));
@@ -134,7 +138,10 @@ static void narrow_result(vj_dtype to) {
     c.p->buffers[out].dtype = to;
     c.k->a = vj_add_access(c.k, &(vj_access){.buffer = a, .stride = {k, 0, 1}});
     c.k->b = vj_add_access(c.k, &(vj_access){.buffer = b});
-    const int32_t x = vj_x(c.arena, c.k, VJ_X_GELU_ERF, VJ_F32, acc(&c), 0, 0);
+    int32_t sum = acc(&c);
+    /* Sums of integers are more than a float16 holds. */
+    if (use_types.plain == VJ_U8) sum = binary(&c, VJ_X_MUL, sum, vj_x_const(c.arena, c.k, VJ_F32, 0x1p-8));
+    const int32_t x = vj_x(c.arena, c.k, VJ_X_GELU_ERF, VJ_F32, sum, 0, 0);
     c.stretch = 1.13; /* the largest slope of GELU */
     c.own = 8 * EPS;
     result(&c, &(vj_access){.buffer = out, .stride = {n, 1, 0}}, vj_x(c.arena, c.k, VJ_X_CAST, to, x, 0, 0), -1);
@@ -178,23 +185,25 @@ static void windows(int64_t down, int64_t across, int64_t n, int64_t k, bool bac
     case_check(&c);
 }
 
-/* The residual stream, written in f32, and rounded for the product that reads it. */
-static void two_results(void) {
-    kernel_case c = case_new("two results", VJ_KERNEL_GEMM, 27);
-    const int64_t m = 53, n = 44, k = 70;
-    axes(c.k, 0, 1, 1, 1, (int64_t[]){m, n, k});
+/* The residual stream, written in f32 in place of an operand, and rounded for the product that reads it. The last result is the one
+ * in place: what is stored before it is made of the operand too. Columns are (g, c); with `turned` both are written transposed. */
+static void two_results(int64_t groups, int64_t columns, bool turned) {
+    kernel_case c = case_new(turned ? "two results transposed" : "two results", VJ_KERNEL_GEMM, 27);
+    const int64_t m = 53, n = groups * columns, k = 70;
+    axes(c.k, 0, 1, 2, 1, (int64_t[]){m, groups, columns, k});
     const int32_t a = case_operand(&c, m * k), b = case_panels(&c, k, n);
     const int32_t out = case_buffer(&c, m * n), narrow = case_buffer(&c, m * n);
     case_fill(&c, a, 1, m * k, 0, -1, 1);
     case_fill(&c, out, 1, m * n, 0, -1, 1);
     c.p->buffers[narrow].dtype = VJ_BF16;
-    c.k->a = vj_add_access(c.k, &(vj_access){.buffer = a, .stride = {k, 0, 1}});
+    c.k->a = vj_add_access(c.k, &(vj_access){.buffer = a, .stride = {k, 0, 0, 1}});
     c.k->b = vj_add_access(c.k, &(vj_access){.buffer = b});
-    const vj_access to = {.buffer = out, .stride = {n, 1, 0}};
+    const int64_t row = turned ? 1 : n, column = turned ? m : 1;
+    const vj_access to = {.buffer = out, .stride = {row, columns * column, column, 0}};
+    const vj_access beside = {.buffer = narrow, .stride = {row, columns * column, column, 0}};
     const int32_t sum = binary(&c, VJ_X_ADD, acc(&c), load(&c, &to));
+    result(&c, &beside, vj_x(c.arena, c.k, VJ_X_CAST, VJ_BF16, sum, 0, 0), -1);
     result(&c, &to, sum, -1);
-    result(&c, &(vj_access){.buffer = narrow, .stride = {n, 1, 0}}, vj_x(c.arena, c.k, VJ_X_CAST, VJ_BF16, sum, 0, 0),
-           -1);
     case_check(&c);
 }
 
@@ -217,13 +226,16 @@ static void patches(int64_t grid, int64_t patch, int64_t columns) {
 /* A 3x3 convolution with padding, in NHWC or NCHW. */
 static void convolution(bool nhwc, int64_t stride, double otherwise) {
     kernel_case c = case_new(nhwc ? "conv nhwc" : "conv nchw", VJ_KERNEL_GEMM, 41);
-    const int64_t side = 9, channels = 5, columns = 20, out_side = (side - 1) / stride + 1;
+    /* Groups of channels are multiplied together. */
+    const int64_t channels = vj_panel_group(use_types.packed) > 1 ? 8 : 5;
+    const int64_t side = 9, columns = 20, out_side = (side - 1) / stride + 1;
     const int64_t extent_nhwc[] = {out_side, out_side, columns, 3, 3, channels};
     const int64_t extent_nchw[] = {out_side, out_side, columns, channels, 3, 3};
     axes(c.k, 0, 2, 1, 3, nhwc ? extent_nhwc : extent_nchw);
     const int32_t image = case_operand(&c, side * side * channels), b = case_panels(&c, 9 * channels, columns);
     case_fill(&c, image, 1, side * side * channels, 0, -1, 1);
     const int32_t out = case_buffer(&c, out_side * out_side * columns);
+    if (use_types.plain == VJ_U8) otherwise = ceil(fabs(otherwise));
     vj_access a = {.buffer = image, .term_count = 2, .otherwise = otherwise};
     a.stride[nhwc ? 5 : 3] = nhwc ? 1 : side * side;
     const int64_t pixel = nhwc ? channels : 1;
@@ -320,6 +332,22 @@ static void adversarial(void) {
     case_check(&c);
 }
 
+/* The largest sums that there are, of either sign: nothing saturates, and none is lost. */
+static void extreme_integers(float b_value) {
+    const int64_t m = 14, n = 19, k = VJ_INTEGER_DEPTH;
+    kernel_case c = case_new("extreme integers", VJ_KERNEL_GEMM, 81);
+    axes(c.k, 0, 1, 1, 1, (int64_t[]){m, n, k});
+    const int32_t a = case_operand(&c, m * k), b = case_panels(&c, k, n), out = case_buffer(&c, m * n);
+    case_fill(&c, a, 1, m * k, 0, 1, 1);
+    for (int64_t i = 0; i < c.p->buffers[b].elements; i++)
+        c.values[b][i] = b_value;
+    c.p->buffers[out].dtype = VJ_I32;
+    c.k->a = vj_add_access(c.k, &(vj_access){.buffer = a, .stride = {k, 0, 1}});
+    c.k->b = vj_add_access(c.k, &(vj_access){.buffer = b});
+    result(&c, &(vj_access){.buffer = out, .stride = {n, 1, 0}}, vj_x(c.arena, c.k, VJ_X_ACC, VJ_I32, 0, 0, 0), -1);
+    case_check(&c);
+}
+
 static void all_cases(int32_t step) {
     odd_sizes(step);
     qkv(17, 3, 16, 24);
@@ -339,7 +367,11 @@ static void all_cases(int32_t step) {
     windows(2, 3, 72, 40, false);
     windows(2, 1, 24, 96, false);
     windows(1, 2, 50, 64, true);
-    two_results();
+    two_results(1, 44, false);
+    two_results(2, 32, false);
+    two_results(4, 11, false);
+    two_results(1, 44, true);
+    two_results(4, 11, true);
     patches(5, 4, 33);
     patches(14, 16, 64);
     convolution(true, 1, 0);
@@ -367,4 +399,12 @@ void narrow_gemm_cases(void **state) {
         use_types = types[i];
         all_cases(i == 0 ? 2 : 4);
     }
+}
+
+void integer_gemm_cases(void **state) {
+    (void)state;
+    use_types = (case_types){VJ_U8, VJ_I8};
+    all_cases(2);
+    extreme_integers(-1);
+    extreme_integers(1);
 }

@@ -40,12 +40,25 @@ static vj_program *cast_program(vj_arena *arena, vj_dtype from, vj_dtype to, int
     return p;
 }
 
-static void run_cast(const vj_target *target, vj_dtype from, vj_dtype to, int64_t count, const void *in, void *out) {
-    const size_t in_bytes = (size_t)(vj_element_bytes(from) * count),
-                 out_bytes = (size_t)(vj_element_bytes(to) * count);
-    vj_arena *arena = vj_arena_new();
-    vj_program *p = cast_program(arena, from, to, count, 1);
+/* The same for rows of 16 that stand as columns in the source, `rows` elements apart. */
+static vj_program *turned_program(vj_arena *arena, vj_dtype to, int64_t rows) {
+    const char *name = vj_element_name(to);
+    const long long count = 16 * rows;
+    const char *text = vj_sprintf(arena,
+                                  "program casts {\n  %%x: arena f32[%lld]\n  %%y: arena %s[%lld]\n"
+                                  "  kernel nest cast {\n    outer i0:%lld, i1:16\n    row\n"
+                                  "    in x0 = %%x[i0 + %lld*i1]\n    out %%y[16*i0 + i1] = cast:%s(x0)\n  }\n}\n",
+                                  count, name, count, (long long)rows, (long long)rows, name);
+    vj_error error = {0};
+    vj_program *p = vj_parse_program(arena, text, &error);
+    if (!p || !vj_verify_program(p, &error)) fail_msg("%s", error.text);
+    return p;
+}
+
+static void run_program(const vj_target *target, vj_arena *arena, vj_program *p, const void *in, void *out) {
     vj_kernel *k = p->kernels[0];
+    const size_t in_bytes = (size_t)(vj_element_bytes(p->buffers[0].dtype) * p->buffers[0].elements);
+    const size_t out_bytes = (size_t)(vj_element_bytes(p->buffers[1].dtype) * p->buffers[1].elements);
     vj_schedule_kernel(arena, target, p, k);
     guarded source = guarded_new(in_bytes, 1), result = guarded_new(out_bytes, 1);
     memcpy(source.at, in, in_bytes);
@@ -55,7 +68,27 @@ static void run_cast(const vj_target *target, vj_dtype from, vj_dtype to, int64_
     code_free(c);
     guarded_free(&source);
     guarded_free(&result);
+}
+
+static void run_cast(const vj_target *target, vj_dtype from, vj_dtype to, int64_t count, const void *in, void *out) {
+    vj_arena *arena = vj_arena_new();
+    run_program(target, arena, cast_program(arena, from, to, count, 1), in, out);
     vj_arena_free(arena);
+}
+
+/* Turned, floats have the bits that they have one after another. */
+static void turning_rounds_alike(const vj_target *target, vj_dtype dtype, const float *in, const uint16_t *want) {
+    enum { ROWS = FLOATS / 16 - 3 }; /* no multiple of a vector's lanes */
+    uint16_t *got = malloc(16 * ROWS * sizeof *got);
+    vj_arena *arena = vj_arena_new();
+    run_program(target, arena, turned_program(arena, dtype, ROWS), in, got);
+    for (int i = 0; i < ROWS; i++)
+        for (int j = 0; j < 16; j++)
+            if (got[16 * i + j] != want[i + ROWS * j])
+                fail_msg("%s: %08x turned is %04x, not %04x", target->name, vj_bits_of_f32(in[i + ROWS * j]),
+                         got[16 * i + j], want[i + ROWS * j]);
+    vj_arena_free(arena);
+    free(got);
 }
 
 static void every_half_becomes_its_float(const vj_target *target, vj_dtype dtype) {
@@ -103,6 +136,7 @@ static void every_float_is_rounded_once(const vj_target *target, vj_dtype dtype)
             fail_msg("%s: %.9g as %s is %04x, not %04x", target->name, (double)in[i], vj_element_name(dtype), out[i],
                      want);
     }
+    turning_rounds_alike(target, dtype, in, out);
     free(in);
     free(out);
 }
@@ -122,6 +156,9 @@ static void check_target(const vj_target *target, vj_dtype dtype) {
         code_check(target, widening, widening->kernels[0]);
         code_check(target, narrowing, narrowing->kernels[0]);
     }
+    vj_program *turning = turned_program(arena, dtype, 101);
+    vj_schedule_kernel(arena, target, turning, turning->kernels[0]);
+    code_check(target, turning, turning->kernels[0]);
     vj_arena_free(arena);
 }
 

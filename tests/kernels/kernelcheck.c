@@ -23,6 +23,7 @@ case_types use_types = {VJ_F32, VJ_F32};
 kernel_case case_new(const char *name, vj_kernel_kind kind, uint64_t seed) {
     kernel_case c = {
         .name = name, .types = use_types, .arena = vj_arena_new(), .random = {seed}, .stretch = 1, .own = 4 * EPS};
+    if (use_types.plain == VJ_U8) c.own = 2 * EPS; /* of sums of 23 bits that is less than one */
     c.p = vj_program_new(c.arena, NULL);
     c.k = vj_add_kernel(c.p, kind, "case");
     return c;
@@ -78,28 +79,61 @@ int32_t case_panels(kernel_case *c, int64_t depth, int64_t columns) {
     return b;
 }
 
-/* Memory of a buffer's type from floats, and back. */
-static void to_memory(vj_dtype dtype, const float *values, int64_t count, void *memory) {
-    uint16_t *halves = memory;
-    if (dtype == VJ_F32) memcpy(memory, values, (size_t)count * sizeof *values);
-    for (int64_t i = 0; dtype != VJ_F32 && i < count; i++)
-        halves[i] = dtype == VJ_F16 ? vj_f16_of_f32(values[i]) : vj_bf16_of_f32(values[i]);
+static bool is_half(vj_dtype dtype) { return dtype == VJ_F16 || dtype == VJ_BF16; }
+
+static bool is_narrow_integer(vj_dtype dtype) { return dtype == VJ_U8 || dtype == VJ_I8; }
+
+/* An integer from a number in [-1, 1]: 0 stays 0 where there are negative ones. What may not be read is no small number. */
+static float integer_of(vj_dtype dtype, float x) {
+    if (isnan(x)) return dtype == VJ_U8 ? 165 : -91;
+    const double least = dtype == VJ_U8 ? 0 : -128, y = floor(((double)x + (dtype == VJ_U8)) * 128);
+    return (float)fmin(fmax(y, least), least + 255);
 }
 
-static float in_memory(vj_dtype dtype, const void *memory, int64_t i) {
-    if (dtype == VJ_F32) return ((const float *)memory)[i];
-    const uint16_t half = ((const uint16_t *)memory)[i];
-    return dtype == VJ_F16 ? vj_f32_of_f16(half) : vj_f32_of_bf16(half);
+static void put(vj_dtype dtype, float x, void *memory, int64_t i) {
+    if (dtype == VJ_F32)
+        ((float *)memory)[i] = x;
+    else if (dtype == VJ_I32)
+        ((int32_t *)memory)[i] = isnan(x) ? INT32_MIN : (int32_t)x;
+    else if (is_narrow_integer(dtype))
+        ((uint8_t *)memory)[i] = (uint8_t)(int32_t)x;
+    else
+        ((uint16_t *)memory)[i] = dtype == VJ_F16 ? vj_f16_of_f32(x) : vj_bf16_of_f32(x);
+}
+
+/* Memory of a buffer's type from floats, and back. */
+static void to_memory(vj_dtype dtype, const float *values, int64_t count, void *memory) {
+    for (int64_t i = 0; i < count; i++)
+        put(dtype, values[i], memory, i);
+}
+
+static double in_memory(vj_dtype dtype, const void *memory, int64_t i) {
+    switch (dtype) {
+    case VJ_I32:
+        return ((const int32_t *)memory)[i];
+    case VJ_U8:
+        return ((const uint8_t *)memory)[i];
+    case VJ_I8:
+        return ((const int8_t *)memory)[i];
+    case VJ_F16:
+        return (double)vj_f32_of_f16(((const uint16_t *)memory)[i]);
+    case VJ_BF16:
+        return (double)vj_f32_of_bf16(((const uint16_t *)memory)[i]);
+    default:
+        return (double)((const float *)memory)[i];
+    }
 }
 
 static void round_values(const kernel_case *c) {
     for (int32_t b = 0; b < c->p->buffer_count; b++) {
         const vj_buffer *buffer = &c->p->buffers[b];
-        uint16_t *halves = VJ_NEW_ARRAY(c->arena, uint16_t, buffer->elements);
-        if (buffer->dtype == VJ_F32) continue;
-        to_memory(buffer->dtype, c->values[b], buffer->elements, halves);
-        for (int64_t i = 0; i < buffer->elements; i++)
-            c->values[b][i] = in_memory(buffer->dtype, halves, i);
+        for (int64_t i = 0; i < buffer->elements; i++) {
+            float narrow, *x = &c->values[b][i];
+            if (is_narrow_integer(buffer->dtype)) *x = integer_of(buffer->dtype, *x);
+            if (!is_half(buffer->dtype)) continue;
+            put(buffer->dtype, *x, &narrow, 0);
+            *x = (float)in_memory(buffer->dtype, &narrow, 0);
+        }
     }
 }
 
@@ -163,26 +197,30 @@ static double attention_bound(const kernel_case *c) {
 static void compare(const kernel_case *c, const vj_target *target, const char *how, void *const *got, double **expected,
                     double **magnitude) {
     const vj_kernel *k = c->k;
-    const double terms = k->kind == VJ_KERNEL_GEMM ? (double)vj_group_extent(k, VJ_GROUP_DEPTH) + 2 : 0;
+    const double terms =
+        k->kind == VJ_KERNEL_GEMM && c->types.plain != VJ_U8 ? (double)vj_group_extent(k, VJ_GROUP_DEPTH) + 2 : 0;
+    const bool of_integers = c->types.plain == VJ_U8;
     const double uniform = k->kind == VJ_KERNEL_ATTENTION ? attention_bound(c) : 0;
     for (int32_t b = 0; b < c->p->buffer_count; b++) {
         const vj_dtype dtype = c->p->buffers[b].dtype;
         const float *was = c->values[b];
         /* One that lies between two halves may be rounded to either. */
-        const double own = dtype == VJ_F32 ? c->own : c->own + 0x1p-7;
+        const double own = is_half(dtype) ? c->own + 0x1p-7 : dtype == VJ_F32 ? c->own : 0;
         for (int64_t i = 0; i < c->p->buffers[b].elements; i++) {
             /* The evaluator starts from the same bytes, as elements that no result writes must keep them. */
             const double want = expected[b][i];
-            const float is = in_memory(dtype, got[b], i);
-            if (isnan(want) ? isnan(is) : is == (float)want) continue;
+            const double is = in_memory(dtype, got[b], i);
+            if (isnan(want) ? isnan(is) || dtype == VJ_I32
+                            : (float)is == (float)want && (dtype != VJ_I32 || is == want))
+                continue;
             if (!is_out(k, b))
                 fail_msg("%s (%s, %s): operand %d changed at %lld", c->name, target->name, how, b, (long long)i);
-            const double sum = magnitude ? magnitude[b][i] : 0;
+            const double sum = magnitude ? magnitude[b][i] : of_integers ? 1 : 0;
             const double underflow = (2 * terms + 2) * 0x1p-150; /* a product or sum below the normal range */
             const double bound = c->stretch * terms * EPS * sum + uniform + own * (fabs(want) + sum) + underflow;
-            if (!(fabs((double)is - want) <= bound))
+            if (!(fabs(is - want) <= bound))
                 fail_msg("%s (%s, %s): buffer %d element %lld is %.9g, not %.9g (bound %.3g, was %.9g)", c->name,
-                         target->name, how, b, (long long)i, (double)is, want, bound, (double)was[i]);
+                         target->name, how, b, (long long)i, is, want, bound, (double)was[i]);
         }
     }
 }
@@ -269,7 +307,8 @@ static bool straddles(const kernel_case *c) {
 
 void case_check(kernel_case *c) {
     vj_error error = {0};
-    if (!strstr(c->name, wanted) || straddles(c)) {
+    const bool is_plain = c->types.plain == VJ_U8 && !vj_is_packed(c->p, c->k->access[c->k->b].buffer);
+    if (!strstr(c->name, wanted) || straddles(c) || is_plain) {
         vj_arena_free(c->arena);
         return;
     }
@@ -277,7 +316,8 @@ void case_check(kernel_case *c) {
     round_values(c);
     if (!vj_verify_program(c->p, &error)) fail_msg("%s: %s", c->name, error.text);
     double **expected = evaluate(c, false);
-    double **magnitude = c->k->kind == VJ_KERNEL_GEMM ? evaluate(c, true) : NULL;
+    /* Sums of integers are exact. */
+    double **magnitude = c->k->kind == VJ_KERNEL_GEMM && c->types.plain != VJ_U8 ? evaluate(c, true) : NULL;
     for (int32_t i = 0; i < vj_target_count(); i++) {
         const vj_target *target = vj_target_at(i);
         if (vj_target_runs_here(target)) {
@@ -299,7 +339,8 @@ void case_check(kernel_case *c) {
 /* test_kernels [--all] [NAME]: only the cases whose name has it; with code for all CPUs each */
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(gemm_cases), cmocka_unit_test(attention_cases),
-                                       cmocka_unit_test(narrow_gemm_cases), cmocka_unit_test(narrow_attention_cases)};
+                                       cmocka_unit_test(narrow_gemm_cases), cmocka_unit_test(narrow_attention_cases),
+                                       cmocka_unit_test(integer_gemm_cases)};
     everywhere = argc > 1 && strcmp(argv[1], "--all") == 0;
     if (argc > 1 + everywhere) wanted = argv[1 + everywhere];
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);

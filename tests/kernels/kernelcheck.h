@@ -19,7 +19,9 @@ typedef struct kernel_case {
     vj_arena *arena;
     vj_program *p;
     vj_kernel *k;
-    float *values[16]; /* of each buffer, rounded to its type when the case is checked; NaN where nothing may be read */
+    float *values
+        [16]; /* of each buffer, rounded to its type when the case is checked (from [-1, 1] to all of an integer's range); NaN where
+                          nothing may be read */
     rng random;
     /* the factor by which an epilogue stretches an error of the sum, and the relative error that it adds */
     double stretch, own;
@@ -33,12 +35,13 @@ int32_t case_operand(kernel_case *c, int64_t elements);
 void case_fill(kernel_case *c, int32_t buffer, int64_t rows, int64_t length, int64_t pitch, float low, float high);
 /* Adds a buffer with B as packed panels and fills it. Padding is zero. */
 int32_t case_panels(kernel_case *c, int64_t depth, int64_t columns);
-/* Runs the case, compares and frees it; leaves out one whose depth does not suit panels of its type. */
+/* Runs the case, compares and frees it; leaves out one whose depth does not suit panels of its type, and of integers with a plain B. */
 void case_check(kernel_case *c);
 
 void gemm_cases(void **state);
 void attention_cases(void **state);
 void narrow_gemm_cases(void **state); /* the same of halves */
 void narrow_attention_cases(void **state);
+void integer_gemm_cases(void **state); /* the same of u8 and i8 */
 
 #endif

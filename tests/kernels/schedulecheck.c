@@ -227,6 +227,39 @@ static void windows_share_their_filter(void **state) {
     vj_arena_free(arena);
 }
 
+/* Pixels of channels become channels of pixels, rounded to a half: by squares of vectors, where channels are whole vectors. Floats
+ * that are turned have lanes along one axis alone. */
+static void halves_are_turned_by_squares(void **state) {
+    static const struct {
+        const char *target, *to;
+        int64_t channels;
+        int32_t block;
+    } cases[] = {{"x86-64-v4", "bf16", 256, 16}, {"x86-64-v3", "bf16", 256, 8}, {"x86-64", "f16", 20, 4},
+                 {"x86-64-v4", "bf16", 40, 1},   {"x86-64-v4", "f32", 256, 1},  {"riscv64", "bf16", 256, 1}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        vj_arena *arena = vj_arena_new();
+        vj_error error = {0};
+        const long long channels = cases[i].channels;
+        vj_program *p = vj_parse_program(
+            arena,
+            vj_sprintf(arena,
+                       "program p {\n  %%x: arena f32[%lld]\n  %%y: arena %s[%lld]\n  kernel nest turn {\n"
+                       "    outer i0:49, i1:%lld\n    row\n    in x0 = %%x[i0 + 49*i1]\n"
+                       "    out %%y[%lld*i0 + i1] = cast:%s(x0)\n  }\n}\n",
+                       49 * channels, cases[i].to, 49 * channels, channels, channels, cases[i].to),
+            &error);
+        if (!p) fail_msg("%s", error.text);
+        vj_schedule_kernel(arena, vj_target_by_name(cases[i].target), p, p->kernels[0]);
+        const vj_nest_schedule *s = &p->kernels[0]->schedule->nest;
+        assert_int_equal(s->block, cases[i].block);
+        assert_int_equal(s->turned, cases[i].block > 1);
+        if (s->turned) assert_int_equal(s->vector_axis, 0);
+        if (s->turned) assert_int_equal(s->block_axis, 1);
+        vj_arena_free(arena);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mixes_cover_the_rows),
@@ -237,6 +270,7 @@ int main(void) {
         cmocka_unit_test(attention_blocks_fit_the_stack),
         cmocka_unit_test(nests_run_along_adjacent_elements),
         cmocka_unit_test(windows_share_their_filter),
+        cmocka_unit_test(halves_are_turned_by_squares),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -187,14 +187,6 @@ static vj_func *random_function(vj_arena *arena) {
     return f;
 }
 
-static bool choose_bf16(vj_arena *arena, vj_func *f, vj_error *error) {
-    const vj_pipeline_options options = {.pass_limit = -1, .precision = VJ_BF16};
-    vj_report report = {.arena = arena};
-    vj_pass_context c = {
-        .arena = arena, .f = f, .options = &options, .report = &report, .error = error, .rewrites_left = -1};
-    return vj_run_pass(vj_pass_by_name("precision"), &c) == VJ_OK && vj_verify(f, error);
-}
-
 static void run_random(bool bf16) {
     in_bf16 = bf16;
     for (uint32_t seed = 1; seed <= GRAPHS; seed++) {

@@ -8,8 +8,16 @@
 
 #include <cmocka.h>
 
+bool choose_bf16(vj_arena *arena, vj_func *f, vj_error *error) {
+    const vj_pipeline_options options = {.pass_limit = -1, .precision = VJ_BF16};
+    vj_report report = {.arena = arena};
+    vj_pass_context c = {
+        .arena = arena, .f = f, .options = &options, .report = &report, .error = error, .rewrites_left = -1};
+    return vj_run_pass(vj_pass_by_name("precision"), &c) == VJ_OK && vj_verify(f, error);
+}
+
 vj_program *lower_function(vj_arena *arena, vj_func *f, vj_error *error) {
-    static const char *const names[] = {"lower", "layout", "partition", "plan"};
+    static const char *const names[] = {"lower", "turn", "layout", "partition", "plan"};
     const vj_pipeline_options options = {.target = vj_target_by_name("x86-64-v3"), .pass_limit = -1};
     vj_report report = {.arena = arena};
     vj_pass_context c = {

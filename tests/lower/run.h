@@ -4,6 +4,8 @@
 
 #include "passes/passes.h"
 
+/* Has the products of a function computed in bf16. */
+bool choose_bf16(vj_arena *arena, vj_func *f, vj_error *error);
 /* Lowers, lays out, partitions and plans a function, and verifies each step. Returns NULL on an error. */
 vj_program *lower_function(vj_arena *arena, vj_func *f, vj_error *error);
 /* The largest difference between the program's results and the function's on seeded inputs, divided by the largest

@@ -521,6 +521,35 @@ static void segments_share_no_bytes_with_operands(void **state) {
     }
 }
 
+/* Two results of a product, both made of an operand: the last may overwrite it, if both are stored in one way. */
+static void last_result_takes_an_operand_s_place(void **state) {
+    (void)state;
+    static const char text[] = "program p {\n  arena 128 lower 128 weights 0\n  %%x: input 0 f32[4]\n"
+                               "  %%b: input 1 f32[4]\n  %%r: arena f32[4] at 0\n  %%s: arena f32[4] at 0\n"
+                               "  %%t: arena f32[4] at 64\n  %%y: output 0 f32[4]\n  phase 0\n"
+                               "  kernel nest p { outer i0:4\n row\n in x0 = %%x[i0]\n out %%r[i0] = x0 }\n"
+                               "  phase 1\n  kernel gemm q { rows i0:2\n cols i1:2\n depth i2:2\n"
+                               "    A %%x[2*i0 + i2]\n B %%b[i1 + 2*i2]\n in x0 = %%r[2*i0 + i1]\n"
+                               "    out %s = acc + x0\n    out %s = acc + x0 }\n"
+                               "  phase 2\n  kernel nest r { outer i0:4\n row\n in x0 = %%s[i0]\n in x1 = %%t[i0]\n"
+                               "    out %%y[i0] = x0 + x1 }\n}\n";
+    static const struct {
+        const char *first, *last;
+        bool is_sound;
+    } cases[] = {{"%t[2*i0 + i1]", "%s[2*i0 + i1]", true},
+                 {"%s[2*i0 + i1]", "%t[2*i0 + i1]", false},
+                 {"%t[i0 + 2*i1]", "%s[2*i0 + i1]", false},
+                 {"%t[2*i0 + i1]", "%s[i0 + 2*i1]", false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        vj_arena *arena = vj_arena_new();
+        vj_error error = {0};
+        const vj_program *p = parse(arena, vj_sprintf(arena, text, cases[i].first, cases[i].last));
+        assert_int_equal(vj_verify_program(p, &error), cases[i].is_sound);
+        if (!cases[i].is_sound) assert_non_null(strstr(error.text, "share bytes"));
+        vj_arena_free(arena);
+    }
+}
+
 static void reader_refuses(void **state) {
     (void)state;
     static const char *const bad[][2] = {
@@ -556,6 +585,7 @@ int main(void) {
         cmocka_unit_test(indices_are_taken_inside),
         cmocka_unit_test(calls_compute),
         cmocka_unit_test(verifier_refuses),
+        cmocka_unit_test(last_result_takes_an_operand_s_place),
         cmocka_unit_test(reader_refuses),
         cmocka_unit_test(plans_share_bytes_only_when_they_may),
         cmocka_unit_test(segments_share_no_bytes_with_operands),
