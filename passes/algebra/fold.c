@@ -122,10 +122,13 @@ static vj_value streamed(vj_pass_context *c, vj_arena *scratch, const vj_node *n
     return add_tensor(c->f, y);
 }
 
-/* A constant, or what folding makes one of. */
+/* A constant, or one that is cast and moved, of which folding makes one. */
 static bool will_be_const(const vj_func *f, vj_value v) {
     const vj_node *node = vj_producer(f, v);
-    return node->op == VJ_OP_const || (node->op == VJ_OP_cast && vj_is_const(f, node->args[0]));
+    while (node->op == VJ_OP_cast || node->op == VJ_OP_reshape || node->op == VJ_OP_broadcast ||
+           node->op == VJ_OP_slice)
+        node = vj_producer(f, node->args[0]);
+    return node->op == VJ_OP_const;
 }
 
 /* Is it a cast, a sum with or a product by a constant, as what dequantises? */

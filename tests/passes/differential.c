@@ -32,7 +32,9 @@ static vj_tensor *seeded(vj_arena *arena, const vj_type *type, int64_t n, uint32
     for (int64_t i = 0; t && i < t->count; i++) {
         seed = seed * 1664525u + 1013904223u;
         if (t->f) t->f[i] = (float)((double)(seed >> 8) * 0x1p-23 - 1);
-        if (t->i) t->i[i] = (i % 5) != 1; /* masks that leave something in each row */
+        if (!t->i) continue;
+        t->i[i] = (i % 5) != 1; /* masks that leave something in each row */
+        if (fixed.dtype == VJ_U8 || fixed.dtype == VJ_I8) t->i[i] = vj_wrap(fixed.dtype, (int64_t)(seed >> 8));
     }
     return t;
 }
