@@ -15,7 +15,7 @@
 /* What recognition found: counts, and for what was not fused the first reason why. */
 typedef struct vj_report_row {
     const char *what; /* attention, qkv, layernorm, rmsnorm, gelu, patch_embedding, residual, softmax, bf16,
-                       * half_weights */
+                       * half_weights, quantised */
     int32_t fused, seen;
     const char **reasons; /* one for each that was not: "node 'x': why" */
     int32_t reason_count, reason_capacity;

@@ -11,7 +11,7 @@
 
 static const vj_type *type_of(vj_importer *im, vj_value v) { return vj_type_at(im->f, v); }
 
-static bool read_weight(vj_importer *im, vj_value x, vj_value w, vj_windows *win) {
+bool vj_read_conv(vj_importer *im, vj_value x, vj_value w, vj_windows *win) {
     const vj_type *xt = type_of(im, x), *wt = type_of(im, w);
     int64_t kernel[VJ_MAX_SPATIAL] = {0};
     for (int32_t i = 2; i < wt->rank && i < 2 + VJ_MAX_SPATIAL; i++)
@@ -22,8 +22,7 @@ static bool read_weight(vj_importer *im, vj_value x, vj_value w, vj_windows *win
                                             vj_type_text(im->arena, wt), vj_type_text(im->arena, xt)));
 }
 
-static vj_value convolved(vj_importer *im, vj_value x, vj_value w, vj_value bias, const vj_windows *win,
-                          int64_t groups) {
+vj_value vj_emit_conv(vj_importer *im, vj_value x, vj_value w, vj_value bias, const vj_windows *win, int64_t groups) {
     vj_attr attrs[] = {vj_ints(VJ_ATTR_STRIDE, win->stride, win->spatial),
                        vj_ints(VJ_ATTR_DILATION, win->dilation, win->spatial),
                        vj_ints(VJ_ATTR_LOW, win->low, win->spatial), vj_ints(VJ_ATTR_HIGH, win->high, win->spatial),
@@ -37,8 +36,8 @@ bool vj_build_conv(vj_importer *im) {
              bias = vj_has_operand(im, 2) ? vj_operand_value(im, 2) : VJ_NONE;
     int64_t groups = vj_int_attribute(im, "group", 1);
     vj_windows win;
-    if (!vj_going(im) || !read_weight(im, x, w, &win)) return false;
-    return vj_bind(im, 0, convolved(im, x, w, bias, &win, groups));
+    if (!vj_going(im) || !vj_read_conv(im, x, w, &win)) return false;
+    return vj_bind(im, 0, vj_emit_conv(im, x, w, bias, &win, groups));
 }
 
 /* ConvTranspose */
@@ -154,7 +153,7 @@ static vj_value phase_result(const transposed *t, vj_value x, vj_value w, vj_val
         empty = empty || p[i].taps == 0 || begin >= stop;
         if (!empty) x = vj_emit_slice(im, x, 2 + i, begin, vj_dim_const(stop - begin), 1);
     }
-    if (!empty) return convolved(im, x, phase_weight(t, w, p), bias, &win, t->groups);
+    if (!empty) return vj_emit_conv(im, x, phase_weight(t, w, p), bias, &win, t->groups);
     vj_value none = zeros(im, &type);
     return bias < 0 ? none : vj_emit2(im, VJ_OP_add, none, vj_emit_column(im, bias, 1, type.rank));
 }
@@ -232,7 +231,7 @@ bool vj_build_conv_transpose(vj_importer *im) {
              bias = vj_has_operand(im, 2) ? vj_operand_value(im, 2) : VJ_NONE;
     transposed t = {.im = im, .groups = vj_int_attribute(im, "group", 1)};
     phase p[VJ_MAX_SPATIAL] = {{0}};
-    if (!vj_going(im) || !read_weight(im, x, w, &t.win) || !read_result(&t, type_of(im, x))) return false;
+    if (!vj_going(im) || !vj_read_conv(im, x, w, &t.win) || !read_result(&t, type_of(im, x))) return false;
     const vj_type *xt = type_of(im, x), *wt = type_of(im, w);
     if (t.groups < 1 || !vj_dim_equal(xt->dims[1], wt->dims[0]) || wt->dims[0].c % t.groups ||
         !vj_mul(wt->dims[1].c, t.groups, &t.filters) || t.filters < 1)

@@ -4,14 +4,13 @@
 
 #include <string.h>
 
-enum { PIXELS = 1 << 22 }; /* the most pixel indices of windows in a constant */
-
 static const vj_type *type_of(vj_importer *im, vj_value v) { return vj_type_at(im->f, v); }
 static vj_dtype dtype_of(vj_importer *im, vj_value v) {
     return vj_going(im) && v >= 0 ? type_of(im, v)->dtype : VJ_NO_DTYPE;
 }
 
-static bool is_narrow(vj_dtype t) { return t == VJ_I8 || t == VJ_U8 || t == VJ_I16 || t == VJ_U16; }
+static bool is_byte(vj_dtype t) { return t == VJ_I8 || t == VJ_U8; }
+static bool is_narrow(vj_dtype t) { return is_byte(t) || t == VJ_I16 || t == VJ_U16; }
 
 /* round(x) + zero point, clamped to the type's range. x is a float; `zero` may be VJ_NONE. NaN becomes 0. */
 static vj_value saturated(vj_importer *im, vj_value x, vj_value zero, vj_dtype to) {
@@ -97,8 +96,10 @@ bool vj_build_dequantize(vj_importer *im) {
     if (!is_narrow(from) && from != VJ_I32) return vj_stop(im, VJ_UNSUPPORTED, "dequantises %s", vj_element_name(from));
     if (zero >= 0 && dtype_of(im, zero) != from) return vj_stop(im, VJ_BAD_INPUT, "its zero point is of another type");
     scale = beside(im, scale, x);
-    vj_value whole = vj_emit_cast(im, x, VJ_I32);
-    if (zero >= 0) whole = vj_emit2(im, VJ_OP_sub, whole, vj_emit_cast(im, beside(im, zero, x), VJ_I32));
+    /* what the difference is exact in: a weight in floats is read in blocks when it is packed */
+    const vj_dtype exact = is_byte(from) || (is_narrow(from) && in == VJ_F32) ? in : VJ_I32;
+    vj_value whole = vj_emit_cast(im, x, exact);
+    if (zero >= 0) whole = vj_emit2(im, VJ_OP_sub, whole, vj_emit_cast(im, beside(im, zero, x), exact));
     vj_value y = vj_emit2(im, VJ_OP_mul, vj_emit_cast(im, whole, in), scale);
     return vj_bind(im, 0, to == VJ_NO_DTYPE ? y : vj_emit_cast(im, y, to));
 }
@@ -193,94 +194,21 @@ bool vj_build_qlinear_matmul(vj_importer *im) {
     return vj_bind(im, 0, requantised(im, whole, 1, 4, 6, type_of(im, whole)->rank - 1));
 }
 
-/* Convolutions: the windows of x become rows of a product. */
-
-/* The index in a padded picture of the pixel that tap k of the kernel reads for pixel l of the result, [kernel,
- * pixels]. */
-typedef struct window_pixels {
-    int64_t padded[VJ_MAX_RANK], out[VJ_MAX_RANK];
-    int64_t kernel, pixels, elements; /* products */
-    int64_t *at;
-} window_pixels;
-
-static bool list_pixels(vj_importer *im, const vj_type *x, const vj_windows *w, window_pixels *p) {
-    int64_t count;
-    *p = (window_pixels){.kernel = 1, .pixels = 1, .elements = 1};
-    for (int32_t i = 0; i < w->spatial; i++) {
-        const int64_t reach = (w->kernel[i] - 1) * w->dilation[i] + 1;
-        p->padded[i] = x->dims[2 + i].c + w->low[i] + w->high[i];
-        if (p->padded[i] < reach) return vj_stop(im, VJ_BAD_INPUT, "its kernel is larger than its padded input");
-        p->out[i] = (p->padded[i] - reach) / w->stride[i] + 1;
-        if (!vj_mul(p->kernel, w->kernel[i], &p->kernel) || !vj_mul(p->pixels, p->out[i], &p->pixels) ||
-            !vj_mul(p->elements, p->padded[i], &p->elements))
-            return vj_stop(im, VJ_BAD_INPUT, "has a size that is impossible");
-    }
-    if (!vj_mul(p->kernel, p->pixels, &count) || count > PIXELS)
-        return vj_stop(im, VJ_UNSUPPORTED, "has too many windows");
-    p->at = VJ_NEW_ARRAY(im->arena, int64_t, count + 1);
-    for (int64_t n = 0; n < count; n++) {
-        int64_t k = n / p->pixels, l = n % p->pixels, stride = 1;
-        for (int32_t i = w->spatial - 1; i >= 0; i--) {
-            p->at[n] += (l % p->out[i] * w->stride[i] + k % w->kernel[i] * w->dilation[i]) * stride;
-            stride *= p->padded[i];
-            k /= w->kernel[i];
-            l /= p->out[i];
-        }
-    }
-    return true;
-}
-
-/* x [N, C, S..] as [N, groups, C / groups * kernel, pixels] */
-static vj_value windows_of(vj_importer *im, vj_value x, const vj_windows *w, const window_pixels *p, int64_t groups) {
-    const vj_type t = *type_of(im, x);
-    int64_t low[VJ_MAX_RANK] = {0}, high[VJ_MAX_RANK] = {0};
-    bool pads = false;
-    for (int32_t i = 0; i < w->spatial; i++) {
-        low[2 + i] = w->low[i];
-        high[2 + i] = w->high[i];
-        pads |= w->low[i] || w->high[i];
-    }
-    const vj_attr attrs[] = {vj_ints(VJ_ATTR_LOW, low, t.rank), vj_ints(VJ_ATTR_HIGH, high, t.rank),
-                             vj_name(VJ_ATTR_MODE, "constant"), vj_float(VJ_ATTR_VALUE, 0)};
-    if (pads) x = vj_emit(im, VJ_OP_pad, &x, 1, attrs, 4);
-    const vj_dim flat[3] = {t.dims[0], t.dims[1], vj_dim_const(p->elements)};
-    const vj_dim rows[4] = {t.dims[0], vj_dim_const(groups), vj_dim_const(t.dims[1].c / groups * p->kernel),
-                            vj_dim_const(p->pixels)};
-    const int64_t dims[2] = {p->kernel, p->pixels};
-    const vj_attr axis = vj_int(VJ_ATTR_AXIS, 2);
-    x = vj_emit_reshape(im, x, flat, 3);
-    if (!vj_going(im)) return VJ_NONE;
-    vj_value at = vj_add_const_i64(im->f, VJ_I64, 2, dims, p->at);
-    return vj_emit_reshape(im, vj_emit(im, VJ_OP_gather, (vj_value[]){x, at}, 2, &axis, 1), rows, 4);
-}
-
 static vj_value whole_conv(vj_importer *im, vj_value x, vj_value x_zero, vj_value w, vj_value w_zero) {
     vj_windows win;
-    window_pixels p;
     const int64_t groups = vj_int_attribute(im, "group", 1);
     if (!vj_going(im)) return VJ_NONE;
-    const vj_type t = *type_of(im, x), f = *type_of(im, w);
-    int64_t kernel[VJ_MAX_RANK], channels;
-    bool fits = t.rank >= 3 && f.rank == t.rank && vj_type_is_static(&f) && groups >= 1 && !t.dims[1].sym;
-    fits = fits && f.dims[0].c % groups == 0 && vj_mul(f.dims[1].c, groups, &channels) && channels == t.dims[1].c;
+    const vj_type *t = type_of(im, x), *f = type_of(im, w);
+    int64_t channels;
+    bool fits = t->rank >= 3 && f->rank == t->rank && vj_type_is_static(f) && groups >= 1 && !t->dims[1].sym;
+    fits = fits && f->dims[0].c % groups == 0 && vj_mul(f->dims[1].c, groups, &channels) && channels == t->dims[1].c;
     if (!fits) {
-        vj_stop(im, VJ_BAD_INPUT, "its weight does not fit %s in %lld groups", vj_type_text(im->arena, &t),
+        vj_stop(im, VJ_BAD_INPUT, "its weight does not fit %s in %lld groups", vj_type_text(im->arena, t),
                 (long long)groups);
         return VJ_NONE;
     }
-    for (int32_t i = 2; i < f.rank; i++)
-        kernel[i - 2] = f.dims[i].c;
-    if (!vj_read_windows(im, &t, kernel, &win) || !list_pixels(im, &t, &win, &p)) return VJ_NONE;
-    x = centred(im, x, x_zero, 1);
-    w = centred(im, w, w_zero, 0);
-    if (!vj_going(im)) return VJ_NONE;
-    const vj_dim filters[4] = {vj_dim_const(1), vj_dim_const(groups), vj_dim_const(f.dims[0].c / groups),
-                               vj_dim_const(f.dims[1].c * p.kernel)};
-    vj_value y = vj_emit2(im, VJ_OP_matmul, vj_emit_reshape(im, w, filters, 4), windows_of(im, x, &win, &p, groups));
-    vj_dim out[VJ_MAX_RANK] = {t.dims[0], f.dims[0]};
-    for (int32_t i = 0; i < win.spatial; i++)
-        out[2 + i] = vj_dim_const(p.out[i]);
-    return vj_emit_reshape(im, y, out, t.rank);
+    if (!vj_read_conv(im, x, w, &win)) return VJ_NONE;
+    return vj_emit_conv(im, centred(im, x, x_zero, 1), centred(im, w, w_zero, 0), VJ_NONE, &win, groups);
 }
 
 bool vj_build_conv_integer(vj_importer *im) {

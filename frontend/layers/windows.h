@@ -14,6 +14,10 @@ typedef struct vj_windows {
 /* Reads the current node's attributes for an input of type `x`. `kernel` has the weight's spatial dims, or is NULL:
  * then the attribute kernel_shape is read. */
 bool vj_read_windows(vj_importer *im, const vj_type *x, const int64_t *kernel, vj_windows *w);
+/* The same for a convolution of x by w, whose dims must be known. */
+bool vj_read_conv(vj_importer *im, vj_value x, vj_value w, vj_windows *win);
+/* bias VJ_NONE: none */
+vj_value vj_emit_conv(vj_importer *im, vj_value x, vj_value w, vj_value bias, const vj_windows *win, int64_t groups);
 /* Reads the attribute `name`, a list of exactly `count` numbers of at least `least`. All are `otherwise` when it is
  * absent. */
 bool vj_read_numbers(vj_importer *im, const char *name, int32_t count, int64_t least, int64_t otherwise, int64_t *out);

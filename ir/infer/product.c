@@ -95,7 +95,7 @@ bool vj_infer_conv(vj_inference *in) {
     vj_dtype dtype;
     int64_t groups = vj_attr_int(in->node, VJ_ATTR_GROUPS, 1), channels = 0;
     if (!vj_infer_product_dtype(in, 2, &dtype)) return false;
-    if ((dtype != VJ_I32 || x->dtype != VJ_U8) && !vj_infer_float(in, 0)) return false;
+    if (dtype != VJ_I32 && !vj_infer_float(in, 0)) return false;
     if (!read_windows(in, x, &win)) return false;
     if (w->rank != x->rank || !vj_type_is_static(w))
         return vj_infer_fail(in, "the weight is %s, for an input of %s", vj_brief_type(w).text, vj_brief_type(x).text);

@@ -212,7 +212,7 @@ int32_t vj_users(const vj_func *f, vj_value v, vj_arena *arena, int32_t **nodes)
 bool vj_is_output(const vj_func *f, vj_value v);
 
 /* weight.c: v is a constant, or made of constants by ops whose results can be read in blocks while weights are packed
- * (elementwise ones of f32, cast, reshape, transpose, slice, concat, broadcast, gather). Known of each value from the start. */
+ * (elementwise ones of f32, casts to f32 and halves, of f32 to i8, reshape, transpose, slice, concat, broadcast, gather). Known of each value from the start. */
 static inline bool vj_is_weight(const vj_func *f, vj_value v) { return v >= 0 && f->values[v].is_weight; }
 
 static inline const vj_node *vj_producer(const vj_func *f, vj_value v) { return &f->nodes[f->values[v].node]; }

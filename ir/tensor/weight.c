@@ -4,13 +4,16 @@
 #include "users.h"
 
 /* Can elements of the result be read from elements of the operands, when these are weights? The table says of which op;
- * halves are moved and made by a cast, not computed with; what a gather picks must be known. */
+ * halves and i8 are moved and made by a cast (i8 of f32), not computed with; what a gather picks must be known. */
 static bool is_readable_op(const vj_func *f, const vj_node *node) {
     const uint32_t flags = vj_op_table(node->op)->flags;
     const vj_dtype dtype = f->values[node->first_result].type.dtype;
     if (!(flags & VJ_FLAG_WEIGHT)) return false;
     if (dtype == VJ_F16 || dtype == VJ_BF16) {
         if (node->op != VJ_OP_cast && !(flags & VJ_FLAG_MOVEMENT)) return false;
+    } else if (dtype == VJ_I8) {
+        if (node->op == VJ_OP_cast ? vj_type_at(f, node->args[0])->dtype != VJ_F32 : !(flags & VJ_FLAG_MOVEMENT))
+            return false;
     } else if (dtype != VJ_F32) {
         return false;
     }

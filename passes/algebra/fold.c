@@ -122,15 +122,31 @@ static vj_value streamed(vj_pass_context *c, vj_arena *scratch, const vj_node *n
     return add_tensor(c->f, y);
 }
 
-/* Do products alone read v, behind what moves it? */
-static bool feeds_products(const vj_func *f, vj_value v, int32_t steps) {
+/* A constant, or one that is cast and moved, of which folding makes one. */
+static bool will_be_const(const vj_func *f, vj_value v) {
+    const vj_node *node = vj_producer(f, v);
+    while (node->op == VJ_OP_cast || node->op == VJ_OP_reshape || node->op == VJ_OP_broadcast ||
+           node->op == VJ_OP_slice)
+        node = vj_producer(f, node->args[0]);
+    return node->op == VJ_OP_const;
+}
+
+/* Is it a cast, a sum with or a product by a constant, as what dequantises? */
+static bool dequantises(const vj_func *f, const vj_node *node, int32_t operand) {
+    if (node->op == VJ_OP_cast) return true;
+    return (node->op == VJ_OP_add || node->op == VJ_OP_sub || node->op == VJ_OP_mul) &&
+           will_be_const(f, node->args[1 - operand]);
+}
+
+/* Do products alone read v, behind what moves it, or, where it is made of bytes, dequantises it? */
+static bool feeds_products(const vj_func *f, vj_value v, bool of_bytes, int32_t steps) {
     for (int32_t u = f->values[v].first_use; u >= 0; u = f->uses[u].next) {
         if (f->uses[u].operand < 0 || steps == 0) return false;
         const vj_node *node = &f->nodes[f->uses[u].user];
-        const bool is_moved = node->op == VJ_OP_reshape || node->op == VJ_OP_transpose || node->op == VJ_OP_slice ||
-                              node->op == VJ_OP_concat;
+        const bool is_passed = node->op == VJ_OP_reshape || node->op == VJ_OP_transpose || node->op == VJ_OP_slice ||
+                               node->op == VJ_OP_concat || (of_bytes && dequantises(f, node, f->uses[u].operand));
         if (f->uses[u].operand >= vj_op_factors(node->op) &&
-            !(is_moved && feeds_products(f, node->first_result, steps - 1)))
+            !(is_passed && feeds_products(f, node->first_result, of_bytes, steps - 1)))
             return false;
     }
     return true;
@@ -141,12 +157,23 @@ static bool is_half_weight(const vj_func *f, const vj_node *node) {
     enum { LONGEST_WAY = 4 };
     return node->op == VJ_OP_cast && vj_is_weight(f, node->first_result) &&
            vj_type_at(f, node->first_result)->rank > 1 && vj_is_half(vj_type_at(f, node->args[0])->dtype) &&
-           vj_type_at(f, node->first_result)->dtype == VJ_F32 && feeds_products(f, node->first_result, LONGEST_WAY);
+           vj_type_at(f, node->first_result)->dtype == VJ_F32 &&
+           feeds_products(f, node->first_result, false, LONGEST_WAY);
+}
+
+/* Is it a weight of products that the model stores in bytes? It is multiplied so (quantised.c). */
+static bool is_byte_weight(const vj_func *f, const vj_node *node) {
+    enum { LONGEST_WAY = 6 };
+    if (node->op != VJ_OP_cast || !vj_is_const(f, node->args[0]) || vj_type_at(f, node->args[0])->rank < 2)
+        return false;
+    const vj_dtype from = vj_type_at(f, node->args[0])->dtype, to = vj_type_at(f, node->first_result)->dtype;
+    return (from == VJ_U8 || from == VJ_I8) && (to == VJ_F32 || to == VJ_I32) &&
+           feeds_products(f, node->first_result, true, LONGEST_WAY);
 }
 
 static vj_value fold_node(vj_pass_context *c, int32_t n) {
     const vj_node node = c->f->nodes[n];
-    if (node.result_count != 1 || is_half_weight(c->f, &node)) return VJ_NONE;
+    if (node.result_count != 1 || is_half_weight(c->f, &node) || is_byte_weight(c->f, &node)) return VJ_NONE;
     bool is_product = is_streamed_product(c->f, &node);
     if (!is_product && (!has_const_operands(c->f, &node) || !sizes_allow(c->f, &node))) return VJ_NONE;
     vj_arena *scratch = vj_arena_new();

@@ -32,5 +32,6 @@ void vj_weight_round(vj_dtype to, int64_t count, float *x) {
     for (int64_t at = 0; at < count; at++) {
         if (to == VJ_F16) x[at] = vj_f32_of_f16(vj_f16_of((double)x[at]));
         if (to == VJ_BF16) x[at] = vj_f32_of_bf16(vj_bf16_of((double)x[at]));
+        if (to == VJ_I8) x[at] = (float)vj_float_to_int(VJ_I8, (double)x[at]);
     }
 }

@@ -71,7 +71,7 @@ static inline int64_t vj_weight_elements(const vj_func *f, vj_value v) {
 
 /* weight_apply.c: x = op(x), or op(x, y) */
 void vj_weight_apply(vj_op op, int64_t count, float *restrict x, const float *restrict y);
-void vj_weight_round(vj_dtype to, int64_t count, float *x); /* to the nearest numbers of a half; f32 stays */
+void vj_weight_round(vj_dtype to, int64_t count, float *x); /* to numbers of a half or i8, as a cast does; f32 stays */
 
 /* weight_keep.c */
 vj_weight_slot *vj_weight_find(vj_weight_reader *r, vj_value v, int64_t first, int64_t count);

@@ -146,7 +146,7 @@ static void count_node(vj_pass_context *c, int32_t n) {
         count_root(c, &node);
         break;
     case VJ_OP_conv:
-        if (vj_is_patch_embedding(c->f, &node)) count(c->report, "patch_embedding", true);
+        if (vj_is_patch_embedding(c->f, &node) && vj_type_at(c->f, node.args[1])->dims[0].c > 1) count(c->report, "patch_embedding", true);
         break;
     case VJ_OP_add:
         if (is_residual(c->f, &node)) count(c->report, "residual", true);

@@ -32,7 +32,9 @@ static vj_tensor *seeded(vj_arena *arena, const vj_type *type, int64_t n, uint32
     for (int64_t i = 0; t && i < t->count; i++) {
         seed = seed * 1664525u + 1013904223u;
         if (t->f) t->f[i] = (float)((double)(seed >> 8) * 0x1p-23 - 1);
-        if (t->i) t->i[i] = (i % 5) != 1; /* masks that leave something in each row */
+        if (!t->i) continue;
+        t->i[i] = (i % 5) != 1; /* masks that leave something in each row */
+        if (fixed.dtype == VJ_U8 || fixed.dtype == VJ_I8) t->i[i] = vj_wrap(fixed.dtype, (int64_t)(seed >> 8));
     }
     return t;
 }
@@ -66,13 +68,15 @@ static bool run_all(test_case *c, vj_pass_context *context) {
     return true;
 }
 
+static bool is_read(vj_dtype dtype) { return vj_dtype_is_float(dtype) || dtype == VJ_I8; }
+
 /* Compares weight expressions with the evaluator. */
 static bool weights_read_right(test_case *c, const vj_func *f, vj_tensor *const *inputs, vj_error *error) {
     vj_func copy = *f;
     copy.outputs = VJ_NEW_ARRAY(c->arena, vj_value, f->value_count);
     copy.output_count = copy.output_capacity = 0;
     for (vj_value v = 0; v < f->value_count; v++)
-        if (vj_dtype_is_float(vj_type_at(f, v)->dtype) && vj_is_weight(f, v)) copy.outputs[copy.output_count++] = v;
+        if (is_read(vj_type_at(f, v)->dtype) && vj_is_weight(f, v)) copy.outputs[copy.output_count++] = v;
     vj_tensor **truth = VJ_NEW_ARRAY(c->arena, vj_tensor *, copy.output_count);
     if (!vj_eval(c->arena, &copy, 2, inputs, truth, true, error)) return case_fails(c, 1, "%s", error->text);
     vj_weight_reader *reader = vj_weight_reader_new(c->arena, f);
@@ -84,10 +88,12 @@ static bool weights_read_right(test_case *c, const vj_func *f, vj_tensor *const 
             if (!vj_weight_read(reader, copy.outputs[w], at, part, got + at, error))
                 return case_fails(c, 1, "a weight cannot be read: %s", error->text);
         }
-        for (int64_t i = 0; i < t->count; i++)
-            if (got[i] != (float)t->f[i] && fabs(got[i] - t->f[i]) > 1e-6 * fabs(t->f[i]))
+        for (int64_t i = 0; i < t->count; i++) {
+            const double wanted = t->f ? t->f[i] : (double)t->i[i];
+            if (got[i] != (float)wanted && fabs(got[i] - wanted) > 1e-6 * fabs(wanted))
                 return case_fails(c, 1, "element %lld of weight %d reads %g, not %g", (long long)i, w, (double)got[i],
-                                  t->f[i]);
+                                  wanted);
+        }
     }
     return true;
 }
