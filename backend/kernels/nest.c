@@ -354,8 +354,21 @@ static void choose_block(nest *n) {
     n->partials = n->block >= PARTIALS ? 1 : PARTIALS / 2;
 }
 
+/* Halves have no arithmetic: the pass widen, which may be left out, leaves casts of them alone. */
+static bool can_reduce(const vj_gen *g) {
+    for (int32_t s = 0; s < g->k->stage_count; s++) {
+        const vj_dtype dtype = g->k->expr[g->k->stage[s].expr].dtype;
+        if (!vj_is_half(dtype)) continue;
+        vj_fail(g->error, VJ_UNSUPPORTED, "kernel '%s': a reduction of %s has no code generator", g->k->name,
+                vj_element_name(dtype));
+        return false;
+    }
+    return true;
+}
+
 void vj_gen_nest(vj_gen *g) {
     const vj_kernel *k = g->k;
+    if (!can_reduce(g)) return;
     nest n = {.g = g, .k = k, .outer_axes = k->axes[VJ_GROUP_OUTER], .vector_axis = -1, .lanes = 1};
     if (k->schedule && k->schedule->nest.vector_axis >= 0 && k->extent[k->schedule->nest.vector_axis] > 1) {
         n.vector_axis = k->schedule->nest.vector_axis;

@@ -135,12 +135,6 @@ bool vj_eval_concat(vj_eval_context *c) {
     return true;
 }
 
-/* The index counted from the front of an axis of `size`. */
-static int64_t index_from_front(int64_t index, int64_t size) {
-    if (index < 0) index += size;
-    return index < 0 ? 0 : index >= size ? size - 1 : index;
-}
-
 static bool has_elements(vj_eval_context *c, int64_t size) {
     if (size > 0 || c->results[0]->count == 0) return true;
     vj_fail(c->error, VJ_BAD_INPUT, "%s: takes elements of an empty axis", vj_op_table(c->node->op)->name);
@@ -154,7 +148,7 @@ bool vj_eval_gather_elements(vj_eval_context *c) {
     const int64_t count = vj_tensor_dim(index, axis) * inner; /* for one outer index */
     if (!has_elements(c, size)) return false;
     for (int64_t i = 0; i < index->count; i++)
-        copy_block(c->results[0], i, x, (i / count * size + index_from_front(index->i[i], size)) * inner + i % inner,
+        copy_block(c->results[0], i, x, (i / count * size + vj_index_from_front(index->i[i], size)) * inner + i % inner,
                    1);
     return true;
 }
@@ -168,6 +162,6 @@ bool vj_eval_gather(vj_eval_context *c) {
     for (int64_t i = 0; i < index->count; i++)
         for (int64_t o = 0; o < outer; o++)
             copy_block(c->results[0], (o * index->count + i) * inner, x,
-                       (o * size + index_from_front(index->i[i], size)) * inner, inner);
+                       (o * size + vj_index_from_front(index->i[i], size)) * inner, inner);
     return true;
 }

@@ -262,6 +262,12 @@ bool vj_const_read_f64(const vj_func *f, vj_value v, int64_t first, int64_t coun
                        vj_error *error) VJ_MUST_USE;
 bool vj_const_read_i64(const vj_func *f, vj_value v, int64_t first, int64_t count, int64_t *out,
                        vj_error *error) VJ_MUST_USE;
+/* What gathers take an index for, on an axis of `size` > 0: from the end when negative, and to the nearest place when
+ * outside then. */
+static inline int64_t vj_index_from_front(int64_t index, int64_t size) {
+    if (index < 0) index += size;
+    return index < 0 ? 0 : index >= size ? size - 1 : index;
+}
 /* Reads [offset, offset + length); false and an error when the file fails or has become shorter. */
 bool vj_source_read(const vj_source *source, int64_t offset, int64_t length, void *out, vj_error *error) VJ_MUST_USE;
 /* The raw bytes of the constant, as stored. */

@@ -170,6 +170,7 @@ static bool read_rows(vj_weight_reader *r, const vj_node *node, const vj_weight_
     const int64_t inner = vj_weight_extent(x, axis + 1, x->rank), rows = vj_weight_extent(index, 0, index->rank);
     const int64_t size = x->dims[axis].c;
     int64_t known = -1; /* indices [known, known + VJ_WEIGHT_CHUNK) */
+    if (size == 0) return vj_fail(error, VJ_BAD_INPUT, "a weight takes elements of an empty axis") == VJ_OK;
     while (count > 0) {
         const int64_t row = first / inner % rows, run = vj_min64(count, inner - first % inner);
         if (known < 0 || row < known || row >= known + VJ_WEIGHT_CHUNK) {
@@ -177,9 +178,8 @@ static bool read_rows(vj_weight_reader *r, const vj_node *node, const vj_weight_
             const int64_t more = vj_min64(VJ_WEIGHT_CHUNK, rows - row);
             if (!vj_const_read_i64(r->f, node->args[1], row, more, at, error)) return false;
         }
-        const int64_t from = (first / inner / rows * size + at[row - known]) * inner + first % inner;
-        if (at[row - known] < 0 || at[row - known] >= size)
-            return vj_fail(error, VJ_BAD_INPUT, "an index of a weight is out of range") == VJ_OK;
+        const int64_t place = vj_index_from_front(at[row - known], size);
+        const int64_t from = (first / inner / rows * size + place) * inner + first % inner;
         if (s)
             memcpy(out, s->at + from, (size_t)run * sizeof *out);
         else if (!read_range(r, table, from, run, out, error))

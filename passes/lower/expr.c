@@ -255,14 +255,20 @@ static bool is_cut(const vj_lowering *l, vj_value v, cut *found) {
     return found->count > 1;
 }
 
-/* Is the major subaxis of the dim, cut into so many, the top of the columns? */
+/* Is the major subaxis of the dim, cut into so many, the top of the columns? Those are the dims of columns that stand
+ * together first, but for dims of 1. */
 static bool heads_columns(const vj_build *b, const vj_view *map, const cut *found) {
-    int64_t top = 0;
-    for (int32_t d = b->dims - 1; d >= 0; d--)
-        if (b->group[d] == VJ_GROUP_COLS) top = b->stride[d] * b->extent[d];
+    int64_t top = 0, bottom = 0;
+    for (int32_t d = 0; d < b->dims; d++) {
+        if (b->extent[d] == 1) continue;
+        if (b->group[d] != VJ_GROUP_COLS && top > 0) break;
+        if (b->group[d] != VJ_GROUP_COLS) continue;
+        if (top == 0) top = b->stride[d] * b->extent[d];
+        bottom = b->stride[d];
+    }
     if (map->count[found->axis] == 0) return false;
     const vj_subaxis major = map->subaxis[found->axis][0];
-    return major.extent % found->count == 0 && major.extent * major.stride == top;
+    return major.extent % found->count == 0 && major.extent * major.stride == top && top / found->count >= bottom;
 }
 
 /* Finds the cut behind reshapes and transposes, and takes the chain there. */

@@ -111,8 +111,7 @@ static void fill(rng *r, vj_tensor *t) {
     const bool is_signed = dtype == VJ_I8 || dtype == VJ_I16 || dtype == VJ_I32 || dtype == VJ_I64;
     for (int64_t i = 0; i < t->count; i++) {
         if (t->f) {
-            const double x = float_input(r, mode);
-            t->f[i] = dtype == VJ_F64 ? x : dtype == VJ_F32 ? (float)x : isfinite(x) ? round(x * 4) / 4 : x;
+            t->f[i] = rounded(dtype, float_input(r, mode), false);
         } else if (dtype == VJ_BOOL) {
             t->i[i] = chance(r, 60);
         } else if (wide) {

@@ -110,6 +110,8 @@ typedef struct truth {
     double **apart; /* for each element how far rounding led in the samples; infinite when it cannot be judged */
     int32_t samples;
 } truth;
+/* The number of a type that is nearest; `flush`: 0 for those too small to be normal ones. */
+double rounded(vj_dtype dtype, double x, bool flush);
 /* `f` must have no open dims. */
 truth *truth_of(vj_arena *arena, const vj_func *f, vj_tensor *const *inputs, uint64_t seed, int32_t samples,
                 vj_error *error);

@@ -76,7 +76,7 @@ static double terms_of(const vj_node *node, vj_tensor *const *args, const vj_ten
 
 static double sign_of(rng *r) { return rng_bits(r) >> 63 ? 1 : -1; }
 
-static double rounded(vj_dtype dtype, double x, bool flush) {
+double rounded(vj_dtype dtype, double x, bool flush) {
     if (dtype == VJ_F16) x = vj_round_f16(x);
     if (dtype == VJ_BF16) x = vj_round_bf16(x);
     if (dtype != VJ_F64) x = (float)x;
@@ -112,12 +112,20 @@ static bool is_lost(const vj_node *node, vj_tensor *const *args, bool sums) {
 
 static const vj_node *node_of(const vj_func *f, vj_value v) { return v < 0 ? NULL : vj_producer(f, v); }
 
-/* Is it 1 + erf or 1 + tanh, perhaps halved? */
+/* Is it erf or tanh, or half of one? */
+static bool is_curve(const vj_func *f, vj_value v, bool halved) {
+    const vj_node *node = node_of(f, v);
+    if (!node || node->op == VJ_OP_erf || node->op == VJ_OP_tanh) return node;
+    for (int32_t i = 0; node->op == VJ_OP_mul && !halved && i < node->arg_count; i++)
+        if (is_curve(f, node->args[i], true)) return true;
+    return false;
+}
+
+/* Is it 1 + erf or 1 + tanh, perhaps halved as a sum or in its terms? */
 static bool is_gate(const vj_func *f, vj_value v, bool halved) {
     const vj_node *node = node_of(f, v);
     for (int32_t i = 0; node && i < node->arg_count; i++) {
-        const vj_node *of = node_of(f, node->args[i]);
-        if (node->op == VJ_OP_add && of && (of->op == VJ_OP_erf || of->op == VJ_OP_tanh)) return true;
+        if (node->op == VJ_OP_add && is_curve(f, node->args[i], halved)) return true;
         if (node->op == VJ_OP_mul && !halved && is_gate(f, node->args[i], true)) return true;
     }
     return false;

@@ -170,7 +170,35 @@ static void casts_of_halves(void **state) {
     }
 }
 
+/* What reaches the generators where the pass widen was left out. */
+static void reductions_of_halves_are_refused(void **state) {
+    (void)state;
+    static const char *const kinds[] = {"sum", "max", "min", "prod"};
+    vj_arena *arena = vj_arena_new();
+    for (int32_t i = 0; i < 8; i++) {
+        const char *type = vj_element_name(i < 4 ? VJ_F16 : VJ_BF16);
+        const char *text =
+            vj_sprintf(arena,
+                       "program halves {\n  %%x: arena %s[60]\n  %%y: arena %s[12]\n"
+                       "  kernel nest total {\n    outer i0:12\n    row i1:5\n    in x0 = %%x[5*i0 + i1]\n"
+                       "    stage s0 = %s(x0)\n    out %%y[i0] = s0\n  }\n}\n",
+                       type, type, kinds[i % 4]);
+        vj_error error = {0};
+        vj_program *p = vj_parse_program(arena, text, &error);
+        if (!p || !vj_verify_program(p, &error)) fail_msg("%s", error.text);
+        for (int32_t t = 0; t < vj_target_count(); t++) {
+            vj_schedule_kernel(arena, vj_target_at(t), p, p->kernels[0]);
+            code_refusal(vj_target_at(t), p, p->kernels[0], &error);
+            assert_int_equal(error.status, VJ_UNSUPPORTED);
+            assert_string_equal(error.text,
+                                vj_sprintf(arena, "kernel 'total': a reduction of %s has no code generator", type));
+        }
+    }
+    vj_arena_free(arena);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(casts_of_halves)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(casts_of_halves),
+                                       cmocka_unit_test(reductions_of_halves_are_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -73,6 +73,16 @@ static void refuse_undefined(const vj_target *target, LLVMMemoryBufferRef object
     abort();
 }
 
+void code_refusal(const vj_target *target, const vj_program *p, const vj_kernel *k, vj_error *error) {
+    LLVMContextRef context = LLVMContextCreate();
+    LLVMModuleRef module = LLVMModuleCreateWithNameInContext("kernel", context);
+    *error = (vj_error){0};
+    vj_gen_kernel(module, target, p, k, "entry", error);
+    if (error->status == VJ_OK) die("code for what should be refused");
+    LLVMDisposeModule(module);
+    LLVMContextDispose(context);
+}
+
 void code_check(const vj_target *target, const vj_program *p, const vj_kernel *k) {
     LLVMMemoryBufferRef object = emit(target, p, k, LLVMObjectFile);
     refuse_undefined(target, object);

@@ -10,6 +10,8 @@ typedef struct code code;
 code *code_make(const vj_target *target, const vj_program *p, const vj_kernel *k);
 /* Generates code for any target, and checks as code_make does that it needs no symbol of others. */
 void code_check(const vj_target *target, const vj_program *p, const vj_kernel *k);
+/* Expects that the generator refuses a kernel, and copies its reason. */
+void code_refusal(const vj_target *target, const vj_program *p, const vj_kernel *k, vj_error *error);
 void code_free(code *c);
 /* Runs units [first, last). `buffers` has the elements of each buffer of the program. */
 void code_run(const code *c, void *const *buffers, int64_t first, int64_t last);

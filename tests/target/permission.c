@@ -22,7 +22,7 @@
 #include "vitjit_host.h"
 
 /* A CPU as Intel's servers are, and code for it and for those before it. */
-#define TILES (VJ_CPU_X86_64_V4 | VJ_CPU_AVX512BF16 | VJ_CPU_AMX)
+#define TILES (VJ_CPU_X86_64_V4 | VJ_CPU_AVX512VNNI | VJ_CPU_AVX512BF16 | VJ_CPU_AMX)
 static const vj_cpu_variant cpus[] = {{"baseline", 0, 0, 0}, {"tiles", TILES, 60, 0}};
 const vj_model vj_abi_shapes[] = {{.cpus = cpus, .cpu_count = 2, .shapes = vj_abi_shapes, .shape_count = 1}};
 const void *const vj_abi_weights = NULL;
@@ -63,7 +63,7 @@ static bool tiles_are_taken(void) {
 
 static bool the_next_row_is_taken(void) {
     const uint64_t amd = TILES | VJ_CPU_SSE4A;
-    return strcmp(row_for(vj_cpu_permitted(TILES)), "x86-64-v4") == 0 &&
+    return strcmp(row_for(vj_cpu_permitted(TILES)), "x86-64-v4-vnni") == 0 &&
            strcmp(row_for(vj_cpu_permitted(amd)), "x86-64-v4-bf16") == 0;
 }
 

@@ -89,15 +89,19 @@ static void rows_are_chosen_by_features(void **state) {
                                   VJ_CPU_POPCNT, VJ_CPU_CX16,  VJ_CPU_LAHF};
     const uint64_t all = VJ_CPU_X86_64_V4;
     assert_string_equal(best_for(all), "x86-64-v4");
-    assert_string_equal(best_for(all | VJ_CPU_AVX512BF16), "x86-64-v4"); /* Intel's are slow */
+    const uint64_t vnni = all | VJ_CPU_AVX512VNNI;
+    assert_string_equal(best_for(vnni), "x86-64-v4-vnni");
+    assert_string_equal(best_for(vnni | VJ_CPU_AVX512BF16), "x86-64-v4-vnni"); /* Intel's are slow */
     assert_string_equal(best_for(all | VJ_CPU_SSE4A), "x86-64-v4");
-    assert_string_equal(best_for(all | VJ_CPU_AVX512BF16 | VJ_CPU_SSE4A), "x86-64-v4-bf16");
-    const uint64_t tiles = all | VJ_CPU_AVX512BF16 | VJ_CPU_AMX;
+    assert_string_equal(best_for(vnni | VJ_CPU_AVX512BF16 | VJ_CPU_SSE4A), "x86-64-v4-bf16");
+    const uint64_t tiles = vnni | VJ_CPU_AVX512BF16 | VJ_CPU_AMX;
     assert_string_equal(best_for(tiles), "x86-64-v4-amx");
-    assert_string_equal(best_for(tiles & ~VJ_CPU_AMX_TILE), "x86-64-v4");
-    assert_string_equal(best_for(tiles & ~VJ_CPU_AMX_BF16), "x86-64-v4");
-    assert_string_equal(best_for(tiles & ~VJ_CPU_AMX_INT8), "x86-64-v4");
-    assert_string_equal(best_for(tiles & ~VJ_CPU_AVX512BF16), "x86-64-v4");
+    assert_string_equal(best_for(tiles & ~VJ_CPU_AMX_TILE), "x86-64-v4-vnni");
+    assert_string_equal(best_for(tiles & ~VJ_CPU_AMX_BF16), "x86-64-v4-vnni");
+    assert_string_equal(best_for(tiles & ~VJ_CPU_AMX_INT8), "x86-64-v4-vnni");
+    assert_string_equal(best_for(tiles & ~VJ_CPU_AVX512BF16), "x86-64-v4-vnni");
+    assert_string_equal(best_for(VJ_CPU_X86_64_V3 | VJ_CPU_AVXVNNI), "x86-64-v3-vnni");
+    assert_string_equal(best_for(all | VJ_CPU_AVXVNNI), "x86-64-v4");
     assert_string_equal(best_for((tiles & ~VJ_CPU_AMX_TILE) | VJ_CPU_SSE4A), "x86-64-v4-bf16");
     assert_string_equal(best_for(UINT64_MAX), "x86-64-v4-amx");
     assert_string_equal(best_for(0), "x86-64");
@@ -109,7 +113,7 @@ static void rows_are_chosen_by_features(void **state) {
         assert_string_equal(best_for(all & ~v2[i]), "x86-64");
     assert_string_equal(best_of("riscv64", VJ_CPU_RVV), "riscv64-v");
     assert_string_equal(best_of("riscv64", all), "riscv64");
-    assert_string_equal(best_of("aarch64", VJ_CPU_NEON_BF16), "aarch64-bf16");
+    assert_string_equal(best_of("aarch64", VJ_CPU_NEON_BF16 | VJ_CPU_NEON_I8MM), "aarch64-bf16");
     assert_string_equal(best_of("aarch64", all | VJ_CPU_RVV), "aarch64");
 }
 
@@ -117,21 +121,23 @@ static void rows_are_chosen_by_features(void **state) {
 static void features_have_names(void **state) {
     (void)state;
     uint64_t companions = 1, all = 0;
-    static const char *const names[] = {
-        "sse3",     "ssse3",    "sse4.1",     "sse4.2", "popcnt",   "cx16",     "sahf",     "avx",      "avx2",
-        "bmi",      "bmi2",     "f16c",       "fma",    "lzcnt",    "movbe",    "avx512f",  "avx512bw", "avx512cd",
-        "avx512dq", "avx512vl", "avx512bf16", "sse4a",  "amx-tile", "amx-bf16", "amx-int8", "v",        "bf16"};
+    static const char *const names[] = {"sse3",     "ssse3",    "sse4.1",     "sse4.2",     "popcnt",   "cx16",
+                                        "sahf",     "avx",      "avx2",       "bmi",        "bmi2",     "f16c",
+                                        "fma",      "lzcnt",    "movbe",      "avx512f",    "avx512bw", "avx512cd",
+                                        "avx512dq", "avx512vl", "avx512bf16", "sse4a",      "amx-tile", "amx-bf16",
+                                        "amx-int8", "v",        "bf16",       "avx512vnni", "avxvnni",  "i8mm"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const uint64_t bit = vj_feature_by_name(names[i], strlen(names[i]), &companions);
         char text[VJ_FEATURES_TEXT], one[32];
-        if (!bit || bit & (bit - 1) || all & bit || companions & ~(VJ_CPU_X86_64_V4 | VJ_CPU_AMX_TILE))
+        if (!bit || bit & (bit - 1) || all & bit ||
+            companions & ~(VJ_CPU_X86_64_V4 | VJ_CPU_AMX_TILE | VJ_CPU_AVX512VNNI | VJ_CPU_NEON_I8MM))
             fail_msg("%s", names[i]);
         snprintf(one, sizeof one, "+%s", names[i]);
         assert_string_equal(vj_features_text(bit, text), one);
         all |= bit;
     }
-    assert_true(all ==
-                (VJ_CPU_X86_64_V4 | VJ_CPU_AVX512BF16 | VJ_CPU_SSE4A | VJ_CPU_AMX | VJ_CPU_RVV | VJ_CPU_NEON_BF16));
+    assert_true(all == (VJ_CPU_X86_64_V4 | VJ_CPU_AVX512BF16 | VJ_CPU_SSE4A | VJ_CPU_AMX | VJ_CPU_RVV |
+                        VJ_CPU_NEON_BF16 | VJ_CPU_AVX512VNNI | VJ_CPU_AVXVNNI | VJ_CPU_NEON_I8MM));
     assert_true(vj_feature_by_name("avx512", 6, &companions) == 0);
     assert_true(vj_feature_by_name("", 0, &companions) == 0);
     assert_true(vj_feature_by_name("avx2", 4, &companions) == VJ_CPU_AVX2 && companions & VJ_CPU_BMI2);
@@ -159,17 +165,35 @@ static void each_feature_is_asked(void **state) {
         uint64_t bit;
         const char *flag;
 #if defined(__x86_64__)
-    } all[] = {{VJ_CPU_SSE3, "pni"},          {VJ_CPU_SSSE3, "ssse3"},       {VJ_CPU_SSE41, "sse4_1"},
-               {VJ_CPU_SSE42, "sse4_2"},      {VJ_CPU_POPCNT, "popcnt"},     {VJ_CPU_CX16, "cx16"},
-               {VJ_CPU_LAHF, "lahf_lm"},      {VJ_CPU_AVX, "avx"},           {VJ_CPU_AVX2, "avx2"},
-               {VJ_CPU_BMI1, "bmi1"},         {VJ_CPU_BMI2, "bmi2"},         {VJ_CPU_F16C, "f16c"},
-               {VJ_CPU_FMA, "fma"},           {VJ_CPU_LZCNT, "abm"},         {VJ_CPU_MOVBE, "movbe"},
-               {VJ_CPU_AVX512F, "avx512f"},   {VJ_CPU_AVX512BW, "avx512bw"}, {VJ_CPU_AVX512CD, "avx512cd"},
-               {VJ_CPU_AVX512DQ, "avx512dq"}, {VJ_CPU_AVX512VL, "avx512vl"}, {VJ_CPU_AVX512BF16, "avx512_bf16"},
-               {VJ_CPU_SSE4A, "sse4a"},       {VJ_CPU_AMX_TILE, "amx_tile"}, {VJ_CPU_AMX_BF16, "amx_bf16"},
-               {VJ_CPU_AMX_INT8, "amx_int8"}};
+    } all[] = {{VJ_CPU_SSE3, "pni"},
+               {VJ_CPU_SSSE3, "ssse3"},
+               {VJ_CPU_SSE41, "sse4_1"},
+               {VJ_CPU_SSE42, "sse4_2"},
+               {VJ_CPU_POPCNT, "popcnt"},
+               {VJ_CPU_CX16, "cx16"},
+               {VJ_CPU_LAHF, "lahf_lm"},
+               {VJ_CPU_AVX, "avx"},
+               {VJ_CPU_AVX2, "avx2"},
+               {VJ_CPU_BMI1, "bmi1"},
+               {VJ_CPU_BMI2, "bmi2"},
+               {VJ_CPU_F16C, "f16c"},
+               {VJ_CPU_FMA, "fma"},
+               {VJ_CPU_LZCNT, "abm"},
+               {VJ_CPU_MOVBE, "movbe"},
+               {VJ_CPU_AVX512F, "avx512f"},
+               {VJ_CPU_AVX512BW, "avx512bw"},
+               {VJ_CPU_AVX512CD, "avx512cd"},
+               {VJ_CPU_AVX512DQ, "avx512dq"},
+               {VJ_CPU_AVX512VL, "avx512vl"},
+               {VJ_CPU_AVX512BF16, "avx512_bf16"},
+               {VJ_CPU_SSE4A, "sse4a"},
+               {VJ_CPU_AMX_TILE, "amx_tile"},
+               {VJ_CPU_AMX_BF16, "amx_bf16"},
+               {VJ_CPU_AMX_INT8, "amx_int8"},
+               {VJ_CPU_AVX512VNNI, "avx512_vnni"},
+               {VJ_CPU_AVXVNNI, "avx_vnni"}};
 #else
-    } all[] = {{VJ_CPU_NEON_BF16, "bf16"}};
+    } all[] = {{VJ_CPU_NEON_BF16, "bf16"}, {VJ_CPU_NEON_I8MM, "i8mm"}};
 #endif
     uint64_t sum = 0;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
