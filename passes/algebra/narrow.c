@@ -148,6 +148,17 @@ static vj_value narrow_concat(vj_func *f, const vj_node *node, const box *b) {
     return VJ_NONE;
 }
 
+static bool is_product_with_matrix(const vj_func *f, const vj_node *node) {
+    return vj_type_at(f, node->args[0])->rank >= 2 && vj_type_at(f, node->args[1])->rank == 2;
+}
+
+/* Does it reduce the last axis alone, and leave a dim of 1 there? */
+static bool sums_rows(const vj_func *f, const vj_node *node) {
+    const vj_attr *axes = vj_attr_find(node, VJ_ATTR_AXES);
+    return vj_attr_int(node, VJ_ATTR_KEEP, 0) == 1 && axes->count == 1 &&
+           axes->as.ints[0] == vj_type_at(f, node->args[0])->rank - 1;
+}
+
 /* The value of `node` on the box alone; VJ_NONE: its operands cannot be cut so. */
 static vj_value narrow(vj_func *f, const vj_node *node, const box *b) {
     const vj_type *type = vj_type_at(f, node->first_result);
@@ -155,6 +166,10 @@ static vj_value narrow(vj_func *f, const vj_node *node, const box *b) {
     switch (node->op) {
     case VJ_OP_linear:
         return narrow_rows(f, node, b, type->rank - 1);
+    case VJ_OP_matmul:
+        return is_product_with_matrix(f, node) ? narrow_rows(f, node, b, type->rank - 1) : VJ_NONE;
+    case VJ_OP_reduce:
+        return sums_rows(f, node) ? narrow_rows(f, node, b, type->rank - 1) : VJ_NONE;
     case VJ_OP_layernorm:
         return narrow_rows(f, node, b, (int32_t)vj_attr_int(node, VJ_ATTR_AXIS, 0));
     case VJ_OP_transpose:

@@ -1,6 +1,6 @@
 /* fusion_report.c - what the report tells: how many of each thing there are, and why some were not recognised. Counted at the
  * end of the tensor level, so that it says what the kernels are made of. */
-#include "passes/rewrite/rewrite.h"
+#include "qkv.h"
 
 #include <math.h>
 #include <string.h>
@@ -10,10 +10,16 @@ static void count(vj_report *report, const char *what, bool is_fused) {
     if (is_fused) vj_report_fused(report, what);
 }
 
-/* The product that an attention's operand is of, behind moves and the cast to the type that it is multiplied in. */
+/* The product that an attention's operand is of, behind moves and the cast to the type that it is multiplied in; of bytes,
+ * behind what scales it. */
 static vj_value product_behind(const vj_func *f, vj_value v) {
-    const vj_value source = vj_source_of_head(f, v);
+    const vj_value source = vj_source_of_head(f, v), bytes = vj_bytes_behind(f, source);
+    if (bytes >= 0) return bytes;
     return vj_op_of(f, source) == VJ_OP_cast ? vj_source_of_head(f, vj_producer(f, source)->args[0]) : source;
+}
+
+static bool is_product_with_weight(const vj_func *f, vj_value v) {
+    return vj_op_of(f, v) == VJ_OP_linear || vj_bytes_behind(f, v) == v;
 }
 
 static void count_attention(vj_pass_context *c, const vj_node *node) {
@@ -21,7 +27,7 @@ static void count_attention(vj_pass_context *c, const vj_node *node) {
     count(c->report, "softmax", true);
     const vj_value q = product_behind(c->f, node->args[0]), k = product_behind(c->f, node->args[1]);
     const vj_value v = product_behind(c->f, node->args[2]);
-    bool is_one = q == k && k == v && vj_op_of(c->f, q) == VJ_OP_linear;
+    bool is_one = q == k && k == v && is_product_with_weight(c->f, q);
     count(c->report, "qkv", is_one);
     if (!is_one)
         vj_report_reason(c->report, "qkv", "node '%s': query, key and value are not products of one value with weights",
@@ -45,8 +51,9 @@ static bool is_residual(const vj_func *f, const vj_node *node) {
         if (vj_is_weight(f, node->args[i]) ||
             !vj_type_equal(vj_type_at(f, node->args[i]), vj_type_at(f, node->first_result)))
             return false;
-        vj_op op = vj_op_of(f, vj_source_of_head(f, node->args[i]));
-        products += op == VJ_OP_linear || op == VJ_OP_conv;
+        const vj_value source = vj_source_of_head(f, node->args[i]);
+        products +=
+            vj_op_of(f, source) == VJ_OP_linear || vj_op_of(f, source) == VJ_OP_conv || vj_bytes_behind(f, source) >= 0;
     }
     return products == 1;
 }
@@ -146,7 +153,8 @@ static void count_node(vj_pass_context *c, int32_t n) {
         count_root(c, &node);
         break;
     case VJ_OP_conv:
-        if (vj_is_patch_embedding(c->f, &node) && vj_type_at(c->f, node.args[1])->dims[0].c > 1) count(c->report, "patch_embedding", true);
+        if (vj_is_patch_embedding(c->f, &node) && vj_type_at(c->f, node.args[1])->dims[0].c > 1)
+            count(c->report, "patch_embedding", true);
         break;
     case VJ_OP_add:
         if (is_residual(c->f, &node)) count(c->report, "residual", true);

@@ -1,6 +1,6 @@
 /* qkv.c - the products that make query, key and value of one attention from the same x become one product, with the
  * weights side by side, and slices of it. */
-#include "passes/rewrite/rewrite.h"
+#include "qkv.h"
 
 #include <assert.h>
 
@@ -27,11 +27,11 @@ static vj_value bias_of(vj_func *f, vj_value linear) {
     return vj_add_const(f, NULL, &type, &zero);
 }
 
-/* Replaces `count` linears over one x. */
-static void merge(vj_func *f, const vj_value *linears, int32_t count) {
-    vj_value weights[3], biases[3];
+/* `count` linears over one x as one. */
+static vj_value merged(vj_func *f, const vj_value *linears, int32_t count) {
+    vj_value weights[VJ_QKV], biases[VJ_QKV];
     bool any_bias = false;
-    assert(count <= 3);
+    assert(count <= VJ_QKV);
     for (int32_t i = 0; i < count; i++)
         any_bias = any_bias || vj_operand(f, linears[i], 2) >= 0;
     for (int32_t i = 0; i < count; i++) {
@@ -43,26 +43,37 @@ static void merge(vj_func *f, const vj_value *linears, int32_t count) {
     vj_value args[3] = {vj_operand(f, linears[0], 0)};
     args[1] = vj_make(f, VJ_OP_concat, weights, count, &by_columns, 1, origin);
     if (any_bias) args[2] = vj_make(f, VJ_OP_concat, biases, count, &by_elements, 1, origin);
-    vj_value all = vj_make(f, VJ_OP_linear, args, any_bias ? 3 : 2, NULL, 0, origin);
+    return vj_make(f, VJ_OP_linear, args, any_bias ? 3 : 2, NULL, 0, origin);
+}
+
+/* The columns of `all` take the place of the values that stand side by side in it. */
+static void cut(vj_func *f, const vj_value *values, int32_t count, vj_value all) {
     int64_t start = 0;
     for (int32_t i = 0; i < count; i++) {
-        const vj_type *type = vj_type_at(f, linears[i]);
-        int64_t width = vj_last_dim(type).c;
-        vj_value part = vj_make_slice(f, all, type->rank - 1, start, width, vj_producer(f, linears[i])->origin);
-        f->values[part].name = f->values[linears[i]].name;
-        vj_replace_uses(f, linears[i], part);
+        const vj_type *type = vj_type_at(f, values[i]);
+        const int64_t width = vj_last_dim(type).c;
+        const vj_value part = vj_make_slice(f, all, type->rank - 1, start, width, vj_producer(f, values[i])->origin);
+        f->values[part].name = f->values[values[i]].name;
+        vj_replace_uses(f, values[i], part);
         start += width;
     }
+}
+
+/* The x of a product that may be merged with others over it; VJ_NONE: v is none. */
+static vj_value x_of(const vj_func *f, vj_value v) {
+    if (is_product_with_weight(f, v)) return vj_operand(f, v, 0);
+    const vj_value bytes = vj_bytes_behind(f, v);
+    return bytes < 0 ? VJ_NONE : vj_operand(f, bytes, 0);
 }
 
 /* The distinct products that feed an attention; those over the x of the first of them that has a partner are merged. */
 static bool merge_at(vj_pass_context *c, int32_t n) {
     vj_func *f = c->f;
-    vj_value found[3], group[3];
+    vj_value found[VJ_QKV], group[VJ_QKV];
     int32_t count = 0, size = 0;
-    for (int32_t i = 0; i < 3; i++) {
+    for (int32_t i = 0; i < VJ_QKV; i++) {
         vj_value v = vj_source_of_head(f, f->nodes[n].args[i]);
-        bool is_new = is_product_with_weight(f, v);
+        bool is_new = x_of(f, v) >= 0;
         for (int32_t k = 0; k < count; k++)
             is_new = is_new && found[k] != v;
         if (is_new) found[count++] = v;
@@ -70,10 +81,13 @@ static bool merge_at(vj_pass_context *c, int32_t n) {
     for (int32_t first = 0; first < count && size < 2; first++) {
         size = 0;
         for (int32_t k = first; k < count; k++)
-            if (vj_operand(f, found[k], 0) == vj_operand(f, found[first], 0)) group[size++] = found[k];
+            if (x_of(f, found[k]) == x_of(f, found[first])) group[size++] = found[k];
     }
-    if (size < 2 || !vj_may_rewrite(c, "one_product", &f->nodes[n])) return false;
-    merge(f, group, size);
+    if (size < 2) return false;
+    const bool of_floats = vj_op_of(f, group[0]) == VJ_OP_linear;
+    const vj_value all = of_floats ? VJ_NONE : vj_side_by_side(f, group, size);
+    if ((!of_floats && all < 0) || !vj_may_rewrite(c, "one_product", &f->nodes[n])) return false;
+    cut(f, group, size, of_floats ? merged(f, group, size) : all);
     return true;
 }
 

@@ -201,22 +201,25 @@ static vj_value by_floats(product *p) {
 }
 
 /* Is it what by_floats makes? Then it is done. */
-static bool is_exact_product(const product *p) {
-    return p->of_floats && !p->a.is_constant && !p->b.is_constant && p->a.scale < 0 && p->b.scale < 0;
+static bool is_exact_product(const product *p) { return p->of_floats && p->a.scale < 0 && p->b.scale < 0; }
+
+static bool find_factors(product *p, bool is_multiplied) {
+    const vj_value *args = p->node.args;
+    p->reason = NULL;
+    if (!vj_find_quantised(p->f, args[0], is_multiplied, &p->a)) return stop(p, p->a.reason);
+    return vj_find_quantised(p->f, args[1], is_multiplied, &p->b) || stop(p, p->b.reason);
 }
 
 /* The product's value made anew, itself when it is done already; VJ_NONE: see the reason. */
 static vj_value made_anew(product *p) {
-    if (!vj_find_quantised(p->f, p->node.args[0], &p->a) || !vj_find_quantised(p->f, p->node.args[1], &p->b)) {
-        p->reason = p->a.reason ? p->a.reason : p->b.reason;
-        return VJ_NONE;
-    }
+    if (!find_factors(p, true)) return VJ_NONE;
     if (p->a.is_constant && p->b.is_constant) {
         stop(p, "both factors are constants");
         return VJ_NONE;
     }
+    if (p->a.is_constant || p->b.is_constant) return by_bytes(p);
     if (is_exact_product(p)) return p->node.first_result;
-    return p->a.is_constant || p->b.is_constant ? by_bytes(p) : by_floats(p);
+    return find_factors(p, false) ? by_floats(p) : VJ_NONE;
 }
 
 /* Casts of y, whole numbers of i32 that come from f32, are those numbers again. */
@@ -278,14 +281,29 @@ static void begin_report(vj_report *report) {
             report->rows[i].seen = report->rows[i].fused = report->rows[i].reason_count = 0;
 }
 
+/* Bytes that are dequantised, moved and quantised in the same way are those bytes, moved. */
+static void skip_quantising(vj_pass_context *c, int32_t n) {
+    vj_func *f = c->f;
+    const vj_node node = f->nodes[n];
+    const vj_value made = vj_quantised_before(f, &node);
+    if (made < 0 || !vj_may_rewrite(c, "quantised_again", &node)) return;
+    vj_replace_uses(f, node.first_result, made);
+    vj_kill(f, n);
+}
+
+static bool is_product(vj_op op) { return op == VJ_OP_linear || op == VJ_OP_matmul || op == VJ_OP_conv; }
+
 vj_status vj_pass_quantised(vj_pass_context *c) {
-    const int32_t end = c->f->node_count;
+    vj_func *f = c->f;
     const int64_t before = c->rewrites;
+    int32_t end = f->node_count;
+    for (int32_t n = 0; n < end; n++)
+        if (!f->nodes[n].dead && f->nodes[n].op == VJ_OP_cast) skip_quantising(c, n);
+    vj_compact(f);
     begin_report(c->report);
-    for (int32_t n = 0; n < end && !c->error->status; n++) {
-        const vj_op op = c->f->nodes[n].op;
-        if (!c->f->nodes[n].dead && (op == VJ_OP_linear || op == VJ_OP_matmul || op == VJ_OP_conv)) recognise(c, n);
-    }
-    vj_compact(c->f);
+    end = f->node_count;
+    for (int32_t n = 0; n < end && !c->error->status; n++)
+        if (!f->nodes[n].dead && is_product(f->nodes[n].op)) recognise(c, n);
+    vj_compact(f);
     return c->error->status || c->rewrites == before ? c->error->status : vj_pass_tidy(c);
 }

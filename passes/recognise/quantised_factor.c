@@ -163,17 +163,17 @@ static vj_value bytes(vj_func *f, vj_value v, bool is_constant) {
     return vj_make(f, node.op, &source, 1, node.attrs, node.attr_count, node.origin);
 }
 
-static void take_bytes(vj_func *f, vj_value v, vj_quantised *x) {
+static void take_bytes(vj_func *f, vj_value v, bool is_multiplied, vj_quantised *x) {
     const bool is_signed = dtype_of(f, v) == VJ_I8;
     vj_value source = v;
     while (is_movement(vj_op_of(f, source)))
         source = vj_operand(f, source, 0);
     *x = (vj_quantised){.is_constant = vj_is_const(f, source), .zero = VJ_NONE, .scale = VJ_NONE};
-    x->q = bytes(f, v, x->is_constant);
+    x->q = is_multiplied ? bytes(f, v, x->is_constant) : v;
     x->least = is_signed ? -128 : 0;
     x->most = is_signed ? 127 : 255;
     const int64_t zero = x->is_constant ? -128 : 128;
-    if (is_signed != x->is_constant) x->zero = vj_add_const_i64(f, VJ_I32, 0, NULL, &zero);
+    if (is_multiplied && is_signed != x->is_constant) x->zero = vj_add_const_i64(f, VJ_I32, 0, NULL, &zero);
 }
 
 /* The walk */
@@ -182,8 +182,6 @@ static bool stop(vj_quantised *x, const char *reason) {
     x->reason = reason;
     return false;
 }
-
-static bool find(vj_func *f, vj_value v, vj_quantised *x);
 
 /* A zero point as i32, and its range; VJ_NONE: it is none. */
 static vj_value zero_point(vj_func *f, vj_value v, double sign, double *least, double *most) {
@@ -241,24 +239,24 @@ static bool move(vj_func *f, const vj_node *node, vj_quantised *x) {
            stop(x, "its zero points or scales are in another grouping of the axes");
 }
 
-static bool find(vj_func *f, vj_value v, vj_quantised *x) {
+static bool find(vj_func *f, vj_value v, bool is_multiplied, vj_quantised *x) {
     const vj_node node = *vj_producer(f, v);
-    if (is_movement(node.op)) return find(f, node.args[0], x) && move(f, &node, x);
+    if (is_movement(node.op)) return find(f, node.args[0], is_multiplied, x) && move(f, &node, x);
     if (node.op == VJ_OP_cast) {
         if (dtype_of(f, v) != VJ_F32 && dtype_of(f, v) != VJ_I32) return stop(x, "its bytes are cast to another type");
         if (!is_byte(dtype_of(f, node.args[0])))
-            return dtype_of(f, node.args[0]) == VJ_I32 ? find(f, node.args[0], x)
+            return dtype_of(f, node.args[0]) == VJ_I32 ? find(f, node.args[0], is_multiplied, x)
                                                        : stop(x, "its bytes are cast to another type");
-        take_bytes(f, node.args[0], x);
+        take_bytes(f, node.args[0], is_multiplied, x);
         return true;
     }
     const int32_t side = side_of_bytes(f, v, LONGEST_WAY);
     if (side < 0) return stop(x, "a factor is no difference of bytes times a scale");
-    if (!find(f, node.args[side], x)) return false;
+    if (!find(f, node.args[side], is_multiplied, x)) return false;
     return node.op == VJ_OP_mul ? take_scale(f, &node, side, x) : take_zero_point(f, &node, side, x);
 }
 
-bool vj_find_quantised(vj_func *f, vj_value v, vj_quantised *x) {
+bool vj_find_quantised(vj_func *f, vj_value v, bool is_multiplied, vj_quantised *x) {
     *x = (vj_quantised){.q = VJ_NONE, .zero = VJ_NONE, .scale = VJ_NONE};
-    return find(f, v, x);
+    return find(f, v, is_multiplied, x);
 }
