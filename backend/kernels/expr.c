@@ -49,6 +49,17 @@ LLVMValueRef vj_emit_load(vj_gen *g, int32_t access, const vj_point *point) {
 
 /* Operations */
 
+/* To an integer of 8 or 16 bits, by way of 32: LLVM takes vectors apart for saturating conversions to narrower ones. */
+static LLVMValueRef narrow_integer(const vj_gen *g, vj_dtype to, LLVMValueRef x, int32_t lanes) {
+    const double span = vj_element_bytes(to) == 1 ? 255 : 65535, least = is_unsigned(to) ? 0 : -(span + 1) / 2;
+    LLVMValueRef low = vj_number(g, x, least), high = vj_number(g, x, least + span), zero = vj_number(g, x, 0);
+    LLVMValueRef y = LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, LLVMRealOGT, x, low, ""), x, low, "");
+    y = LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, LLVMRealOLT, y, high, ""), y, high, "");
+    if (least < 0) y = LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, LLVMRealUNO, x, x, ""), zero, y, "");
+    LLVMValueRef whole = LLVMBuildFPToSI(g->b, y, vj_vector_type(g, VJ_I32, lanes), "");
+    return LLVMBuildTrunc(g->b, whole, vj_vector_type(g, to, lanes), "");
+}
+
 static LLVMValueRef cast(vj_gen *g, vj_dtype from, vj_dtype to, LLVMValueRef x, int32_t lanes) {
     if (from == to) return x;
     if (vj_is_half(from)) return cast(g, VJ_F32, to, vj_from_half(g, from, x, lanes), lanes);
@@ -58,6 +69,7 @@ static LLVMValueRef cast(vj_gen *g, vj_dtype from, vj_dtype to, LLVMValueRef x, 
         if (to == VJ_BOOL) return LLVMBuildFCmp(g->b, LLVMRealUNE, x, vj_number(g, x, 0), "");
         if (vj_dtype_is_float(to))
             return to == VJ_F64 ? LLVMBuildFPExt(g->b, x, type, "") : LLVMBuildFPTrunc(g->b, x, type, "");
+        if (vj_element_bytes(to) <= 2) return narrow_integer(g, to, x, lanes);
         return vj_intrinsic(g, is_unsigned(to) ? "llvm.fptoui.sat" : "llvm.fptosi.sat", types, 2, &x, 1);
     }
     if (to == VJ_BOOL) return LLVMBuildICmp(g->b, LLVMIntNE, x, vj_number(g, x, 0), "");

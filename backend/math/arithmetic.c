@@ -96,6 +96,16 @@ LLVMValueRef vj_gen_max(vj_gen *g, vj_dtype dtype, LLVMValueRef a, LLVMValueRef 
     return extreme(g, dtype, a, b, true);
 }
 
+LLVMValueRef vj_gen_at_least(vj_gen *g, vj_dtype dtype, LLVMValueRef a, LLVMValueRef b) {
+    (void)dtype;
+    return LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, LLVMRealOGT, a, b, ""), a, b, "");
+}
+
+LLVMValueRef vj_gen_at_most(vj_gen *g, vj_dtype dtype, LLVMValueRef a, LLVMValueRef b) {
+    (void)dtype;
+    return LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, LLVMRealOLT, a, b, ""), a, b, "");
+}
+
 /* Ordered: with NaN none of them holds. */
 static LLVMValueRef compare(vj_gen *g, vj_dtype of, LLVMValueRef a, LLVMValueRef b, LLVMRealPredicate floats,
                             LLVMIntPredicate with_sign, LLVMIntPredicate without) {

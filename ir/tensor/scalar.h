@@ -74,6 +74,9 @@ static inline double vj_f_div(double a, double b) { return a / b; }
 /* NaN in either is the result. */
 static inline double vj_f_min(double a, double b) { return a < b || isnan(a) ? a : b; }
 static inline double vj_f_max(double a, double b) { return a > b || isnan(a) ? a : b; }
+/* A NaN in a is b: bounds for a. */
+static inline double vj_f_at_least(double a, double b) { return a > b ? a : b; }
+static inline double vj_f_at_most(double a, double b) { return a < b ? a : b; }
 static inline double vj_f_eq(double a, double b) { return a == b; }
 static inline double vj_f_lt(double a, double b) { return a < b; }
 static inline double vj_f_le(double a, double b) { return a <= b; }

@@ -170,6 +170,33 @@ static vj_tensor *disturbed_operand(vj_arena *arena, vj_tensor *x, double terms,
     return t;
 }
 
+/* A layernorm again, with a mean that is rounded. Errors of the elements alone do not show what that does, for the mean
+ * follows them: two elements are 1 and -1 behind every layernorm that computes exactly. The mean of n elements is off by
+ * at most part * mean |x|, with the part that summing n terms in any order may cost as for operands; then all elements of
+ * a row are off by the same d, and the variance, taken about that mean, is var + d^2. */
+static void disturb_mean(const vj_node *node, vj_tensor *const *args, vj_tensor *y, rng *r) {
+    const vj_tensor *x = args[0], *gain = node->arg_count > 1 ? args[1] : NULL;
+    const vj_tensor *offset = node->arg_count > 2 ? args[2] : NULL;
+    const double eps = vj_attr_float(node, VJ_ATTR_EPS, 0);
+    int64_t n = 1;
+    for (int64_t d = vj_attr_int(node, VJ_ATTR_AXIS, 0); d < x->type.rank; d++)
+        n *= x->type.dims[d].c;
+    const double part = unit(x->type.dtype) * (2 + sqrt((double)n));
+    for (int64_t row = 0; row + n <= x->count && n > 0; row += n) {
+        double mean = 0, size = 0, square = 0;
+        for (int64_t i = 0; i < n; i++) {
+            mean += x->f[row + i] / (double)n;
+            size += fabs(x->f[row + i]) / (double)n;
+        }
+        for (int64_t i = 0; i < n; i++)
+            square += (x->f[row + i] - mean) * (x->f[row + i] - mean) / (double)n;
+        const double d = size * part * sign_of(r), deviation = sqrt(square + d * d + eps);
+        for (int64_t i = 0; i < n; i++)
+            y->f[row + i] =
+                (x->f[row + i] - mean - d) / deviation * (gain ? gain->f[i] : 1) + (offset ? offset->f[i] : 0);
+    }
+}
+
 typedef struct sampling {
     vj_arena *arena;
     const vj_func *f;
@@ -196,6 +223,7 @@ static bool eval_node(sampling *s, const vj_node *node, int32_t sample) {
             args[a] = disturbed_operand(s->arena, args[a], terms, node->op == VJ_OP_gridsample && a == 1, &s->random);
     }
     if (!vj_eval_node(s->arena, s->f, node, args, results, s->error)) return false;
+    if (sample >= PLAIN_SAMPLES && node->op == VJ_OP_layernorm) disturb_mean(node, args, results[0], &s->random);
     /* What may be anything is a NaN once and a number once, for either could be what another op makes of it. */
     const bool lost = sample >= 0 && sample < PLAIN_SAMPLES && is_lost(node, args, sums);
     for (int32_t r = 0; sample >= 0 && r < node->result_count; r++) {
