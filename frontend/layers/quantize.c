@@ -23,7 +23,7 @@ vj_value vj_scale_operand(vj_importer *im, int32_t i) {
     }
     const vj_tensor *t = vj_fold(im, scale);
     for (int64_t n = 0; t && n < t->count; n++)
-        if (!(t->f[n] > 0) || isinf(t->f[n])) {
+        if (!(t->f[n] > 0) || isinf(t->f[n])) { /* infinite: what a quantiser made of a constant of -infinity */
             vj_stop(im, VJ_BAD_INPUT, "a scale is %g, not a positive number", t->f[n]);
             return VJ_NONE;
         }
