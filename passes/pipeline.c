@@ -10,6 +10,7 @@ static const vj_pass passes[] = {
     {"empty", "what reads a tensor without elements", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_empty},
     {"canonicalise", "one spelling for each thing", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_canonicalise},
     {"quantised", "products of dequantised bytes", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_quantised},
+    {"byte_table", "long expressions of a byte are looked up", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_byte_table},
     {"fake_quantise", "what is quantised and dequantised again stays a float", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR,
      vj_pass_fake_quantise},
     {"layernorm", "recognises layer normalisation", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_layernorm},

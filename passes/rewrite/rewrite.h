@@ -18,6 +18,7 @@ vj_status vj_pass_fold(vj_pass_context *c);
 vj_status vj_pass_empty(vj_pass_context *c);
 vj_status vj_pass_canonicalise(vj_pass_context *c);
 vj_status vj_pass_quantised(vj_pass_context *c);
+vj_status vj_pass_byte_table(vj_pass_context *c);
 vj_status vj_pass_fake_quantise(vj_pass_context *c);
 vj_status vj_pass_layernorm(vj_pass_context *c);
 vj_status vj_pass_gelu(vj_pass_context *c);
