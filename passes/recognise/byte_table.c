@@ -130,13 +130,18 @@ vj_status vj_pass_byte_table(vj_pass_context *c) {
         t.root[v] = VJ_NONE;
     for (int32_t n = 0; n < nodes; n++)
         if (!f->nodes[n].dead && f->nodes[n].result_count == 1) find_root(&t, &f->nodes[n]);
+    /* All are made of the nodes as they are, before one of these reads a lookup instead. */
+    vj_value *lookup = VJ_NEW_ARRAY(c->arena, vj_value, values + 1);
     for (vj_value v = 0; v < values; v++) {
         int64_t elements;
+        lookup[v] = VJ_NONE;
         if (t.root[v] < 0 || t.cost[v] < LOOKUP || !is_read(&t, v)) continue;
         if (!vj_type_elements(f, vj_type_at(f, v), &elements) || elements < LEAST_ELEMENTS) continue;
         const vj_node node = *vj_producer(f, v);
-        if (vj_may_rewrite(c, "byte_table", &node)) vj_replace_uses(f, v, looked_up(&t, v));
+        if (vj_may_rewrite(c, "byte_table", &node)) lookup[v] = looked_up(&t, v);
     }
+    for (vj_value v = 0; v < values; v++)
+        if (lookup[v] >= 0) vj_replace_uses(f, v, lookup[v]);
     vj_compact(f);
     return c->error->status;
 }
