@@ -2,12 +2,12 @@
 """vitjit beside ONNX Runtime and OpenVINO on many models, in one sitting: latency, start, memory, throughput, and a model of scaling.
 
 usage: compare.py VITJIT [FOLDER | MODEL.onnx]... [-j 1,2] [--batch N] [--rounds 7] [--seconds 0.5] [--parts latency,start,throughput,plan]
-                  [--precision f32,bf16] [--into docs/benchmarks.md] [--results build/bench/sitting.jsonl] [--new | --tables]
+                  [--precision f32,bf16,int8] [--into docs/benchmarks.md] [--results build/bench/sitting.jsonl] [--new | --tables]
 
 Without models it exports those of tests/models (families.py) at full size into build/models/bench. Every engine runs in processes of its own;
 they take turns, forwards in one round and backwards in the next, so that a drift of the machine hits all alike, and those that wait are
 stopped (engines.py, peer.py). vitjit in f32 stands beside ONNX Runtime, OpenVINO in f32 and OpenVINO as it comes; vitjit in bf16 beside OpenVINO as it
-comes and in bf16; --precision leaves one of the two out.
+comes and in bf16; vitjit in int8 beside OpenVINO as it comes and ONNX Runtime on its own int8 form of the model. --precision says which (f32,bf16).
 
 latency     each model, each thread count: `rounds` rounds of every engine in turn, `seconds` each
 start       each model, on all threads: process start to first result and peak memory, without caches and with; seven rounds

@@ -1,8 +1,8 @@
 """The engines that bench/compare.py compares, each in processes of its own: threads of one that spin would slow the others.
 
 A latency or throughput engine is opened once a case and asked in turns; one that waits for its turn is stopped (SIGSTOP). vitjit is
-started anew for every turn: with a warm cache it is ready within milliseconds. `vitjit` computes in f32, `vitjit_bf16` in bf16; BESIDE says which
-peers each is compared with.
+started anew for every turn: with a warm cache it is ready within milliseconds. `vitjit` computes in f32, `vitjit_bf16` in bf16, `vitjit_int8` in int8;
+BESIDE says which peers each is compared with. `ort_int8` is ONNX Runtime on what its own tools make of the model: dynamic, weights i8 by columns.
 """
 import json
 import os
@@ -12,11 +12,11 @@ import sys
 import tempfile
 import time
 
-OURS = {"vitjit": "f32", "vitjit_bf16": "bf16"}
-BESIDE = {"vitjit": ["ort", "ov", "ov_default"], "vitjit_bf16": ["ov_default", "ov_bf16"]}
-PEERS = ["ort", "ov", "ov_default", "ov_bf16"]
-LABELS = {"vitjit": "vitjit", "vitjit_bf16": "vitjit bf16", "ort": "ONNX Runtime", "ov": "OpenVINO", "ov_default": "OpenVINO, its own defaults",
-          "ov_bf16": "OpenVINO bf16"}
+OURS = {"vitjit": "f32", "vitjit_bf16": "bf16", "vitjit_int8": "int8"}
+BESIDE = {"vitjit": ["ort", "ov", "ov_default"], "vitjit_bf16": ["ov_default", "ov_bf16"], "vitjit_int8": ["ov_default", "ort_int8"]}
+PEERS = ["ort", "ov", "ov_default", "ov_bf16", "ort_int8"]
+LABELS = {"vitjit": "vitjit", "vitjit_bf16": "vitjit bf16", "vitjit_int8": "vitjit int8", "ort": "ONNX Runtime", "ov": "OpenVINO", "ov_default": "OpenVINO, its own defaults",
+          "ov_bf16": "OpenVINO bf16", "ort_int8": "ONNX Runtime int8"}
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 

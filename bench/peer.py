@@ -4,17 +4,20 @@
 usage: peer.py ENGINE MODEL.onnx THREADS BATCH [--sessions N] [--cache FOLDER] [--once]
 
 ENGINE is `ort` (ONNX Runtime), `ov` (OpenVINO, told to compute in float32), `ov_bf16` (told to compute in bfloat16, which it does where the CPU has
-it) or `ov_default` (OpenVINO as it comes). Prints one JSON object when it has its first result: first_ms (from the import of the engine's library), precision and
+it), `ov_default` (OpenVINO as it comes) or `ort_int8` (ONNX Runtime on the model as its tools quantise it, dynamically with i8 weights by columns). Prints one JSON object when it has its first result: first_ms (from the import of the engine's library), precision and
 peak_rss_bytes (of the process until then); --once ends there. Then every line of stdin, a number of seconds, is answered by one: min_ms, median_ms and runs of one caller; with
 --sessions, images_per_s, median_ms, p99_ms and runs of that many callers at once: ONNX Runtime with one session and one global pool,
 OpenVINO with its THROUGHPUT hint and a request a caller. --cache: ONNX Runtime's optimised model or OpenVINO's cache is kept there.
 """
 import argparse
 import ctypes
+import hashlib
 import json
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import threading
 import time
 
@@ -43,6 +46,23 @@ def values(shape, dtype):
     return random.standard_normal(shape).astype(dtype) if dtype.kind == "f" else random.integers(0, 2, shape).astype(dtype)
 
 
+def quantised(model):
+    """-> the model as ONNX Runtime's tools quantise it, kept beside other temporary files"""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    facts = os.stat(model)
+    name = hashlib.sha256(f"{os.path.realpath(model)} {facts.st_size} {facts.st_mtime_ns}".encode()).hexdigest()[:16]
+    kept = os.path.join(tempfile.gettempdir(), f"vitjit-peer-{name}.int8.onnx")
+    if not os.path.exists(kept):
+        with tempfile.TemporaryDirectory() as folder:
+            prepared, made = os.path.join(folder, "prepared.onnx"), os.path.join(folder, "int8.onnx")
+            quant_pre_process(model, prepared, skip_symbolic_shape=True)
+            quantize_dynamic(prepared, made, per_channel=True, weight_type=QuantType.QInt8, op_types_to_quantize=["MatMul", "Gemm"])
+            shutil.move(made, kept)
+    return kept
+
+
 def onnx_runtime(a):
     """-> a function that makes a caller's run, precision"""
     import onnxruntime as ort
@@ -62,7 +82,7 @@ def onnx_runtime(a):
             options.optimized_model_filepath = saved
     session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     feeds = {i.name: values([d if isinstance(d, int) else a.batch for d in i.shape], TYPES[i.type]) for i in session.get_inputs()}
-    return lambda: lambda: session.run(None, feeds), "f32"
+    return lambda: lambda: session.run(None, feeds), "int8" if a.engine == "ort_int8" else "f32"
 
 
 def openvino(a):
@@ -132,7 +152,7 @@ def together(runs, seconds):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("engine", choices=["ort", "ov", "ov_default", "ov_bf16"])
+    parser.add_argument("engine", choices=["ort", "ov", "ov_default", "ov_bf16", "ort_int8"])
     parser.add_argument("model")
     parser.add_argument("threads", type=int)
     parser.add_argument("batch", type=int)
@@ -141,8 +161,10 @@ def main():
     parser.add_argument("--once", action="store_true")
     a = parser.parse_args()
     die_with_parent()
+    if a.engine == "ort_int8":
+        a.model = quantised(a.model)
     start = time.perf_counter()
-    caller, precision = onnx_runtime(a) if a.engine == "ort" else openvino(a)
+    caller, precision = onnx_runtime(a) if a.engine.startswith("ort") else openvino(a)
     runs = [caller() for _ in range(max(1, a.sessions))]
     runs[0]()
     print(json.dumps({"first_ms": (time.perf_counter() - start) * 1e3, "precision": precision, "peak_rss_bytes": peak_rss()}), flush=True)

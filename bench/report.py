@@ -7,7 +7,7 @@ import scaling
 from engines import BESIDE, LABELS, OURS, PEERS
 
 F32_PEERS = ["ort", "ov"]
-SHORT = {"vitjit": "vitjit", "vitjit_bf16": "vitjit bf16", "ort": "ORT", "ov": "OV", "ov_default": "OV def.", "ov_bf16": "OV bf16"}
+SHORT = {"vitjit": "vitjit", "vitjit_bf16": "vitjit bf16", "vitjit_int8": "vitjit int8", "ort": "ORT", "ov": "OV", "ov_default": "OV def.", "ov_bf16": "OV bf16", "ort_int8": "ORT int8"}
 
 
 def row(cells):
@@ -65,7 +65,7 @@ def comparisons(engines):
     """-> [(whose ratio, beside whom)]; None: the better peer in float32"""
     pairs = [("vitjit", None)] if "vitjit" in engines else []
     pairs += [(mine, peer) for mine in OURS for peer in BESIDE[mine]]
-    pairs += [("vitjit_bf16", "vitjit")]
+    pairs += [("vitjit_bf16", "vitjit"), ("vitjit_int8", "vitjit"), ("vitjit_int8", "vitjit_bf16")]
     return [(mine, peer) for mine, peer in pairs if mine in engines and (peer is None or peer in engines)]
 
 
@@ -106,7 +106,7 @@ def latency(sitting, threads):
     for (model, t, batch), lines in cases(sitting, "latency", "model", "threads", "batch").items():
         if t != threads:
             continue
-        facts = sitting.facts(model) or sitting.facts(model, "vitjit_bf16")
+        facts = next(filter(None, (sitting.facts(model, mine) for mine in OURS)), {})
         rows.append([model + (f", batch {batch}" if batch > 1 else ""), f"{facts['flops'] * batch / 1e9:.2f}" if "flops" in facts else "-",
                      *[median_text(figures(lines, e, "min_ms")) for e in engines],
                      *[with_spread(ratios(lines, peer or better_peer(lines, "min_ms"), "min_ms", mine=mine)) for mine, peer in pairs]])

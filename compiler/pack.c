@@ -206,10 +206,13 @@ static bool read_source(worker *w, vj_value source, vj_dtype dtype, int64_t firs
     if (vj_is_const(w->f, source) && vj_type_at(w->f, source)->dtype == dtype)
         return vj_const_read_bytes(w->f, source, first * size, count * size, to, &w->error);
     if (dtype == VJ_F32) return vj_weight_read(w->reader, source, first, count, (float *)(void *)to, &w->error);
-    if (dtype == VJ_F16 || dtype == VJ_BF16) {
+    if (dtype == VJ_F16 || dtype == VJ_BF16 || dtype == VJ_I8) {
         float *wide = VJ_NEW_ARRAY(w->arena, float, count);
         if (!vj_weight_read(w->reader, source, first, count, wide, &w->error)) return false;
-        store_halves(dtype, (uint16_t *)(void *)to, 1, wide, count);
+        if (dtype == VJ_I8)
+            store_bytes((int8_t *)to, 1, wide, count);
+        else
+            store_halves(dtype, (uint16_t *)(void *)to, 1, wide, count);
         return true;
     }
     return vj_fail(&w->error, VJ_UNSUPPORTED, "computed constants of type %s", vj_element_name(dtype)) == VJ_OK;

@@ -20,7 +20,7 @@ void vj_ask_precision(vj_unit *u, vj_pipeline_options *options) {
 /* May patterns of keep_f32 name the node? Where bf16 is not asked for they are about weights that are packed. */
 static bool can_be_kept(const vj_pipeline_options *options, const vj_func *f, const vj_node *node) {
     if (node->dead || !vj_is_float_product(f, node)) return false;
-    return options->precision == VJ_BF16 || vj_packed_factor(f, node) >= 0;
+    return options->precision != VJ_F32 || vj_packed_factor(f, node) >= 0;
 }
 
 static bool is_listed(const char *const *names, int32_t count, const char *name) {
@@ -58,7 +58,7 @@ static bool passes_were_whole(const vj_compile_request *r) {
 vj_status vj_check_kept(vj_unit *u, const vj_pipeline_options *options) {
     for (int32_t i = 0; i < options->keep_f32_count && passes_were_whole(u->request); i++) {
         if (options->keep_f32_matched[i]) continue;
-        const char *which = options->precision == VJ_BF16 ? "product" : "product with a packed weight";
+        const char *which = options->precision != VJ_F32 ? "product" : "product with a packed weight";
         vj_fail(&u->error, VJ_USAGE, "no %s has a name that '%.200s' matches (keep_f32)", which,
                 vj_shown(u->arena, options->keep_f32[i]));
         const char *names = some_products(u, options);
@@ -93,7 +93,7 @@ const char *vj_precision_text(vj_unit *u) {
     const vj_options *o = u->request->options;
     const vj_dtype precision = vj_or_f32(o->precision);
     vj_text text = {.arena = u->arena};
-    vj_text_add(&text, "%s", vj_element_name(precision));
+    vj_text_add(&text, "%s", vj_precision_name(precision));
     if (precision != VJ_F32) add_kept(&text, ", but f32 for", o);
     if (u->program) add_stored(&text, u->program);
     if (precision == VJ_F32) add_kept(&text, ", as the model has them for", o);

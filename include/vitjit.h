@@ -93,7 +93,8 @@ typedef struct vj_options {
     const vj_fixed_input *fixed; /* another value of these inputs is another program; packed weights are shared */
     int32_t fixed_count;
     int32_t keep_attention; /* vj_keep_attention */
-    vj_dtype precision;     /* what products are computed in; VJ_NO_DTYPE: VJ_F32 */
+    vj_dtype
+        precision; /* what products are computed in: VJ_F32 (VJ_NO_DTYPE), VJ_BF16, VJ_I8 (those with weights; others in bf16) */
     /* How weights of products are stored. VJ_NO_DTYPE and VJ_F32: as the model has them, 16-bit ones in 16 bits. */
     vj_dtype weight_format;
     /* Patterns as fnmatch(3) takes them, of names of nodes: their products stay in float32 with weights as the model has

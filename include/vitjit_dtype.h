@@ -21,4 +21,9 @@ static inline const char *vj_element_name(vj_dtype dtype) {
 /* Of options whose zero stands for float32. */
 static inline vj_dtype vj_or_f32(vj_dtype dtype) { return dtype == VJ_NO_DTYPE ? VJ_F32 : dtype; }
 
+/* As people name it. */
+static inline const char *vj_precision_name(vj_dtype precision) {
+    return precision == VJ_I8 ? "int8" : vj_element_name(precision);
+}
+
 #endif

@@ -20,7 +20,7 @@ typedef struct vj_report_row {
     const char **reasons; /* one for each that was not: "node 'x': why" */
     int32_t reason_count, reason_capacity;
 } vj_report_row;
-#define VJ_REPORT_ROWS 12
+#define VJ_REPORT_ROWS 16
 typedef struct vj_report {
     vj_arena *arena;
     vj_report_row rows[VJ_REPORT_ROWS];
@@ -41,7 +41,7 @@ typedef struct vj_pipeline_options {
     FILE *dump;                  /* where print_after goes; NULL: stderr */
     bool print_rewrites;         /* a line a rewrite, where print_after goes: pass, rule, node */
     int32_t keep_attention;      /* vj_keep_attention */
-    vj_dtype precision;          /* what products are computed in: VJ_F32 or VJ_BF16; VJ_NO_DTYPE (0) is f32 */
+    vj_dtype precision;          /* what products are computed in: VJ_F32, VJ_BF16 or VJ_I8; VJ_NO_DTYPE (0) is f32 */
     vj_dtype weight_format;      /* how weights of products are stored: VJ_F32, VJ_F16 or VJ_BF16; 0 is f32 */
     const char *const *keep_f32; /* fnmatch patterns of node labels whose products stay in f32 */
     int32_t keep_f32_count;

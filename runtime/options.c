@@ -11,7 +11,7 @@ void vj_options_init(vj_options *options) {
 }
 
 /* What products can be computed in, and what their weights can be stored in. */
-static bool is_precision(vj_dtype dtype) { return dtype == VJ_F32 || dtype == VJ_BF16; }
+static bool is_precision(vj_dtype dtype) { return dtype == VJ_F32 || dtype == VJ_BF16 || dtype == VJ_I8; }
 static bool is_weight_format(vj_dtype dtype) { return dtype == VJ_F32 || dtype == VJ_F16 || dtype == VJ_BF16; }
 
 static vj_status judge_precision(const vj_options *o) {
@@ -22,7 +22,7 @@ static vj_status judge_precision(const vj_options *o) {
     if (!is_weight_format(format))
         return vj_error_set(VJ_USAGE, "vj_options: weights are not stored in %s (weight_format)",
                             vj_element_name(format));
-    if (precision == VJ_BF16 && format == VJ_F16)
+    if (precision != VJ_F32 && format == VJ_F16)
         return vj_error_set(VJ_USAGE, "vj_options: products in bf16 have weights in bf16, not in f16 (weight_format)");
     if (o->keep_f32_count < 0 || (o->keep_f32_count && !o->keep_f32))
         return vj_error_set(VJ_USAGE, "vj_options: a count below 0, or a list that is missing");

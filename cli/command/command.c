@@ -123,10 +123,11 @@ static bool is(const char *word, const char *type) { return word && strcmp(word,
 
 /* Products in bf16 have weights in bf16; patterns of what stays in float32 want something that does not. */
 static vj_status judge_precision(const vj_command *c) {
-    if (is(c->precision, "bf16") && is(c->weight_format, "f16"))
-        return vj_print_error(VJ_USAGE, NULL,
-                              "--precision bf16 stores weights in bf16: --weight-format f16 is for f32");
-    const bool asked = is(c->precision, "bf16") || is(c->weight_format, "f16") || is(c->weight_format, "bf16");
+    const bool narrow = is(c->precision, "bf16") || is(c->precision, "int8");
+    if (narrow && is(c->weight_format, "f16"))
+        return vj_print_error(VJ_USAGE, NULL, "--precision %s stores weights in %s: --weight-format f16 is for f32",
+                              c->precision, c->precision);
+    const bool asked = narrow || is(c->weight_format, "f16") || is(c->weight_format, "bf16");
     if (asked || !c->keep_f32.count) return VJ_OK;
     vj_print_error(VJ_USAGE, NULL, "--keep-f32 means nothing where all products are in f32");
     vj_print_hint("--precision and --weight-format say what others are in");

@@ -118,7 +118,8 @@ static vj_dtype type_of(const char *word) {
 }
 
 static void fill_precision(const vj_command *command, vj_options *o) {
-    o->precision = type_of(command->precision);
+    o->precision =
+        strcmp(command->precision ? command->precision : "", "int8") == 0 ? VJ_I8 : type_of(command->precision);
     o->weight_format = type_of(command->weight_format);
     o->keep_f32 = command->keep_f32.at;
     o->keep_f32_count = command->keep_f32.count;

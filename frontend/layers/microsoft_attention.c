@@ -1,7 +1,7 @@
 /* microsoft_attention.c - Attention and MultiHeadAttention of the domain com.microsoft, as ONNX Runtime's transformer
  * scripts write them. A mask is added to the scores: 0 where a query sees a key, else mask_filter_value. So a query
  * that sees no key attends to all alike, as in ONNX Runtime. */
-#include "frontend/import/import.h"
+#include "quantize.h"
 
 #include <math.h>
 #include <string.h>
@@ -183,29 +183,62 @@ static bool read_widths(heads *h, int64_t width, int64_t *widths) {
                    (long long)width);
 }
 
+/* Attention of what `all` [B, L, columns] holds side by side. */
+static bool attend(heads *h, vj_value all, const int64_t *widths, int32_t mask_operand, int32_t bias_operand) {
+    vj_importer *im = h->im;
+    vj_value part[3];
+    int64_t start = 0;
+    if (vj_going(im) && type_of(im, all)->rank != 3) return vj_stop(im, VJ_BAD_INPUT, "its input is not of rank 3");
+    for (int32_t i = 0; i < 3; i++) {
+        part[i] = by_heads(h, vj_emit_slice(im, all, 2, start, vj_dim_const(widths[i]), 1));
+        start += widths[i];
+    }
+    h->q = part[0];
+    h->k = part[1];
+    h->v = part[2];
+    return are_heads(h) && read_masks(h, mask_operand, bias_operand) && bind_attention(h);
+}
+
+/* The columns of the weights in operand 1, for queries, keys and values. */
+static bool read_columns(heads *h, int64_t *widths) {
+    vj_importer *im = h->im;
+    const vj_value w = vj_operand_value(im, 1);
+    if (!vj_going(im)) return false;
+    const vj_type *wt = type_of(im, w);
+    if (wt->rank != 2 || wt->dims[1].sym) return vj_stop(im, VJ_BAD_INPUT, "its weights are not a matrix");
+    return read_widths(h, wt->dims[1].c, widths);
+}
+
 bool vj_build_ms_attention(vj_importer *im) {
     heads h = {.im = im};
+    int64_t widths[3];
     if (!read_heads(&h)) return false;
     if (vj_int_attribute(im, "do_rotary", 0)) return stop(&h, "do_rotary is");
     if (vj_has_operand(im, 4) || vj_has_operand(im, 6) || vj_result_is_used(im, 1))
         return stop(&h, "past and present keys and values are");
     vj_value x = vj_operand_value(im, 0), w = vj_operand_value(im, 1);
     vj_value b = vj_has_operand(im, 2) ? vj_operand_value(im, 2) : VJ_NONE;
-    if (!vj_going(im)) return false;
-    const vj_type *wt = type_of(im, w);
-    int64_t widths[3], start = 0;
-    if (wt->rank != 2 || wt->dims[1].sym) return vj_stop(im, VJ_BAD_INPUT, "its weights are not a matrix");
-    if (!read_widths(&h, wt->dims[1].c, widths)) return false;
-    vj_value all = vj_emit(im, VJ_OP_linear, (vj_value[]){x, w, b}, b < 0 ? 2 : 3, NULL, 0), part[3];
-    if (vj_going(im) && type_of(im, all)->rank != 3) return vj_stop(im, VJ_BAD_INPUT, "its input is not of rank 3");
-    for (int32_t i = 0; i < 3; i++) {
-        part[i] = by_heads(&h, vj_emit_slice(im, all, 2, start, vj_dim_const(widths[i]), 1));
-        start += widths[i];
-    }
-    h.q = part[0];
-    h.k = part[1];
-    h.v = part[2];
-    return are_heads(&h) && read_masks(&h, 3, 5) && bind_attention(&h);
+    if (!read_columns(&h, widths)) return false;
+    vj_value all = vj_emit(im, VJ_OP_linear, (vj_value[]){x, w, b}, b < 0 ? 2 : 3, NULL, 0);
+    return attend(&h, all, widths, 3, 5);
+}
+
+/* x, w, bias, their scales, mask?, zero points?, past?: the projection is of bytes, the attention of floats. */
+bool vj_build_ms_qattention(vj_importer *im) {
+    enum { NO_BIAS = 9 };
+    heads h = {.im = im};
+    int64_t widths[3];
+    if (!read_heads(&h)) return false;
+    if (vj_int_attribute(im, "do_rotary", 0)) return stop(&h, "do_rotary is");
+    if (vj_has_operand(im, 8) || vj_result_is_used(im, 1)) return stop(&h, "past and present keys and values are");
+    const vj_value x = vj_operand_value(im, 0), w = vj_operand_value(im, 1);
+    const vj_value x_zero = vj_zero_operand(im, 6, x), w_zero = vj_zero_operand(im, 7, w);
+    const vj_value x_scale = vj_one_number(im, vj_scale_operand(im, 3)), w_scale = vj_scale_operand(im, 4);
+    if (!read_columns(&h, widths)) return false;
+    const vj_value whole = vj_emit_whole_product(im, x, x_zero, w, w_zero);
+    if (vj_going(im) && type_of(im, whole)->rank != 3) return vj_stop(im, VJ_BAD_INPUT, "its input is not of rank 3");
+    const vj_value scaled = vj_emit_scaled(im, whole, x_scale, w_scale, VJ_NONE, 2);
+    return attend(&h, vj_emit2(im, VJ_OP_add, scaled, vj_operand_value(im, 2)), widths, 5, NO_BIAS);
 }
 
 /* MultiHeadAttention */

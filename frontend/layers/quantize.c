@@ -1,7 +1,9 @@
 /* quantize.c - builders of quantised ops, whose integers are q = x / scale + zero point. They become exact integer
  * arithmetic in 32 bits and a few float operations, as ONNX defines them. */
+#include "quantize.h"
 #include "windows.h"
 
+#include <math.h>
 #include <string.h>
 
 static const vj_type *type_of(vj_importer *im, vj_value v) { return vj_type_at(im->f, v); }
@@ -12,8 +14,57 @@ static vj_dtype dtype_of(vj_importer *im, vj_value v) {
 static bool is_byte(vj_dtype t) { return t == VJ_I8 || t == VJ_U8; }
 static bool is_narrow(vj_dtype t) { return is_byte(t) || t == VJ_I16 || t == VJ_U16; }
 
-/* round(x) + zero point, clamped to the type's range. x is a float; `zero` may be VJ_NONE. NaN becomes 0. */
-static vj_value saturated(vj_importer *im, vj_value x, vj_value zero, vj_dtype to) {
+vj_value vj_scale_operand(vj_importer *im, int32_t i) {
+    const vj_value scale = vj_operand_value(im, i);
+    if (!vj_going(im)) return VJ_NONE;
+    if (!vj_dtype_is_float(dtype_of(im, scale))) {
+        vj_stop(im, VJ_BAD_INPUT, "its scale is not a float");
+        return VJ_NONE;
+    }
+    const vj_tensor *t = vj_fold(im, scale);
+    for (int64_t n = 0; t && n < t->count; n++)
+        if (!(t->f[n] > 0) || isinf(t->f[n])) { /* infinite: what a quantiser made of a constant of -infinity */
+            vj_stop(im, VJ_BAD_INPUT, "a scale is %g, not a positive number", t->f[n]);
+            return VJ_NONE;
+        }
+    return scale;
+}
+
+vj_value vj_zero_operand(vj_importer *im, int32_t i, vj_value x) {
+    const vj_value zero = vj_has_operand(im, i) ? vj_operand_value(im, i) : VJ_NONE;
+    if (!vj_going(im) || zero < 0 || dtype_of(im, zero) == dtype_of(im, x)) return zero;
+    vj_stop(im, VJ_BAD_INPUT, "its zero point is of type %s, for elements of %s", vj_element_name(dtype_of(im, zero)),
+            vj_element_name(dtype_of(im, x)));
+    return VJ_NONE;
+}
+
+vj_value vj_one_number(vj_importer *im, vj_value v) {
+    int64_t count;
+    if (!vj_going(im) || v < 0) return VJ_NONE;
+    const vj_type *t = type_of(im, v);
+    if (vj_type_is_static(t) && vj_type_elements(im->f, t, &count) && count == 1)
+        return vj_emit_reshape(im, v, NULL, 0);
+    vj_stop(im, VJ_UNSUPPORTED, "a scale or zero point %s, which is not one number", vj_type_text(im->arena, t));
+    return VJ_NONE;
+}
+
+vj_value vj_emit_difference(vj_importer *im, vj_value x, vj_value zero) {
+    if (!vj_going(im)) return VJ_NONE;
+    if (!is_narrow(dtype_of(im, x))) {
+        vj_stop(im, VJ_BAD_INPUT, "its elements are %s, not of 8 bits", vj_element_name(dtype_of(im, x)));
+        return VJ_NONE;
+    }
+    x = vj_emit_cast(im, x, VJ_F32);
+    return zero < 0 ? x : vj_emit2(im, VJ_OP_sub, x, vj_emit_cast(im, vj_one_number(im, zero), VJ_F32));
+}
+
+vj_value vj_emit_dequantised(vj_importer *im, vj_value x, vj_value scale, vj_value zero) {
+    const vj_value whole = vj_emit_difference(im, x, zero);
+    return vj_emit2(im, VJ_OP_mul, whole, vj_one_number(im, scale));
+}
+
+/* x is a float; `zero` may be VJ_NONE. NaN becomes 0. */
+vj_value vj_emit_saturated(vj_importer *im, vj_value x, vj_value zero, vj_dtype to) {
     const vj_dtype dtype = dtype_of(im, x);
     if (!vj_going(im)) return VJ_NONE;
     if (!is_narrow(to)) {
@@ -27,6 +78,11 @@ static vj_value saturated(vj_importer *im, vj_value x, vj_value zero, vj_dtype t
     x = vj_emit2(im, VJ_OP_max, x, vj_emit_number(im, dtype, low));
     x = vj_emit2(im, VJ_OP_min, x, vj_emit_number(im, dtype, low + span));
     return vj_emit_cast(im, x, to);
+}
+
+vj_value vj_emit_quantised(vj_importer *im, vj_value x, vj_value scale, vj_value zero, vj_dtype to) {
+    x = vj_emit2(im, VJ_OP_div, x, vj_one_number(im, scale));
+    return vj_emit_saturated(im, x, vj_one_number(im, zero), to);
 }
 
 /* A scale or zero point in a form that broadcasts to x: one number, one for each index of the axis, or one for each
@@ -70,7 +126,7 @@ static vj_dtype dtype_attribute(vj_importer *im, const char *name) {
 }
 
 bool vj_build_quantize(vj_importer *im) {
-    vj_value x = vj_operand_value(im, 0), scale = vj_operand_value(im, 1),
+    vj_value x = vj_operand_value(im, 0), scale = vj_scale_operand(im, 1),
              zero = vj_has_operand(im, 2) ? vj_operand_value(im, 2) : VJ_NONE;
     vj_dtype to = dtype_attribute(im, "output_dtype"), precision = dtype_attribute(im, "precision");
     if (!vj_going(im)) return false;
@@ -83,18 +139,15 @@ bool vj_build_quantize(vj_importer *im) {
     scale = vj_emit_cast(im, beside(im, scale, x), in);
     if (zero >= 0) zero = beside(im, zero, x);
     vj_value q = vj_emit2(im, VJ_OP_div, vj_emit_cast(im, x, in), scale);
-    return vj_bind(im, 0, saturated(im, q, zero, to));
+    return vj_bind(im, 0, vj_emit_saturated(im, q, zero, to));
 }
 
 bool vj_build_dequantize(vj_importer *im) {
-    vj_value x = vj_operand_value(im, 0), scale = vj_operand_value(im, 1),
-             zero = vj_has_operand(im, 2) ? vj_operand_value(im, 2) : VJ_NONE;
+    vj_value x = vj_operand_value(im, 0), scale = vj_scale_operand(im, 1), zero = vj_zero_operand(im, 2, x);
     const vj_dtype to = dtype_attribute(im, "output_dtype");
     if (!vj_going(im)) return false;
     const vj_dtype from = dtype_of(im, x), in = dtype_of(im, scale);
-    if (!vj_dtype_is_float(in)) return vj_stop(im, VJ_BAD_INPUT, "its scale is not a float");
     if (!is_narrow(from) && from != VJ_I32) return vj_stop(im, VJ_UNSUPPORTED, "dequantises %s", vj_element_name(from));
-    if (zero >= 0 && dtype_of(im, zero) != from) return vj_stop(im, VJ_BAD_INPUT, "its zero point is of another type");
     scale = beside(im, scale, x);
     /* what the difference is exact in: a weight in floats is read in blocks when it is packed */
     const vj_dtype exact = is_byte(from) || (is_narrow(from) && in == VJ_F32) ? in : VJ_I32;
@@ -105,8 +158,7 @@ bool vj_build_dequantize(vj_importer *im) {
 }
 
 /* The scale maps the range of x, extended to include 0, to 0 .. 255. */
-bool vj_build_dynamic_quantize(vj_importer *im) {
-    vj_value x = vj_operand_value(im, 0);
+bool vj_emit_dynamic_quantised(vj_importer *im, vj_value x, vj_value *q, vj_value *scale, vj_value *zero) {
     if (!vj_going(im)) return false;
     const vj_type t = *type_of(im, x);
     int32_t axes[VJ_MAX_RANK];
@@ -118,12 +170,19 @@ bool vj_build_dynamic_quantize(vj_importer *im) {
     vj_value none = vj_emit_number(im, VJ_F32, 0), full = vj_emit_number(im, VJ_F32, 255);
     vj_value low = vj_emit2(im, VJ_OP_min, vj_emit_reduce(im, "min", x, axes, t.rank, false), none);
     vj_value high = vj_emit2(im, VJ_OP_max, vj_emit_reduce(im, "max", x, axes, t.rank, false), none);
-    vj_value scale = vj_emit2(im, VJ_OP_div, vj_emit2(im, VJ_OP_sub, high, low), full);
+    vj_value step = vj_emit2(im, VJ_OP_div, vj_emit2(im, VJ_OP_sub, high, low), full);
     /* the range is empty when all of x is 0 */
-    scale = vj_emit3(im, VJ_OP_select, vj_emit2(im, VJ_OP_eq, scale, none), vj_emit_number(im, VJ_F32, 1), scale);
-    vj_value zero = saturated(im, vj_emit1(im, VJ_OP_neg, vj_emit2(im, VJ_OP_div, low, scale)), VJ_NONE, VJ_U8);
-    return vj_bind(im, 0, saturated(im, vj_emit2(im, VJ_OP_div, x, scale), zero, VJ_U8)) && vj_bind(im, 1, scale) &&
-           vj_bind(im, 2, zero);
+    *scale = vj_emit3(im, VJ_OP_select, vj_emit2(im, VJ_OP_eq, step, none), vj_emit_number(im, VJ_F32, 1), step);
+    vj_value first = vj_emit1(im, VJ_OP_neg, vj_emit2(im, VJ_OP_div, low, *scale));
+    *zero = vj_emit_saturated(im, first, VJ_NONE, VJ_U8);
+    *q = vj_emit_saturated(im, vj_emit2(im, VJ_OP_div, x, *scale), *zero, VJ_U8);
+    return vj_going(im);
+}
+
+bool vj_build_dynamic_quantize(vj_importer *im) {
+    vj_value q, scale, zero;
+    return vj_emit_dynamic_quantised(im, vj_operand_value(im, 0), &q, &scale, &zero) && vj_bind(im, 0, q) &&
+           vj_bind(im, 1, scale) && vj_bind(im, 2, zero);
 }
 
 /* Products. `x` as 32-bit integers less its zero point, which is one number, or one for each index of `axis`. */
@@ -146,12 +205,7 @@ static vj_value centred(vj_importer *im, vj_value x, vj_value zero, int32_t axis
     return vj_emit2(im, VJ_OP_sub, whole, zero);
 }
 
-static vj_value optional(vj_importer *im, int32_t i) {
-    return vj_has_operand(im, i) ? vj_operand_value(im, i) : VJ_NONE;
-}
-
-/* a [.., M, K] times b [.., K, N]. The zero points are one number each, or one for each row of a and column of b. */
-static vj_value whole_product(vj_importer *im, vj_value a, vj_value a_zero, vj_value b, vj_value b_zero) {
+vj_value vj_emit_whole_product(vj_importer *im, vj_value a, vj_value a_zero, vj_value b, vj_value b_zero) {
     if (!vj_going(im)) return VJ_NONE;
     const int32_t a_rank = type_of(im, a)->rank, b_rank = type_of(im, b)->rank;
     a = centred(im, a, a_zero, a_rank > 1 ? a_rank - 2 : 0);
@@ -160,38 +214,56 @@ static vj_value whole_product(vj_importer *im, vj_value a, vj_value a_zero, vj_v
 
 bool vj_build_matmul_integer(vj_importer *im) {
     vj_value a = vj_operand_value(im, 0), b = vj_operand_value(im, 1);
-    return vj_bind(im, 0, whole_product(im, a, optional(im, 2), b, optional(im, 3)));
+    vj_value a_zero = vj_zero_operand(im, 2, a), b_zero = vj_zero_operand(im, 3, b);
+    return vj_bind(im, 0, vj_emit_whole_product(im, a, a_zero, b, b_zero));
 }
 
-/* whole * (x scale * w scale / y scale), in the type of y's zero point. The scales are one number each, or one for each
- * index of `axis`. */
-static vj_value requantised(vj_importer *im, vj_value whole, int32_t x_scale, int32_t w_scale, int32_t y_scale,
-                            int32_t axis) {
-    const int32_t at[3] = {x_scale, w_scale, y_scale};
-    vj_value scale[3];
-    for (int32_t i = 0; i < 3; i++) {
-        scale[i] = vj_emit_cast(im, vj_operand_value(im, at[i]), VJ_F32);
-        if (!vj_going(im)) return VJ_NONE;
-        int64_t count;
-        const vj_type *t = type_of(im, scale[i]);
-        if (t->rank == 1 && vj_type_elements(im->f, t, &count) && count == 1)
-            scale[i] = vj_emit_reshape(im, scale[i], NULL, 0);
-        else if (t->rank == 1)
-            scale[i] = vj_emit_column(im, scale[i], axis, type_of(im, whole)->rank);
-    }
-    vj_value factor = vj_emit2(im, VJ_OP_div, vj_emit2(im, VJ_OP_mul, scale[0], scale[1]), scale[2]);
-    vj_value y = vj_emit2(im, VJ_OP_mul, vj_emit_cast(im, whole, VJ_F32), factor),
-             zero = vj_operand_value(im, y_scale + 1);
+/* A scale in f32 that broadcasts to x: one number, or one for each index of `axis`. */
+static vj_value scale_beside(vj_importer *im, vj_value scale, vj_value x, int32_t axis) {
+    int64_t count;
+    scale = vj_emit_cast(im, scale, VJ_F32);
     if (!vj_going(im)) return VJ_NONE;
-    if (type_of(im, zero)->rank == 1) zero = vj_emit_reshape(im, zero, NULL, 0);
-    return saturated(im, y, zero, dtype_of(im, zero));
+    const vj_type *t = type_of(im, scale);
+    if (t->rank == 1 && vj_type_elements(im->f, t, &count) && count == 1) return vj_emit_reshape(im, scale, NULL, 0);
+    return t->rank == 1 ? vj_emit_column(im, scale, axis, type_of(im, x)->rank) : scale;
+}
+
+vj_value vj_emit_scaled(vj_importer *im, vj_value whole, vj_value a_scale, vj_value b_scale, vj_value y_scale,
+                        int32_t axis) {
+    vj_value factor =
+        vj_emit2(im, VJ_OP_mul, scale_beside(im, a_scale, whole, axis), scale_beside(im, b_scale, whole, axis));
+    if (y_scale >= 0) factor = vj_emit2(im, VJ_OP_div, factor, scale_beside(im, y_scale, whole, axis));
+    return vj_emit2(im, VJ_OP_mul, vj_emit_cast(im, whole, VJ_F32), factor);
+}
+
+/* The operands of QLinearMatMul and QLinearConv, but for the bias. */
+typedef struct qlinear {
+    vj_value x, x_scale, x_zero, w, w_scale, w_zero, y_scale, y_zero;
+} qlinear;
+
+static bool read_qlinear(vj_importer *im, qlinear *q) {
+    q->x = vj_operand_value(im, 0);
+    q->x_scale = vj_scale_operand(im, 1);
+    q->x_zero = vj_zero_operand(im, 2, q->x);
+    q->w = vj_operand_value(im, 3);
+    q->w_scale = vj_scale_operand(im, 4);
+    q->w_zero = vj_zero_operand(im, 5, q->w);
+    q->y_scale = vj_scale_operand(im, 6);
+    q->y_zero = vj_one_number(im, vj_operand_value(im, 7));
+    return vj_going(im);
+}
+
+/* whole, scaled, in the type of y's zero point. The scale of w may be one for each index of `axis`. */
+static vj_value requantised(vj_importer *im, const qlinear *q, vj_value whole, int32_t axis) {
+    const vj_value y = vj_emit_scaled(im, whole, q->x_scale, q->w_scale, q->y_scale, axis);
+    return vj_going(im) ? vj_emit_saturated(im, y, q->y_zero, dtype_of(im, q->y_zero)) : VJ_NONE;
 }
 
 bool vj_build_qlinear_matmul(vj_importer *im) {
-    vj_value a = vj_operand_value(im, 0), b = vj_operand_value(im, 3);
-    vj_value whole = whole_product(im, a, vj_operand_value(im, 2), b, vj_operand_value(im, 5));
-    if (!vj_going(im)) return false;
-    return vj_bind(im, 0, requantised(im, whole, 1, 4, 6, type_of(im, whole)->rank - 1));
+    qlinear q;
+    if (!read_qlinear(im, &q)) return false;
+    const vj_value whole = vj_emit_whole_product(im, q.x, q.x_zero, q.w, q.w_zero);
+    return vj_going(im) && vj_bind(im, 0, requantised(im, &q, whole, type_of(im, whole)->rank - 1));
 }
 
 static vj_value whole_conv(vj_importer *im, vj_value x, vj_value x_zero, vj_value w, vj_value w_zero) {
@@ -213,13 +285,18 @@ static vj_value whole_conv(vj_importer *im, vj_value x, vj_value x_zero, vj_valu
 
 bool vj_build_conv_integer(vj_importer *im) {
     vj_value x = vj_operand_value(im, 0), w = vj_operand_value(im, 1);
-    return vj_bind(im, 0, whole_conv(im, x, optional(im, 2), w, optional(im, 3)));
+    vj_value x_zero = vj_zero_operand(im, 2, x), w_zero = vj_zero_operand(im, 3, w);
+    return vj_bind(im, 0, whole_conv(im, x, x_zero, w, w_zero));
 }
 
 bool vj_build_qlinear_conv(vj_importer *im) {
-    vj_value x = vj_operand_value(im, 0), w = vj_operand_value(im, 3), bias = optional(im, 8);
-    vj_value whole = whole_conv(im, x, vj_operand_value(im, 2), w, vj_operand_value(im, 5));
+    qlinear q;
+    if (vj_int_attribute(im, "channels_last", 0)) return vj_stop(im, VJ_UNSUPPORTED, "channels_last is not supported");
+    if (!read_qlinear(im, &q)) return false;
+    vj_value whole = whole_conv(im, q.x, q.x_zero, q.w, q.w_zero);
     if (!vj_going(im)) return false;
-    if (bias >= 0) whole = vj_emit2(im, VJ_OP_add, whole, vj_emit_column(im, bias, 1, type_of(im, whole)->rank));
-    return vj_bind(im, 0, requantised(im, whole, 1, 4, 6, 1));
+    if (vj_has_operand(im, 8))
+        whole =
+            vj_emit2(im, VJ_OP_add, whole, vj_emit_column(im, vj_operand_value(im, 8), 1, type_of(im, whole)->rank));
+    return vj_bind(im, 0, requantised(im, &q, whole, 1));
 }

@@ -131,11 +131,17 @@ bool vj_read_pool(vj_importer *im, vj_value *x, vj_windows *w, bool *count_pad) 
     return vj_going(im);
 }
 
-bool vj_build_average_pool(vj_importer *im) {
-    vj_value x = vj_operand_value(im, 0);
+bool vj_average_pool(vj_importer *im, vj_value x, vj_value *y) {
     bool count_pad = vj_int_attribute(im, "count_include_pad", 0) != 0;
     vj_windows w;
-    return vj_read_pool(im, &x, &w, &count_pad) && vj_bind(im, 0, pooled(im, x, &w, false, count_pad));
+    if (!vj_read_pool(im, &x, &w, &count_pad)) return false;
+    *y = pooled(im, x, &w, false, count_pad);
+    return vj_going(im);
+}
+
+bool vj_build_average_pool(vj_importer *im) {
+    vj_value y;
+    return vj_average_pool(im, vj_operand_value(im, 0), &y) && vj_bind(im, 0, y);
 }
 
 vj_value vj_max_pool(vj_importer *im, vj_value x, const vj_windows *w) { return pooled(im, x, w, true, false); }

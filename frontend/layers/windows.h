@@ -26,6 +26,8 @@ bool vj_read_numbers(vj_importer *im, const char *name, int32_t count, int64_t l
  * Where padding counts in a mean, what lies behind the padding does not: then x is padded here, and count_pad
  * becomes false. */
 bool vj_read_pool(vj_importer *im, vj_value *x, vj_windows *w, bool *count_pad);
+/* The mean over the windows of the current node's attributes. */
+bool vj_average_pool(vj_importer *im, vj_value x, vj_value *y);
 vj_value vj_max_pool(vj_importer *im, vj_value x, const vj_windows *w);
 
 #endif

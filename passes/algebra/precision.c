@@ -1,4 +1,5 @@
-/* precision.c - products are computed in bf16 where nothing forbids it (precision_choice.c): their factors are cast.
+/* precision.c - products are computed in bf16 where nothing forbids it (precision_choice.c): their factors are cast. For int8 those with
+ * weights are in bytes first (precision_int8.c), and the others in bf16.
  *
  * The cast stands directly behind what makes the number, in front of what only moves it, so that lowering takes it into the
  * kernel that makes it. It goes past a slice or another op that takes a part only when all other readers want bf16 too. */
@@ -113,6 +114,7 @@ static int32_t choose(vj_pass_context *c, bool *chosen) {
         const vj_node *node = &c->f->nodes[n];
         if (node->dead || vj_op_factors(node->op) == 0) continue;
         const bool is_float = vj_is_float_product(c->f, node);
+        if (!is_float && c->options->precision == VJ_I8) continue; /* it was made so, or by the model */
         const char *why = is_float ? vj_why_exact(&choice, node) : "its factors are integers or doubles";
         vj_report_seen(c->report, "bf16");
         others += !is_float;
@@ -148,10 +150,12 @@ static bool leave_what_is_cast(vj_pass_context *c, bool *chosen) {
 
 vj_status vj_pass_precision(vj_pass_context *c) {
     vj_func *f = c->f;
-    if (c->options->precision != VJ_BF16) return c->error->status;
+    const bool int8 = c->options->precision == VJ_I8;
+    if (!int8 && c->options->precision != VJ_BF16) return c->error->status;
     if (c->options->weight_format == VJ_F16)
         return vj_fail(c->error, VJ_USAGE, "products in bf16 have weights in bf16, not in f16");
     vj_compact(f);
+    if (int8) vj_multiply_in_int8(c);
     const int32_t nodes = f->node_count;
     casting s = {.c = c,
                  .chosen = VJ_NEW_ARRAY(c->arena, bool, nodes + 1),

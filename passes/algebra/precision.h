@@ -1,6 +1,7 @@
 /* precision.h - private to the passes that choose types: precision.c, weight_format.c.
  *
  * precision_choice.c  which products must not lose digits, and why
+ * precision_int8.c    products with weights in bytes
  */
 #ifndef VITJIT_PASSES_ALGEBRA_PRECISION_H
 #define VITJIT_PASSES_ALGEBRA_PRECISION_H
@@ -21,5 +22,8 @@ vj_choice vj_choice_of(vj_pass_context *c);
 const char *vj_why_exact(vj_choice *choice, const vj_node *node);
 /* Why its weight must keep all its digits; NULL: it may be rounded. */
 const char *vj_why_exact_weight(vj_choice *choice, const vj_node *node);
+
+/* Products of floats with weights become products of bytes where that does little harm; the report has a row for them. */
+void vj_multiply_in_int8(vj_pass_context *c);
 
 #endif

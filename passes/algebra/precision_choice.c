@@ -55,6 +55,9 @@ static bool only_bends(const vj_func *f, const vj_node *node) {
     return true;
 }
 
+/* Bytes are quantised numbers; whole numbers of more bits, and booleans, are places and decisions. */
+static bool is_quantity(vj_dtype dtype) { return vj_dtype_is_float(dtype) || dtype == VJ_U8 || dtype == VJ_I8; }
+
 /* What is picked by operand i: elements, places, a branch. */
 static bool picks_by(const vj_func *f, const vj_node *node, int32_t i) {
     switch (node->op) {
@@ -79,7 +82,7 @@ static bool picks_by(const vj_func *f, const vj_node *node, int32_t i) {
         return i > 0;
     case VJ_OP_cast:
         return vj_dtype_is_float(vj_type_at(f, node->args[0])->dtype) &&
-               !vj_dtype_is_float(vj_type_at(f, node->first_result)->dtype);
+               !is_quantity(vj_type_at(f, node->first_result)->dtype);
     default:
         return false;
     }

@@ -1,5 +1,5 @@
-/* digits.c - the trained digits with products in bf16, by the command line: held-out digits and pictures, and that the answers are
- * not those of f32. */
+/* digits.c - the trained digits with products in bf16 and in int8, by the command line: held-out digits and pictures, and that the
+ * answers are not those of f32. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,7 +14,7 @@
 #include "folder.h"
 #include "cli/tensors/tensors.h"
 
-enum { DIGITS = 360, CLASSES = 10, LEAST_RIGHT = 354 };
+enum { DIGITS = 360, CLASSES = 10 };
 
 static int enter(void **state) {
     (void)state;
@@ -51,19 +51,28 @@ static int64_t best_of(const float *row) {
     return best;
 }
 
-static void held_out(void **state) {
-    (void)state;
+static void held_out(const char *precision, int32_t least) {
     vj_array labels = read_npy(VJ_DIGITS "/test_labels.npy", VJ_I64, DIGITS), wide = logits("f32"),
-             narrow = logits("bf16");
+             narrow = logits(precision);
     int32_t right = 0;
     for (int64_t i = 0; i < DIGITS; i++)
         right += best_of((const float *)narrow.data + i * CLASSES) == ((const int64_t *)labels.data)[i];
-    print_message("%d of %d right\n", (int)right, (int)DIGITS);
-    assert_true(right >= LEAST_RIGHT);
+    print_message("%s: %d of %d right\n", precision, (int)right, (int)DIGITS);
+    assert_true(right >= least);
     assert_memory_not_equal(narrow.data, wide.data, DIGITS * CLASSES * sizeof(float));
     vj_array_free(&labels);
     vj_array_free(&wide);
     vj_array_free(&narrow);
+}
+
+static void held_out_in_bf16(void **state) {
+    (void)state;
+    held_out("bf16", 354);
+}
+
+static void held_out_in_int8(void **state) {
+    (void)state;
+    held_out("int8", 353);
 }
 
 static void pictures(void **state) {
@@ -80,6 +89,7 @@ static void pictures(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(held_out), cmocka_unit_test(pictures)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(held_out_in_bf16), cmocka_unit_test(held_out_in_int8),
+                                       cmocka_unit_test(pictures)};
     return cmocka_run_group_tests(tests, enter, leave);
 }

@@ -358,7 +358,7 @@ def microsoft_broken():
     refused("short bias", 2, "too few elements", "MultiHeadAttention", ["x", "x", "x", "b"], {"b": f32(17)}, num_heads=2)
     refused("training results", 3, "mean and deviation", "SkipLayerNormalization", ["x", "x", "g"], {"g": f32(6)}, outs=("y", "m"))
     refused("unknown activation", 3, "'Swoosh'", "FusedGemm", ["a", "a"], {"a": f32(3, 3)}, activation="Swoosh")
-    refused("an op that is not known", 3, "com.microsoft::QAttention, of another domain (1: 'node')", "QAttention", ["x"])
+    refused("an op that is not known", 3, "com.microsoft::QEmbedLayerNormalization, of another domain (1: 'node')", "QEmbedLayerNormalization", ["x"])
 
 
 def field(number, raw):

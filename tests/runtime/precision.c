@@ -27,7 +27,7 @@ static void bad_precisions_are_refused(void **state) {
     vj_options o;
     vj_options_init(&o);
     for (int32_t type = -1; type <= VJ_DTYPE_COUNT; type++) {
-        if (type != VJ_NO_DTYPE && type != VJ_F32 && type != VJ_BF16) {
+        if (type != VJ_NO_DTYPE && type != VJ_F32 && type != VJ_BF16 && type != VJ_I8) {
             o.precision = (vj_dtype)type;
             refused(&o, "(precision)");
         }
