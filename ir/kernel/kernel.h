@@ -257,5 +257,12 @@ vj_program *vj_parse_program(vj_arena *arena, const char *text, vj_error *error)
 /* evaluate.c: runs the kernels in double precision on host memory; the oracle of kernel tests. buffers[i] points to
  * the elements of buffer i as doubles (integers exact to 2^53). */
 bool vj_eval_kernel(const vj_program *p, const vj_kernel *k, double *const *buffers, vj_error *error) VJ_MUST_USE;
+/* Does the kernel round floats to whole numbers? */
+bool vj_rounds(const vj_kernel *k);
+/* The same, but a float x that is rounded to a whole number is taken for x + lean * (|x| + VJ_LEAN_OF): what would become of those beside
+ * a tie. */
+#define VJ_LEAN_OF 128 /* half of a byte's steps, as what is rounded to bytes is not known from itself to be small */
+bool vj_eval_kernel_leaning(const vj_program *p, const vj_kernel *k, double *const *buffers, double lean,
+                            vj_error *error) VJ_MUST_USE;
 
 #endif
