@@ -244,7 +244,7 @@ static bool feed_content(hasher *h, const vj_const *constant) {
 /* The walk */
 
 static bool feed_constant(hasher *h, const vj_const *constant) {
-    feed_i64(h, constant->kind);
+    feed_i64(h, constant->kind | (int64_t)constant->nibbles << 8);
     if (constant->kind != VJ_CONST_BYTES) {
         feed(h, &constant->splat, sizeof constant->splat);
         feed_i64(h, (int64_t)constant->seed);

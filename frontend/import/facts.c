@@ -52,7 +52,9 @@ static void count_parameters(const vj_onnx *onnx, vj_model_facts *facts) {
         vj_type type;
         int64_t elements, bytes;
         if (!vj_tensor_shape(onnx->graph->initializer[i], "", &type, &elements, NULL)) continue;
-        bytes = elements * (int64_t)vj_element_bytes(type.dtype); /* fits: vj_tensor_shape checked it */
+        const bool is_packed = vj_dtype_of_onnx(onnx->graph->initializer[i]->data_type) == VJ_NO_DTYPE; /* 4 bits */
+        bytes = is_packed ? elements / 2 + elements % 2
+                          : elements * (int64_t)vj_element_bytes(type.dtype); /* fits: vj_tensor_shape checked it */
         if (!vj_add(facts->parameters, elements, &facts->parameters)) facts->parameters = INT64_MAX;
         if (!vj_add(facts->parameter_bytes, bytes, &facts->parameter_bytes)) facts->parameter_bytes = INT64_MAX;
     }

@@ -176,6 +176,8 @@ bool vj_open_call(vj_importer *im, int32_t function); /* opens the scope of the 
 
 /* constraints.c: element types that ONNX forbids for the current node */
 bool vj_check_types(vj_importer *im);
+/* int4 and uint4 are constants of int8 and uint8 whose elements are stored in 4 bits, or such constants moved. */
+bool vj_is_of_nibbles(const vj_func *f, vj_value v);
 
 /* inputs.c */
 bool vj_bind_inputs(vj_importer *im);

@@ -183,6 +183,8 @@ bool vj_bind_inputs(vj_importer *im) {
 /* Checks that an output's declared type does not contradict the type of its value. */
 bool vj_check_output_type(vj_importer *im, const Onnx__ValueInfoProto *info, vj_value value) {
     const vj_type *type = vj_type_at(im->f, value);
+    if (vj_is_of_nibbles(im->f, value))
+        return vj_stop(im, VJ_UNSUPPORTED, "output '%.100s' has numbers of 4 bits", vj_text_of(info->name));
     if (agrees(info, type)) return true;
     return vj_stop(im, VJ_BAD_INPUT, "output '%.100s' is %s, which contradicts the type that the model declares",
                    vj_text_of(info->name), vj_type_text(im->arena, type));

@@ -49,6 +49,11 @@ enum { ONNX_DTYPES = sizeof onnx_dtypes / sizeof onnx_dtypes[0] };
 enum { FIELD_FLOAT = 4, FIELD_INT32 = 5, FIELD_INT64 = 7, FIELD_RAW = 9, FIELD_DOUBLE = 10, FIELD_UINT64 = 11 };
 enum { LOCATION_EXTERNAL = 1 };
 
+/* int4 and uint4 are read as int8 and uint8, of which two stand in a byte. */
+static vj_dtype dtype_of_nibbles(int32_t elem_type) {
+    return elem_type == 21 ? VJ_U8 : elem_type == 22 ? VJ_I8 : VJ_NO_DTYPE;
+}
+
 vj_dtype vj_dtype_of_onnx(int32_t elem_type) {
     return elem_type > 0 && elem_type < ONNX_DTYPES ? onnx_dtypes[elem_type].dtype : VJ_NO_DTYPE;
 }
@@ -60,7 +65,8 @@ const char *vj_onnx_dtype_name(int32_t elem_type) {
 }
 
 bool vj_tensor_shape(const Onnx__TensorProto *t, const char *what, vj_type *type, int64_t *elements, vj_error *error) {
-    vj_dtype dtype = vj_dtype_of_onnx(t->data_type);
+    const vj_dtype nibbles = dtype_of_nibbles(t->data_type);
+    const vj_dtype dtype = nibbles != VJ_NO_DTYPE ? nibbles : vj_dtype_of_onnx(t->data_type);
     if (dtype == VJ_NO_DTYPE) {
         bool known = t->data_type > 0 && t->data_type < ONNX_DTYPES;
         vj_fail(error, known ? VJ_UNSUPPORTED : VJ_BAD_INPUT, "%s has element type %s (%d), which is not supported",
@@ -302,9 +308,16 @@ bool vj_tensor_constant(vj_onnx *onnx, const Onnx__TensorProto *t, const char *w
         vj_fail(error, VJ_BAD_INPUT, "%s has its data in more than one place", what);
         return false;
     }
-    bool ok = external
-                  ? external_constant(onnx, t, what, elements * (int64_t)vj_element_bytes(type->dtype), constant, error)
-              : t->n_payload ? payload_constant(onnx, t, what, type, elements, constant, error)
-                             : inline_constant(onnx, t, what, type, elements, constant, error);
+    const bool is_packed = dtype_of_nibbles(t->data_type) != VJ_NO_DTYPE;
+    vj_type stored = *type;
+    if (is_packed) {
+        stored.dtype = VJ_U8;
+        elements = elements / 2 + elements % 2;
+    }
+    const int64_t bytes = elements * (int64_t)vj_element_bytes(stored.dtype);
+    bool ok = external       ? external_constant(onnx, t, what, bytes, constant, error)
+              : t->n_payload ? payload_constant(onnx, t, what, &stored, elements, constant, error)
+                             : inline_constant(onnx, t, what, &stored, elements, constant, error);
+    if (ok && is_packed) constant->nibbles = VJ_NIBBLES_LOW_FIRST;
     return ok && (type->dtype != VJ_BOOL || check_booleans(constant, what, error));
 }

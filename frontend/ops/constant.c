@@ -53,6 +53,8 @@ bool vj_build_constant_of_shape(vj_importer *im) {
         int64_t elements;
         vj_const constant;
         if (!vj_tensor_shape(a->t, "its value", &type, &elements, im->error)) return false;
+        if (vj_dtype_of_onnx(a->t->data_type) == VJ_NO_DTYPE)
+            return vj_stop(im, VJ_UNSUPPORTED, "its value is of type %s", vj_onnx_dtype_name(a->t->data_type));
         if (elements != 1) return vj_stop(im, VJ_BAD_INPUT, "its value has %lld elements", (long long)elements);
         if (!vj_tensor_constant(im->onnx, a->t, "its value", &type, &constant, im->error)) return false;
         type.rank = 0;

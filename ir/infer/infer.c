@@ -109,7 +109,10 @@ bool vj_infer_const(vj_inference *in) {
     if (!vj_type_is_static(type)) return vj_infer_fail(in, "a constant's dims must be known");
     if (constant->kind != VJ_CONST_BYTES) return true;
     int64_t count = 0, bytes = 0;
-    if (!vj_type_elements(in->f, type, &count) || !vj_mul(count, vj_element_bytes(type->dtype), &bytes)) return false;
+    if (constant->nibbles != VJ_NO_NIBBLES && type->dtype != VJ_I8 && type->dtype != VJ_U8)
+        return vj_infer_fail(in, "a constant of 4 bits is no %s", vj_element_name(type->dtype));
+    if (!vj_type_elements(in->f, type, &count) || !vj_stored_bytes(type->dtype, constant->nibbles, count, &bytes))
+        return false;
     if (bytes != constant->length)
         return vj_infer_fail(in, "%s needs %" PRId64 " bytes, not %" PRId64, vj_brief_type(type).text, bytes,
                              constant->length);

@@ -21,6 +21,10 @@ static const vj_const *const_of(const vj_func *f, vj_value v) {
     return vj_attr_find(vj_producer(f, v), VJ_ATTR_CONSTANT)->as.constant;
 }
 
+vj_nibbles vj_const_nibbles(const vj_func *f, vj_value v) {
+    return vj_is_const(f, v) ? const_of(f, v)->nibbles : VJ_NO_NIBBLES;
+}
+
 bool vj_source_read(const vj_source *source, int64_t offset, int64_t length, void *out, vj_error *error) {
     if (!vj_range_inside(offset, length, source->size)) {
         vj_fail(error, VJ_BAD_INPUT, "%s: %lld bytes from %lld on are outside the file", source->path,
@@ -232,8 +236,32 @@ void vj_element_store(vj_dtype dtype, double x, int64_t exact, uint8_t *at) {
     }
 }
 
+/* Elements [first, first + count), a byte each. */
+static bool read_nibbles(const vj_const *constant, vj_dtype dtype, int64_t first, int64_t count, uint8_t *out,
+                         vj_error *error) {
+    const bool high_first = constant->nibbles == VJ_NIBBLES_HIGH_FIRST;
+    uint8_t block[BLOCK_BYTES];
+    while (count > 0) {
+        const int64_t part = vj_min64(count, 2 * BLOCK_BYTES - 2), from = first / 2,
+                      bytes = (first + part + 1) / 2 - from;
+        if (!vj_source_read(constant->source, constant->offset + from, bytes, block, error)) return false;
+        for (int64_t i = 0; i < part; i++) {
+            const int64_t at = first + i;
+            const bool is_high = (at % 2 == 1) != high_first;
+            const uint8_t pair = block[at / 2 - from], nibble = is_high ? pair >> 4 : pair & 15;
+            out[i] = dtype == VJ_I8 && nibble > 7 ? (uint8_t)(nibble | 0xf0) : nibble;
+        }
+        first += part;
+        out += part;
+        count -= part;
+    }
+    return true;
+}
+
 bool vj_const_read_bytes(const vj_func *f, vj_value v, int64_t offset, int64_t length, void *out, vj_error *error) {
     const vj_const *constant = const_of(f, v);
+    if (constant->nibbles != VJ_NO_NIBBLES)
+        return read_nibbles(constant, f->values[v].type.dtype, offset, length, out, error);
     if (constant->kind == VJ_CONST_BYTES) {
         assert(vj_range_inside(offset, length, constant->length));
         return vj_source_read(constant->source, constant->offset + offset, length, out, error);

@@ -39,8 +39,11 @@ typedef struct vj_source {
 /* A constant: dense, row-major, little-endian elements of the value's type, never held whole unless it is small.
  * Kinds other than bytes come from the textual form (splat(v), iota, seed(n)). */
 typedef enum vj_const_kind { VJ_CONST_BYTES, VJ_CONST_SPLAT, VJ_CONST_IOTA, VJ_CONST_SEED } vj_const_kind;
+/* Elements of 4 bits, two a byte: the first one in the low half, or in the high half. */
+typedef enum vj_nibbles { VJ_NO_NIBBLES, VJ_NIBBLES_LOW_FIRST, VJ_NIBBLES_HIGH_FIRST } vj_nibbles;
 typedef struct vj_const {
     vj_const_kind kind;
+    vj_nibbles nibbles; /* VJ_CONST_BYTES of i8 or u8: elements are stored in 4 bits; of i8 the highest is a sign */
     const vj_source *source; /* VJ_CONST_BYTES */
     int64_t offset, length;  /* bytes in the source; validated by whoever made the constant */
     double splat;            /* VJ_CONST_SPLAT; integers exact up to 2^53 */
@@ -270,7 +273,12 @@ static inline int64_t vj_index_from_front(int64_t index, int64_t size) {
 }
 /* Reads [offset, offset + length); false and an error when the file fails or has become shorter. */
 bool vj_source_read(const vj_source *source, int64_t offset, int64_t length, void *out, vj_error *error) VJ_MUST_USE;
-/* The raw bytes of the constant, as stored. */
+/* Bytes that `count` elements of the type fill in a source. False: more than an int64_t holds. */
+static inline bool vj_stored_bytes(vj_dtype dtype, vj_nibbles nibbles, int64_t count, int64_t *bytes) {
+    *bytes = count / 2 + count % 2;
+    return nibbles != VJ_NO_NIBBLES || vj_mul(count, vj_element_bytes(dtype), bytes);
+}
+/* The raw bytes of the constant, as stored; of elements of 4 bits, a byte for each. */
 bool vj_const_read_bytes(const vj_func *f, vj_value v, int64_t offset, int64_t length, void *out,
                          vj_error *error) VJ_MUST_USE;
 /* One stored element; *exact is set for integers and booleans. */
@@ -281,6 +289,8 @@ void vj_element_store(vj_dtype dtype, double x, int64_t exact, uint8_t *at);
 void vj_const_from_host(vj_arena *arena, vj_dtype dtype, int64_t count, const double *floats, const int64_t *ints,
                         vj_const *constant);
 bool vj_is_const(const vj_func *f, vj_value v);
+/* How the elements of a constant are stored; of another value VJ_NO_NIBBLES. */
+vj_nibbles vj_const_nibbles(const vj_func *f, vj_value v);
 /* Is v a constant, every element of which equals one number? (Reads it when it is small: at most 64 elements.) */
 bool vj_is_splat(const vj_func *f, vj_value v, double *number);
 /* XXH3-free content fingerprint is not here: hashing belongs to compiler/. */

@@ -68,7 +68,10 @@ bool vj_parse_const(vj_parser *p, vj_parsed_const *c) {
         return vj_lex_expect(&p->l, "(") && vj_lex_to_uint(&p->l, vj_lex_number(&p->l), &c->constant.seed) &&
                vj_lex_expect(&p->l, ")");
     }
-    if (vj_lex_is(form, "file")) return vj_lex_expect(&p->l, "(") && parse_file(p, c);
+    if (vj_lex_is(form, "low_nibbles")) c->constant.nibbles = VJ_NIBBLES_LOW_FIRST;
+    if (vj_lex_is(form, "high_nibbles")) c->constant.nibbles = VJ_NIBBLES_HIGH_FIRST;
+    if (vj_lex_is(form, "file") || c->constant.nibbles != VJ_NO_NIBBLES)
+        return vj_lex_expect(&p->l, "(") && parse_file(p, c);
     return vj_lex_fail(&p->l, c->at, "expected splat(...), iota, seed(...), file(...) or [...]");
 }
 
@@ -112,7 +115,8 @@ static bool parse_elements(vj_parser *p, vj_parsed_const *c, const vj_type *type
 bool vj_parse_const_bytes(vj_parser *p, vj_parsed_const *c, const vj_type *type) {
     int64_t count = 0;
     if (!vj_type_is_static(type)) return vj_lex_fail(&p->l, c->at, "a constant's dims must be known");
-    if (!vj_type_elements(p->f, type, &count) || !vj_mul(count, vj_element_bytes(type->dtype), &c->constant.length))
+    if (!vj_type_elements(p->f, type, &count) ||
+        !vj_stored_bytes(type->dtype, c->constant.nibbles, count, &c->constant.length))
         return vj_lex_fail(&p->l, c->at, "the constant is too large");
     if (c->is_list) return parse_elements(p, c, type, count);
     if (c->is_file && !vj_range_inside(c->constant.offset, c->constant.length, c->constant.source->size))

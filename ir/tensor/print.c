@@ -135,7 +135,8 @@ static void print_const(printer *p, vj_value v) {
         } else {
             vj_text file = {.arena = p->text.arena};
             vj_text_name(&file, slash ? slash + 1 : c->source->path);
-            vj_text_add(&p->text, file.at[0] == '"' ? "file(%s, %" PRId64 ")" : "file(\"%s\", %" PRId64 ")", file.at,
+            const char *const kinds[] = {"file", "low_nibbles", "high_nibbles"}, *kind = kinds[c->nibbles];
+            vj_text_add(&p->text, file.at[0] == '"' ? "%s(%s, %" PRId64 ")" : "%s(\"%s\", %" PRId64 ")", kind, file.at,
                         c->offset);
         }
     }

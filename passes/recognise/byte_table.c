@@ -75,12 +75,12 @@ static bool is_read(const tables *t, vj_value v) {
     return false;
 }
 
-/* All values of the byte: 0 to 255, or -128 to 127. */
+/* All values of the byte, in the order of its bits. */
 static vj_value all_bytes(vj_func *f, vj_dtype dtype) {
     const int64_t count = BYTES;
     int64_t at[BYTES];
     for (int32_t i = 0; i < BYTES; i++)
-        at[i] = i - (dtype == VJ_I8 ? BYTES / 2 : 0);
+        at[i] = vj_wrap(dtype, i);
     return vj_add_const_i64(f, dtype, 1, &count, at);
 }
 
@@ -112,12 +112,10 @@ static vj_value table_of(tables *t, vj_value v) {
 static vj_value looked_up(tables *t, vj_value v) {
     const vj_value byte = t->root[v];
     const vj_origin *origin = vj_producer(t->f, v)->origin;
-    const vj_attr to = vj_name(VJ_ATTR_TO, vj_element_name(VJ_I64)), axis = vj_int(VJ_ATTR_AXIS, 0);
+    const vj_attr to = vj_name(VJ_ATTR_TO, vj_element_name(VJ_U8)), axis = vj_int(VJ_ATTR_AXIS, 0);
     const vj_value table = table_of(t, v);
-    vj_value index = vj_make(t->f, VJ_OP_cast, &byte, 1, &to, 1, origin);
-    const int64_t half = BYTES / 2;
-    if (vj_type_at(t->f, byte)->dtype == VJ_I8)
-        index = vj_make_binary(t->f, VJ_OP_add, index, vj_add_const_i64(t->f, VJ_I64, 0, NULL, &half), origin);
+    const bool is_signed = vj_type_at(t->f, byte)->dtype == VJ_I8;
+    const vj_value index = is_signed ? vj_make(t->f, VJ_OP_bitcast, &byte, 1, &to, 1, origin) : byte;
     return vj_make(t->f, VJ_OP_gather, (vj_value[]){table, index}, 2, &axis, 1, origin);
 }
 

@@ -18,7 +18,9 @@ static uint64_t hash_const(const vj_func *f, vj_value v) {
     vj_error ignored = {0};
     uint64_t h = (uint64_t)constant->length, word;
     if (constant->kind != VJ_CONST_BYTES) return mix(h, constant->seed);
-    if (constant->length > SMALL) return mix(mix(h, (uint64_t)(uintptr_t)constant->source), (uint64_t)constant->offset);
+    h = mix(h, constant->nibbles);
+    if (constant->length > SMALL || constant->nibbles != VJ_NO_NIBBLES)
+        return mix(mix(h, (uint64_t)(uintptr_t)constant->source), (uint64_t)constant->offset);
     if (!vj_const_read_bytes(f, v, 0, constant->length, content, &ignored)) return h;
     for (int64_t at = 0; at < constant->length; at += (int64_t)sizeof word) {
         memcpy(&word, content + at, sizeof word);
@@ -48,9 +50,10 @@ static bool same_const(const vj_func *f, vj_value a, vj_value b) {
     const vj_const *x = vj_attr_find(vj_producer(f, a), VJ_ATTR_CONSTANT)->as.constant;
     const vj_const *y = vj_attr_find(vj_producer(f, b), VJ_ATTR_CONSTANT)->as.constant;
     const vj_type *type = vj_type_at(f, a);
-    if (!vj_type_equal(type, vj_type_at(f, b)) || x->kind != y->kind) return false;
+    if (!vj_type_equal(type, vj_type_at(f, b)) || x->kind != y->kind || x->nibbles != y->nibbles) return false;
     if (x->kind != VJ_CONST_BYTES) return x->splat == y->splat && x->seed == y->seed;
     if (x->source == y->source && x->offset == y->offset && x->length == y->length) return true;
+    if (x->nibbles != VJ_NO_NIBBLES) return false;
     uint8_t left[SMALL], right[SMALL];
     vj_error ignored = {0};
     return x->length == y->length && x->length <= SMALL && vj_const_read_bytes(f, a, 0, x->length, left, &ignored) &&

@@ -45,7 +45,8 @@ static vj_value copy_const(copying *c, const vj_node *node, const vj_value_info 
     int64_t had, has;
     if (!vj_type_elements(c->from, &info->type, &had) || !vj_type_elements(c->to, &type, &has)) return VJ_NONE;
     if (has > had && constant.kind == VJ_CONST_BYTES) return VJ_NONE;
-    if (constant.kind == VJ_CONST_BYTES) constant.length = has * vj_element_bytes(type.dtype);
+    if (constant.kind == VJ_CONST_BYTES && !vj_stored_bytes(type.dtype, constant.nibbles, has, &constant.length))
+        return VJ_NONE;
     return vj_add_const(c->to, info->name, &type, &constant);
 }
 

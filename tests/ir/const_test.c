@@ -89,6 +89,23 @@ static void files_are_read_in_blocks(void **state) {
     assert_memory_equal(bytes, "\x00\x00\x40", 3);
 }
 
+/* The float 1, 0x3f800000, as halves of its bytes. */
+static void numbers_of_4_bits_are_read(void **state) {
+    static const int64_t low[8] = {0, 0, 0, 0, 0, 8, 15, 3}, high[7] = {0, 0, 0, 0, -8, 0, 3};
+    vj_func *f;
+    int64_t numbers[8];
+    float first;
+    vj_error error = {0};
+    vj_value v = constant(*state, "low_nibbles(\"elements.bin\", 4) : u8[2,4]", &f);
+    assert_int_equal(vj_const_nibbles(f, v), VJ_NIBBLES_LOW_FIRST);
+    assert_true(vj_const_read_i64(f, v, 0, 8, numbers, &error));
+    assert_memory_equal(numbers, low, sizeof low);
+    assert_true(vj_const_read_f32(f, v, 7, 1, &first, &error) && first == 3);
+    v = constant(*state, "high_nibbles(\"elements.bin\", 4) : i8[7]", &f); /* of an odd number of elements */
+    assert_true(vj_const_read_i64(f, v, 0, 7, numbers, &error));
+    assert_memory_equal(numbers, high, sizeof high);
+}
+
 static void a_file_that_shrank_is_an_error(void **state) {
     char path[] = "/tmp/vitjit-const-XXXXXX";
     int fd = mkstemp(path);
@@ -207,6 +224,7 @@ int main(void) {
         TEST(every_type_is_read),
         TEST(integers_are_exact),
         TEST(files_are_read_in_blocks),
+        TEST(numbers_of_4_bits_are_read),
         TEST(a_file_that_shrank_is_an_error),
         TEST(long_conversions_agree_with_single_reads),
         TEST(seeds_are_reproducible),
