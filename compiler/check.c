@@ -44,6 +44,7 @@ typedef struct checking {
  * more; NULL: nothing is. */
 typedef struct wanted {
     const double *at, *less, *more;
+    double room; /* for what is rounded on the way */
 } wanted;
 
 static void fill_with_sentinels(double *to, int64_t count) {
@@ -198,9 +199,16 @@ static double **take_operands(checking *c, const vj_kernel *k) {
 
 static bool same(double a, double b) { return a == b || (isnan(a) && isnan(b)); }
 
-/* The share of the value and of the result's root mean square. An attention rounds its weights to the type of its values. */
-static double share_of(const vj_program *p, const vj_kernel *k) {
-    return TOLERANCE + (k->kind == VJ_KERNEL_ATTENTION ? rounding(p->buffers[k->access[k->v].buffer].dtype) : 0);
+/* An attention rounds its weights to the type of its values, by half of the last place at most; they add up to one, so that a result
+ * moves by that share of the largest value. */
+static double moved_by_weights(const vj_program *p, const vj_kernel *k, double *const *operands) {
+    double largest = 0;
+    if (k->kind != VJ_KERNEL_ATTENTION) return 0;
+    const vj_buffer *v = &p->buffers[k->access[k->v].buffer];
+    for (int64_t i = 0; i < v->elements; i++)
+        if (isfinite(operands[k->access[k->v].buffer][i]))
+            largest = fmax(largest, fabs(operands[k->access[k->v].buffer][i]));
+    return rounding(v->dtype) / 2 * largest;
 }
 
 /* How far an element is off: from the evaluator's, or from all that ties make of it. Each tie of a sum moves it by itself. */
@@ -219,7 +227,7 @@ static vj_status compare_buffer(checking *c, const vj_kernel *k, int32_t buffer,
     vj_unit *u = c->u;
     const vj_buffer *b = &u->program->buffers[buffer];
     const double *want = w->at;
-    const double share = share_of(u->program, k), own = rounding(b->dtype);
+    const double own = rounding(b->dtype);
     double squares = 0, worst = 0, worst_got = 0;
     int64_t count = 0, at = -1;
     for (int64_t i = 0; i < b->elements; i++)
@@ -232,8 +240,9 @@ static vj_status compare_buffer(checking *c, const vj_kernel *k, int32_t buffer,
         if (is_sentinel(want[i])) continue;
         const double got = element(c->memory[buffer], b->dtype, i);
         if (same(got, want[i])) continue;
-        const double allowed =
-            vj_dtype_is_float(b->dtype) ? share * (fabs(want[i]) + rms) + own * fabs(want[i]) + 1e-30 : 0.5;
+        const double allowed = vj_dtype_is_float(b->dtype)
+                                   ? TOLERANCE * (fabs(want[i]) + rms) + own * fabs(want[i]) + w->room + 1e-30
+                                   : 0.5;
         double off = distance(w, i, got) / allowed;
         if (isnan(off) || isinf(got)) off = HUGE_VAL;
         c->ties += off <= 1 && fabs(got - want[i]) > allowed;
@@ -278,10 +287,11 @@ static vj_status check_kernel(checking *c, const vj_kernel *k, const operands *a
     if (!vj_eval_kernel(p, k, all->of[PLAIN], &u->error)) return u->error.status;
     for (int32_t r = LESS; r < all->runs; r++)
         if (!vj_eval_kernel_leaning(p, k, all->of[r], r == LESS ? -LEAN : LEAN, &u->error)) return u->error.status;
+    const double room = moved_by_weights(p, k, all->of[PLAIN]);
     vj_status status = VJ_OK;
     for (int32_t b = 0; b < p->buffer_count && status == VJ_OK; b++) {
         if (!all->of[PLAIN][b] || !writes(k, b)) continue;
-        wanted w = {.at = all->of[PLAIN][b]};
+        wanted w = {.at = all->of[PLAIN][b], .room = room};
         if (all->runs == RUNS) {
             w.less = all->of[LESS][b];
             w.more = all->of[MORE][b];

@@ -61,9 +61,9 @@ part_usage() {
     bad 1 "$data/pair.onnx" --batch 0
     bad 1 "$data/pair.onnx" --batch 1x
     bad 1 "$data/pair.onnx" -j 99999999999
-    for precision in f16 int8 F32 bf f32,bf16 "f32|bf16" ""; do
+    for precision in f16 F32 bf f32,bf16 "f32|bf16" ""; do
         bad 1 "$data/pair.onnx" --precision "$precision"
-        stderr_has "--precision wants f32|bf16, not '$precision'"
+        stderr_has "--precision wants f32|bf16|int8, not '$precision'"
     done
     for format in f64 int8 BF16 f16,bf16 ""; do
         bad 1 "$data/pair.onnx" --weight-format "$format"
@@ -71,6 +71,8 @@ part_usage() {
     done
     bad 1 "$data/pair.onnx" --precision bf16 --weight-format f16
     stderr_has "stores weights in bf16"
+    bad 1 "$data/pair.onnx" --precision int8 --weight-format f16
+    stderr_has "stores weights in int8"
     for option in "" "--precision f32" "--weight-format f32"; do
         bad 1 "$data/pair.onnx" --keep-f32 x $option
         stderr_has "--keep-f32 means nothing where all products are in f32"
@@ -93,7 +95,7 @@ part_usage() {
     run 0 --help
     silent
     prints "--emit-obj"
-    prints "--precision f32|bf16"
+    prints "--precision f32|bf16|int8"
     prints "--weight-format f32|f16|bf16"
     prints "--keep-f32 PATTERN"
     run 0 --version
@@ -742,7 +744,7 @@ part_precision() {
     run 0 "$digits/digits.onnx" --report --precision bf16 --keep-f32 '/blocks.0/fc1/Add'
     prints "bf16 21 of 22"
     prints "node '/blocks.0/fc1/Add': --keep-f32 names it"
-    run 0 "$digits/digits.onnx" --check --precision bf16
+    for precision in bf16 int8; do run 0 "$digits/digits.onnx" --check --precision $precision; done
     run 0 "$digits/digits.onnx" "$digits/pictures/two.png" --quiet --topk 1 --precision bf16
     prints "%  two"
 
