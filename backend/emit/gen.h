@@ -122,6 +122,11 @@ typedef struct vj_fours {
 vj_fours vj_fours_of(const vj_gen *g, LLVMValueRef groups, bool is_signed);
 LLVMValueRef vj_dot_fours(const vj_gen *g, LLVMValueRef acc, const vj_fours *a, const vj_fours *b);
 
+/* lookup.c: can the target look so many bytes up at once, and those of a table of 256 bytes at these indices, bytes */
+#define VJ_LOOKUP_BYTES 256
+bool vj_can_look_up(const vj_gen *g, int32_t lanes);
+LLVMValueRef vj_look_up(const vj_gen *g, LLVMValueRef table, LLVMValueRef index, int32_t lanes);
+
 /* half.c: float16 and bfloat16, whose registers hold their bits */
 static inline bool vj_is_half(vj_dtype dtype) { return dtype == VJ_F16 || dtype == VJ_BF16; }
 LLVMValueRef vj_half_constant(const vj_gen *g, vj_dtype dtype, double x);

@@ -42,9 +42,25 @@ static vj_indices indices_of(vj_gen *g, const vj_access *access, const vj_point 
     return all;
 }
 
+/* The byte that is the index of a lookup in a table of bytes; -1: the access is something else. */
+static int32_t index_byte(const vj_gen *g, const vj_access *access) {
+    const vj_kernel *k = g->k;
+    const vj_term *term = &access->terms[0];
+    const vj_dtype dtype = g->p->buffers[access->buffer].dtype;
+    if (access->term_count != 1 || term->kind != VJ_TERM_INDEX || term->stride != 1) return -1;
+    if (term->extent != VJ_LOOKUP_BYTES || (dtype != VJ_U8 && dtype != VJ_I8)) return -1;
+    for (int32_t axis = 0; axis < k->rank; axis++)
+        if (access->stride[axis] != 0) return -1;
+    const vj_expr *index = &k->expr[term->index];
+    return index->op == VJ_X_CAST && k->expr[index->arg[0]].dtype == VJ_U8 ? index->arg[0] : -1;
+}
+
 LLVMValueRef vj_emit_load(vj_gen *g, int32_t access, const vj_point *point) {
-    LLVMValueRef looked_up = vj_emit_lookup(g, access, point);
-    if (looked_up) return looked_up;
+    const int32_t byte = vj_can_look_up(g, point->lanes) ? index_byte(g, &g->k->access[access]) : -1;
+    if (byte >= 0) {
+        LLVMValueRef table = vj_element(g, g->access[access], VJ_U8, vj_i64(g, g->k->access[access].offset));
+        return vj_look_up(g, table, vj_emit_expr(g, byte, point), point->lanes);
+    }
     const vj_indices indexed = indices_of(g, &g->k->access[access], point);
     return vj_load_indexed(g, access, point, &indexed);
 }
