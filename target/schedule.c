@@ -149,14 +149,25 @@ static bool wants_looped_store(const vj_target *target, const vj_kernel *k) {
     return transposed || cycles >= LONG_EPILOGUE;
 }
 
+/* Panels of blocks are widened on the stack, for all columns of a tile. */
+#define WIDENED_BYTES (512 << 10)
+
+/* Bytes of a column there; 0: B is no blocks. */
+static int64_t widened_row(const vj_program *p, const vj_kernel *k, vj_dtype to) {
+    vj_blocks blocks;
+    const bool widens = vj_has_blocks(p, k->access[k->b].buffer, &blocks);
+    return widens ? vj_blocks_rows(&blocks, to) * vj_element_bytes(to) : 0;
+}
+
 static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kernel *k, vj_schedule *schedule) {
     vj_gemm_schedule *best = &schedule->gemm;
     const int64_t all_rows = vj_group_extent(k, VJ_GROUP_ROWS), n = vj_group_extent(k, VJ_GROUP_COLS);
     const int64_t depth = vj_group_extent(k, VJ_GROUP_DEPTH), batch = vj_group_extent(k, VJ_GROUP_BATCH);
     const bool panels = vj_is_packed(p, k->access[k->b].buffer);
     const int32_t lanes = column_lanes(target, k, n, panels);
-    const vj_dtype a = p->buffers[k->access[k->a].buffer].dtype, b = p->buffers[k->access[k->b].buffer].dtype;
+    const vj_dtype a = p->buffers[k->access[k->a].buffer].dtype, b = vj_operand_dtype(p, k, k->b);
     const multiplier m = multiplier_of(target, a, b, panels, lanes);
+    const int64_t widened = widened_row(p, k, b);
     const double groups = ceil((double)depth / m.group);
     const bool by_tiles = vj_suits_tiles(target, p, k, lanes);
     double least = by_tiles ? vj_schedule_tiles(k, lanes, n, ceil((double)depth / VJ_STEP), best) : 0;
@@ -166,6 +177,7 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
         const int64_t columns = (int64_t)width * lanes, full = n / columns, rest = vj_ceil_div(n % columns, lanes);
         if (panels && columns % VJ_PANEL != 0 && VJ_PANEL % columns != 0) continue;
         if ((width > 1 && columns - lanes >= n) || max_height(&m, width) < 1) continue;
+        if (columns > VJ_PANEL && columns * widened > WIDENED_BYTES) continue;
         vj_gemm_schedule s = {.form = m.form, .lanes = lanes, .width = width};
         vj_tile_mix(rows, max_height(&m, width), &s);
         s.k_unroll = vj_k_unroll(target, s.tiles[0].height * width, m.products);
@@ -177,7 +189,9 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
         }
     }
     /* A few rows take less time than B takes to come. */
-    const double stream = (double)n * (double)depth * (double)vj_element_bytes(b) / STREAM_BYTES;
+    const double b_bytes = widened ? (double)p->buffers[k->access[k->b].buffer].elements
+                                   : (double)n * (double)depth * (double)vj_element_bytes(b);
+    const double stream = b_bytes / STREAM_BYTES;
     const double total = larger(least * (double)outer, stream) * (double)batch;
     const int64_t row_tiles = outer * vj_tile_count(best), wanted = wanted_units(total);
     int64_t tiles = vj_ceil_div(n, (int64_t)best->width * lanes);
@@ -193,6 +207,7 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
     if (panels && row_tiles >= 4 && row_tiles <= 64)
         best->prefetch = (int32_t)vj_ceil_div((int64_t)best->width * lanes * vj_element_bytes(b), row_tiles);
     if (by_tiles) vj_cut_for_tiles(target, outer, rows, n, depth, wanted, best);
+    if (widened) best->prefetch = 0; /* what is widened comes in one run */
     best->looped_store =
         !by_tiles && best->tiles[0].height * best->width >= LARGE_TILE / 2 && wants_looped_store(target, k);
     k->units = batch * vj_ceil_div(tiles, best->unit_col_tiles) * best->unit_row_blocks;

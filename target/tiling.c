@@ -17,11 +17,10 @@ static int64_t run_of_a(const vj_kernel *k) {
 /* Tiles read rows of A at a constant distance, and whole slices but for the end of the depth. Vectors that straddle columns are not
  * transposed from the stack. */
 bool vj_suits_tiles(const vj_target *target, const vj_program *p, const vj_kernel *k, int32_t lanes) {
-    const vj_buffer *a = &p->buffers[k->access[k->a].buffer], *b = &p->buffers[k->access[k->b].buffer];
+    const vj_dtype a = vj_operand_dtype(p, k, k->a), b = vj_operand_dtype(p, k, k->b);
     const vj_axes cols = vj_group(k, VJ_GROUP_COLS), rows = vj_group(k, VJ_GROUP_ROWS);
     const int64_t run = run_of_a(k), last = k->extent[vj_last_of(cols)];
-    if (target->tiles == VJ_TILES_NONE || a->dtype != VJ_BF16 || b->dtype != VJ_BF16 ||
-        lanes < vj_target_lanes(target, VJ_F32))
+    if (target->tiles == VJ_TILES_NONE || a != VJ_BF16 || b != VJ_BF16 || lanes < vj_target_lanes(target, VJ_F32))
         return false;
     if (!vj_is_packed(p, k->access[k->b].buffer) || k->access[k->a].term_count > 0) return false;
     for (int32_t i = 0; i < k->out_count; i++) {

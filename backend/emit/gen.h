@@ -99,6 +99,11 @@ LLVMValueRef vj_load_vector(const vj_gen *g, LLVMValueRef pointer, vj_dtype dtyp
 void vj_store_vector(const vj_gen *g, LLVMValueRef pointer, LLVMValueRef value, LLVMValueRef mask);
 void vj_prefetch(const vj_gen *g, LLVMValueRef pointer); /* the line at pointer into the second level; may be nowhere */
 
+/* blocks.c: a panel of blocks, from the pointer `panel` on, becomes rows of 16 elements of f32, or pairs of rows of bf16, from `out` on:
+ * `lanes` columns of it, the first of which is number `column` */
+void vj_widen_blocks(vj_gen *g, const vj_blocks *blocks, vj_dtype to, LLVMValueRef panel, LLVMValueRef column,
+                     int32_t lanes, LLVMValueRef out);
+
 /* dot.c: acc + the products of the two bfloat16 numbers in each i32 of a and b, in the order and with the roundings of the target's
  * instruction; of at least four lanes */
 LLVMValueRef vj_dot_bf16(const vj_gen *g, LLVMValueRef acc, LLVMValueRef a, LLVMValueRef b);

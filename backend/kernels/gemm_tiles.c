@@ -233,8 +233,9 @@ LLVMValueRef vj_gemm_add_block(const vj_gemm *m, const vj_gemm_tile *t, LLVMValu
     b.a_stride =
         vj_i64(g, m->s->gathered ? vj_gathered_row(m->depth) : a->stride[m->inner_row] * vj_element_bytes(VJ_BF16));
     LLVMValueRef first = LLVMBuildUDiv(g->b, t->first_col, vj_i64(g, VJ_PANEL), "");
-    LLVMValueRef elements = LLVMBuildMul(g->b, LLVMBuildAdd(g->b, first, panel, ""), vj_i64(g, panel_elements), "");
-    b.b = vj_element(g, m->b, VJ_BF16, elements);
+    LLVMValueRef number = m->wide ? panel : LLVMBuildAdd(g->b, first, panel, "");
+    LLVMValueRef elements = LLVMBuildMul(g->b, number, vj_i64(g, panel_elements), "");
+    b.b = vj_element(g, m->wide ? m->wide : m->b, VJ_BF16, elements);
     for (int32_t i = 0; i < b.rows; i++)
         for (int32_t j = 0; j < panels; j++)
             vj_tile_zero(&m->unit, sum_tile(i, j));

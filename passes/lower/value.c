@@ -33,15 +33,15 @@ bool vj_has_weight_view(vj_lowering *l, vj_value v, vj_value *source, vj_view *v
 
 static bool same_weight(const vj_weight *a, const vj_weight *b) {
     return a->kind == b->kind && a->source == b->source && a->k == b->k && a->n == b->n && a->k_rank == b->k_rank &&
-           a->n_rank == b->n_rank && a->source_offset == b->source_offset &&
-           memcmp(a->k_extent, b->k_extent, sizeof a->k_extent) == 0 &&
+           a->n_rank == b->n_rank && a->source_offset == b->source_offset && a->bits == b->bits &&
+           a->block == b->block && a->least == b->least && memcmp(a->k_extent, b->k_extent, sizeof a->k_extent) == 0 &&
            memcmp(a->k_stride, b->k_stride, sizeof a->k_stride) == 0 &&
            memcmp(a->n_extent, b->n_extent, sizeof a->n_extent) == 0 &&
            memcmp(a->n_stride, b->n_stride, sizeof a->n_stride) == 0;
 }
 
 static uint64_t weight_hash(const vj_weight *w) {
-    const int64_t words[] = {w->kind, w->source, w->k, w->n, w->k_rank, w->n_rank, w->source_offset};
+    const int64_t words[] = {w->kind, w->source, w->k, w->n, w->k_rank, w->n_rank, w->source_offset, w->bits, w->block};
     uint64_t hash = 0;
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         hash = (hash ^ (uint64_t)words[i]) * 0x9e3779b97f4a7c15u; /* 2^64 over the golden ratio */
