@@ -126,6 +126,14 @@ int32_t vj_packed_weight(vj_lowering *l, vj_value source, vj_dtype dtype, int64_
     return weight_buffer(l, &weight, dtype);
 }
 
+int32_t vj_packed_blocks(vj_lowering *l, vj_value source, int64_t offset, const vj_subaxes *k, const vj_subaxes *n) {
+    vj_weight weight = {.kind = VJ_PACK_PANELS, .source = source, .source_offset = offset};
+    if (k->count > VJ_MAX_AXES || n->count > VJ_MAX_AXES) return -1;
+    list_subaxes(k, &weight.k_rank, weight.k_extent, weight.k_stride, &weight.k);
+    list_subaxes(n, &weight.n_rank, weight.n_extent, weight.n_stride, &weight.n);
+    return vj_pack_in_blocks(l->f, l->arena, &weight) ? weight_buffer(l, &weight, VJ_U8) : -1;
+}
+
 /* A dense buffer of what the view of a weight reaches, each element once, in the order of the view's subaxes. */
 static void pack_dense(vj_lowering *l, vj_value source, vj_view *view) {
     vj_subaxes subaxes = {0};
