@@ -159,6 +159,15 @@ static int64_t widened_row(const vj_program *p, const vj_kernel *k, vj_dtype to)
     return widens ? vj_blocks_rows(&blocks, to) * vj_element_bytes(to) : 0;
 }
 
+/* Bytes of B that a tile of so many columns reads, as they are stored. */
+static int64_t tile_bytes(const vj_program *p, const vj_kernel *k, int64_t columns) {
+    const vj_buffer *b = &p->buffers[k->access[k->b].buffer];
+    vj_blocks blocks;
+    if (vj_has_blocks(p, k->access[k->b].buffer, &blocks))
+        return vj_ceil_div(columns * vj_blocks_panel(&blocks), VJ_PANEL);
+    return columns * vj_element_bytes(b->dtype) * vj_group_extent(k, VJ_GROUP_DEPTH);
+}
+
 static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kernel *k, vj_schedule *schedule) {
     vj_gemm_schedule *best = &schedule->gemm;
     const int64_t all_rows = vj_group_extent(k, VJ_GROUP_ROWS), n = vj_group_extent(k, VJ_GROUP_COLS);
@@ -193,7 +202,9 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
                                    : (double)n * (double)depth * (double)vj_element_bytes(b);
     const double stream = b_bytes / STREAM_BYTES;
     const double total = larger(least * (double)outer, stream) * (double)batch;
-    const int64_t row_tiles = outer * vj_tile_count(best), wanted = wanted_units(total);
+    const int64_t row_tiles = outer * vj_tile_count(best), units = wanted_units(total);
+    /* Each block of rows widens all panels again. */
+    const int64_t wanted = widened ? vj_min64(units, VJ_UNITS_ENOUGH) : units;
     int64_t tiles = vj_ceil_div(n, (int64_t)best->width * lanes);
     if (!by_tiles && row_tiles == 1 && tiles * batch < wanted && best->width > 4 && rows <= max_height(&m, 4)) {
         best->width = 4; /* more units, still wide enough */
@@ -205,9 +216,9 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
     /* The next panel comes in while the row tiles pass by this one, if there are enough of them to spread it, and not
      * so many that its coming is nothing. */
     if (panels && row_tiles >= 4 && row_tiles <= 64)
-        best->prefetch = (int32_t)vj_ceil_div((int64_t)best->width * lanes * vj_element_bytes(b), row_tiles);
+        best->prefetch = (int32_t)vj_ceil_div(tile_bytes(p, k, best->width * lanes), depth * row_tiles);
     if (by_tiles) vj_cut_for_tiles(target, outer, rows, n, depth, wanted, best);
-    if (widened) best->prefetch = 0; /* what is widened comes in one run */
+    if (by_tiles && widened) best->prefetch = 0;
     best->looped_store =
         !by_tiles && best->tiles[0].height * best->width >= LARGE_TILE / 2 && wants_looped_store(target, k);
     k->units = batch * vj_ceil_div(tiles, best->unit_col_tiles) * best->unit_row_blocks;

@@ -50,9 +50,10 @@ static bool are_zeros(const float *part, int64_t count, int32_t least, int32_t m
     return true;
 }
 
-static bool are_finite(const float *part, int64_t count) {
+/* A sixteenth of each is as exact. */
+static bool are_scales(const float *part, int64_t count) {
     for (int64_t i = 0; i < count; i++)
-        if (!isfinite(part[i])) return false;
+        if (!isfinite(part[i]) || (part[i] != 0 && fabsf(part[i]) < 0x1p-120F)) return false;
     return true;
 }
 
@@ -70,7 +71,7 @@ static void look_at(search *s, const vj_func *f, const vj_block_parts *parts, bo
     float *part = malloc((size_t)count * sizeof *part);
     vj_weight_reader *reader = vj_weight_reader_new(scratch, f);
     s->fits = part && vj_weight_read(reader, v, 0, count, part, &ignored) &&
-              (zeros ? are_zeros(part, count, parts->least, most) : are_finite(part, count));
+              (zeros ? are_zeros(part, count, parts->least, most) : are_scales(part, count));
     if (s->fits) find_borders(s, part);
     free(part);
     vj_arena_free(scratch);

@@ -28,12 +28,19 @@ static bool are_numbers(const vj_func *f, vj_value v, vj_block_parts *parts) {
     return true;
 }
 
-/* numbers, or their difference from zero points */
+/* numbers, or their difference from zero points, or, as it may be spelled, their sum with the negative ones */
 static bool are_differences(const vj_func *f, vj_value v, vj_block_parts *parts) {
     const vj_node *node = vj_producer(f, v);
-    const bool differ = node->op == VJ_OP_sub;
-    *parts = (vj_block_parts){.numbers = differ ? node->args[0] : v, .zeros = differ ? node->args[1] : VJ_NONE};
-    return are_numbers(f, parts->numbers, parts) && (!differ || is_f32_weight(f, parts->zeros));
+    const bool differ = node->op == VJ_OP_sub || node->op == VJ_OP_add;
+    for (int32_t i = 0; i < (node->op == VJ_OP_add ? 2 : 1); i++) {
+        *parts = (vj_block_parts){.numbers = differ ? node->args[i] : v, .zeros = differ ? node->args[1 - i] : VJ_NONE};
+        if (are_numbers(f, parts->numbers, parts) && (!differ || is_f32_weight(f, parts->zeros))) return true;
+    }
+    return false;
+}
+
+static bool is_sum(const vj_func *f, const vj_node *product) {
+    return vj_op_of(f, product->args[0]) == VJ_OP_add || vj_op_of(f, product->args[1]) == VJ_OP_add;
 }
 
 /* The three as they stand in a product with the scales, of any dims that broadcast. */
@@ -92,7 +99,10 @@ static void make_parts(vj_func *f, vj_arena *arena, vj_value v, vj_value made[3]
     const vj_node node = *vj_producer(f, v);
     vj_block_parts parts;
     if (node.op == VJ_OP_mul && are_scaled(f, &node, &parts)) {
-        if (parts.zeros < 0) parts.zeros = vj_add_const_f64(f, VJ_F32, 0, NULL, &(double){0});
+        if (parts.zeros < 0)
+            parts.zeros = vj_add_const_f64(f, VJ_F32, 0, NULL, &(double){0});
+        else if (is_sum(f, &node))
+            parts.zeros = vj_make(f, VJ_OP_neg, &parts.zeros, 1, NULL, 0, node.origin);
         const vj_value own[3] = {parts.numbers, parts.zeros, parts.scales};
         for (int32_t i = 0; i < 3; i++)
             made[i] = spread(f, own[i], &type, node.origin);
@@ -124,7 +134,7 @@ bool vj_find_blocks(const vj_func *f, vj_value source, vj_block_parts *parts) {
     if (vj_op_of(f, source) == VJ_OP_cast && vj_type_at(f, source)->dtype == VJ_BF16) source = vj_operand(f, source, 0);
     const vj_node *node = vj_producer(f, source);
     return node->op == VJ_OP_mul && are_scaled(f, node, parts) && parts->zeros >= 0 && parts->scales == node->args[1] &&
-           same_dims(vj_type_at(f, parts->numbers), vj_type_at(f, source)) &&
+           !is_sum(f, node) && same_dims(vj_type_at(f, parts->numbers), vj_type_at(f, source)) &&
            same_dims(vj_type_at(f, parts->zeros), vj_type_at(f, source)) &&
            same_dims(vj_type_at(f, parts->scales), vj_type_at(f, source));
 }
