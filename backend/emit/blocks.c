@@ -71,10 +71,7 @@ static void store_at(const widening *w, LLVMValueRef k, const LLVMValueRef value
         vj_store_vector(g, vj_element(g, at, VJ_F32, vj_i64(g, VJ_PANEL)), value[1], NULL);
         return;
     }
-    LLVMValueRef low = as_i32(w, vj_to_half(g, w->to, value[0], w->lanes));
-    LLVMValueRef high = as_i32(w, vj_to_half(g, w->to, value[1], w->lanes));
-    high = LLVMBuildShl(g->b, high, vj_splat(g, LLVMConstInt(g->i32, 16, false), w->lanes), "");
-    vj_store_vector(g, at, LLVMBuildOr(g->b, low, high, ""), NULL);
+    vj_store_vector(g, at, vj_to_bf16_pairs(g, value[0], value[1], w->lanes), NULL);
 }
 
 /* Elements of k in the body of the loop over a block. */

@@ -133,6 +133,8 @@ LLVMValueRef vj_half_constant(const vj_gen *g, vj_dtype dtype, double x);
 LLVMValueRef vj_from_half(const vj_gen *g, vj_dtype dtype, LLVMValueRef x, int32_t lanes); /* to f32 */
 /* To nearest even, NaN stays NaN; bfloat16 has no subnormal numbers, they become zeros. The same bits on every target. */
 LLVMValueRef vj_to_half(const vj_gen *g, vj_dtype dtype, LLVMValueRef x, int32_t lanes);
+/* The same of two vectors as pairs, the first number in the low half. */
+LLVMValueRef vj_to_bf16_pairs(const vj_gen *g, LLVMValueRef low, LLVMValueRef high, int32_t lanes);
 /* An f32 that is no NaN, rounded to a bfloat16 (subnormal ones too), as f32. */
 LLVMValueRef vj_bf16_number(const vj_gen *g, LLVMValueRef x, int32_t lanes);
 
