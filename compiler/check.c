@@ -19,6 +19,9 @@
  * any order stays a hundred times below it. */
 #define TOLERANCE 1e-4
 
+/* A float that is rounded to a whole number may be off by this share of itself and of half a byte's steps: a fortieth of that. */
+#define LEAN (TOLERANCE / 40)
+
 /* Rounding to the type changes a value by at most this share of it. */
 static double rounding(vj_dtype dtype) { return dtype == VJ_BF16 ? 0x1p-8 : dtype == VJ_F16 ? 0x1p-11 : 0; }
 
@@ -34,7 +37,14 @@ typedef struct checking {
     vj_bytes object, blob;
     double worst; /* as a share of what is allowed */
     const char *worst_kernel;
+    int64_t ties; /* elements that were rounded to the other side */
 } checking;
+
+/* What the evaluator says of a buffer: each element, and where it would be if what is rounded to whole numbers were a little less, or
+ * more; NULL: nothing is. */
+typedef struct wanted {
+    const double *at, *less, *more;
+} wanted;
 
 static void fill_with_sentinels(double *to, int64_t count) {
     const uint64_t bits = SENTINEL;
@@ -193,9 +203,22 @@ static double share_of(const vj_program *p, const vj_kernel *k) {
     return TOLERANCE + (k->kind == VJ_KERNEL_ATTENTION ? rounding(p->buffers[k->access[k->v].buffer].dtype) : 0);
 }
 
-static vj_status compare_buffer(checking *c, const vj_kernel *k, int32_t buffer, const double *want) {
+/* How far an element is off: from the evaluator's, or from all that ties make of it. Each tie of a sum moves it by itself. */
+static double distance(const wanted *w, int64_t i, double got) {
+    double low = w->at[i], high = w->at[i];
+    const double moved[2] = {w->less ? w->less[i] - w->at[i] : 0, w->more ? w->more[i] - w->at[i] : 0};
+    for (int32_t m = 0; m < 2; m++)
+        if (isfinite(moved[m])) {
+            low += fmin(moved[m], 0);
+            high += fmax(moved[m], 0);
+        }
+    return got < low ? low - got : got > high ? got - high : isnan(got) ? NAN : 0;
+}
+
+static vj_status compare_buffer(checking *c, const vj_kernel *k, int32_t buffer, const wanted *w) {
     vj_unit *u = c->u;
     const vj_buffer *b = &u->program->buffers[buffer];
+    const double *want = w->at;
     const double share = share_of(u->program, k), own = rounding(b->dtype);
     double squares = 0, worst = 0, worst_got = 0;
     int64_t count = 0, at = -1;
@@ -211,8 +234,9 @@ static vj_status compare_buffer(checking *c, const vj_kernel *k, int32_t buffer,
         if (same(got, want[i])) continue;
         const double allowed =
             vj_dtype_is_float(b->dtype) ? share * (fabs(want[i]) + rms) + own * fabs(want[i]) + 1e-30 : 0.5;
-        double off = fabs(got - want[i]) / allowed;
+        double off = distance(w, i, got) / allowed;
         if (isnan(off) || isinf(got)) off = HUGE_VAL;
+        c->ties += off <= 1 && fabs(got - want[i]) > allowed;
         if (off <= worst) continue;
         worst = off;
         worst_got = got;
@@ -234,23 +258,52 @@ static vj_status compare_buffer(checking *c, const vj_kernel *k, int32_t buffer,
     return VJ_DIFFERS;
 }
 
+/* The operands of a kernel, for each of the evaluator's runs. */
+enum { PLAIN, LESS, MORE, RUNS };
+typedef struct operands {
+    double **of[RUNS];
+    int32_t runs; /* one, if it rounds nothing to whole numbers */
+} operands;
+
+static operands take_all_operands(checking *c, const vj_kernel *k) {
+    operands all = {.runs = vj_rounds(k) ? RUNS : 1};
+    for (int32_t r = 0; r < all.runs; r++)
+        all.of[r] = take_operands(c, k);
+    return all;
+}
+
+static vj_status check_kernel(checking *c, const vj_kernel *k, const operands *all) {
+    vj_unit *u = c->u;
+    const vj_program *p = u->program;
+    if (!vj_eval_kernel(p, k, all->of[PLAIN], &u->error)) return u->error.status;
+    for (int32_t r = LESS; r < all->runs; r++)
+        if (!vj_eval_kernel_leaning(p, k, all->of[r], r == LESS ? -LEAN : LEAN, &u->error)) return u->error.status;
+    vj_status status = VJ_OK;
+    for (int32_t b = 0; b < p->buffer_count && status == VJ_OK; b++) {
+        if (!all->of[PLAIN][b] || !writes(k, b)) continue;
+        wanted w = {.at = all->of[PLAIN][b]};
+        if (all->runs == RUNS) {
+            w.less = all->of[LESS][b];
+            w.more = all->of[MORE][b];
+        }
+        status = compare_buffer(c, k, b, &w);
+    }
+    return status;
+}
+
 static vj_status check_phase(checking *c, int32_t number, const vj_args *args) {
     vj_unit *u = c->u;
     const vj_program *p = u->program;
     const vj_phase *phase = &p->phases[number];
     const vj_arena_mark mark = vj_arena_save(u->arena);
-    double ***operands = VJ_NEW_ARRAY(u->arena, double **, phase->count);
+    operands *all = VJ_NEW_ARRAY(u->arena, operands, phase->count);
     for (int32_t i = 0; i < phase->count; i++)
-        operands[i] = take_operands(c, p->kernels[phase->first + i]);
+        all[i] = take_all_operands(c, p->kernels[phase->first + i]);
     for (int32_t part = PARTS; part-- > 0;)
         c->phase(args, number + 1, part, PARTS);
     vj_status status = VJ_OK;
-    for (int32_t i = 0; i < phase->count && status == VJ_OK; i++) {
-        const vj_kernel *k = p->kernels[phase->first + i];
-        if (!vj_eval_kernel(p, k, operands[i], &u->error)) return u->error.status;
-        for (int32_t b = 0; b < p->buffer_count && status == VJ_OK; b++)
-            if (operands[i][b] && writes(k, b)) status = compare_buffer(c, k, b, operands[i][b]);
-    }
+    for (int32_t i = 0; i < phase->count && status == VJ_OK; i++)
+        status = check_kernel(c, p->kernels[phase->first + i], &all[i]);
     vj_arena_release(u->arena, mark);
     return status;
 }
@@ -276,6 +329,19 @@ static vj_status prepare(vj_unit *u) {
     return status == VJ_OK ? vj_share_weights(u) : status;
 }
 
+static vj_status say(checking *c, char **out) {
+    char text[384];
+    int at = snprintf(text, sizeof text,
+                      "%d kernels agree with the evaluator; the worst, %s, is %.2g %% of what is allowed\n",
+                      (int)c->u->program->kernel_count, c->worst_kernel ? c->worst_kernel : "none", c->worst * 100);
+    if (c->ties > 0)
+        snprintf(text + at, sizeof text - (size_t)at,
+                 "numbers rounded to the other side of a tie, which either side is right for: %lld\n",
+                 (long long)c->ties);
+    *out = strdup(text);
+    return *out ? VJ_OK : vj_fail(&c->u->error, VJ_SYSTEM, "no memory");
+}
+
 static vj_status check(vj_unit *u, char **out) {
     vj_status status = prepare(u);
     if (status != VJ_OK) return status;
@@ -293,11 +359,7 @@ static vj_status check(vj_unit *u, char **out) {
     for (int32_t i = 0; i < u->program->phase_count && status == VJ_OK; i++)
         status = check_phase(c, i, &args);
     if (status != VJ_OK) return status;
-    char text[256];
-    snprintf(text, sizeof text, "%d kernels agree with the evaluator; the worst, %s, is %.2g %% of what is allowed\n",
-             (int)u->program->kernel_count, c->worst_kernel ? c->worst_kernel : "none", c->worst * 100);
-    *out = strdup(text);
-    return *out ? VJ_OK : vj_fail(&u->error, VJ_SYSTEM, "no memory");
+    return say(c, out);
 }
 
 vj_status vj_check(const vj_compile_request *request, char **text, char *error, size_t error_bytes) {

@@ -78,6 +78,7 @@ typedef struct vj_tensor_info {
 #define VJ_CPU_AMX_INT8   (UINT64_C(1) << 24)
 #define VJ_CPU_AVX512VNNI (UINT64_C(1) << 25) /* dot products of 8-bit integers */
 #define VJ_CPU_AVXVNNI    (UINT64_C(1) << 26) /* the same with AVX2 */
+#define VJ_CPU_AVX512VBMI (UINT64_C(1) << 27) /* permutations of bytes */
 #define VJ_CPU_NEON_BF16  (UINT64_C(1) << 40) /* FEAT_BF16: dot products of bfloat16 */
 #define VJ_CPU_NEON_I8MM  (UINT64_C(1) << 41) /* FEAT_I8MM: of 8-bit integers, unsigned by signed */
 #define VJ_CPU_RVV        (UINT64_C(1) << 48) /* vectors 1.0 */

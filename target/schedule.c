@@ -179,7 +179,7 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
     const int64_t widened = widened_row(p, k, b);
     const double groups = ceil((double)depth / m.group);
     const bool by_tiles = vj_suits_tiles(target, p, k, lanes);
-    double least = by_tiles ? vj_schedule_tiles(k, lanes, n, ceil((double)depth / VJ_STEP), best) : 0;
+    double least = by_tiles ? vj_schedule_tiles(k, lanes, n, vj_panel_step(b), best) : 0;
     const int64_t rows = by_tiles && best->flat_rows ? all_rows : k->extent[vj_last_of(vj_group(k, VJ_GROUP_ROWS))];
     const int64_t outer = all_rows / rows;
     for (int32_t width = 1; width <= 8 && !by_tiles; width++) {
@@ -217,7 +217,7 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
      * so many that its coming is nothing. */
     if (panels && row_tiles >= 4 && row_tiles <= 64)
         best->prefetch = (int32_t)vj_ceil_div(tile_bytes(p, k, best->width * lanes), depth * row_tiles);
-    if (by_tiles) vj_cut_for_tiles(target, outer, rows, n, depth, wanted, best);
+    if (by_tiles) vj_cut_for_tiles(target, outer, rows, n, depth * vj_element_bytes(b), wanted, best);
     if (by_tiles && widened) best->prefetch = 0;
     best->looped_store =
         !by_tiles && best->tiles[0].height * best->width >= LARGE_TILE / 2 && wants_looped_store(target, k);

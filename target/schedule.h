@@ -83,8 +83,8 @@ void vj_tile_mix(int64_t rows, int32_t max_height, vj_gemm_schedule *schedule);
 /* The same on tiles: as many tiles of VJ_BLOCK_ROWS as there are, and one of the rest. */
 void vj_tiled_mix(int64_t rows, vj_gemm_schedule *schedule);
 /* Bytes of a row of A that is copied for tiles: whole slices, and an odd number of lines, so that rows share no sets of a cache. */
-static inline int64_t vj_gathered_row(int64_t depth) {
-    const int64_t lines = vj_ceil_div(depth, VJ_STEP);
+static inline int64_t vj_gathered_row(int64_t depth, int64_t step) {
+    const int64_t lines = vj_ceil_div(depth, step);
     return (lines | 1) * 64;
 }
 /* How many groups of k the body of a loop over them has: fewer of those that are multiplied element by element. */

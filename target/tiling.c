@@ -20,15 +20,15 @@ bool vj_suits_tiles(const vj_target *target, const vj_program *p, const vj_kerne
     const vj_dtype a = vj_operand_dtype(p, k, k->a), b = vj_operand_dtype(p, k, k->b);
     const vj_axes cols = vj_group(k, VJ_GROUP_COLS), rows = vj_group(k, VJ_GROUP_ROWS);
     const int64_t run = run_of_a(k), last = k->extent[vj_last_of(cols)];
-    if (target->tiles == VJ_TILES_NONE || a != VJ_BF16 || b != VJ_BF16 || lanes < vj_target_lanes(target, VJ_F32))
-        return false;
+    const bool fits = (a == VJ_BF16 && b == VJ_BF16) || (a == VJ_U8 && b == VJ_I8);
+    if (target->tiles == VJ_TILES_NONE || !fits || lanes < vj_target_lanes(target, VJ_F32)) return false;
     if (!vj_is_packed(p, k->access[k->b].buffer) || k->access[k->a].term_count > 0) return false;
     for (int32_t i = 0; i < k->out_count; i++) {
         const vj_access *out = &k->access[k->out[i].access];
         const bool transposed = out->stride[vj_last_of(cols)] != 1 && out->stride[vj_last_of(rows)] == 1;
         if (transposed && cols.count > 1 && last % lanes != 0) return false;
     }
-    return run > 0 && (run % VJ_STEP == 0 || run == vj_group_extent(k, VJ_GROUP_DEPTH));
+    return run > 0 && (run % vj_panel_step(b) == 0 || run == vj_group_extent(k, VJ_GROUP_DEPTH));
 }
 
 void vj_tiled_mix(int64_t rows, vj_gemm_schedule *schedule) {
@@ -63,13 +63,13 @@ static bool is_turned(const vj_kernel *k) {
 #define GATHERED_ROWS  16
 #define GATHERED_BYTES (256 << 10)
 
-static void choose_rows(const vj_kernel *k, int64_t n, int64_t depth, vj_gemm_schedule *s) {
+static void choose_rows(const vj_kernel *k, int64_t n, int64_t step, vj_gemm_schedule *s) {
     const vj_axes rows = vj_group(k, VJ_GROUP_ROWS);
-    const int64_t inner = k->extent[vj_last_of(rows)];
+    const int64_t inner = k->extent[vj_last_of(rows)], depth = vj_group_extent(k, VJ_GROUP_DEPTH);
     if (rows.count < 2 || inner >= SHORT_ROWS || is_turned(k)) return;
     s->flat_rows = is_one_walk(k);
     if (s->flat_rows || inner >= GATHERED_ROWS || n <= VJ_TILED_COLUMNS) return;
-    s->gathered = s->flat_rows = vj_gathered_row(depth) * VJ_BLOCK_ROWS <= GATHERED_BYTES;
+    s->gathered = s->flat_rows = vj_gathered_row(depth, step) * VJ_BLOCK_ROWS <= GATHERED_BYTES;
 }
 
 /* The sums of a unit on tiles, and of the one before, have at most so many bytes. They stay in the second level. */
@@ -84,7 +84,7 @@ static int64_t unit_rows(const vj_gemm_schedule *s, int64_t outer, int64_t rows,
 }
 
 /* Cuts rows and columns on tiles: units as large as their sums may be, but for enough of them for sixteen threads. */
-void vj_cut_for_tiles(const vj_target *target, int64_t outer, int64_t rows, int64_t n, int64_t depth, int64_t wanted,
+void vj_cut_for_tiles(const vj_target *target, int64_t outer, int64_t rows, int64_t n, int64_t row, int64_t wanted,
                       vj_gemm_schedule *s) {
     const int64_t columns = (int64_t)s->width * s->lanes, tiles = vj_tile_count(s), most = outer * tiles;
     s->unit_col_tiles = 1;
@@ -92,7 +92,7 @@ void vj_cut_for_tiles(const vj_target *target, int64_t outer, int64_t rows, int6
         s->unit_col_tiles = (int32_t)vj_max64(
             1, vj_min64(vj_ceil_div(n, columns), SUM_BYTES / (2 * vj_element_bytes(VJ_F32) * VJ_BLOCK_ROWS * columns)));
     while (!s->gathered && s->unit_col_tiles < vj_min64(UNIT_COL_TILES, vj_ceil_div(n, columns)) &&
-           ((s->unit_col_tiles + 1) * columns + s->tiles[0].height) * depth * 2 <= target->l1_bytes)
+           ((s->unit_col_tiles + 1) * columns + s->tiles[0].height) * row <= target->l1_bytes)
         s->unit_col_tiles++;
     const int64_t unit = s->unit_col_tiles * columns, units = vj_ceil_div(n, unit);
     int64_t blocks = vj_max64(1, vj_min64(vj_ceil_div(vj_min64(wanted, VJ_UNITS_ENOUGH), units), most));
@@ -100,27 +100,28 @@ void vj_cut_for_tiles(const vj_target *target, int64_t outer, int64_t rows, int6
         blocks++;
     /* Half of the second level is for a block of rows of A, and the other for the panels that pass by: where A is larger than all of
      * it, or than its half while the panels fit the other. */
-    const int64_t row = depth * vj_element_bytes(VJ_BF16), room = target->l2_bytes / 2, a = outer * rows * row;
+    const int64_t room = target->l2_bytes / 2, a = outer * rows * row;
     s->panels_pass = !s->gathered && units > 1 && a > (n * row > room ? 2 * room : room);
     while (s->panels_pass && blocks < most && unit_rows(s, outer, rows, blocks) * row > room)
         blocks++;
     if (blocks > outer) blocks = vj_round_up(blocks, outer);
     s->unit_row_blocks = (int32_t)blocks;
-    /* Two panels are as many lines as the depth has elements; they come in beside the tiles that pass by those before. */
+    /* Two panels are 32 lines a step; they come in beside the tiles that pass by those before. */
     const int64_t passing = vj_max64(1, s->tiles[0].count * outer / (s->panels_pass ? blocks : 1));
-    if (s->prefetch || s->panels_pass) s->prefetch = (int32_t)vj_ceil_div(VJ_STEP, passing);
+    if (s->prefetch || s->panels_pass) s->prefetch = (int32_t)vj_ceil_div(2 * VJ_TILE_GROUPS, passing);
 }
 
 /* A tile of 16 rows by 16 columns takes 16 cycles a slice, fewer rows fewer. The sums' way to the stack and back comes behind them. */
 #define TILED_ROW_OVERHEAD 6.0
 
-double vj_schedule_tiles(const vj_kernel *k, int32_t lanes, int64_t n, double slices, vj_gemm_schedule *s) {
+double vj_schedule_tiles(const vj_kernel *k, int32_t lanes, int64_t n, int64_t step, vj_gemm_schedule *s) {
     const int64_t columns = vj_min64(VJ_TILED_COLUMNS, vj_round_up(n, VJ_PANEL));
     *s = (vj_gemm_schedule){.form = VJ_FORM_TILES, .lanes = lanes, .width = (int32_t)(columns / lanes), .k_unroll = 1};
-    choose_rows(k, n, vj_group_extent(k, VJ_GROUP_DEPTH), s);
+    choose_rows(k, n, step, s);
     const vj_axes axes = vj_group(k, VJ_GROUP_ROWS);
     const int64_t rows = s->flat_rows ? vj_group_extent(k, VJ_GROUP_ROWS) : k->extent[vj_last_of(axes)];
     vj_tiled_mix(rows, s);
     const double panels = (double)vj_ceil_div(n, VJ_PANEL);
+    const double slices = (double)vj_ceil_div(vj_group_extent(k, VJ_GROUP_DEPTH), step);
     return panels * (double)rows * (slices + TILED_ROW_OVERHEAD);
 }

@@ -18,10 +18,10 @@ static inline int64_t vj_tile_count(const vj_gemm_schedule *s) {
 
 /* Can tiles multiply it? */
 bool vj_suits_tiles(const vj_target *target, const vj_program *p, const vj_kernel *k, int32_t lanes);
-/* Chooses tiles; returns what a point of the outer row axes takes, in cycles. */
-double vj_schedule_tiles(const vj_kernel *k, int32_t lanes, int64_t n, double slices, vj_gemm_schedule *s);
-/* Cuts rows and columns: units as large as their sums may be, but for enough of them. */
-void vj_cut_for_tiles(const vj_target *target, int64_t outer, int64_t rows, int64_t n, int64_t depth, int64_t wanted,
+/* Chooses tiles, of steps of so many elements; returns what a point of the outer row axes takes, in cycles. */
+double vj_schedule_tiles(const vj_kernel *k, int32_t lanes, int64_t n, int64_t step, vj_gemm_schedule *s);
+/* Cuts rows and columns: units as large as their sums may be, but for enough of them. A row of A has `row` bytes, as a column of B. */
+void vj_cut_for_tiles(const vj_target *target, int64_t outer, int64_t rows, int64_t n, int64_t row, int64_t wanted,
                       vj_gemm_schedule *s);
 
 #endif

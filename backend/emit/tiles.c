@@ -2,7 +2,7 @@
  *
  * tdpbf16ps (Intel's manual, volume 2): for each row of the sum, the products of the even and of the odd elements of k are added up
  * apart, each by a fused multiply-add from zero on in the order of k; the two sums are added, then that to the tile. All of it
- * rounds to nearest even, and takes and makes subnormal numbers for zeros.
+ * rounds to nearest even, and takes and makes subnormal numbers for zeros. tdpbusd multiplies unsigned bytes of a row by signed ones.
  */
 #include "tiles.h"
 
@@ -84,13 +84,12 @@ void vj_tile_zero(const vj_tile_unit *u, int32_t tile) {
     vj_loop_end(u->g, &rows, NULL);
 }
 
-/* Where a row is in memory. Its floats or pairs are aligned as halves are. */
+/* Where a row is in memory: anywhere. */
 static LLVMValueRef in_memory(const vj_tile_unit *u, LLVMValueRef pointer, LLVMValueRef stride, LLVMValueRef row) {
     return vj_element(u->g, pointer, VJ_U8, LLVMBuildMul(u->g->b, row, stride, ""));
 }
 
 void vj_tile_load(const vj_tile_unit *u, int32_t tile, LLVMValueRef pointer, LLVMValueRef stride) {
-    enum { HALF = 2 };
     vj_loop rows;
     if (!is_twin(u)) {
         vj_intrinsic(u->g, "llvm.x86.tileloadd64", NULL, 0, (LLVMValueRef[]){number(u, tile), pointer, stride}, 3);
@@ -99,7 +98,7 @@ void vj_tile_load(const vj_tile_unit *u, int32_t tile, LLVMValueRef pointer, LLV
     each_row(u, tile, &rows);
     LLVMValueRef at = in_memory(u, pointer, stride, rows.index);
     LLVMValueRef bits = vj_load_vector(u->g, at, VJ_I32, LANES, NULL, NULL);
-    LLVMSetAlignment(bits, HALF);
+    LLVMSetAlignment(bits, 1);
     write_row(u, tile, rows.index, bits);
     vj_loop_end(u->g, &rows, NULL);
 }
@@ -152,13 +151,42 @@ static void twin_dot(const vj_tile_unit *u, int32_t sum, int32_t a, int32_t b) {
     vj_loop_end(g, &rows, NULL);
 }
 
+/* Integers are exact in any order. */
+static void twin_dot_integers(const vj_tile_unit *u, int32_t sum, int32_t a, int32_t b) {
+    vj_gen *g = u->g;
+    vj_loop rows, depth;
+    each_row(u, sum, &rows);
+    LLVMValueRef so_far = read_row(u, sum, rows.index);
+    vj_loop_begin(g, &depth, vj_i64(g, 0), u->rows[b], 1, true, &so_far, 1);
+    LLVMValueRef byte = LLVMBuildMul(g->b, depth.index, vj_i64(g, 4), "");
+    LLVMValueRef four = vj_load_vector(g, row_of(u, a, rows.index, byte), VJ_I32, 1, NULL, NULL);
+    const vj_fours left = vj_fours_of(g, vj_splat(g, four, LANES), false);
+    const vj_fours right = vj_fours_of(g, read_row(u, b, depth.index), true);
+    so_far = vj_dot_fours(g, depth.carried[0], &left, &right);
+    vj_loop_end(g, &depth, &so_far);
+    write_row(u, sum, rows.index, depth.carried[0]);
+    vj_loop_end(g, &rows, NULL);
+}
+
+/* By the instruction of this name. */
+static void dot(const vj_tile_unit *u, const char *name, int32_t sum, int32_t a, int32_t b) {
+    vj_intrinsic(u->g, name, NULL, 0, (LLVMValueRef[]){number(u, sum), number(u, a), number(u, b)}, 3);
+}
+
 void vj_tile_dot_bf16(const vj_tile_unit *u, int32_t sum, int32_t a, int32_t b) {
     assert(u->rows[sum] == u->rows[a] && u->rows[b]);
     if (is_twin(u))
         twin_dot(u, sum, a, b);
     else
-        vj_intrinsic(u->g, "llvm.x86.tdpbf16ps", NULL, 0, (LLVMValueRef[]){number(u, sum), number(u, a), number(u, b)},
-                     3);
+        dot(u, "llvm.x86.tdpbf16ps", sum, a, b);
+}
+
+void vj_tile_dot_u8_i8(const vj_tile_unit *u, int32_t sum, int32_t a, int32_t b) {
+    assert(u->rows[sum] == u->rows[a] && u->rows[b]);
+    if (is_twin(u))
+        twin_dot_integers(u, sum, a, b);
+    else
+        dot(u, "llvm.x86.tdpbusd", sum, a, b);
 }
 
 void vj_tiles_release(const vj_tile_unit *u) {

@@ -28,6 +28,8 @@ void vj_tile_load(const vj_tile_unit *u, int32_t tile, LLVMValueRef pointer, LLV
 void vj_tile_store(const vj_tile_unit *u, int32_t tile, LLVMValueRef pointer, LLVMValueRef stride);
 /* sum[m][n] += the products of the 16 pairs of bfloat16 in row m of a with the pairs (k, n) of b. */
 void vj_tile_dot_bf16(const vj_tile_unit *u, int32_t sum, int32_t a, int32_t b);
+/* The same of 16 fours of u8 and of i8; sums are i32, and exact. */
+void vj_tile_dot_u8_i8(const vj_tile_unit *u, int32_t sum, int32_t a, int32_t b);
 void vj_tiles_release(const vj_tile_unit *u);
 
 #endif

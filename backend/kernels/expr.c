@@ -43,6 +43,8 @@ static vj_indices indices_of(vj_gen *g, const vj_access *access, const vj_point 
 }
 
 LLVMValueRef vj_emit_load(vj_gen *g, int32_t access, const vj_point *point) {
+    LLVMValueRef looked_up = vj_emit_lookup(g, access, point);
+    if (looked_up) return looked_up;
     const vj_indices indexed = indices_of(g, &g->k->access[access], point);
     return vj_load_indexed(g, access, point, &indexed);
 }

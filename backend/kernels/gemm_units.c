@@ -93,7 +93,7 @@ static void place_rows(const vj_gemm *m, LLVMValueRef block, place *p) {
 /* Panels that come in beside a unit: its share of those of the next group, or all of them where that is the next unit's. */
 static LLVMValueRef fetch_from(const vj_gemm *m, LLVMValueRef group, LLVMValueRef block) {
     const vj_gen *g = m->g;
-    const int64_t bytes = full_columns(m) * vj_panel_depth(VJ_BF16, m->depth) * vj_element_bytes(VJ_BF16);
+    const int64_t bytes = full_columns(m) * vj_panel_depth(m->micro.b, m->depth) * vj_element_bytes(m->micro.b);
     LLVMValueRef next = LLVMBuildMul(g->b, LLVMBuildAdd(g->b, group, vj_i64(g, 1), ""), vj_i64(g, bytes), "");
     LLVMValueRef part = vj_i64(g, 0);
     if (!m->s->panels_pass) part = LLVMBuildMul(g->b, block, vj_i64(g, bytes / m->s->unit_row_blocks), "");

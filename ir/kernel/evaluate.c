@@ -300,7 +300,13 @@ static bool (*const run[VJ_KERNEL_KINDS])(vj_kernel_run *r, vj_error *error) = {
 #include "kernel_kinds.def"
 };
 
-bool vj_eval_kernel(const vj_program *p, const vj_kernel *k, double *const *buffers, vj_error *error) {
+bool vj_rounds(const vj_kernel *k) {
+    for (int32_t e = 0; e < k->expr_count; e++)
+        if (vj_rounds_operand(k, &k->expr[e])) return true;
+    return false;
+}
+
+static bool evaluate(const vj_program *p, const vj_kernel *k, double *const *buffers, double lean, vj_error *error) {
     for (int32_t a = 0; a < k->access_count; a++)
         if (!buffers[k->access[a].buffer]) {
             vj_fail(error, VJ_USAGE, "kernel %s: buffer %d has no memory", k->name, (int)k->access[a].buffer);
@@ -308,9 +314,18 @@ bool vj_eval_kernel(const vj_program *p, const vj_kernel *k, double *const *buff
         }
     vj_arena *arena = vj_arena_new();
     vj_kernel_run *r = VJ_NEW(arena, vj_kernel_run);
-    *r = (vj_kernel_run){.k = k, .p = p, .buffers = buffers, .arena = arena};
+    *r = (vj_kernel_run){.k = k, .p = p, .buffers = buffers, .arena = arena, .lean = lean};
     r->value = VJ_NEW_ARRAY(arena, double, k->expr_count + 1);
     const bool fine = run[k->kind](r, error);
     vj_arena_free(arena);
     return fine;
+}
+
+bool vj_eval_kernel(const vj_program *p, const vj_kernel *k, double *const *buffers, vj_error *error) {
+    return evaluate(p, k, buffers, 0, error);
+}
+
+bool vj_eval_kernel_leaning(const vj_program *p, const vj_kernel *k, double *const *buffers, double lean,
+                            vj_error *error) {
+    return evaluate(p, k, buffers, lean, error);
 }

@@ -83,6 +83,17 @@ double vj_access_value(const vj_kernel_run *r, int32_t access) {
     return at < 0 ? a->otherwise : r->buffers[a->buffer][at];
 }
 
+bool vj_rounds_operand(const vj_kernel *k, const vj_expr *e) {
+    if (e->op == VJ_X_ROUND || e->op == VJ_X_FLOOR || e->op == VJ_X_CEIL) return true;
+    return e->op == VJ_X_CAST && !is_float(e) && e->dtype != VJ_BOOL && is_float(&k->expr[e->arg[0]]);
+}
+
+/* Whole numbers that are cast are meant: they were rounded before. */
+static double leaning(const vj_kernel_run *r, const vj_expr *e, double x) {
+    if (r->lean == 0 || !vj_rounds_operand(r->k, e) || (e->op == VJ_X_CAST && x == nearbyint(x))) return x;
+    return x + r->lean * (fabs(x) + VJ_LEAN_OF);
+}
+
 static double entry(const vj_kernel_run *r, const vj_expr *e) {
     const double *v = r->value;
     const vj_dtype of = e->arg[0] >= 0 ? r->k->expr[e->arg[0]].dtype : VJ_NO_DTYPE;
@@ -100,7 +111,7 @@ static double entry(const vj_kernel_run *r, const vj_expr *e) {
     case VJ_X_NOT:
         return of == VJ_BOOL ? v[e->arg[0]] == 0 : of_integer(of, ~vj_float_to_int(of, v[e->arg[0]]));
     case VJ_X_CAST:
-        return cast(e, of, v[e->arg[0]]);
+        return cast(e, of, leaning(r, e, v[e->arg[0]]));
     case VJ_X_BITCAST:
         return same_bits(of, e->dtype, v[e->arg[0]]);
     case VJ_X_SELECT:
@@ -108,7 +119,8 @@ static double entry(const vj_kernel_run *r, const vj_expr *e) {
     default:
         break;
     }
-    return vj_xop_args(e->op) == 1 ? unary(e, of, v[e->arg[0]]) : binary(e, of, v[e->arg[0]], v[e->arg[1]]);
+    return vj_xop_args(e->op) == 1 ? unary(e, of, leaning(r, e, v[e->arg[0]]))
+                                   : binary(e, of, v[e->arg[0]], v[e->arg[1]]);
 }
 
 /* The entries that the root needs, in order. */

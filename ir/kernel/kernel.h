@@ -266,5 +266,12 @@ vj_program *vj_parse_program(vj_arena *arena, const char *text, vj_error *error)
 /* Element (k, n) of blocks, whose bytes stand in doubles, as it is multiplied in a product of the type `to`. */
 double vj_blocks_value(const vj_blocks *blocks, const double *bytes, vj_dtype to, int64_t k, int64_t n);
 bool vj_eval_kernel(const vj_program *p, const vj_kernel *k, double *const *buffers, vj_error *error) VJ_MUST_USE;
+/* Does the kernel round floats to whole numbers? */
+bool vj_rounds(const vj_kernel *k);
+/* The same, but a float x that is rounded to a whole number is taken for x + lean * (|x| + VJ_LEAN_OF): what would become of those beside
+ * a tie. */
+#define VJ_LEAN_OF 128 /* half of a byte's steps, as what is rounded to bytes is not known from itself to be small */
+bool vj_eval_kernel_leaning(const vj_program *p, const vj_kernel *k, double *const *buffers, double lean,
+                            vj_error *error) VJ_MUST_USE;
 
 #endif

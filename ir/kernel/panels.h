@@ -16,7 +16,7 @@
 
 #define VJ_PANEL       16                   /* columns */
 #define VJ_TILE_GROUPS 16                   /* groups of k in a tile */
-#define VJ_STEP        (2 * VJ_TILE_GROUPS) /* elements of k, in pairs, that a product of tiles takes */
+#define VJ_STEP        (2 * VJ_TILE_GROUPS) /* the step of a product of tiles of bfloat16, see vj_panel_step */
 #define VJ_MOST_GROUP  4
 
 /* So many products of u8 and i8 add up to what an i32 holds. */
@@ -25,10 +25,13 @@
 /* Elements of k that stand together. */
 static inline int32_t vj_panel_group(vj_dtype dtype) { return dtype == VJ_I8 ? 4 : dtype == VJ_BF16 ? 2 : 1; }
 
+/* Elements of k that a tile of a matrix unit holds of a row of A: a step of a product of tiles. */
+static inline int64_t vj_panel_step(vj_dtype dtype) { return (int64_t)vj_panel_group(dtype) * VJ_TILE_GROUPS; }
+
 /* K with the padding. */
 static inline int64_t vj_panel_depth(vj_dtype dtype, int64_t depth) {
     const int32_t group = vj_panel_group(dtype);
-    return group == 1 ? depth : vj_round_up(depth, (int64_t)group * VJ_TILE_GROUPS);
+    return group == 1 ? depth : vj_round_up(depth, vj_panel_step(dtype));
 }
 
 /* All elements of a K x N matrix, padding included; false: more than an int64_t holds. */

@@ -45,8 +45,12 @@ static bool read_expression(vj_arena *arena, const vj_func *f, vj_value v, vj_te
     for (int64_t at = 0; at < t->count; at += 1024) {
         const int64_t part = vj_min64(1024, t->count - at);
         if (!vj_weight_read(reader, v, at, part, block, error)) return false;
-        for (int64_t i = 0; i < part; i++)
-            t->f[at + i] = (double)block[i];
+        for (int64_t i = 0; i < part; i++) {
+            if (t->f)
+                t->f[at + i] = (double)block[i];
+            else
+                t->i[at + i] = (int64_t)block[i]; /* i8 */
+        }
     }
     return true;
 }

@@ -75,12 +75,12 @@ static bool is_read(const tables *t, vj_value v) {
     return false;
 }
 
-/* All values of the byte: 0 to 255, or -128 to 127. */
+/* All values of the byte, in the order of its bits. */
 static vj_value all_bytes(vj_func *f, vj_dtype dtype) {
     const int64_t count = BYTES;
     int64_t at[BYTES];
     for (int32_t i = 0; i < BYTES; i++)
-        at[i] = i - (dtype == VJ_I8 ? BYTES / 2 : 0);
+        at[i] = vj_wrap(dtype, i);
     return vj_add_const_i64(f, dtype, 1, &count, at);
 }
 
@@ -112,12 +112,10 @@ static vj_value table_of(tables *t, vj_value v) {
 static vj_value looked_up(tables *t, vj_value v) {
     const vj_value byte = t->root[v];
     const vj_origin *origin = vj_producer(t->f, v)->origin;
-    const vj_attr to = vj_name(VJ_ATTR_TO, vj_element_name(VJ_I64)), axis = vj_int(VJ_ATTR_AXIS, 0);
+    const vj_attr to = vj_name(VJ_ATTR_TO, vj_element_name(VJ_U8)), axis = vj_int(VJ_ATTR_AXIS, 0);
     const vj_value table = table_of(t, v);
-    vj_value index = vj_make(t->f, VJ_OP_cast, &byte, 1, &to, 1, origin);
-    const int64_t half = BYTES / 2;
-    if (vj_type_at(t->f, byte)->dtype == VJ_I8)
-        index = vj_make_binary(t->f, VJ_OP_add, index, vj_add_const_i64(t->f, VJ_I64, 0, NULL, &half), origin);
+    const bool is_signed = vj_type_at(t->f, byte)->dtype == VJ_I8;
+    const vj_value index = is_signed ? vj_make(t->f, VJ_OP_bitcast, &byte, 1, &to, 1, origin) : byte;
     return vj_make(t->f, VJ_OP_gather, (vj_value[]){table, index}, 2, &axis, 1, origin);
 }
 
@@ -132,13 +130,18 @@ vj_status vj_pass_byte_table(vj_pass_context *c) {
         t.root[v] = VJ_NONE;
     for (int32_t n = 0; n < nodes; n++)
         if (!f->nodes[n].dead && f->nodes[n].result_count == 1) find_root(&t, &f->nodes[n]);
+    /* All are made of the nodes as they are, before one of these reads a lookup instead. */
+    vj_value *lookup = VJ_NEW_ARRAY(c->arena, vj_value, values + 1);
     for (vj_value v = 0; v < values; v++) {
         int64_t elements;
+        lookup[v] = VJ_NONE;
         if (t.root[v] < 0 || t.cost[v] < LOOKUP || !is_read(&t, v)) continue;
         if (!vj_type_elements(f, vj_type_at(f, v), &elements) || elements < LEAST_ELEMENTS) continue;
         const vj_node node = *vj_producer(f, v);
-        if (vj_may_rewrite(c, "byte_table", &node)) vj_replace_uses(f, v, looked_up(&t, v));
+        if (vj_may_rewrite(c, "byte_table", &node)) lookup[v] = looked_up(&t, v);
     }
+    for (vj_value v = 0; v < values; v++)
+        if (lookup[v] >= 0) vj_replace_uses(f, v, lookup[v]);
     vj_compact(f);
     return c->error->status;
 }

@@ -1,14 +1,17 @@
 #!/bin/sh
-# cross.sh VITJIT TARGET MODEL INPUT.npy WANTED.npy N: emits MODEL for TARGET, links it with cross.c by that machine's own
-# compiler, runs it there (qemu-user, node) on N images, and compares at rtol 1e-4. 77: a tool is missing.
+# cross.sh VITJIT TARGET MODEL INPUT.npy WANTED.npy N [RTOL [lib]]: emits MODEL for TARGET, links it with cross.c by that machine's own
+# compiler, runs it there (qemu-user, node) on N images, and compares at rtol 1e-4. With lib also as a shared library, where the machine has
+# them. 77: a tool is missing.
 set -eu
-vitjit=$1 target=$2 model=$3 input=$4 wanted=$5 images=$6
+vitjit=$1 target=$2 model=$3 input=$4 wanted=$5 images=$6 rtol=${7:-1e-4} library=${8:-}
 here=$(dirname "$0")
 . "$here/tools.sh"
 
 case $target in
 aarch64)
     compiler=aarch64-linux-gnu-gcc runner="qemu-aarch64 -cpu cortex-a53" ;;
+aarch64-bf16)
+    compiler=aarch64-linux-gnu-gcc runner="qemu-aarch64 -cpu max" ;;
 riscv64)
     compiler=riscv64-linux-gnu-gcc runner="qemu-riscv64 -cpu rv64,v=off" ;;
 riscv64-v)
@@ -26,20 +29,30 @@ esac
 # shellcheck disable=SC2086
 need $compiler ${runner%% *}
 
-"$vitjit" "$model" --quiet --emit-obj -o "$folder/model.o" --prefix m --target "${target%%-v*}" --cpu "$target"
-program="-std=c17 -O1 -Wall -Wextra -Werror -DMODEL_HEADER=\"model.h\" -DN=$images -I$folder $here/cross.c $folder/model.o"
+machine=${target%%-v*}
+machine=${machine%%-bf16}
+"$vitjit" "$model" --quiet --emit-obj -o "$folder/model.o" --prefix m --target "$machine" --cpu "$target"
+program="-std=c17 -O1 -Wall -Wextra -Werror -DMODEL_HEADER=\"model.h\" -DN=$images -I$folder $here/cross.c"
 weights=
 [ ! -e "$folder/model.weights" ] || weights=$folder/model.weights
 if [ "$target" = wasm32 ]; then
     need wasm-ld-19
     # Nothing else is linked: the module imports nothing.
     # shellcheck disable=SC2086
-    clang-19 --target=wasm32 -ffreestanding -nostdlib -fuse-ld=lld -Wl,--no-entry -Wl,-z,stack-size=1048576 $program -o "$folder/program"
+    clang-19 --target=wasm32 -ffreestanding -nostdlib -fuse-ld=lld -Wl,--no-entry -Wl,-z,stack-size=1048576 $program "$folder/model.o" -o "$folder/program"
     # shellcheck disable=SC2086
-    node "$here/cross.mjs" "$folder/program" "$input" "$wanted" 1e-4 ${weights:--} ${RUNS:-}
+    node "$here/cross.mjs" "$folder/program" "$input" "$wanted" "$rtol" ${weights:--} ${RUNS:-}
     exit
 fi
 # shellcheck disable=SC2086
-$compiler -static $program -o "$folder/program" -lm
+$compiler -static $program "$folder/model.o" -o "$folder/program" -lm
 # shellcheck disable=SC2086
-$runner "$folder/program" "$input" "$wanted" 1e-4 $weights
+$runner "$folder/program" "$input" "$wanted" "$rtol" $weights
+[ -n "$library" ] || exit 0
+"$vitjit" "$model" --quiet --emit-lib -o "$folder/model.so" --prefix m --target "$machine" --cpu "$target"
+# shellcheck disable=SC2086
+$compiler $program "$folder/model.so" -Wl,-rpath,"$folder" -o "$folder/linked" -lm
+# The machine's C library is where its compiler has it.
+libc=$($compiler -print-file-name=libc.so.6)
+# shellcheck disable=SC2086
+${runner:+$runner -L "$(dirname "$libc")/.."} "$folder/linked" "$input" "$wanted" "$rtol" $weights

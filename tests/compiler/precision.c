@@ -133,9 +133,9 @@ static unsigned check_object(vj_options o, float answer[CPUS][N * CLASSES]) {
                 {cpus[1], VJ_CPU_X86_64_V4},
                 {cpus[1], VJ_CPU_X86_64_V4 | VJ_CPU_AVX512BF16}, /* Intel's */
                 {cpus[1], VJ_CPU_X86_64_V4 | VJ_CPU_SSE4A},
-                {cpus[2], VJ_CPU_X86_64_V4 | VJ_CPU_AVX512VNNI | VJ_CPU_AVX512BF16 | VJ_CPU_SSE4A},
+                {cpus[2], VJ_CPU_X86_64_V4 | VJ_CPU_AVX512VNNI | VJ_CPU_AVX512VBMI | VJ_CPU_AVX512BF16 | VJ_CPU_SSE4A},
                 {cpus[0], VJ_CPU_X86_64_V3 | VJ_CPU_AVX512BF16 | VJ_CPU_SSE4A},
-                {cpus[3], VJ_CPU_X86_64_V4 | VJ_CPU_AVX512VNNI | VJ_CPU_AVX512BF16 | VJ_CPU_AMX},
+                {cpus[3], VJ_CPU_X86_64_V4 | VJ_CPU_AVX512VNNI | VJ_CPU_AVX512VBMI | VJ_CPU_AVX512BF16 | VJ_CPU_AMX},
                 {cpus[1], VJ_CPU_X86_64_V4 | VJ_CPU_AMX}};
     for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
         const size_t at = strlen(command);

@@ -6,6 +6,7 @@
  * make.c            makes random functions: the shared part, and nodes of ops that have no row in make_ops.c
  * make_ops.c        chooses fitting operands and attributes for ops where chance would seldom find them
  * make_patterns.c   makes what exporters write: attention, LayerNorm, GELU, ..., each in many spellings
+ * make_quantised.c  makes products of dequantised bytes
  * clone.c           copies functions: with a fixed batch, without a node, with smaller dims
  * truth.c           evaluates a function in double precision, and how far rounding may lead from there
  * machine.c         runs a compiled function on buffers between guard pages
@@ -102,6 +103,7 @@ typedef vj_value (*make_row)(maker *m, vj_op op);
 make_row row_of(vj_op op);
 /* make_patterns.c: a random pattern in one of its spellings */
 vj_value make_pattern(maker *m);
+vj_value make_quantised(maker *m); /* make_quantised.c: one of them, a product of dequantised bytes */
 
 /* truth.c */
 typedef struct truth {

@@ -401,6 +401,7 @@ void case_check(kernel_case *c) {
         check_twin(c, VJ_DOT_BFDOT, VJ_DOT_BFDOT_TWIN, expected, magnitude);
         check_twin_of_tiles(c, expected, magnitude);
     }
+    if (c->types.plain == VJ_U8) check_twin_of_tiles(c, expected, magnitude);
     vj_arena_free(c->arena);
 }
 

@@ -108,6 +108,46 @@ static void check(const vj_target *target, int32_t rows) {
     primitive_free(products);
 }
 
+/* Bytes: the whole product of unsigned rows of A by signed fours of B, exact. */
+static void write_integers(vj_gen *g, const void *what) {
+    enum { SUM = 3, A = 5, B = 6 };
+    LLVMValueRef some = vj_i64(g, *(const int32_t *)what), stride = vj_i64(g, SUM_STRIDE * 4);
+    LLVMValueRef all[VJ_TILES] = {[SUM] = some, [A] = some, [B] = vj_i64(g, VJ_TILE_ROWS)};
+    vj_tile_unit u = vj_tiles_new(g);
+    vj_tiles_configure(&u, all);
+    vj_tile_load(&u, SUM, LLVMGetParam(g->function, 0), stride);
+    vj_tile_load(&u, A, LLVMGetParam(g->function, 1), vj_i64(g, A_STRIDE * 2));
+    vj_tile_load(&u, B, LLVMGetParam(g->function, 2), vj_i64(g, B_STRIDE * 4));
+    vj_tile_dot_u8_i8(&u, SUM, A, B);
+    vj_tile_store(&u, SUM, LLVMGetParam(g->function, 0), stride);
+    vj_tiles_release(&u);
+}
+
+static void check_integers(const vj_target *target, int32_t rows) {
+    enum { A_BYTES = 2 * A_STRIDE, B_BYTES = 4 * B_STRIDE };
+    static uint8_t a[16 * A_BYTES];
+    static int8_t b[16 * B_BYTES];
+    static int32_t sum[SUMS], expected[SUMS];
+    primitive *products = primitive_make(target, write_integers, &rows);
+    rng r = {.state = 2026};
+    for (int32_t round = 0; products && round < ROUNDS; round++) {
+        for (size_t i = 0; i < sizeof a; i++)
+            a[i] = (uint8_t)(round ? rng_next(&r) : 255);
+        for (size_t i = 0; i < sizeof b; i++)
+            b[i] = (int8_t)(round ? (int32_t)(rng_next(&r) % 256) - 128 : -128);
+        for (int32_t i = 0; i < SUMS; i++)
+            expected[i] = sum[i] = (int32_t)(rng_next(&r) % 2000001) - 1000000;
+        for (int32_t m = 0; m < rows; m++)
+            for (int32_t n = 0; n < WIDTH; n++)
+                for (int32_t k = 0; k < 4 * WIDTH; k++)
+                    expected[m * SUM_STRIDE + n] += a[m * A_BYTES + k] * b[k / 4 * B_BYTES + 4 * n + k % 4];
+        primitive_at(products)((float *)(void *)sum, (const uint32_t *)(const void *)a,
+                               (const uint32_t *)(const void *)b);
+        assert_memory_equal(sum, expected, sizeof sum);
+    }
+    primitive_free(products);
+}
+
 static const int32_t numbers_of_rows[] = {1, 2, 5, 13, 16};
 enum { NUMBERS_OF_ROWS = sizeof numbers_of_rows / sizeof *numbers_of_rows };
 
@@ -115,7 +155,10 @@ static void by_instructions(void **state) {
     (void)state;
     for (int32_t i = 0; i < vj_target_count(); i++)
         for (int32_t j = 0; j < NUMBERS_OF_ROWS; j++)
-            if (vj_target_at(i)->tiles == VJ_TILES_AMX) check(vj_target_at(i), numbers_of_rows[j]);
+            if (vj_target_at(i)->tiles == VJ_TILES_AMX) {
+                check(vj_target_at(i), numbers_of_rows[j]);
+                check_integers(vj_target_at(i), numbers_of_rows[j]);
+            }
 }
 
 static void by_twin(void **state) {
@@ -123,8 +166,10 @@ static void by_twin(void **state) {
     for (int32_t i = 0; i < vj_target_count(); i++) {
         vj_target target = *vj_target_at(i);
         target.tiles = VJ_TILES_TWIN;
-        for (int32_t j = 0; j < NUMBERS_OF_ROWS; j++)
+        for (int32_t j = 0; j < NUMBERS_OF_ROWS; j++) {
             check(&target, numbers_of_rows[j]);
+            check_integers(&target, numbers_of_rows[j]);
+        }
     }
 }
 

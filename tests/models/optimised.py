@@ -23,6 +23,7 @@ def saved(source, path, level):
     options.log_severity_level = 3
     options.graph_optimization_level = LEVELS[level]
     options.optimized_model_filepath = path
+    options.add_session_config_entry("session.x64quantprecision", "1")
     onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
 

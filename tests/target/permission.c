@@ -22,7 +22,7 @@
 #include "vitjit_host.h"
 
 /* A CPU as Intel's servers are, and code for it and for those before it. */
-#define TILES (VJ_CPU_X86_64_V4 | VJ_CPU_AVX512VNNI | VJ_CPU_AVX512BF16 | VJ_CPU_AMX)
+#define TILES (VJ_CPU_X86_64_V4 | VJ_CPU_AVX512VNNI | VJ_CPU_AVX512VBMI | VJ_CPU_AVX512BF16 | VJ_CPU_AMX)
 static const vj_cpu_variant cpus[] = {{"baseline", 0, 0, 0}, {"tiles", TILES, 60, 0}};
 const vj_model vj_abi_shapes[] = {{.cpus = cpus, .cpu_count = 2, .shapes = vj_abi_shapes, .shape_count = 1}};
 const void *const vj_abi_weights = NULL;

@@ -93,8 +93,8 @@ static void rows_are_chosen_by_features(void **state) {
     assert_string_equal(best_for(vnni), "x86-64-v4-vnni");
     assert_string_equal(best_for(vnni | VJ_CPU_AVX512BF16), "x86-64-v4-vnni"); /* Intel's are slow */
     assert_string_equal(best_for(all | VJ_CPU_SSE4A), "x86-64-v4");
-    assert_string_equal(best_for(vnni | VJ_CPU_AVX512BF16 | VJ_CPU_SSE4A), "x86-64-v4-bf16");
-    const uint64_t tiles = vnni | VJ_CPU_AVX512BF16 | VJ_CPU_AMX;
+    assert_string_equal(best_for(vnni | VJ_CPU_AVX512VBMI | VJ_CPU_AVX512BF16 | VJ_CPU_SSE4A), "x86-64-v4-bf16");
+    const uint64_t tiles = vnni | VJ_CPU_AVX512VBMI | VJ_CPU_AVX512BF16 | VJ_CPU_AMX;
     assert_string_equal(best_for(tiles), "x86-64-v4-amx");
     assert_string_equal(best_for(tiles & ~VJ_CPU_AMX_TILE), "x86-64-v4-vnni");
     assert_string_equal(best_for(tiles & ~VJ_CPU_AMX_BF16), "x86-64-v4-vnni");
@@ -121,23 +121,24 @@ static void rows_are_chosen_by_features(void **state) {
 static void features_have_names(void **state) {
     (void)state;
     uint64_t companions = 1, all = 0;
-    static const char *const names[] = {"sse3",     "ssse3",    "sse4.1",     "sse4.2",     "popcnt",   "cx16",
-                                        "sahf",     "avx",      "avx2",       "bmi",        "bmi2",     "f16c",
-                                        "fma",      "lzcnt",    "movbe",      "avx512f",    "avx512bw", "avx512cd",
-                                        "avx512dq", "avx512vl", "avx512bf16", "sse4a",      "amx-tile", "amx-bf16",
-                                        "amx-int8", "v",        "bf16",       "avx512vnni", "avxvnni",  "i8mm"};
+    static const char *const names[] = {
+        "sse3",     "ssse3",    "sse4.1",   "sse4.2",     "popcnt",     "cx16",       "sahf",     "avx",
+        "avx2",     "bmi",      "bmi2",     "f16c",       "fma",        "lzcnt",      "movbe",    "avx512f",
+        "avx512bw", "avx512cd", "avx512dq", "avx512vl",   "avx512bf16", "sse4a",      "amx-tile", "amx-bf16",
+        "amx-int8", "v",        "bf16",     "avx512vnni", "avxvnni",    "avx512vbmi", "i8mm"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const uint64_t bit = vj_feature_by_name(names[i], strlen(names[i]), &companions);
         char text[VJ_FEATURES_TEXT], one[32];
         if (!bit || bit & (bit - 1) || all & bit ||
-            companions & ~(VJ_CPU_X86_64_V4 | VJ_CPU_AMX_TILE | VJ_CPU_AVX512VNNI | VJ_CPU_NEON_I8MM))
+            companions &
+                ~(VJ_CPU_X86_64_V4 | VJ_CPU_AMX_TILE | VJ_CPU_AVX512VNNI | VJ_CPU_AVX512VBMI | VJ_CPU_NEON_I8MM))
             fail_msg("%s", names[i]);
         snprintf(one, sizeof one, "+%s", names[i]);
         assert_string_equal(vj_features_text(bit, text), one);
         all |= bit;
     }
     assert_true(all == (VJ_CPU_X86_64_V4 | VJ_CPU_AVX512BF16 | VJ_CPU_SSE4A | VJ_CPU_AMX | VJ_CPU_RVV |
-                        VJ_CPU_NEON_BF16 | VJ_CPU_AVX512VNNI | VJ_CPU_AVXVNNI | VJ_CPU_NEON_I8MM));
+                        VJ_CPU_NEON_BF16 | VJ_CPU_AVX512VNNI | VJ_CPU_AVXVNNI | VJ_CPU_AVX512VBMI | VJ_CPU_NEON_I8MM));
     assert_true(vj_feature_by_name("avx512", 6, &companions) == 0);
     assert_true(vj_feature_by_name("", 0, &companions) == 0);
     assert_true(vj_feature_by_name("avx2", 4, &companions) == VJ_CPU_AVX2 && companions & VJ_CPU_BMI2);
@@ -191,7 +192,8 @@ static void each_feature_is_asked(void **state) {
                {VJ_CPU_AMX_BF16, "amx_bf16"},
                {VJ_CPU_AMX_INT8, "amx_int8"},
                {VJ_CPU_AVX512VNNI, "avx512_vnni"},
-               {VJ_CPU_AVXVNNI, "avx_vnni"}};
+               {VJ_CPU_AVXVNNI, "avx_vnni"},
+               {VJ_CPU_AVX512VBMI, "avx512vbmi"}};
 #else
     } all[] = {{VJ_CPU_NEON_BF16, "bf16"}, {VJ_CPU_NEON_I8MM, "i8mm"}};
 #endif

@@ -1,0 +1,54 @@
+"""Quantises exported models as people publish them, with ONNX Runtime's tools, and runs them there.
+
+KINDS: what quantise() makes. `dynamic_u8`: weights u8 by matrix, scales of activations computed as it runs (what transformers.js publishes);
+`dynamic_s8`: weights s8 by column; `qdq_*`: static, QuantizeLinear and DequantizeLinear around every op; `operator_*`: static, QLinear ops.
+"""
+import contextlib
+import os
+import tempfile
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+S8, U8 = QuantType.QInt8, QuantType.QUInt8
+STATIC = {"qdq_u8s8": (QuantFormat.QDQ, U8), "qdq_s8s8": (QuantFormat.QDQ, S8), "operator_u8s8": (QuantFormat.QOperator, U8),
+          "operator_s8s8": (QuantFormat.QOperator, S8)}
+NO_GEMM = ["MatMul", "Conv", "Add", "Mul", "Softmax", "Concat"]
+KINDS = ("dynamic_u8", "dynamic_s8", *STATIC)
+LEVELS = onnxruntime.GraphOptimizationLevel
+
+
+class Images(CalibrationDataReader):
+    def __init__(self, name, shape, count=4):
+        self.feeds = iter([{name: np.random.default_rng(i).standard_normal(shape, dtype=np.float32)} for i in range(count)])
+
+    def get_next(self):
+        return next(self.feeds, None)
+
+
+def quantise(path, to, kind, shape):
+    """`shape` is that of the pictures to calibrate with, which are noise"""
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(None):
+        prepared = os.path.join(folder, "prepared.onnx")
+        # ONNX Runtime has no QGemm of s8 by s8: there MatMuls are left as they are, not made Gemms.
+        quant_pre_process(path, prepared, skip_symbolic_shape=True, skip_optimization=kind == "operator_s8s8")
+        if kind == "dynamic_u8":
+            quantize_dynamic(prepared, to, weight_type=U8, op_types_to_quantize=["MatMul", "Gemm", "Conv"])
+        elif kind == "dynamic_s8":
+            quantize_dynamic(prepared, to, per_channel=True, weight_type=S8, op_types_to_quantize=["MatMul", "Gemm"])
+        else:
+            form, activations = STATIC[kind]
+            name = onnx.load(path, load_external_data=False).graph.input[0].name
+            quantize_static(prepared, to, Images(name, shape), quant_format=form, per_channel=True, activation_type=activations, weight_type=S8,
+                            op_types_to_quantize=NO_GEMM if kind == "operator_s8s8" else None)
+
+
+def session(model, level=LEVELS.ORT_DISABLE_ALL, threads=1):
+    """ONNX Runtime with exact products: by default it takes sums of u8 by s8 to 16 bits on CPUs without VNNI. `model`: a path or bytes."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level, options.log_severity_level, options.intra_op_num_threads = level, 4, threads
+    options.add_session_config_entry("session.x64quantprecision", "1")
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
