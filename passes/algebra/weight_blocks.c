@@ -18,6 +18,7 @@ vj_status vj_pass_weight_blocks(vj_pass_context *c) {
         const vj_value made = vj_make_blocks(f, c->arena, node.args[factor]);
         if (made != node.args[factor] && vj_may_rewrite(c, "blocks", &node)) vj_set_operand(f, n, factor, made);
     }
+    vj_merge_equal_nodes(c); /* products that share a weight still do */
     vj_compact(f);
     return c->error->status;
 }
