@@ -149,25 +149,6 @@ static bool wants_looped_store(const vj_target *target, const vj_kernel *k) {
     return transposed || cycles >= LONG_EPILOGUE;
 }
 
-/* Panels of blocks are widened on the stack, for all columns of a tile. */
-#define WIDENED_BYTES (512 << 10)
-
-/* Bytes of a column there; 0: B is no blocks. */
-static int64_t widened_row(const vj_program *p, const vj_kernel *k, vj_dtype to) {
-    vj_blocks blocks;
-    const bool widens = vj_has_blocks(p, k->access[k->b].buffer, &blocks);
-    return widens ? vj_blocks_rows(&blocks, to) * vj_element_bytes(to) : 0;
-}
-
-/* Bytes of B that a tile of so many columns reads, as they are stored. */
-static int64_t tile_bytes(const vj_program *p, const vj_kernel *k, int64_t columns) {
-    const vj_buffer *b = &p->buffers[k->access[k->b].buffer];
-    vj_blocks blocks;
-    if (vj_has_blocks(p, k->access[k->b].buffer, &blocks))
-        return vj_ceil_div(columns * vj_blocks_panel(&blocks), VJ_PANEL);
-    return columns * vj_element_bytes(b->dtype) * vj_group_extent(k, VJ_GROUP_DEPTH);
-}
-
 static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kernel *k, vj_schedule *schedule) {
     vj_gemm_schedule *best = &schedule->gemm;
     const int64_t all_rows = vj_group_extent(k, VJ_GROUP_ROWS), n = vj_group_extent(k, VJ_GROUP_COLS);
@@ -176,7 +157,7 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
     const int32_t lanes = column_lanes(target, k, n, panels);
     const vj_dtype a = p->buffers[k->access[k->a].buffer].dtype, b = vj_operand_dtype(p, k, k->b);
     const multiplier m = multiplier_of(target, a, b, panels, lanes);
-    const int64_t widened = widened_row(p, k, b);
+    const int64_t widened = vj_widened_row(p, k, b);
     const double groups = ceil((double)depth / m.group);
     const bool by_tiles = vj_suits_tiles(target, p, k, lanes);
     double least = by_tiles ? vj_schedule_tiles(k, lanes, n, vj_panel_step(b), best) : 0;
@@ -186,7 +167,7 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
         const int64_t columns = (int64_t)width * lanes, full = n / columns, rest = vj_ceil_div(n % columns, lanes);
         if (panels && columns % VJ_PANEL != 0 && VJ_PANEL % columns != 0) continue;
         if ((width > 1 && columns - lanes >= n) || max_height(&m, width) < 1) continue;
-        if (columns > VJ_PANEL && columns * widened > WIDENED_BYTES) continue;
+        if (columns > VJ_PANEL && columns * widened > VJ_WIDENED_BYTES) continue;
         vj_gemm_schedule s = {.form = m.form, .lanes = lanes, .width = width};
         vj_tile_mix(rows, max_height(&m, width), &s);
         s.k_unroll = vj_k_unroll(target, s.tiles[0].height * width, m.products);
@@ -203,8 +184,7 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
     const double stream = b_bytes / STREAM_BYTES;
     const double total = larger(least * (double)outer, stream) * (double)batch;
     const int64_t row_tiles = outer * vj_tile_count(best), units = wanted_units(total);
-    /* Each block of rows widens all panels again. */
-    const int64_t wanted = widened ? vj_min64(units, VJ_UNITS_ENOUGH) : units;
+    const int64_t wanted = widened ? vj_min64(units, VJ_UNITS_ENOUGH) : units; /* each block of rows widens again */
     int64_t tiles = vj_ceil_div(n, (int64_t)best->width * lanes);
     if (!by_tiles && row_tiles == 1 && tiles * batch < wanted && best->width > 4 && rows <= max_height(&m, 4)) {
         best->width = 4; /* more units, still wide enough */
@@ -216,7 +196,7 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
     /* The next panel comes in while the row tiles pass by this one, if there are enough of them to spread it, and not
      * so many that its coming is nothing. */
     if (panels && row_tiles >= 4 && row_tiles <= 64)
-        best->prefetch = (int32_t)vj_ceil_div(tile_bytes(p, k, best->width * lanes), depth * row_tiles);
+        best->prefetch = (int32_t)vj_ceil_div(vj_tile_bytes(p, k, best->width * lanes), depth * row_tiles);
     if (by_tiles) vj_cut_for_tiles(target, outer, rows, n, depth * vj_element_bytes(b), wanted, best);
     if (by_tiles && widened) best->prefetch = 0;
     best->looped_store =

@@ -1,7 +1,21 @@
-/* tiling.c - products on a matrix unit: which they are, and how they are cut. */
+/* tiling.c - products on a matrix unit: which they are, and how they are cut; and what blocks of weights take. */
 #include "tiling.h"
 
 #include <assert.h>
+
+int64_t vj_widened_row(const vj_program *p, const vj_kernel *k, vj_dtype to) {
+    vj_blocks blocks;
+    const bool widens = vj_has_blocks(p, k->access[k->b].buffer, &blocks);
+    return widens ? vj_blocks_rows(&blocks, to) * vj_element_bytes(to) : 0;
+}
+
+int64_t vj_tile_bytes(const vj_program *p, const vj_kernel *k, int64_t columns) {
+    const vj_buffer *b = &p->buffers[k->access[k->b].buffer];
+    vj_blocks blocks;
+    if (vj_has_blocks(p, k->access[k->b].buffer, &blocks))
+        return vj_ceil_div(columns * vj_blocks_panel(&blocks), VJ_PANEL);
+    return columns * vj_element_bytes(b->dtype) * vj_group_extent(k, VJ_GROUP_DEPTH);
+}
 
 /* How many elements of the depth A has in one run, the last of all among them; 0: they are not adjacent. */
 static int64_t run_of_a(const vj_kernel *k) {

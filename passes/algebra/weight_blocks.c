@@ -13,8 +13,6 @@ vj_status vj_pass_weight_blocks(vj_pass_context *c) {
         if (factor < 0 || !vj_is_in_blocks(f, node.args[factor])) continue;
         /* what one factor alone has rounded is a weight of another kind */
         if (vj_type_at(f, node.args[0])->dtype != vj_type_at(f, node.args[1])->dtype) continue;
-        vj_report_seen(c->report, "block_weights");
-        vj_report_fused(c->report, "block_weights");
         const vj_value made = vj_make_blocks(f, c->arena, node.args[factor]);
         if (made != node.args[factor] && vj_may_rewrite(c, "blocks", &node)) vj_set_operand(f, n, factor, made);
     }

@@ -71,7 +71,7 @@ static int32_t packed_access(vj_build *b, const product *p, int32_t k_dim, int32
     const vj_dtype a = b->l->p->buffers[b->k->access[b->k->a].buffer].dtype, dtype = vj_packed_dtype(b, p->weight);
     int32_t buffer = -1;
     if (a == dtype && dtype == vj_dtype_at(b->l->f, p->weight))
-        buffer = vj_packed_blocks(b->l, p->weight, p->weight_view.offset, &k, &n);
+        buffer = vj_packed_blocks(b->l, p->node, p->weight, p->weight_view.offset, &k, &n);
     if (buffer < 0) buffer = vj_packed_weight(b->l, p->weight, dtype, p->weight_view.offset, &k, &n);
     vj_subaxes_push(&still, b->total, 0);
     return buffer < 0 ? -1 : vj_build_access(b, buffer, 0, &still);

@@ -126,12 +126,20 @@ int32_t vj_packed_weight(vj_lowering *l, vj_value source, vj_dtype dtype, int64_
     return weight_buffer(l, &weight, dtype);
 }
 
-int32_t vj_packed_blocks(vj_lowering *l, vj_value source, int64_t offset, const vj_subaxes *k, const vj_subaxes *n) {
+int32_t vj_packed_blocks(vj_lowering *l, const vj_node *product, vj_value source, int64_t offset, const vj_subaxes *k,
+                         const vj_subaxes *n) {
     vj_weight weight = {.kind = VJ_PACK_PANELS, .source = source, .source_offset = offset};
-    if (k->count > VJ_MAX_AXES || n->count > VJ_MAX_AXES) return -1;
+    vj_block_parts parts;
+    if (k->count > VJ_MAX_AXES || n->count > VJ_MAX_AXES || !vj_find_blocks(l->f, source, &parts)) return -1;
     list_subaxes(k, &weight.k_rank, weight.k_extent, weight.k_stride, &weight.k);
     list_subaxes(n, &weight.n_rank, weight.n_extent, weight.n_stride, &weight.n);
-    return vj_pack_in_blocks(l->f, l->arena, &weight) ? weight_buffer(l, &weight, VJ_U8) : -1;
+    const char *why = vj_pack_in_blocks(l->f, l->arena, &weight);
+    vj_report_seen(l->report, "block_weights");
+    if (why)
+        vj_report_reason(l->report, "block_weights", "node '%s': %s", vj_node_label(l->f, product), why);
+    else
+        vj_report_fused(l->report, "block_weights");
+    return why ? -1 : weight_buffer(l, &weight, VJ_U8);
 }
 
 /* A dense buffer of what the view of a weight reaches, each element once, in the order of the view's subaxes. */

@@ -80,8 +80,8 @@ static inline bool vj_is_half(vj_dtype dtype) { return dtype == VJ_F16 || dtype 
 bool vj_is_in_blocks(const vj_func *f, vj_value weight);
 /* Such a weight in three parts of the same dims below what moves it: itself where it is so. */
 vj_value vj_make_blocks(vj_func *f, vj_arena *arena, vj_value weight);
-/* block_size.c: a weight in panels, of such a source, is to be packed in blocks. False: it cannot be. */
-bool vj_pack_in_blocks(const vj_func *f, vj_arena *arena, vj_weight *w);
+/* block_size.c: a weight in panels, of such a source, is to be packed in blocks. Why it cannot be; NULL: it can. */
+const char *vj_pack_in_blocks(const vj_func *f, vj_arena *arena, vj_weight *w);
 
 /* cse.c: true when something was merged */
 bool vj_merge_equal_nodes(vj_pass_context *c);
