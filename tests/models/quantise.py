@@ -10,6 +10,7 @@ import tempfile
 import numpy as np
 import onnx
 import onnxruntime
+from onnx import numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
@@ -44,6 +45,29 @@ def quantise(path, to, kind, shape):
             name = onnx.load(path, load_external_data=False).graph.input[0].name
             quantize_static(prepared, to, Images(name, shape), quant_format=form, per_channel=True, activation_type=activations, weight_type=S8,
                             op_types_to_quantize=NO_GEMM if kind == "operator_s8s8" else None)
+
+
+def constants_of(model):
+    yield from model.graph.initializer
+    yield from (a.t for node in model.graph.node if node.op_type == "Constant" for a in node.attribute if a.name == "value")
+
+
+def changed(model, seed, size):
+    """The model with each element of its float constants changed by up to `size` of itself."""
+    random = np.random.default_rng(seed)
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    # QLinearSoftmax takes the inverse of its result's scale down to a whole number, and that is near to one: 256.
+    kept = {node.input[3] for node in model.graph.node if node.op_type == "QLinearSoftmax"}
+    for tensor in constants_of(copy):
+        if tensor.data_type != onnx.TensorProto.FLOAT or tensor.name in kept:
+            continue
+        x = numpy_helper.to_array(tensor)
+        if x.size == 1 and x.ravel()[0] == np.round(x.ravel()[0]):
+            continue  # an exponent, a one
+        x = (x * (1 + size * random.uniform(-1, 1, x.shape))).astype("f4")
+        tensor.CopyFrom(numpy_helper.from_array(x, tensor.name))
+    return copy
 
 
 def session(model, level=LEVELS.ORT_DISABLE_ALL, threads=1):
