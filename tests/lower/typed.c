@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -52,22 +53,27 @@ static void linear_of_two_types(void **state) {
 /* Bytes with scales stay so, of either factor's type; scales of a depth that change within 16 do not, nor zero points between numbers. */
 static void linear_of_blocks(void **state) {
     (void)state;
-#define BLOCKS(type, ROWS, SCALES, ZEROS)                                                                              \
-    "func @f(%x: " type "[N,5,48]) -> f32[N,5,20] {\n@q = const seed(1) : u8[20," ROWS "]\n"                           \
-    "@s = const " SCALES "\n@z = const " ZEROS "\n%q = cast @q to=f32 : f32[20," ROWS "]\n"                            \
-    "%zb = broadcast @z dims=[20," ROWS "] : f32[20," ROWS "]\n%sb = broadcast @s dims=[20," ROWS "] : f32[20," ROWS   \
-    "]\n"                                                                                                              \
-    "%d = sub %q, %zb : f32[20," ROWS "]\n%m = mul %d, %sb : f32[20," ROWS "]\n"                                       \
-    "%r = reshape %m dims=[20,48] : f32[20,48]\n"
-#define PRODUCT "%t = transpose %r perm=[1,0] : f32[48,20]\n%y = linear %x, %t : f32[N,5,20]\nreturn %y\n}\n"
-    expect_factors(BLOCKS("f32", "3,16", "seed(2) : f32[20,3,1]", "[3] : f32[1]") PRODUCT, VJ_F32, VJ_U8, 1);
-    expect_factors(BLOCKS("f32", "3,16", "seed(2) : f32[20,1,1]", "[3] : f32[1]") PRODUCT, VJ_F32, VJ_U8, 1);
-    expect_factors(BLOCKS("f32", "6,8", "seed(2) : f32[20,6,1]", "[3] : f32[1]") PRODUCT, VJ_F32, VJ_F32, 1);
-    expect_factors(BLOCKS("f32", "3,16", "seed(2) : f32[20,3,1]", "[2.5] : f32[1]") PRODUCT, VJ_F32, VJ_F32, 1);
-    expect_factors(BLOCKS("f32", "3,16", "seed(2) : f32[20,3,1]", "[256] : f32[1]") PRODUCT, VJ_F32, VJ_F32, 1);
-    expect_factors(BLOCKS("f32", "3,16", "splat(inf) : f32[20,3,1]", "[3] : f32[1]") PRODUCT, VJ_F32, VJ_F32, 1);
-#undef PRODUCT
-#undef BLOCKS
+    static const struct {
+        const char *rows, *scales, *zeros;
+        vj_dtype packed;
+    } cases[] = {
+        {"3,16", "seed(2) : f16[20,3,1]", "[3] : f32[1]", VJ_U8},
+        {"3,16", "seed(2) : f16[20,1,1]", "[3] : f32[1]", VJ_U8},
+        {"6,8", "seed(2) : f16[20,6,1]", "[3] : f32[1]", VJ_F32},
+        {"3,16", "seed(2) : f16[20,3,1]", "[2.5] : f32[1]", VJ_F32},
+        {"3,16", "seed(2) : f16[20,3,1]", "[256] : f32[1]", VJ_F32},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[1024];
+        snprintf(
+            text, sizeof text,
+            "func @f(%%x: f32[N,5,48]) -> f32[N,5,20] {\n@q = const seed(1) : u8[20,%1$s]\n@h = const %2$s\n"
+            "@z = const %3$s\n%%s = cast @h to=f32\n%%q = cast @q to=f32\n%%zb = broadcast @z dims=[20,%1$s]\n"
+            "%%sb = broadcast %%s dims=[20,%1$s]\n%%d = sub %%q, %%zb\n%%m = mul %%d, %%sb\n"
+            "%%r = reshape %%m dims=[20,48]\n%%t = transpose %%r perm=[1,0]\n%%y = linear %%x, %%t\nreturn %%y\n}\n",
+            cases[i].rows, cases[i].scales, cases[i].zeros);
+        expect_factors(text, VJ_F32, cases[i].packed, 1);
+    }
 }
 
 /* The kernel before writes bf16: a cast is no kernel. */
