@@ -65,13 +65,14 @@ static void linear_of_blocks(void **state) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[1024];
+        const char *rows = cases[i].rows;
         snprintf(
             text, sizeof text,
-            "func @f(%%x: f32[N,5,48]) -> f32[N,5,20] {\n@q = const seed(1) : u8[20,%1$s]\n@h = const %2$s\n"
-            "@z = const %3$s\n%%s = cast @h to=f32\n%%q = cast @q to=f32\n%%zb = broadcast @z dims=[20,%1$s]\n"
-            "%%sb = broadcast %%s dims=[20,%1$s]\n%%d = sub %%q, %%zb\n%%m = mul %%d, %%sb\n"
+            "func @f(%%x: f32[N,5,48]) -> f32[N,5,20] {\n@q = const seed(1) : u8[20,%s]\n@h = const %s\n"
+            "@z = const %s\n%%s = cast @h to=f32\n%%q = cast @q to=f32\n%%zb = broadcast @z dims=[20,%s]\n"
+            "%%sb = broadcast %%s dims=[20,%s]\n%%d = sub %%q, %%zb\n%%m = mul %%d, %%sb\n"
             "%%r = reshape %%m dims=[20,48]\n%%t = transpose %%r perm=[1,0]\n%%y = linear %%x, %%t\nreturn %%y\n}\n",
-            cases[i].rows, cases[i].scales, cases[i].zeros);
+            rows, cases[i].scales, cases[i].zeros, rows, rows);
         expect_factors(text, VJ_F32, cases[i].packed, 1);
     }
 }
