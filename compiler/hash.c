@@ -409,6 +409,11 @@ static void feed_recipe(hasher *h, const vj_weight *w) {
     feed(h, &h->of_value[w->source], sizeof *h->of_value);
     feed_i64(h, w->k);
     feed_i64(h, w->n);
+    if (w->kind == VJ_PACK_BLOCKS) {
+        feed_i64(h, w->bits);
+        feed_i64(h, w->least);
+        feed_i64(h, w->block);
+    }
     feed_i64(h, w->source_offset);
     feed_i64(h, w->k_rank);
     feed_i64(h, w->n_rank);

@@ -7,6 +7,7 @@
  */
 #include "compiler.h"
 #include "ir/base/threads.h"
+#include "pack_blocks.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,6 +25,8 @@
 #define BLOCK_ELEMENTS (1 << 18)
 /* Most matrices are one piece: parts of their columns are read by short runs, each a system call. */
 #define PIECE_BYTES ((int64_t)32 << 20)
+/* What blocks are made of takes so many times the room. */
+#define WIDER 16
 
 /* Columns (of panels: whole ones) or elements [first, first + count) of a buffer of a unit of the group. */
 typedef struct piece {
@@ -252,6 +255,12 @@ static bool pack_piece(worker *w, const piece *part) {
     const vj_weight *x = &program->weights[buffer->index];
     const bool is_packed = x->kind == VJ_PACK_PANELS;
     const panels to = {w->room, buffer->dtype, x->k};
+    if (x->kind == VJ_PACK_BLOCKS) {
+        const vj_blocks blocks = {x->bits, x->block, x->k};
+        const int64_t at = VJ_WEIGHTS_HEADER + buffer->offset + part->first / VJ_PANEL * vj_blocks_panel(&blocks);
+        return vj_pack_blocks(w->reader, w->f, w->arena, x, part->first, part->count, w->room, &w->error) &&
+               write_all(w->p->descriptor, w->room, part->bytes, at, &w->error);
+    }
     const int64_t elements = is_packed ? vj_panel_at(buffer->dtype, x->k, 0, part->first) : part->first;
     const int64_t before = elements * vj_element_bytes(buffer->dtype);
     if (!(is_packed ? pack_panels(w, x, part, &to) : pack_dense(w, x, buffer->dtype, part, w->room))) return false;
@@ -290,6 +299,10 @@ static void work(void *self, int32_t number) {
 static int64_t grain_of(const vj_program *program, const vj_buffer *buffer, int64_t *bytes) {
     const vj_weight *x = &program->weights[buffer->index];
     const bool is_packed = x->kind == VJ_PACK_PANELS;
+    if (x->kind == VJ_PACK_BLOCKS) {
+        *bytes = vj_blocks_panel(&(vj_blocks){x->bits, x->block, x->k});
+        return VJ_PANEL;
+    }
     *bytes = vj_element_bytes(buffer->dtype) * (is_packed ? vj_panel_depth(buffer->dtype, x->k) * VJ_PANEL : 1);
     return is_packed ? VJ_PANEL : 1;
 }
@@ -300,7 +313,8 @@ static void cut(packer *p, int32_t unit, int32_t number, int32_t *capacity, vj_a
     const vj_weight *x = &program->weights[buffer->index];
     int64_t grain_bytes;
     const int64_t grain = grain_of(program, buffer, &grain_bytes), grains = vj_ceil_div(x->n, grain);
-    const int64_t parts = vj_ceil_div(grains * grain_bytes, PIECE_BYTES);
+    const int64_t most = x->kind == VJ_PACK_BLOCKS ? PIECE_BYTES / WIDER : PIECE_BYTES;
+    const int64_t parts = vj_ceil_div(grains * grain_bytes, most);
     const int64_t each = vj_ceil_div(grains, vj_max64(1, parts));
     for (int64_t at = 0; at < grains; at += each) {
         const int64_t count = vj_min64(each, grains - at);

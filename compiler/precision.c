@@ -73,13 +73,22 @@ vj_status vj_check_kept(vj_unit *u, const vj_pipeline_options *options) {
 
 /* "bf16 and f32": what packed weights of products are stored in. */
 static void add_stored(vj_text *out, const vj_program *p) {
-    bool stored[VJ_DTYPE_COUNT] = {false};
+    bool stored[VJ_DTYPE_COUNT] = {false}, in_bits[9] = {false};
+    vj_blocks blocks;
     const char *before = "; weights of products in ";
     for (int32_t i = 0; i < p->buffer_count; i++)
-        if (vj_is_packed(p, i)) stored[p->buffers[i].dtype] = true;
+        if (vj_has_blocks(p, i, &blocks))
+            in_bits[blocks.bits] = true;
+        else if (vj_is_packed(p, i))
+            stored[p->buffers[i].dtype] = true;
     for (int32_t dtype = 0; dtype < VJ_DTYPE_COUNT; dtype++) {
         if (!stored[dtype]) continue;
         vj_text_add(out, "%s%s", before, vj_element_name((vj_dtype)dtype));
+        before = " and ";
+    }
+    for (int32_t bits = 0; bits < 9; bits++) {
+        if (!in_bits[bits]) continue;
+        vj_text_add(out, "%sblocks of %d bits", before, (int)bits);
         before = " and ";
     }
 }

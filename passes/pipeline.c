@@ -24,6 +24,8 @@ static const vj_pass passes[] = {
     {"weights", "scales and gains go into weights", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_weights},
     {"tidy", "folds and canonicalises once more", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_tidy},
     {"precision", "products that may are computed in bf16", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_precision},
+    {"weight_blocks", "weights that the model stores in 4 or 8 bits stay so", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR,
+     vj_pass_weight_blocks},
     {"weight_format", "weights of products in 16 bits", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_weight_format},
     {"report", "counts what the report tells", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_report},
     {"lower", "nodes become kernels", VJ_LEVEL_TENSOR, VJ_LEVEL_KERNEL, vj_pass_lower},

@@ -155,8 +155,9 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
     const int64_t depth = vj_group_extent(k, VJ_GROUP_DEPTH), batch = vj_group_extent(k, VJ_GROUP_BATCH);
     const bool panels = vj_is_packed(p, k->access[k->b].buffer);
     const int32_t lanes = column_lanes(target, k, n, panels);
-    const vj_dtype a = p->buffers[k->access[k->a].buffer].dtype, b = p->buffers[k->access[k->b].buffer].dtype;
+    const vj_dtype a = p->buffers[k->access[k->a].buffer].dtype, b = vj_operand_dtype(p, k, k->b);
     const multiplier m = multiplier_of(target, a, b, panels, lanes);
+    const int64_t widened = vj_widened_row(p, k, b);
     const double groups = ceil((double)depth / m.group);
     const bool by_tiles = vj_suits_tiles(target, p, k, lanes);
     double least = by_tiles ? vj_schedule_tiles(k, lanes, n, vj_panel_step(b), best) : 0;
@@ -166,6 +167,7 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
         const int64_t columns = (int64_t)width * lanes, full = n / columns, rest = vj_ceil_div(n % columns, lanes);
         if (panels && columns % VJ_PANEL != 0 && VJ_PANEL % columns != 0) continue;
         if ((width > 1 && columns - lanes >= n) || max_height(&m, width) < 1) continue;
+        if (columns > VJ_PANEL && columns * widened > VJ_WIDENED_BYTES) continue;
         vj_gemm_schedule s = {.form = m.form, .lanes = lanes, .width = width};
         vj_tile_mix(rows, max_height(&m, width), &s);
         s.k_unroll = vj_k_unroll(target, s.tiles[0].height * width, m.products);
@@ -177,9 +179,12 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
         }
     }
     /* A few rows take less time than B takes to come. */
-    const double stream = (double)n * (double)depth * (double)vj_element_bytes(b) / STREAM_BYTES;
+    const double b_bytes = widened ? (double)p->buffers[k->access[k->b].buffer].elements
+                                   : (double)n * (double)depth * (double)vj_element_bytes(b);
+    const double stream = b_bytes / STREAM_BYTES;
     const double total = larger(least * (double)outer, stream) * (double)batch;
-    const int64_t row_tiles = outer * vj_tile_count(best), wanted = wanted_units(total);
+    const int64_t row_tiles = outer * vj_tile_count(best), units = wanted_units(total);
+    const int64_t wanted = widened ? vj_min64(units, VJ_UNITS_ENOUGH) : units; /* each block of rows widens again */
     int64_t tiles = vj_ceil_div(n, (int64_t)best->width * lanes);
     if (!by_tiles && row_tiles == 1 && tiles * batch < wanted && best->width > 4 && rows <= max_height(&m, 4)) {
         best->width = 4; /* more units, still wide enough */
@@ -191,8 +196,9 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
     /* The next panel comes in while the row tiles pass by this one, if there are enough of them to spread it, and not
      * so many that its coming is nothing. */
     if (panels && row_tiles >= 4 && row_tiles <= 64)
-        best->prefetch = (int32_t)vj_ceil_div((int64_t)best->width * lanes * vj_element_bytes(b), row_tiles);
+        best->prefetch = (int32_t)vj_ceil_div(vj_tile_bytes(p, k, best->width * lanes), depth * row_tiles);
     if (by_tiles) vj_cut_for_tiles(target, outer, rows, n, depth * vj_element_bytes(b), wanted, best);
+    if (by_tiles && widened) best->prefetch = 0;
     best->looped_store =
         !by_tiles && best->tiles[0].height * best->width >= LARGE_TILE / 2 && wants_looped_store(target, k);
     k->units = batch * vj_ceil_div(tiles, best->unit_col_tiles) * best->unit_row_blocks;

@@ -1,7 +1,21 @@
-/* tiling.c - products on a matrix unit: which they are, and how they are cut. */
+/* tiling.c - products on a matrix unit: which they are, and how they are cut; and what blocks of weights take. */
 #include "tiling.h"
 
 #include <assert.h>
+
+int64_t vj_widened_row(const vj_program *p, const vj_kernel *k, vj_dtype to) {
+    vj_blocks blocks;
+    const bool widens = vj_has_blocks(p, k->access[k->b].buffer, &blocks);
+    return widens ? vj_blocks_rows(&blocks, to) * vj_element_bytes(to) : 0;
+}
+
+int64_t vj_tile_bytes(const vj_program *p, const vj_kernel *k, int64_t columns) {
+    const vj_buffer *b = &p->buffers[k->access[k->b].buffer];
+    vj_blocks blocks;
+    if (vj_has_blocks(p, k->access[k->b].buffer, &blocks))
+        return vj_ceil_div(columns * vj_blocks_panel(&blocks), VJ_PANEL);
+    return columns * vj_element_bytes(b->dtype) * vj_group_extent(k, VJ_GROUP_DEPTH);
+}
 
 /* How many elements of the depth A has in one run, the last of all among them; 0: they are not adjacent. */
 static int64_t run_of_a(const vj_kernel *k) {
@@ -17,10 +31,10 @@ static int64_t run_of_a(const vj_kernel *k) {
 /* Tiles read rows of A at a constant distance, and whole slices but for the end of the depth. Vectors that straddle columns are not
  * transposed from the stack. */
 bool vj_suits_tiles(const vj_target *target, const vj_program *p, const vj_kernel *k, int32_t lanes) {
-    const vj_buffer *a = &p->buffers[k->access[k->a].buffer], *b = &p->buffers[k->access[k->b].buffer];
+    const vj_dtype a = vj_operand_dtype(p, k, k->a), b = vj_operand_dtype(p, k, k->b);
     const vj_axes cols = vj_group(k, VJ_GROUP_COLS), rows = vj_group(k, VJ_GROUP_ROWS);
     const int64_t run = run_of_a(k), last = k->extent[vj_last_of(cols)];
-    const bool fits = (a->dtype == VJ_BF16 && b->dtype == VJ_BF16) || (a->dtype == VJ_U8 && b->dtype == VJ_I8);
+    const bool fits = (a == VJ_BF16 && b == VJ_BF16) || (a == VJ_U8 && b == VJ_I8);
     if (target->tiles == VJ_TILES_NONE || !fits || lanes < vj_target_lanes(target, VJ_F32)) return false;
     if (!vj_is_packed(p, k->access[k->b].buffer) || k->access[k->a].term_count > 0) return false;
     for (int32_t i = 0; i < k->out_count; i++) {
@@ -28,7 +42,7 @@ bool vj_suits_tiles(const vj_target *target, const vj_program *p, const vj_kerne
         const bool transposed = out->stride[vj_last_of(cols)] != 1 && out->stride[vj_last_of(rows)] == 1;
         if (transposed && cols.count > 1 && last % lanes != 0) return false;
     }
-    return run > 0 && (run % vj_panel_step(b->dtype) == 0 || run == vj_group_extent(k, VJ_GROUP_DEPTH));
+    return run > 0 && (run % vj_panel_step(b) == 0 || run == vj_group_extent(k, VJ_GROUP_DEPTH));
 }
 
 void vj_tiled_mix(int64_t rows, vj_gemm_schedule *schedule) {

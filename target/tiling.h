@@ -1,4 +1,4 @@
-/* tiling.h - private to the schedule: what is decided for products on a matrix unit. */
+/* tiling.h - private to the schedule: what is decided for products on a matrix unit, and what blocks of weights take. */
 #ifndef VITJIT_TARGET_TILING_H
 #define VITJIT_TARGET_TILING_H
 
@@ -15,6 +15,13 @@ static inline int64_t vj_tile_count(const vj_gemm_schedule *s) {
         count += s->tiles[i].count;
     return count;
 }
+
+/* Panels of blocks are widened on the stack, for all columns of a tile; of more than a panel they have at most so many bytes. */
+#define VJ_WIDENED_BYTES (512 << 10)
+/* Bytes of a column there, of this type; 0: B is no blocks. */
+int64_t vj_widened_row(const vj_program *p, const vj_kernel *k, vj_dtype to);
+/* Bytes of B that a tile of so many columns reads, as they are stored. */
+int64_t vj_tile_bytes(const vj_program *p, const vj_kernel *k, int64_t columns);
 
 /* Can tiles multiply it? */
 bool vj_suits_tiles(const vj_target *target, const vj_program *p, const vj_kernel *k, int32_t lanes);

@@ -99,6 +99,11 @@ LLVMValueRef vj_load_vector(const vj_gen *g, LLVMValueRef pointer, vj_dtype dtyp
 void vj_store_vector(const vj_gen *g, LLVMValueRef pointer, LLVMValueRef value, LLVMValueRef mask);
 void vj_prefetch(const vj_gen *g, LLVMValueRef pointer); /* the line at pointer into the second level; may be nowhere */
 
+/* blocks.c: a panel of blocks, from the pointer `panel` on, becomes rows of 16 elements of f32, or pairs of rows of bf16, from `out` on:
+ * `lanes` columns of it, the first of which is number `column` */
+void vj_widen_blocks(vj_gen *g, const vj_blocks *blocks, vj_dtype to, LLVMValueRef panel, LLVMValueRef column,
+                     int32_t lanes, LLVMValueRef out);
+
 /* dot.c: acc + the products of the two bfloat16 numbers in each i32 of a and b, in the order and with the roundings of the target's
  * instruction; of at least four lanes */
 LLVMValueRef vj_dot_bf16(const vj_gen *g, LLVMValueRef acc, LLVMValueRef a, LLVMValueRef b);
@@ -133,6 +138,8 @@ LLVMValueRef vj_half_constant(const vj_gen *g, vj_dtype dtype, double x);
 LLVMValueRef vj_from_half(const vj_gen *g, vj_dtype dtype, LLVMValueRef x, int32_t lanes); /* to f32 */
 /* To nearest even, NaN stays NaN; bfloat16 has no subnormal numbers, they become zeros. The same bits on every target. */
 LLVMValueRef vj_to_half(const vj_gen *g, vj_dtype dtype, LLVMValueRef x, int32_t lanes);
+/* The same of two vectors as pairs, the first number in the low half. */
+LLVMValueRef vj_to_bf16_pairs(const vj_gen *g, LLVMValueRef low, LLVMValueRef high, int32_t lanes);
 /* An f32 that is no NaN, rounded to a bfloat16 (subnormal ones too), as f32. */
 LLVMValueRef vj_bf16_number(const vj_gen *g, LLVMValueRef x, int32_t lanes);
 

@@ -93,6 +93,29 @@ static LLVMValueRef bf16_by_instruction(const vj_gen *g, LLVMValueRef x, int32_t
     return vj_intrinsic(g, name, NULL, 0, &x, 1);
 }
 
+/* Two vectors of 16 by one instruction, which leaves them one behind the other. */
+static LLVMValueRef pairs_by_instruction(const vj_gen *g, LLVMValueRef low, LLVMValueRef high, int32_t lanes) {
+    enum { LANES = 16 };
+    if (!g->target->bf16_conversions || lanes != LANES) return NULL;
+    LLVMValueRef both =
+        vj_intrinsic(g, "llvm.x86.avx512bf16.cvtne2ps2bf16.512", NULL, 0, (LLVMValueRef[]){high, low}, 2);
+    LLVMValueRef words = LLVMBuildBitCast(g->b, both, of_lanes(vj_llvm_type(g, VJ_BF16), 2 * LANES), "");
+    LLVMValueRef order[2 * LANES];
+    for (int32_t i = 0; i < 2 * LANES; i++)
+        order[i] = LLVMConstInt(g->i32, (unsigned)(i / 2 + i % 2 * LANES), false);
+    words = LLVMBuildShuffleVector(g->b, words, words, LLVMConstVector(order, 2 * LANES), "");
+    return LLVMBuildBitCast(g->b, words, of_lanes(g->i32, LANES), "");
+}
+
+LLVMValueRef vj_to_bf16_pairs(const vj_gen *g, LLVMValueRef low, LLVMValueRef high, int32_t lanes) {
+    LLVMValueRef pairs = pairs_by_instruction(g, low, high, lanes);
+    if (pairs) return pairs;
+    LLVMValueRef half[2] = {vj_to_half(g, VJ_BF16, low, lanes), vj_to_half(g, VJ_BF16, high, lanes)};
+    for (int32_t i = 0; i < 2; i++)
+        half[i] = LLVMBuildZExt(g->b, half[i], of_lanes(g->i32, lanes), "");
+    return LLVMBuildOr(g->b, half[0], LLVMBuildShl(g->b, half[1], bits(g, 16, lanes), ""), "");
+}
+
 LLVMValueRef vj_to_half(const vj_gen *g, vj_dtype dtype, LLVMValueRef x, int32_t lanes) {
     LLVMTypeRef words = of_lanes(vj_llvm_type(g, dtype), lanes);
     if (dtype == VJ_F16 && g->target->half_conversions) {

@@ -44,6 +44,9 @@ typedef struct vj_gemm {
     int32_t depth_count;
     vj_depth depths[VJ_MAX_AXES];
     LLVMValueRef a, b; /* parameters */
+    vj_blocks blocks;  /* of B, */
+    LLVMValueRef
+        wide; /* whose panels are widened to the stack, for a tile's columns or, VJ_FORM_TILES, a unit's; NULL: it has none */
     bool ragged;       /* vectors straddle the last column axis: results go through `tile` */
     LLVMValueRef tile; /* of sums, on the stack: ragged, or the schedule's looped_store; VJ_FORM_TILES: of two units */
     vj_tile_unit unit; /* VJ_FORM_TILES */
@@ -73,6 +76,9 @@ static inline int64_t vj_gemm_pitch(const vj_gemm *m, const vj_gemm_tile *t) {
     const int64_t columns = (int64_t)t->width * m->lanes;
     return m->s->form == VJ_FORM_TILES ? vj_round_up(columns, VJ_PANEL) : columns;
 }
+
+/* gemm.c: widens the panels of a tile, or a unit, of these columns. */
+void vj_gemm_widen(const vj_gemm *m, const vj_gemm_tile *t);
 
 /* gemm_tile.c */
 

@@ -77,8 +77,15 @@ static void choose_modes(vj_gemm *m) {
     const vj_kernel *k = m->k;
     const vj_access *a = &k->access[k->a], *b = &k->access[k->b];
     const bool panels = vj_is_packed(m->g->p, b->buffer);
-    m->micro = vj_micro_of(m->g, m->s->form, m->g->p->buffers[a->buffer].dtype, m->g->p->buffers[b->buffer].dtype,
-                           panels, m->lanes);
+    const vj_dtype b_dtype = vj_operand_dtype(m->g->p, k, k->b);
+    m->micro = vj_micro_of(m->g, m->s->form, m->g->p->buffers[a->buffer].dtype, b_dtype, panels, m->lanes);
+    if (vj_has_blocks(m->g->p, b->buffer, &m->blocks)) {
+        const int64_t tiles = m->s->form == VJ_FORM_TILES ? m->s->unit_col_tiles : 1;
+        const int64_t columns = vj_round_up(vj_min64(tiles * m->s->width * m->lanes, m->n), VJ_PANEL);
+        /* Of the last panel there may be more rows than of the others. */
+        const int64_t rows = vj_panel_depth(b_dtype, m->depth), more = vj_blocks_rows(&m->blocks, b_dtype) - rows;
+        m->wide = vj_stack(m->g, b_dtype, rows * columns + more * VJ_PANEL);
+    }
     m->b_mode = panels ? VJ_B_PANELS : b->term_count == 0 && b->stride[m->last_col] == 1 ? VJ_B_ROWS : VJ_B_ANY;
     const int32_t inner = k->rank - 1; /* the last depth axis */
     m->a_mode = VJ_A_AFFINE;
@@ -363,9 +370,10 @@ static void locate_b(walk *w) {
                 LLVMValueRef width = vj_i64(g, VJ_PANEL);
                 LLVMValueRef p =
                     LLVMBuildMul(g->b, LLVMBuildUDiv(g->b, w->t->first_col, width, ""), vj_i64(g, panel), "");
+                if (m->wide) p = vj_i64(g, 0);
                 LLVMValueRef lane = LLVMBuildURem(g->b, w->t->first_col, width, "");
                 lane = LLVMBuildMul(g->b, lane, vj_i64(g, vj_panel_group(dtype)), "");
-                w->b[0] = vj_element(g, m->b, dtype, LLVMBuildAdd(g->b, p, lane, ""));
+                w->b[0] = vj_element(g, m->wide ? m->wide : m->b, dtype, LLVMBuildAdd(g->b, p, lane, ""));
             }
             w->b[j] = w->b[0];
             w->b_offset[j] = vj_panel_at(dtype, m->depth, 0, (int64_t)j * m->lanes);

@@ -243,8 +243,9 @@ LLVMValueRef vj_gemm_add_block(const vj_gemm *m, const vj_gemm_tile *t, LLVMValu
     b.a = m->s->gathered ? m->rest : a_of(m, t);
     b.a_stride = vj_i64(g, m->s->gathered ? gathered_row(m) : a->stride[m->inner_row] * vj_element_bytes(m->micro.a));
     LLVMValueRef first = LLVMBuildUDiv(g->b, t->first_col, vj_i64(g, VJ_PANEL), "");
-    LLVMValueRef elements = LLVMBuildMul(g->b, LLVMBuildAdd(g->b, first, panel, ""), vj_i64(g, panel_elements), "");
-    b.b = vj_element(g, m->b, m->micro.b, elements);
+    LLVMValueRef number = m->wide ? panel : LLVMBuildAdd(g->b, first, panel, "");
+    LLVMValueRef elements = LLVMBuildMul(g->b, number, vj_i64(g, panel_elements), "");
+    b.b = vj_element(g, m->wide ? m->wide : m->b, m->micro.b, elements);
     for (int32_t i = 0; i < b.rows; i++)
         for (int32_t j = 0; j < panels; j++)
             vj_tile_zero(&m->unit, sum_tile(i, j));

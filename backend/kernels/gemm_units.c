@@ -309,6 +309,7 @@ static LLVMValueRef do_unit(vj_gemm *m, LLVMValueRef unit, LLVMValueRef before, 
         LLVMValueRef all = LLVMBuildShl(g->b, w.rows, vj_i64(g, ONE_BITS), "");
         w.rate = LLVMBuildAdd(g->b, LLVMBuildUDiv(g->b, all, vj_maximum(g, all_shares(m, &here), one), ""), one, "");
     }
+    if (m->wide) vj_gemm_widen(m, &here.t);
     LLVMValueRef done = add_rows(&w);
     if (w.rows) store_rows(m, &earlier, stored_after(&w, done), w.rows);
     if (rows && full) return unit;

@@ -35,6 +35,10 @@ static void describe_access(description *d, const vj_program *p, const vj_kernel
     const size_t row = (size_t)k->rank * sizeof(int64_t);
     describe_int(d, buffer->dtype);
     describe_int(d, buffer->kind == VJ_BUFFER_WEIGHT ? (int64_t)p->weights[buffer->index].kind + 1 : 0);
+    vj_blocks blocks = {0};
+    vj_has_blocks(p, access->buffer, &blocks);
+    describe_int(d, blocks.bits);
+    describe_int(d, blocks.block);
     describe(d, access->stride, row);
     describe(d, &access->otherwise, sizeof access->otherwise);
     describe_int(d, access->term_count);

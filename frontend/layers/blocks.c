@@ -3,6 +3,7 @@
  * in f32, exactly as ONNX Runtime's ContribOperators documentation defines it; whoever packs it reads it in blocks. */
 #include "frontend/import/import.h"
 
+#include <math.h>
 #include <string.h>
 
 static const vj_type *type_of(vj_importer *im, vj_value v) { return vj_type_at(im->f, v); }
@@ -120,6 +121,22 @@ static vj_value zeros_of(vj_importer *im, const rows *r) {
     return vj_emit_slice(im, numbers_of(im, r, zero, width, 1), 1, 0, vj_dim_const(r->groups), 1);
 }
 
+/* Of any sign: the number that is largest without its sign may decide it. */
+static bool are_finite(vj_importer *im, vj_value scale, const char *what) {
+    enum { PART = 512 };
+    double part[PART];
+    int64_t count;
+    if (!vj_is_const(im->f, scale) || !vj_type_elements(im->f, type_of(im, scale), &count)) return true;
+    for (int64_t at = 0; at < count; at += PART) {
+        const int64_t some = vj_min64(PART, count - at);
+        if (!vj_const_read_f64(im->f, scale, at, some, part, im->error)) return false;
+        for (int64_t i = 0; i < some; i++)
+            if (!isfinite(part[i]))
+                return vj_stop(im, VJ_BAD_INPUT, "one of its %s is %g, not a finite number", what, part[i]);
+    }
+    return true;
+}
+
 /* The scales as f32 of `dims`. */
 static vj_value scales_of(vj_importer *im, int32_t operand, const char *what, int64_t count, const int64_t *dims,
                           int32_t rank) {
@@ -129,7 +146,7 @@ static vj_value scales_of(vj_importer *im, int32_t operand, const char *what, in
         vj_stop(im, VJ_BAD_INPUT, "its %s is not of floats", what);
         return VJ_NONE;
     }
-    if (!has_elements(im, scale, count, what)) return VJ_NONE;
+    if (!has_elements(im, scale, count, what) || !are_finite(im, scale, what)) return VJ_NONE;
     return vj_emit_cast(im, reshaped(im, scale, dims, rank), VJ_F32);
 }
 
@@ -305,7 +322,7 @@ bool vj_build_ms_gather_block_quantized(vj_importer *im) {
         return vj_stop(im, VJ_BAD_INPUT, "its zero_points are of another type than its data");
     if (!read_gathered(im, &g, data, is_byte, bits)) return false;
     if (packed) data = unpacked(im, data, 2 * type_of(im, data)->dims[g.quantize].c);
-    if (!fits_blocks(im, &g, data, scale, "scales")) return false;
+    if (!fits_blocks(im, &g, data, scale, "scales") || !are_finite(im, scale, "scales")) return false;
     g.size = type_of(im, data)->dims[g.quantize].c;
     g.indices_rank = type_of(im, g.indices)->rank;
     vj_value q = vj_emit_cast(im, picked(im, &g, data), VJ_F32);

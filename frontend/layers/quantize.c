@@ -22,9 +22,12 @@ vj_value vj_scale_operand(vj_importer *im, int32_t i) {
         return VJ_NONE;
     }
     const vj_tensor *t = vj_fold(im, scale);
+    /* the least and largest number of a block may decide its scale, which is 0 of none but zeros, and negative where they lie so */
+    const bool any_sign = vj_int_attribute(im, "block_size", 0) > 0;
     for (int64_t n = 0; t && n < t->count; n++)
-        if (!(t->f[n] > 0) || isinf(t->f[n])) { /* infinite: what a quantiser made of a constant of -infinity */
-            vj_stop(im, VJ_BAD_INPUT, "a scale is %g, not a positive number", t->f[n]);
+        if (!(any_sign || t->f[n] > 0) ||
+            !isfinite(t->f[n])) { /* infinite: what a quantiser made of a constant of -infinity */
+            vj_stop(im, VJ_BAD_INPUT, "a scale is %g, not a %s number", t->f[n], any_sign ? "finite" : "positive");
             return VJ_NONE;
         }
     return scale;

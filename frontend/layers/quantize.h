@@ -4,7 +4,7 @@
 
 #include "frontend/import/import.h"
 
-/* Operand i, a scale, in f32: where it is known, it must be positive and finite. */
+/* Operand i, a scale, in f32: where it is known, it must be finite and, but of blocks, positive. */
 vj_value vj_scale_operand(vj_importer *im, int32_t i);
 /* Operand i, the zero point of x, of x's type; VJ_NONE when it is absent. */
 vj_value vj_zero_operand(vj_importer *im, int32_t i, vj_value x);

@@ -1,4 +1,5 @@
 /* evaluate.c - runs a kernel in double precision exactly by its definition: the oracle of generated code. */
+#include "vitjit_half.h"
 #include "evaluate.h"
 #include "ir/routines/routines.h"
 
@@ -68,15 +69,50 @@ static int64_t *steps_of(vj_kernel_run *r, const vj_access *access, vj_axes axes
     return steps;
 }
 
+double vj_blocks_value(const vj_blocks *blocks, const double *bytes, vj_dtype to, int64_t k, int64_t n) {
+    const int64_t column = n % VJ_PANEL, number = k / blocks->block;
+    const double *panel = bytes + n / VJ_PANEL * vj_blocks_panel(blocks);
+    uint8_t stored[4];
+    float scale;
+    for (int32_t i = 0; i < 4; i++)
+        stored[i] = (uint8_t)panel[vj_blocks_scale(number, column) + i];
+    memcpy(&scale, stored, sizeof scale);
+    const int32_t byte = (int32_t)panel[vj_blocks_number(blocks, k, column)];
+    const int32_t q = blocks->bits == 8 ? byte : k % 2 ? byte >> 4 : byte & 15;
+    const double exact = (q - panel[vj_blocks_zero(blocks, number, column)]) * (double)scale,
+                 wide = (double)(float)exact;
+    return to == VJ_BF16 ? vj_round_bf16(wide) : wide;
+}
+
 /* B at (k, n) is base + k_step[k] + n_step[n], packed or not. */
 typedef struct b_steps {
     const double *base;
     const int64_t *k, *n;
 } b_steps;
 
+/* Blocks as their numbers in plain rows. */
+static b_steps steps_of_blocks(vj_kernel_run *r, const vj_blocks *blocks) {
+    const vj_kernel *k = r->k;
+    const double *bytes = r->buffers[k->access[k->b].buffer];
+    const vj_dtype to = vj_operand_dtype(r->p, k, k->b);
+    const int64_t deep = vj_group_extent(k, VJ_GROUP_DEPTH), wide = vj_group_extent(k, VJ_GROUP_COLS);
+    double *values = VJ_NEW_ARRAY(r->arena, double, deep *wide);
+    int64_t *k_step = VJ_NEW_ARRAY(r->arena, int64_t, deep), *n_step = VJ_NEW_ARRAY(r->arena, int64_t, wide);
+    for (int64_t n = 0; n < wide; n++)
+        n_step[n] = n;
+    for (int64_t i = 0; i < deep; i++) {
+        k_step[i] = i * wide;
+        for (int64_t n = 0; n < wide; n++)
+            values[i * wide + n] = vj_blocks_value(blocks, bytes, to, i, n);
+    }
+    return (b_steps){values, k_step, n_step};
+}
+
 static b_steps steps_of_b(vj_kernel_run *r) {
     const vj_kernel *k = r->k;
     const vj_access *b = &k->access[k->b];
+    vj_blocks blocks;
+    if (vj_has_blocks(r->p, b->buffer, &blocks)) return steps_of_blocks(r, &blocks);
     if (!vj_is_packed(r->p, b->buffer))
         return (b_steps){r->buffers[b->buffer] + b->offset, steps_of(r, b, vj_group(k, VJ_GROUP_DEPTH)),
                          steps_of(r, b, vj_group(k, VJ_GROUP_COLS))};

@@ -17,10 +17,10 @@
 #ifndef VITJIT_IR_KERNEL_KERNEL_H
 #define VITJIT_IR_KERNEL_KERNEL_H
 
+#include "blocks.h"
 #include "ir/routines/routines.h"
 #include "ir/tensor/scalar.h"
 #include "kernel_kinds.h"
-#include "panels.h"
 
 #define VJ_MAX_AXES     12
 #define VJ_MAX_TERMS    3
@@ -36,13 +36,17 @@ typedef enum vj_buffer_kind {
 } vj_buffer_kind;
 
 /* How the bytes of a weight buffer are made when the weights are packed: in the order of the source, or in panels
- * (panels.h), k over the depth axes, n over the column axes, both row-major. Floats become the buffer's type by one rounding. */
-typedef enum vj_pack_kind { VJ_PACK_DENSE, VJ_PACK_PANELS } vj_pack_kind;
+ * (panels.h), k over the depth axes, n over the column axes, both row-major. Floats become the buffer's type by one rounding. Or in
+ * panels of blocks (blocks.h), a buffer of u8, whose source is mul(sub(numbers, zero points), scales), all of its dims. */
+typedef enum vj_pack_kind { VJ_PACK_DENSE, VJ_PACK_PANELS, VJ_PACK_BLOCKS } vj_pack_kind;
 
 typedef struct vj_weight {
     vj_pack_kind kind;
     vj_value source; /* a constant, or an expression of constants (see passes.h: weight expressions), of program->f */
-    int64_t k, n;    /* VJ_PACK_PANELS: K and N; VJ_PACK_DENSE: 1 and the elements */
+    int64_t k, n;    /* of panels: K and N; VJ_PACK_DENSE: 1 and the elements */
+    int32_t bits;    /* VJ_PACK_BLOCKS: of a number; */
+    int32_t least;   /* the number that is stored as 0; */
+    int64_t block;   /* and elements of k that share a scale */
     /* Where element (k, n) stands in the dense source: subaxes of k and n (major first) with their strides. */
     int32_t k_rank, n_rank;
     int64_t k_extent[VJ_MAX_AXES], k_stride[VJ_MAX_AXES];
@@ -236,7 +240,10 @@ int32_t vj_segment_axis(const vj_kernel *k);               /* whose values segme
 int32_t vj_operand_of(const vj_kernel *k, int32_t access); /* which of the kind's operands it is; -1: none */
 bool vj_is_result(const vj_kernel *k, int32_t access);
 bool vj_has_segments(const vj_kernel *k);
-bool vj_is_packed(const vj_program *p, int32_t buffer); /* does it hold panels? */
+bool vj_is_packed(const vj_program *p, int32_t buffer);                     /* does it hold panels? */
+bool vj_has_blocks(const vj_program *p, int32_t buffer, vj_blocks *blocks); /* of blocks? */
+/* The type that an operand of a product is multiplied in: its buffer's, but of blocks the first operand's. */
+vj_dtype vj_operand_dtype(const vj_program *p, const vj_kernel *k, int32_t access);
 /* Is the access, as the operand of this row, of a type that the row allows beside the first operand's? */
 bool vj_operand_takes(const vj_program *p, const vj_kernel *k, const vj_operand_row *row, int32_t access);
 /* The type of ACC in the kernel's expressions. */
@@ -256,6 +263,8 @@ vj_program *vj_parse_program(vj_arena *arena, const char *text, vj_error *error)
 
 /* evaluate.c: runs the kernels in double precision on host memory; the oracle of kernel tests. buffers[i] points to
  * the elements of buffer i as doubles (integers exact to 2^53). */
+/* Element (k, n) of blocks, whose bytes stand in doubles, as it is multiplied in a product of the type `to`. */
+double vj_blocks_value(const vj_blocks *blocks, const double *bytes, vj_dtype to, int64_t k, int64_t n);
 bool vj_eval_kernel(const vj_program *p, const vj_kernel *k, double *const *buffers, vj_error *error) VJ_MUST_USE;
 /* Does the kernel round floats to whole numbers? */
 bool vj_rounds(const vj_kernel *k);

@@ -109,18 +109,41 @@ bool vj_has_segments(const vj_kernel *k) {
 }
 
 bool vj_packed_elements(const vj_weight *w, vj_dtype dtype, int64_t *elements) {
+    const vj_blocks blocks = {w->bits, w->block, w->k};
+    if (w->kind == VJ_PACK_BLOCKS) return dtype == VJ_U8 && vj_blocks_bytes(&blocks, w->n, elements);
     return w->kind == VJ_PACK_PANELS ? vj_panel_elements(dtype, w->k, w->n, elements) : vj_mul(w->k, w->n, elements);
 }
 
-bool vj_is_packed(const vj_program *p, int32_t buffer) {
+static const vj_weight *weight_of(const vj_program *p, int32_t buffer) {
     const vj_buffer *b = &p->buffers[buffer];
-    return b->kind == VJ_BUFFER_WEIGHT && b->index >= 0 && b->index < p->weight_count &&
-           p->weights[b->index].kind == VJ_PACK_PANELS;
+    const bool is_weight = b->kind == VJ_BUFFER_WEIGHT && b->index >= 0 && b->index < p->weight_count;
+    return is_weight ? &p->weights[b->index] : NULL;
+}
+
+bool vj_is_packed(const vj_program *p, int32_t buffer) {
+    const vj_weight *w = weight_of(p, buffer);
+    return w && w->kind != VJ_PACK_DENSE;
+}
+
+bool vj_has_blocks(const vj_program *p, int32_t buffer, vj_blocks *blocks) {
+    const vj_weight *w = weight_of(p, buffer);
+    if (!w || w->kind != VJ_PACK_BLOCKS) return false;
+    *blocks = (vj_blocks){w->bits, w->block, w->k};
+    return true;
+}
+
+vj_dtype vj_operand_dtype(const vj_program *p, const vj_kernel *k, int32_t access) {
+    vj_blocks blocks;
+    const bool widened = vj_has_blocks(p, k->access[access].buffer, &blocks);
+    return p->buffers[k->access[widened ? k->operand[0] : access].buffer].dtype;
 }
 
 bool vj_operand_takes(const vj_program *p, const vj_kernel *k, const vj_operand_row *row, int32_t access) {
     const int32_t buffer = k->access[access].buffer;
     const vj_dtype dtype = p->buffers[buffer].dtype, first = p->buffers[k->access[k->operand[0]].buffer].dtype;
+    vj_blocks blocks;
+    if (vj_has_blocks(p, buffer, &blocks))
+        return row->packed_dtypes && dtype == VJ_U8 && (first == VJ_F32 || first == VJ_BF16);
     const bool packed = vj_is_packed(p, buffer), widened = packed && first == VJ_F32 && vj_dtype_is_float(dtype);
     const bool of_integers = packed && first == VJ_U8 && dtype == VJ_I8;
     return ((packed ? row->packed_dtypes : row->dtypes) >> dtype & 1) && (dtype == first || widened || of_integers);

@@ -64,8 +64,18 @@ static int32_t take_weight(vj_kernel_parser *r) {
     vj_weight w = {.kind = VJ_PACK_DENSE};
     if (vj_accept_word(r, "panels"))
         w.kind = VJ_PACK_PANELS;
+    else if (vj_accept_word(r, "blocks"))
+        w.kind = VJ_PACK_BLOCKS;
     else if (!vj_accept_word(r, "dense"))
-        vj_parse_fail(r, "panels or dense");
+        vj_parse_fail(r, "panels, blocks or dense");
+    if (w.kind == VJ_PACK_BLOCKS) {
+        vj_expect(r, "bits=");
+        w.bits = (int32_t)vj_take_int(r);
+        vj_expect(r, "least=");
+        w.least = (int32_t)vj_take_int(r);
+        vj_expect(r, "block=");
+        w.block = vj_take_int(r);
+    }
     vj_expect(r, "k=");
     w.k = vj_take_int(r);
     vj_expect(r, "n=");

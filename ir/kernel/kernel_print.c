@@ -345,8 +345,12 @@ static void source(printer *w, vj_value v) {
 }
 
 static void weight(printer *w, const vj_weight *weight) {
-    vj_text_add(&w->text, " %s k=%" PRId64 " n=%" PRId64, weight->kind == VJ_PACK_PANELS ? "panels" : "dense",
-                weight->k, weight->n);
+    static const char *const kinds[] = {"dense", "panels", "blocks"};
+    vj_text_add(&w->text, " %s", kinds[weight->kind]);
+    if (weight->kind == VJ_PACK_BLOCKS)
+        vj_text_add(&w->text, " bits=%" PRId32 " least=%" PRId32 " block=%" PRId64, weight->bits, weight->least,
+                    weight->block);
+    vj_text_add(&w->text, " k=%" PRId64 " n=%" PRId64, weight->k, weight->n);
     source(w, weight->source);
     print_subaxes(w, "k", weight->k_rank, weight->k_extent, weight->k_stride);
     print_subaxes(w, "n", weight->n_rank, weight->n_extent, weight->n_stride);

@@ -125,7 +125,8 @@ static bool is_adjacent(const vj_kernel *k, const vj_access *access, uint32_t gr
 }
 
 /* Groups of k lie within the last axis of the depth, or it is the only one and the last group is padded. */
-static bool check_packed(const vj_verify_at *at, const vj_operand_row *row, const vj_buffer *buffer) {
+static bool check_packed(const vj_verify_at *at, const vj_operand_row *row, int32_t number) {
+    const vj_buffer *buffer = &at->p->buffers[at->k->access[number].buffer];
     const vj_weight *w = &at->p->weights[buffer->index];
     if (!row->panel_columns) return fail_of(at, row->name, "is packed, which it may not be");
     if (w->k != vj_extent_in(at->k, row->panel_depth) || w->n != vj_extent_in(at->k, row->panel_columns))
@@ -133,7 +134,7 @@ static bool check_packed(const vj_verify_at *at, const vj_operand_row *row, cons
     if (buffer->dtype == VJ_I8 && w->k > VJ_INTEGER_DEPTH)
         return fail_of(at, row->name, "has sums that 32 bits do not hold");
     const uint32_t depth = vj_axes_in(at->k, row->panel_depth);
-    const int32_t last = 31 - __builtin_clz(depth), group = vj_panel_group(buffer->dtype);
+    const int32_t last = 31 - __builtin_clz(depth), group = vj_panel_group(vj_operand_dtype(at->p, at->k, number));
     return at->k->extent[last] % group == 0 || at->k->extent[last] == w->k ||
            fail_of(at, row->name, "is packed in groups that straddle the last axis of the depth");
 }
@@ -142,9 +143,8 @@ static bool check_operand(const vj_verify_at *at, const vj_operand_row *row, int
     const vj_kernel *k = at->k;
     if (!is_operand(k, number)) return fail_of(at, row->name, "is missing, or has an index");
     const vj_access *access = &k->access[number];
-    const vj_buffer *buffer = &at->p->buffers[access->buffer];
     if (!vj_operand_takes(at->p, k, row, number)) return fail_of(at, row->name, "has a type that it may not have");
-    if (vj_is_packed(at->p, access->buffer)) return check_packed(at, row, buffer);
+    if (vj_is_packed(at->p, access->buffer)) return check_packed(at, row, number);
     if (!row->terms && access->term_count != 0) return fail_of(at, row->name, "has terms");
     for (int32_t group = 0; group < VJ_GROUP_COUNT; group++)
         if (!(row->along >> group & 1) && vj_moved_by(k, access, vj_axes_in(k, 1u << group))) {

@@ -116,6 +116,7 @@ static void choose(vj_pass_context *c, const storing *s, vj_choice *choice) {
         const int32_t factor = factor_of(c->f, &node);
         if (factor < 0) continue;
         const vj_value w = node.args[factor];
+        if (vj_is_in_blocks(c->f, w)) continue; /* it is narrower */
         const char *why = vj_why_exact_weight(choice, &node);
         if (s->half[w])
             why = NULL; /* it is what it is */

@@ -85,7 +85,8 @@ static bool scales_columns(vj_match *m) {
     vj_value p = vj_captured(m, "p"), s = vj_captured(m, "s");
     if (!is_row(m, "s", vj_last_dim(vj_type_at(m->f, p))) || !is_even(m->f, s) || !vj_has_one_use(m->f, p))
         return false;
-    if (vj_stored_half(m->f, vj_captured(m, "w")) != VJ_NO_DTYPE) return false; /* an epilogue costs nothing */
+    if (vj_stored_half(m->f, vj_captured(m, "w")) != VJ_NO_DTYPE || vj_is_in_blocks(m->f, vj_captured(m, "w")))
+        return false; /* an epilogue costs nothing */
     vj_set_attr(m, vj_ints(VJ_ATTR_DIMS, &vj_type_at(m->f, s)->dims[vj_type_at(m->f, s)->rank - 1].c, 1));
     return true;
 }

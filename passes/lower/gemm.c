@@ -68,8 +68,11 @@ static int32_t packed_access(vj_build *b, const product *p, int32_t k_dim, int32
     vj_subaxes k = {0}, n = {0}, still = {0};
     vj_push_dim(&k, &p->weight_view, k_dim);
     if (col_dim >= 0) vj_push_dim(&n, &p->weight_view, col_dim);
-    const int32_t buffer =
-        vj_packed_weight(b->l, p->weight, vj_packed_dtype(b, p->weight), p->weight_view.offset, &k, &n);
+    const vj_dtype a = b->l->p->buffers[b->k->access[b->k->a].buffer].dtype, dtype = vj_packed_dtype(b, p->weight);
+    int32_t buffer = -1;
+    if (a == dtype && dtype == vj_dtype_at(b->l->f, p->weight))
+        buffer = vj_packed_blocks(b->l, p->node, p->weight, p->weight_view.offset, &k, &n);
+    if (buffer < 0) buffer = vj_packed_weight(b->l, p->weight, dtype, p->weight_view.offset, &k, &n);
     vj_subaxes_push(&still, b->total, 0);
     return buffer < 0 ? -1 : vj_build_access(b, buffer, 0, &still);
 }

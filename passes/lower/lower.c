@@ -201,6 +201,7 @@ vj_status vj_pass_lower(vj_pass_context *c) {
     *l = (vj_lowering){.arena = c->arena,
                        .f = c->f,
                        .error = c->error,
+                       .report = c->report,
                        .p = vj_program_new(c->arena, c->f),
                        .compute = vj_lower_elementwise_alone};
     l->output = VJ_NEW_ARRAY(c->arena, int32_t, values + 1);

@@ -39,6 +39,7 @@ typedef struct vj_lowering {
     vj_func *f;
     vj_program *p;
     vj_error *error;
+    vj_report *report;
     int32_t *uses;      /* of each value, outputs included */
     int32_t *use_first; /* into use_node: the nodes that use a value, one entry a use */
     int32_t *use_node;
@@ -197,6 +198,9 @@ bool vj_has_weight_view(vj_lowering *l, vj_value v, vj_value *source, vj_view *v
 int32_t vj_build_operand(vj_build *b, vj_value v, const vj_view *map);
 /* A buffer of packed panels of this type; k and n list the subaxes of the source. */
 int32_t vj_packed_weight(vj_lowering *l, vj_value source, vj_dtype dtype, int64_t offset, const vj_subaxes *k,
+                         const vj_subaxes *n);
+/* The same of blocks of 4 or 8 bits; -1: the source is not in such. */
+int32_t vj_packed_blocks(vj_lowering *l, const vj_node *product, vj_value source, int64_t offset, const vj_subaxes *k,
                          const vj_subaxes *n);
 /* The type in which B is packed beside an A that has its access already. */
 vj_dtype vj_packed_dtype(const vj_build *b, vj_value source);

@@ -33,15 +33,15 @@ bool vj_has_weight_view(vj_lowering *l, vj_value v, vj_value *source, vj_view *v
 
 static bool same_weight(const vj_weight *a, const vj_weight *b) {
     return a->kind == b->kind && a->source == b->source && a->k == b->k && a->n == b->n && a->k_rank == b->k_rank &&
-           a->n_rank == b->n_rank && a->source_offset == b->source_offset &&
-           memcmp(a->k_extent, b->k_extent, sizeof a->k_extent) == 0 &&
+           a->n_rank == b->n_rank && a->source_offset == b->source_offset && a->bits == b->bits &&
+           a->block == b->block && a->least == b->least && memcmp(a->k_extent, b->k_extent, sizeof a->k_extent) == 0 &&
            memcmp(a->k_stride, b->k_stride, sizeof a->k_stride) == 0 &&
            memcmp(a->n_extent, b->n_extent, sizeof a->n_extent) == 0 &&
            memcmp(a->n_stride, b->n_stride, sizeof a->n_stride) == 0;
 }
 
 static uint64_t weight_hash(const vj_weight *w) {
-    const int64_t words[] = {w->kind, w->source, w->k, w->n, w->k_rank, w->n_rank, w->source_offset};
+    const int64_t words[] = {w->kind, w->source, w->k, w->n, w->k_rank, w->n_rank, w->source_offset, w->bits, w->block};
     uint64_t hash = 0;
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         hash = (hash ^ (uint64_t)words[i]) * 0x9e3779b97f4a7c15u; /* 2^64 over the golden ratio */
@@ -124,6 +124,22 @@ int32_t vj_packed_weight(vj_lowering *l, vj_value source, vj_dtype dtype, int64_
     list_subaxes(k, &weight.k_rank, weight.k_extent, weight.k_stride, &weight.k);
     list_subaxes(n, &weight.n_rank, weight.n_extent, weight.n_stride, &weight.n);
     return weight_buffer(l, &weight, dtype);
+}
+
+int32_t vj_packed_blocks(vj_lowering *l, const vj_node *product, vj_value source, int64_t offset, const vj_subaxes *k,
+                         const vj_subaxes *n) {
+    vj_weight weight = {.kind = VJ_PACK_PANELS, .source = source, .source_offset = offset};
+    vj_block_parts parts;
+    if (k->count > VJ_MAX_AXES || n->count > VJ_MAX_AXES || !vj_find_blocks(l->f, source, &parts)) return -1;
+    list_subaxes(k, &weight.k_rank, weight.k_extent, weight.k_stride, &weight.k);
+    list_subaxes(n, &weight.n_rank, weight.n_extent, weight.n_stride, &weight.n);
+    const char *why = vj_pack_in_blocks(l->f, l->arena, &weight);
+    vj_report_seen(l->report, "block_weights");
+    if (why)
+        vj_report_reason(l->report, "block_weights", "node '%s': %s", vj_node_label(l->f, product), why);
+    else
+        vj_report_fused(l->report, "block_weights");
+    return why ? -1 : weight_buffer(l, &weight, VJ_U8);
 }
 
 /* A dense buffer of what the view of a weight reaches, each element once, in the order of the view's subaxes. */

@@ -30,6 +30,7 @@ vj_status vj_pass_weights(vj_pass_context *c);
 vj_status vj_pass_narrow(vj_pass_context *c);
 vj_status vj_pass_tidy(vj_pass_context *c);
 vj_status vj_pass_precision(vj_pass_context *c);
+vj_status vj_pass_weight_blocks(vj_pass_context *c);
 vj_status vj_pass_weight_format(vj_pass_context *c);
 vj_status vj_pass_report(vj_pass_context *c);
 vj_status vj_pass_lower(vj_pass_context *c);
@@ -72,6 +73,15 @@ bool vj_is_integer_product(const vj_func *f, const vj_node *node);
 /* The half in which the model stores a weight that is f32 here: it is nothing but moved and widened. VJ_NO_DTYPE: in none. */
 vj_dtype vj_stored_half(const vj_func *f, vj_value weight);
 static inline bool vj_is_half(vj_dtype dtype) { return dtype == VJ_F16 || dtype == VJ_BF16; }
+
+/* blocks.c - weights that the model stores in 4 or 8 bits, with scales and zero points: mul(sub(numbers, zeros), scales) */
+
+/* Is the weight, of f32 or rounded to bf16, nothing but such numbers, moved and joined? */
+bool vj_is_in_blocks(const vj_func *f, vj_value weight);
+/* Such a weight in three parts of the same dims below what moves it: itself where it is so. */
+vj_value vj_make_blocks(vj_func *f, vj_arena *arena, vj_value weight);
+/* block_size.c: a weight in panels, of such a source, is to be packed in blocks. Why it cannot be; NULL: it can. */
+const char *vj_pack_in_blocks(const vj_func *f, vj_arena *arena, vj_weight *w);
 
 /* cse.c: true when something was merged */
 bool vj_merge_equal_nodes(vj_pass_context *c);

@@ -157,6 +157,27 @@ static const layout layouts[] = {
      {.kind = VJ_PACK_DENSE, .n_rank = 1, .n_extent = {40}, .n_stride = {-1}, .source_offset = 39}},
 };
 
+/* Of numbers below 8: (q - z) * s, with a zero point and a scale for 16 of the depth. */
+#define BLOCKS_OF(TYPE, LEAST, BITS)                                                                                   \
+    {                                                                                                                  \
+        "blocks of " #BITS " bits of " TYPE,                                                                           \
+            "@q = const seed(1) : " TYPE                                                                               \
+            "[37,3,16]\n@s = const seed(2) : f32[37,3,1]\n@z = const seed(3) : u8[37,3,1]\n"                           \
+            "%q = cast @q to=f32 : f32[37,3,16]\n%zf = cast @z to=f32 : f32[37,3,1]\n"                                 \
+            "%zb = broadcast %zf dims=[37,3,16] : f32[37,3,16]\n%sb = broadcast @s dims=[37,3,16] : f32[37,3,16]\n"    \
+            "%d = sub %q, %zb : f32[37,3,16]\n%w = mul %d, %sb : f32[37,3,16]\n",                                      \
+        {                                                                                                              \
+            .kind = VJ_PACK_BLOCKS, .bits = BITS, .least = LEAST, .block = 16, .k_rank = 1, .n_rank = 1,               \
+            .k_extent = {41}, .k_stride = {1}, .n_extent = {37}, .n_stride = {48}                                      \
+        }                                                                                                              \
+    }
+static const layout in_blocks[] = {
+    BLOCKS_OF("u8", 0, 4),
+    BLOCKS_OF("u8", 0, 8),
+    BLOCKS_OF("i8", -8, 4),
+    BLOCKS_OF("i8", -128, 8),
+};
+
 static int64_t product(int32_t rank, const int64_t *extent) {
     int64_t n = 1;
     for (int32_t i = 0; i < rank; i++)
@@ -247,6 +268,29 @@ static void check_panels(vj_arena *arena, const layout *l, const vj_unit *u, con
             fail_msg("%s, %s: element %lld is wrong", l->what, vj_element_name(buffer->dtype), (long long)i);
 }
 
+/* As docs/kernel-ir.md says it: a panel of 16 columns has its scales, its zero points, its numbers, each of whole lines of 64 bytes. */
+static double in_block(const vj_weight *w, const uint8_t *at, int64_t k, int64_t n) {
+    const int64_t blocks = (w->k + w->block - 1) / w->block, zeros = blocks * 64;
+    const int64_t numbers = zeros + (blocks * 16 + 63) / 64 * 64;
+    const int64_t panel = numbers + (blocks * w->block * 16 * w->bits / 8 + 63) / 64 * 64, column = n % 16;
+    const uint8_t *from = at + n / 16 * panel;
+    float scale;
+    memcpy(&scale, from + (k / w->block * 16 + column) * 4, sizeof scale);
+    const int32_t zero = from[zeros + k / w->block * 16 + column];
+    int32_t number = from[numbers + (w->bits == 8 ? k : k / 2) * 16 + column];
+    if (w->bits == 4) number = k % 2 ? number / 16 : number % 16;
+    return (double)(float)((number - zero) * (double)scale);
+}
+
+static void check_blocks(const layout *l, const vj_unit *u, const vj_tensor *t, const uint8_t *got) {
+    const vj_weight *w = &u->program->weights[0];
+    for (int64_t n = 0; n < w->n; n++)
+        for (int64_t k = 0; k < (w->k + w->block - 1) / w->block * w->block; k++) {
+            const double want = k < w->k ? t->f[n * 48 + k] : 0;
+            if (in_block(w, got, k, n) != want) fail_msg("%s: (%d, %d)", l->what, (int)k, (int)n);
+        }
+}
+
 static void check_dense(const layout *l, const vj_weight *w, const vj_tensor *t, const uint8_t *got) {
     for (int64_t n = 0; n < w->n; n++) {
         const int64_t at = w->source_offset + offset_of(n, w->n_rank, w->n_extent, w->n_stride);
@@ -269,6 +313,8 @@ static void check_layout(const layout *l, vj_dtype stored, int32_t threads) {
     const vj_weight *w = &u->program->weights[0];
     if (w->kind == VJ_PACK_PANELS)
         check_panels(arena, l, u, truth, got);
+    else if (w->kind == VJ_PACK_BLOCKS)
+        check_blocks(l, u, truth, got);
     else
         check_dense(l, w, truth, got);
     munmap(packed, bytes);
@@ -286,6 +332,13 @@ static void test_layouts(void **state) {
         }
 }
 
+static void test_blocks(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof in_blocks / sizeof *in_blocks; i++)
+        for (int32_t threads = 1; threads <= 3; threads += 2)
+            check_layout(&in_blocks[i], VJ_U8, threads);
+}
+
 /* A descriptor that cannot hold the weights is an error, not a signal. */
 static void test_no_room(void **state) {
     (void)state;
@@ -301,6 +354,7 @@ static void test_no_room(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_layouts), cmocka_unit_test(test_no_room)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_blocks), cmocka_unit_test(test_layouts),
+                                       cmocka_unit_test(test_no_room)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -35,6 +35,13 @@ def positive(*shape, dtype=np.float32):
     return rng.uniform(0.01, 0.1, shape).astype(dtype)
 
 
+def signed(*shape, dtype=np.float32):
+    """Scales as a quantiser makes them that keeps the largest number exactly: of either sign, and 0 now and then."""
+    scales = positive(*shape, dtype=dtype) * rng.choice([-1, 1], shape)
+    scales.reshape(-1)[rng.integers(0, scales.size)] = 0
+    return scales.astype(dtype)
+
+
 def model(nodes, inputs, consts, outputs=("y",), opset=21, **kw):
     m = model_of(nodes, inputs, list(outputs), consts=consts, opset=opset, ir=10, **kw)
     m.opset_import.append(h.make_opsetid(MS, 1))
@@ -53,7 +60,7 @@ def refused(name, words, nodes, inputs, consts, status=2, **kw):
 def nbits_parts(k, columns, block, bits, zero=None, bias=False, flat=True):
     groups = -(-k // block)
     shape = (columns * groups,) if flat else (columns, groups)
-    consts = {"b": u8(columns, groups, block * bits // 8), "s": positive(*shape)}
+    consts = {"b": u8(columns, groups, block * bits // 8), "s": signed(*shape)}
     names = ["x", "b", "s", "", "", ""]
     if zero == "packed":
         width = groups if bits == 8 else (groups + 1) // 2
@@ -101,7 +108,7 @@ def bnb4():
     for kind in (0, 1):
         for k, columns, block in ((64, 3, 64), (24, 5, 16), (33, 3, 64), (7, 7, 32)):
             count = k * columns
-            consts = {"b": u8((count + 1) // 2), "s": positive(-(-count // block))}
+            consts = {"b": u8((count + 1) // 2), "s": signed(-(-count // block))}
             node = n("MatMulBnb4", ["x", "b", "s"], ["y"], domain=MS, K=k, N=columns, block_size=block, quant_type=kind)
             case(f"bnb4 kind {kind}, {k} x {columns} in {block}", [node], {"x": f32(4, k)}, consts)
 
@@ -152,7 +159,7 @@ def dequantised():
             for zero in (False, True):
                 shape = (50, 6) if axis == 0 else (50, 80)
                 block = 16 if axis == 0 else 32
-                consts = {"q": numbers(*shape), "s": positive(*scales)}
+                consts = {"q": numbers(*shape), "s": signed(*scales)}
                 names = ["q", "s"] + (["z"] if zero else [])
                 if zero:
                     consts["z"] = numbers(*scales)
@@ -193,6 +200,8 @@ def nbits_refused():
     one("smaller blocks", "its scales is f32[10]", block_size=16)
     one("a scale too few", "its scales is f32[9]", change={"s": positive(9)})
     one("scales of integers", "its scales is not of floats", change={"s": np.ones(10, np.int32)})
+    one("a scale that is NaN", "one of its scales is nan", change={"s": np.array([1, 2, np.nan] + 7 * [1], np.float32)})
+    one("an infinite scale", "one of its scales is -inf", change={"s": np.array(9 * [1] + [-np.inf], np.float32)})
     one("zero points too few", "its zero_points is u8[4]", change={"z": u8(4)})
     one("zero points unpacked", "its zero_points is u8[10]", change={"z": u8(10)})
     one("zero points of int8", "neither of uint8 nor floats", change={"z": np.zeros(5, np.int8)})
@@ -220,6 +229,7 @@ def others_refused():
     bnb("B not transposed", "transB", 3, transB=0)
     bnb("a byte too few", "its B is u8[59]", change={"b": u8(59)})
     bnb("absmax too few", "its absmax is f32[7]", change={"s": positive(7)})
+    bnb("an infinite absmax", "one of its absmax is inf", change={"s": np.array(7 * [1] + [np.inf], np.float32)})
     bnb("K of 2^62", "K and N are too large", K=2**62)
 
     places = {"i": np.array([1, 0], np.int64)}
@@ -232,6 +242,7 @@ def others_refused():
         refused(f"gather: {why}", words, [node], places, consts, status)
 
     gather("scales too few", "its scales are f32[6,2]", scale=positive(6, 2))
+    gather("a scale that is NaN", "one of its scales is nan", scale=np.full((6, 3), np.nan, np.float32))
     gather("scales of rank 1", "its scales are f32[18]", scale=positive(18))
     gather("zero points too few", "its zero_points are u8[6,1]", zero=u8(6, 1))
     gather("zero points of rank 1", "its zero_points are u8[12]", zero=u8(12))
@@ -245,6 +256,8 @@ def others_refused():
     gather("blocks of 24", "block_size is 24", block_size=24)
 
     q = nibble(ml_dtypes.int4, 4, 6)
+    refused("a block's scale that is NaN", "a scale is nan, not a finite number", [n("DequantizeLinear", ["q", "s"], ["w"], name="n", axis=0, block_size=16), n("MatMul", ["x", "w"], ["y"])],
+            {"x": f32(2, 4)}, {"q": q, "s": np.full((1, 6), np.nan, np.float32)})
     refused("a zero point of 8 bits beside numbers of 4", "zero point is of another type", [n("DequantizeLinear", ["q", "s", "z"], ["y"], name="n")],
             {"x": f32(1)}, {"q": q, "s": positive(), "z": np.int8(1)})
     refused("quantising to int4", "numbers of 4 bits", [n("QuantizeLinear", ["x", "s", "z"], ["q"], name="n"), n("DequantizeLinear", ["q", "s", "z"], ["y"])],

@@ -110,12 +110,12 @@ static void all_cases(int64_t step) {
 
 void attention_cases(void **state) {
     (void)state;
-    use_types = (case_types){VJ_F32, VJ_F32};
+    use_types = (case_types){.plain = VJ_F32, .packed = VJ_F32};
     all_cases(1);
 }
 
 void narrow_attention_cases(void **state) {
     (void)state;
-    use_types = (case_types){VJ_BF16, VJ_BF16};
+    use_types = (case_types){.plain = VJ_BF16, .packed = VJ_BF16};
     all_cases(4);
 }

@@ -227,7 +227,7 @@ static void patches(int64_t grid, int64_t patch, int64_t columns) {
 static void convolution(bool nhwc, int64_t stride, double otherwise) {
     kernel_case c = case_new(nhwc ? "conv nhwc" : "conv nchw", VJ_KERNEL_GEMM, 41);
     /* Groups of channels are multiplied together. */
-    const int64_t channels = vj_panel_group(use_types.packed) > 1 ? 8 : 5;
+    const int64_t channels = vj_panel_group(use_types.bits ? use_types.plain : use_types.packed) > 1 ? 8 : 5;
     const int64_t side = 9, columns = 20, out_side = (side - 1) / stride + 1;
     const int64_t extent_nhwc[] = {out_side, out_side, columns, 3, 3, channels};
     const int64_t extent_nchw[] = {out_side, out_side, columns, channels, 3, 3};
@@ -388,12 +388,14 @@ static void all_cases(int32_t step) {
 
 void gemm_cases(void **state) {
     (void)state;
-    use_types = (case_types){VJ_F32, VJ_F32};
+    use_types = (case_types){.plain = VJ_F32, .packed = VJ_F32};
     all_cases(1);
 }
 
 void narrow_gemm_cases(void **state) {
-    static const case_types types[] = {{VJ_BF16, VJ_BF16}, {VJ_F32, VJ_BF16}, {VJ_F32, VJ_F16}};
+    static const case_types types[] = {{.plain = VJ_BF16, .packed = VJ_BF16},
+                                       {.plain = VJ_F32, .packed = VJ_BF16},
+                                       {.plain = VJ_F32, .packed = VJ_F16}};
     (void)state;
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         use_types = types[i];
@@ -403,8 +405,19 @@ void narrow_gemm_cases(void **state) {
 
 void integer_gemm_cases(void **state) {
     (void)state;
-    use_types = (case_types){VJ_U8, VJ_I8};
+    use_types = (case_types){.plain = VJ_U8, .packed = VJ_I8};
     all_cases(2);
     extreme_integers(-1);
     extreme_integers(1);
+}
+
+/* Of 4 and 8 bits, in blocks that the depth is no multiple of, and in one. */
+void block_gemm_cases(void **state) {
+    static const case_types types[] = {
+        {VJ_F32, VJ_U8, 4, 32}, {VJ_BF16, VJ_U8, 8, 16}, {VJ_F32, VJ_U8, 8, 0}, {VJ_BF16, VJ_U8, 4, 128}};
+    (void)state;
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        use_types = types[i];
+        all_cases(4);
+    }
 }

@@ -18,7 +18,7 @@
 #include "kernelcheck.h"
 #include "vitjit_half.h"
 
-case_types use_types = {VJ_F32, VJ_F32};
+case_types use_types = {.plain = VJ_F32, .packed = VJ_F32};
 
 kernel_case case_new(const char *name, vj_kernel_kind kind, uint64_t seed) {
     kernel_case c = {
@@ -57,21 +57,58 @@ static vj_value source_of(kernel_case *c, int64_t depth, int64_t columns) {
     return vj_add_const(f, "w", &type, &(vj_const){.kind = VJ_CONST_SPLAT});
 }
 
+static int32_t weight_buffer(kernel_case *c, int64_t elements, vj_weight weight) {
+    const int32_t b = case_buffer(c, elements);
+    c->p->buffers[b].dtype = c->types.packed;
+    c->p->buffers[b].kind = VJ_BUFFER_WEIGHT;
+    c->p->buffers[b].index = c->p->weight_count;
+    weight.k_rank = weight.n_rank = 1;
+    weight.k_extent[0] = weight.k;
+    weight.k_stride[0] = weight.n;
+    weight.n_extent[0] = weight.n;
+    weight.n_stride[0] = 1;
+    weight.source = source_of(c, weight.k, weight.n);
+    *VJ_PUSH(c->p->arena, c->p->weights, c->p->weight_count, c->p->weight_capacity) = weight;
+    return b;
+}
+
+/* Random numbers of the case's bits, zero points and scales; what pads the depth is 0. */
+static int32_t case_blocks(kernel_case *c, int64_t depth, int64_t columns) {
+    const vj_blocks blocks = {c->types.bits, c->types.block ? c->types.block : vj_max64(16, vj_round_up(depth, 2)),
+                              depth};
+    int64_t bytes = 0;
+    assert_true(vj_blocks_bytes(&blocks, columns, &bytes));
+    const int32_t b = weight_buffer(
+        c, bytes,
+        (vj_weight){.kind = VJ_PACK_BLOCKS, .k = depth, .n = columns, .bits = blocks.bits, .block = blocks.block});
+    const float most = blocks.bits == 4 ? 15 : 255;
+    uint8_t *at = vj_alloc(c->arena, (size_t)bytes);
+    memset(at, 0, (size_t)bytes);
+    for (int64_t n = 0; n < columns; n++) {
+        uint8_t *panel = at + n / VJ_PANEL * vj_blocks_panel(&blocks);
+        for (int64_t g = 0; g < vj_blocks_count(&blocks); g++) {
+            const float scale = rng_float(&c->random, -1, 1) / most;
+            memcpy(panel + vj_blocks_scale(g, n % VJ_PANEL), &scale, sizeof scale);
+            panel[vj_blocks_zero(&blocks, g, n % VJ_PANEL)] = (uint8_t)rng_float(&c->random, 0, most);
+        }
+        for (int64_t k = 0; k < vj_round_up(depth, blocks.block); k++) {
+            const uint8_t zero = panel[vj_blocks_zero(&blocks, k / blocks.block, n % VJ_PANEL)];
+            const uint8_t q = k < depth ? (uint8_t)rng_float(&c->random, 0, most + 0.99F) : zero;
+            uint8_t *to = &panel[vj_blocks_number(&blocks, k, n % VJ_PANEL)];
+            *to = blocks.bits == 8 ? q : (uint8_t)(*to | q << (k % 2 * 4));
+        }
+    }
+    for (int64_t i = 0; i < bytes; i++)
+        c->values[b][i] = (float)at[i];
+    return b;
+}
+
 int32_t case_panels(kernel_case *c, int64_t depth, int64_t columns) {
     const vj_dtype dtype = c->types.packed;
     int64_t elements = 0;
+    if (c->types.bits) return case_blocks(c, depth, columns);
     assert_true(vj_panel_elements(dtype, depth, columns, &elements));
-    const int32_t b = case_buffer(c, elements);
-    c->p->buffers[b].dtype = dtype;
-    c->p->buffers[b].kind = VJ_BUFFER_WEIGHT;
-    c->p->buffers[b].index = c->p->weight_count;
-    vj_weight *weight = VJ_PUSH(c->p->arena, c->p->weights, c->p->weight_count, c->p->weight_capacity);
-    *weight = (vj_weight){.kind = VJ_PACK_PANELS, .k = depth, .n = columns, .k_rank = 1, .n_rank = 1};
-    weight->k_extent[0] = depth;
-    weight->k_stride[0] = columns;
-    weight->n_extent[0] = columns;
-    weight->n_stride[0] = 1;
-    weight->source = source_of(c, depth, columns);
+    const int32_t b = weight_buffer(c, elements, (vj_weight){.kind = VJ_PACK_PANELS, .k = depth, .n = columns});
     memset(c->values[b], 0, (size_t)elements * sizeof *c->values[b]);
     for (int64_t n = 0; n < columns; n++)
         for (int64_t k = 0; k < depth; k++)
@@ -129,12 +166,29 @@ static void round_values(const kernel_case *c) {
         const vj_buffer *buffer = &c->p->buffers[b];
         for (int64_t i = 0; i < buffer->elements; i++) {
             float narrow, *x = &c->values[b][i];
+            vj_blocks blocks;
+            if (vj_has_blocks(c->p, b, &blocks)) continue;
             if (is_narrow_integer(buffer->dtype)) *x = integer_of(buffer->dtype, *x);
             if (!is_half(buffer->dtype)) continue;
             put(buffer->dtype, *x, &narrow, 0);
             *x = (float)in_memory(buffer->dtype, &narrow, 0);
         }
     }
+}
+
+/* Blocks as panels of the magnitudes of their elements, for the evaluator. */
+static double *magnitudes_of(const kernel_case *c, int32_t b, const vj_blocks *blocks) {
+    const vj_weight *w = &c->p->weights[c->p->buffers[b].index];
+    int64_t elements = 0;
+    assert_true(vj_panel_elements(VJ_F32, w->k, w->n, &elements));
+    double *values = VJ_NEW_ARRAY(c->arena, double, elements),
+           *bytes = VJ_NEW_ARRAY(c->arena, double, c->p->buffers[b].elements);
+    for (int64_t i = 0; i < c->p->buffers[b].elements; i++)
+        bytes[i] = (double)c->values[b][i];
+    for (int64_t k = 0; k < w->k; k++)
+        for (int64_t n = 0; n < w->n; n++)
+            values[vj_panel_at(VJ_F32, w->k, k, n)] = fabs(vj_blocks_value(blocks, bytes, c->types.plain, k, n));
+    return values;
 }
 
 /* Runs the evaluator on all buffers. With `magnitude`, it takes absolute values and the result is the bare sum. */
@@ -154,8 +208,21 @@ static double **evaluate(const kernel_case *c, bool magnitude) {
         for (int32_t i = 0; i < k.access_count; i++)
             k.access[i].otherwise = fabs(k.access[i].otherwise);
     }
+    vj_blocks blocks;
+    const int32_t of_b = k.kind == VJ_KERNEL_GEMM ? k.access[k.b].buffer : -1;
+    const bool as_panels = magnitude && of_b >= 0 && vj_has_blocks(p, of_b, &blocks);
+    vj_buffer *buffer = &p->buffers[as_panels ? of_b : 0];
+    if (as_panels) {
+        buffers[of_b] = magnitudes_of(c, of_b, &blocks);
+        p->weights[buffer->index].kind = VJ_PACK_PANELS;
+        buffer->dtype = VJ_F32;
+    }
     vj_error error = {0};
     if (!vj_eval_kernel(p, &k, buffers, &error)) fail_msg("%s: %s", c->name, error.text);
+    if (as_panels) {
+        p->weights[buffer->index].kind = VJ_PACK_BLOCKS;
+        buffer->dtype = VJ_U8;
+    }
     return buffers;
 }
 
@@ -301,7 +368,8 @@ static void check_twin_of_tiles(const kernel_case *c, double **expected, double 
 /* Groups of k must lie within the last axis of the depth. */
 static bool straddles(const kernel_case *c) {
     const int64_t last = c->k->extent[c->k->rank - 1];
-    return c->k->kind == VJ_KERNEL_GEMM && last % vj_panel_group(c->types.packed) != 0 &&
+    const vj_dtype dtype = c->types.bits ? c->types.plain : c->types.packed;
+    return c->k->kind == VJ_KERNEL_GEMM && last % vj_panel_group(dtype) != 0 &&
            last != vj_group_extent(c->k, VJ_GROUP_DEPTH);
 }
 
@@ -328,7 +396,7 @@ void case_check(kernel_case *c) {
             code_check(target, c->p, c->k);
         }
     }
-    if (c->types.plain == VJ_BF16 && c->types.packed == VJ_BF16) {
+    if (c->types.plain == VJ_BF16 && (c->types.packed == VJ_BF16 || c->types.bits)) {
         check_twin(c, VJ_DOT_AVX512, VJ_DOT_AVX512_TWIN, expected, magnitude);
         check_twin(c, VJ_DOT_BFDOT, VJ_DOT_BFDOT_TWIN, expected, magnitude);
         check_twin_of_tiles(c, expected, magnitude);
@@ -339,9 +407,9 @@ void case_check(kernel_case *c) {
 
 /* test_kernels [--all] [NAME]: only the cases whose name has it; with code for all CPUs each */
 int main(int argc, char **argv) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(gemm_cases), cmocka_unit_test(attention_cases),
-                                       cmocka_unit_test(narrow_gemm_cases), cmocka_unit_test(narrow_attention_cases),
-                                       cmocka_unit_test(integer_gemm_cases)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(gemm_cases),         cmocka_unit_test(attention_cases),
+                                       cmocka_unit_test(narrow_gemm_cases),  cmocka_unit_test(narrow_attention_cases),
+                                       cmocka_unit_test(integer_gemm_cases), cmocka_unit_test(block_gemm_cases)};
     everywhere = argc > 1 && strcmp(argv[1], "--all") == 0;
     if (argc > 1 + everywhere) wanted = argv[1 + everywhere];
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,8 @@
 /* Types of operands: of what is not packed, and of panels. */
 typedef struct case_types {
     vj_dtype plain, packed;
+    int32_t bits;  /* of u8 panels that are blocks; 0: they are none */
+    int64_t block; /* 0: the whole depth */
 } case_types;
 extern case_types use_types; /* of the cases that are made from now on */
 
@@ -43,5 +45,6 @@ void attention_cases(void **state);
 void narrow_gemm_cases(void **state); /* the same of halves */
 void narrow_attention_cases(void **state);
 void integer_gemm_cases(void **state); /* the same of u8 and i8 */
+void block_gemm_cases(void **state);   /* the same of blocks */
 
 #endif

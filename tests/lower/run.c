@@ -81,10 +81,42 @@ static bool read_weight(vj_arena *arena, const vj_program *p, vj_weight_reader *
     return true;
 }
 
+/* The bytes of blocks, as doubles. */
+static bool pack_blocks(vj_arena *arena, const vj_program *p, vj_weight_reader *reader, const vj_weight *w, double *to,
+                        vj_error *error) {
+    const vj_blocks blocks = {w->bits, w->block, w->k};
+    vj_block_parts parts;
+    int64_t count;
+    if (!vj_find_blocks(p->f, w->source, &parts) || !vj_type_elements(p->f, vj_type_at(p->f, w->source), &count))
+        return false;
+    const vj_value values[3] = {parts.numbers, parts.zeros, parts.scales};
+    double *part[3];
+    for (int32_t i = 0; i < 3; i++) {
+        part[i] = VJ_NEW_ARRAY(arena, double, count);
+        if (!read_weight(arena, p, reader, values[i], count, part[i], error)) return false;
+    }
+    for (int64_t k = 0; k < w->k; k++)
+        for (int64_t n = 0; n < w->n; n++) {
+            const int64_t from = w->source_offset + source_element(k, w->k_rank, w->k_extent, w->k_stride) +
+                                 source_element(n, w->n_rank, w->n_extent, w->n_stride);
+            double *panel = to + n / VJ_PANEL * vj_blocks_panel(&blocks);
+            const float scale = (float)part[2][from];
+            uint8_t bytes[sizeof scale];
+            memcpy(bytes, &scale, sizeof scale);
+            for (int32_t i = 0; i < (int32_t)sizeof scale; i++)
+                panel[vj_blocks_scale(k / w->block, n % VJ_PANEL) + i] = bytes[i];
+            panel[vj_blocks_zero(&blocks, k / w->block, n % VJ_PANEL)] = part[1][from] - w->least;
+            panel[vj_blocks_number(&blocks, k, n % VJ_PANEL)] +=
+                (part[0][from] - w->least) * (w->bits == 4 && k % 2 ? 16 : 1);
+        }
+    return true;
+}
+
 static bool pack(vj_arena *arena, const vj_program *p, vj_weight_reader *reader, const vj_buffer *b, double *to,
                  vj_error *error) {
     const vj_weight *w = &p->weights[b->index];
     int64_t count;
+    if (w->kind == VJ_PACK_BLOCKS) return pack_blocks(arena, p, reader, w, to, error);
     if (!vj_type_elements(p->f, vj_type_at(p->f, w->source), &count)) return false;
     double *source = VJ_NEW_ARRAY(arena, double, count);
     if (!read_weight(arena, p, reader, w->source, count, source, error)) return false;

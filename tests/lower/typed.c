@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -47,6 +48,33 @@ static void linear_of_two_types(void **state) {
     expect_factors("func @f(%x: bf16[N,5,32]) -> f32[N,5,20] {\n@w = const seed(1) : bf16[32,20]\n"
                    "%y = linear %x, @w : f32[N,5,20]\nreturn %y\n}\n",
                    VJ_BF16, VJ_BF16, 1);
+}
+
+/* Bytes with scales stay so, of either factor's type; scales of a depth that change within 16 do not, nor zero points between numbers. */
+static void linear_of_blocks(void **state) {
+    (void)state;
+    static const struct {
+        const char *rows, *scales, *zeros;
+        vj_dtype packed;
+    } cases[] = {
+        {"3,16", "seed(2) : f16[20,3,1]", "[3] : f32[1]", VJ_U8},
+        {"3,16", "seed(2) : f16[20,1,1]", "[3] : f32[1]", VJ_U8},
+        {"6,8", "seed(2) : f16[20,6,1]", "[3] : f32[1]", VJ_F32},
+        {"3,16", "seed(2) : f16[20,3,1]", "[2.5] : f32[1]", VJ_F32},
+        {"3,16", "seed(2) : f16[20,3,1]", "[256] : f32[1]", VJ_F32},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[1024];
+        const char *rows = cases[i].rows;
+        snprintf(
+            text, sizeof text,
+            "func @f(%%x: f32[N,5,48]) -> f32[N,5,20] {\n@q = const seed(1) : u8[20,%s]\n@h = const %s\n"
+            "@z = const %s\n%%s = cast @h to=f32\n%%q = cast @q to=f32\n%%zb = broadcast @z dims=[20,%s]\n"
+            "%%sb = broadcast %%s dims=[20,%s]\n%%d = sub %%q, %%zb\n%%m = mul %%d, %%sb\n"
+            "%%r = reshape %%m dims=[20,48]\n%%t = transpose %%r perm=[1,0]\n%%y = linear %%x, %%t\nreturn %%y\n}\n",
+            rows, cases[i].scales, cases[i].zeros, rows, rows);
+        expect_factors(text, VJ_F32, cases[i].packed, 1);
+    }
 }
 
 /* The kernel before writes bf16: a cast is no kernel. */
@@ -315,6 +343,7 @@ static void sums_are_turned_behind(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(linear_of_blocks),
         cmocka_unit_test(linear_of_two_types),
         cmocka_unit_test(cast_in_epilogue),
         cmocka_unit_test(written_twice),

@@ -11,8 +11,8 @@
  * factor, uniform in [-r, r], is off by r / 254 at most and meets r / 2 in the mean, so a sum of K terms is off by K r^2 / 254 at most,
  * where its largest results are of sqrt(K) r^2: for the 48 terms of the cases 0.03. */
 static double tolerance_of(const test_case *c) {
-    static const char *const exact[] = {"bound", "canonicalise", "layernorm",    "softmax",
-                                        "qkv",   "precision",    "weight_format"};
+    static const char *const exact[] = {"bound", "canonicalise", "layernorm",     "softmax",
+                                        "qkv",   "precision",    "weight_format", "weight_blocks"};
     const char *name, *at = passes_of(c);
     while ((name = next_pass(c, &at))) {
         bool is_exact = false;

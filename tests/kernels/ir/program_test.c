@@ -110,6 +110,22 @@ static const char segments[] = "program segments {\n"
                                "  }\n"
                                "}\n";
 
+/* B in two blocks of 16 by columns: 2 x 64 bytes of scales, 2 x 16 of zero points in a line of 64, 16 pairs of 16 numbers. */
+static const char blocks[] = "program blocks {\n"
+                             "  %x: input 0 f32[40]  # 160 B\n"
+                             "  %w: weight u8[448] blocks bits=4 least=-8 block=16 k=20 n=5 from f32[20,5] seed(7) "
+                             "k(20*5) n(5*1)  # 448 B\n"
+                             "  %y: output 0 f32[10]  # 40 B\n"
+                             "  kernel gemm linear {\n"
+                             "    rows i0:2\n"
+                             "    cols i1:5\n"
+                             "    depth i2:20\n"
+                             "    A %x[20*i0 + i2]\n"
+                             "    B %w packed\n"
+                             "    out %y[5*i0 + i1] = acc\n"
+                             "  }\n"
+                             "}\n";
+
 /* Two products, with a batch, rows, columns and a depth of one axis each. */
 static const char batched[] = "program batched {\n"
                               "  %a: input 0 f32[8]  # 32 B\n"
@@ -198,7 +214,8 @@ static vj_program *parse(vj_arena *arena, const char *text) {
 
 static void text_round_trips(void **state) {
     (void)state;
-    static const char *const all[] = {conv, attention, norm, segments, batched, batched_segments, indexed, call};
+    static const char *const all[] = {conv,    attention, norm,  segments, batched, batched_segments,
+                                      indexed, call,      blocks};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         vj_arena *arena = vj_arena_new();
         vj_program *p = parse(arena, all[i]);
@@ -361,6 +378,33 @@ static void segments_go_their_ways(void **state) {
     vj_arena_free(arena);
 }
 
+static void blocks_are_widened(void **state) {
+    (void)state;
+    vj_arena *arena = vj_arena_new();
+    vj_program *p = parse(arena, blocks);
+    double x[40], y[10], bytes[448] = {0};
+    for (int e = 0; e < 40; e++)
+        x[e] = e % 7 - 3;
+    for (int n = 0; n < 5; n++)
+        for (int k = 0; k < 20; k++) {
+            const float scale = k < 16 ? 0.5F + (float)n : -0.25F;
+            uint8_t stored[4];
+            memcpy(stored, &scale, sizeof stored);
+            for (int i = 0; i < 4; i++)
+                bytes[k / 16 * 64 + 4 * n + i] = stored[i];
+            bytes[128 + k / 16 * 16 + n] = k < 16 ? 8 : 3;
+            bytes[192 + k / 2 * 16 + n] += (k + n) % 16 * (k % 2 ? 16 : 1);
+        }
+    run_kernel(p, 0, (double *[]){x, bytes, y});
+    for (int e = 0; e < 10; e++) {
+        double expected = 0;
+        for (int k = 0; k < 20; k++)
+            expected += x[e / 5 * 20 + k] * ((k + e % 5) % 16 - (k < 16 ? 8 : 3)) * (k < 16 ? 0.5 + e % 5 : -0.25);
+        assert_close(&expected, &y[e], 1);
+    }
+    vj_arena_free(arena);
+}
+
 static void indices_are_taken_inside(void **state) {
     (void)state;
     vj_arena *arena = vj_arena_new();
@@ -429,6 +473,13 @@ static void verifier_refuses(void **state) {
     refuses(conv, "k(2*9, 3*3, 3*1)", "k(2*9, 3*3, 3*2)", "outside of its source");
     refuses(conv, "k(2*9, 3*3, 3*1)", "k(2*9, 2*3, 3*1)", "do not multiply");
     refuses(conv, "f32[288]", "f32[272]", "not its weight's");
+    refuses(blocks, "u8[448]", "u8[447]", "not its weight's");
+    refuses(blocks, "u8[448]", "i8[448]", "not its weight's");
+    refuses(blocks, "bits=4", "bits=5", "not its weight's");
+    refuses(blocks, "block=16", "block=8", "not its weight's");
+    refuses(blocks, "block=16", "block=17", "not its weight's");
+    refuses(blocks, "depth i2:20", "depth i2:19", "another K or N");
+    refuses(blocks, "%x: input 0 f32[40]", "%x: input 0 u8[40]", "a type that it may not have");
     refuses(conv, "acc + x0", "acc == x0", "not its buffer's");
     refuses(conv, "acc + x0", "acc + 1:i64", "two types");
     refuses(conv, "cast:f32(i0 / 7:i64)", "cast:f32(exp(i0))", "wants floats");
@@ -582,6 +633,7 @@ int main(void) {
         cmocka_unit_test(nest_is_a_layernorm),
         cmocka_unit_test(totals_are_added_once),
         cmocka_unit_test(segments_go_their_ways),
+        cmocka_unit_test(blocks_are_widened),
         cmocka_unit_test(indices_are_taken_inside),
         cmocka_unit_test(calls_compute),
         cmocka_unit_test(verifier_refuses),

@@ -1,0 +1,99 @@
+/* block_size.c - how many elements of the depth share a scale and a zero point: whatever moved and joined them, what they are says it. */
+#include "rewrite.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Larger parts are not held whole: such a weight is packed as its floats. */
+#define MOST_ELEMENTS ((int64_t)1 << 28)
+
+typedef struct search {
+    const vj_weight *w;
+    int64_t *row; /* where each k is, from the first on */
+    int64_t block;
+    bool fits;
+} search;
+
+static int64_t divisor(int64_t a, int64_t b) {
+    while (b) {
+        const int64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+static int64_t place_of(int64_t number, int32_t rank, const int64_t *extent, const int64_t *stride) {
+    int64_t at = 0;
+    for (int32_t d = rank - 1; d >= 0; d--) {
+        at += number % extent[d] * stride[d];
+        number /= extent[d];
+    }
+    return at;
+}
+
+/* Every k whose value is another than that before begins a block. */
+static void find_borders(search *s, const float *part) {
+    const vj_weight *w = s->w;
+    for (int64_t n = 0; n < w->n; n++) {
+        const float *column = part + w->source_offset + place_of(n, w->n_rank, w->n_extent, w->n_stride);
+        for (int64_t k = 1; k < w->k; k++)
+            if (memcmp(&column[s->row[k]], &column[s->row[k - 1]], sizeof *column) != 0)
+                s->block = divisor(k, s->block);
+    }
+}
+
+static bool are_zeros(const float *part, int64_t count, int32_t least, int32_t most) {
+    for (int64_t i = 0; i < count; i++)
+        if (!(part[i] >= (float)least && part[i] <= (float)most) || part[i] != floorf(part[i])) return false;
+    return true;
+}
+
+/* A sixteenth of each is as exact. */
+static bool are_scales(const float *part, int64_t count) {
+    for (int64_t i = 0; i < count; i++)
+        if (!isfinite(part[i]) || (part[i] != 0 && fabsf(part[i]) < 0x1p-120F)) return false;
+    return true;
+}
+
+/* Reads a part whole. */
+static void look_at(search *s, const vj_func *f, const vj_block_parts *parts, bool zeros) {
+    const vj_value v = zeros ? parts->zeros : parts->scales;
+    const int32_t most = parts->least + (parts->bits == 4 ? 15 : 255);
+    vj_error ignored = {0};
+    int64_t count;
+    if (!vj_type_elements(f, vj_type_at(f, v), &count) || count > MOST_ELEMENTS) {
+        s->fits = false;
+        return;
+    }
+    vj_arena *scratch = vj_arena_new();
+    float *part = malloc((size_t)count * sizeof *part);
+    vj_weight_reader *reader = vj_weight_reader_new(scratch, f);
+    s->fits = part && vj_weight_read(reader, v, 0, count, part, &ignored) &&
+              (zeros ? are_zeros(part, count, parts->least, most) : are_scales(part, count));
+    if (s->fits) find_borders(s, part);
+    free(part);
+    vj_arena_free(scratch);
+}
+
+const char *vj_pack_in_blocks(const vj_func *f, vj_arena *arena, vj_weight *w) {
+    vj_block_parts parts;
+    if (!vj_find_blocks(f, w->source, &parts)) return "its weight is not in three parts";
+    if (w->k > VJ_BLOCKS_DEPTH || w->k < VJ_LEAST_BLOCK) return "its depth is below 16 or above 8192";
+    search s = {.w = w, .row = VJ_NEW_ARRAY(arena, int64_t, w->k), .fits = true};
+    for (int64_t k = 0; k < w->k; k++)
+        s.row[k] = place_of(k, w->k_rank, w->k_extent, w->k_stride);
+    look_at(&s, f, &parts, false);
+    if (!s.fits) return "a scale of its weight is infinite, or hardly above 0";
+    look_at(&s, f, &parts, true);
+    if (!s.fits) return "a zero point of its weight is no number of as many bits";
+    const int64_t block = s.block ? s.block : vj_round_up(w->k, 2);
+    if (block < VJ_LEAST_BLOCK || block % 2 != 0)
+        return "fewer than 16 elements of its weight share a scale, or an odd number";
+    w->kind = VJ_PACK_BLOCKS;
+    w->bits = parts.bits;
+    w->least = parts.least;
+    w->block = block;
+    return NULL;
+}

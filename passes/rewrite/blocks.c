@@ -1,0 +1,162 @@
+/* blocks.c - weights that the model stores in 4 or 8 bits, dequantised: (numbers - zero points) * scales, which is moved and joined. */
+#include "rewrite.h"
+
+/* Expressions are as deep as a model likes; what moves a weight is not. */
+enum { DEEPEST = 24 };
+
+static bool is_view(vj_op op) { return op == VJ_OP_reshape || op == VJ_OP_transpose || op == VJ_OP_slice; }
+
+static bool is_f32_weight(const vj_func *f, vj_value v) {
+    return vj_is_weight(f, v) && vj_type_at(f, v)->dtype == VJ_F32 && vj_type_is_static(vj_type_at(f, v));
+}
+
+/* Integers of a constant, widened and moved. */
+static bool are_numbers(const vj_func *f, vj_value v, vj_block_parts *parts) {
+    bool is_wide = false;
+    if (!is_f32_weight(f, v)) return false;
+    for (int32_t steps = 0; steps < DEEPEST && vj_op_of(f, v) != VJ_OP_const; steps++) {
+        const vj_node *node = vj_producer(f, v);
+        const bool widens = node->op == VJ_OP_cast && !is_wide;
+        if (!widens && !is_view(node->op)) return false;
+        is_wide = is_wide || widens;
+        v = node->args[0];
+    }
+    const vj_dtype dtype = vj_type_at(f, v)->dtype;
+    if (!is_wide || !vj_is_const(f, v) || (dtype != VJ_U8 && dtype != VJ_I8)) return false;
+    parts->bits = vj_const_nibbles(f, v) != VJ_NO_NIBBLES ? 4 : 8;
+    parts->least = dtype == VJ_U8 ? 0 : parts->bits == 4 ? -8 : -128;
+    return true;
+}
+
+/* numbers, or their difference from zero points, or, as it may be spelled, their sum with the negative ones */
+static bool are_differences(const vj_func *f, vj_value v, vj_block_parts *parts) {
+    const vj_node *node = vj_producer(f, v);
+    const bool differ = node->op == VJ_OP_sub || node->op == VJ_OP_add;
+    for (int32_t i = 0; i < (node->op == VJ_OP_add ? 2 : 1); i++) {
+        *parts = (vj_block_parts){.numbers = differ ? node->args[i] : v, .zeros = differ ? node->args[1 - i] : VJ_NONE};
+        if (are_numbers(f, parts->numbers, parts) && (!differ || is_f32_weight(f, parts->zeros))) return true;
+    }
+    return false;
+}
+
+static bool is_sum(const vj_func *f, const vj_node *product) {
+    return vj_op_of(f, product->args[0]) == VJ_OP_add || vj_op_of(f, product->args[1]) == VJ_OP_add;
+}
+
+/* The three as they stand in a product with the scales, of any dims that broadcast. */
+static bool are_scaled(const vj_func *f, const vj_node *node, vj_block_parts *parts) {
+    for (int32_t i = 0; i < 2; i++) {
+        if (!are_differences(f, node->args[i], parts) || !is_f32_weight(f, node->args[1 - i])) continue;
+        parts->scales = node->args[1 - i];
+        return true;
+    }
+    return false;
+}
+
+static bool same_kind(const vj_block_parts *a, const vj_block_parts *b) {
+    return a->bits == b->bits && a->least == b->least;
+}
+
+/* Of which kind the weight is, below what moves and joins it. */
+static bool kind_of(const vj_func *f, vj_value v, int32_t steps, vj_block_parts *kind) {
+    const vj_node *node = vj_producer(f, v);
+    if (steps == 0 || !vj_is_weight(f, v) || !vj_type_is_static(vj_type_at(f, v))) return false;
+    if (node->op == VJ_OP_mul) return are_scaled(f, node, kind);
+    if (is_view(node->op) || (node->op == VJ_OP_cast && vj_type_at(f, v)->dtype == VJ_BF16))
+        return kind_of(f, node->args[0], steps - 1, kind);
+    if (node->op != VJ_OP_concat || !kind_of(f, node->args[0], steps - 1, kind)) return false;
+    for (int32_t i = 1; i < node->arg_count; i++) {
+        vj_block_parts other;
+        if (!kind_of(f, node->args[i], steps - 1, &other) || !same_kind(kind, &other)) return false;
+    }
+    return true;
+}
+
+bool vj_is_in_blocks(const vj_func *f, vj_value weight) {
+    vj_block_parts kind;
+    return weight >= 0 && kind_of(f, weight, DEEPEST, &kind);
+}
+
+static bool same_dims(const vj_type *a, const vj_type *b) {
+    bool same = a->rank == b->rank;
+    for (int32_t d = 0; same && d < a->rank; d++)
+        same = vj_dim_equal(a->dims[d], b->dims[d]);
+    return same;
+}
+
+static vj_value spread(vj_func *f, vj_value x, const vj_type *type, const vj_origin *origin) {
+    int64_t dims[VJ_MAX_RANK];
+    if (same_dims(vj_type_at(f, x), type)) return x;
+    for (int32_t d = 0; d < type->rank; d++)
+        dims[d] = type->dims[d].c;
+    const vj_attr to = vj_ints(VJ_ATTR_DIMS, dims, type->rank);
+    return vj_make(f, VJ_OP_broadcast, &x, 1, &to, 1, origin);
+}
+
+/* The three, each of the weight's dims. */
+static void make_parts(vj_func *f, vj_arena *arena, vj_value v, vj_value made[3]) {
+    const vj_type type = *vj_type_at(f, v);
+    const vj_node node = *vj_producer(f, v);
+    vj_block_parts parts;
+    if (node.op == VJ_OP_mul && are_scaled(f, &node, &parts)) {
+        if (parts.zeros < 0)
+            parts.zeros = vj_add_const_f64(f, VJ_F32, 0, NULL, &(double){0});
+        else if (is_sum(f, &node))
+            parts.zeros = vj_make(f, VJ_OP_neg, &parts.zeros, 1, NULL, 0, node.origin);
+        const vj_value own[3] = {parts.numbers, parts.zeros, parts.scales};
+        for (int32_t i = 0; i < 3; i++)
+            made[i] = spread(f, own[i], &type, node.origin);
+        return;
+    }
+    if (node.op == VJ_OP_cast) {
+        make_parts(f, arena, node.args[0], made);
+        return;
+    }
+    vj_value *moved[3];
+    for (int32_t i = 0; i < 3; i++)
+        moved[i] = VJ_NEW_ARRAY(arena, vj_value, node.arg_count);
+    for (int32_t a = 0; a < node.arg_count; a++) {
+        vj_value of_part[3];
+        make_parts(f, arena, node.args[a], of_part);
+        for (int32_t i = 0; i < 3; i++)
+            moved[i][a] = of_part[i];
+    }
+    for (int32_t i = 0; i < 3; i++)
+        made[i] = vj_make(f, node.op, moved[i], node.arg_count, node.attrs, node.attr_count, node.origin);
+}
+
+static vj_value cast_to_bf16(vj_func *f, vj_value x, const vj_origin *origin) {
+    const vj_attr to = vj_name(VJ_ATTR_TO, vj_element_name(VJ_BF16));
+    return vj_make(f, VJ_OP_cast, &x, 1, &to, 1, origin);
+}
+
+bool vj_find_blocks(const vj_func *f, vj_value source, vj_block_parts *parts) {
+    if (vj_op_of(f, source) == VJ_OP_cast && vj_type_at(f, source)->dtype == VJ_BF16) source = vj_operand(f, source, 0);
+    const vj_node *node = vj_producer(f, source);
+    return node->op == VJ_OP_mul && are_scaled(f, node, parts) && parts->zeros >= 0 && parts->scales == node->args[1] &&
+           !is_sum(f, node) && same_dims(vj_type_at(f, parts->numbers), vj_type_at(f, source)) &&
+           same_dims(vj_type_at(f, parts->zeros), vj_type_at(f, source)) &&
+           same_dims(vj_type_at(f, parts->scales), vj_type_at(f, source));
+}
+
+static vj_value in_parts(vj_func *f, vj_arena *arena, vj_value v, bool narrow) {
+    const vj_node node = *vj_producer(f, v);
+    vj_block_parts parts;
+    if (is_view(node.op)) {
+        const vj_value inner = in_parts(f, arena, node.args[0], narrow);
+        return inner == node.args[0] ? v : vj_make(f, node.op, &inner, 1, node.attrs, node.attr_count, node.origin);
+    }
+    if (vj_find_blocks(f, v, &parts) && (vj_type_at(f, v)->dtype == VJ_BF16) == narrow) return v;
+    if (node.op == VJ_OP_cast) return in_parts(f, arena, node.args[0], true);
+    vj_value made[3];
+    make_parts(f, arena, v, made);
+    vj_value w = vj_make_binary(f, VJ_OP_sub, made[0], made[1], node.origin);
+    w = vj_make_binary(f, VJ_OP_mul, w, made[2], node.origin);
+    if (!f->values[w].name) f->values[w].name = f->values[v].name;
+    return narrow ? cast_to_bf16(f, w, node.origin) : w;
+}
+
+vj_value vj_make_blocks(vj_func *f, vj_arena *arena, vj_value weight) {
+    if (!vj_is_in_blocks(f, weight)) return weight;
+    return in_parts(f, arena, weight, vj_type_at(f, weight)->dtype == VJ_BF16);
+}
