@@ -53,7 +53,7 @@ static void fill_panel(const vj_blocks *b, const layout *l, int64_t first, int64
         for (int64_t k = 0; k < vj_blocks_count(b) * b->block; k++) {
             uint8_t *byte = &to[vj_blocks_number(b, k, n)], q = to[vj_blocks_zero(b, k / b->block, n)];
             if (k < b->depth) q = (uint8_t)(part[0][column + l->row[k]] - (float)least);
-            *byte = b->bits == 8 ? q : (uint8_t)(*byte | q << (k % 2 * 4));
+            *byte = (uint8_t)(b->bits == 8 ? q : *byte | q << (k % 2 * 4));
         }
     }
 }

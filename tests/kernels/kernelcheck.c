@@ -95,7 +95,7 @@ static int32_t case_blocks(kernel_case *c, int64_t depth, int64_t columns) {
             const uint8_t zero = panel[vj_blocks_zero(&blocks, k / blocks.block, n % VJ_PANEL)];
             const uint8_t q = k < depth ? (uint8_t)rng_float(&c->random, 0, most + 0.99F) : zero;
             uint8_t *to = &panel[vj_blocks_number(&blocks, k, n % VJ_PANEL)];
-            *to = blocks.bits == 8 ? q : (uint8_t)(*to | q << (k % 2 * 4));
+            *to = (uint8_t)(blocks.bits == 8 ? q : *to | q << (k % 2 * 4));
         }
     }
     for (int64_t i = 0; i < bytes; i++)
