@@ -181,8 +181,7 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
     /* A few rows take less time than B takes to come. */
     const double b_bytes = widened ? (double)p->buffers[k->access[k->b].buffer].elements
                                    : (double)n * (double)depth * (double)vj_element_bytes(b);
-    const double stream = b_bytes / STREAM_BYTES;
-    const double total = larger(least * (double)outer, stream) * (double)batch;
+    const double total = larger(least * (double)outer, b_bytes / STREAM_BYTES) * (double)batch;
     const int64_t row_tiles = outer * vj_tile_count(best), units = wanted_units(total);
     const int64_t wanted = widened ? vj_min64(units, VJ_UNITS_ENOUGH) : units; /* each block of rows widens again */
     int64_t tiles = vj_ceil_div(n, (int64_t)best->width * lanes);

@@ -77,10 +77,10 @@ static inline int64_t vj_gemm_pitch(const vj_gemm *m, const vj_gemm_tile *t) {
     return m->s->form == VJ_FORM_TILES ? vj_round_up(columns, VJ_PANEL) : columns;
 }
 
-/* gemm.c: widens the panels of a tile, or a unit, of these columns. */
-void vj_gemm_widen(const vj_gemm *m, const vj_gemm_tile *t);
-
 /* gemm_tile.c */
+
+/* Widens the panels of a tile, or a unit, of these columns. */
+void vj_gemm_widen(const vj_gemm *m, const vj_gemm_tile *t);
 
 /* The point of row r and vector j: indices of rows and columns. */
 void vj_gemm_point(const vj_gemm *m, const vj_gemm_tile *t, int32_t r, int32_t j, vj_point *point);

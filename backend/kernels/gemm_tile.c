@@ -395,6 +395,21 @@ static void locate_b(walk *w) {
     }
 }
 
+void vj_gemm_widen(const vj_gemm *m, const vj_gemm_tile *t) {
+    vj_gen *g = m->g;
+    const int64_t rows = vj_panel_depth(m->micro.b, m->depth), panel = vj_blocks_panel(&m->blocks);
+    LLVMValueRef width = vj_i64(g, VJ_PANEL), first = LLVMBuildUDiv(g->b, t->first_col, width, "");
+    LLVMValueRef column = LLVMBuildURem(g->b, t->first_col, width, "");
+    LLVMValueRef from = vj_bytes_on(g, m->b, LLVMBuildMul(g->b, first, vj_i64(g, panel), ""));
+    /* A tile of whole panels begins with one; another lies in one. Whatever is written behind a panel's rows, the next one covers. */
+    for (int32_t j = 0; j < t->width; j++) {
+        const int64_t lane = (int64_t)j * m->lanes, number = lane / VJ_PANEL;
+        LLVMValueRef at = LLVMBuildAdd(g->b, column, vj_i64(g, lane % VJ_PANEL), "");
+        vj_widen_blocks(g, &m->blocks, m->micro.b, vj_bytes_on(g, from, vj_i64(g, number * panel)), at, m->lanes,
+                        vj_element(g, m->wide, m->micro.b, vj_i64(g, number * rows * VJ_PANEL)));
+    }
+}
+
 void vj_gemm_accumulate(const vj_gemm *m, const vj_gemm_tile *t, LLVMValueRef *acc) {
     vj_gen *g = m->g;
     assert(t->height * t->width <= VJ_MAX_TILE);
