@@ -77,10 +77,9 @@ static void find_wanted(const casting *s) {
 
 static vj_value cast_to_bf16(vj_func *f, vj_value v) {
     const vj_node *node = vj_producer(f, v);
-    const vj_attr to = vj_name(VJ_ATTR_TO, vj_element_name(VJ_BF16));
     if (vj_type_at(f, v)->dtype == VJ_BF16) return v;
     if (node->op == VJ_OP_cast && vj_type_at(f, node->args[0])->dtype == VJ_BF16) return node->args[0];
-    return vj_make(f, VJ_OP_cast, &v, 1, &to, 1, node->origin);
+    return vj_make_cast(f, v, VJ_BF16, node->origin);
 }
 
 static vj_value moved(const casting *s, const vj_node *node) {

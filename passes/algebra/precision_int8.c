@@ -62,11 +62,6 @@ static vj_value binary(const bytes *b, vj_op op, vj_value x, vj_value y, const v
 
 static vj_value number(const bytes *b, double x) { return vj_add_const_f64(b->f, VJ_F32, 0, NULL, &x); }
 
-static vj_value cast(const bytes *b, vj_value v, vj_dtype to, const vj_origin *origin) {
-    const vj_attr attr = vj_name(VJ_ATTR_TO, vj_element_name(to));
-    return vj_make(b->f, VJ_OP_cast, &v, 1, &attr, 1, origin);
-}
-
 /* Goes over the rows of a matrix in blocks; `take` adds one to what each column has. */
 static bool for_rows(const bytes *b, vj_value w, void (*take)(double *column, float x), double *columns) {
     const vj_type *type = vj_type_at(b->f, w);
@@ -107,7 +102,7 @@ static bool make_weight(const bytes *b, vj_value w, byte_weight *to) {
     }
     if (good) {
         const vj_value scaled = binary(b, VJ_OP_mul, w, vj_add_const_f64(b->f, VJ_F32, 1, &wide, inverse), NULL);
-        to->q = cast(b, vj_make(b->f, VJ_OP_round, &scaled, 1, NULL, 0, NULL), VJ_I8, NULL);
+        to->q = vj_make_cast(b->f, vj_make(b->f, VJ_OP_round, &scaled, 1, NULL, 0, NULL), VJ_I8, NULL);
         to->scale = vj_add_const_f64(b->f, VJ_F32, 1, &wide, scale);
         good = for_rows(b, to->q, take_sum, sums);
         for (int64_t n = 0; n < wide; n++)
@@ -127,7 +122,7 @@ static void make_activations(const bytes *b, vj_value x, const vj_origin *origin
     largest = binary(b, VJ_OP_max, largest, number(b, LEAST), origin);
     vj_value q = binary(b, VJ_OP_mul, x, binary(b, VJ_OP_div, number(b, MOST), largest, origin), origin);
     q = vj_make(b->f, VJ_OP_round, &q, 1, NULL, 0, origin);
-    b->q[x] = cast(b, binary(b, VJ_OP_add, q, number(b, ZERO), origin), VJ_U8, origin);
+    b->q[x] = vj_make_cast(b->f, binary(b, VJ_OP_add, q, number(b, ZERO), origin), VJ_U8, origin);
     b->scale[x] = binary(b, VJ_OP_mul, largest, number(b, 1 / MOST), origin);
 }
 
@@ -136,7 +131,7 @@ static vj_value product_of(const bytes *b, const vj_node *node, const byte_weigh
     const vj_origin *origin = node->origin;
     if (b->q[x] < 0) make_activations(b, x, origin);
     vj_value y = binary(b, VJ_OP_matmul, b->q[x], w->q, origin);
-    y = cast(b, binary(b, VJ_OP_add, y, w->shift, origin), VJ_F32, origin);
+    y = vj_make_cast(b->f, binary(b, VJ_OP_add, y, w->shift, origin), VJ_F32, origin);
     y = binary(b, VJ_OP_mul, binary(b, VJ_OP_mul, y, w->scale, origin), b->scale[x], origin);
     return node->arg_count > 2 && node->args[2] >= 0 ? binary(b, VJ_OP_add, y, node->args[2], origin) : y;
 }

@@ -1,5 +1,6 @@
-/* weight_blocks.c - weights of products that the model stores in 4 or 8 bits stay so: each becomes one difference and one product of
- * whole tensors, below what moves it, as lowering packs it (passes/lower/blocks.c). Their values are the same. */
+/* weight_blocks.c - weights of products that the model stores in 4 or 8 bits stay so: each becomes one difference and
+ * one product of whole tensors, below what moves it, as lowering packs it (passes/rewrite/block_size.c). Their values
+ * are the same. */
 #include "passes/rewrite/rewrite.h"
 
 vj_status vj_pass_weight_blocks(vj_pass_context *c) {

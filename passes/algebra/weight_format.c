@@ -97,8 +97,7 @@ static const char *why_wide(vj_choice *choice, vj_value w) {
 }
 
 static vj_value rounded(vj_pass_context *c, const vj_node *node, vj_value w) {
-    const vj_attr to = vj_name(VJ_ATTR_TO, vj_element_name(c->options->weight_format));
-    const vj_value half = vj_make(c->f, VJ_OP_cast, &w, 1, &to, 1, node->origin);
+    const vj_value half = vj_make_cast(c->f, w, c->options->weight_format, node->origin);
     if (!c->f->values[half].name) c->f->values[half].name = c->f->values[w].name;
     return half;
 }

@@ -53,11 +53,6 @@ bool vj_may_scale(vj_func *f, vj_value w, vj_value vector, int32_t axis) {
     return exact;
 }
 
-static vj_value cast_to(vj_func *f, vj_value x, vj_dtype to, const vj_origin *origin) {
-    const vj_attr attr = vj_name(VJ_ATTR_TO, vj_element_name(to));
-    return vj_make(f, VJ_OP_cast, &x, 1, &attr, 1, origin);
-}
-
 /* Products take halves as they are, too: then the weight is one behind the factor as before it. */
 vj_value vj_scale_weight(vj_func *f, vj_value w, vj_value vector, int32_t axis, const vj_origin *origin) {
     const vj_dtype half = vj_stored_half(f, w);
@@ -65,9 +60,9 @@ vj_value vj_scale_weight(vj_func *f, vj_value w, vj_value vector, int32_t axis, 
     vj_dim dims[VJ_MAX_RANK];
     for (int32_t d = 0; d < type.rank; d++)
         dims[d] = d == axis ? type.dims[d] : vj_dim_const(1);
-    if (vj_is_half(type.dtype)) w = cast_to(f, w, VJ_F32, origin);
+    if (vj_is_half(type.dtype)) w = vj_make_cast(f, w, VJ_F32, origin);
     w = vj_make_binary(f, VJ_OP_mul, w, vj_make_reshape(f, vector, type.rank, dims, origin), origin);
     if (half == VJ_NO_DTYPE) return w;
-    w = cast_to(f, w, half, origin);
-    return vj_is_half(type.dtype) ? w : cast_to(f, w, VJ_F32, origin);
+    w = vj_make_cast(f, w, half, origin);
+    return vj_is_half(type.dtype) ? w : vj_make_cast(f, w, VJ_F32, origin);
 }

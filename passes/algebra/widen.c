@@ -8,11 +8,6 @@
 
 #include "vitjit_half.h"
 
-static vj_value cast_to(vj_func *f, vj_value x, vj_dtype to, const vj_origin *origin) {
-    const vj_attr attr = vj_name(VJ_ATTR_TO, vj_element_name(to));
-    return vj_make(f, VJ_OP_cast, &x, 1, &attr, 1, origin);
-}
-
 static double rounded(vj_dtype dtype, double x) { return dtype == VJ_F16 ? vj_round_f16(x) : vj_round_bf16(x); }
 
 /* Numbers of GELU that an exporter had to round: sqrt(2), its inverse, sqrt(2 / pi), 0.044715, 1.702. Meant is the
@@ -32,7 +27,7 @@ static vj_value wide_constant(vj_func *f, vj_value v) {
     const vj_type *type = vj_type_at(f, v);
     int64_t dims[VJ_MAX_RANK];
     double number;
-    if (!is_known_number(f, v, &number)) return cast_to(f, v, VJ_F32, NULL);
+    if (!is_known_number(f, v, &number)) return vj_make_cast(f, v, VJ_F32, NULL);
     for (int32_t i = 0; i < type->rank; i++)
         dims[i] = type->dims[i].c;
     return vj_add_const_f64(f, VJ_F32, type->rank, dims, &number);
@@ -40,7 +35,7 @@ static vj_value wide_constant(vj_func *f, vj_value v) {
 
 static void widen_leaf(vj_func *f, int32_t n) {
     const vj_value v = f->nodes[n].first_result;
-    const vj_value wide = f->nodes[n].op == VJ_OP_const ? wide_constant(f, v) : cast_to(f, v, VJ_F32, NULL);
+    const vj_value wide = f->nodes[n].op == VJ_OP_const ? wide_constant(f, v) : vj_make_cast(f, v, VJ_F32, NULL);
     vj_replace_uses(f, v, wide);
     if (vj_producer(f, wide)->op == VJ_OP_cast) vj_set_operand(f, f->values[wide].node, 0, v);
 }
@@ -48,7 +43,7 @@ static void widen_leaf(vj_func *f, int32_t n) {
 static void widen_cast(vj_func *f, int32_t n) {
     const vj_node node = f->nodes[n];
     const vj_value x = node.args[0];
-    const vj_value wide = vj_type_at(f, x)->dtype == VJ_F32 ? x : cast_to(f, x, VJ_F32, node.origin);
+    const vj_value wide = vj_type_at(f, x)->dtype == VJ_F32 ? x : vj_make_cast(f, x, VJ_F32, node.origin);
     if (!f->values[wide].name) f->values[wide].name = f->values[node.first_result].name; /* a product of halves */
     vj_replace_uses(f, node.first_result, wide);
     vj_kill(f, n);
@@ -104,7 +99,7 @@ vj_status vj_pass_widen(vj_pass_context *c) {
     for (int32_t n = 0; n < nodes; n++)
         widen_node(f, n);
     for (int32_t o = 0; o < f->output_count; o++)
-        if (vj_is_half(declared[o])) vj_set_output(f, o, cast_to(f, f->outputs[o], declared[o], NULL));
+        if (vj_is_half(declared[o])) vj_set_output(f, o, vj_make_cast(f, f->outputs[o], declared[o], NULL));
     vj_compact(f);
     return c->error->status;
 }

@@ -42,9 +42,8 @@ static void cast_factors_of(vj_func *f, int32_t n, int32_t factors) {
     if (!nest && narrow && is_paired(f, node, packed)) return;
     for (int32_t i = 0; i < factors; i++) {
         const vj_value v = f->nodes[n].args[i];
-        const vj_attr to = vj_name(VJ_ATTR_TO, vj_element_name(VJ_F32));
         if (i == packed || !vj_is_half(vj_dtype_at(f, v))) continue;
-        const vj_value wide = vj_make(f, VJ_OP_cast, &v, 1, &to, 1, f->nodes[n].origin);
+        const vj_value wide = vj_make_cast(f, v, VJ_F32, f->nodes[n].origin);
         vj_set_operand(f, n, i, wide);
     }
 }
@@ -65,19 +64,14 @@ bool vj_packs_integers(const vj_func *f, const vj_node *node) {
     return node->op != VJ_OP_conv || vj_has_groups(f, node, vj_panel_group(VJ_I8));
 }
 
-static vj_value cast_to(vj_func *f, vj_value v, vj_dtype dtype, const vj_origin *origin) {
-    const vj_attr to = vj_name(VJ_ATTR_TO, vj_element_name(dtype));
-    return vj_make(f, VJ_OP_cast, &v, 1, &to, 1, origin);
-}
-
 /* A convolution of few channels as one of floats, which is exact where no sum needs more than their 24 bits. */
 static void make_conv_of_floats(vj_func *f, int32_t n) {
     const vj_node node = f->nodes[n];
     vj_value args[3] = {VJ_NONE, VJ_NONE, VJ_NONE};
     for (int32_t i = 0; i < 2; i++)
-        args[i] = cast_to(f, node.args[i], VJ_F32, node.origin);
+        args[i] = vj_make_cast(f, node.args[i], VJ_F32, node.origin);
     vj_value y = vj_make(f, VJ_OP_conv, args, 2, node.attrs, node.attr_count, node.origin);
-    y = cast_to(f, y, VJ_I32, node.origin);
+    y = vj_make_cast(f, y, VJ_I32, node.origin);
     if (node.arg_count > 2 && node.args[2] >= 0) {
         vj_dim dims[VJ_MAX_RANK];
         const int32_t rank = vj_type_at(f, y)->rank;

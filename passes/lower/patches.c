@@ -20,10 +20,9 @@ static vj_value covered(vj_func *f, vj_value v, const vj_type *w, const vj_type 
 /* The narrow picture as far as it is covered: cut before it is cast, so that the cast can write where it is wanted. */
 static vj_value covered_cast(vj_func *f, vj_value x, const vj_type *w, const vj_type *y, const vj_origin *origin) {
     const vj_node *node = vj_producer(f, x);
-    const vj_attr to = vj_name(VJ_ATTR_TO, vj_element_name(vj_dtype_at(f, x)));
     if (node->op != VJ_OP_cast || vj_use_count(f, x) != 1) return covered(f, x, w, y, origin);
     const vj_value inside = covered(f, node->args[0], w, y, origin);
-    return vj_make(f, VJ_OP_cast, &inside, 1, &to, 1, origin);
+    return vj_make_cast(f, inside, vj_dtype_at(f, x), origin);
 }
 
 /* [B, C, h, kh, w, kw] as [B, h w, C kh kw] */

@@ -49,10 +49,17 @@ static vj_value root_of(const tables *t, vj_value v) {
     return is_byte(vj_type_at(t->f, v)->dtype) && !vj_is_weight(t->f, v) ? v : VJ_NONE;
 }
 
+/* Asked first: most nodes have nothing to do with bytes, and to see that a constant is uniform takes reading it. */
+static bool is_of_bytes(const tables *t, const vj_node *node) {
+    for (int32_t i = 0; i < node->arg_count; i++)
+        if (node->args[i] >= 0 && root_of(t, node->args[i]) >= 0) return true;
+    return false;
+}
+
 static void find_root(tables *t, const vj_node *node) {
     vj_value root = VJ_NONE;
     int32_t cost = cost_of(node->op);
-    if (!(vj_op_table(node->op)->flags & VJ_FLAG_ELEMENTWISE)) return;
+    if (!(vj_op_table(node->op)->flags & VJ_FLAG_ELEMENTWISE) || !is_of_bytes(t, node)) return;
     for (int32_t i = 0; i < node->arg_count; i++) {
         const vj_value v = node->args[i];
         if (v < 0 || is_number(t, v)) continue;

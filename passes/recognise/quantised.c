@@ -33,11 +33,6 @@ static bool stop(product *p, const char *reason) {
     return false;
 }
 
-static vj_value cast(vj_func *f, vj_value v, vj_dtype to, const vj_origin *origin) {
-    const vj_attr attr = vj_name(VJ_ATTR_TO, vj_element_name(to));
-    return vj_make(f, VJ_OP_cast, &v, 1, &attr, 1, origin);
-}
-
 static vj_value binary(const product *p, vj_op op, vj_value a, vj_value b) {
     return vj_make_binary(p->f, op, a, b, p->node.origin);
 }
@@ -88,7 +83,7 @@ static vj_value row_sums(const product *p, vj_value a, const vj_attr *attrs, int
     if (is_conv(p)) return vj_window_sums(p->f, a, p->w.q, attrs, attr_count, p->node.origin);
     const int64_t last = vj_type_at(p->f, a)->rank - 1;
     const vj_attr over[] = {vj_ints(VJ_ATTR_AXES, &last, 1), vj_int(VJ_ATTR_KEEP, 1), vj_name(VJ_ATTR_KIND, "sum")};
-    a = cast(p->f, a, VJ_I32, p->node.origin);
+    a = vj_make_cast(p->f, a, VJ_I32, p->node.origin);
     return vj_make(p->f, VJ_OP_reduce, &a, 1, over, 3, p->node.origin);
 }
 
@@ -125,7 +120,7 @@ static vj_value finished(const product *p, vj_value whole) {
         const vj_dim dims[] = {vj_type_at(p->f, scale)->dims[0], vj_dim_const(1)};
         scale = vj_make_reshape(p->f, scale, 2, dims, p->node.origin);
     }
-    vj_value y = times(p, cast(p->f, whole, VJ_F32, p->node.origin), times(p, p->a.scale, scale));
+    vj_value y = times(p, vj_make_cast(p->f, whole, VJ_F32, p->node.origin), times(p, p->a.scale, scale));
     const vj_value bias = p->node.arg_count > 2 ? p->node.args[2] : VJ_NONE;
     return bias < 0 ? y : binary(p, VJ_OP_add, y, beside_result(p, bias));
 }
@@ -179,8 +174,8 @@ static vj_value by_bytes(product *p) {
 
 /* q - zero as f32 */
 static vj_value difference(const product *p, const vj_quantised *x) {
-    const vj_value q = cast(p->f, x->q, VJ_F32, p->node.origin);
-    return x->zero < 0 ? q : binary(p, VJ_OP_sub, q, cast(p->f, x->zero, VJ_F32, p->node.origin));
+    const vj_value q = vj_make_cast(p->f, x->q, VJ_F32, p->node.origin);
+    return x->zero < 0 ? q : binary(p, VJ_OP_sub, q, vj_make_cast(p->f, x->zero, VJ_F32, p->node.origin));
 }
 
 /* Of two activations: in f32, where that is exact. */
@@ -197,7 +192,7 @@ static vj_value by_floats(product *p) {
         return VJ_NONE;
     }
     const vj_value y = binary(p, VJ_OP_matmul, difference(p, &p->a), difference(p, &p->b));
-    return p->of_floats ? times(p, y, times(p, p->a.scale, p->b.scale)) : cast(p->f, y, VJ_I32, p->node.origin);
+    return p->of_floats ? times(p, y, times(p, p->a.scale, p->b.scale)) : vj_make_cast(p->f, y, VJ_I32, p->node.origin);
 }
 
 /* Is it what by_floats makes? Then it is done. */

@@ -3,11 +3,6 @@
 
 #include <string.h>
 
-static vj_value cast(vj_func *f, vj_value v, vj_dtype to, const vj_origin *origin) {
-    const vj_attr attr = vj_name(VJ_ATTR_TO, vj_element_name(to));
-    return vj_make(f, VJ_OP_cast, &v, 1, &attr, 1, origin);
-}
-
 static vj_attr *attr_of(vj_attr *attrs, int32_t count, vj_attr_key key) {
     for (int32_t i = 0; i < count; i++)
         if (attrs[i].key == key) return &attrs[i];
@@ -67,7 +62,7 @@ vj_value vj_pad_bytes(vj_func *f, vj_value x, vj_value zero, vj_attr *attrs, int
     x = vj_make(f, VJ_OP_pad, &x, 1, pad, 4, origin);
     if (is_known) return x;
     const vj_type type = *vj_type_at(f, x);
-    const vj_value args[] = {inside(f, &type, before, behind), x, cast(f, zero, VJ_U8, origin)};
+    const vj_value args[] = {inside(f, &type, before, behind), x, vj_make_cast(f, zero, VJ_U8, origin)};
     return args[0] < 0 ? VJ_NONE : vj_make(f, VJ_OP_select, args, 3, NULL, 0, origin);
 }
 

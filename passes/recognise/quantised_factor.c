@@ -137,18 +137,13 @@ static bool move_parameter(vj_func *f, const vj_node *node, vj_value *v) {
 
 /* Bytes */
 
-static vj_value cast(vj_func *f, vj_value v, vj_dtype to, const vj_origin *origin) {
-    const vj_attr attr = vj_name(VJ_ATTR_TO, vj_element_name(to));
-    return vj_make(f, VJ_OP_cast, &v, 1, &attr, 1, origin);
-}
-
 static vj_value shifted(vj_func *f, vj_value q, bool is_constant, const vj_origin *origin) {
     const double less = -128;
     const int64_t sign = 128;
     const vj_attr as_u8 = vj_name(VJ_ATTR_TO, vj_element_name(VJ_U8));
     if (is_constant) {
-        const vj_value wide = cast(f, q, VJ_F32, origin), by = vj_add_const_f64(f, VJ_F32, 0, NULL, &less);
-        return cast(f, vj_make_binary(f, VJ_OP_add, wide, by, origin), VJ_I8, origin);
+        const vj_value wide = vj_make_cast(f, q, VJ_F32, origin), by = vj_add_const_f64(f, VJ_F32, 0, NULL, &less);
+        return vj_make_cast(f, vj_make_binary(f, VJ_OP_add, wide, by, origin), VJ_I8, origin);
     }
     q = vj_make(f, VJ_OP_bitcast, &q, 1, &as_u8, 1, origin);
     return vj_make_binary(f, VJ_OP_xor, q, vj_add_const_i64(f, VJ_U8, 0, NULL, &sign), origin);
@@ -209,7 +204,7 @@ static vj_value zero_point(vj_func *f, vj_value v, double sign, double *least, d
         const bool is_signed = dtype_of(f, byte) == VJ_I8;
         *least = is_signed ? -128 : 0;
         *most = is_signed ? 127 : 255;
-        if (is_byte(dtype_of(f, byte)) && is_number(vj_type_at(f, v))) zero = cast(f, byte, VJ_I32, NULL);
+        if (is_byte(dtype_of(f, byte)) && is_number(vj_type_at(f, v))) zero = vj_make_cast(f, byte, VJ_I32, NULL);
     }
     vj_arena_free(scratch);
     return zero;

@@ -6,11 +6,6 @@
 
 enum { BLOCK = 4096 };
 
-static vj_value cast(vj_func *f, vj_value v, vj_dtype to) {
-    const vj_attr attr = vj_name(VJ_ATTR_TO, vj_element_name(to));
-    return vj_make(f, VJ_OP_cast, &v, 1, &attr, 1, NULL);
-}
-
 /* Is it a number, or one a column? Those have all dims of the factor. */
 static bool is_by_column(const vj_func *f, vj_value v, int32_t axis) {
     const vj_type *type = vj_type_at(f, v);
@@ -91,7 +86,8 @@ static vj_value centred(vj_func *f, vj_value q, const vj_byte_weight *w, int32_t
         dims[i] = i == axis ? w->columns : 1;
     const vj_value by = vj_add_const_f64(f, VJ_F32, rank, dims, zero);
     vj_arena_free(scratch);
-    return cast(f, vj_make_binary(f, VJ_OP_sub, cast(f, q, VJ_F32), by, NULL), VJ_I8);
+    const vj_value wide = vj_make_cast(f, q, VJ_F32, NULL);
+    return vj_make_cast(f, vj_make_binary(f, VJ_OP_sub, wide, by, NULL), VJ_I8, NULL);
 }
 
 bool vj_read_byte_weight(vj_pass_context *c, vj_quantised *x, int32_t axis, vj_byte_weight *w) {

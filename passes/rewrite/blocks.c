@@ -125,11 +125,6 @@ static void make_parts(vj_func *f, vj_arena *arena, vj_value v, vj_value made[3]
         made[i] = vj_make(f, node.op, moved[i], node.arg_count, node.attrs, node.attr_count, node.origin);
 }
 
-static vj_value cast_to_bf16(vj_func *f, vj_value x, const vj_origin *origin) {
-    const vj_attr to = vj_name(VJ_ATTR_TO, vj_element_name(VJ_BF16));
-    return vj_make(f, VJ_OP_cast, &x, 1, &to, 1, origin);
-}
-
 bool vj_find_blocks(const vj_func *f, vj_value source, vj_block_parts *parts) {
     if (vj_op_of(f, source) == VJ_OP_cast && vj_type_at(f, source)->dtype == VJ_BF16) source = vj_operand(f, source, 0);
     const vj_node *node = vj_producer(f, source);
@@ -153,7 +148,7 @@ static vj_value in_parts(vj_func *f, vj_arena *arena, vj_value v, bool narrow) {
     vj_value w = vj_make_binary(f, VJ_OP_sub, made[0], made[1], node.origin);
     w = vj_make_binary(f, VJ_OP_mul, w, made[2], node.origin);
     if (!f->values[w].name) f->values[w].name = f->values[v].name;
-    return narrow ? cast_to_bf16(f, w, node.origin) : w;
+    return narrow ? vj_make_cast(f, w, VJ_BF16, node.origin) : w;
 }
 
 vj_value vj_make_blocks(vj_func *f, vj_arena *arena, vj_value weight) {

@@ -16,6 +16,11 @@ vj_value vj_make_binary(vj_func *f, vj_op op, vj_value a, vj_value b, const vj_o
     return vj_make(f, op, (vj_value[]){a, b}, 2, NULL, 0, origin);
 }
 
+vj_value vj_make_cast(vj_func *f, vj_value x, vj_dtype to, const vj_origin *origin) {
+    const vj_attr attr = vj_name(VJ_ATTR_TO, vj_element_name(to));
+    return vj_make(f, VJ_OP_cast, &x, 1, &attr, 1, origin);
+}
+
 vj_value vj_make_transpose(vj_func *f, vj_value x, const int64_t *perm, const vj_origin *origin) {
     vj_attr attr = vj_ints(VJ_ATTR_PERM, perm, vj_type_at(f, x)->rank);
     return vj_make(f, VJ_OP_transpose, &x, 1, &attr, 1, origin);

@@ -45,6 +45,7 @@ vj_status vj_pass_plan(vj_pass_context *c);
 vj_value vj_make(vj_func *f, vj_op op, const vj_value *args, int32_t arg_count, const vj_attr *attrs,
                  int32_t attr_count, const vj_origin *origin);
 vj_value vj_make_binary(vj_func *f, vj_op op, vj_value a, vj_value b, const vj_origin *origin);
+vj_value vj_make_cast(vj_func *f, vj_value x, vj_dtype to, const vj_origin *origin);
 vj_value vj_make_transpose(vj_func *f, vj_value x, const int64_t *perm, const vj_origin *origin);
 vj_value vj_make_reshape(vj_func *f, vj_value x, int32_t rank, const vj_dim *dims, const vj_origin *origin);
 /* Elements [start, start + size) of one axis. */
