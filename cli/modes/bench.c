@@ -77,7 +77,6 @@ vj_status vj_run_bench(const vj_command *command) {
     vj_job job;
     vj_array *inputs = NULL;
     int32_t count = 0;
-    if (vj_is_comparison(command)) return vj_run_comparison(command);
     vj_status status = vj_job_prepare(command, &job, &inputs, &count);
     if (status == VJ_OK) status = bench(command, &job, inputs, count);
     vj_arrays_free(inputs, count);
