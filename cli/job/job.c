@@ -282,6 +282,13 @@ vj_status vj_job_seed(vj_job *job, uint64_t number, vj_array **inputs) {
     return status;
 }
 
+vj_status vj_job_check_batch(const vj_job *job) {
+    const int64_t asked = job->command->batch;
+    if (!asked || asked == job->n || job->images != job->n) return VJ_OK;
+    return vj_print_error(VJ_USAGE, job->command->model, "--batch %lld, but the inputs have a batch of %lld",
+                          (long long)asked, (long long)job->n);
+}
+
 vj_status vj_job_prepare(const vj_command *command, vj_job *job, vj_array **inputs, int32_t *count) {
     *job = (vj_job){0};
     vj_status status = vj_read_named(&command->inputs, "--input", inputs);
@@ -293,13 +300,7 @@ vj_status vj_job_prepare(const vj_command *command, vj_job *job, vj_array **inpu
         *count = vj_input_count(job->model);
     }
     if (status == VJ_OK) status = vj_job_bind(job, *inputs, *count);
-    if (status == VJ_OK && command->inputs.count && command->batch && command->batch != job->n &&
-        job->images == job->n) {
-        vj_print_error(VJ_USAGE, command->model, "--batch %lld, but the inputs have a batch of %lld",
-                       (long long)command->batch, (long long)job->n);
-        status = VJ_USAGE;
-    }
-    return status;
+    return status == VJ_OK && command->inputs.count ? vj_job_check_batch(job) : status;
 }
 
 vj_status vj_job_run(vj_job *job) {

@@ -31,6 +31,7 @@ typedef struct comparison {
     int32_t count;
     side *wide; /* whose answers are float32's, with weights as the model has them */
     vj_compared_on on;
+    vj_status skipped; /* pictures that could not be read: they are named and left out */
 } comparison;
 
 static vj_status open_sides(comparison *c, const vj_array *inputs, int32_t input_count) {
@@ -146,38 +147,38 @@ static vj_status take_inputs(comparison *c) {
     const int32_t count = c->command->inputs.count;
     vj_status status = vj_read_named(&c->command->inputs, "--input", &inputs);
     if (status == VJ_OK) status = open_sides(c, inputs, count);
+    if (status == VJ_OK) status = vj_job_bind(&c->wide->job, inputs, count);
+    if (status == VJ_OK) status = vj_job_check_batch(&c->wide->job);
     if (status == VJ_OK) status = take_batch(c, inputs, count, 0);
-    if (status == VJ_OK && c->command->batch && c->command->batch != c->on.batch)
-        status = vj_print_error(VJ_USAGE, c->command->model, "--batch %lld, but the inputs have a batch of %lld",
-                                (long long)c->command->batch, (long long)c->on.batch);
     vj_arrays_free(inputs, count);
     return status;
 }
 
-/* Those that cannot be read are named and left out; the status is then theirs. */
-static vj_status take_paths(comparison *c, const vj_paths *paths, vj_loader *loader, vj_status found) {
-    vj_status status = VJ_OK, worst = found;
+static vj_status take_paths(comparison *c, const vj_paths *paths, vj_loader *loader) {
+    vj_status status = VJ_OK;
     for (int32_t i = 0; i < paths->count && status == VJ_OK; i++) {
         const vj_status loaded = vj_loader_add(loader, paths->at[i]);
-        if (loaded) worst = loaded;
+        if (loaded) c->skipped = loaded;
         if (loader->filled == 0 || (loader->filled < loader->batch && i + 1 < paths->count)) continue;
         const vj_array input = vj_loader_batch(loader);
         status = take_batch(c, &input, 1, loader->filled);
         loader->filled = 0;
     }
-    return status ? status : worst;
+    return status;
 }
 
 static vj_status take_pictures(comparison *c) {
     vj_paths paths;
     vj_loader loader = {0};
-    const vj_status found = vj_paths_find(c->command, &paths);
-    vj_status status = found == VJ_SYSTEM || paths.count == 0 ? found : open_sides(c, NULL, 0);
-    if (status == VJ_OK && paths.count) status = vj_loader_open(c->command, &c->wide->job, &loader);
-    if (status == VJ_OK && paths.count) {
-        vj_loader_announce(&loader);
-        c->on.fixed_batch = loader.fixed ? loader.batch : 0;
-        status = take_paths(c, &paths, &loader, found);
+    vj_status status = c->skipped = vj_paths_find(c->command, &paths);
+    if (status != VJ_SYSTEM && paths.count) {
+        status = open_sides(c, NULL, 0);
+        if (status == VJ_OK) status = vj_loader_open(c->command, &c->wide->job, &loader);
+        if (status == VJ_OK) {
+            vj_loader_announce(&loader);
+            c->on.fixed_batch = loader.fixed ? loader.batch : 0;
+            status = take_paths(c, &paths, &loader);
+        }
     }
     vj_loader_free(&loader);
     vj_paths_free(&paths);
@@ -231,14 +232,13 @@ static vj_status compare(comparison *c) {
         status = open_sides(c, NULL, 0);
         if (status == VJ_OK) status = take_noise(c);
     }
-    if (!c->on.batch || (status != VJ_OK && status != VJ_BAD_INPUT)) return status;
-    vj_status summed = VJ_OK;
-    for (int32_t i = 0; i < c->count && summed == VJ_OK; i++)
-        summed = sum_up(c, &c->sides[i], &c->rows[i]);
+    if (status || !c->on.batch) return status ? status : c->skipped;
+    for (int32_t i = 0; i < c->count && status == VJ_OK; i++)
+        status = sum_up(c, &c->sides[i], &c->rows[i]);
     c->on.threads = vj_model_parts(c->wide->job.model);
     c->on.rounds = ROUNDS;
-    if (summed == VJ_OK) summed = vj_print_compared(c->command, &c->on, c->rows, c->count);
-    return summed ? summed : status;
+    if (status == VJ_OK) status = vj_print_compared(c->command, &c->on, c->rows, c->count);
+    return status ? status : c->skipped;
 }
 
 vj_status vj_run_comparison(const vj_command *command) {
