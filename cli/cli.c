@@ -12,7 +12,7 @@ static vj_status dispatch(const vj_command *c) {
     case VJ_MODE_TENSORS:
         return vj_run_tensors(c);
     case VJ_MODE_BENCH:
-        return vj_run_bench(c);
+        return vj_is_comparison(c) ? vj_run_comparison(c) : vj_run_bench(c);
     case VJ_MODE_TEST:
         return vj_run_test(c);
     case VJ_MODE_INSPECT:

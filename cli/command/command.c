@@ -76,7 +76,7 @@ static vj_status judge_words(vj_command *c) {
     if (!*c->model) return vj_print_error(VJ_USAGE, NULL, "the model's name is empty");
     if (c->mode == VJ_MODE_TEST && c->words.count < 2)
         return vj_print_error(VJ_USAGE, NULL, "--test wants folders with input_0.pb, output_0.pb, ...");
-    if (c->words.count > 1 && c->mode != VJ_MODE_PICTURES && c->mode != VJ_MODE_TEST)
+    if (c->words.count > 1 && c->mode != VJ_MODE_PICTURES && c->mode != VJ_MODE_TEST && !vj_is_comparison(c))
         return vj_print_error(VJ_USAGE, NULL, "'%s': %s takes one model and no more words", c->words.at[1],
                               mode_name(c->mode));
     return VJ_OK;
@@ -121,17 +121,78 @@ static vj_status judge_profile(const char *path) {
 
 static bool is(const char *word, const char *type) { return word && strcmp(word, type) == 0; }
 
-/* Products in bf16 have weights in bf16; patterns of what stays in float32 want something that does not. */
+static bool is_list(const char *precision) { return precision && strchr(precision, ','); }
+
+static bool is_narrow(const char *precision) { return is(precision, "bf16") || is(precision, "int8"); }
+
+/* Products in bf16 have weights in bf16. */
+static bool stores(const char *precision, const char *weight_format) {
+    return !is_narrow(precision) || !is(weight_format, "f16");
+}
+
+/* Is anything but float32 asked for, of which --keep-f32 can exempt products? */
+static bool is_less(const char *precision, const char *weight_format) {
+    return is_narrow(precision) || is(weight_format, "f16") || is(weight_format, "bf16");
+}
+
+bool vj_is_comparison(const vj_command *c) { return c->mode == VJ_MODE_BENCH && is_list(c->precision); }
+
+bool vj_command_of_precision(const vj_command *list, int32_t i, char word[VJ_WORD_TEXT], vj_command *one) {
+    const char *begin = list->precision;
+    for (; i > 0 && begin; i--)
+        begin = (begin = strchr(begin, ',')) ? begin + 1 : NULL;
+    if (!begin) return false;
+    snprintf(word, VJ_WORD_TEXT, "%.*s", (int)strcspn(begin, ","), begin);
+    *one = *list;
+    one->precision = word;
+    if (!stores(word, one->weight_format)) one->weight_format = NULL;
+    if (!is_less(word, one->weight_format)) one->keep_f32.count = 0;
+    return true;
+}
+
+/* What a comparison of precisions does not take. */
+static vj_status judge_comparison(const vj_command *c) {
+    if (c->mode != VJ_MODE_BENCH)
+        return vj_print_error(VJ_USAGE, NULL,
+                              "--precision %s: a list is for --bench, which compares them; %s takes one", c->precision,
+                              mode_name(c->mode));
+    if (c->profile)
+        return vj_print_error(VJ_USAGE, NULL, "--profile means nothing with a list of precisions: it takes one");
+    if (c->words.count > 1 && c->inputs.count)
+        return vj_print_error(VJ_USAGE, NULL, "pictures and --input: one of them");
+    return VJ_OK;
+}
+
+/* Patterns of what stays in float32 want something that does not. */
 static vj_status judge_precision(const vj_command *c) {
-    const bool narrow = is(c->precision, "bf16") || is(c->precision, "int8");
-    if (narrow && is(c->weight_format, "f16"))
+    char word[VJ_WORD_TEXT];
+    vj_command one;
+    bool fits = false, less = false;
+    if (is_list(c->precision) && judge_comparison(c)) return VJ_USAGE;
+    if (!c->precision) {
+        fits = true;
+        less = is_less(NULL, c->weight_format);
+    }
+    for (int32_t i = 0; c->precision && vj_command_of_precision(c, i, word, &one); i++) {
+        fits |= one.weight_format == c->weight_format;
+        less |= is_less(word, one.weight_format);
+    }
+    if (!fits)
         return vj_print_error(VJ_USAGE, NULL, "--precision %s stores weights in %s: --weight-format f16 is for f32",
                               c->precision, c->precision);
-    const bool asked = narrow || is(c->weight_format, "f16") || is(c->weight_format, "bf16");
-    if (asked || !c->keep_f32.count) return VJ_OK;
+    if (less || !c->keep_f32.count) return VJ_OK;
     vj_print_error(VJ_USAGE, NULL, "--keep-f32 means nothing where all products are in f32");
     vj_print_hint("--precision and --weight-format say what others are in");
     return VJ_USAGE;
+}
+
+/* --bench takes pictures to compare precisions alone, and their options where there are some. */
+static vj_status judge_pictures(const vj_command *c) {
+    static const char *const options[] = {"--mean", "--std", "--resize", "--crop-pct", "--interpolation"};
+    for (size_t i = 0; c->mode == VJ_MODE_BENCH && c->words.count < 2 && i < sizeof options / sizeof *options; i++)
+        if (vj_option_given(c, options[i]))
+            return vj_print_error(VJ_USAGE, NULL, "%s means nothing with --bench without pictures", options[i]);
+    return VJ_OK;
 }
 
 vj_status vj_command_read(int argc, char **argv, vj_command *c) {
@@ -145,7 +206,7 @@ vj_status vj_command_read(int argc, char **argv, vj_command *c) {
     c->compiled = is_library(c->model);
     if (c->compiled && (status = judge_compiled(c))) return status;
     if (c->linker && c->emit != VJ_EMIT_LIB) return vj_print_error(VJ_USAGE, NULL, "--linker is for --emit-lib");
-    if ((status = judge_precision(c))) return status;
+    if ((status = judge_precision(c)) || (status = judge_pictures(c))) return status;
     if (c->no_cache && c->cache) return vj_print_error(VJ_USAGE, NULL, "--cache and --no-cache: one of them");
     if (c->profile && judge_profile(c->profile)) return VJ_BAD_INPUT;
     if (c->output && !*c->output) return vj_print_error(VJ_USAGE, NULL, "--output wants a folder's name");

@@ -67,6 +67,12 @@ typedef struct vj_command {
 /* Parses and judges. On failure the message has been printed. */
 vj_status vj_command_read(int argc, char **argv, vj_command *command);
 void vj_command_free(vj_command *command);
+/* Is it --bench with a list of precisions, which are compared? */
+bool vj_is_comparison(const vj_command *command);
+/* The command for precision i of the list alone, whose text is kept in `word`: without a --weight-format and --keep-f32
+ * that do not fit it. False: there are no more. */
+#define VJ_WORD_TEXT 16
+bool vj_command_of_precision(const vj_command *list, int32_t i, char word[VJ_WORD_TEXT], vj_command *one);
 
 /* options.c */
 

@@ -50,8 +50,12 @@ typedef struct vj_job {
 vj_status vj_job_open(const vj_command *command, const vj_array *inputs, int32_t count, vj_job *job);
 /* Binds one array an input, in any order by name, and memory for the outputs. */
 vj_status vj_job_bind(vj_job *job, const vj_array *inputs, int32_t count);
-/* Seeded arrays for all inputs, for the batch asked for. */
-vj_status vj_job_seed(vj_job *job, vj_array **inputs);
+/* Is --batch, if it was given, the bound inputs' one? */
+vj_status vj_job_check_batch(const vj_job *job);
+/* Seeded arrays for all inputs, for the batch asked for; others for each number. */
+vj_status vj_job_seed(vj_job *job, uint64_t number, vj_array **inputs);
+/* A session anew, with memory of its own; to be bound again. */
+vj_status vj_job_renew(vj_job *job);
 vj_status vj_job_run(vj_job *job);
 void vj_job_close(vj_job *job);
 /* The batch of a model whose first input has this shape, for --batch (0: 1). */
