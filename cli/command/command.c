@@ -24,6 +24,7 @@ static const struct {
     {VJ_MODE_TARGETS, "vitjit targets"},
     {VJ_MODE_VERSION, "--version"},
     {VJ_MODE_HELP, "--help"},
+    {VJ_MODE_CALIBRATE, "--calibration-data"},
 };
 
 static const char *mode_name(uint32_t mode) {
@@ -36,6 +37,7 @@ static bool one_bit(uint32_t bits) { return (bits & (bits - 1)) == 0; }
 
 /* What a command without a mode's option is about. */
 static vj_mode implied(const vj_command *c) {
+    if (c->calibration_data.count) return VJ_MODE_CALIBRATE;
     if (c->words.count > 1) return VJ_MODE_PICTURES;
     if (c->inputs.count || c->output || c->expects.count) return VJ_MODE_TENSORS;
     return c->print_after || c->print_rewrites || c->stop_after ? VJ_MODE_PASSES : VJ_MODE_INTRODUCE;
@@ -84,11 +86,11 @@ static vj_status judge_words(vj_command *c) {
 
 /* A shared library has a program in it already: what would make another one means nothing. */
 static vj_status judge_compiled(const vj_command *c) {
-    static const char *const changes[] = {"--shape",      "--fix",           "--also-output", "--attention",
-                                          "--precision",  "--weight-format", "--keep-f32",    "--cpu",
-                                          "--target",     "--features",      "--cache",       "--no-cache",
-                                          "--profile",    "--jit",           "--print-after", "--print-rewrites",
-                                          "--stop-after", "--disable-pass",  "--pass-limit"};
+    static const char *const changes[] = {
+        "--shape",        "--fix",         "--also-output", "--attention",   "--precision",      "--weight-format",
+        "--keep-f32",     "--calibration", "--cpu",         "--target",      "--features",       "--cache",
+        "--no-cache",     "--profile",     "--jit",         "--print-after", "--print-rewrites", "--stop-after",
+        "--disable-pass", "--pass-limit"};
     const uint32_t runs =
         VJ_MODE_INTRODUCE | VJ_MODE_PICTURES | VJ_MODE_TENSORS | VJ_MODE_BENCH | VJ_MODE_TEST | VJ_MODE_INSPECT;
     const char *what = c->mode & runs ? NULL : mode_name(c->mode);
@@ -195,8 +197,23 @@ static vj_status judge_pictures(const vj_command *c) {
     return VJ_OK;
 }
 
+/* A calibration is of int8. */
+static vj_status judge_calibration(vj_command *c) {
+    if (c->mode == VJ_MODE_CALIBRATE && !c->precision) c->precision = "int8";
+    const bool asked = c->mode == VJ_MODE_CALIBRATE || c->calibration;
+    if (asked && !is(c->precision, "int8"))
+        return vj_print_error(VJ_USAGE, NULL, "%s is for --precision int8",
+                              c->mode == VJ_MODE_CALIBRATE ? "--calibration-data" : "--calibration");
+    if (c->mode == VJ_MODE_CALIBRATE && is(c->calibration, "none"))
+        return vj_print_error(VJ_USAGE, NULL, "--calibration none names no file to write");
+    if (c->min_cosine > 1 || c->min_agreement > 1)
+        return vj_print_error(VJ_USAGE, NULL, "%s wants a number up to 1",
+                              c->min_cosine > 1 ? "--min-cosine" : "--min-agreement");
+    return VJ_OK;
+}
+
 vj_status vj_command_read(int argc, char **argv, vj_command *c) {
-    *c = (vj_command){.seconds = 3, .rtol = 1e-3, .pass_limit = -1};
+    *c = (vj_command){.seconds = 3, .rtol = 1e-3, .min_cosine = 0.999, .pass_limit = -1};
     vj_status status = vj_options_parse(argc, argv, c);
     if (status == VJ_OK) status = find_mode(c);
     if (status == VJ_OK) status = judge_words(c);
@@ -206,7 +223,7 @@ vj_status vj_command_read(int argc, char **argv, vj_command *c) {
     c->compiled = is_library(c->model);
     if (c->compiled && (status = judge_compiled(c))) return status;
     if (c->linker && c->emit != VJ_EMIT_LIB) return vj_print_error(VJ_USAGE, NULL, "--linker is for --emit-lib");
-    if ((status = judge_precision(c)) || (status = judge_pictures(c))) return status;
+    if ((status = judge_calibration(c)) || (status = judge_precision(c)) || (status = judge_pictures(c))) return status;
     if (c->no_cache && c->cache) return vj_print_error(VJ_USAGE, NULL, "--cache and --no-cache: one of them");
     if (c->profile && judge_profile(c->profile)) return VJ_BAD_INPUT;
     if (c->output && !*c->output) return vj_print_error(VJ_USAGE, NULL, "--output wants a folder's name");
@@ -222,4 +239,5 @@ void vj_command_free(vj_command *c) {
     free(c->also_outputs.at);
     free(c->disabled_passes.at);
     free(c->keep_f32.at);
+    free(c->calibration_data.at);
 }

@@ -34,7 +34,8 @@ typedef enum vj_mode {
     VJ_MODE_CACHE = 1 << 10,
     VJ_MODE_TARGETS = 1 << 11,
     VJ_MODE_VERSION = 1 << 12,
-    VJ_MODE_HELP = 1 << 13
+    VJ_MODE_HELP = 1 << 13,
+    VJ_MODE_CALIBRATE = 1 << 14
 } vj_mode;
 
 /* Texts given with a repeatable option, in order; borrowed from argv. */
@@ -51,17 +52,21 @@ typedef struct vj_command {
     uint32_t asked_modes;
     uint64_t given; /* a bit an option of the table */
     vj_emit_format emit;
-    vj_list inputs, expects, shapes, fixes, also_outputs, disabled_passes, keep_f32;
+    vj_list inputs, expects, shapes, fixes, also_outputs, disabled_passes, keep_f32, calibration_data;
     const char *output, *attention, *emit_path, *prefix, *weights, *linker;
-    const char *cpu, *target, *features, *precision, *weight_format, *jit;
+    const char *cpu, *target, *features, *precision, *weight_format, *calibration, *jit;
     const char *cache, *print_after, *stop_after;
     const char *format, *labels, *mean, *std, *resize, *crop_pct, *interpolation;
     int64_t batch, threads, topk, pass_limit;
     const char *profile;
-    double seconds, rtol, atol;
+    double seconds, rtol, atol, min_cosine, min_agreement;
     bool no_cache, stats, quiet, print_rewrites;
     bool compiled; /* the model is a shared library, by its first bytes */
     bool marks;    /* of a profile's own copy of the command: code that says when its kernels begin and end */
+    /* Of a calibration's own copies: probes, and its text so far. */
+    bool probe;
+    const char *calibration_text;
+    size_t calibration_bytes;
 } vj_command;
 
 /* Parses and judges. On failure the message has been printed. */

@@ -31,10 +31,10 @@ typedef struct option {
 } option;
 
 #define RUNS     (VJ_MODE_INTRODUCE | VJ_MODE_PICTURES | VJ_MODE_TENSORS | VJ_MODE_BENCH | VJ_MODE_TEST)
-#define COMPILES (RUNS | VJ_MODE_REPORT | VJ_MODE_CHECK | VJ_MODE_PASSES | VJ_MODE_EMIT)
+#define COMPILES (RUNS | VJ_MODE_CALIBRATE | VJ_MODE_REPORT | VJ_MODE_CHECK | VJ_MODE_PASSES | VJ_MODE_EMIT)
 #define MODELS   (COMPILES | VJ_MODE_INSPECT)
 #define ANY      UINT32_MAX
-#define PICTURES (VJ_MODE_PICTURES | VJ_MODE_INTRODUCE)
+#define PICTURES (VJ_MODE_PICTURES | VJ_MODE_CALIBRATE | VJ_MODE_INTRODUCE)
 #define PREPARES (PICTURES | VJ_MODE_BENCH)
 #define FIELD(f) offsetof(vj_command, f)
 
@@ -83,6 +83,10 @@ static const option table[] = {
     {"--precision", 0, CHOICES, 0, FIELD(precision), "f32|bf16|int8", MODELS, "what products are computed in (f32); with --bench a list, f32,bf16,int8: a table of them"},
     {"--weight-format", 0, CHOICE, 0, FIELD(weight_format), "f32|f16|bf16", MODELS, "how weights of products are stored (f32: as the model has them)"},
     {"--keep-f32", 0, LIST, 0, FIELD(keep_f32), "PATTERN", MODELS, "products of nodes whose names match stay in f32 (repeat)"},
+    {"--calibration-data", 0, LIST, 0, FIELD(calibration_data), "FOLDER|NAME=x.npy", VJ_MODE_CALIBRATE, "try int8 on these inputs, choose for each product, write MODEL.calibration.json (repeat)"},
+    {"--min-cosine", 0, NUMBER, 0, FIELD(min_cosine), "X", VJ_MODE_CALIBRATE, "how near to f32 the results must be (0.999)"},
+    {"--min-agreement", 0, NUMBER, 0, FIELD(min_agreement), "X", VJ_MODE_CALIBRATE, "the part of the inputs whose best class must be f32's, in place of the cosine"},
+    {"--calibration", 0, TEXT, 0, FIELD(calibration), "FILE|none", MODELS, "a calibration of --precision int8 (MODEL.calibration.json, if it is there)"},
     {"--cpu", 0, TEXT, 0, FIELD(cpu), "NAME,...", MODELS, "the CPU to make code for (see `vitjit targets`); objects may have several: v2,v3,v4"},
     {"--target", 0, TEXT, 0, FIELD(target), "TRIPLE", MODELS, "the machine to make code for; its baseline CPU without --cpu"},
     {"--features", 0, TEXT, 0, FIELD(features), "LIST", MODELS, "the best CPU of the machine's that these leave: -avx512f, or +avx2,+fma"},
@@ -116,6 +120,8 @@ void vj_options_help(FILE *out) {
           "       vitjit MODEL.onnx --inspect|--test DIR...|--bench [SECONDS]|--report|--check|--emit-...\n"
           "       vitjit MODEL.onnx [IMAGE...] --bench --precision f32,bf16,int8   compare precisions: time, memory, "
           "accuracy\n"
+          "       vitjit MODEL.onnx --calibration-data FOLDER       choose the precision of each product on these "
+          "pictures\n"
           "       vitjit MODEL.so ...                               the same with what --emit-lib wrote\n"
           "       vitjit cache ls|verify|prune                      what the cache holds; is it whole; delete it all\n"
           "       vitjit targets                                    CPUs that code can be made for\n",

@@ -2,6 +2,7 @@
  *
  * job.c      compiles, binds, runs. The way in: vj_job_open, or vj_job_prepare with the command's own inputs
  * request.c  the command as a request to the compiler
+ * calibration.c  which calibration a command takes
  * expect.c   --expect: the outputs beside files
  *
  * Sees the rooms command and tensors.
@@ -30,10 +31,18 @@ typedef struct vj_request {
     vj_fixed_input *fixed;
     int32_t fix_count;
     vj_cpu_choice cpu;
+    char *calibration; /* the text of a file; malloc'ed */
     const char *model;
 } vj_request;
 vj_status vj_request_fill(const vj_command *command, vj_request *request);
 void vj_request_free(vj_request *request);
+
+/* calibration.c */
+
+/* Where the command's calibration is, or is to be written: beside the model, unless it says where. */
+vj_status vj_calibration_path(const vj_command *command, char *path, size_t room);
+/* Sets the options of precision int8: the text that the command brings, or its file's, if there is one. */
+vj_status vj_request_calibration(const vj_command *command, vj_request *request);
 
 /* job.c */
 
