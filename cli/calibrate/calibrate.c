@@ -65,10 +65,7 @@ static int32_t count_of(const vj_layers *layers, vj_dtype precision) {
     return count;
 }
 
-static vj_status finish(const vj_trial *t) {
-    char path[4096];
-    const vj_status status = vj_calibration_path(t->command, path, sizeof path);
-    if (status) return status;
+static vj_status finish(const vj_trial *t, const char *path) {
     printf("%d of %d products in int8, %d in bf16, %d in f32; on %lld inputs the least cosine is %.6f",
            (int)count_of(&t->layers, VJ_I8), (int)t->layers.count, (int)count_of(&t->layers, VJ_BF16),
            (int)count_of(&t->layers, VJ_F32), (long long)t->samples.images, t->least_cosine);
@@ -80,14 +77,17 @@ static vj_status finish(const vj_trial *t) {
 }
 
 static vj_status calibrate(vj_trial *t) {
-    vj_status status = start(t);
+    char path[4096];
+    vj_status status = vj_calibration_path(t->command, path, sizeof path);
+    if (status == VJ_OK) status = vj_outputs_folder_of(path, "--calibration");
+    if (status == VJ_OK) status = start(t);
     if (status == VJ_OK) status = vj_probe_layers(t);
     if (status == VJ_OK && t->layers.count == 0)
         status = vj_print_error(VJ_UNSUPPORTED, t->command->model, "it has no products of floats to choose for");
     if (status == VJ_OK) status = vj_fit_smoothing(t);
     if (status == VJ_OK) status = vj_choose_precisions(t);
     if (status == VJ_OK) status = vj_calibration_print(t);
-    return status ? status : finish(t);
+    return status ? status : finish(t, path);
 }
 
 vj_status vj_run_calibration(const vj_command *command) {

@@ -109,18 +109,6 @@ static bool is_library(const char *path) {
     return is;
 }
 
-/* Can --profile's file be written? */
-static vj_status judge_profile(const char *path) {
-    char folder[4096];
-    const char *slash = strrchr(path, '/');
-    if (!*path || (slash && !slash[1])) return vj_print_error(VJ_BAD_INPUT, NULL, "--profile wants a file's name");
-    const size_t length = slash ? (size_t)(slash - path) + 1 : 0;
-    if (length >= sizeof folder) return vj_print_error(VJ_BAD_INPUT, path, "the name is too long");
-    memcpy(folder, path, length);
-    folder[length] = 0;
-    return vj_outputs_folder(length ? folder : ".");
-}
-
 static bool is(const char *word, const char *type) { return word && strcmp(word, type) == 0; }
 
 static bool is_list(const char *precision) { return precision && strchr(precision, ','); }
@@ -225,7 +213,7 @@ vj_status vj_command_read(int argc, char **argv, vj_command *c) {
     if (c->linker && c->emit != VJ_EMIT_LIB) return vj_print_error(VJ_USAGE, NULL, "--linker is for --emit-lib");
     if ((status = judge_calibration(c)) || (status = judge_precision(c)) || (status = judge_pictures(c))) return status;
     if (c->no_cache && c->cache) return vj_print_error(VJ_USAGE, NULL, "--cache and --no-cache: one of them");
-    if (c->profile && judge_profile(c->profile)) return VJ_BAD_INPUT;
+    if (c->profile && vj_outputs_folder_of(c->profile, "--profile")) return VJ_BAD_INPUT;
     if (c->output && !*c->output) return vj_print_error(VJ_USAGE, NULL, "--output wants a folder's name");
     return VJ_OK;
 }

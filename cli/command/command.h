@@ -105,6 +105,7 @@ bool vj_is_quiet(void);
 
 /* folder.c: is the folder there, and can it be written to? Asked before long work. */
 vj_status vj_outputs_folder(const char *folder);
+vj_status vj_outputs_folder_of(const char *path, const char *option); /* of a file to come */
 
 /* compiler.c: the compiler's library, which is opened when it is first wanted; says why it cannot be. */
 vj_status vj_compiler(const vj_compiler_api **api);

@@ -892,5 +892,84 @@ part_precisions() {
     table f32 bf16
 }
 
+part_calibrate() {
+    cp "$digits/digits.onnx" d.onnx
+    images="image=$digits/test_images.npy"
+    run 0 d.onnx --calibration-data "$digits/pictures"
+    prints "/blocks.0/qkv/Add"
+    prints "on 10 inputs the least cosine is"
+    prints "written to d.calibration.json"
+    [ -f d.calibration.json ] || fail "nothing was written"
+    run 0 d.onnx --inspect --precision int8
+    prints "precision   int8, calibrated on 10 inputs (cosine at least"
+    stderr_has "calibrated by d.calibration.json"
+    run 0 d.onnx --inspect --precision int8 --calibration none
+    prints "precision   int8; weights"
+    silent
+    run 0 d.onnx --inspect --precision bf16 # it is of int8
+    silent
+    run 0 d.onnx --emit-obj --precision int8
+    grep -qF " * precision int8, calibrated on 10 inputs (cosine at least" d.h || fail "d.h does not say the calibration"
+
+    # what is asked for holds
+    run 0 d.onnx --calibration-data "$digits/pictures" --min-cosine 1 --calibration all.json
+    prints "0 of 22 products in int8, 0 in bf16, 22 in f32;"
+    run 0 d.onnx --precision int8 --calibration all.json "--input=$images" --expect "logits=$digits/test_logits.npy"
+    run 0 d.onnx --calibration-data "$digits/pictures" --min-cosine 0.99999 --calibration near.json
+    run 0 d.onnx --precision int8 --calibration near.json --report
+    prints "the calibration keeps it wider"
+    run 0 d.onnx --calibration-data "$images" --min-agreement 1 --calibration same.json
+    prints "the best class is the same for 100.0 %"
+
+    prints "on 360 inputs"
+    run 0 d.onnx "$digits/pictures/two.png" --quiet --topk 1 --precision int8 --calibration same.json
+    prints "%  two"
+
+    # tensors
+    run 0 "$data/rounded.onnx" --calibration-data "x=$data/rounded.x.npy" --calibration r.json
+    run 0 "$data/rounded.onnx" --precision int8 --calibration r.json "--input=x=$data/rounded.x.npy"
+
+    # nothing that is damaged, missing or of another model
+    mkdir none broken
+    echo junk >broken/a.png
+    cp "$digits/pictures/two.png" broken/b.png
+    run 2 d.onnx --calibration-data none --calibration no.json
+    stderr_has "no .jpg, .jpeg or .png in this folder"
+    run 2 d.onnx --calibration-data broken --calibration no.json
+    stderr_has "broken/a.png"
+    bad 2 d.onnx --calibration-data missing.png --calibration no.json --quiet
+    bad 1 d.onnx --calibration-data "$images" --calibration-data broken --calibration no.json
+    stderr_has "wants pictures or NAME=x.npy, not both"
+    bad 1 d.onnx --calibration-data "other=$digits/test_images.npy" --calibration no.json
+    bad 2 d.onnx --calibration-data "image=$digits/test_labels.npy" --calibration no.json
+    bad 2 d.onnx --calibration-data "image=missing.npy" --calibration no.json
+    bad 1 "$data/pair.onnx" --calibration-data "x=$data/pair.x.npy" --calibration no.json
+    stderr_has "has nothing for the input 'z'"
+    bad 3 "$data/pair.onnx" --calibration-data "x=$data/pair.x.npy" --calibration-data "z=$data/pair.z.npy" --calibration no.json
+    stderr_has "no products of floats"
+    [ ! -e no.json ] || fail "a calibration was written after an error"
+    bad 2 d.onnx --calibration-data "$digits/pictures" --calibration no/folder.json
+    stderr_has "the output folder"
+    for text in '{' '{}' '[]' "$(head -c 300 d.calibration.json)"; do
+        echo "$text" >damaged.json
+        bad 2 d.onnx --precision int8 --calibration damaged.json
+        stderr_has "the calibration is damaged"
+    done
+    bad 2 d.onnx --precision int8 --calibration missing.json
+    bad 2 d.onnx --precision int8 --calibration none/
+    mkfifo fifo
+    bad 2 d.onnx --precision int8 --calibration fifo
+    bad 2 "$data/rounded.onnx" --precision int8 --calibration d.calibration.json
+    stderr_has "the calibration is of another model"
+
+    # usage
+    bad 1 d.onnx --calibration-data "$images" --min-cosine 1.5
+    bad 1 d.onnx --calibration-data "$images" --precision bf16
+    bad 1 d.onnx --calibration-data "$images" --calibration none
+    bad 1 d.onnx --precision bf16 --calibration d.calibration.json
+    bad 1 d.onnx --min-cosine 0.9
+    [ -z "$(ls | grep tmp)" ] || fail "a temporary file is left"
+}
+
 "part_$part"
 exit "$failed"
