@@ -185,11 +185,20 @@ static vj_status judge_pictures(const vj_command *c) {
     return VJ_OK;
 }
 
+/* Alone, or one of a list. */
+static bool has_int8(const vj_command *c) {
+    char word[VJ_WORD_TEXT];
+    vj_command one;
+    for (int32_t i = 0; c->precision && vj_command_of_precision(c, i, word, &one); i++)
+        if (is(word, "int8")) return true;
+    return false;
+}
+
 /* A calibration is of int8. */
 static vj_status judge_calibration(vj_command *c) {
     if (c->mode == VJ_MODE_CALIBRATE && !c->precision) c->precision = "int8";
     const bool asked = c->mode == VJ_MODE_CALIBRATE || c->calibration;
-    if (asked && !is(c->precision, "int8"))
+    if (asked && !has_int8(c))
         return vj_print_error(VJ_USAGE, NULL, "%s is for --precision int8",
                               c->mode == VJ_MODE_CALIBRATE ? "--calibration-data" : "--calibration");
     if (c->mode == VJ_MODE_CALIBRATE && is(c->calibration, "none"))
