@@ -5,7 +5,7 @@
  * probe.c      runs with what products lose in smaller types among the outputs
  * smoothing.c  powers of two between channels of activations and rows of weights
  * choice.c     which products stay wide, so that the results stay as near as asked
- * text.c       the calibration as a file, and its table
+ * text.c       the calibration as a file; table.c for people
  *
  * Sees the rooms command, tensors, job and modes.
  */
@@ -72,7 +72,10 @@ vj_status vj_choose_precisions(vj_trial *t);
 /* malloc'ed; NULL: no memory */
 char *vj_calibration_text(const vj_trial *t, size_t *bytes);
 vj_status vj_calibration_write(const vj_trial *t, const char *path);
-/* With the time of each layer in a run of the choice. */
+bool vj_is_smoothed(const vj_layer *layer);
+
+/* table.c */
+
 vj_status vj_calibration_print(const vj_trial *t);
 
 #endif

@@ -191,8 +191,8 @@ vj_status vj_pass_precision(vj_pass_context *c) {
     vj_choice choice = vj_choice_of(c);
     if (c->options->probe) return vj_probe_products(c, &choice, layers);
     const int32_t nodes = f->node_count;
-    bool *chosen = VJ_NEW_ARRAY(c->arena, bool, nodes + 1);
     vj_int8 bytes = int8 ? vj_choose_int8(c, &choice, layers) : no_int8(c, layers);
+    bool *chosen = VJ_NEW_ARRAY(c->arena, bool, f->node_count + 1); /* weights in bytes have been added */
     if (c->error->status || choose(c, &choice, &bytes, chosen) < 0) return c->error->status;
     if (leave_what_is_cast(c, chosen, nodes)) cast_factors(c, chosen, nodes);
     vj_multiply_in_int8(&bytes);
