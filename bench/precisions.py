@@ -22,7 +22,7 @@ from engines import Failed, measured
 
 COLOURS = {"f32": "#1f6fb4", "bf16": "#2a8f4a", "int8": "#d9700d"}
 FEATURES = {"avx512_bf16": "AVX-512 BF16", "avx512_vnni": "AVX-512 VNNI", "avx_vnni": "AVX-VNNI", "amx_tile": "AMX"}
-BAR, GAP, TOP, LEFT, WIDTH, NOTE = 15, 10, 58, 120, 360, 250
+BAR, GAP, TOP, LEFT, WIDTH, NOTE = 15, 10, 58, 120, 360, 150
 
 
 def features():

@@ -47,6 +47,9 @@ def transformers_js(path, to):
     quantize_dynamic(path, to, weight_type=U8 if ops & U8_OPS else S8, extra_options=dict(EnableSubgraph=True, MatMulConstBOnly=True))
 
 
+UNPREPARED = {"nbits_4": bits_4, "transformers_js": transformers_js}
+
+
 def nncf_static(path, to, images):
     import nncf
 
@@ -62,14 +65,11 @@ def quantise(path, to, kind, shape):
 
 
 def make(path, to, kind, shape):
-    if kind in ("nbits_4", "transformers_js", "nncf"):  # these prepare nothing
+    if kind in UNPREPARED:
         with contextlib.redirect_stdout(None):
-            if kind == "nbits_4":
-                return bits_4(path, to)
-            if kind == "transformers_js":
-                return transformers_js(path, to)
-            name = onnx.load(path, load_external_data=False).graph.input[0].name
-            return nncf_static(path, to, Images(name, shape))
+            UNPREPARED[kind](path, to)
+        return
+    name = onnx.load(path, load_external_data=False).graph.input[0].name
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(None):
         prepared = os.path.join(folder, "prepared.onnx")
         # ONNX Runtime has no QGemm of s8 by s8: there MatMuls are left as they are, not made Gemms.
@@ -78,9 +78,10 @@ def make(path, to, kind, shape):
             quantize_dynamic(prepared, to, weight_type=U8, op_types_to_quantize=["MatMul", "Gemm", "Conv"])
         elif kind == "dynamic_s8":
             quantize_dynamic(prepared, to, per_channel=True, weight_type=S8, op_types_to_quantize=["MatMul", "Gemm"])
+        elif kind == "nncf":
+            nncf_static(prepared, to, Images(name, shape))
         else:
             form, activations = STATIC[kind]
-            name = onnx.load(path, load_external_data=False).graph.input[0].name
             quantize_static(prepared, to, Images(name, shape), quant_format=form, per_channel=True, activation_type=activations, weight_type=S8,
                             op_types_to_quantize=NO_GEMM if kind == "operator_s8s8" else None)
 
