@@ -127,7 +127,10 @@ static vj_status judge_precision(const vj_command *c) {
     if (narrow && is(c->weight_format, "f16"))
         return vj_print_error(VJ_USAGE, NULL, "--precision %s stores weights in %s: --weight-format f16 is for f32",
                               c->precision, c->precision);
-    const bool asked = narrow || is(c->weight_format, "f16") || is(c->weight_format, "bf16");
+    if (is(c->precision, "int8") && is(c->weight_format, "int4"))
+        return vj_print_error(VJ_USAGE, NULL,
+                              "--precision int8 stores weights in int8: --weight-format int4 is for f32 and bf16");
+    const bool asked = narrow || (c->weight_format && !is(c->weight_format, "f32"));
     if (asked || !c->keep_f32.count) return VJ_OK;
     vj_print_error(VJ_USAGE, NULL, "--keep-f32 means nothing where all products are in f32");
     vj_print_hint("--precision and --weight-format say what others are in");

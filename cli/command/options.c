@@ -79,7 +79,7 @@ static const option table[] = {
     {"--fix", 0, LIST, 0, FIELD(fixes), "NAME=x.npy", MODELS, "a value that decides shapes becomes part of the program (repeat)"},
     {"--also-output", 0, LIST, 0, FIELD(also_outputs), "VALUE", COMPILES, "a named value of the graph becomes an output too (repeat)"},
     {"--precision", 0, CHOICE, 0, FIELD(precision), "f32|bf16|int8", MODELS, "what products are computed in (f32)"},
-    {"--weight-format", 0, CHOICE, 0, FIELD(weight_format), "f32|f16|bf16", MODELS, "how weights of products are stored (f32: as the model has them)"},
+    {"--weight-format", 0, CHOICE, 0, FIELD(weight_format), "f32|f16|bf16|int8|int4", MODELS, "how weights of products are stored (f32: as the model has them)"},
     {"--keep-f32", 0, LIST, 0, FIELD(keep_f32), "PATTERN", MODELS, "products of nodes whose names match stay in f32 (repeat)"},
     {"--cpu", 0, TEXT, 0, FIELD(cpu), "NAME,...", MODELS, "the CPU to make code for (see `vitjit targets`); objects may have several: v2,v3,v4"},
     {"--target", 0, TEXT, 0, FIELD(target), "TRIPLE", MODELS, "the machine to make code for; its baseline CPU without --cpu"},

@@ -5,9 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Larger parts are not held whole: such a weight is packed as its floats. */
-#define MOST_ELEMENTS ((int64_t)1 << 28)
-
 typedef struct search {
     const vj_weight *w;
     int64_t *row; /* where each k is, from the first on */
@@ -63,7 +60,7 @@ static void look_at(search *s, const vj_func *f, const vj_block_parts *parts, bo
     const int32_t most = parts->least + (parts->bits == 4 ? 15 : 255);
     vj_error ignored = {0};
     int64_t count;
-    if (!vj_type_elements(f, vj_type_at(f, v), &count) || count > MOST_ELEMENTS) {
+    if (!vj_type_elements(f, vj_type_at(f, v), &count) || count > VJ_BLOCKS_ELEMENTS) {
         s->fits = false;
         return;
     }
