@@ -95,27 +95,33 @@ static void make_narrow(const storing *s) {
     }
 }
 
-/* Are all its elements finite in f16? bf16 has the range of f32. */
-static bool is_in_range(vj_choice *choice, vj_value w, vj_dtype format) {
+/* Looks for elements that are finite and at least `beyond`, and for ones that are not finite. */
+static bool look_for(vj_choice *choice, vj_value w, double beyond, bool *large, bool *infinite) {
     enum { BLOCK = 4096 };
-    const double beyond = 65520; /* what f16 rounds to infinity begins there */
     float block[BLOCK];
     int64_t count;
-    if (format != VJ_F16 || !vj_type_elements(choice->c->f, vj_type_at(choice->c->f, w), &count)) return true;
+    if (!vj_type_elements(choice->c->f, vj_type_at(choice->c->f, w), &count)) return false;
     for (int64_t at = 0; at < count; at += BLOCK) {
         const int64_t part = vj_min64(BLOCK, count - at);
         if (!vj_weight_read(choice->reader, w, at, part, block, choice->c->error)) return false;
-        for (int64_t i = 0; i < part; i++)
-            if (fabs((double)block[i]) >= beyond && isfinite(block[i])) return false;
+        for (int64_t i = 0; i < part; i++) {
+            *infinite |= !isfinite(block[i]);
+            *large |= fabs((double)block[i]) >= beyond && isfinite(block[i]);
+        }
     }
     return true;
 }
 
-/* Why a weight stays f32, which may be rounded; NULL: it does not. */
+/* Why a weight stays f32, which may be rounded; NULL: it does not. bf16 has the range of f32. */
 static const char *why_wide(vj_choice *choice, vj_value w) {
+    const double beyond = 65520; /* what f16 rounds to infinity begins there */
     const vj_dtype format = asked_half(choice->c);
+    bool large = false, infinite = false;
     if (format == VJ_NO_DTYPE) return "the model stores its weight in f32";
-    return is_in_range(choice, w, format) ? NULL : "its weight exceeds the range of f16";
+    if (format == VJ_BF16 && !asked_bits(choice->c)) return NULL;
+    if (!look_for(choice, w, beyond, &large, &infinite)) return "its weight cannot be read";
+    if (large && format == VJ_F16) return "its weight exceeds the range of f16";
+    return infinite && asked_bits(choice->c) ? "its weight is not finite" : NULL;
 }
 
 static vj_value rounded(vj_pass_context *c, const vj_node *node, vj_value w) {

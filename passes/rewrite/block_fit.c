@@ -4,25 +4,27 @@
 #include <math.h>
 #include <string.h>
 
-enum { BLOCKS = VJ_FIT_BLOCKS, MOST = 15, STEPS = 14, REFINEMENTS = 2 };
+enum { BLOCKS = VJ_FIT_BLOCKS, MOST = 15, STEPS = 7, REFINEMENTS = 2 };
 
 /* Scales below this one are zero, and so are their blocks: lowering wants scales that have all digits (block_size.c). */
 #define LEAST_SCALE 0x1p-120F
 
+typedef float row[BLOCKS];
+
 /* Floats over the range of their block, and what is known of it so far. */
 typedef struct search {
     int64_t depth;
-    float x[VJ_FIT_DEPTH][BLOCKS];
+    row *x;
     float range[BLOCKS], least[BLOCKS]; /* least: over the range, from -1 to 0 */
     float scale[BLOCKS], zero[BLOCKS], error[BLOCKS];
 } search;
 
-/* The number from 0 to 15 that is nearest. */
+/* The number from 0 to 15 that is nearest; limits of integers are taken without branches. */
 static inline float nearest(float x, float inverse, float zero) {
-    float q = x * inverse + zero;
+    int32_t q = (int32_t)(x * inverse + zero + 0.5F);
     q = q > 0 ? q : 0;
     q = q < MOST ? q : MOST;
-    return (float)(int32_t)(q + 0.5F);
+    return (float)q;
 }
 
 static void try_steps(search *s, const float scale[BLOCKS], const float zero[BLOCKS]) {
@@ -42,9 +44,9 @@ static void try_steps(search *s, const float scale[BLOCKS], const float zero[BLO
     }
 }
 
-/* The step that is one of 14 to 20.5 parts of the range; what the range has more than fifteen of them is cut off at both ends. */
+/* The step that is one of 14 to 20 parts of the range; what the range has beyond fifteen of them is cut off at both ends. */
 static void try_step(search *s, int number) {
-    const float parts = 14 + 0.5F * (float)number;
+    const float parts = (float)(MOST - 1 + number);
     float scale[BLOCKS], zero[BLOCKS];
     for (int i = 0; i < BLOCKS; i++) {
         scale[i] = 1 / parts;
@@ -58,10 +60,12 @@ static void try_step(search *s, int number) {
 
 /* The scale that fits the numbers best is sum x d / sum d d, where d = number - zero point. */
 static void refine(search *s) {
-    float scale[BLOCKS], xd[BLOCKS] = {0}, dd[BLOCKS] = {0};
+    float scale[BLOCKS], inverse[BLOCKS], xd[BLOCKS] = {0}, dd[BLOCKS] = {0};
+    for (int i = 0; i < BLOCKS; i++)
+        inverse[i] = 1 / s->scale[i];
     for (int64_t k = 0; k < s->depth; k++)
         for (int i = 0; i < BLOCKS; i++) {
-            const float d = nearest(s->x[k][i], 1 / s->scale[i], s->zero[i]) - s->zero[i];
+            const float d = nearest(s->x[k][i], inverse[i], s->zero[i]) - s->zero[i];
             xd[i] += s->x[k][i] * d;
             dd[i] += d * d;
         }
@@ -70,11 +74,9 @@ static void refine(search *s) {
     try_steps(s, scale, s->zero);
 }
 
-static void begin(search *s, const float *x, int64_t depth, int64_t step, int64_t count) {
+static void begin(search *s, row *x, int64_t depth) {
     float most[BLOCKS] = {0};
-    *s = (search){.depth = depth};
-    for (int64_t k = 0; k < depth; k++)
-        memcpy(s->x[k], x + k * step, (size_t)count * sizeof *x);
+    *s = (search){.depth = depth, .x = x};
     for (int64_t k = 0; k < depth; k++)
         for (int i = 0; i < BLOCKS; i++) {
             s->least[i] = s->x[k][i] < s->least[i] ? s->x[k][i] : s->least[i];
@@ -90,9 +92,9 @@ static void begin(search *s, const float *x, int64_t depth, int64_t step, int64_
     }
 }
 
-static void fit_in_4_bits(const float *x, int64_t depth, int64_t step, int64_t count, vj_fit *fit) {
+static void fit_in_4_bits(row *x, int64_t depth, vj_fit *fit) {
     search s;
-    begin(&s, x, depth, step, count);
+    begin(&s, x, depth);
     for (int i = 0; i < STEPS; i++)
         try_step(&s, i);
     for (int i = 0; i < REFINEMENTS; i++)
@@ -101,31 +103,53 @@ static void fit_in_4_bits(const float *x, int64_t depth, int64_t step, int64_t c
         const float scale = s.scale[i] * s.range[i];
         fit->scale[i] = scale >= LEAST_SCALE ? scale : 0;
         fit->zero[i] = (uint8_t)s.zero[i];
-        for (int64_t k = 0; k < depth; k++)
-            fit->number[k][i] = (uint8_t)nearest(s.x[k][i], 1 / s.scale[i], s.zero[i]);
+        s.scale[i] = 1 / s.scale[i];
     }
+    for (int64_t k = 0; k < depth; k++)
+        for (int i = 0; i < BLOCKS; i++)
+            fit->number[k][i] = (uint8_t)nearest(s.x[k][i], s.scale[i], s.zero[i]);
 }
 
-static void fit_in_8_bits(const float *x, int64_t depth, int64_t step, int64_t count, vj_fit *fit) {
-    memset(fit->zero, 0, sizeof fit->zero);
-    for (int64_t i = 0; i < count; i++) {
-        float largest = 0;
-        for (int64_t k = 0; k < depth; k++)
-            largest = fmaxf(largest, fabsf(x[k * step + i]));
-        const float scale = largest / 127;
+static inline float size_of(float x) { return x < 0 ? -x : x; }
+
+static void fit_in_8_bits(row *x, int64_t depth, vj_fit *fit) {
+    float largest[BLOCKS] = {0}, inverse[BLOCKS];
+    for (int64_t k = 0; k < depth; k++)
+        for (int i = 0; i < BLOCKS; i++)
+            largest[i] = size_of(x[k][i]) > largest[i] ? size_of(x[k][i]) : largest[i];
+    for (int i = 0; i < BLOCKS; i++) {
+        const float scale = largest[i] / 127;
         fit->scale[i] = scale >= LEAST_SCALE ? scale : 0;
-        for (int64_t k = 0; k < depth; k++)
-            fit->number[k][i] = fit->scale[i] > 0 ? (uint8_t)(int8_t)lrintf(x[k * step + i] * (127 / largest)) : 0;
+        inverse[i] = scale >= LEAST_SCALE ? 127 / largest[i] : 0;
     }
+    for (int64_t k = 0; k < depth; k++)
+        for (int i = 0; i < BLOCKS; i++) {
+            const float q = x[k][i] * inverse[i];
+            fit->number[k][i] = (uint8_t)(int32_t)(q + (q < 0 ? -0.5F : 0.5F));
+        }
+}
+
+static bool are_all_good(row *x, int64_t depth) {
+    int32_t bad[BLOCKS] = {0}, any = 0;
+    for (int64_t k = 0; k < depth; k++)
+        for (int i = 0; i < BLOCKS; i++)
+            bad[i] |= !(size_of(x[k][i]) <= VJ_FIT_LARGEST);
+    for (int i = 0; i < BLOCKS; i++)
+        any |= bad[i];
+    return !any;
 }
 
 bool vj_fit_blocks(int32_t bits, const float *x, int64_t depth, int64_t step, int64_t count, vj_fit *fit) {
-    for (int64_t k = 0; k < depth; k++)
-        for (int64_t i = 0; i < count; i++)
-            if (!(fabsf(x[k * step + i]) <= VJ_FIT_LARGEST)) return false;
+    row all[VJ_FIT_DEPTH];
+    for (int64_t k = 0; k < depth; k++) {
+        memset(all[k], 0, sizeof all[k]);
+        memcpy(all[k], x + k * step, (size_t)count * sizeof *x);
+    }
+    memset(fit->zero, 0, sizeof fit->zero);
+    if (!are_all_good(all, depth)) return false;
     if (bits == 4)
-        fit_in_4_bits(x, depth, step, count, fit);
+        fit_in_4_bits(all, depth, fit);
     else
-        fit_in_8_bits(x, depth, step, count, fit);
+        fit_in_8_bits(all, depth, fit);
     return true;
 }

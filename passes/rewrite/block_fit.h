@@ -1,8 +1,8 @@
 /* block_fit.h - scales, zero points and numbers for blocks of floats, from the floats alone.
  *
  * Element (number - zero point) * scale is to be near the float. In 8 bits there is no zero point, and the largest of a block has
- * the number 127. In 4 bits scale and zero point are those of the least squared error among fourteen steps, from a little more than
- * the range of the block's floats needs down to three quarters of that, by which its ends are cut off: the search of Choukroun,
+ * the number 127. In 4 bits scale and zero point are those of the least squared error among seven steps, from a little more than
+ * the range of the block's floats needs down to three quarters of that, which cuts its ends off: the search of Choukroun,
  * Kravchik, Yang and Kisilev, "Low-bit Quantization of Neural Networks for Efficient Inference" (2019), a block at a time. What is
  * found is refined twice as Lloyd does, "Least squares quantization in PCM" (1982): the scale that fits the numbers best, then the
  * numbers that fit the scale best. The error of a normal distribution in blocks of 32 is 0.077 of its deviation; by the range alone
