@@ -65,7 +65,8 @@ def products():
     for name, array in (("products.x", x), ("products.y", inner @ second), ("rounded.x", a), ("rounded.f32.y", wide @ w),
                         ("rounded.f16.y", wide @ w.astype(np.float16)), ("rounded.bf16.y", wide @ to_bf16(w)),
                         ("rounded.int8.y", wide @ dequantised(w, 8)), ("rounded.int4.y", wide @ dequantised(w, 4)),
-                        ("rounded.int4.bf16.y", wide @ to_bf16(dequantised(w, 4)))):
+                        ("rounded.int4.bf16.y", wide @ to_bf16(dequantised(w, 4))),
+                        ("rounded.int8.bf16.y", wide @ to_bf16(dequantised(w, 8)))):
         np.save(os.path.join(HERE, name + ".npy"), array.astype(np.float32))
     save("integers", [node("MatMulInteger", ["x", "w"], ["y"], name="quantised")], [value("x", TensorProto.UINT8, "batch", 8)],
          [value("y", TensorProto.INT32, "batch", 5)], [constant("w", random.integers(-128, 128, (8, 5)).astype(np.int8))])
