@@ -142,13 +142,13 @@ static const char *store_in_blocks(const storing *s, vj_choice *choice, int32_t 
     const vj_value w = node.args[factor];
     if (node.op == VJ_OP_conv) return "it is a convolution";
     const char *why = vj_why_exact(choice, &node);
-    if (why || !vj_may_rewrite(c, row_of_blocks(asked_bits(c)), &node)) return why;
+    if (why) return why;
     const bool on_the_left = factor == 0;
     vj_value made = on_the_left ? 0 : s->blocks[w];
     if (!made) made = vj_quantise_weight(c->f, w, on_the_left, asked_bits(c), node.origin, &why, c->error);
     if (why) return why;
-    vj_set_operand(c->f, n, factor, made);
     if (!on_the_left) s->blocks[w] = made;
+    if (vj_may_rewrite(c, row_of_blocks(asked_bits(c)), &node)) vj_set_operand(c->f, n, factor, made);
     return NULL;
 }
 
