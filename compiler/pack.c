@@ -256,7 +256,7 @@ static bool pack_piece(worker *w, const piece *part) {
     const bool is_packed = x->kind == VJ_PACK_PANELS;
     const panels to = {w->room, buffer->dtype, x->k};
     if (x->kind == VJ_PACK_BLOCKS) {
-        const vj_blocks blocks = {x->bits, x->block, x->k};
+        const vj_blocks blocks = vj_blocks_of(x);
         const int64_t at = VJ_WEIGHTS_HEADER + buffer->offset + part->first / VJ_PANEL * vj_blocks_panel(&blocks);
         return vj_pack_blocks(w->reader, w->f, w->arena, x, part->first, part->count, w->room, &w->error) &&
                write_all(w->p->descriptor, w->room, part->bytes, at, &w->error);
@@ -300,7 +300,8 @@ static int64_t grain_of(const vj_program *program, const vj_buffer *buffer, int6
     const vj_weight *x = &program->weights[buffer->index];
     const bool is_packed = x->kind == VJ_PACK_PANELS;
     if (x->kind == VJ_PACK_BLOCKS) {
-        *bytes = vj_blocks_panel(&(vj_blocks){x->bits, x->block, x->k});
+        const vj_blocks blocks = vj_blocks_of(x);
+        *bytes = vj_blocks_panel(&blocks);
         return VJ_PANEL;
     }
     *bytes = vj_element_bytes(buffer->dtype) * (is_packed ? vj_panel_depth(buffer->dtype, x->k) * VJ_PANEL : 1);

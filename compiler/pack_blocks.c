@@ -1,4 +1,4 @@
-/* pack_blocks.c - panels of blocks (ir/kernel/blocks.h), from the numbers, zero points and scales of their source. */
+/* pack_blocks.c - panels of blocks (ir/kernel/blocks.h), from the numbers, zero points or table, and scales of their source. */
 #include "pack_blocks.h"
 
 #include <string.h>
@@ -39,28 +39,63 @@ static layout layout_of(vj_arena *arena, const vj_weight *w, int64_t first, int6
     return l;
 }
 
-/* One panel from the floats of its parts, which `l` places. */
-static void fill_panel(const vj_blocks *b, const layout *l, int64_t first, int64_t columns, const float *const part[3],
-                       int32_t least, uint8_t *to) {
+/* What a weight is made of: floats of the places that `at` has, and what numbers stand for. */
+typedef struct source {
+    const vj_blocks *blocks;
+    const layout *at;
+    const float *number, *zero, *scale; /* zero: NULL beside a table */
+    int32_t least;
+    float table[VJ_BLOCK_TABLE];
+    uint8_t padding; /* the place of a 0 in the table */
+} source;
+
+/* The last place in the table that has the bits of x, or 0, as all that is looked for is there. */
+static uint8_t place_in(const float *table, float x) {
+    uint32_t wanted, at[VJ_BLOCK_TABLE];
+    uint8_t place = 0;
+    memcpy(&wanted, &x, sizeof wanted);
+    memcpy(at, table, sizeof at);
+    for (uint8_t i = 0; i < VJ_BLOCK_TABLE; i++)
+        place = at[i] == wanted ? i : place;
+    return place;
+}
+
+static uint8_t number_of(const source *s, float x) {
+    return s->zero ? (uint8_t)(x - (float)s->least) : place_in(s->table, x);
+}
+
+/* One panel, of columns from number `first` on. */
+static void fill_panel(const source *s, int64_t first, int64_t columns, uint8_t *to) {
+    const vj_blocks *b = s->blocks;
     memset(to, 0, (size_t)vj_blocks_panel(b));
+    if (b->table) memcpy(to + vj_blocks_table(b), s->table, sizeof s->table);
     for (int64_t n = 0; n < columns; n++) {
-        const int64_t column = l->column[first + n];
+        const int64_t column = s->at->column[first + n];
         for (int64_t g = 0; g < vj_blocks_count(b); g++) {
-            const int64_t at = column + l->row[g * b->block];
-            memcpy(to + vj_blocks_scale(g, n), &part[2][at], sizeof(float));
-            to[vj_blocks_zero(b, g, n)] = (uint8_t)(part[1][at] - (float)least);
+            const int64_t at = column + s->at->row[g * b->block];
+            memcpy(to + vj_blocks_scale(g, n), &s->scale[at], sizeof(float));
+            if (s->zero) to[vj_blocks_zero(b, g, n)] = number_of(s, s->zero[at]);
         }
         for (int64_t k = 0; k < vj_blocks_count(b) * b->block; k++) {
-            uint8_t *byte = &to[vj_blocks_number(b, k, n)], q = to[vj_blocks_zero(b, k / b->block, n)];
-            if (k < b->depth) q = (uint8_t)(part[0][column + l->row[k]] - (float)least);
+            uint8_t *byte = &to[vj_blocks_number(b, k, n)];
+            uint8_t q = s->zero ? to[vj_blocks_zero(b, k / b->block, n)] : s->padding;
+            if (k < b->depth) q = number_of(s, s->number[column + s->at->row[k]]);
             *byte = (uint8_t)(b->bits == 8 ? q : *byte | q << (k % 2 * 4));
         }
     }
 }
 
+static bool read_table(source *s, const vj_func *f, vj_value table, vj_error *error) {
+    if (table < 0) return true;
+    if (!vj_const_read_f32(f, table, 0, vj_type_at(f, table)->dims[0].c, s->table, error)) return false;
+    for (uint8_t i = 0; i < VJ_BLOCK_TABLE; i++)
+        if (s->table[i] == 0) s->padding = i;
+    return true;
+}
+
 bool vj_pack_blocks(vj_weight_reader *reader, const vj_func *f, vj_arena *arena, const vj_weight *w, int64_t first,
                     int64_t columns, uint8_t *to, vj_error *error) {
-    const vj_blocks b = {w->bits, w->block, w->k};
+    const vj_blocks b = vj_blocks_of(w);
     const layout l = layout_of(arena, w, first, columns);
     vj_block_parts parts;
     if (!vj_find_blocks(f, w->source, &parts)) {
@@ -68,14 +103,16 @@ bool vj_pack_blocks(vj_weight_reader *reader, const vj_func *f, vj_arena *arena,
         return false;
     }
     const vj_value values[3] = {parts.numbers, parts.zeros, parts.scales};
-    const float *part[3];
+    const float *part[3] = {NULL};
     for (int32_t i = 0; i < 3; i++) {
+        if (values[i] < 0) continue;
         float *read = VJ_NEW_ARRAY(arena, float, l.span);
         if (!vj_weight_read(reader, values[i], l.base, l.span, read, error)) return false;
         part[i] = read;
     }
+    source s = {.blocks = &b, .at = &l, .number = part[0], .zero = part[1], .scale = part[2], .least = w->least};
+    if (!read_table(&s, f, parts.table, error)) return false;
     for (int64_t at = 0; at < columns; at += VJ_PANEL)
-        fill_panel(&b, &l, at, vj_min64(VJ_PANEL, columns - at), part, w->least,
-                   to + at / VJ_PANEL * vj_blocks_panel(&b));
+        fill_panel(&s, at, vj_min64(VJ_PANEL, columns - at), to + at / VJ_PANEL * vj_blocks_panel(&b));
     return true;
 }

@@ -84,7 +84,7 @@ static bool read_weight(vj_arena *arena, const vj_program *p, vj_weight_reader *
 /* The bytes of blocks, as doubles. */
 static bool pack_blocks(vj_arena *arena, const vj_program *p, vj_weight_reader *reader, const vj_weight *w, double *to,
                         vj_error *error) {
-    const vj_blocks blocks = {w->bits, w->block, w->k};
+    const vj_blocks blocks = vj_blocks_of(w);
     vj_block_parts parts;
     int64_t count;
     if (!vj_find_blocks(p->f, w->source, &parts) || !vj_type_elements(p->f, vj_type_at(p->f, w->source), &count))
