@@ -242,6 +242,15 @@ int32_t vj_segment_axis(const vj_kernel *k);               /* whose values segme
 int32_t vj_operand_of(const vj_kernel *k, int32_t access); /* which of the kind's operands it is; -1: none */
 bool vj_is_result(const vj_kernel *k, int32_t access);
 bool vj_has_segments(const vj_kernel *k);
+/* Where number `i` of a group of subaxes, major first, stands. */
+static inline int64_t vj_subaxes_at(int64_t i, int32_t rank, const int64_t *extent, const int64_t *stride) {
+    int64_t at = 0;
+    for (int32_t d = rank - 1; d >= 0; d--) {
+        at += i % extent[d] * stride[d];
+        i /= extent[d];
+    }
+    return at;
+}
 static inline vj_blocks vj_blocks_of(const vj_weight *w) {
     return (vj_blocks){.bits = w->bits, .block = w->block, .depth = w->k, .table = w->table};
 }
