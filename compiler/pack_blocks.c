@@ -26,23 +26,21 @@ typedef struct source {
     const float *number, *zero, *scale; /* zero: NULL beside a table */
     int32_t least;
     float table[VJ_BLOCK_TABLE];
+    uint32_t bits[VJ_BLOCK_TABLE]; /* those of the table's floats, in order, and where they stand */
+    uint8_t place[VJ_BLOCK_TABLE];
     uint8_t padding; /* the place of a 0 in the table */
 } source;
 
-/* The last place in the table that has the bits of x, or 0, as all that is looked for is there. */
-static uint8_t place_in(const float *table, float x) {
-    uint32_t wanted, at[VJ_BLOCK_TABLE];
-    uint8_t place = 0;
+/* A place in the table that has the bits of x; all that is looked for is there. */
+static uint8_t place_of(const source *s, float x) {
+    uint32_t wanted, at = 0;
     memcpy(&wanted, &x, sizeof wanted);
-    memcpy(at, table, sizeof at);
-    for (uint8_t i = 0; i < VJ_BLOCK_TABLE; i++)
-        place = at[i] == wanted ? i : place;
-    return place;
+    for (uint32_t step = VJ_BLOCK_TABLE / 2; step; step /= 2)
+        at += s->bits[at + step] <= wanted ? step : 0;
+    return s->place[at];
 }
 
-static uint8_t number_of(const source *s, float x) {
-    return s->zero ? (uint8_t)(x - (float)s->least) : place_in(s->table, x);
-}
+static uint8_t number_of(const source *s, float x) { return s->zero ? (uint8_t)(x - (float)s->least) : place_of(s, x); }
 
 /* One panel, of columns from number `first` on. */
 static void fill_panel(const source *s, int64_t first, int64_t columns, uint8_t *to) {
@@ -68,8 +66,18 @@ static void fill_panel(const source *s, int64_t first, int64_t columns, uint8_t 
 static bool read_table(source *s, const vj_func *f, vj_value table, vj_error *error) {
     if (table < 0) return true;
     if (!vj_const_read_f32(f, table, 0, vj_type_at(f, table)->dims[0].c, s->table, error)) return false;
-    for (uint8_t i = 0; i < VJ_BLOCK_TABLE; i++)
+    for (uint8_t i = 0; i < VJ_BLOCK_TABLE; i++) {
+        uint32_t bits;
+        int32_t at = i;
+        memcpy(&bits, &s->table[i], sizeof bits);
+        for (; at > 0 && s->bits[at - 1] > bits; at--) {
+            s->bits[at] = s->bits[at - 1];
+            s->place[at] = s->place[at - 1];
+        }
+        s->bits[at] = bits;
+        s->place[at] = i;
         if (s->table[i] == 0) s->padding = i;
+    }
     return true;
 }
 
