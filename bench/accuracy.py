@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""How far the answers of vitjit in f32 and in bf16, and of OpenVINO in bf16, are from those in double precision: a table.
+"""How far the answers of vitjit in f32 and in bf16, and of OpenVINO in bf16, are from those in double precision: a table. With --int8: of vitjit in
+int8, and of what ONNX Runtime, OpenVINO and NNCF make of the same models in int8.
 
-usage: accuracy.py VITJIT [FOLDER | MODEL.onnx]... [--arg OPTION]... [--into docs/numbers.md]
+usage: accuracy.py VITJIT [FOLDER | MODEL.onnx]... [--int8] [--arg OPTION]... [--into docs/numbers.md]
 
 A model has its answers beside it (tests/models/answers.py has the files); without models those of tests/models are exported at full size, with twins
 that have the habits of trained weights (spiky). A row is an output of floats that is not made with a choice: behind TopK, a comparison or indices
@@ -9,15 +10,17 @@ from the data an error of one digit may give another answer. An engine has two f
 largest error over the largest value.
 
 vitjit's bf16 passes with a cosine of at least 0.9995, which is at most 1e-4 below OpenVINO's in bf16 (where OpenVINO is installed and runs the
-model). Not judged, but listed: spiky twins, and outputs of which float32 is off by more than 1e-5 of the largest value. Exit status 1 when an output
+model). Not judged, but listed: spiky twins, and outputs of which float32 is off by more than 1e-5 of the largest value. vitjit's int8,
+which has no data, passes with a cosine of at least 0.99, of spiky twins 0.98 (accuracy_int8.py has the peers). Exit status 1 when an output
 fails or vitjit does not run a model. --arg passes an option on to vitjit (--arg=--cpu=x86-64-v3); --into puts the table between `<!-- accuracy -->`
-and `<!-- /accuracy -->` of a file. Runs in the Python environment that bench/accuracy makes.
+and `<!-- /accuracy -->` (`accuracy-int8`) of a file. Runs in the Python environment that bench/accuracy makes.
 """
 import argparse
 import contextlib
 import os
 import sys
 
+import accuracy_int8
 import report
 from compare import ROOT, cpu, models_of, own_models
 
@@ -27,10 +30,11 @@ MOST_F32_ERROR = 1e-5
 
 
 class OpenVINO:
-    def __init__(self):
+    def __init__(self, hint):
+        """hint: what to compute in; None: its default"""
         import openvino
 
-        self.core = openvino.Core()
+        self.core, self.settings = openvino.Core(), {"INFERENCE_PRECISION_HINT": hint} if hint else {}
         self.version, self.precision = openvino.__version__.split("-")[0], None
 
     def run(self, path, feeds):
@@ -40,7 +44,7 @@ class OpenVINO:
             values = [next(feeds[name] for name in i.names if name in feeds) for i in model.inputs]
             if any(i.partial_shape.is_dynamic for i in model.inputs):
                 model.reshape({i: list(value.shape) for i, value in zip(model.inputs, values)})
-            compiled = self.core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "bf16"})
+            compiled = self.core.compile_model(model, "CPU", self.settings)
             self.precision = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
             results = compiled(values)
             return {name: results[o] for o in compiled.outputs for name in o.names}
@@ -49,9 +53,9 @@ class OpenVINO:
             return {}
 
 
-def peer():
+def peer(hint):
     with contextlib.suppress(ImportError):
-        return OpenVINO()
+        return OpenVINO(hint)
     return None
 
 
@@ -88,7 +92,7 @@ class Row:
 
 class Table:
     def __init__(self, vitjit, options):
-        self.vitjit, self.options, self.openvino = vitjit, options, peer()
+        self.vitjit, self.options, self.openvino = vitjit, options, peer("bf16")
         self.rows, self.broken, self.chosen = [], [], 0
 
     def add(self, name, path):
@@ -148,14 +152,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("vitjit")
     parser.add_argument("models", nargs="*")
+    parser.add_argument("--int8", action="store_true")
     parser.add_argument("--arg", action="append", default=[])
     parser.add_argument("--into")
     parser.add_argument("--needs", action="store_true", help="only print the Python modules that this command line needs")
     a = parser.parse_args()
     if a.needs:
-        print("numpy onnx openvino", "" if a.models else "torch onnxruntime onnxscript transformers")
+        print("numpy onnx openvino", "" if a.models and not a.int8 else "torch onnxruntime onnxscript transformers", "nncf" if a.int8 else "")
         return 0
-    table = Table(a.vitjit, a.arg)
+    table = accuracy_int8.Table(a.vitjit, a.arg, peer(None)) if a.int8 else Table(a.vitjit, a.arg)
     for name, path in models_of(a.models or own_models() + spiky_twins()).items():
         if has_answers(path):
             print(name, file=sys.stderr)
@@ -163,7 +168,7 @@ def main():
     lines = table.text()
     print("\n".join(lines))
     if a.into:
-        report.put(a.into, lines, "accuracy")
+        report.put(a.into, lines, "accuracy-int8" if a.int8 else "accuracy")
     return bool(table.broken or table.failures())
 
 

@@ -1,6 +1,7 @@
 /* cli.c - one mode a call. */
 #include "cli.h"
 
+#include "cli/calibrate/calibrate.h"
 #include "cli/modes/modes.h"
 
 static vj_status dispatch(const vj_command *c) {
@@ -12,9 +13,11 @@ static vj_status dispatch(const vj_command *c) {
     case VJ_MODE_TENSORS:
         return vj_run_tensors(c);
     case VJ_MODE_BENCH:
-        return vj_run_bench(c);
+        return vj_is_comparison(c) ? vj_run_comparison(c) : vj_run_bench(c);
     case VJ_MODE_TEST:
         return vj_run_test(c);
+    case VJ_MODE_CALIBRATE:
+        return vj_run_calibration(c);
     case VJ_MODE_INSPECT:
         return vj_run_inspect(c);
     case VJ_MODE_REPORT:

@@ -5,6 +5,7 @@
  * tensors/        tensors in memory and in files
  * job/            a compiled model with inputs and outputs bound
  * modes/          one function a mode
+ * calibrate/      the mode of --calibration-data, in steps
  *
  * The rooms stand in the order in which they see each other: a later one sees those before it.
  */

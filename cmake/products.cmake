@@ -9,7 +9,7 @@ target_link_libraries(vitjit PRIVATE Threads::Threads m)
 add_library(vitjit_compiler MODULE $<TARGET_OBJECTS:vj_compiler>)
 vj_common(vitjit_compiler)
 target_link_libraries(vitjit_compiler PRIVATE vj_backend vj_passes vj_frontend vj_target vj_ir vj_onnx_schema
-                      vj_llvm vj_protobuf Threads::Threads m)
+                      vj_llvm vj_protobuf vj_json Threads::Threads m)
 
 add_executable(vitjit_cli ${PROJECT_SOURCE_DIR}/cli/main.c)
 set_target_properties(vitjit_cli PROPERTIES OUTPUT_NAME vitjit)

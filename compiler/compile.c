@@ -95,10 +95,11 @@ static vj_status run_passes(vj_unit *u) {
                                    .keep_attention = r->options->keep_attention,
                                    .cancel = asked_to_stop,
                                    .cancel_self = (void *)(uintptr_t)r};
-    vj_ask_precision(u, &options);
+    vj_status status = vj_ask_precision(u, &options);
+    if (status) return status;
     u->report = (vj_report){.arena = u->arena};
-    const vj_status status = vj_run_passes(u->arena, u->f, &options, &u->report, &u->program, &u->error);
-    return status == VJ_OK ? vj_check_kept(u, &options) : status;
+    status = vj_run_passes(u->arena, u->f, &options, &u->report, &u->program, &u->error);
+    return status == VJ_OK ? vj_check_precision(u, &options) : status;
 }
 
 /* The constants are hashed by other threads while the passes run: the key is asked for behind them. */

@@ -2,7 +2,7 @@
  *
  * api.c       the library's one exported symbol, vj_compiler_get: the way in from the runtime. Each call it names is in a file below
  * compile.c   the way from a model file to an image, step by step; the unit, which all calls work on
- * precision.c what products are computed in: as it is asked of the passes, and told
+ * precision.c what products are computed in: as it is asked of the passes, and told; calibration.c what was chosen with data
  * several.c   one opened model planned for several sets of sizes and several CPUs
  * hash.c      the graph key and the keys of weights; build.c this build's name, which is part of it
  * files.c     which bytes of the model's files it has the digests of
@@ -51,8 +51,9 @@ typedef struct vj_unit {
     struct vj_unit *const *group;
     int32_t group_count;
     const bool *packs;
-    bool quiet;            /* warnings have been said for another unit */
-    jmp_buf out_of_memory; /* where the arena goes when memory ends */
+    const vj_calibration *calibration; /* or NULL */
+    bool quiet;                        /* warnings have been said for another unit */
+    jmp_buf out_of_memory;             /* where the arena goes when memory ends */
     vj_error error;
 } vj_unit;
 
@@ -88,11 +89,15 @@ vj_status vj_compile(const vj_compile_request *request, const vj_weights_store *
 /* precision.c */
 
 /* Sets the passes' options of precision and weights' format, in every case. */
-void vj_ask_precision(vj_unit *u, vj_pipeline_options *options);
-/* Behind the passes. VJ_USAGE: a pattern of keep_f32 matched no product. */
-vj_status vj_check_kept(vj_unit *u, const vj_pipeline_options *options);
+vj_status vj_ask_precision(vj_unit *u, vj_pipeline_options *options);
+/* Behind the passes. VJ_USAGE: a pattern of keep_f32 matched no product; VJ_BAD_INPUT: a layer of the calibration is none. */
+vj_status vj_check_precision(vj_unit *u, const vj_pipeline_options *options);
 /* "bf16, but f32 for 'head*'; weights of products in bf16 and f32" */
 const char *vj_precision_text(vj_unit *u);
+
+/* calibration.c: its strings and lists are in the unit's arena */
+vj_status vj_read_calibration(vj_unit *u, const char *text, size_t bytes, const vj_calibration **calibration);
+vj_status vj_check_layers(vj_unit *u, const vj_pipeline_options *options);
 
 /* several.c */
 

@@ -310,12 +310,15 @@ static void feed_options(hasher *h, const vj_options *options) {
     feed_i64(h, o->keep_f32_count);
     for (int32_t i = 0; i < o->keep_f32_count; i++)
         feed_text(h, o->keep_f32[i]);
+    feed_i64(h, (int64_t)o->calibration_bytes);
+    if (o->calibration) feed(h, o->calibration, o->calibration_bytes);
 }
 
-/* Names of nodes count where patterns are matched with them. */
+/* Names of nodes count where patterns or layers of a calibration are matched with them. */
 static void feed_names(hasher *h, const vj_options *options) {
     const vj_func *f = h->u->f;
-    for (int32_t i = 0; i < f->node_count && options && options->keep_f32_count > 0; i++)
+    const bool count = options && (options->keep_f32_count > 0 || options->calibration || h->u->request->probe);
+    for (int32_t i = 0; i < f->node_count && count; i++)
         if (!f->nodes[i].dead) feed_text(h, vj_node_label(f, &f->nodes[i]));
 }
 
@@ -331,6 +334,7 @@ vj_status vj_graph_key_begin(vj_unit *u) {
     feed_i64(&h, u->request->pass_limit);
     feed_options(&h, u->request->options);
     feed_i64(&h, u->request->marks);
+    feed_i64(&h, u->request->probe);
     for (int32_t i = 0; i < u->request->disabled_pass_count; i++)
         feed_text(&h, u->request->disabled_passes[i]);
     for (int32_t i = 0; i < f->symbol_count; i++) {

@@ -4,17 +4,25 @@
 
 #include <string.h>
 
-#include "passes/algebra/precision.h"
+#include "passes/precision/precision.h"
 #include "passes/rewrite/rewrite.h"
 #include "vitjit_dtype.h"
 
-void vj_ask_precision(vj_unit *u, vj_pipeline_options *options) {
+vj_status vj_ask_precision(vj_unit *u, vj_pipeline_options *options) {
     const vj_options *o = u->request->options;
+    if (o->calibration && !u->calibration) {
+        const vj_status status = vj_read_calibration(u, o->calibration, o->calibration_bytes, &u->calibration);
+        if (status) return status;
+    }
     options->precision = vj_or_f32(o->precision);
     options->weight_format = vj_or_f32(o->weight_format);
     options->keep_f32 = o->keep_f32;
     options->keep_f32_count = o->keep_f32_count;
     options->keep_f32_matched = VJ_NEW_ARRAY(u->arena, bool, o->keep_f32_count + 1);
+    options->calibration = u->calibration;
+    options->layer_matched = VJ_NEW_ARRAY(u->arena, bool, (u->calibration ? u->calibration->layer_count : 0) + 1);
+    options->probe = u->request->probe != 0;
+    return VJ_OK;
 }
 
 /* May patterns of keep_f32 name the node? Where bf16 is not asked for they are about weights that are packed. */
@@ -55,8 +63,8 @@ static bool passes_were_whole(const vj_compile_request *r) {
     return !r->stop_after && r->disabled_pass_count == 0 && r->pass_limit < 0;
 }
 
-vj_status vj_check_kept(vj_unit *u, const vj_pipeline_options *options) {
-    for (int32_t i = 0; i < options->keep_f32_count && passes_were_whole(u->request); i++) {
+static vj_status check_kept(vj_unit *u, const vj_pipeline_options *options) {
+    for (int32_t i = 0; i < options->keep_f32_count; i++) {
         if (options->keep_f32_matched[i]) continue;
         const char *which = options->precision != VJ_F32 ? "product" : "product with a packed weight";
         vj_fail(&u->error, VJ_USAGE, "no %s has a name that '%.200s' matches (keep_f32)", which,
@@ -69,6 +77,12 @@ vj_status vj_check_kept(vj_unit *u, const vj_pipeline_options *options) {
         return VJ_USAGE;
     }
     return VJ_OK;
+}
+
+vj_status vj_check_precision(vj_unit *u, const vj_pipeline_options *options) {
+    if (!passes_were_whole(u->request)) return VJ_OK;
+    const vj_status status = check_kept(u, options);
+    return status ? status : vj_check_layers(u, options);
 }
 
 /* "bf16 and f32": what packed weights of products are stored in. */
@@ -103,6 +117,9 @@ const char *vj_precision_text(vj_unit *u) {
     const vj_dtype precision = vj_or_f32(o->precision);
     vj_text text = {.arena = u->arena};
     vj_text_add(&text, "%s", vj_precision_name(precision));
+    if (u->calibration)
+        vj_text_add(&text, ", calibrated on %lld inputs (cosine at least %.5f)", (long long)u->calibration->inputs,
+                    u->calibration->least_cosine);
     if (precision != VJ_F32) add_kept(&text, ", but f32 for", o);
     if (u->program) add_stored(&text, u->program);
     if (precision == VJ_F32) add_kept(&text, ", as the model has them for", o);

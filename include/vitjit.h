@@ -102,6 +102,9 @@ typedef struct vj_options {
     const char *const *keep_f32;
     int32_t keep_f32_count;
     int32_t reserved;
+    /* Of VJ_I8: the text of a calibration, as `vitjit --calibration-data` writes it, or NULL. One of another model is VJ_BAD_INPUT. */
+    const char *calibration;
+    size_t calibration_bytes;
 } vj_options;
 
 void vj_options_init(vj_options *options);

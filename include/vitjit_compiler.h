@@ -30,7 +30,11 @@ typedef struct vj_compile_request {
     int32_t disabled_pass_count;
     int32_t pass_limit; /* -1: none */
     int32_t marks;      /* nonzero: code that says when each kernel begins and ends (vj_marked_args) */
+    int32_t
+        probe; /* nonzero: outputs more, VJ_PROBE_PREFIX: what products lose in smaller types (passes/precision/precision_probe.c) */
 } vj_compile_request;
+
+#define VJ_PROBE_PREFIX "vitjit.probe."
 
 /* Where packed weights go. `find` is asked first: it returns an open descriptor of a file with this digest that has been
  * checked, or -1; then `create` gives a new descriptor to write header and data to, and `commit` is told the outcome. */
@@ -108,7 +112,7 @@ typedef struct vj_target_info {
 
 /* The library's one exported symbol: `const vj_compiler_api *vj_compiler_get(void)`. Texts of failures go to `error`
  * (at least 4096 bytes), the hint behind a newline and two blanks ("\n  hint: ..."). Strings returned are malloc'ed. */
-#define VJ_COMPILER_API 5
+#define VJ_COMPILER_API 6
 typedef struct vj_compiler_api {
     int32_t version; /* VJ_COMPILER_API */
     const char *build_id, *llvm_version;

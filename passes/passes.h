@@ -31,6 +31,22 @@ void vj_report_seen(vj_report *report, const char *what);
 void vj_report_fused(vj_report *report, const char *what);
 void vj_report_reason(vj_report *report, const char *what, const char *format, ...) VJ_PRINTF(3, 4);
 
+/* In what a product is computed, as it was chosen by trying it on data (docs/numbers.md). */
+typedef struct vj_layer_choice {
+    const char *node;    /* vj_node_label; of several such products the entries stand in their order */
+    vj_dtype precision;  /* VJ_F32, VJ_BF16 or VJ_I8 */
+    int64_t depth;       /* of the smoothing; 0: there is none */
+    const int8_t *shift; /* [depth]: of VJ_I8, activations times 2^-shift by weights times 2^shift */
+    float
+        largest; /* of VJ_I8: the weight's largest size of a number, by which another model's is known; 0: not known */
+} vj_layer_choice;
+typedef struct vj_calibration {
+    vj_layer_choice *layers;
+    int32_t layer_count;
+    int64_t inputs;                 /* that it was tried on */
+    double least_cosine, agreement; /* of the results, with those of f32; agreement below 0: there are no classes */
+} vj_calibration;
+
 typedef struct vj_pipeline_options {
     const vj_target *target;
     const char *print_after; /* a pass name, "all", or NULL */
@@ -45,8 +61,11 @@ typedef struct vj_pipeline_options {
     vj_dtype weight_format;      /* how weights of products are stored: VJ_F32, VJ_F16 or VJ_BF16; 0 is f32 */
     const char *const *keep_f32; /* fnmatch patterns of node labels whose products stay in f32 */
     int32_t keep_f32_count;
-    bool *keep_f32_matched; /* which of them matched a product */
-    bool verify;            /* after every pass, in release builds too */
+    bool *keep_f32_matched;            /* which of them matched a product */
+    const vj_calibration *calibration; /* of precision VJ_I8, or NULL */
+    bool *layer_matched;               /* which of its layers are a product's */
+    bool probe;  /* what products lose in smaller types, and largest numbers, become outputs (precision_probe.c) */
+    bool verify; /* after every pass, in release builds too */
     int32_t (*cancel)(void *self);
     void *cancel_self;
 } vj_pipeline_options;

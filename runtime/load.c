@@ -71,6 +71,7 @@ static vj_status refuse_changes(const vj_options *o) {
                        : o->precision         ? "precision"
                        : o->weight_format     ? "weight_format"
                        : o->keep_f32_count    ? "keep_f32"
+                       : o->calibration       ? "calibration"
                        : o->cpu               ? "cpu"
                        : o->use_orc           ? "use_orc"
                                               : NULL;

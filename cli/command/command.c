@@ -24,6 +24,7 @@ static const struct {
     {VJ_MODE_TARGETS, "vitjit targets"},
     {VJ_MODE_VERSION, "--version"},
     {VJ_MODE_HELP, "--help"},
+    {VJ_MODE_CALIBRATE, "--calibration-data"},
 };
 
 static const char *mode_name(uint32_t mode) {
@@ -36,6 +37,7 @@ static bool one_bit(uint32_t bits) { return (bits & (bits - 1)) == 0; }
 
 /* What a command without a mode's option is about. */
 static vj_mode implied(const vj_command *c) {
+    if (c->calibration_data.count) return VJ_MODE_CALIBRATE;
     if (c->words.count > 1) return VJ_MODE_PICTURES;
     if (c->inputs.count || c->output || c->expects.count) return VJ_MODE_TENSORS;
     return c->print_after || c->print_rewrites || c->stop_after ? VJ_MODE_PASSES : VJ_MODE_INTRODUCE;
@@ -76,7 +78,7 @@ static vj_status judge_words(vj_command *c) {
     if (!*c->model) return vj_print_error(VJ_USAGE, NULL, "the model's name is empty");
     if (c->mode == VJ_MODE_TEST && c->words.count < 2)
         return vj_print_error(VJ_USAGE, NULL, "--test wants folders with input_0.pb, output_0.pb, ...");
-    if (c->words.count > 1 && c->mode != VJ_MODE_PICTURES && c->mode != VJ_MODE_TEST)
+    if (c->words.count > 1 && c->mode != VJ_MODE_PICTURES && c->mode != VJ_MODE_TEST && !vj_is_comparison(c))
         return vj_print_error(VJ_USAGE, NULL, "'%s': %s takes one model and no more words", c->words.at[1],
                               mode_name(c->mode));
     return VJ_OK;
@@ -84,11 +86,11 @@ static vj_status judge_words(vj_command *c) {
 
 /* A shared library has a program in it already: what would make another one means nothing. */
 static vj_status judge_compiled(const vj_command *c) {
-    static const char *const changes[] = {"--shape",      "--fix",           "--also-output", "--attention",
-                                          "--precision",  "--weight-format", "--keep-f32",    "--cpu",
-                                          "--target",     "--features",      "--cache",       "--no-cache",
-                                          "--profile",    "--jit",           "--print-after", "--print-rewrites",
-                                          "--stop-after", "--disable-pass",  "--pass-limit"};
+    static const char *const changes[] = {
+        "--shape",        "--fix",         "--also-output", "--attention",   "--precision",      "--weight-format",
+        "--keep-f32",     "--calibration", "--cpu",         "--target",      "--features",       "--cache",
+        "--no-cache",     "--profile",     "--jit",         "--print-after", "--print-rewrites", "--stop-after",
+        "--disable-pass", "--pass-limit"};
     const uint32_t runs =
         VJ_MODE_INTRODUCE | VJ_MODE_PICTURES | VJ_MODE_TENSORS | VJ_MODE_BENCH | VJ_MODE_TEST | VJ_MODE_INSPECT;
     const char *what = c->mode & runs ? NULL : mode_name(c->mode);
@@ -107,35 +109,108 @@ static bool is_library(const char *path) {
     return is;
 }
 
-/* Can --profile's file be written? */
-static vj_status judge_profile(const char *path) {
-    char folder[4096];
-    const char *slash = strrchr(path, '/');
-    if (!*path || (slash && !slash[1])) return vj_print_error(VJ_BAD_INPUT, NULL, "--profile wants a file's name");
-    const size_t length = slash ? (size_t)(slash - path) + 1 : 0;
-    if (length >= sizeof folder) return vj_print_error(VJ_BAD_INPUT, path, "the name is too long");
-    memcpy(folder, path, length);
-    folder[length] = 0;
-    return vj_outputs_folder(length ? folder : ".");
-}
-
 static bool is(const char *word, const char *type) { return word && strcmp(word, type) == 0; }
 
-/* Products in bf16 have weights in bf16; patterns of what stays in float32 want something that does not. */
+static bool is_list(const char *precision) { return precision && strchr(precision, ','); }
+
+static bool is_narrow(const char *precision) { return is(precision, "bf16") || is(precision, "int8"); }
+
+/* Products in bf16 have weights in bf16. */
+static bool stores(const char *precision, const char *weight_format) {
+    return !is_narrow(precision) || !is(weight_format, "f16");
+}
+
+/* Is anything but float32 asked for, of which --keep-f32 can exempt products? */
+static bool is_less(const char *precision, const char *weight_format) {
+    return is_narrow(precision) || is(weight_format, "f16") || is(weight_format, "bf16");
+}
+
+bool vj_is_comparison(const vj_command *c) { return c->mode == VJ_MODE_BENCH && is_list(c->precision); }
+
+bool vj_command_of_precision(const vj_command *list, int32_t i, char word[VJ_WORD_TEXT], vj_command *one) {
+    const char *begin = list->precision;
+    for (; i > 0 && begin; i--)
+        begin = (begin = strchr(begin, ',')) ? begin + 1 : NULL;
+    if (!begin) return false;
+    snprintf(word, VJ_WORD_TEXT, "%.*s", (int)strcspn(begin, ","), begin);
+    *one = *list;
+    one->precision = word;
+    if (!stores(word, one->weight_format)) one->weight_format = NULL;
+    if (!is_less(word, one->weight_format)) one->keep_f32.count = 0;
+    return true;
+}
+
+/* What a comparison of precisions does not take. */
+static vj_status judge_comparison(const vj_command *c) {
+    if (c->mode != VJ_MODE_BENCH)
+        return vj_print_error(VJ_USAGE, NULL,
+                              "--precision %s: a list is for --bench, which compares them; %s takes one", c->precision,
+                              mode_name(c->mode));
+    if (c->profile)
+        return vj_print_error(VJ_USAGE, NULL, "--profile means nothing with a list of precisions: it takes one");
+    if (c->words.count > 1 && c->inputs.count)
+        return vj_print_error(VJ_USAGE, NULL, "pictures and --input: one of them");
+    return VJ_OK;
+}
+
+/* Patterns of what stays in float32 want something that does not. */
 static vj_status judge_precision(const vj_command *c) {
-    const bool narrow = is(c->precision, "bf16") || is(c->precision, "int8");
-    if (narrow && is(c->weight_format, "f16"))
+    char word[VJ_WORD_TEXT];
+    vj_command one;
+    bool fits = false, less = false;
+    if (is_list(c->precision) && judge_comparison(c)) return VJ_USAGE;
+    if (!c->precision) {
+        fits = true;
+        less = is_less(NULL, c->weight_format);
+    }
+    for (int32_t i = 0; c->precision && vj_command_of_precision(c, i, word, &one); i++) {
+        fits |= one.weight_format == c->weight_format;
+        less |= is_less(word, one.weight_format);
+    }
+    if (!fits)
         return vj_print_error(VJ_USAGE, NULL, "--precision %s stores weights in %s: --weight-format f16 is for f32",
                               c->precision, c->precision);
-    const bool asked = narrow || is(c->weight_format, "f16") || is(c->weight_format, "bf16");
-    if (asked || !c->keep_f32.count) return VJ_OK;
+    if (less || !c->keep_f32.count) return VJ_OK;
     vj_print_error(VJ_USAGE, NULL, "--keep-f32 means nothing where all products are in f32");
     vj_print_hint("--precision and --weight-format say what others are in");
     return VJ_USAGE;
 }
 
+/* --bench takes pictures to compare precisions alone, and their options where there are some. */
+static vj_status judge_pictures(const vj_command *c) {
+    static const char *const options[] = {"--mean", "--std", "--resize", "--crop-pct", "--interpolation"};
+    for (size_t i = 0; c->mode == VJ_MODE_BENCH && c->words.count < 2 && i < sizeof options / sizeof *options; i++)
+        if (vj_option_given(c, options[i]))
+            return vj_print_error(VJ_USAGE, NULL, "%s means nothing with --bench without pictures", options[i]);
+    return VJ_OK;
+}
+
+/* Alone, or one of a list. */
+static bool has_int8(const vj_command *c) {
+    char word[VJ_WORD_TEXT];
+    vj_command one;
+    for (int32_t i = 0; c->precision && vj_command_of_precision(c, i, word, &one); i++)
+        if (is(word, "int8")) return true;
+    return false;
+}
+
+/* A calibration is of int8. */
+static vj_status judge_calibration(vj_command *c) {
+    if (c->mode == VJ_MODE_CALIBRATE && !c->precision) c->precision = "int8";
+    const bool asked = c->mode == VJ_MODE_CALIBRATE || c->calibration;
+    if (asked && !has_int8(c))
+        return vj_print_error(VJ_USAGE, NULL, "%s is for --precision int8",
+                              c->mode == VJ_MODE_CALIBRATE ? "--calibration-data" : "--calibration");
+    if (c->mode == VJ_MODE_CALIBRATE && is(c->calibration, "none"))
+        return vj_print_error(VJ_USAGE, NULL, "--calibration none names no file to write");
+    if (c->min_cosine > 1 || c->min_agreement > 1)
+        return vj_print_error(VJ_USAGE, NULL, "%s wants a number up to 1",
+                              c->min_cosine > 1 ? "--min-cosine" : "--min-agreement");
+    return VJ_OK;
+}
+
 vj_status vj_command_read(int argc, char **argv, vj_command *c) {
-    *c = (vj_command){.seconds = 3, .rtol = 1e-3, .pass_limit = -1};
+    *c = (vj_command){.seconds = 3, .rtol = 1e-3, .min_cosine = 0.999, .pass_limit = -1};
     vj_status status = vj_options_parse(argc, argv, c);
     if (status == VJ_OK) status = find_mode(c);
     if (status == VJ_OK) status = judge_words(c);
@@ -145,9 +220,9 @@ vj_status vj_command_read(int argc, char **argv, vj_command *c) {
     c->compiled = is_library(c->model);
     if (c->compiled && (status = judge_compiled(c))) return status;
     if (c->linker && c->emit != VJ_EMIT_LIB) return vj_print_error(VJ_USAGE, NULL, "--linker is for --emit-lib");
-    if ((status = judge_precision(c))) return status;
+    if ((status = judge_calibration(c)) || (status = judge_precision(c)) || (status = judge_pictures(c))) return status;
     if (c->no_cache && c->cache) return vj_print_error(VJ_USAGE, NULL, "--cache and --no-cache: one of them");
-    if (c->profile && judge_profile(c->profile)) return VJ_BAD_INPUT;
+    if (c->profile && vj_outputs_folder_of(c->profile, "--profile")) return VJ_BAD_INPUT;
     if (c->output && !*c->output) return vj_print_error(VJ_USAGE, NULL, "--output wants a folder's name");
     return VJ_OK;
 }
@@ -161,4 +236,5 @@ void vj_command_free(vj_command *c) {
     free(c->also_outputs.at);
     free(c->disabled_passes.at);
     free(c->keep_f32.at);
+    free(c->calibration_data.at);
 }

@@ -34,7 +34,8 @@ typedef enum vj_mode {
     VJ_MODE_CACHE = 1 << 10,
     VJ_MODE_TARGETS = 1 << 11,
     VJ_MODE_VERSION = 1 << 12,
-    VJ_MODE_HELP = 1 << 13
+    VJ_MODE_HELP = 1 << 13,
+    VJ_MODE_CALIBRATE = 1 << 14
 } vj_mode;
 
 /* Texts given with a repeatable option, in order; borrowed from argv. */
@@ -51,22 +52,32 @@ typedef struct vj_command {
     uint32_t asked_modes;
     uint64_t given; /* a bit an option of the table */
     vj_emit_format emit;
-    vj_list inputs, expects, shapes, fixes, also_outputs, disabled_passes, keep_f32;
+    vj_list inputs, expects, shapes, fixes, also_outputs, disabled_passes, keep_f32, calibration_data;
     const char *output, *attention, *emit_path, *prefix, *weights, *linker;
-    const char *cpu, *target, *features, *precision, *weight_format, *jit;
+    const char *cpu, *target, *features, *precision, *weight_format, *calibration, *jit;
     const char *cache, *print_after, *stop_after;
     const char *format, *labels, *mean, *std, *resize, *crop_pct, *interpolation;
     int64_t batch, threads, topk, pass_limit;
     const char *profile;
-    double seconds, rtol, atol;
+    double seconds, rtol, atol, min_cosine, min_agreement;
     bool no_cache, stats, quiet, print_rewrites;
     bool compiled; /* the model is a shared library, by its first bytes */
     bool marks;    /* of a profile's own copy of the command: code that says when its kernels begin and end */
+    /* Of a calibration's own copies: probes, and its text so far. */
+    bool probe;
+    const char *calibration_text;
+    size_t calibration_bytes;
 } vj_command;
 
 /* Parses and judges. On failure the message has been printed. */
 vj_status vj_command_read(int argc, char **argv, vj_command *command);
 void vj_command_free(vj_command *command);
+/* Is it --bench with a list of precisions, which are compared? */
+bool vj_is_comparison(const vj_command *command);
+/* The command for precision i of the list alone, whose text is kept in `word`: without a --weight-format and --keep-f32
+ * that do not fit it. False: there are no more. */
+#define VJ_WORD_TEXT 16
+bool vj_command_of_precision(const vj_command *list, int32_t i, char word[VJ_WORD_TEXT], vj_command *one);
 
 /* options.c */
 
@@ -94,6 +105,7 @@ bool vj_is_quiet(void);
 
 /* folder.c: is the folder there, and can it be written to? Asked before long work. */
 vj_status vj_outputs_folder(const char *folder);
+vj_status vj_outputs_folder_of(const char *path, const char *option); /* of a file to come */
 
 /* compiler.c: the compiler's library, which is opened when it is first wanted; says why it cannot be. */
 vj_status vj_compiler(const vj_compiler_api **api);

@@ -18,3 +18,14 @@ vj_status vj_outputs_folder(const char *folder) {
         return vj_print_error(VJ_BAD_INPUT, folder, "the output folder: %s", strerror(errno));
     return VJ_OK;
 }
+
+vj_status vj_outputs_folder_of(const char *path, const char *option) {
+    char folder[4096];
+    const char *slash = strrchr(path, '/');
+    if (!*path || (slash && !slash[1])) return vj_print_error(VJ_BAD_INPUT, NULL, "%s wants a file's name", option);
+    const size_t length = slash ? (size_t)(slash - path) + 1 : 0;
+    if (length >= sizeof folder) return vj_print_error(VJ_BAD_INPUT, path, "the name is too long");
+    memcpy(folder, path, length);
+    folder[length] = 0;
+    return vj_outputs_folder(length ? folder : ".");
+}

@@ -7,15 +7,16 @@
 #include <string.h>
 
 typedef enum kind {
-    FLAG,   /* a bool */
-    MODE,   /* chooses what is done; `number` is the vj_mode */
-    EMIT,   /* the same, and `number` is the vj_emit_format */
-    BENCH,  /* a mode with a number of seconds behind it, or not */
-    TEXT,   /* a string */
-    COUNT,  /* an integer from `number` up */
-    NUMBER, /* a finite number >= 0 */
-    CHOICE, /* one of the words in `value`, parted by '|' */
-    LIST    /* repeatable strings */
+    FLAG,    /* a bool */
+    MODE,    /* chooses what is done; `number` is the vj_mode */
+    EMIT,    /* the same, and `number` is the vj_emit_format */
+    BENCH,   /* a mode with a number of seconds behind it, or not */
+    TEXT,    /* a string */
+    COUNT,   /* an integer from `number` up */
+    NUMBER,  /* a finite number >= 0 */
+    CHOICE,  /* one of the words in `value`, parted by '|' */
+    CHOICES, /* one or more of them, each once, parted by ',' */
+    LIST     /* repeatable strings */
 } kind;
 
 typedef struct option {
@@ -30,10 +31,11 @@ typedef struct option {
 } option;
 
 #define RUNS     (VJ_MODE_INTRODUCE | VJ_MODE_PICTURES | VJ_MODE_TENSORS | VJ_MODE_BENCH | VJ_MODE_TEST)
-#define COMPILES (RUNS | VJ_MODE_REPORT | VJ_MODE_CHECK | VJ_MODE_PASSES | VJ_MODE_EMIT)
+#define COMPILES (RUNS | VJ_MODE_CALIBRATE | VJ_MODE_REPORT | VJ_MODE_CHECK | VJ_MODE_PASSES | VJ_MODE_EMIT)
 #define MODELS   (COMPILES | VJ_MODE_INSPECT)
 #define ANY      UINT32_MAX
-#define PICTURES (VJ_MODE_PICTURES | VJ_MODE_INTRODUCE)
+#define PICTURES (VJ_MODE_PICTURES | VJ_MODE_CALIBRATE | VJ_MODE_INTRODUCE)
+#define PREPARES (PICTURES | VJ_MODE_BENCH)
 #define FIELD(f) offsetof(vj_command, f)
 
 /* A row without a kind's name is a heading of --help. */
@@ -68,19 +70,23 @@ static const option table[] = {
     {"--topk", 0, COUNT, 1, FIELD(topk), "K", VJ_MODE_PICTURES, "so many labels a picture (5)"},
     {"--format", 0, CHOICE, 0, FIELD(format), "text|jsonl", VJ_MODE_PICTURES, "a table, or a JSON object a picture"},
     {"--labels", 0, TEXT, 0, FIELD(labels), "FILE", PICTURES, "a label a line, or JSON"},
-    {"--mean", 0, TEXT, 0, FIELD(mean), "M[,M,M]", PICTURES, "pre-processing: (pixel / 255 - mean) / std"},
-    {"--std", 0, TEXT, 0, FIELD(std), "S[,S,S]", PICTURES, NULL},
-    {"--resize", 0, TEXT, 0, FIELD(resize), "N|HxW", PICTURES, "the shorter side, or both, before the crop"},
-    {"--crop-pct", 0, TEXT, 0, FIELD(crop_pct), "X", PICTURES, "the input's side as a part of the resized shorter side"},
-    {"--interpolation", 0, TEXT, 0, FIELD(interpolation), "NAME", PICTURES, "nearest, box, bilinear, hamming, bicubic, lanczos"},
+    {"--mean", 0, TEXT, 0, FIELD(mean), "M[,M,M]", PREPARES, "pre-processing: (pixel / 255 - mean) / std"},
+    {"--std", 0, TEXT, 0, FIELD(std), "S[,S,S]", PREPARES, NULL},
+    {"--resize", 0, TEXT, 0, FIELD(resize), "N|HxW", PREPARES, "the shorter side, or both, before the crop"},
+    {"--crop-pct", 0, TEXT, 0, FIELD(crop_pct), "X", PREPARES, "the input's side as a part of the resized shorter side"},
+    {"--interpolation", 0, TEXT, 0, FIELD(interpolation), "NAME", PREPARES, "nearest, box, bilinear, hamming, bicubic, lanczos"},
 
     {.about = "Compiling"},
     {"--shape", 0, LIST, 0, FIELD(shapes), "NAME=1x3x224x224", MODELS, "sizes for an input whose dims the model leaves open (repeat); N: the batch stays open"},
     {"--fix", 0, LIST, 0, FIELD(fixes), "NAME=x.npy", MODELS, "a value that decides shapes becomes part of the program (repeat)"},
     {"--also-output", 0, LIST, 0, FIELD(also_outputs), "VALUE", COMPILES, "a named value of the graph becomes an output too (repeat)"},
-    {"--precision", 0, CHOICE, 0, FIELD(precision), "f32|bf16|int8", MODELS, "what products are computed in (f32)"},
+    {"--precision", 0, CHOICES, 0, FIELD(precision), "f32|bf16|int8", MODELS, "what products are computed in (f32); with --bench a list, f32,bf16,int8: a table of them"},
     {"--weight-format", 0, CHOICE, 0, FIELD(weight_format), "f32|f16|bf16", MODELS, "how weights of products are stored (f32: as the model has them)"},
     {"--keep-f32", 0, LIST, 0, FIELD(keep_f32), "PATTERN", MODELS, "products of nodes whose names match stay in f32 (repeat)"},
+    {"--calibration-data", 0, LIST, 0, FIELD(calibration_data), "FOLDER|NAME=x.npy", VJ_MODE_CALIBRATE, "try int8 on these inputs, choose for each product, write MODEL.calibration.json (repeat)"},
+    {"--min-cosine", 0, NUMBER, 0, FIELD(min_cosine), "X", VJ_MODE_CALIBRATE, "how near to f32 the results must be (0.999)"},
+    {"--min-agreement", 0, NUMBER, 0, FIELD(min_agreement), "X", VJ_MODE_CALIBRATE, "the part of the inputs whose best class must be f32's, in place of the cosine"},
+    {"--calibration", 0, TEXT, 0, FIELD(calibration), "FILE|none", MODELS, "a calibration of --precision int8 (MODEL.calibration.json, if it is there)"},
     {"--cpu", 0, TEXT, 0, FIELD(cpu), "NAME,...", MODELS, "the CPU to make code for (see `vitjit targets`); objects may have several: v2,v3,v4"},
     {"--target", 0, TEXT, 0, FIELD(target), "TRIPLE", MODELS, "the machine to make code for; its baseline CPU without --cpu"},
     {"--features", 0, TEXT, 0, FIELD(features), "LIST", MODELS, "the best CPU of the machine's that these leave: -avx512f, or +avx2,+fma"},
@@ -112,6 +118,10 @@ void vj_options_help(FILE *out) {
           "       vitjit MODEL.onnx --input NAME=x.npy --output DIR run on tensors\n"
           "       vitjit MODEL.onnx                                 introduce the model, run it once on seeded inputs\n"
           "       vitjit MODEL.onnx --inspect|--test DIR...|--bench [SECONDS]|--report|--check|--emit-...\n"
+          "       vitjit MODEL.onnx [IMAGE...] --bench --precision f32,bf16,int8   compare precisions: time, memory, "
+          "accuracy\n"
+          "       vitjit MODEL.onnx --calibration-data FOLDER       choose the precision of each product on these "
+          "pictures\n"
           "       vitjit MODEL.so ...                               the same with what --emit-lib wrote\n"
           "       vitjit cache ls|verify|prune                      what the cache holds; is it whole; delete it all\n"
           "       vitjit targets                                    CPUs that code can be made for\n",
@@ -215,19 +225,39 @@ static vj_status set_count(const option *o, const char *value, int64_t *out) {
     return VJ_OK;
 }
 
+/* Is it one of the words of `list`, which `mark` parts, before `end`? */
+static bool has_word(const char *list, const char *end, char mark, const char *word, size_t length) {
+    for (const char *at = list; length > 0 && at < end;) {
+        const char *stop = memchr(at, mark, (size_t)(end - at));
+        if (!stop) stop = end;
+        if ((size_t)(stop - at) == length && memcmp(at, word, length) == 0) return true;
+        at = stop + 1;
+    }
+    return false;
+}
+
+static bool is_choice(const option *o, const char *word, size_t length) {
+    return has_word(o->value, o->value + strlen(o->value), '|', word, length);
+}
+
 static vj_status set_choice(const option *o, const char *value, const char **out) {
-    const size_t length = strlen(value);
-    for (const char *word = o->value; length > 0;) {
-        const char *end = strchr(word, '|');
-        const size_t word_length = end ? (size_t)(end - word) : strlen(word);
-        if (word_length == length && strncmp(word, value, length) == 0) {
-            *out = value;
-            return VJ_OK;
-        }
-        if (!end) break;
+    *out = value;
+    if (is_choice(o, value, strlen(value))) return VJ_OK;
+    return vj_print_error(VJ_USAGE, NULL, "%s wants %s, not '%s'", o->name, o->value, value);
+}
+
+static vj_status set_choices(const option *o, const char *value, const char **out) {
+    *out = value;
+    for (const char *word = value;;) {
+        const char *end = strchrnul(word, ',');
+        const int length = (int)(end - word);
+        if (!is_choice(o, word, (size_t)length))
+            return vj_print_error(VJ_USAGE, NULL, "%s wants %s, not '%.*s'", o->name, o->value, length, word);
+        if (has_word(value, word, ',', word, (size_t)length))
+            return vj_print_error(VJ_USAGE, NULL, "%s names '%.*s' twice", o->name, length, word);
+        if (!*end) return VJ_OK;
         word = end + 1;
     }
-    return vj_print_error(VJ_USAGE, NULL, "%s wants %s, not '%s'", o->name, o->value, value);
 }
 
 static vj_status set(const option *o, const char *value, vj_command *c) {
@@ -261,13 +291,15 @@ static vj_status set(const option *o, const char *value, vj_command *c) {
         return vj_print_error(VJ_USAGE, NULL, "%s wants a number, not '%s'", o->name, value);
     case CHOICE:
         return set_choice(o, value, field);
+    case CHOICES:
+        return set_choices(o, value, field);
     case LIST:
         return push(field, value) ? VJ_OK : vj_print_error(VJ_SYSTEM, NULL, "no memory");
     }
     return VJ_USAGE;
 }
 
-static bool wants_value(kind k) { return k == TEXT || k == COUNT || k == NUMBER || k == CHOICE || k == LIST; }
+static bool wants_value(kind k) { return k != FLAG && k != MODE && k != EMIT && k != BENCH; }
 
 /* One option and the value behind it, in the same word or the next; *i is moved past what was used. */
 static vj_status take(int argc, char **argv, int *i, vj_command *c) {

@@ -254,7 +254,14 @@ vj_status vj_job_bind(vj_job *job, const vj_array *inputs, int32_t count) {
     return status ? status : bind_outputs(job);
 }
 
-vj_status vj_job_seed(vj_job *job, vj_array **inputs) {
+vj_status vj_job_renew(vj_job *job) {
+    vj_session_free(job->session);
+    job->session = NULL;
+    const vj_status status = vj_session_create(job->model, &job->session);
+    return status ? print_last_error(job, status) : VJ_OK;
+}
+
+vj_status vj_job_seed(vj_job *job, uint64_t number, vj_array **inputs) {
     const vj_model *model = job->model;
     vj_status status = vj_job_batch(job, &job->n, &job->images);
     *inputs = calloc((size_t)model->input_count + 1, sizeof **inputs);
@@ -268,11 +275,18 @@ vj_status vj_job_seed(vj_job *job, vj_array **inputs) {
         if (a->name && vj_array_alloc(a) && fixed)
             memcpy(a->data, fixed, a->bytes);
         else if (a->data)
-            vj_array_fill(a, (uint64_t)i + 1);
+            vj_array_fill(a, number * (uint64_t)model->input_count + (uint64_t)i + 1);
         else
             status = vj_print_error(VJ_SYSTEM, job->command->model, "no memory for a batch of %lld", (long long)job->n);
     }
     return status;
+}
+
+vj_status vj_job_check_batch(const vj_job *job) {
+    const int64_t asked = job->command->batch;
+    if (!asked || asked == job->n || job->images != job->n) return VJ_OK;
+    return vj_print_error(VJ_USAGE, job->command->model, "--batch %lld, but the inputs have a batch of %lld",
+                          (long long)asked, (long long)job->n);
 }
 
 vj_status vj_job_prepare(const vj_command *command, vj_job *job, vj_array **inputs, int32_t *count) {
@@ -282,17 +296,11 @@ vj_status vj_job_prepare(const vj_command *command, vj_job *job, vj_array **inpu
     if (status == VJ_OK) status = vj_job_open(command, *inputs, *count, job);
     if (status == VJ_OK && *count == 0) {
         vj_arrays_free(*inputs, 0);
-        status = vj_job_seed(job, inputs);
+        status = vj_job_seed(job, 0, inputs);
         *count = vj_input_count(job->model);
     }
     if (status == VJ_OK) status = vj_job_bind(job, *inputs, *count);
-    if (status == VJ_OK && command->inputs.count && command->batch && command->batch != job->n &&
-        job->images == job->n) {
-        vj_print_error(VJ_USAGE, command->model, "--batch %lld, but the inputs have a batch of %lld",
-                       (long long)command->batch, (long long)job->n);
-        status = VJ_USAGE;
-    }
-    return status;
+    return status == VJ_OK && command->inputs.count ? vj_job_check_batch(job) : status;
 }
 
 vj_status vj_job_run(vj_job *job) {

@@ -2,6 +2,7 @@
  *
  * job.c      compiles, binds, runs. The way in: vj_job_open, or vj_job_prepare with the command's own inputs
  * request.c  the command as a request to the compiler
+ * calibration.c  which calibration a command takes
  * expect.c   --expect: the outputs beside files
  *
  * Sees the rooms command and tensors.
@@ -30,10 +31,18 @@ typedef struct vj_request {
     vj_fixed_input *fixed;
     int32_t fix_count;
     vj_cpu_choice cpu;
+    char *calibration; /* the text of a file; malloc'ed */
     const char *model;
 } vj_request;
 vj_status vj_request_fill(const vj_command *command, vj_request *request);
 void vj_request_free(vj_request *request);
+
+/* calibration.c */
+
+/* Where the command's calibration is, or is to be written: beside the model, unless it says where. */
+vj_status vj_calibration_path(const vj_command *command, char *path, size_t room);
+/* Sets the options of precision int8: the text that the command brings, or its file's, if there is one. */
+vj_status vj_request_calibration(const vj_command *command, vj_request *request);
 
 /* job.c */
 
@@ -50,8 +59,12 @@ typedef struct vj_job {
 vj_status vj_job_open(const vj_command *command, const vj_array *inputs, int32_t count, vj_job *job);
 /* Binds one array an input, in any order by name, and memory for the outputs. */
 vj_status vj_job_bind(vj_job *job, const vj_array *inputs, int32_t count);
-/* Seeded arrays for all inputs, for the batch asked for. */
-vj_status vj_job_seed(vj_job *job, vj_array **inputs);
+/* Is --batch, if it was given, the bound inputs' one? */
+vj_status vj_job_check_batch(const vj_job *job);
+/* Seeded arrays for all inputs, for the batch asked for; others for each number. */
+vj_status vj_job_seed(vj_job *job, uint64_t number, vj_array **inputs);
+/* A session anew, with memory of its own; to be bound again. */
+vj_status vj_job_renew(vj_job *job);
 vj_status vj_job_run(vj_job *job);
 void vj_job_close(vj_job *job);
 /* The batch of a model whose first input has this shape, for --batch (0: 1). */

@@ -149,6 +149,7 @@ vj_status vj_request_fill(const vj_command *command, vj_request *request) {
     o->use_orc = command->jit && strcmp(command->jit, "orc") == 0;
     o->log = log_line;
     o->log_self = (void *)(uintptr_t)command->model;
+    if (o->precision == VJ_I8) status = vj_request_calibration(command, request);
     request->compile = (vj_compile_request){.path = command->model,
                                             .options = o,
                                             .fixed_batch = command->batch,
@@ -158,8 +159,9 @@ vj_status vj_request_fill(const vj_command *command, vj_request *request) {
                                             .disabled_passes = command->disabled_passes.at,
                                             .disabled_pass_count = command->disabled_passes.count,
                                             .pass_limit = (int32_t)command->pass_limit,
-                                            .marks = command->marks};
-    return VJ_OK;
+                                            .marks = command->marks,
+                                            .probe = command->probe};
+    return status;
 }
 
 void vj_request_free(vj_request *request) {
@@ -170,5 +172,6 @@ void vj_request_free(vj_request *request) {
     free(request->sets);
     vj_arrays_free(request->fixes, request->fix_count);
     free(request->fixed);
+    free(request->calibration);
     *request = (vj_request){0};
 }

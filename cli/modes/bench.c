@@ -14,7 +14,7 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static vj_status measure(vj_job *job, double seconds, double *ms, int64_t *runs) {
+static vj_status run_for(vj_job *job, double seconds, double *ms, int64_t *runs) {
     vj_status status = VJ_OK;
     const double begin = vj_clock_ms(), warm = seconds * 1e3 < WARM_UP_MS ? seconds * 1e3 : WARM_UP_MS;
     do
@@ -35,6 +35,16 @@ static vj_timing summarise(double *ms, int64_t runs) {
     return (vj_timing){ms[0], runs % 2 ? ms[runs / 2] : (ms[runs / 2 - 1] + ms[runs / 2]) / 2, ms[p99], runs};
 }
 
+vj_status vj_measure(vj_job *job, double seconds, vj_timing *timing) {
+    double *ms = malloc((size_t)MOST_RUNS * sizeof *ms); /* touched only as far as it is used */
+    int64_t runs = 0;
+    if (!ms) return vj_print_error(VJ_SYSTEM, NULL, "no memory");
+    const vj_status status = run_for(job, seconds, ms, &runs);
+    if (status == VJ_OK) *timing = summarise(ms, runs);
+    free(ms);
+    return status;
+}
+
 /* The table of kernels, after the figures: a profile runs other code, and its cost is in none of them. The model that was
  * measured has gone by then, and its weights with it: the profile's has the same. */
 static vj_status finish(const vj_command *command, vj_job *job, const vj_array *inputs, int32_t count,
@@ -51,22 +61,16 @@ static vj_status finish(const vj_command *command, vj_job *job, const vj_array *
 }
 
 static vj_status bench(const vj_command *command, vj_job *job, const vj_array *inputs, int32_t count) {
-    double *ms = malloc((size_t)MOST_RUNS * sizeof *ms); /* touched only as far as it is used */
-    int64_t runs = 0;
-    if (!ms) return vj_print_error(VJ_SYSTEM, NULL, "no memory");
-    vj_status status = measure(job, command->seconds, ms, &runs);
-    if (status == VJ_OK) {
-        const vj_timing t = summarise(ms, runs);
-        vj_model_stats stats = {.size = sizeof stats};
-        vj_model_get_stats(job->model, &stats);
-        const double flops = stats.flops_per_image * (double)job->n;
-        printf("min %.3f ms, median %.3f ms, p99 %.3f ms of %lld runs; at the median %.1f GFLOP/s, %.1f images/s\n",
-               t.min_ms, t.median_ms, t.p99_ms, (long long)t.runs, flops / t.median_ms * 1e-6,
-               (double)job->images * 1e3 / t.median_ms);
-        status = finish(command, job, inputs, count, &t, &stats);
-    }
-    free(ms);
-    return status;
+    vj_timing t;
+    const vj_status status = vj_measure(job, command->seconds, &t);
+    if (status) return status;
+    vj_model_stats stats = {.size = sizeof stats};
+    vj_model_get_stats(job->model, &stats);
+    const double flops = stats.flops_per_image * (double)job->n;
+    printf("min %.3f ms, median %.3f ms, p99 %.3f ms of %lld runs; at the median %.1f GFLOP/s, %.1f images/s\n",
+           t.min_ms, t.median_ms, t.p99_ms, (long long)t.runs, flops / t.median_ms * 1e-6,
+           (double)job->images * 1e3 / t.median_ms);
+    return finish(command, job, inputs, count, &t, &stats);
 }
 
 vj_status vj_run_bench(const vj_command *command) {

@@ -1,8 +1,10 @@
 /* modes.h - one function a mode of the command, vj_run_*, vj_classify and vj_run_introduction, and what they share.
  *
  * run.c        tensors in, tensors out; the introduction of a model
- * classify.c   pictures in, labels out; pictures.c finds the files, labels.c prints, attention.c draws where heads look
+ * classify.c   pictures in, labels out; pictures.c finds the files, loader.c makes inputs of them, labels.c prints,
+ *              attention.c draws where heads look
  * bench.c      --bench; profile.c runs code with marks: when each thread worked on which kernel; trace.c writes it for Perfetto
+ * comparison.c --bench of several precisions, side by side; comparison_table.c prints them
  * test.c       --test: ONNX test data
  * stats.c      --stats
  * tools.c      --inspect, --report, --check, passes, --emit-*, targets, cache, --version
@@ -28,6 +30,30 @@ typedef struct vj_paths {
 vj_status vj_paths_find(const vj_command *command, vj_paths *paths);
 void vj_paths_free(vj_paths *paths);
 
+/* loader.c */
+
+typedef struct vj_loader {
+    const vj_command *command;
+    vj_recipe recipe;
+    int64_t batch; /* pictures a run at most; exactly so many when the graph has its batch baked in */
+    bool fixed;
+    int32_t channels, height, width;
+    size_t image_bytes;
+    vj_array input;
+    const char **files; /* of the pictures in the batch; borrowed */
+    int64_t filled;     /* so many; the user empties it */
+} vj_loader;
+/* Does the model take pictures, and how are they prepared? Says what does not fit. Free it on failure too. */
+vj_status vj_loader_open(const vj_command *command, const vj_job *job, vj_loader *loader);
+void vj_loader_announce(const vj_loader *loader);
+/* Into the batch, in which there is room; what cannot be read has been said. */
+vj_status vj_loader_add(vj_loader *loader, const char *path);
+/* The model's input with the pictures so far, and zeros where the graph wants more; borrows the loader's memory. */
+vj_array vj_loader_batch(vj_loader *loader);
+void vj_loader_free(vj_loader *loader);
+/* The pre-processing as a line of the introduction; nothing for models that take no picture. */
+vj_status vj_print_recipe(const vj_command *command, const vj_model *model);
+
 /* attention.c: --attention */
 
 /* The outputs that are results; maps of attention stand behind them. */
@@ -45,8 +71,6 @@ void vj_print_summaries(const vj_command *command, const char *file, const vj_ar
 
 /* classify.c */
 vj_status vj_classify(const vj_command *command);
-/* The pre-processing as a line of the introduction; nothing for models that take no picture. */
-vj_status vj_print_recipe(const vj_command *command, const vj_model *model);
 
 /* test.c, bench.c */
 vj_status vj_run_test(const vj_command *command);
@@ -54,7 +78,33 @@ typedef struct vj_timing {
     double min_ms, median_ms, p99_ms;
     int64_t runs;
 } vj_timing;
+/* Runs the bound job to warm it up, then for so long. */
+vj_status vj_measure(vj_job *job, double seconds, vj_timing *timing);
 vj_status vj_run_bench(const vj_command *command);
+
+/* comparison.c, comparison_table.c */
+
+/* A precision beside the others. */
+typedef struct vj_compared {
+    const char *name, *weight_format; /* as they were asked for; the format may be NULL */
+    vj_model_stats stats;
+    vj_timing timing; /* over all rounds: the least, the medians of the rounds' medians and 99th percentiles */
+    double ratio;     /* of the first one's time to this one's: the median over the rounds */
+    int64_t weights_bytes, arena_bytes; /* of the runs that were timed */
+    double cosine, max_abs;             /* the least and the largest over images and outputs of floats */
+    int64_t judged;                     /* so many of them */
+    int64_t top1_same, top1_rows;       /* rows of the first output of floats */
+} vj_compared;
+
+/* What they were compared on. */
+typedef struct vj_compared_on {
+    const char *what; /* "pictures", "given", "noise" */
+    int64_t images, batch, fixed_batch;
+    int32_t threads, rounds;
+} vj_compared_on;
+vj_status vj_run_comparison(const vj_command *command);
+vj_status vj_print_compared(const vj_command *command, const vj_compared_on *on, const vj_compared *rows,
+                            int32_t count);
 
 /* profile.c */
 
@@ -102,6 +152,9 @@ vj_status vj_trace_write(const char *path, const char *model, const vj_profile *
 /* stats.c: the last line of stdout, when --stats was given; timing and profile may be NULL */
 double vj_peak_rss_bytes(void); /* of this process, so far */
 vj_status vj_print_stats(const vj_command *command, const vj_model *model);
+struct cJSON *vj_stats_json(const vj_model_stats *s, const vj_timing *timing);
+/* Prints the object and frees it. */
+vj_status vj_print_json(struct cJSON *json);
 vj_status vj_print_bench_stats(const vj_command *command, const vj_model_stats *s, const vj_timing *timing,
                                const vj_profile *profile);
 

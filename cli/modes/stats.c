@@ -39,6 +39,13 @@ static void add_profile(cJSON *json, const vj_profile *profile) {
     }
 }
 
+cJSON *vj_stats_json(const vj_model_stats *s, const vj_timing *timing) {
+    cJSON *json = cJSON_CreateObject();
+    add_model(json, s);
+    add_timing(json, timing);
+    return json;
+}
+
 /* The program's own peak. What getrusage knows begins with the process that started it, if that was larger. */
 double vj_peak_rss_bytes(void) {
     char line[256];
@@ -67,6 +74,10 @@ vj_status vj_print_bench_stats(const vj_command *command, const vj_model_stats *
     cJSON_AddNumberToObject(json, "peak_rss_bytes", profile ? profile->rss_before_bytes : vj_peak_rss_bytes());
     if (timing) add_timing(json, timing);
     if (profile) add_profile(json, profile);
+    return vj_print_json(json);
+}
+
+vj_status vj_print_json(cJSON *json) {
     char *text = cJSON_PrintUnformatted(json);
     if (text) puts(text);
     cJSON_free(text);

@@ -5,20 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct difference {
-    double max_abs, max_rel, dot, got_square, want_square;
-    int64_t first_bad;      /* -1: none */
-    int64_t rows, same_top; /* rows of the last axis, and those with the same largest element */
-} difference;
-
-static bool same_type(const vj_array *a, const vj_array *b) {
+bool vj_same_type(const vj_array *a, const vj_array *b) {
     return a->dtype == b->dtype && a->rank == b->rank &&
            memcmp(a->dims, b->dims, (size_t)a->rank * sizeof a->dims[0]) == 0;
 }
 
-static bool is_float(vj_dtype dtype) {
-    return dtype == VJ_F32 || dtype == VJ_F64 || dtype == VJ_F16 || dtype == VJ_BF16;
-}
+bool vj_is_float(vj_dtype dtype) { return dtype == VJ_F32 || dtype == VJ_F64 || dtype == VJ_F16 || dtype == VJ_BF16; }
 
 static double largest(const vj_array *a) {
     double most = 0;
@@ -30,7 +22,7 @@ static double largest(const vj_array *a) {
 }
 
 /* Infinities and NaN must be the same. */
-static void add_element(difference *d, int64_t i, double got, double want, double rtol, double atol) {
+static void add_element(vj_difference *d, int64_t i, double got, double want, double rtol, double atol) {
     if (!isfinite(got) || !isfinite(want)) {
         const bool same = got == want || (isnan(got) && isnan(want));
         if (!same) d->max_abs = d->max_rel = INFINITY;
@@ -46,7 +38,7 @@ static void add_element(difference *d, int64_t i, double got, double want, doubl
     d->want_square += want * want;
 }
 
-static void add_row(difference *d, const vj_array *got, const vj_array *want, int64_t first, int64_t length) {
+static void add_row(vj_difference *d, const vj_array *got, const vj_array *want, int64_t first, int64_t length) {
     int64_t top_got = first, top_want = first;
     for (int64_t i = first; i < first + length; i++) {
         if (vj_array_at(got, i) > vj_array_at(got, top_got)) top_got = i;
@@ -70,7 +62,7 @@ static const char *index_words(const vj_array *a, int64_t i, char text[VJ_TYPE_T
     return text;
 }
 
-static void print_difference(const char *label, const difference *d, const vj_array *got, const vj_array *want) {
+static void print_difference(const char *label, const vj_difference *d, const vj_array *got, const vj_array *want) {
     char index[VJ_TYPE_TEXT];
     const double norm = sqrt(d->got_square) * sqrt(d->want_square);
     printf("%s: max abs %.3g, max rel %.3g", label, d->max_abs, d->max_rel);
@@ -83,15 +75,9 @@ static void print_difference(const char *label, const difference *d, const vj_ar
                vj_array_at(got, d->first_bad), vj_array_at(want, d->first_bad));
 }
 
-vj_status vj_compare(const char *label, const vj_array *got, const vj_array *want, const vj_tolerance *tolerance) {
-    if (!same_type(got, want)) {
-        char a[VJ_TYPE_TEXT], b[VJ_TYPE_TEXT];
-        printf("%s: DIFFERS: %s is not %s\n", label, vj_type_words(got->dtype, got->dims, got->rank, a),
-               vj_type_words(want->dtype, want->dims, want->rank, b));
-        return VJ_DIFFERS;
-    }
-    difference d = {.first_bad = -1};
-    const bool floats = is_float(want->dtype);
+vj_difference vj_differ(const vj_array *got, const vj_array *want, const vj_tolerance *tolerance) {
+    vj_difference d = {.first_bad = -1};
+    const bool floats = vj_is_float(want->dtype);
     const int64_t elements = vj_array_elements(got), row = got->rank ? got->dims[got->rank - 1] : 1;
     if (floats) {
         const double atol = tolerance->atol + tolerance->atol_of_largest * largest(want);
@@ -108,6 +94,23 @@ vj_status vj_compare(const char *label, const vj_array *got, const vj_array *wan
             if (!same && d.first_bad < 0) d.first_bad = i;
         }
     }
+    return d;
+}
+
+double vj_cosine(const vj_difference *d) {
+    const double norm = sqrt(d->got_square) * sqrt(d->want_square);
+    if (norm > 0) return d->dot / norm;
+    return d->got_square > 0 || d->want_square > 0 ? 0 : 1;
+}
+
+vj_status vj_compare(const char *label, const vj_array *got, const vj_array *want, const vj_tolerance *tolerance) {
+    if (!vj_same_type(got, want)) {
+        char a[VJ_TYPE_TEXT], b[VJ_TYPE_TEXT];
+        printf("%s: DIFFERS: %s is not %s\n", label, vj_type_words(got->dtype, got->dims, got->rank, a),
+               vj_type_words(want->dtype, want->dims, want->rank, b));
+        return VJ_DIFFERS;
+    }
+    const vj_difference d = vj_differ(got, want, tolerance);
     print_difference(label, &d, got, want);
     return d.first_bad < 0 ? VJ_OK : VJ_DIFFERS;
 }

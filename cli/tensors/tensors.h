@@ -65,6 +65,17 @@ typedef struct vj_tolerance {
     double rtol, atol;
     double atol_of_largest; /* added: this part of the largest expected magnitude */
 } vj_tolerance;
+typedef struct vj_difference {
+    double max_abs, max_rel, dot, got_square, want_square;
+    int64_t first_bad;      /* -1: none */
+    int64_t rows, same_top; /* rows of the last axis, of floats, and those with the same largest element */
+} vj_difference;
+bool vj_is_float(vj_dtype dtype);
+/* Of two arrays of one type and shape. */
+vj_difference vj_differ(const vj_array *got, const vj_array *want, const vj_tolerance *tolerance);
+/* Of both as vectors; of two that are zero 1. */
+double vj_cosine(const vj_difference *difference);
+bool vj_same_type(const vj_array *a, const vj_array *b);
 /* Prints one line that begins with `label`; VJ_OK or VJ_DIFFERS. */
 vj_status vj_compare(const char *label, const vj_array *got, const vj_array *want, const vj_tolerance *tolerance);
 

@@ -42,7 +42,9 @@ void vj_file_key(const vj_compile_request *request, const vj_key *sample, vj_key
                         (uint64_t)vj_or_f32(o->precision),
                         (uint64_t)vj_or_f32(o->weight_format),
                         (uint64_t)o->keep_f32_count,
-                        (uint64_t)request->marks};
+                        (uint64_t)o->calibration_bytes,
+                        (uint64_t)request->marks,
+                        (uint64_t)request->probe};
     XXH3_128bits_update(&state, facts, sizeof facts);
     mix_text(&state, build);
     mix_text(&state, o->cpu);
@@ -57,6 +59,7 @@ void vj_file_key(const vj_compile_request *request, const vj_key *sample, vj_key
     for (int32_t i = 0; i < o->keep_f32_count; i++)
         mix_text(&state, o->keep_f32[i]);
     mix_text(&state, "/");
+    if (o->calibration) XXH3_128bits_update(&state, o->calibration, o->calibration_bytes);
     mix_values(&state, o->fixed, o->fixed_count);
     mix_values(&state, request->offered, request->offered_count);
     for (int32_t i = 0; i < request->disabled_pass_count; i++)

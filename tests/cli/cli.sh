@@ -61,7 +61,7 @@ part_usage() {
     bad 1 "$data/pair.onnx" --batch 0
     bad 1 "$data/pair.onnx" --batch 1x
     bad 1 "$data/pair.onnx" -j 99999999999
-    for precision in f16 F32 bf f32,bf16 "f32|bf16" ""; do
+    for precision in f16 F32 bf "f32|bf16" ""; do
         bad 1 "$data/pair.onnx" --precision "$precision"
         stderr_has "--precision wants f32|bf16|int8, not '$precision'"
     done
@@ -69,6 +69,18 @@ part_usage() {
         bad 1 "$data/pair.onnx" --weight-format "$format"
         stderr_has "--weight-format wants f32|f16|bf16, not '$format'"
     done
+    for list in f32,f16:f16 f32,,bf16: ,f32: f32,: "f32, bf16: bf16"; do
+        bad 1 "$data/pair.onnx" --bench --precision "${list%%:*}"
+        stderr_has "--precision wants f32|bf16|int8, not '${list#*:}'"
+    done
+    bad 1 "$data/pair.onnx" --bench --precision bf16,f32,bf16
+    stderr_has "--precision names 'bf16' twice"
+    for mode in "" --report "--input x=$data/pair.x.npy" extra.png; do
+        bad 1 "$data/pair.onnx" --precision f32,bf16 $mode
+        stderr_has "--precision f32,bf16: a list is for --bench, which compares them"
+    done
+    bad 1 "$data/pair.onnx" --bench --precision bf16,int8 --weight-format f16
+    stderr_has "stores weights in bf16,int8"
     bad 1 "$data/pair.onnx" --precision bf16 --weight-format f16
     stderr_has "stores weights in bf16"
     bad 1 "$data/pair.onnx" --precision int8 --weight-format f16
@@ -91,6 +103,12 @@ part_usage() {
     bad 1 "$data/pair.onnx" --shape x=0x3
     bad 1 "$data/pair.onnx" --test
     bad 1 "$data/pair.onnx" extra --bench
+    bad 1 "$data/pair.onnx" --bench --mean 0.5
+    stderr_has "--mean means nothing with --bench without pictures"
+    bad 1 "$data/pair.onnx" extra.png --bench --precision f32,bf16 --input "x=$data/pair.x.npy"
+    stderr_has "pictures and --input"
+    bad 1 "$data/pair.onnx" --bench --precision f32,bf16 --profile trace.json
+    stderr_has "--profile means nothing with a list"
     bad 1 cache frobnicate
     run 0 --help
     silent
@@ -783,6 +801,174 @@ part_precision() {
         fail "products.h does not say the precision"
     run 0 "$digits/digits.onnx" --emit-obj --precision bf16 --keep-f32 '*/fc1/*'
     grep -qF "but f32 for '_/fc1/_';" digits.h || fail "a pattern ends the header's comment"
+}
+
+# table PRECISION...: behind the line that says what was measured, a row of nine columns for each, in this order; the first one's ratio is 1
+table() {
+    sed -n '2,$p' "$log/out" | grep -v '^{' | awk -v wanted="precision $*" '
+        NR == 1 { order = $1; good = $0 ~ /^precision +median ms +min ms +ratio +weights MB +arena MB +cosine +max diff +top-1 %$/; next }
+        { order = order " " $1 }
+        NF != 9 { good = 0 }
+        { for (i = 2; i <= NF; i++) if ($i !~ /^(-?[0-9.]+(e[-+][0-9]+)?|-)$/) good = 0 }
+        $2 < $3 || $3 < 0 || (NR == 2 && $4 != 1) || $7 > 1.0000001 || $9 > 100 { good = 0 }
+        END { exit !(good && order == wanted) }' || fail "not a table of $*"
+}
+# column PRECISION NUMBER
+column() { awk -v row="$1" -v i="$2" '$1 == row { print $i }' "$log/out"; }
+
+part_precisions() {
+    given="--input image=$digits/test_images.npy"
+    run 0 "$digits/digits.onnx" $given --bench 0.02 --precision f32,bf16,int8 --stats
+    table f32 bf16 int8
+    prints "time of a batch of 360 on "
+    prints "accuracy beside f32 on the inputs given"
+    [ "$(column f32 7) $(column f32 8) $(column f32 9)" = "1.00000000 0 100.0" ] || fail "f32 is not itself"
+    # that is what --expect says of each
+    for precision in bf16 int8; do
+        cp "$log/out" compared
+        mkdir -p wide
+        run 0 "$digits/digits.onnx" $given --output wide
+        run 4 "$digits/digits.onnx" $given --expect logits=wide/logits.npy --precision $precision
+        prints "max abs $(awk -v row=$precision '$1 == row { print $8 }' compared),"
+        cp compared "$log/out"
+        awk -v c="$(column $precision 7)" 'BEGIN { exit !(c < 1 && c > 0.99) }' || fail "cosine of $precision"
+    done
+    awk -v w="$(column f32 5)" -v n="$(column int8 5)" 'BEGIN { exit !(n < w / 2) }' || fail "int8's weights are not smaller than half of f32's"
+    [ "$(grep -c '"inputs":"given","images":360,"batch":360,' "$log/out")" -eq 1 ] || fail "--stats does not say the inputs"
+    for precision in f32 bf16 int8; do prints "\"precision\":\"$precision\","; done
+    prints '"cosine":1,"max_abs":0,"top1_same":360,"top1_rows":360'
+
+    # without float32 in the list its answers are asked for all the same; the order is the list's
+    run 0 "$digits/digits.onnx" $given --bench=0 --precision int8,bf16 --quiet --no-cache
+    table int8 bf16
+    awk -v a="$(column int8 7)" -v b="$(column bf16 7)" 'BEGIN { exit !(a < b && b < 1) }' || fail "int8 is not farther from f32 than bf16"
+    for precision in bf16 int8; do
+        [ "$(column $precision 8)" = "$(awk -v row=$precision '$1 == row { print $8 }' compared)" ] || fail "another difference of $precision"
+    done
+
+    # noise is said to be noise, and pictures are prepared as they are to be classified
+    run 0 "$digits/digits.onnx" --bench 0.02 --precision f32,int8 --batch 2
+    table f32 int8
+    prints "16 images of seeded noise, as neither pictures nor --input are given"
+    run 0 "$digits/digits.onnx" "$digits/pictures" --bench 0.02 --precision f32,bf16 --batch 4 --stats
+    table f32 bf16
+    stderr_has "pre-processing: "
+    prints "time of a batch of 4 on "
+    prints "accuracy beside f32 on 10 pictures"
+    prints '"top1_same":10,"top1_rows":10'
+    cp "$log/out" compared
+    run 0 "$digits/digits.onnx" "$digits/pictures" --output wide
+    run 0 "$digits/digits.onnx" "$digits/pictures" --bench=0 --precision bf16,f32 --mean 0.4
+    table bf16 f32
+    [ "$(column bf16 8)" != "$(awk '$1 == "bf16" { print $8 }' compared)" ] || fail "--mean changes nothing"
+    run 2 "$digits/digits.onnx" "$digits/pictures/one.png" gone.png "$digits/pictures/two.png" --bench=0 --precision f32,bf16
+    table f32 bf16
+    stderr_has "vitjit: gone.png: No such file"
+    prints "on 2 pictures"
+    bad 2 "$digits/digits.onnx" gone.png --quiet --bench=0 --precision f32,bf16
+    # a batch baked into the graph, filled up: what fills it is not judged
+    run 0 "$data/fixed2.onnx" "$source/tests/pictures/data/rgb.png" "$source/tests/pictures/data/rgb.jpg" \
+        "$source/tests/pictures/data/rgb.png" --bench=0 --precision f32,bf16 --stats
+    prints "time of a batch of 2 on "
+    prints "on 3 pictures"
+    prints '"top1_rows":3'
+    bad 1 "$data/pair.onnx" "$digits/pictures/one.png" --bench --precision f32,bf16
+    stderr_has "does not take pictures"
+
+    # other options go to those that they fit
+    run 0 "$digits/digits.onnx" $given --bench=0 --precision f32,bf16,int8 --weight-format f16 --keep-f32 '*/fc1/*'
+    table f32+f16 bf16 int8
+    awk -v c="$(column f32+f16 8)" 'BEGIN { exit !(c > 0) }' || fail "f32 with weights in f16 is compared with itself"
+    run 0 "$digits/digits.onnx" $given --bench=0 --precision f32,bf16 --keep-f32 '*'
+    [ "$(column bf16 8) $(column bf16 9)" = "0 100.0" ] || fail "--keep-f32 does not reach bf16"
+    bad 1 "$digits/digits.onnx" --bench=0 --precision f32,bf16 --keep-f32 'no such*'
+    stderr_has "no product has a name that 'no such*' matches"
+    bad 3 "$data/integers.onnx" --bench=0 --precision f32,bf16
+    stderr_has "all products of the model are of integers or doubles"
+    bad 1 "$digits/digits.onnx" $given --bench=0 --precision f32,bf16 --batch 7
+    stderr_has "--batch 7, but the inputs have a batch of 360"
+    # outputs that are no floats, or have sizes that the data decides
+    run 0 "$data/pair.onnx" --input "x=$data/pair.x.npy" --input "z=$data/pair.z.npy" --bench=0 --precision f32,bf16
+    table f32 bf16
+}
+
+part_calibrate() {
+    cp "$digits/digits.onnx" d.onnx
+    images="image=$digits/test_images.npy"
+    run 0 d.onnx --calibration-data "$digits/pictures"
+    prints "/blocks.0/qkv/Add"
+    prints "on 10 inputs the least cosine is"
+    prints "written to d.calibration.json"
+    [ -f d.calibration.json ] || fail "nothing was written"
+    run 0 d.onnx --inspect --precision int8
+    prints "precision   int8, calibrated on 10 inputs (cosine at least"
+    stderr_has "calibrated by d.calibration.json"
+    run 0 d.onnx --inspect --precision int8 --calibration none
+    prints "precision   int8; weights"
+    silent
+    run 0 d.onnx --inspect --precision bf16 # it is of int8
+    silent
+    run 0 d.onnx --emit-obj --precision int8
+    grep -qF " * precision int8, calibrated on 10 inputs (cosine at least" d.h || fail "d.h does not say the calibration"
+
+    # what is asked for holds
+    run 0 d.onnx --calibration-data "$digits/pictures" --min-cosine 1 --calibration all.json
+    prints "0 of 22 products in int8, 0 in bf16, 22 in f32;"
+    run 0 d.onnx --precision int8 --calibration all.json "--input=$images" --expect "logits=$digits/test_logits.npy"
+    run 0 d.onnx --calibration-data "$digits/pictures" --min-cosine 0.99999 --calibration near.json
+    run 0 d.onnx --precision int8 --calibration near.json --report
+    prints "the calibration keeps it wider"
+    run 0 d.onnx --calibration-data "$images" --min-agreement 1 --calibration same.json
+    prints "the best class is the same for 100.0 %"
+
+    prints "on 360 inputs"
+    run 0 d.onnx "$digits/pictures/two.png" --quiet --topk 1 --precision int8 --calibration same.json
+    prints "%  two"
+
+    # tensors
+    run 0 "$data/rounded.onnx" --calibration-data "x=$data/rounded.x.npy" --calibration r.json
+    run 0 "$data/rounded.onnx" --precision int8 --calibration r.json "--input=x=$data/rounded.x.npy"
+
+    # nothing that is damaged, missing or of another model
+    mkdir none broken
+    echo junk >broken/a.png
+    cp "$digits/pictures/two.png" broken/b.png
+    run 2 d.onnx --calibration-data none --calibration no.json
+    stderr_has "no .jpg, .jpeg or .png in this folder"
+    run 2 d.onnx --calibration-data broken --calibration no.json
+    stderr_has "broken/a.png"
+    bad 2 d.onnx --calibration-data missing.png --calibration no.json --quiet
+    bad 1 d.onnx --calibration-data "$images" --calibration-data broken --calibration no.json
+    stderr_has "wants pictures or NAME=x.npy, not both"
+    bad 1 d.onnx --calibration-data "other=$digits/test_images.npy" --calibration no.json
+    bad 2 d.onnx --calibration-data "image=$digits/test_labels.npy" --calibration no.json
+    bad 2 d.onnx --calibration-data "image=missing.npy" --calibration no.json
+    bad 1 "$data/pair.onnx" --calibration-data "x=$data/pair.x.npy" --calibration no.json
+    stderr_has "has nothing for the input 'z'"
+    bad 3 "$data/pair.onnx" --calibration-data "x=$data/pair.x.npy" --calibration-data "z=$data/pair.z.npy" --calibration no.json
+    stderr_has "no products of floats"
+    [ ! -e no.json ] || fail "a calibration was written after an error"
+    bad 2 d.onnx --calibration-data "$digits/pictures" --calibration no/folder.json
+    stderr_has "the output folder"
+    for text in '{' '{}' '[]' "$(head -c 300 d.calibration.json)"; do
+        echo "$text" >damaged.json
+        bad 2 d.onnx --precision int8 --calibration damaged.json
+        stderr_has "the calibration is damaged"
+    done
+    bad 2 d.onnx --precision int8 --calibration missing.json
+    bad 2 d.onnx --precision int8 --calibration none/
+    mkfifo fifo
+    bad 2 d.onnx --precision int8 --calibration fifo
+    bad 2 "$data/rounded.onnx" --precision int8 --calibration d.calibration.json
+    stderr_has "the calibration is of another model"
+
+    # usage
+    bad 1 d.onnx --calibration-data "$images" --min-cosine 1.5
+    bad 1 d.onnx --calibration-data "$images" --precision bf16
+    bad 1 d.onnx --calibration-data "$images" --calibration none
+    bad 1 d.onnx --precision bf16 --calibration d.calibration.json
+    bad 1 d.onnx --min-cosine 0.9
+    [ -z "$(ls | grep tmp)" ] || fail "a temporary file is left"
 }
 
 "part_$part"

@@ -120,6 +120,37 @@ static void precisions(void **state) {
     }
 }
 
+static void lists_of_precisions(void **state) {
+    (void)state;
+    vj_command one,
+        c = good("m.onnx a.png --bench --precision bf16,f32,int8 --weight-format f16 --keep-f32 x --mean 0.5");
+    char word[VJ_WORD_TEXT];
+    assert_true(vj_is_comparison(&c));
+    assert_true(vj_command_of_precision(&c, 0, word, &one));
+    assert_string_equal(one.precision, "bf16");
+    assert_null(one.weight_format);
+    assert_int_equal(one.keep_f32.count, 1);
+    assert_true(vj_command_of_precision(&c, 1, word, &one));
+    assert_string_equal(one.precision, "f32");
+    assert_string_equal(one.weight_format, "f16");
+    assert_int_equal(one.keep_f32.count, 1);
+    assert_true(vj_command_of_precision(&c, 2, word, &one));
+    assert_string_equal(one.precision, "int8");
+    assert_false(vj_command_of_precision(&c, 3, word, &one));
+    vj_command_free(&c);
+    c = good("m.onnx --bench --precision f32,bf16 --weight-format bf16");
+    assert_true(vj_command_of_precision(&c, 1, word, &one));
+    assert_string_equal(one.weight_format, "bf16");
+    vj_command_free(&c);
+    c = good("m.onnx --bench --precision f32,int8 --keep-f32 x");
+    assert_true(vj_command_of_precision(&c, 0, word, &one));
+    assert_int_equal(one.keep_f32.count, 0);
+    vj_command_free(&c);
+    c = good("m.onnx --bench --precision int8");
+    assert_false(vj_is_comparison(&c));
+    vj_command_free(&c);
+}
+
 static void mistakes(void **state) {
     (void)state;
     static const char *const lines[] = {"",
@@ -162,6 +193,16 @@ static void mistakes(void **state) {
                                         "m.onnx --keep-f32",
                                         "m.onnx --keep-f32 x",
                                         "m.onnx --keep-f32 x --precision f32 --weight-format f32",
+                                        "m.onnx --precision f32,bf16",
+                                        "m.onnx --emit-obj --precision f32,bf16",
+                                        "m.onnx --bench --precision f32,f32",
+                                        "m.onnx --bench --precision f32,",
+                                        "m.onnx --bench --precision bf16,int8 --weight-format f16",
+                                        "m.onnx --bench --precision f32,bf16 --profile x.json",
+                                        "m.onnx a.png --bench --precision bf16",
+                                        "m.onnx a.png --bench --precision f32,bf16 --input x=x.npy",
+                                        "m.onnx --bench --precision f32,bf16 --mean 0.5",
+                                        "m.onnx a.png --bench --precision f32,bf16 --topk 1",
                                         "targets --precision bf16",
                                         "cache ls --weight-format bf16"};
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
@@ -170,6 +211,6 @@ static void mistakes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(modes), cmocka_unit_test(values), cmocka_unit_test(precisions),
-                                       cmocka_unit_test(mistakes)};
+                                       cmocka_unit_test(lists_of_precisions), cmocka_unit_test(mistakes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

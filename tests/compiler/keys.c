@@ -72,7 +72,7 @@ static void test_key_of_texts(void **state) {
 
 static void test_key_of_precisions(void **state) {
     (void)state;
-    enum { CASES = 10 };
+    enum { CASES = 13 };
     static const char *const patterns[] = {"a", "b", "ab", "a"};
     const vj_options options[CASES] = {
         {.precision = VJ_F32},
@@ -85,6 +85,9 @@ static void test_key_of_precisions(void **state) {
         {.precision = VJ_BF16, .keep_f32 = patterns, .keep_f32_count = 2},
         {.precision = VJ_BF16, .keep_f32 = patterns + 2, .keep_f32_count = 1},
         {.precision = VJ_BF16, .keep_f32 = patterns + 2, .keep_f32_count = 2},
+        {.precision = VJ_I8},
+        {.precision = VJ_I8, .calibration = "{}", .calibration_bytes = 2},
+        {.precision = VJ_I8, .calibration = "[]", .calibration_bytes = 2},
     };
     key keys[CASES];
     for (int i = 0; i < CASES; i++) {

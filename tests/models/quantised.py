@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Quantises models of the families with ONNX Runtime's tools, and holds vitjit's answers to ONNX Runtime's.
+"""Quantises models of the families with the tools that people use, and holds vitjit's answers to ONNX Runtime's.
 
-usage: quantised.py VITJIT FOLDER NAME [KIND...]     KIND: see quantise.py; without any four of them
+usage: quantised.py VITJIT FOLDER NAME [KIND...]     KIND: see quantise.py; without any seven of them
 
 A quantised graph makes steps of the grid of roundings, where a number stands beside the middle between two bytes, and they spread. So an answer
 is judged by how far ONNX Runtime is from itself: vitjit's answer may be twice as far from ONNX Runtime's without graph optimisations as the
@@ -25,7 +25,7 @@ from export import write_onnx
 from families import family, names
 from quantise import KINDS, LEVELS, changed, quantise, session
 
-USUAL = ("dynamic_u8", "dynamic_s8", "qdq_u8s8", "operator_u8s8")
+USUAL = ("dynamic_u8", "dynamic_s8", "qdq_u8s8", "operator_u8s8", "transformers_js", "nbits_4", "nncf")
 FLOOR = 1e-3
 PICTURES, CHANGES = 4, 4
 

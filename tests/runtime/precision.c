@@ -39,6 +39,12 @@ static void bad_precisions_are_refused(void **state) {
     o.precision = VJ_BF16;
     o.weight_format = VJ_F16;
     refused(&o, "products in bf16 have weights in bf16, not in f16");
+    o.calibration = "{}";
+    o.calibration_bytes = 2;
+    refused(&o, "a calibration is for products in int8");
+    o.precision = VJ_I8;
+    o.calibration_bytes = 2;
+    refused(&o, "the calibration's text is missing");
     o.precision = VJ_BF16;
     o.keep_f32_count = -1;
     refused(&o, "a count below 0");
@@ -149,10 +155,83 @@ static void bits_do_not_depend_on_the_split(void **state) {
         assert_memory_not_equal(truth[t], truth[(t + 1) % 3], sizeof out);
 }
 
+/* Calibrations */
+
+#define HEAD "{\"vitjit_calibration\": 1, \"inputs\": 5, \"layers\": ["
+
+static vj_status compile_calibrated(const char *text, vj_model **m) {
+    vj_options o;
+    vj_options_init(&o);
+    o.cache = "";
+    o.precision = VJ_I8;
+    o.calibration = text;
+    o.calibration_bytes = strlen(text);
+    return vj_compile_file(data_file("../../../examples/digits/digits.onnx"), &o, m);
+}
+
+static void damaged_calibrations_are_refused(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *why;
+    } cases[] = {
+        {"", "it is no JSON"},
+        {"{", "it is no JSON"},
+        {"[]", "no JSON object with 'vitjit_calibration'"},
+        {"{\"layers\": []}", "no JSON object with 'vitjit_calibration'"},
+        {"{\"vitjit_calibration\": 2, \"layers\": []}", "'vitjit_calibration' is no number from 1 to 1"},
+        {"{\"vitjit_calibration\": 1, \"layers\": {}}", "no list 'layers'"},
+        {"{\"vitjit_calibration\": 1, \"inputs\": -1, \"layers\": []}", "'inputs'"},
+        {"{\"vitjit_calibration\": 1, \"least_cosine\": \"1\", \"layers\": []}", "'least_cosine'"},
+        {"{\"vitjit_calibration\": 1, \"agreement\": 2, \"layers\": []}", "'agreement'"},
+        {HEAD "{}]}", "a layer has no 'node'"},
+        {HEAD "3]}", "a layer has no 'node'"},
+        {HEAD "{\"node\": \"a\", \"precision\": \"f16\"}]}", "none of f32, bf16 and int8"},
+        {HEAD "{\"node\": \"a\", \"precision\": 3}]}", "none of f32, bf16 and int8"},
+        {HEAD "{\"node\": \"a\", \"precision\": \"int8\", \"smoothing\": 3}]}", "'smoothing' is no list"},
+        {HEAD "{\"node\": \"a\", \"precision\": \"int8\", \"smoothing\": [1, 31]}]}", "whole numbers from -30 to 30"},
+        {HEAD "{\"node\": \"a\", \"precision\": \"int8\", \"smoothing\": [0.5]}]}", "whole numbers from -30 to 30"},
+        {HEAD "{\"node\": \"a\", \"precision\": \"int8\", \"smoothing\": [null]}]}", "whole numbers from -30 to 30"},
+        {HEAD "{\"node\": \"a\", \"precision\": \"int8\", \"largest_weight\": -1}]}", "'largest_weight'"},
+        {HEAD "{\"node\": \"nobody\", \"precision\": \"f32\"}]}", "of another model: there is no product 'nobody'"},
+        {HEAD "{\"node\": \"/patch/Conv\", \"precision\": \"int8\"}]}",
+         "of another model: the weight of '/patch/Conv'"},
+        {HEAD "{\"node\": \"/blocks.0/qkv/Add\", \"precision\": \"int8\", \"smoothing\": [1]}]}",
+         "the weight of '/blocks.0/qkv/Add'"},
+        {HEAD "{\"node\": \"/blocks.0/qkv/Add\", \"precision\": \"int8\", \"largest_weight\": 1e9}]}",
+         "the weight of '/blocks.0/qkv/Add'"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        vj_model *m = NULL;
+        const vj_status status = compile_calibrated(cases[i].text, &m);
+        if (status != VJ_BAD_INPUT || m || !strstr(vj_error_message(), cases[i].why))
+            fail_msg("%s: status %d, '%s', not '%s'", cases[i].text, (int)status, vj_error_message(), cases[i].why);
+    }
+}
+
+/* One without layers changes nothing; one that keeps a layer wide does. */
+static void calibrations_are_heeded(void **state) {
+    (void)state;
+    static const char *const texts[] = {HEAD "]}", HEAD "{\"node\": \"/blocks.0/qkv/Add\", \"precision\": \"bf16\"}]}",
+                                        HEAD "{\"node\": \"/blocks.0/qkv/Add\", \"precision\": \"f32\"}]}"};
+    float plain[IMAGES * CLASSES], out[3][IMAGES * CLASSES];
+    vj_model *m = compile_digits(1, VJ_I8, VJ_F32);
+    run_digits(m, 0, IMAGES, plain);
+    vj_model_free(m);
+    for (int i = 0; i < 3; i++) {
+        if (compile_calibrated(texts[i], &m) != VJ_OK) fail_msg("%s", vj_error_message());
+        run_digits(m, 0, IMAGES, out[i]);
+        vj_model_free(m);
+    }
+    assert_memory_equal(out[0], plain, sizeof plain);
+    assert_memory_not_equal(out[1], plain, sizeof plain);
+    assert_memory_not_equal(out[2], plain, sizeof plain);
+    assert_memory_not_equal(out[2], out[1], sizeof plain);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bad_precisions_are_refused),
-        cmocka_unit_test(precisions_are_told),
+        cmocka_unit_test(damaged_calibrations_are_refused), cmocka_unit_test(calibrations_are_heeded),
+        cmocka_unit_test(bad_precisions_are_refused),       cmocka_unit_test(precisions_are_told),
         cmocka_unit_test(bits_do_not_depend_on_the_split),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

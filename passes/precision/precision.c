@@ -103,18 +103,24 @@ static void make_narrow(const casting *s) {
     }
 }
 
+static const char *why_wide(vj_choice *choice, const vj_node *node, const vj_layer_choice *layer) {
+    if (!vj_is_float_product(choice->c->f, node)) return "its factors are integers or doubles";
+    if (layer && layer->precision == VJ_F32) return "the calibration keeps it in f32";
+    return vj_why_exact(choice, node);
+}
+
 /* Chooses, and tells the report. Returns how many products there are to cast; -1: an error. */
-static int32_t choose(vj_pass_context *c, bool *chosen) {
-    vj_choice choice = vj_choice_of(c);
+static int32_t choose(vj_pass_context *c, vj_choice *choice, const vj_int8 *bytes, bool *chosen) {
     vj_report_row *row = vj_report_row_of(c->report, "bf16");
     int32_t count = 0, others = 0;
     row->seen = row->fused = row->reason_count = 0;
-    for (int32_t n = 0; n < c->f->node_count; n++) {
+    for (int32_t n = 0; n < bytes->node_count; n++) {
         const vj_node *node = &c->f->nodes[n];
         if (node->dead || vj_op_factors(node->op) == 0) continue;
         const bool is_float = vj_is_float_product(c->f, node);
-        if (!is_float && c->options->precision == VJ_I8) continue; /* it was made so, or by the model */
-        const char *why = is_float ? vj_why_exact(&choice, node) : "its factors are integers or doubles";
+        if (bytes->weights[n].q >= 0 || (!is_float && c->options->precision == VJ_I8))
+            continue; /* in bytes, of ours or the model's */
+        const char *why = why_wide(choice, node, bytes->layers[n]);
         vj_report_seen(c->report, "bf16");
         others += !is_float;
         if (why) {
@@ -137,14 +143,40 @@ static bool is_cast(const vj_func *f, const vj_node *node) {
 }
 
 /* Products that are cast already, by an earlier run, count as bf16 and want nothing. */
-static bool leave_what_is_cast(vj_pass_context *c, bool *chosen) {
+static bool leave_what_is_cast(vj_pass_context *c, bool *chosen, int32_t nodes) {
     bool any = false;
-    for (int32_t n = 0; n < c->f->node_count; n++) {
+    for (int32_t n = 0; n < nodes; n++) {
         if (!chosen[n]) continue;
         chosen[n] = !is_cast(c->f, &c->f->nodes[n]) && vj_may_rewrite(c, "bf16", &c->f->nodes[n]);
         any = any || chosen[n];
     }
     return any;
+}
+
+/* Casts the factors of the chosen products. */
+static void cast_factors(vj_pass_context *c, bool *chosen, int32_t nodes) {
+    vj_func *f = c->f;
+    const casting s = {.c = c,
+                       .chosen = chosen,
+                       .everyone = VJ_NEW_ARRAY(c->arena, bool, f->value_count + 1),
+                       .wanted = VJ_NEW_ARRAY(c->arena, bool, f->value_count + 1),
+                       .narrow = VJ_NEW_ARRAY(c->arena, vj_value, f->value_count + 1)};
+    find_readers(&s);
+    find_wanted(&s);
+    make_narrow(&s);
+    for (int32_t n = 0; n < nodes; n++)
+        for (int32_t i = 0; chosen[n] && i < vj_op_factors(f->nodes[n].op); i++)
+            vj_set_operand(f, n, i, s.narrow[f->nodes[n].args[i]]);
+}
+
+/* None in bytes. */
+static vj_int8 no_int8(vj_pass_context *c, const vj_layer_choice *const *layers) {
+    const int32_t nodes = c->f->node_count;
+    vj_int8 b = {
+        .c = c, .layers = layers, .node_count = nodes, .weights = VJ_NEW_ARRAY(c->arena, vj_byte_weight, nodes + 1)};
+    for (int32_t n = 0; n < nodes; n++)
+        b.weights[n].q = VJ_NONE;
+    return b;
 }
 
 vj_status vj_pass_precision(vj_pass_context *c) {
@@ -154,20 +186,16 @@ vj_status vj_pass_precision(vj_pass_context *c) {
     if (c->options->weight_format == VJ_F16)
         return vj_fail(c->error, VJ_USAGE, "products in bf16 have weights in bf16, not in f16");
     vj_compact(f);
-    if (int8) vj_multiply_in_int8(c);
+    const vj_layer_choice *const *layers = vj_layer_choices(c);
+    if (!layers) return c->error->status;
+    vj_choice choice = vj_choice_of(c);
+    if (c->options->probe) return vj_probe_products(c, &choice, layers);
     const int32_t nodes = f->node_count;
-    casting s = {.c = c,
-                 .chosen = VJ_NEW_ARRAY(c->arena, bool, nodes + 1),
-                 .everyone = VJ_NEW_ARRAY(c->arena, bool, f->value_count + 1),
-                 .wanted = VJ_NEW_ARRAY(c->arena, bool, f->value_count + 1),
-                 .narrow = VJ_NEW_ARRAY(c->arena, vj_value, f->value_count + 1)};
-    if (choose(c, s.chosen) < 0 || !leave_what_is_cast(c, s.chosen)) return c->error->status;
-    find_readers(&s);
-    find_wanted(&s);
-    make_narrow(&s);
-    for (int32_t n = 0; n < nodes; n++)
-        for (int32_t i = 0; s.chosen[n] && i < vj_op_factors(f->nodes[n].op); i++)
-            vj_set_operand(f, n, i, s.narrow[f->nodes[n].args[i]]);
+    vj_int8 bytes = int8 ? vj_choose_int8(c, &choice, layers) : no_int8(c, layers);
+    bool *chosen = VJ_NEW_ARRAY(c->arena, bool, f->node_count + 1); /* weights in bytes have been added */
+    if (c->error->status || choose(c, &choice, &bytes, chosen) < 0) return c->error->status;
+    if (leave_what_is_cast(c, chosen, nodes)) cast_factors(c, chosen, nodes);
+    vj_multiply_in_int8(&bytes);
     vj_compact(f);
     return c->error->status;
 }

@@ -1,0 +1,150 @@
+/* loader.c - pictures as batches of a model's input, by the recipe of its pre-processing. */
+#include "modes.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/runtime.h"
+
+static vj_status not_for_pictures(const vj_command *command, const char *why) {
+    vj_print_error(VJ_USAGE, command->model, "it does not take pictures: %s", why);
+    vj_print_hint("--input NAME=x.npy gives it tensors");
+    return VJ_USAGE;
+}
+
+/* One float [N, C, H, W], C 1 or 3; the reason otherwise. */
+static const char *picture_input(const vj_model *model) {
+    if (vj_input_count(model) != 1) return "it has not exactly one input";
+    const vj_tensor_info *t = &model->inputs[0];
+    if (t->dtype != VJ_F32) return "its input is not f32";
+    if (t->rank != 4 || t->dims[0] == 0 || t->dims[0] < -1 || t->dims[2] < 1 || t->dims[3] < 1)
+        return "its input is not [N,C,H,W]";
+    if (t->dims[1] != 1 && t->dims[1] != 3) return "its input has neither 1 nor 3 channels";
+    if (t->dims[2] > 1 << 15 || t->dims[3] > 1 << 15) return "its input is too large";
+    return NULL;
+}
+
+static bool find_recipe(const vj_command *command, const vj_model *model, vj_recipe *recipe, vj_why *why) {
+    const vj_recipe_options options = {.mean = command->mean,
+                                       .std = command->std,
+                                       .interpolation = command->interpolation,
+                                       .resize = command->resize,
+                                       .crop_pct = command->crop_pct,
+                                       .labels = command->labels};
+    return vj_recipe_of_model(command->model, vj_model_metadata(model), &options, recipe, why);
+}
+
+/* A wrong option is the caller's mistake, a wrong file or metadata the input's. */
+static vj_status recipe_failed(const vj_command *command, const vj_why *why) {
+    const bool option = strncmp(why->text, "--", 2) == 0;
+    return vj_print_error(option ? VJ_USAGE : VJ_BAD_INPUT, option ? NULL : command->model, "%s", why->text);
+}
+
+static void recipe_words(const vj_recipe *r, char *text, size_t room) {
+    int used = 0;
+    if (r->mode == VJ_RESIZE_EXACT && r->resize_height)
+        used = snprintf(text, room, "resize to %dx%d", (int)r->resize_height, (int)r->resize_width);
+    else if (r->mode == VJ_RESIZE_EXACT)
+        used = snprintf(text, room, "resize to the input's size");
+    else if (r->resize)
+        used = snprintf(text, room, "resize the shorter side to %d", (int)r->resize);
+    else
+        used = snprintf(text, room, "crop %.4g", r->crop_pct);
+    used += snprintf(text + used, room - (size_t)used, " (%s), mean", vj_filter_name(r->filter));
+    for (int32_t i = 0; i < r->mean_count; i++)
+        used += snprintf(text + used, room - (size_t)used, "%s%.4g", i ? "," : " ", r->mean[i]);
+    used += snprintf(text + used, room - (size_t)used, ", std");
+    for (int32_t i = 0; i < r->std_count; i++)
+        used += snprintf(text + used, room - (size_t)used, "%s%.4g", i ? "," : " ", r->std[i]);
+    snprintf(text + used, room - (size_t)used, ", from %s", r->source);
+}
+
+vj_status vj_print_recipe(const vj_command *command, const vj_model *model) {
+    vj_recipe recipe;
+    vj_why why = {""};
+    char text[1024];
+    if (picture_input(model)) return VJ_OK;
+    if (!find_recipe(command, model, &recipe, &why)) {
+        vj_print_warning(command->model, "pre-processing: %s", why.text);
+        return VJ_OK;
+    }
+    recipe_words(&recipe, text, sizeof text);
+    printf("%-11s %s; %d labels\n", "pictures", text, (int)recipe.label_count);
+    vj_recipe_free(&recipe);
+    return VJ_OK;
+}
+
+void vj_loader_announce(const vj_loader *l) {
+    char text[1024];
+    recipe_words(&l->recipe, text, sizeof text);
+    if (l->recipe.guessed)
+        vj_print_warning(l->command->model,
+                         "pre-processing is %s: results may be wrong\n"
+                         "  hint: set it with --mean, --std, --resize, --crop-pct, --interpolation, or put the model's "
+                         "preprocessor_config.json beside it",
+                         text);
+    else
+        vj_print_notice(l->command->model, "pre-processing: %s", text);
+}
+
+static vj_status prepare_batch(vj_loader *l, const vj_job *job) {
+    const vj_tensor_info *t = &job->model->inputs[0];
+    int64_t n;
+    vj_status status = vj_job_batch(job, &n, &l->batch);
+    if (status) return status;
+    l->fixed = t->dims[0] > 0;
+    if (l->fixed) l->batch = t->dims[0];
+    l->channels = (int32_t)t->dims[1];
+    l->height = (int32_t)t->dims[2];
+    l->width = (int32_t)t->dims[3];
+    l->image_bytes = (size_t)l->channels * (size_t)l->height * (size_t)l->width * sizeof(float);
+    l->input = (vj_array){.name = strdup(t->name), .dtype = VJ_F32, .rank = 4};
+    const int64_t dims[4] = {l->batch, t->dims[1], t->dims[2], t->dims[3]};
+    memcpy(l->input.dims, dims, sizeof dims);
+    l->files = calloc((size_t)l->batch, sizeof *l->files);
+    if (!l->input.name || !l->files || !vj_array_alloc(&l->input))
+        return vj_print_error(VJ_SYSTEM, l->command->model, "no memory for a batch of %lld", (long long)l->batch);
+    return VJ_OK;
+}
+
+vj_status vj_loader_open(const vj_command *command, const vj_job *job, vj_loader *l) {
+    vj_why why = {""};
+    *l = (vj_loader){.command = command};
+    const char *unfit = picture_input(job->model);
+    if (unfit) return not_for_pictures(command, unfit);
+    const vj_status status = prepare_batch(l, job);
+    if (status) return status;
+    return find_recipe(command, job->model, &l->recipe, &why) ? VJ_OK : recipe_failed(command, &why);
+}
+
+vj_status vj_loader_add(vj_loader *l, const char *path) {
+    vj_picture picture;
+    vj_why why = {""};
+    bool good = vj_picture_read(path, &picture, &why);
+    if (good) {
+        if (picture.transparent)
+            vj_print_warning(path, "it has transparent pixels; their colour is taken as it stands");
+        float *out = (float *)(void *)((char *)l->input.data + l->image_bytes * (size_t)l->filled);
+        good = vj_preprocess(&picture, &l->recipe, l->channels, l->height, l->width, out, &why);
+        vj_picture_free(&picture);
+    }
+    if (!good) return vj_print_error(VJ_BAD_INPUT, path, "%s", why.text);
+    l->files[l->filled++] = path;
+    return VJ_OK;
+}
+
+vj_array vj_loader_batch(vj_loader *l) {
+    vj_array input = l->input;
+    input.dims[0] = l->fixed ? l->batch : l->filled;
+    vj_array_measure(&input);
+    const size_t used = l->image_bytes * (size_t)l->filled;
+    memset((char *)input.data + used, 0, input.bytes - used);
+    return input;
+}
+
+void vj_loader_free(vj_loader *l) {
+    vj_array_free(&l->input);
+    free(l->files);
+    vj_recipe_free(&l->recipe);
+    *l = (vj_loader){0};
+}
