@@ -417,6 +417,7 @@ static void feed_recipe(hasher *h, const vj_weight *w) {
         feed_i64(h, w->bits);
         feed_i64(h, w->least);
         feed_i64(h, w->block);
+        feed_i64(h, w->table);
     }
     feed_i64(h, w->source_offset);
     feed_i64(h, w->k_rank);

@@ -57,34 +57,7 @@ typedef struct worker {
     jmp_buf oom;
 } worker;
 
-/* Where some values of a group of digits stand: the lowest at base, all at base + offset[i] with offset[i] in
- * [0, span). */
-typedef struct side {
-    int64_t *offset, count, base, span;
-} side;
-
-/* Values [first, first + count) of the group. */
-static side side_of(vj_arena *arena, int32_t rank, const int64_t *extent, const int64_t *stride, int64_t first,
-                    int64_t count) {
-    side s = {.offset = VJ_NEW_ARRAY(arena, int64_t, count), .count = count};
-    int64_t low = INT64_MAX, high = INT64_MIN;
-    for (int64_t i = 0; i < count; i++) {
-        int64_t rest = first + i;
-        for (int32_t d = rank - 1; d >= 0; d--) {
-            s.offset[i] += rest % extent[d] * stride[d];
-            rest /= extent[d];
-        }
-        low = vj_min64(low, s.offset[i]);
-        high = vj_max64(high, s.offset[i]);
-    }
-    for (int64_t i = 0; i < count; i++)
-        s.offset[i] -= low;
-    s.base = count ? low : 0;
-    s.span = count ? high - low + 1 : 1;
-    return s;
-}
-
-static bool in_order(const side *s) {
+static bool in_order(const vj_side *s) {
     for (int64_t i = 0; i < s->count; i++)
         if (s->offset[i] != i) return false;
     return true;
@@ -129,7 +102,7 @@ static float *block_for(worker *w, int64_t span) {
 }
 
 /* How many offsets from `first` on follow each other at a distance of `span`: what one read can take. */
-static int64_t run_of(const side *s, int64_t first, int64_t span) {
+static int64_t run_of(const vj_side *s, int64_t first, int64_t span) {
     const int64_t most = vj_max64(1, BLOCK_ELEMENTS / span);
     int64_t run = 1;
     while (run < most && first + run < s->count && s->offset[first + run] - s->offset[first + run - 1] == span)
@@ -138,7 +111,7 @@ static int64_t run_of(const side *s, int64_t first, int64_t span) {
 }
 
 /* One row of k, from row[offset of n] on, into all panels; dense: the offsets are 0, 1, 2... */
-static void spread_row(const float *row, const side *n, bool dense, int64_t k, const panels *to) {
+static void spread_row(const float *row, const vj_side *n, bool dense, int64_t k, const panels *to) {
     float gathered[VJ_PANEL];
     for (int64_t i = 0; i < n->count; i += VJ_PANEL) {
         const int64_t count = vj_min64(VJ_PANEL, n->count - i);
@@ -149,7 +122,7 @@ static void spread_row(const float *row, const side *n, bool dense, int64_t k, c
 }
 
 /* The source is compact along n: a row of k is one run of n->span elements. */
-static bool pack_rows_of_k(worker *w, const vj_weight *x, const side *k, const side *n, const panels *to) {
+static bool pack_rows_of_k(worker *w, const vj_weight *x, const vj_side *k, const vj_side *n, const panels *to) {
     float *block = block_for(w, n->span);
     const bool dense = in_order(n);
     const int64_t base = x->source_offset + k->base + n->base;
@@ -163,7 +136,7 @@ static bool pack_rows_of_k(worker *w, const vj_weight *x, const side *k, const s
 }
 
 /* The source is compact along k: a column is one run of k->span elements. */
-static bool pack_rows_of_n(worker *w, const vj_weight *x, const side *k, const side *n, const panels *to) {
+static bool pack_rows_of_n(worker *w, const vj_weight *x, const vj_side *k, const vj_side *n, const panels *to) {
     float *block = block_for(w, k->span);
     const int64_t base = x->source_offset + k->base + n->base;
     for (int64_t j = 0; j < n->count;) {
@@ -181,7 +154,7 @@ static bool pack_rows_of_n(worker *w, const vj_weight *x, const side *k, const s
 }
 
 /* Neither side is compact: rows from the whole source. */
-static bool pack_scattered(worker *w, const vj_weight *x, const side *k, const side *n, const panels *to) {
+static bool pack_scattered(worker *w, const vj_weight *x, const vj_side *k, const vj_side *n, const panels *to) {
     const int64_t span = k->span + n->span - 1, base = x->source_offset + k->base + n->base;
     float *whole = VJ_NEW_ARRAY(w->arena, float, span);
     if (!vj_weight_read(w->reader, x->source, base, span, whole, &w->error)) return false;
@@ -192,8 +165,8 @@ static bool pack_scattered(worker *w, const vj_weight *x, const side *k, const s
 }
 
 static bool pack_panels(worker *w, const vj_weight *x, const piece *part, const panels *to) {
-    const side k = side_of(w->arena, x->k_rank, x->k_extent, x->k_stride, 0, x->k);
-    const side n = side_of(w->arena, x->n_rank, x->n_extent, x->n_stride, part->first, part->count);
+    const vj_side k = vj_side_of(w->arena, x->k_rank, x->k_extent, x->k_stride, 0, x->k);
+    const vj_side n = vj_side_of(w->arena, x->n_rank, x->n_extent, x->n_stride, part->first, part->count);
     const int64_t columns = vj_panel_depth(to->dtype, k.count) > k.count ? 0 : n.count / VJ_PANEL * VJ_PANEL;
     const int64_t bytes = vj_element_bytes(to->dtype), padded = vj_panel_at(to->dtype, k.count, 0, columns) * bytes;
     if (padded < part->bytes) memset(to->at + padded, 0, (size_t)(part->bytes - padded));
@@ -222,7 +195,7 @@ static bool read_source(worker *w, vj_value source, vj_dtype dtype, int64_t firs
 }
 
 static bool pack_dense(worker *w, const vj_weight *x, vj_dtype dtype, const piece *part, uint8_t *to) {
-    const side n = side_of(w->arena, x->n_rank, x->n_extent, x->n_stride, part->first, part->count);
+    const vj_side n = vj_side_of(w->arena, x->n_rank, x->n_extent, x->n_stride, part->first, part->count);
     const size_t size = (size_t)vj_element_bytes(dtype);
     const int64_t base = x->source_offset + n.base;
     if (in_order(&n)) return read_source(w, x->source, dtype, base, n.count, to);
@@ -256,7 +229,7 @@ static bool pack_piece(worker *w, const piece *part) {
     const bool is_packed = x->kind == VJ_PACK_PANELS;
     const panels to = {w->room, buffer->dtype, x->k};
     if (x->kind == VJ_PACK_BLOCKS) {
-        const vj_blocks blocks = {x->bits, x->block, x->k};
+        const vj_blocks blocks = vj_blocks_of(x);
         const int64_t at = VJ_WEIGHTS_HEADER + buffer->offset + part->first / VJ_PANEL * vj_blocks_panel(&blocks);
         return vj_pack_blocks(w->reader, w->f, w->arena, x, part->first, part->count, w->room, &w->error) &&
                write_all(w->p->descriptor, w->room, part->bytes, at, &w->error);
@@ -300,7 +273,8 @@ static int64_t grain_of(const vj_program *program, const vj_buffer *buffer, int6
     const vj_weight *x = &program->weights[buffer->index];
     const bool is_packed = x->kind == VJ_PACK_PANELS;
     if (x->kind == VJ_PACK_BLOCKS) {
-        *bytes = vj_blocks_panel(&(vj_blocks){x->bits, x->block, x->k});
+        const vj_blocks blocks = vj_blocks_of(x);
+        *bytes = vj_blocks_panel(&blocks);
         return VJ_PANEL;
     }
     *bytes = vj_element_bytes(buffer->dtype) * (is_packed ? vj_panel_depth(buffer->dtype, x->k) * VJ_PANEL : 1);

@@ -113,10 +113,13 @@ vj_weight_reader *vj_weight_reader_new(vj_arena *arena, const vj_func *f);
 bool vj_weight_read(vj_weight_reader *r, vj_value v, int64_t first, int64_t count, float *out,
                     vj_error *error) VJ_MUST_USE;
 
-/* rewrite/blocks.c - the source of a weight in blocks: (numbers - zeros) * scales, all three of its dims, f32 or rounded to bf16 */
+/* rewrite/blocks.c - the source of a weight in blocks: (numbers - zeros) * scales, or numbers * scales where each number is one of a table,
+ * all of its dims, f32 or rounded to bf16 */
 typedef struct vj_block_parts {
     vj_value numbers, zeros, scales; /* f32 */
-    int32_t bits, least;             /* of a number, and the least that there is */
+    vj_value
+        table; /* a constant of up to 16 f32 of which numbers are gathered; there are no zeros then. VJ_NONE: none */
+    int32_t bits, least; /* of a number, and the least that there is */
 } vj_block_parts;
 bool vj_find_blocks(const vj_func *f, vj_value source, vj_block_parts *parts);
 

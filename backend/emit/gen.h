@@ -131,6 +131,14 @@ LLVMValueRef vj_dot_fours(const vj_gen *g, LLVMValueRef acc, const vj_fours *a, 
 #define VJ_LOOKUP_BYTES 256
 bool vj_can_look_up(const vj_gen *g, int32_t lanes);
 LLVMValueRef vj_look_up(const vj_gen *g, LLVMValueRef table, LLVMValueRef index, int32_t lanes);
+/* A table of 16 floats, in registers where the CPU permutes them; and, for each lane of a vector of i32, the float at the place that its
+ * four bits from number `bit` on have. */
+typedef struct vj_table {
+    LLVMValueRef at, part[2]; /* where it stands; NULL: no register */
+    int32_t lanes;
+} vj_table;
+vj_table vj_load_table(const vj_gen *g, LLVMValueRef at, int32_t lanes);
+LLVMValueRef vj_look_up_float(const vj_gen *g, const vj_table *table, LLVMValueRef word, int32_t bit);
 
 /* half.c: float16 and bfloat16, whose registers hold their bits */
 static inline bool vj_is_half(vj_dtype dtype) { return dtype == VJ_F16 || dtype == VJ_BF16; }

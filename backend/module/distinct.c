@@ -39,6 +39,7 @@ static void describe_access(description *d, const vj_program *p, const vj_kernel
     vj_has_blocks(p, access->buffer, &blocks);
     describe_int(d, blocks.bits);
     describe_int(d, blocks.block);
+    describe_int(d, blocks.table);
     describe(d, access->stride, row);
     describe(d, &access->otherwise, sizeof access->otherwise);
     describe_int(d, access->term_count);

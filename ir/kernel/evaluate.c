@@ -69,18 +69,25 @@ static int64_t *steps_of(vj_kernel_run *r, const vj_access *access, vj_axes axes
     return steps;
 }
 
+/* A float of four bytes, each in a double. */
+static double float_of(const double *bytes) {
+    uint8_t stored[4];
+    float x;
+    for (int32_t i = 0; i < 4; i++)
+        stored[i] = (uint8_t)bytes[i];
+    memcpy(&x, stored, sizeof x);
+    return (double)x;
+}
+
 double vj_blocks_value(const vj_blocks *blocks, const double *bytes, vj_dtype to, int64_t k, int64_t n) {
     const int64_t column = n % VJ_PANEL, number = k / blocks->block;
     const double *panel = bytes + n / VJ_PANEL * vj_blocks_panel(blocks);
-    uint8_t stored[4];
-    float scale;
-    for (int32_t i = 0; i < 4; i++)
-        stored[i] = (uint8_t)panel[vj_blocks_scale(number, column) + i];
-    memcpy(&scale, stored, sizeof scale);
+    const double scale = float_of(panel + vj_blocks_scale(number, column));
     const int32_t byte = (int32_t)panel[vj_blocks_number(blocks, k, column)];
     const int32_t q = blocks->bits == 8 ? byte : k % 2 ? byte >> 4 : byte & 15;
-    const double exact = (q - panel[vj_blocks_zero(blocks, number, column)]) * (double)scale,
-                 wide = (double)(float)exact;
+    const double factor = blocks->table ? float_of(panel + vj_blocks_table(blocks) + 4 * (ptrdiff_t)q)
+                                        : q - panel[vj_blocks_zero(blocks, number, column)];
+    const double wide = (double)(float)(factor * scale);
     return to == VJ_BF16 ? vj_round_bf16(wide) : wide;
 }
 

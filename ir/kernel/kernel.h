@@ -37,7 +37,8 @@ typedef enum vj_buffer_kind {
 
 /* How the bytes of a weight buffer are made when the weights are packed: in the order of the source, or in panels
  * (panels.h), k over the depth axes, n over the column axes, both row-major. Floats become the buffer's type by one rounding. Or in
- * panels of blocks (blocks.h), a buffer of u8, whose source is mul(sub(numbers, zero points), scales), all of its dims. */
+ * panels of blocks (blocks.h), a buffer of u8, whose source is mul(sub(numbers, zero points), scales), or mul(what a table has at numbers,
+ * scales), all of its dims. */
 typedef enum vj_pack_kind { VJ_PACK_DENSE, VJ_PACK_PANELS, VJ_PACK_BLOCKS } vj_pack_kind;
 
 typedef struct vj_weight {
@@ -46,7 +47,8 @@ typedef struct vj_weight {
     int64_t k, n;    /* of panels: K and N; VJ_PACK_DENSE: 1 and the elements */
     int32_t bits;    /* VJ_PACK_BLOCKS: of a number; */
     int32_t least;   /* the number that is stored as 0; */
-    int64_t block;   /* and elements of k that share a scale */
+    int64_t block;   /* elements of k that share a scale; */
+    bool table;      /* and are numbers places in a table? */
     /* Where element (k, n) stands in the dense source: subaxes of k and n (major first) with their strides. */
     int32_t k_rank, n_rank;
     int64_t k_extent[VJ_MAX_AXES], k_stride[VJ_MAX_AXES];
@@ -240,6 +242,18 @@ int32_t vj_segment_axis(const vj_kernel *k);               /* whose values segme
 int32_t vj_operand_of(const vj_kernel *k, int32_t access); /* which of the kind's operands it is; -1: none */
 bool vj_is_result(const vj_kernel *k, int32_t access);
 bool vj_has_segments(const vj_kernel *k);
+/* Where number `i` of a group of subaxes, major first, stands. */
+static inline int64_t vj_subaxes_at(int64_t i, int32_t rank, const int64_t *extent, const int64_t *stride) {
+    int64_t at = 0;
+    for (int32_t d = rank - 1; d >= 0; d--) {
+        at += i % extent[d] * stride[d];
+        i /= extent[d];
+    }
+    return at;
+}
+static inline vj_blocks vj_blocks_of(const vj_weight *w) {
+    return (vj_blocks){.bits = w->bits, .block = w->block, .depth = w->k, .table = w->table};
+}
 bool vj_is_packed(const vj_program *p, int32_t buffer);                     /* does it hold panels? */
 bool vj_has_blocks(const vj_program *p, int32_t buffer, vj_blocks *blocks); /* of blocks? */
 /* The type that an operand of a product is multiplied in: its buffer's, but of blocks the first operand's. */

@@ -109,7 +109,7 @@ bool vj_has_segments(const vj_kernel *k) {
 }
 
 bool vj_packed_elements(const vj_weight *w, vj_dtype dtype, int64_t *elements) {
-    const vj_blocks blocks = {w->bits, w->block, w->k};
+    const vj_blocks blocks = vj_blocks_of(w);
     if (w->kind == VJ_PACK_BLOCKS) return dtype == VJ_U8 && vj_blocks_bytes(&blocks, w->n, elements);
     return w->kind == VJ_PACK_PANELS ? vj_panel_elements(dtype, w->k, w->n, elements) : vj_mul(w->k, w->n, elements);
 }
@@ -128,7 +128,7 @@ bool vj_is_packed(const vj_program *p, int32_t buffer) {
 bool vj_has_blocks(const vj_program *p, int32_t buffer, vj_blocks *blocks) {
     const vj_weight *w = weight_of(p, buffer);
     if (!w || w->kind != VJ_PACK_BLOCKS) return false;
-    *blocks = (vj_blocks){w->bits, w->block, w->k};
+    *blocks = vj_blocks_of(w);
     return true;
 }
 

@@ -71,8 +71,11 @@ static int32_t take_weight(vj_kernel_parser *r) {
     if (w.kind == VJ_PACK_BLOCKS) {
         vj_expect(r, "bits=");
         w.bits = (int32_t)vj_take_int(r);
-        vj_expect(r, "least=");
-        w.least = (int32_t)vj_take_int(r);
+        w.table = vj_accept_word(r, "table");
+        if (!w.table) {
+            vj_expect(r, "least=");
+            w.least = (int32_t)vj_take_int(r);
+        }
         vj_expect(r, "block=");
         w.block = vj_take_int(r);
     }

@@ -347,9 +347,14 @@ static void source(printer *w, vj_value v) {
 static void weight(printer *w, const vj_weight *weight) {
     static const char *const kinds[] = {"dense", "panels", "blocks"};
     vj_text_add(&w->text, " %s", kinds[weight->kind]);
-    if (weight->kind == VJ_PACK_BLOCKS)
-        vj_text_add(&w->text, " bits=%" PRId32 " least=%" PRId32 " block=%" PRId64, weight->bits, weight->least,
-                    weight->block);
+    if (weight->kind == VJ_PACK_BLOCKS) {
+        vj_text_add(&w->text, " bits=%" PRId32, weight->bits);
+        if (weight->table)
+            vj_text_add(&w->text, " table");
+        else
+            vj_text_add(&w->text, " least=%" PRId32, weight->least);
+        vj_text_add(&w->text, " block=%" PRId64, weight->block);
+    }
     vj_text_add(&w->text, " k=%" PRId64 " n=%" PRId64, weight->k, weight->n);
     source(w, weight->source);
     print_subaxes(w, "k", weight->k_rank, weight->k_extent, weight->k_stride);

@@ -175,6 +175,16 @@ static vj_value slice_node(vj_func *f, const vj_node *node) {
 }
 
 /* Indices first, first + 1, .. along an axis are a slice; a single index leaves the axis out. */
+/* Integers that are widened are the same indices as before. */
+static vj_value with_stored_indices(vj_func *f, const vj_node *node) {
+    const vj_node *cast = vj_producer(f, node->args[1]);
+    if (cast->op != VJ_OP_cast || !vj_is_const(f, cast->args[0])) return VJ_NONE;
+    const vj_dtype from = vj_type_at(f, cast->args[0])->dtype, to = vj_type_at(f, node->args[1])->dtype;
+    if ((from != VJ_U8 && from != VJ_I8) || (to != VJ_I32 && to != VJ_I64)) return VJ_NONE;
+    return vj_make(f, VJ_OP_gather, (vj_value[]){node->args[0], cast->args[0]}, 2, node->attrs, node->attr_count,
+                   node->origin);
+}
+
 static vj_value gather_node(vj_func *f, const vj_node *node) {
     enum { LIMIT = 4096 };
     int64_t indices[LIMIT], count;
@@ -182,8 +192,9 @@ static vj_value gather_node(vj_func *f, const vj_node *node) {
     int32_t axis = (int32_t)vj_attr_int(node, VJ_ATTR_AXIS, 0);
     vj_error ignored = {0};
     vj_type type = *vj_type_at(f, node->first_result);
-    if (!vj_is_const(f, node->args[1]) || !vj_type_elements(f, vj_type_at(f, node->args[1]), &count) || count < 1 ||
-        count > LIMIT || vj_type_at(f, x)->dims[axis].sym != VJ_SYM_NONE ||
+    if (!vj_is_const(f, node->args[1])) return with_stored_indices(f, node);
+    if (!vj_type_elements(f, vj_type_at(f, node->args[1]), &count) || count < 1 || count > LIMIT ||
+        vj_type_at(f, x)->dims[axis].sym != VJ_SYM_NONE ||
         !vj_const_read_i64(f, node->args[1], 0, count, indices, &ignored))
         return VJ_NONE;
     for (int64_t i = 0; i < count; i++)

@@ -175,9 +175,18 @@ static bool is_byte_weight(const vj_func *f, const vj_node *node) {
            feeds_products(f, node->first_result, true, LONGEST_WAY);
 }
 
+/* Is it one that the model stores as places in a table of 16 floats? It is packed so (weight_blocks.c). */
+static bool is_table_weight(const vj_func *f, const vj_node *node) {
+    enum { LONGEST_WAY = 6 };
+    return node->op == VJ_OP_gather && vj_is_block_table(f, node->args[0]) && vj_is_const(f, node->args[1]) &&
+           feeds_products(f, node->first_result, true, LONGEST_WAY);
+}
+
 static vj_value fold_node(vj_pass_context *c, int32_t n) {
     const vj_node node = c->f->nodes[n];
-    if (node.result_count != 1 || is_half_weight(c->f, &node) || is_byte_weight(c->f, &node)) return VJ_NONE;
+    if (node.result_count != 1 || is_half_weight(c->f, &node) || is_byte_weight(c->f, &node) ||
+        is_table_weight(c->f, &node))
+        return VJ_NONE;
     bool is_product = is_streamed_product(c->f, &node);
     if (!is_product && (!has_const_operands(c->f, &node) || !sizes_allow(c->f, &node))) return VJ_NONE;
     vj_arena *scratch = vj_arena_new();

@@ -178,6 +178,16 @@ static bool read_rows(vj_weight_reader *r, const vj_node *node, const vj_weight_
             const int64_t more = vj_min64(VJ_WEIGHT_CHUNK, rows - row);
             if (!vj_const_read_i64(r->f, node->args[1], row, more, at, error)) return false;
         }
+        if (s && inner == 1) { /* numbers of a table, such as weights of 4 bits: all whose indices are known */
+            const int64_t some = vj_min64(count, vj_min64(rows, known + VJ_WEIGHT_CHUNK) - row);
+            const float *numbers = s->at + first / rows * size;
+            for (int64_t i = 0; i < some; i++)
+                out[i] = numbers[vj_index_from_front(at[row - known + i], size)];
+            first += some;
+            out += some;
+            count -= some;
+            continue;
+        }
         const int64_t place = vj_index_from_front(at[row - known], size);
         const int64_t from = (first / inner / rows * size + place) * inner + first % inner;
         if (s)

@@ -2,9 +2,11 @@
  * can take it in: class token and patches, plus the position embedding. */
 #include "lower.h"
 
-/* The operand that is a concat which nothing else uses, when the other is a constant; -1: none. */
+/* The operand that is a concat which nothing else uses, when the other is a constant; -1: none. What is a weight itself no kernel computes:
+ * a joined weight in blocks is known by its product. */
 static int32_t concat_operand(const vj_func *f, const int32_t *uses, const vj_node *node) {
     if (node->dead || node->arg_count != 2 || !(vj_op_table(node->op)->flags & VJ_FLAG_ELEMENTWISE)) return -1;
+    if (vj_is_weight(f, node->first_result)) return -1;
     for (int32_t i = 0; i < 2; i++) {
         const vj_value whole = node->args[i], other = node->args[1 - i];
         if (vj_producer(f, whole)->op != VJ_OP_concat || uses[whole] != 1) continue;

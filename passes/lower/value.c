@@ -34,7 +34,8 @@ bool vj_has_weight_view(vj_lowering *l, vj_value v, vj_value *source, vj_view *v
 static bool same_weight(const vj_weight *a, const vj_weight *b) {
     return a->kind == b->kind && a->source == b->source && a->k == b->k && a->n == b->n && a->k_rank == b->k_rank &&
            a->n_rank == b->n_rank && a->source_offset == b->source_offset && a->bits == b->bits &&
-           a->block == b->block && a->least == b->least && memcmp(a->k_extent, b->k_extent, sizeof a->k_extent) == 0 &&
+           a->block == b->block && a->least == b->least && a->table == b->table &&
+           memcmp(a->k_extent, b->k_extent, sizeof a->k_extent) == 0 &&
            memcmp(a->k_stride, b->k_stride, sizeof a->k_stride) == 0 &&
            memcmp(a->n_extent, b->n_extent, sizeof a->n_extent) == 0 &&
            memcmp(a->n_stride, b->n_stride, sizeof a->n_stride) == 0;

@@ -83,23 +83,37 @@ static void look_at(search *s, const vj_func *f, const vj_block_parts *parts, bo
     vj_arena_free(scratch);
 }
 
+/* What a table of fewer than 16 is filled up with is 0. */
+static bool has_a_zero(const vj_func *f, vj_value table) {
+    float x[VJ_BLOCK_TABLE] = {0};
+    vj_error ignored = {0};
+    bool found = false;
+    if (!vj_const_read_f32(f, table, 0, vj_type_at(f, table)->dims[0].c, x, &ignored)) return false;
+    for (int32_t i = 0; i < VJ_BLOCK_TABLE; i++)
+        found = found || x[i] == 0;
+    return found;
+}
+
 const char *vj_pack_in_blocks(const vj_func *f, vj_arena *arena, vj_weight *w) {
     vj_block_parts parts;
-    if (!vj_find_blocks(f, w->source, &parts)) return "its weight is not in three parts";
+    if (!vj_find_blocks(f, w->source, &parts)) return "its weight is not in parts of its dims";
     if (w->k > VJ_BLOCKS_DEPTH || w->k < VJ_LEAST_BLOCK) return "its depth is below 16 or above 8192";
     search s = {.w = w, .row = VJ_NEW_ARRAY(arena, int64_t, w->k), .fits = true};
     for (int64_t k = 0; k < w->k; k++)
         s.row[k] = place_of(k, w->k_rank, w->k_extent, w->k_stride);
     look_at(&s, f, &parts, false);
     if (!s.fits) return "a scale of its weight is infinite, or hardly above 0";
-    look_at(&s, f, &parts, true);
+    if (parts.zeros >= 0) look_at(&s, f, &parts, true);
     if (!s.fits) return "a zero point of its weight is no number of as many bits";
     const int64_t block = s.block ? s.block : vj_round_up(w->k, 2);
     if (block < VJ_LEAST_BLOCK || block % 2 != 0)
         return "fewer than 16 elements of its weight share a scale, or an odd number";
+    if (parts.table >= 0 && w->k % block != 0 && !has_a_zero(f, parts.table))
+        return "its depth is no multiple of its blocks, and its table has no 0";
     w->kind = VJ_PACK_BLOCKS;
     w->bits = parts.bits;
     w->least = parts.least;
     w->block = block;
+    w->table = parts.table >= 0;
     return NULL;
 }

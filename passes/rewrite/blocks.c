@@ -1,8 +1,11 @@
-/* blocks.c - weights that the model stores in 4 or 8 bits, dequantised: (numbers - zero points) * scales, which is moved and joined. */
+/* blocks.c - weights that the model stores in 4 or 8 bits, dequantised: (numbers - zero points) * scales, or table[numbers] * scales, which
+ * is moved and joined. */
 #include "rewrite.h"
 
-/* Expressions are as deep as a model likes; what moves a weight is not. */
-enum { DEEPEST = 24 };
+#include <string.h>
+
+/* Expressions are as large as a model likes; what moves and joins a weight is not. */
+enum { MOST_VISITS = 256 };
 
 static bool is_view(vj_op op) { return op == VJ_OP_reshape || op == VJ_OP_transpose || op == VJ_OP_slice; }
 
@@ -10,37 +13,89 @@ static bool is_f32_weight(const vj_func *f, vj_value v) {
     return vj_is_weight(f, v) && vj_type_at(f, v)->dtype == VJ_F32 && vj_type_is_static(vj_type_at(f, v));
 }
 
-/* Integers of a constant, widened and moved. */
-static bool are_numbers(const vj_func *f, vj_value v, vj_block_parts *parts) {
-    bool is_wide = false;
-    if (!is_f32_weight(f, v)) return false;
-    for (int32_t steps = 0; steps < DEEPEST && vj_op_of(f, v) != VJ_OP_const; steps++) {
-        const vj_node *node = vj_producer(f, v);
-        const bool widens = node->op == VJ_OP_cast && !is_wide;
-        if (!widens && !is_view(node->op)) return false;
-        is_wide = is_wide || widens;
-        v = node->args[0];
+bool vj_is_block_table(const vj_func *f, vj_value v) {
+    const vj_type *type = vj_type_at(f, v);
+    return vj_is_const(f, v) && type->dtype == VJ_F32 && type->rank == 1 && type->dims[0].c >= 1 &&
+           type->dims[0].c <= VJ_BLOCK_TABLE;
+}
+
+static bool same_tables(const vj_func *f, vj_value a, vj_value b) {
+    float x[VJ_BLOCK_TABLE], y[VJ_BLOCK_TABLE];
+    vj_error ignored = {0};
+    if (a == b) return true;
+    if (a < 0 || b < 0 || !vj_dim_equal(vj_type_at(f, a)->dims[0], vj_type_at(f, b)->dims[0])) return false;
+    const int64_t count = vj_type_at(f, a)->dims[0].c;
+    return vj_const_read_f32(f, a, 0, count, x, &ignored) && vj_const_read_f32(f, b, 0, count, y, &ignored) &&
+           memcmp(x, y, (size_t)count * sizeof *x) == 0;
+}
+
+static bool same_kind(const vj_func *f, const vj_block_parts *a, const vj_block_parts *b) {
+    return a->bits == b->bits && a->least == b->least && same_tables(f, a->table, b->table);
+}
+
+typedef bool find_kind(const vj_func *f, vj_value v, int32_t *visits, vj_block_parts *kind);
+
+/* Are all that the node joins of one kind? */
+static bool joins_a_kind(const vj_func *f, const vj_node *node, int32_t *visits, find_kind *find,
+                         vj_block_parts *kind) {
+    if (!find(f, node->args[0], visits, kind)) return false;
+    for (int32_t i = 1; i < node->arg_count; i++) {
+        vj_block_parts other = {.table = VJ_NONE};
+        if (!find(f, node->args[i], visits, &other) || !same_kind(f, kind, &other)) return false;
     }
-    const vj_dtype dtype = vj_type_at(f, v)->dtype;
-    if (!is_wide || !vj_is_const(f, v) || (dtype != VJ_U8 && dtype != VJ_I8)) return false;
-    parts->bits = vj_const_nibbles(f, v) != VJ_NO_NIBBLES ? 4 : 8;
-    parts->least = dtype == VJ_U8 ? 0 : parts->bits == 4 ? -8 : -128;
     return true;
 }
 
-/* numbers, or their difference from zero points, or, as it may be spelled, their sum with the negative ones */
+static bool is_of_integers(const vj_func *f, vj_value v, vj_block_parts *kind) {
+    const vj_dtype dtype = vj_type_at(f, v)->dtype;
+    if (!vj_is_const(f, v) || (dtype != VJ_U8 && dtype != VJ_I8)) return false;
+    kind->bits = vj_const_nibbles(f, v) != VJ_NO_NIBBLES ? 4 : 8;
+    kind->least = dtype == VJ_U8 ? 0 : kind->bits == 4 ? -8 : -128;
+    return true;
+}
+
+/* Of which kind numbers are that are moved and joined: integers of a constant, which are f32 behind one cast, or floats of a table. */
+static bool kind_of_numbers(const vj_func *f, vj_value v, int32_t *visits, vj_block_parts *kind) {
+    const vj_node *node = vj_producer(f, v);
+    if (--*visits < 0) return false;
+    switch (node->op) {
+    case VJ_OP_const:
+        return is_of_integers(f, v, kind);
+    case VJ_OP_gather:
+        kind->table = node->args[0];
+        kind->bits = 4;
+        return vj_is_block_table(f, kind->table) && vj_is_const(f, node->args[1]);
+    case VJ_OP_cast:
+        return vj_type_at(f, v)->dtype == VJ_F32 && kind_of_numbers(f, node->args[0], visits, kind) &&
+               vj_type_at(f, node->args[0])->dtype != VJ_F32;
+    case VJ_OP_concat:
+        return joins_a_kind(f, node, visits, kind_of_numbers, kind);
+    default:
+        return is_view(node->op) && kind_of_numbers(f, node->args[0], visits, kind);
+    }
+}
+
+static bool are_numbers(const vj_func *f, vj_value v, vj_block_parts *parts) {
+    int32_t visits = MOST_VISITS;
+    return is_f32_weight(f, v) && kind_of_numbers(f, v, &visits, parts);
+}
+
+/* numbers, or the difference of integers from zero points, or, as it may be spelled, their sum with the negative ones */
 static bool are_differences(const vj_func *f, vj_value v, vj_block_parts *parts) {
     const vj_node *node = vj_producer(f, v);
     const bool differ = node->op == VJ_OP_sub || node->op == VJ_OP_add;
     for (int32_t i = 0; i < (node->op == VJ_OP_add ? 2 : 1); i++) {
-        *parts = (vj_block_parts){.numbers = differ ? node->args[i] : v, .zeros = differ ? node->args[1 - i] : VJ_NONE};
-        if (are_numbers(f, parts->numbers, parts) && (!differ || is_f32_weight(f, parts->zeros))) return true;
+        *parts = (vj_block_parts){
+            .numbers = differ ? node->args[i] : v, .zeros = differ ? node->args[1 - i] : VJ_NONE, .table = VJ_NONE};
+        if (!are_numbers(f, parts->numbers, parts)) continue;
+        if (!differ || (parts->table < 0 && is_f32_weight(f, parts->zeros))) return true;
     }
     return false;
 }
 
-static bool is_sum(const vj_func *f, const vj_node *product) {
-    return vj_op_of(f, product->args[0]) == VJ_OP_add || vj_op_of(f, product->args[1]) == VJ_OP_add;
+/* Are the differences, which stand beside the scales, a sum? */
+static bool is_sum(const vj_func *f, const vj_node *product, const vj_block_parts *parts) {
+    return parts->zeros >= 0 && vj_op_of(f, product->args[product->args[0] == parts->scales]) == VJ_OP_add;
 }
 
 /* The three as they stand in a product with the scales, of any dims that broadcast. */
@@ -53,28 +108,20 @@ static bool are_scaled(const vj_func *f, const vj_node *node, vj_block_parts *pa
     return false;
 }
 
-static bool same_kind(const vj_block_parts *a, const vj_block_parts *b) {
-    return a->bits == b->bits && a->least == b->least;
-}
-
 /* Of which kind the weight is, below what moves and joins it. */
-static bool kind_of(const vj_func *f, vj_value v, int32_t steps, vj_block_parts *kind) {
+static bool kind_of(const vj_func *f, vj_value v, int32_t *visits, vj_block_parts *kind) {
     const vj_node *node = vj_producer(f, v);
-    if (steps == 0 || !vj_is_weight(f, v) || !vj_type_is_static(vj_type_at(f, v))) return false;
+    if (--*visits < 0 || !vj_is_weight(f, v) || !vj_type_is_static(vj_type_at(f, v))) return false;
     if (node->op == VJ_OP_mul) return are_scaled(f, node, kind);
-    if (is_view(node->op) || (node->op == VJ_OP_cast && vj_type_at(f, v)->dtype == VJ_BF16))
-        return kind_of(f, node->args[0], steps - 1, kind);
-    if (node->op != VJ_OP_concat || !kind_of(f, node->args[0], steps - 1, kind)) return false;
-    for (int32_t i = 1; i < node->arg_count; i++) {
-        vj_block_parts other;
-        if (!kind_of(f, node->args[i], steps - 1, &other) || !same_kind(kind, &other)) return false;
-    }
-    return true;
+    if (node->op == VJ_OP_concat) return joins_a_kind(f, node, visits, kind_of, kind);
+    const bool is_rounded = node->op == VJ_OP_cast && vj_type_at(f, v)->dtype == VJ_BF16;
+    return (is_view(node->op) || is_rounded) && kind_of(f, node->args[0], visits, kind);
 }
 
 bool vj_is_in_blocks(const vj_func *f, vj_value weight) {
     vj_block_parts kind;
-    return weight >= 0 && kind_of(f, weight, DEEPEST, &kind);
+    int32_t visits = MOST_VISITS;
+    return weight >= 0 && kind_of(f, weight, &visits, &kind);
 }
 
 static bool same_dims(const vj_type *a, const vj_type *b) {
@@ -93,19 +140,19 @@ static vj_value spread(vj_func *f, vj_value x, const vj_type *type, const vj_ori
     return vj_make(f, VJ_OP_broadcast, &x, 1, &to, 1, origin);
 }
 
-/* The three, each of the weight's dims. */
+/* The three, each of the weight's dims; of a table no zero points. */
 static void make_parts(vj_func *f, vj_arena *arena, vj_value v, vj_value made[3]) {
     const vj_type type = *vj_type_at(f, v);
     const vj_node node = *vj_producer(f, v);
     vj_block_parts parts;
     if (node.op == VJ_OP_mul && are_scaled(f, &node, &parts)) {
-        if (parts.zeros < 0)
+        if (parts.zeros < 0 && parts.table < 0)
             parts.zeros = vj_add_const_f64(f, VJ_F32, 0, NULL, &(double){0});
-        else if (is_sum(f, &node))
+        else if (is_sum(f, &node, &parts))
             parts.zeros = vj_make(f, VJ_OP_neg, &parts.zeros, 1, NULL, 0, node.origin);
         const vj_value own[3] = {parts.numbers, parts.zeros, parts.scales};
         for (int32_t i = 0; i < 3; i++)
-            made[i] = spread(f, own[i], &type, node.origin);
+            made[i] = own[i] < 0 ? VJ_NONE : spread(f, own[i], &type, node.origin);
         return;
     }
     if (node.op == VJ_OP_cast) {
@@ -122,16 +169,20 @@ static void make_parts(vj_func *f, vj_arena *arena, vj_value v, vj_value made[3]
             moved[i][a] = of_part[i];
     }
     for (int32_t i = 0; i < 3; i++)
-        made[i] = vj_make(f, node.op, moved[i], node.arg_count, node.attrs, node.attr_count, node.origin);
+        made[i] = moved[i][0] < 0
+                      ? VJ_NONE
+                      : vj_make(f, node.op, moved[i], node.arg_count, node.attrs, node.attr_count, node.origin);
 }
 
 bool vj_find_blocks(const vj_func *f, vj_value source, vj_block_parts *parts) {
     if (vj_op_of(f, source) == VJ_OP_cast && vj_type_at(f, source)->dtype == VJ_BF16) source = vj_operand(f, source, 0);
     const vj_node *node = vj_producer(f, source);
-    return node->op == VJ_OP_mul && are_scaled(f, node, parts) && parts->zeros >= 0 && parts->scales == node->args[1] &&
-           !is_sum(f, node) && same_dims(vj_type_at(f, parts->numbers), vj_type_at(f, source)) &&
-           same_dims(vj_type_at(f, parts->zeros), vj_type_at(f, source)) &&
-           same_dims(vj_type_at(f, parts->scales), vj_type_at(f, source));
+    if (node->op != VJ_OP_mul || !are_scaled(f, node, parts) || parts->scales != node->args[1] ||
+        is_sum(f, node, parts))
+        return false;
+    const vj_type *type = vj_type_at(f, source);
+    if (!same_dims(vj_type_at(f, parts->numbers), type) || !same_dims(vj_type_at(f, parts->scales), type)) return false;
+    return parts->zeros >= 0 ? same_dims(vj_type_at(f, parts->zeros), type) : parts->table >= 0;
 }
 
 static vj_value in_parts(vj_func *f, vj_arena *arena, vj_value v, bool narrow) {
@@ -145,7 +196,8 @@ static vj_value in_parts(vj_func *f, vj_arena *arena, vj_value v, bool narrow) {
     if (node.op == VJ_OP_cast) return in_parts(f, arena, node.args[0], true);
     vj_value made[3];
     make_parts(f, arena, v, made);
-    vj_value w = vj_make_binary(f, VJ_OP_sub, made[0], made[1], node.origin);
+    vj_value w = made[0];
+    if (made[1] >= 0) w = vj_make_binary(f, VJ_OP_sub, w, made[1], node.origin);
     w = vj_make_binary(f, VJ_OP_mul, w, made[2], node.origin);
     if (!f->values[w].name) f->values[w].name = f->values[v].name;
     return narrow ? vj_make_cast(f, w, VJ_BF16, node.origin) : w;

@@ -76,8 +76,11 @@ bool vj_is_integer_product(const vj_func *f, const vj_node *node);
 vj_dtype vj_stored_half(const vj_func *f, vj_value weight);
 static inline bool vj_is_half(vj_dtype dtype) { return dtype == VJ_F16 || dtype == VJ_BF16; }
 
-/* blocks.c - weights that the model stores in 4 or 8 bits, with scales and zero points: mul(sub(numbers, zeros), scales) */
+/* blocks.c - weights that the model stores in 4 or 8 bits, with scales and zero points: mul(sub(numbers, zeros), scales), or with scales and
+ * a table: mul(gather(table, numbers), scales) */
 
+/* A constant of up to 16 f32, which numbers may be places in. */
+bool vj_is_block_table(const vj_func *f, vj_value v);
 /* Is the weight, of f32 or rounded to bf16, nothing but such numbers, moved and joined? */
 bool vj_is_in_blocks(const vj_func *f, vj_value weight);
 /* Its parts are held whole when it is packed: a larger one is packed as its floats. */

@@ -1,5 +1,6 @@
 /* pack.c - compares packed weights with the evaluator, element by element, for every layout of a matrix and every way
  * of reading it. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -176,6 +177,49 @@ static const layout in_blocks[] = {
     BLOCKS_OF("u8", 0, 8),
     BLOCKS_OF("i8", -8, 4),
     BLOCKS_OF("i8", -128, 8),
+    {"places in a table, from its end too",
+     "@q = const seed(1) : u8[37,3,10]\n@s = const seed(2) : f32[37,3,1]\n"
+     "@t = const [0.3,-0.7,-0.5,-0.4,1e-30,0.7,-0.1,-0.0,0,0.2,0.3,7e30,0.5,0.6,-0.7,1] : f32[16]\n"
+     "@p1 = const splat(-1) : i8[37,3,1]\n"
+     "@p2 = const splat(-2) : i8[37,3,1]\n"
+     "@p3 = const splat(-3) : i8[37,3,1]\n"
+     "@p4 = const splat(-4) : i8[37,3,1]\n"
+     "@p5 = const splat(-5) : i8[37,3,1]\n"
+     "@p6 = const splat(-6) : i8[37,3,1]\n"
+     "%g0 = gather @t, @q axis=0 : f32[37,3,10]\n"
+     "%g1 = gather @t, @p1 axis=0 : f32[37,3,1]\n"
+     "%g2 = gather @t, @p2 axis=0 : f32[37,3,1]\n"
+     "%g3 = gather @t, @p3 axis=0 : f32[37,3,1]\n"
+     "%g4 = gather @t, @p4 axis=0 : f32[37,3,1]\n"
+     "%g5 = gather @t, @p5 axis=0 : f32[37,3,1]\n"
+     "%g6 = gather @t, @p6 axis=0 : f32[37,3,1]\n"
+     "%q = concat %g0, %g1, %g2, %g3, %g4, %g5, %g6 axis=2 : f32[37,3,16]\n"
+     "%sb = broadcast @s dims=[37,3,16] : f32[37,3,16]\n%w = mul %q, %sb : f32[37,3,16]\n",
+     {.kind = VJ_PACK_BLOCKS,
+      .bits = 4,
+      .table = true,
+      .block = 16,
+      .k_rank = 1,
+      .n_rank = 1,
+      .k_extent = {41},
+      .k_stride = {1},
+      .n_extent = {37},
+      .n_stride = {48}}},
+    {"places in a short table",
+     "@q = const seed(1) : u8[37,3,16]\n@s = const seed(2) : f32[37,3,1]\n"
+     "@t = const [0.3,-0.7,-0.5,-0.4,1e-30,0.7,-0.1,1] : f32[8]\n"
+     "%q = gather @t, @q axis=0 : f32[37,3,16]\n%sb = broadcast @s dims=[37,3,16] : f32[37,3,16]\n"
+     "%w = mul %q, %sb : f32[37,3,16]\n",
+     {.kind = VJ_PACK_BLOCKS,
+      .bits = 4,
+      .table = true,
+      .block = 16,
+      .k_rank = 1,
+      .n_rank = 1,
+      .k_extent = {41},
+      .k_stride = {1},
+      .n_extent = {37},
+      .n_stride = {48}}},
 };
 
 static int64_t product(int32_t rank, const int64_t *extent) {
@@ -268,17 +312,20 @@ static void check_panels(vj_arena *arena, const layout *l, const vj_unit *u, con
             fail_msg("%s, %s: element %lld is wrong", l->what, vj_element_name(buffer->dtype), (long long)i);
 }
 
-/* As docs/kernel-ir.md says it: a panel of 16 columns has its scales, its zero points, its numbers, each of whole lines of 64 bytes. */
+/* As docs/kernel-ir.md says it: a panel of 16 columns has its scales, its zero points or its table, its numbers, each of whole lines of 64
+ * bytes. */
 static double in_block(const vj_weight *w, const uint8_t *at, int64_t k, int64_t n) {
     const int64_t blocks = (w->k + w->block - 1) / w->block, zeros = blocks * 64;
-    const int64_t numbers = zeros + (blocks * 16 + 63) / 64 * 64;
+    const int64_t numbers = zeros + (w->table ? 64 : (blocks * 16 + 63) / 64 * 64);
     const int64_t panel = numbers + (blocks * w->block * 16 * w->bits / 8 + 63) / 64 * 64, column = n % 16;
     const uint8_t *from = at + n / 16 * panel;
-    float scale;
+    float scale, looked_up;
     memcpy(&scale, from + (k / w->block * 16 + column) * 4, sizeof scale);
-    const int32_t zero = from[zeros + k / w->block * 16 + column];
     int32_t number = from[numbers + (w->bits == 8 ? k : k / 2) * 16 + column];
     if (w->bits == 4) number = k % 2 ? number / 16 : number % 16;
+    memcpy(&looked_up, from + zeros + (w->table ? (ptrdiff_t)number * 4 : 0), sizeof looked_up);
+    if (w->table) return (double)(looked_up * scale);
+    const int32_t zero = from[zeros + k / w->block * 16 + column];
     return (double)(float)((number - zero) * (double)scale);
 }
 
@@ -286,8 +333,9 @@ static void check_blocks(const layout *l, const vj_unit *u, const vj_tensor *t, 
     const vj_weight *w = &u->program->weights[0];
     for (int64_t n = 0; n < w->n; n++)
         for (int64_t k = 0; k < (w->k + w->block - 1) / w->block * w->block; k++) {
-            const double want = k < w->k ? t->f[n * 48 + k] : 0;
-            if (in_block(w, got, k, n) != want) fail_msg("%s: (%d, %d)", l->what, (int)k, (int)n);
+            const double want = k < w->k ? t->f[n * 48 + k] : 0, is = in_block(w, got, k, n);
+            if (is != want || (k < w->k && signbit(is) != signbit(want)))
+                fail_msg("%s: (%d, %d)", l->what, (int)k, (int)n);
         }
 }
 

@@ -172,6 +172,23 @@ def dequantised():
         case(f"{name}, transposed", nodes, {"x": f32(3, 5)}, consts)
 
 
+def tables():
+    """Places in a table whose blocks are whole parts of a column, or of two; and what other ops spell so."""
+    own = np.random.default_rng(17)
+    for kind in (0, 1):
+        for k, columns, block in ((64, 40, 64), (32, 40, 64), (96, 17, 32), (96, 6, 64), (40, 4, 64)):
+            consts = {"b": own.integers(0, 256, k * columns // 2).astype(np.uint8),
+                      "s": own.uniform(-0.1, 0.1, -(-k * columns // block)).astype(np.float32)}
+            node = n("MatMulBnb4", ["x", "b", "s"], ["y"], domain=MS, K=k, N=columns, block_size=block, quant_type=kind)
+            case(f"bnb4 kind {kind}, {k} x {columns} in {block}, tokens", [node], {"x": own.standard_normal((2, 5, k)).astype(np.float32)}, consts)
+    for size in (16, 11):
+        consts = {"q": own.integers(0, size, (48, 96)).astype(ml_dtypes.uint4), "t": own.standard_normal(size).astype(np.float32),
+                  "s": own.uniform(0.01, 0.1, (48, 3, 1)).astype(np.float32), "a": np.array([48, 3, 32], np.int64), "d": np.array([48, 96], np.int64)}
+        nodes = [n("Cast", ["q"], ["i"], to=T.INT64), n("Gather", ["t", "i"], ["g"]), n("Reshape", ["g", "a"], ["r"]), n("Mul", ["s", "r"], ["m"]),
+                 n("Reshape", ["m", "d"], ["v"]), n("Transpose", ["v"], ["w"], perm=[1, 0]), n("MatMul", ["x", "w"], ["y"])]
+        case(f"a table of {size} by Gather", nodes, {"x": own.standard_normal((7, 96)).astype(np.float32)}, consts)
+
+
 def nbits_refused():
     x = {"x": f32(3, 50)}
 
@@ -277,7 +294,7 @@ def others_refused():
 
 def main():
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent / "data")
-    for part in (nbits, bnb4, gather, dequantised, nbits_refused, others_refused):
+    for part in (nbits, bnb4, gather, dequantised, tables, nbits_refused, others_refused):
         part()
     ops = packed(cases)
     (folder / "blocks_ops.bin").write_bytes(ops)

@@ -1,9 +1,9 @@
 /* fuzz_onnx.c - imports and compiles changed ONNX models, and compares them with the evaluator where they are small.
  * Only a crash, a sanitizer's report, an endless loop, more than a gigabyte of memory, or a wrong result is a failure.
  *
- *     fuzz_onnx [--seconds S] [--seed N] [--count N] [--one SEED] [--keep FOLDER] [--verbose] [MODEL.onnx...]
+ *     fuzz_onnx [--seconds S] [--seed N] [--count N] [--one SEED] [--keep FOLDER] [--pack NAME] [--verbose] [MODEL.onnx...]
  *
- * The models are the small ones of tests/frontend/data, and those named. A model that fails is written to
+ * The models are the small ones of tests/frontend/data, of the pack of that name (blocks_ops.bin) alone if there is one, and those named. A model that fails is written to
  * FOLDER/SEED.onnx. The exit status is 1 when something failed.
  */
 #include <setjmp.h>
@@ -31,7 +31,7 @@ typedef struct corpus {
 
 typedef struct own_settings {
     settings all;
-    const char *keep;
+    const char *keep, *pack;
 } own_settings;
 
 typedef struct told {
@@ -192,9 +192,12 @@ static own_settings read_arguments(int argc, char **argv, corpus *c) {
         if (strcmp(argv[i], "--keep") == 0 && i + 1 < argc) {
             s.keep = argv[i + 1];
             read = 2;
+        } else if (strcmp(argv[i], "--pack") == 0 && i + 1 < argc) {
+            s.pack = argv[i + 1];
+            read = 2;
         } else if (argv[i][0] == '-') {
             fprintf(stderr, "usage: fuzz_onnx [--seconds S] [--seed N] [--count N] [--one SEED] [--keep FOLDER] "
-                            "[--verbose] [MODEL.onnx...]\n");
+                            "[--pack NAME] [--verbose] [MODEL.onnx...]\n");
             exit(2);
         } else {
             add_file(c, argv[i]);
@@ -207,8 +210,8 @@ int main(int argc, char **argv) {
     corpus c = {.base = calloc(MOST_MODELS, sizeof *c.base)};
     if (!c.base) return 2;
     filled = &c;
-    vj_packs("ops.bin", add_pack);
     const own_settings s = read_arguments(argc, argv, &c);
+    vj_packs(s.pack ? s.pack : "ops.bin", add_pack);
     const double end = vj_clock_seconds() + s.all.seconds;
     int64_t by_status[8] = {0}, failed = 0;
     for (int64_t i = 0; i < s.all.count && vj_clock_seconds() < end; i++)

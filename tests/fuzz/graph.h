@@ -7,6 +7,7 @@
  * make_ops.c        chooses fitting operands and attributes for ops where chance would seldom find them
  * make_patterns.c   makes what exporters write: attention, LayerNorm, GELU, ..., each in many spellings
  * make_quantised.c  makes products of dequantised bytes
+ * make_blocks.c     makes products with weights that have a scale a block
  * clone.c           copies functions: with a fixed batch, without a node, with smaller dims
  * truth.c           evaluates a function in double precision, and how far rounding may lead from there
  * machine.c         runs a compiled function on buffers between guard pages
@@ -88,6 +89,10 @@ vj_value make_binary(maker *m, vj_op op, vj_value a, vj_value b);
 vj_value make_constant(maker *m, vj_dtype dtype, int32_t rank, const int64_t *dims);
 vj_value make_number(maker *m, vj_dtype dtype, double number); /* of rank 0, or 1 */
 vj_value make_list(maker *m, vj_dtype dtype, int32_t rank, const int64_t *dims, const int64_t *elements);
+vj_value make_floats(maker *m, int64_t count, const double *elements); /* f32 */
+vj_value make_seeded(maker *m, vj_dtype dtype, int32_t rank, const int64_t *dims);
+/* u8 or i8 of all bits, or of 4 of them in nibbles */
+vj_value make_bytes(maker *m, vj_dtype dtype, vj_nibbles nibbles, int32_t rank, const int64_t *dims);
 vj_value any_value(maker *m);                          /* a usable value */
 vj_value any_of(maker *m, bool (*is)(vj_dtype dtype)); /* one of such a type, or VJ_NONE */
 vj_value any_float(maker *m, int32_t least_rank);      /* mostly f32; it is made when there is none */
@@ -104,6 +109,7 @@ make_row row_of(vj_op op);
 /* make_patterns.c: a random pattern in one of its spellings */
 vj_value make_pattern(maker *m);
 vj_value make_quantised(maker *m); /* make_quantised.c: one of them, a product of dequantised bytes */
+vj_value make_blocks(maker *m);    /* make_blocks.c: one with a weight that has a scale a block */
 
 /* truth.c */
 typedef struct truth {

@@ -138,6 +138,36 @@ vj_value make_list(maker *m, vj_dtype dtype, int32_t rank, const int64_t *dims, 
     return add_constant(m, &type, &constant);
 }
 
+vj_value make_floats(maker *m, int64_t count, const double *elements) {
+    const vj_type type = vj_type_of(VJ_F32, 1, &count);
+    vj_const constant;
+    vj_const_from_host(m->arena, VJ_F32, count, elements, NULL, &constant);
+    return add_constant(m, &type, &constant);
+}
+
+vj_value make_seeded(maker *m, vj_dtype dtype, int32_t rank, const int64_t *dims) {
+    const vj_type type = vj_type_of(dtype, rank, dims);
+    const vj_const constant = {.kind = VJ_CONST_SEED, .seed = (uint64_t)pick(m->random, 1000)};
+    int64_t elements;
+    if (!vj_type_elements(m->f, &type, &elements) || elements > 4 * m->most_elements) return VJ_NONE;
+    return add_constant(m, &type, &constant);
+}
+
+vj_value make_bytes(maker *m, vj_dtype dtype, vj_nibbles nibbles, int32_t rank, const int64_t *dims) {
+    const vj_type type = vj_type_of(dtype, rank, dims);
+    int64_t elements, bytes;
+    vj_const constant;
+    if (!vj_type_elements(m->f, &type, &elements) || elements > 4 * m->most_elements ||
+        !vj_stored_bytes(dtype, nibbles, elements, &bytes))
+        return VJ_NONE;
+    int64_t *list = VJ_NEW_ARRAY(m->arena, int64_t, bytes + 1);
+    for (int64_t i = 0; i < bytes; i++)
+        list[i] = pick(m->random, 256) - (dtype == VJ_I8 && !nibbles ? 128 : 0);
+    vj_const_from_host(m->arena, nibbles ? VJ_U8 : dtype, bytes, NULL, list, &constant);
+    constant.nibbles = nibbles;
+    return add_constant(m, &type, &constant);
+}
+
 static void fill_twin_input(maker *m, vj_tensor *t) {
     for (int64_t i = 0; i < t->count; i++) {
         if (t->f)

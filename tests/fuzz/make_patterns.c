@@ -354,9 +354,23 @@ static vj_value head(maker *m) {
 }
 
 vj_value make_pattern(maker *m) {
-    static vj_value (*const patterns[])(maker *) = {
-        written_layernorm, written_gelu,     written_softmax, self_attention, self_attention, self_attention, mlp, mlp,
-        patches,           window_partition, rotary,          conv_norm,      make_quantised, make_quantised, head};
+    static vj_value (*const patterns[])(maker *) = {written_layernorm,
+                                                    written_gelu,
+                                                    written_softmax,
+                                                    self_attention,
+                                                    self_attention,
+                                                    self_attention,
+                                                    mlp,
+                                                    mlp,
+                                                    patches,
+                                                    window_partition,
+                                                    rotary,
+                                                    conv_norm,
+                                                    make_quantised,
+                                                    make_quantised,
+                                                    make_blocks,
+                                                    make_blocks,
+                                                    head};
     const int32_t count = (int32_t)(sizeof patterns / sizeof *patterns);
     for (int32_t t = 0; t < 4; t++) {
         const vj_value v = patterns[pick(m->random, count)](m);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mutate_blocks.h"
 #include "onnx.pb-c.h"
 
 typedef struct mutation {
@@ -179,7 +180,9 @@ static void add_attribute(mutation *m, Onnx__NodeProto *node) {
                                        "noop_with_empty_axes",
                                        "count_include_pad",
                                        "antialias",
-                                       "exclude_outside"};
+                                       "exclude_outside",
+                                       "block_size",
+                                       "bits"};
     static const char *const lists[] = {"axes",  "strides",      "dilations",      "pads",   "kernel_shape", "perm",
                                         "split", "output_shape", "output_padding", "starts", "ends"};
     Onnx__AttributeProto *a = VJ_NEW(m->arena, Onnx__AttributeProto);
@@ -294,7 +297,9 @@ static void change_op(mutation *m, Onnx__NodeProto *node) {
                                       "Gelu",
                                       "Identity",
                                       "RoiAlign",
-                                      "Erf"};
+                                      "Erf",
+                                      "DequantizeLinear",
+                                      "QuantizeLinear"};
     const char *op = ops[pick(m->r, (int32_t)(sizeof ops / sizeof *ops))];
     note(m, "%s becomes %s", node->op_type, op);
     node->op_type = copied(m, op);
@@ -409,6 +414,10 @@ static void change_type(mutation *m, Onnx__ValueInfoProto *info) {
 static void change_once(mutation *m) {
     Onnx__NodeProto *node = some_node(m);
     Onnx__GraphProto *g = m->g;
+    if (node && chance(m->r, 40) && change_blocks(m->r, m->arena, g, node)) {
+        note(m, "blocks of %s", node->op_type);
+        return;
+    }
     switch (pick(m->r, 20)) {
     case 0:
     case 1:

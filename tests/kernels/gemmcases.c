@@ -411,10 +411,14 @@ void integer_gemm_cases(void **state) {
     extreme_integers(1);
 }
 
-/* Of 4 and 8 bits, in blocks that the depth is no multiple of, and in one. */
+/* Of 4 and 8 bits, in blocks that the depth is no multiple of, and in one; and of places in a table. */
 void block_gemm_cases(void **state) {
-    static const case_types types[] = {
-        {VJ_F32, VJ_U8, 4, 32}, {VJ_BF16, VJ_U8, 8, 16}, {VJ_F32, VJ_U8, 8, 0}, {VJ_BF16, VJ_U8, 4, 128}};
+    static const case_types types[] = {{.plain = VJ_F32, .packed = VJ_U8, .bits = 4, .block = 32},
+                                       {.plain = VJ_BF16, .packed = VJ_U8, .bits = 8, .block = 16},
+                                       {.plain = VJ_F32, .packed = VJ_U8, .bits = 8, .block = 0},
+                                       {.plain = VJ_BF16, .packed = VJ_U8, .bits = 4, .block = 128},
+                                       {.plain = VJ_F32, .packed = VJ_U8, .bits = 4, .block = 16, .table = true},
+                                       {.plain = VJ_BF16, .packed = VJ_U8, .bits = 4, .block = 64, .table = true}};
     (void)state;
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         use_types = types[i];

@@ -72,31 +72,46 @@ static int32_t weight_buffer(kernel_case *c, int64_t elements, vj_weight weight)
     return b;
 }
 
-/* Random numbers of the case's bits, zero points and scales; what pads the depth is 0. */
+/* The numbers of a column, and zero points and scales; what pads the depth is 0. */
+static void fill_column(kernel_case *c, const vj_blocks *blocks, int64_t n, uint8_t *panel) {
+    const float most = blocks->bits == 4 ? 15 : 255;
+    for (int64_t g = 0; g < vj_blocks_count(blocks); g++) {
+        const float scale = rng_float(&c->random, -1, 1) / (blocks->table ? 1 : most);
+        memcpy(panel + vj_blocks_scale(g, n), &scale, sizeof scale);
+        if (!blocks->table) panel[vj_blocks_zero(blocks, g, n)] = (uint8_t)rng_float(&c->random, 0, most);
+    }
+    for (int64_t k = 0; k < vj_round_up(blocks->depth, blocks->block); k++) {
+        const uint8_t zero = blocks->table ? 7 : panel[vj_blocks_zero(blocks, k / blocks->block, n)];
+        const uint8_t q = k < blocks->depth ? (uint8_t)rng_float(&c->random, 0, most + 0.99F) : zero;
+        uint8_t *to = &panel[vj_blocks_number(blocks, k, n)];
+        *to = (uint8_t)(blocks->bits == 8 ? q : *to | q << (k % 2 * 4));
+    }
+}
+
+/* Random numbers of the case's bits, zero points or a table of them, whose eighth is 0, and scales. */
 static int32_t case_blocks(kernel_case *c, int64_t depth, int64_t columns) {
-    const vj_blocks blocks = {c->types.bits, c->types.block ? c->types.block : vj_max64(16, vj_round_up(depth, 2)),
-                              depth};
+    const vj_blocks blocks = {.bits = c->types.bits,
+                              .block = c->types.block ? c->types.block : vj_max64(16, vj_round_up(depth, 2)),
+                              .depth = depth,
+                              .table = c->types.table};
     int64_t bytes = 0;
     assert_true(vj_blocks_bytes(&blocks, columns, &bytes));
-    const int32_t b = weight_buffer(
-        c, bytes,
-        (vj_weight){.kind = VJ_PACK_BLOCKS, .k = depth, .n = columns, .bits = blocks.bits, .block = blocks.block});
-    const float most = blocks.bits == 4 ? 15 : 255;
+    const int32_t b = weight_buffer(c, bytes,
+                                    (vj_weight){.kind = VJ_PACK_BLOCKS,
+                                                .k = depth,
+                                                .n = columns,
+                                                .bits = blocks.bits,
+                                                .block = blocks.block,
+                                                .table = blocks.table});
     uint8_t *at = vj_alloc(c->arena, (size_t)bytes);
+    float table[VJ_BLOCK_TABLE];
     memset(at, 0, (size_t)bytes);
+    for (int32_t i = 0; i < VJ_BLOCK_TABLE; i++)
+        table[i] = i == 7 ? 0 : rng_float(&c->random, -1, 1);
     for (int64_t n = 0; n < columns; n++) {
         uint8_t *panel = at + n / VJ_PANEL * vj_blocks_panel(&blocks);
-        for (int64_t g = 0; g < vj_blocks_count(&blocks); g++) {
-            const float scale = rng_float(&c->random, -1, 1) / most;
-            memcpy(panel + vj_blocks_scale(g, n % VJ_PANEL), &scale, sizeof scale);
-            panel[vj_blocks_zero(&blocks, g, n % VJ_PANEL)] = (uint8_t)rng_float(&c->random, 0, most);
-        }
-        for (int64_t k = 0; k < vj_round_up(depth, blocks.block); k++) {
-            const uint8_t zero = panel[vj_blocks_zero(&blocks, k / blocks.block, n % VJ_PANEL)];
-            const uint8_t q = k < depth ? (uint8_t)rng_float(&c->random, 0, most + 0.99F) : zero;
-            uint8_t *to = &panel[vj_blocks_number(&blocks, k, n % VJ_PANEL)];
-            *to = (uint8_t)(blocks.bits == 8 ? q : *to | q << (k % 2 * 4));
-        }
+        if (blocks.table) memcpy(panel + vj_blocks_table(&blocks), table, sizeof table);
+        fill_column(c, &blocks, n % VJ_PANEL, panel);
     }
     for (int64_t i = 0; i < bytes; i++)
         c->values[b][i] = (float)at[i];

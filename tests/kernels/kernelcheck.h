@@ -12,6 +12,7 @@ typedef struct case_types {
     vj_dtype plain, packed;
     int32_t bits;  /* of u8 panels that are blocks; 0: they are none */
     int64_t block; /* 0: the whole depth */
+    bool table;    /* numbers are places in a table */
 } case_types;
 extern case_types use_types; /* of the cases that are made from now on */
 

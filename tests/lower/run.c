@@ -81,16 +81,33 @@ static bool read_weight(vj_arena *arena, const vj_program *p, vj_weight_reader *
     return true;
 }
 
+static void put_float(float x, double *to) {
+    uint8_t bytes[sizeof x];
+    memcpy(bytes, &x, sizeof x);
+    for (int32_t i = 0; i < (int32_t)sizeof x; i++)
+        to[i] = bytes[i];
+}
+
+/* The place of x in the table, by its sign too. */
+static int32_t place_in(const double *table, double x) {
+    int32_t place = 0;
+    while (place < VJ_BLOCK_TABLE - 1 && (table[place] != x || signbit(table[place]) != signbit(x)))
+        place++;
+    return place;
+}
+
 /* The bytes of blocks, as doubles. */
 static bool pack_blocks(vj_arena *arena, const vj_program *p, vj_weight_reader *reader, const vj_weight *w, double *to,
                         vj_error *error) {
-    const vj_blocks blocks = {w->bits, w->block, w->k};
+    const vj_blocks blocks = vj_blocks_of(w);
     vj_block_parts parts;
     int64_t count;
     if (!vj_find_blocks(p->f, w->source, &parts) || !vj_type_elements(p->f, vj_type_at(p->f, w->source), &count))
         return false;
-    const vj_value values[3] = {parts.numbers, parts.zeros, parts.scales};
-    double *part[3];
+    const vj_value values[3] = {parts.numbers, w->table ? parts.numbers : parts.zeros, parts.scales};
+    double *part[3], table[VJ_BLOCK_TABLE] = {0};
+    if (w->table && !read_weight(arena, p, reader, parts.table, vj_type_at(p->f, parts.table)->dims[0].c, table, error))
+        return false;
     for (int32_t i = 0; i < 3; i++) {
         part[i] = VJ_NEW_ARRAY(arena, double, count);
         if (!read_weight(arena, p, reader, values[i], count, part[i], error)) return false;
@@ -100,14 +117,12 @@ static bool pack_blocks(vj_arena *arena, const vj_program *p, vj_weight_reader *
             const int64_t from = w->source_offset + source_element(k, w->k_rank, w->k_extent, w->k_stride) +
                                  source_element(n, w->n_rank, w->n_extent, w->n_stride);
             double *panel = to + n / VJ_PANEL * vj_blocks_panel(&blocks);
-            const float scale = (float)part[2][from];
-            uint8_t bytes[sizeof scale];
-            memcpy(bytes, &scale, sizeof scale);
-            for (int32_t i = 0; i < (int32_t)sizeof scale; i++)
-                panel[vj_blocks_scale(k / w->block, n % VJ_PANEL) + i] = bytes[i];
-            panel[vj_blocks_zero(&blocks, k / w->block, n % VJ_PANEL)] = part[1][from] - w->least;
-            panel[vj_blocks_number(&blocks, k, n % VJ_PANEL)] +=
-                (part[0][from] - w->least) * (w->bits == 4 && k % 2 ? 16 : 1);
+            put_float((float)part[2][from], panel + vj_blocks_scale(k / w->block, n % VJ_PANEL));
+            for (int32_t i = 0; w->table && i < VJ_BLOCK_TABLE; i++)
+                put_float((float)table[i], panel + vj_blocks_table(&blocks) + 4 * (ptrdiff_t)i);
+            if (!w->table) panel[vj_blocks_zero(&blocks, k / w->block, n % VJ_PANEL)] = part[1][from] - w->least;
+            const double q = w->table ? place_in(table, part[0][from]) : part[0][from] - w->least;
+            panel[vj_blocks_number(&blocks, k, n % VJ_PANEL)] += q * (w->bits == 4 && k % 2 ? 16 : 1);
         }
     return true;
 }

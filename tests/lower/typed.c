@@ -77,6 +77,64 @@ static void linear_of_blocks(void **state) {
     }
 }
 
+/* A weight of places in a table with a scale for each `block` of elements, a row behind the other. */
+static const char *looked_up(vj_arena *arena, int32_t depth, int32_t columns, int32_t block) {
+    const int32_t count = depth * columns, groups = count / block;
+    return vj_sprintf(
+        arena,
+        "func @f(%%x: f32[N,5,%d]) -> f32[N,5,%d] {\n"
+        "@t = const [-1,-0.75,-0.5,0,0.25,0.75,-0.0,2] : f32[8]\n"
+        "@q = const seed(1) : u8[%d]\n@h = const seed(2) : f16[%d,1]\n%%h = cast @h to=f32\n%%q = gather @t, @q "
+        "axis=0\n"
+        "%%sb = broadcast %%h dims=[%d,%d]\n%%s = reshape %%sb dims=[%d]\n%%m = mul %%q, %%s\n"
+        "%%r = reshape %%m dims=[%d,%d]\n%%w = transpose %%r perm=[1,0]\n%%y = linear %%x, %%w\nreturn %%y\n}\n",
+        depth, columns, count, groups, groups, block, count, columns, depth);
+}
+
+static void linear_of_places_in_a_table(void **state) {
+    (void)state;
+    static const struct {
+        int32_t depth, columns, block, packed_block; /* 0: as floats */
+    } cases[] = {
+        {256, 96, 64, 64}, {32, 6, 64, 32}, {48, 8, 32, 16}, {40, 8, 64, 0}, {30, 8, 16, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        vj_arena *arena = vj_arena_new();
+        const int32_t depth = cases[i].depth, columns = cases[i].columns;
+        const vj_program *p = check_text(arena, looked_up(arena, depth, columns, cases[i].block));
+        const vj_kernel *k = only_kernel(p, VJ_KERNEL_GEMM);
+        const vj_buffer *b = &p->buffers[k->access[k->b].buffer];
+        const vj_weight *w = &p->weights[b->index];
+        assert_int_equal(b->dtype, cases[i].packed_block ? VJ_U8 : VJ_F32);
+        assert_int_equal(w->kind == VJ_PACK_BLOCKS && w->table, cases[i].packed_block != 0);
+        assert_int_equal(w->block, cases[i].packed_block);
+        if (cases[i].packed_block == 64) assert_true((double)b->elements <= 0.15 * 4 * depth * columns);
+        vj_arena_free(arena);
+    }
+}
+
+/* Weights that are moved each by itself and joined, whose numbers are integers, or places in a table. */
+static void linear_of_joined_blocks(void **state) {
+    (void)state;
+    static const char *const numbers[][3] = {
+        {"%a = cast @p to=f32\n%b = cast @q to=f32\n", "%zb = broadcast @z dims=[32,40]\n%d = sub %j, %zb\n", "%d"},
+        {"%a = gather @t, @p axis=0\n%b = gather @t, @q axis=0\n", "", "%j"}};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        char text[1024];
+        snprintf(
+            text, sizeof text,
+            "func @f(%%x: f32[N,5,32]) -> f32[N,5,40] {\n@p = const seed(1) : u8[20,32]\n@q = const seed(3) : "
+            "u8[20,32]\n"
+            "@t = const [-1,0.25,0,3.5,7,-0.0,2,3] : f32[8]\n@h = const seed(2) : f16[20,1]\n@z = const [3] : f32[]\n%s"
+            "%%at = transpose %%a perm=[1,0]\n%%bt = transpose %%b perm=[1,0]\n%%j = concat %%at, %%bt axis=1\n"
+            "%%h = cast @h to=f32\n%%sb = broadcast %%h dims=[20,32]\n%%st = transpose %%sb perm=[1,0]\n%%sj = concat "
+            "%%st, %%st axis=1\n%s"
+            "%%w = mul %s, %%sj\n%%y = linear %%x, %%w\nreturn %%y\n}\n",
+            numbers[i][0], numbers[i][1], numbers[i][2]);
+        expect_factors(text, VJ_F32, VJ_U8, 1);
+    }
+}
+
 /* The kernel before writes bf16: a cast is no kernel. */
 static void cast_in_epilogue(void **state) {
     (void)state;
@@ -344,6 +402,8 @@ static void sums_are_turned_behind(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(linear_of_blocks),
+        cmocka_unit_test(linear_of_places_in_a_table),
+        cmocka_unit_test(linear_of_joined_blocks),
         cmocka_unit_test(linear_of_two_types),
         cmocka_unit_test(cast_in_epilogue),
         cmocka_unit_test(written_twice),

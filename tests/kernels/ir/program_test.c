@@ -126,6 +126,22 @@ static const char blocks[] = "program blocks {\n"
                              "  }\n"
                              "}\n";
 
+/* The same of places in a table: 2 x 64 bytes of scales, 64 of the table. */
+static const char table[] = "program table {\n"
+                            "  %x: input 0 f32[40]  # 160 B\n"
+                            "  %w: weight u8[448] blocks bits=4 table block=16 k=20 n=5 from f32[20,5] seed(7) "
+                            "k(20*5) n(5*1)  # 448 B\n"
+                            "  %y: output 0 f32[10]  # 40 B\n"
+                            "  kernel gemm linear {\n"
+                            "    rows i0:2\n"
+                            "    cols i1:5\n"
+                            "    depth i2:20\n"
+                            "    A %x[20*i0 + i2]\n"
+                            "    B %w packed\n"
+                            "    out %y[5*i0 + i1] = acc\n"
+                            "  }\n"
+                            "}\n";
+
 /* Two products, with a batch, rows, columns and a depth of one axis each. */
 static const char batched[] = "program batched {\n"
                               "  %a: input 0 f32[8]  # 32 B\n"
@@ -214,8 +230,8 @@ static vj_program *parse(vj_arena *arena, const char *text) {
 
 static void text_round_trips(void **state) {
     (void)state;
-    static const char *const all[] = {conv,    attention, norm,  segments, batched, batched_segments,
-                                      indexed, call,      blocks};
+    static const char *const all[] = {conv,    attention, norm,   segments, batched, batched_segments,
+                                      indexed, call,      blocks, table};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         vj_arena *arena = vj_arena_new();
         vj_program *p = parse(arena, all[i]);
@@ -405,6 +421,40 @@ static void blocks_are_widened(void **state) {
     vj_arena_free(arena);
 }
 
+static void put_float(double *bytes, float x) {
+    uint8_t stored[4];
+    memcpy(stored, &x, sizeof stored);
+    for (int i = 0; i < 4; i++)
+        bytes[i] = stored[i];
+}
+
+/* A number of the table times a scale, rounded to f32. */
+static void tables_are_looked_up(void **state) {
+    (void)state;
+    vj_arena *arena = vj_arena_new();
+    vj_program *p = parse(arena, table);
+    double x[40], y[10], bytes[448] = {0};
+    for (int e = 0; e < 40; e++)
+        x[e] = e % 7 - 3;
+    for (int q = 0; q < 16; q++)
+        put_float(bytes + 128 + (ptrdiff_t)4 * q, (float)q / 7 - 1);
+    for (int n = 0; n < 5; n++)
+        for (int k = 0; k < 20; k++) {
+            put_float(bytes + k / 16 * 64 + (ptrdiff_t)4 * n, k < 16 ? 0.3F + (float)n : -0.1F);
+            bytes[192 + k / 2 * 16 + n] += (k + n) % 16 * (k % 2 ? 16 : 1);
+        }
+    run_kernel(p, 0, (double *[]){x, bytes, y});
+    for (int e = 0; e < 10; e++) {
+        double expected = 0;
+        for (int k = 0; k < 20; k++) {
+            const float number = (float)((k + e % 5) % 16) / 7 - 1, scale = k < 16 ? 0.3F + (float)(e % 5) : -0.1F;
+            expected += x[e / 5 * 20 + k] * (double)(number * scale);
+        }
+        assert_close(&expected, &y[e], 1);
+    }
+    vj_arena_free(arena);
+}
+
 static void indices_are_taken_inside(void **state) {
     (void)state;
     vj_arena *arena = vj_arena_new();
@@ -478,6 +528,8 @@ static void verifier_refuses(void **state) {
     refuses(blocks, "bits=4", "bits=5", "not its weight's");
     refuses(blocks, "block=16", "block=8", "not its weight's");
     refuses(blocks, "block=16", "block=17", "not its weight's");
+    refuses(table, "u8[448]", "u8[447]", "not its weight's");
+    refuses(table, "bits=4", "bits=8", "not its weight's");
     refuses(blocks, "depth i2:20", "depth i2:19", "another K or N");
     refuses(blocks, "%x: input 0 f32[40]", "%x: input 0 u8[40]", "a type that it may not have");
     refuses(conv, "acc + x0", "acc == x0", "not its buffer's");
@@ -634,6 +686,7 @@ int main(void) {
         cmocka_unit_test(totals_are_added_once),
         cmocka_unit_test(segments_go_their_ways),
         cmocka_unit_test(blocks_are_widened),
+        cmocka_unit_test(tables_are_looked_up),
         cmocka_unit_test(indices_are_taken_inside),
         cmocka_unit_test(calls_compute),
         cmocka_unit_test(verifier_refuses),
