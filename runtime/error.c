@@ -19,4 +19,4 @@ const char *vj_error_message(void) { return message; }
 const char *vj_version(void) { return VITJIT_VERSION; }
 
 size_t vj_dtype_bytes(vj_dtype dtype) { return (size_t)vj_element_bytes(dtype); }
-const char *vj_dtype_name(vj_dtype dtype) { return vj_element_name(dtype); }
+const char *vj_dtype_name(vj_dtype dtype) { return dtype == VJ_I4 ? "i4" : vj_element_name(dtype); }

@@ -100,6 +100,8 @@ static void precisions_are_told(void **state) {
             assert_true(runs_right(m, n, FIRST));
         vj_model_free(m);
     }
+    assert_string_equal(vj_dtype_name(VJ_I4), "i4");
+    assert_int_equal(vj_dtype_bytes(VJ_I4), 0); /* no tensor has it */
     /* An older caller's struct ends before. */
     vj_options o;
     vj_model *m;
