@@ -31,4 +31,12 @@ double vj_schedule_tiles(const vj_kernel *k, int32_t lanes, int64_t n, int64_t s
 void vj_cut_for_tiles(const vj_target *target, int64_t outer, int64_t rows, int64_t n, int64_t row, int64_t wanted,
                       vj_gemm_schedule *s);
 
+/* Can tiles multiply both products of an attention? */
+bool vj_attention_suits_tiles(const vj_target *target, const vj_program *p, const vj_kernel *k);
+/* Cuts it. */
+void vj_schedule_attention_tiles(vj_kernel *k, int32_t lanes, vj_attention_schedule *s);
+
+/* schedule.c: how many units work of so many cycles is worth. */
+int64_t vj_wanted_units(double total);
+
 #endif
