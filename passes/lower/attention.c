@@ -1,4 +1,5 @@
-/* attention.c - softmax(q k^T * scale + bias, masked) v as one kernel. */
+/* attention.c - softmax(q k^T * scale + bias, masked) v as one kernel; scores and weights on their grids. */
+#include "ir/tensor/grids.h"
 #include "lower.h"
 
 /* The map of an operand [lead, first, second] of the given rank, lead dims as far as they are not 1. */
@@ -59,6 +60,51 @@ static bool add_score(vj_build *b, const vj_node *node, int32_t lead) {
     return true;
 }
 
+/* x on the grid, but for its size. */
+static int32_t steps_of(vj_build *b, const vj_grid *g, int32_t x) {
+    vj_arena *arena = b->l->p->arena;
+    vj_kernel *k = b->k;
+    if (g->step != 1) x = vj_x(arena, k, VJ_X_DIV, VJ_F32, x, vj_x_const(arena, k, VJ_F32, g->step), -1);
+    const int32_t whole = vj_x(arena, k, VJ_X_ROUND, VJ_F32, x, -1, -1);
+    x = vj_x(arena, k, VJ_X_AT_LEAST, VJ_F32, whole, vj_x_const(arena, k, VJ_F32, g->low), -1);
+    x = vj_x(arena, k, VJ_X_AT_MOST, VJ_F32, x, vj_x_const(arena, k, VJ_F32, g->high), -1);
+    if (g->none == g->low) return x; /* which a NaN is already */
+    const int32_t is_number = vj_x(arena, k, VJ_X_EQ, VJ_BOOL, whole, whole, -1);
+    return vj_x(arena, k, VJ_X_SELECT, VJ_F32, is_number, x, vj_x_const(arena, k, VJ_F32, g->none));
+}
+
+static int32_t on_grid(vj_build *b, const vj_grid *g, int32_t x) {
+    vj_arena *arena = b->l->p->arena;
+    if (g->step == 0) return x;
+    x = steps_of(b, g, x);
+    return g->size == 1 ? x : vj_x(arena, b->k, VJ_X_MUL, VJ_F32, x, vj_x_const(arena, b->k, VJ_F32, g->size), -1);
+}
+
+/* Scores and weights are rounded to their grids. */
+static bool add_grids(vj_build *b, const vj_node *node, int32_t lead) {
+    const vj_func *f = b->l->f;
+    vj_arena *arena = b->l->p->arena;
+    vj_kernel *k = b->k;
+    const vj_value grids = node->arg_count > VJ_GRIDS_OPERAND ? node->args[VJ_GRIDS_OPERAND] : VJ_NONE;
+    double number[VJ_MOST_GRIDS * VJ_GRID_NUMBERS];
+    if (grids < 0) return true;
+    const int64_t count = vj_type_at(f, grids)->dims[0].c;
+    if (!vj_is_const(f, grids)) return vj_lower_fail(b->l, node, "its grids are no constants");
+    if (!vj_const_read_f64(f, grids, 0, count * VJ_GRID_NUMBERS, number, b->l->error)) return false;
+    for (int32_t i = 0; i + 1 < count; i++) {
+        const vj_grid grid = vj_grid_of(number + i * VJ_GRID_NUMBERS);
+        const int32_t operand = VJ_FIRST_ADDEND + i;
+        k->score_expr = on_grid(b, &grid, k->score_expr);
+        if (operand >= node->arg_count || node->args[operand] < 0) continue;
+        const int32_t addend = at_score(b, node->args[operand], lead);
+        if (addend < 0) return false;
+        k->score_expr = vj_x(arena, k, VJ_X_ADD, VJ_F32, k->score_expr, addend, -1);
+    }
+    const vj_grid last = vj_grid_of(number + (count - 1) * VJ_GRID_NUMBERS);
+    if (last.step != 0) k->weight_expr = on_grid(b, &last, vj_x(arena, k, VJ_X_ACC, VJ_F32, -1, -1, -1));
+    return true;
+}
+
 bool vj_lower_attention(vj_lowering *l, const vj_node *node) {
     int64_t q[VJ_MAX_RANK], keys[VJ_MAX_RANK], dims[VJ_MAX_RANK];
     const int32_t rank = vj_image_dims(l->f, node->first_result, dims), lead = rank - 2;
@@ -81,7 +127,7 @@ bool vj_lower_attention(vj_lowering *l, const vj_node *node) {
     b->k->k = keys_access(b, node->args[1], &k_map);
     b->k->v = vj_build_operand(b, node->args[2], &v_map);
     if (b->k->q < 0 || b->k->k < 0 || b->k->v < 0) return vj_lower_fail(l, node, "its operands cannot be addressed");
-    if (!add_score(b, node, lead)) return false;
+    if (!add_score(b, node, lead) || !add_grids(b, node, lead)) return false;
     vj_chain chain = {.value = node->first_result, .expr = vj_x(l->p->arena, b->k, VJ_X_ACC, VJ_F32, -1, -1, -1)};
     chain.map = map_of(b, node->first_result, lead, i, e);
     return vj_finish_chain(b, chain);
