@@ -10,7 +10,8 @@
 #define VITJIT_IR_TENSOR_GRIDS_H
 
 #include <math.h>
-#include <stdint.h>
+
+#include "ir.h"
 
 typedef struct vj_grid {
     double step, low, high, none, size;
@@ -28,6 +29,15 @@ static inline double vj_on_grid(const vj_grid *g, double x) {
     if (g->step == 0) return x;
     const double whole = nearbyint(x / g->step);
     return (isnan(whole) ? g->none : whole < g->low ? g->low : whole > g->high ? g->high : whole) * g->size;
+}
+
+/* The grids of an attention, of weights the last; returns how many there are, 0: none, -1: they cannot be read (they are no constants
+ * without an error). */
+int32_t vj_read_grids(const vj_func *f, const vj_node *attention, vj_grid grids[VJ_MOST_GRIDS], vj_error *error);
+/* What is added behind grid i; VJ_NONE: nothing. */
+static inline vj_value vj_addend_of(const vj_node *attention, int32_t i) {
+    const int32_t operand = VJ_FIRST_ADDEND + i;
+    return operand < attention->arg_count ? attention->args[operand] : VJ_NONE;
 }
 
 #endif

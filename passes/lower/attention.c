@@ -82,26 +82,20 @@ static int32_t on_grid(vj_build *b, const vj_grid *g, int32_t x) {
 
 /* Scores and weights are rounded to their grids. */
 static bool add_grids(vj_build *b, const vj_node *node, int32_t lead) {
-    const vj_func *f = b->l->f;
     vj_arena *arena = b->l->p->arena;
     vj_kernel *k = b->k;
-    const vj_value grids = node->arg_count > VJ_GRIDS_OPERAND ? node->args[VJ_GRIDS_OPERAND] : VJ_NONE;
-    double number[VJ_MOST_GRIDS * VJ_GRID_NUMBERS];
-    if (grids < 0) return true;
-    const int64_t count = vj_type_at(f, grids)->dims[0].c;
-    if (!vj_is_const(f, grids)) return vj_lower_fail(b->l, node, "its grids are no constants");
-    if (!vj_const_read_f64(f, grids, 0, count * VJ_GRID_NUMBERS, number, b->l->error)) return false;
+    vj_grid grids[VJ_MOST_GRIDS];
+    const int32_t count = vj_read_grids(b->l->f, node, grids, b->l->error);
+    if (count < 0) return b->l->error->status ? false : vj_lower_fail(b->l, node, "its grids are no constants");
     for (int32_t i = 0; i + 1 < count; i++) {
-        const vj_grid grid = vj_grid_of(number + i * VJ_GRID_NUMBERS);
-        const int32_t operand = VJ_FIRST_ADDEND + i;
-        k->score_expr = on_grid(b, &grid, k->score_expr);
-        if (operand >= node->arg_count || node->args[operand] < 0) continue;
-        const int32_t addend = at_score(b, node->args[operand], lead);
+        k->score_expr = on_grid(b, &grids[i], k->score_expr);
+        if (vj_addend_of(node, i) < 0) continue;
+        const int32_t addend = at_score(b, vj_addend_of(node, i), lead);
         if (addend < 0) return false;
         k->score_expr = vj_x(arena, k, VJ_X_ADD, VJ_F32, k->score_expr, addend, -1);
     }
-    const vj_grid last = vj_grid_of(number + (count - 1) * VJ_GRID_NUMBERS);
-    if (last.step != 0) k->weight_expr = on_grid(b, &last, vj_x(arena, k, VJ_X_ACC, VJ_F32, -1, -1, -1));
+    if (count > 0 && grids[count - 1].step != 0)
+        k->weight_expr = on_grid(b, &grids[count - 1], vj_x(arena, k, VJ_X_ACC, VJ_F32, -1, -1, -1));
     return true;
 }
 

@@ -214,6 +214,13 @@ static bool carries_weights(const vj_node *node) {
 
 enum { MOST_STEPS = 10 };
 
+/* Does the node divide by a number that is computed? */
+static bool divides_by_computed(const vj_func *f, const vj_node *node) {
+    int64_t count;
+    return node->op == VJ_OP_div && !vj_is_weight(f, node->args[1]) &&
+           vj_type_elements(f, vj_type_at(f, node->args[1]), &count) && count == 1;
+}
+
 /* The product of two activations that v feeds; *mixed: past ops that change the weights. */
 static int32_t product_behind(const vj_func *f, vj_value v, int32_t steps, const char **mixed) {
     int32_t *users;
@@ -227,6 +234,8 @@ static int32_t product_behind(const vj_func *f, vj_value v, int32_t steps, const
         if (found < 0) continue;
         if (mixes)
             *mixed = "its weights are mixed across heads by weights (talking heads)";
+        else if (divides_by_computed(f, node))
+            *mixed = "its weights are quantised by a scale that is found over all of them when it runs";
         else if (!*mixed && (vj_op_table(node->op)->flags & VJ_FLAG_ELEMENTWISE))
             *mixed = "its weights are changed between the softmax and the product with v";
         return found;

@@ -64,6 +64,8 @@ bool vj_reads_grid_alone(const vj_func *f, vj_value v);
 /* Is v moved from whole numbers that are the same in bf16? Then v made of bf16. */
 bool vj_is_small_whole(const vj_func *f, vj_value v);
 vj_value vj_in_bf16(vj_func *f, vj_value v);
+/* v on a grid, written out. */
+vj_value vj_make_on_grid(vj_func *f, vj_value v, const vj_grid *grid, const vj_origin *origin);
 /* The operand of an attention. */
 vj_value vj_make_grids(vj_func *f, const vj_grid *grids, int32_t count);
 

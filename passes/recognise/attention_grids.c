@@ -102,6 +102,21 @@ vj_value vj_in_bf16(vj_func *f, vj_value v) {
     return v;
 }
 
+static vj_value number(vj_func *f, double x) { return vj_add_const_f64(f, VJ_F32, 0, NULL, &x); }
+
+vj_value vj_make_on_grid(vj_func *f, vj_value v, const vj_grid *grid, const vj_origin *origin) {
+    if (grid->step == 0) return v;
+    if (grid->step != 1) v = vj_make_binary(f, VJ_OP_div, v, number(f, grid->step), origin);
+    const vj_value whole = vj_make(f, VJ_OP_round, &v, 1, NULL, 0, origin);
+    v = vj_make_binary(f, VJ_OP_at_least, whole, number(f, grid->low), origin);
+    v = vj_make_binary(f, VJ_OP_at_most, v, number(f, grid->high), origin);
+    if (grid->none != grid->low) {
+        const vj_value args[] = {vj_make_binary(f, VJ_OP_eq, whole, whole, origin), v, number(f, grid->none)};
+        v = vj_make(f, VJ_OP_select, args, 3, NULL, 0, origin);
+    }
+    return grid->size == 1 ? v : vj_make_binary(f, VJ_OP_mul, v, number(f, grid->size), origin);
+}
+
 vj_value vj_make_grids(vj_func *f, const vj_grid *grids, int32_t count) {
     double numbers[VJ_MOST_GRIDS * VJ_GRID_NUMBERS];
     for (int32_t i = 0; i < count; i++) {
