@@ -201,6 +201,7 @@ static vj_value rewrite(vj_pass_context *c, int32_t n) {
 
 vj_status vj_pass_attention(vj_pass_context *c) {
     vj_apply_rules(c, NULL, 0, rewrite, "attention");
+    vj_share_bf16(c);
     return c->error->status;
 }
 

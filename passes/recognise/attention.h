@@ -64,6 +64,8 @@ bool vj_reads_grid_alone(const vj_func *f, vj_value v);
 /* Is v moved from whole numbers that are the same in bf16? Then v made of bf16. */
 bool vj_is_small_whole(const vj_func *f, vj_value v);
 vj_value vj_in_bf16(vj_func *f, vj_value v);
+/* Factors of attentions that vj_in_bf16 made are all that is kept of what they are made of: its other readers widen them. */
+void vj_share_bf16(vj_pass_context *c);
 /* v on a grid, written out. */
 vj_value vj_make_on_grid(vj_func *f, vj_value v, const vj_grid *grid, const vj_origin *origin);
 /* The operand of an attention. */

@@ -65,7 +65,7 @@ static bool whole_range(const vj_func *f, vj_value v, double *least, double *mos
     const vj_value x = vj_operand(f, v, 0);
     if (vj_op_of(f, v) == VJ_OP_cast) {
         const vj_dtype dtype = vj_type_at(f, x)->dtype;
-        if (dtype == VJ_F32 || dtype == VJ_I32) return whole_range(f, x, least, most);
+        if (dtype == VJ_F32 || dtype == VJ_I32 || dtype == VJ_BF16) return whole_range(f, x, least, most);
         *least = dtype == VJ_U8 ? 0 : -128;
         *most = *least + 255;
         return dtype == VJ_U8 || dtype == VJ_I8;
@@ -93,13 +93,59 @@ vj_value vj_in_bf16(vj_func *f, vj_value v) {
     const vj_value source = vj_source_of_head(f, v);
     for (; v != source; v = vj_operand(f, v, 0))
         *VJ_PUSH(scratch, moved, count, capacity) = v;
-    v = vj_make_cast(f, source, VJ_BF16, vj_producer(f, source)->origin);
+    const vj_value before = vj_operand(f, source, 0);
+    const bool was_bf16 = vj_op_of(f, source) == VJ_OP_cast && vj_type_at(f, before)->dtype == VJ_BF16;
+    v = was_bf16 ? before : vj_make_cast(f, source, VJ_BF16, vj_producer(f, source)->origin);
     while (count > 0) {
         const vj_node node = *vj_producer(f, moved[--count]);
         v = vj_make(f, node.op, &v, 1, node.attrs, node.attr_count, node.origin);
     }
     vj_arena_free(scratch);
     return v;
+}
+
+static bool has_grids(const vj_node *node) {
+    return !node->dead && node->op == VJ_OP_attention && node->arg_count > VJ_GRIDS_OPERAND;
+}
+
+enum { MOST_MOVES = 12 };
+
+/* Whoever reads x reads `narrow`, the same in bf16: ops that move it move that, others widen it. Not the node `maker`. */
+static void read_narrow(vj_func *f, vj_value x, vj_value narrow, int32_t maker, int32_t moves) {
+    int32_t *users;
+    vj_value wide = VJ_NONE;
+    const int32_t count = vj_users(f, x, f->arena, &users);
+    for (int32_t u = 0; u < count; u++) {
+        const vj_node user = f->nodes[users[u]];
+        if (users[u] == maker) continue;
+        if (moves > 0 && (user.op == VJ_OP_reshape || user.op == VJ_OP_transpose || user.op == VJ_OP_slice)) {
+            const vj_value moved = vj_make(f, user.op, &narrow, 1, user.attrs, user.attr_count, user.origin);
+            read_narrow(f, user.first_result, moved, -1, moves - 1);
+            continue;
+        }
+        if (wide < 0) wide = vj_make_cast(f, narrow, VJ_F32, user.origin);
+        for (int32_t i = 0; i < user.arg_count; i++)
+            if (user.args[i] == x) vj_set_operand(f, users[u], i, wide);
+    }
+}
+
+void vj_share_bf16(vj_pass_context *c) {
+    vj_func *f = c->f;
+    bool any = false;
+    for (int32_t n = 0; n < f->node_count; n++)
+        any = any || has_grids(&f->nodes[n]);
+    if (!any) return;
+    vj_merge_equal_nodes(c); /* queries, keys and values are moved from one tensor */
+    const int32_t end = f->node_count;
+    for (int32_t n = 0; n < end; n++)
+        for (int32_t i = 0; i < 3 && has_grids(&f->nodes[n]); i++) {
+            const vj_value narrow = vj_source_of_head(f, f->nodes[n].args[i]), x = vj_operand(f, narrow, 0);
+            if (vj_op_of(f, narrow) != VJ_OP_cast || vj_type_at(f, narrow)->dtype != VJ_BF16) continue;
+            if (!vj_is_small_whole(f, x) || vj_use_count(f, x) < 2) continue;
+            if (!vj_may_rewrite(c, "shared_in_bf16", &f->nodes[n])) return;
+            read_narrow(f, x, narrow, (int32_t)(vj_producer(f, narrow) - f->nodes), MOST_MOVES);
+        }
+    vj_compact(f);
 }
 
 static vj_value number(vj_func *f, double x) { return vj_add_const_f64(f, VJ_F32, 0, NULL, &x); }
