@@ -9,11 +9,6 @@
 #include <math.h>
 #include <stdio.h>
 
-/* Cycles. A unit is worth handing to a thread from 2 us on (about 6000 cycles); finer units than 20000 cycles are only
- * made until there are enough for sixteen threads to balance. */
-#define UNIT_LEAST    6000.0
-#define UNIT_GOOD     20000.0
-#define UNITS_PLENTY  64
 #define TILE_OVERHEAD 40.0
 /* Without broadcasts from memory, A's elements take registers too. */
 #define FEW_ACCUMULATORS 24
@@ -118,17 +113,9 @@ static int32_t column_lanes(const vj_target *target, const vj_kernel *k, int64_t
 /* Cuts `total` cycles in `pieces` natural pieces: how many of the finest pieces a unit should have, at least 1. */
 static int64_t pieces_per_unit(double total, int64_t pieces) {
     const double each = total / (double)pieces;
-    if (each >= UNIT_LEAST || pieces <= 1) return 1;
-    int64_t group = (int64_t)(UNIT_LEAST / each) + 1;
+    if (each >= VJ_UNIT_LEAST || pieces <= 1) return 1;
+    int64_t group = (int64_t)(VJ_UNIT_LEAST / each) + 1;
     return group < pieces ? group : pieces;
-}
-
-/* How many units are worth having. */
-int64_t vj_wanted_units(double total) {
-    const double good = total / UNIT_GOOD, least = total / UNIT_LEAST;
-    double units = good > UNITS_PLENTY ? UNITS_PLENTY : good;
-    if (units < VJ_UNITS_ENOUGH) units = least > VJ_UNITS_ENOUGH ? VJ_UNITS_ENOUGH : least;
-    return units < 1 ? 1 : (int64_t)units;
 }
 
 static double entry_cycles(const vj_target *target, const vj_expr *entry) {
