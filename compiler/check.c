@@ -200,10 +200,10 @@ static double **take_operands(checking *c, const vj_kernel *k) {
 static bool same(double a, double b) { return a == b || (isnan(a) && isnan(b)); }
 
 /* An attention rounds its weights to the type of its values, by half of the last place at most; they add up to one, so that a result
- * moves by that share of the largest value. */
+ * moves by that share of the largest value. What an expression makes of them is rounded by the evaluator too. */
 static double moved_by_weights(const vj_program *p, const vj_kernel *k, double *const *operands) {
     double largest = 0;
-    if (k->kind != VJ_KERNEL_ATTENTION) return 0;
+    if (k->kind != VJ_KERNEL_ATTENTION || k->weight_expr >= 0) return 0;
     const vj_buffer *v = &p->buffers[k->access[k->v].buffer];
     for (int64_t i = 0; i < v->elements; i++)
         if (isfinite(operands[k->access[k->v].buffer][i]))

@@ -9,11 +9,6 @@
 #include <math.h>
 #include <stdio.h>
 
-/* Cycles. A unit is worth handing to a thread from 2 us on (about 6000 cycles); finer units than 20000 cycles are only
- * made until there are enough for sixteen threads to balance. */
-#define UNIT_LEAST    6000.0
-#define UNIT_GOOD     20000.0
-#define UNITS_PLENTY  64
 #define TILE_OVERHEAD 40.0
 /* Without broadcasts from memory, A's elements take registers too. */
 #define FEW_ACCUMULATORS 24
@@ -118,17 +113,9 @@ static int32_t column_lanes(const vj_target *target, const vj_kernel *k, int64_t
 /* Cuts `total` cycles in `pieces` natural pieces: how many of the finest pieces a unit should have, at least 1. */
 static int64_t pieces_per_unit(double total, int64_t pieces) {
     const double each = total / (double)pieces;
-    if (each >= UNIT_LEAST || pieces <= 1) return 1;
-    int64_t group = (int64_t)(UNIT_LEAST / each) + 1;
+    if (each >= VJ_UNIT_LEAST || pieces <= 1) return 1;
+    int64_t group = (int64_t)(VJ_UNIT_LEAST / each) + 1;
     return group < pieces ? group : pieces;
-}
-
-/* How many units are worth having. */
-static int64_t wanted_units(double total) {
-    const double good = total / UNIT_GOOD, least = total / UNIT_LEAST;
-    double units = good > UNITS_PLENTY ? UNITS_PLENTY : good;
-    if (units < VJ_UNITS_ENOUGH) units = least > VJ_UNITS_ENOUGH ? VJ_UNITS_ENOUGH : least;
-    return units < 1 ? 1 : (int64_t)units;
 }
 
 static double entry_cycles(const vj_target *target, const vj_expr *entry) {
@@ -182,7 +169,7 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
     const double b_bytes = widened ? (double)p->buffers[k->access[k->b].buffer].elements
                                    : (double)n * (double)depth * (double)vj_element_bytes(b);
     const double total = larger(least * (double)outer, b_bytes / STREAM_BYTES) * (double)batch;
-    const int64_t row_tiles = outer * vj_tile_count(best), units = wanted_units(total);
+    const int64_t row_tiles = outer * vj_tile_count(best), units = vj_wanted_units(total);
     const int64_t wanted = widened ? vj_min64(units, VJ_UNITS_ENOUGH) : units; /* each block of rows widens again */
     int64_t tiles = vj_ceil_div(n, (int64_t)best->width * lanes);
     if (!by_tiles && row_tiles == 1 && tiles * batch < wanted && best->width > 4 && rows <= max_height(&m, 4)) {
@@ -215,53 +202,25 @@ static double tile_cost(const multiplier *m, int32_t width) {
 /* A block of scores has at most so many bytes: it goes through the first level row by row, and stays in the second. */
 #define SCORE_BYTES 65536
 
-/* By tiles: queries are 32 at a time. Their scores for a block of keys stay in the first level, and with the keys and values
- * of a block, which are packed for all of a block's queries, in the second. */
-#define TILED_SCORE_BYTES  49152
-#define TILED_PACK_BYTES   131072
-#define TILED_RESULT_BYTES 65536
-/* Packing is little beside the work on so many tiles of queries, and bearable beside half as many where there were else fewer
- * units than that. */
-#define TILED_QUERIES 8
-#define UNITS_FEW     8
-/* Fewer queries are not worth it. */
-#define LEAST_TILED_ROWS 4
+/* A weight that is made of 1 / sum is not known before the row's last key: blocks of keys would have to be multiplied twice. */
+#define WHOLE_ROW_BYTES (2 * SCORE_BYTES)
 
-static bool attention_suits_tiles(const vj_target *target, const vj_program *p, const vj_kernel *k) {
-    return target->tiles != VJ_TILES_NONE && p->buffers[k->access[k->q].buffer].dtype == VJ_BF16 &&
-           vj_group_extent(k, VJ_GROUP_QUERIES) >= LEAST_TILED_ROWS;
-}
-
-static void schedule_attention_tiles(vj_kernel *k, int32_t lanes, vj_attention_schedule *s) {
-    const int64_t i = vj_group_extent(k, VJ_GROUP_QUERIES), j = vj_group_extent(k, VJ_GROUP_KEYS);
-    const int64_t d = vj_round_up(vj_group_extent(k, VJ_GROUP_DIM), VJ_STEP);
-    const int64_t e = vj_round_up(vj_group_extent(k, VJ_GROUP_VALUE), VJ_PANEL);
-    const int64_t batch = vj_group_extent(k, VJ_GROUP_BATCH);
-    *s = (vj_attention_schedule){.form = VJ_FORM_TILES, .width = 2};
-    s->height = (int32_t)vj_min64(VJ_TILED_ROWS, i);
-    const int64_t tiles = vj_ceil_div(i, s->height);
-    const int64_t most =
-        vj_max64(VJ_STEP, vj_min64(TILED_SCORE_BYTES / 4 / VJ_TILED_ROWS, TILED_PACK_BYTES / 2 / (d + e)));
-    s->key_block = vj_round_up(vj_ceil_div(j, vj_ceil_div(j, most)), VJ_STEP);
-    const double softmax = (double)i * (double)j * 16 / lanes, products = (double)i * (double)j * (double)(d + e) / 256;
-    const double total = (double)batch * (softmax + products);
-    const int64_t wanted = wanted_units(total);
-    int64_t most_units = vj_ceil_div(tiles, TILED_QUERIES);
-    if (batch * most_units < UNITS_FEW) most_units = vj_ceil_div(tiles, TILED_QUERIES / 2);
-    s->units_per_head = (int32_t)(batch >= wanted ? 1 : vj_min64(vj_ceil_div(wanted, batch), most_units));
-    int64_t block = vj_ceil_div(tiles, s->units_per_head);
-    if (s->key_block < j) block = vj_max64(1, vj_min64(block, TILED_RESULT_BYTES / 4 / e / s->height));
-    s->query_block = (int32_t)block * s->height;
-    k->units = batch * s->units_per_head;
-    k->unit_cost = total / (double)k->units;
+/* How many tiles of queries a block has. Where weights need whole rows it is fewer tiles rather than blocks of keys. */
+static int32_t query_tiles(const vj_kernel *k, int32_t height) {
+    const int64_t keys = vj_group_extent(k, VJ_GROUP_KEYS);
+    int32_t tiles = QUERY_TILES;
+    if (k->weight_expr < 0) return tiles;
+    while (tiles > 1 && keys > WHOLE_ROW_BYTES / 4 / ((int64_t)tiles * height))
+        tiles /= 2;
+    return tiles;
 }
 
 static void schedule_attention(const vj_target *target, const vj_program *p, vj_kernel *k, vj_schedule *schedule) {
     vj_attention_schedule *s = &schedule->attention;
     const int32_t lanes = vj_target_lanes(target, VJ_F32);
     const vj_dtype dtype = p->buffers[k->access[k->q].buffer].dtype;
-    if (attention_suits_tiles(target, p, k)) {
-        schedule_attention_tiles(k, lanes, s);
+    if (vj_attention_suits_tiles(target, p, k)) {
+        vj_schedule_attention_tiles(k, lanes, s);
         return;
     }
     multiplier m = multiplier_of(target, dtype, dtype, false, lanes);
@@ -273,15 +232,16 @@ static void schedule_attention(const vj_target *target, const vj_program *p, vj_
     s->width = 2;
     if (tile_cost(&m, 4) < 0.98 * tile_cost(&m, 2)) s->width = 4;
     s->height = (int32_t)vj_min64(max_height(&m, s->width), i);
-    const int64_t tile = (int64_t)s->width * lanes, rows = vj_min64((int64_t)QUERY_TILES * s->height, i);
+    const int64_t tile = (int64_t)s->width * lanes, rows = vj_min64((int64_t)query_tiles(k, s->height) * s->height, i);
+    const int64_t bytes = k->weight_expr >= 0 ? WHOLE_ROW_BYTES : SCORE_BYTES;
     s->query_block = (int32_t)rows;
-    s->key_block = vj_max64(tile, SCORE_BYTES / 4 / rows / tile * tile);
+    s->key_block = vj_max64(tile, bytes / 4 / rows / tile * tile);
     const int64_t tiles = vj_ceil_div(i, s->height), batch = vj_group_extent(k, VJ_GROUP_BATCH);
     const int64_t blocks = vj_ceil_div(tiles, s->query_block / s->height);
     const double products = (double)i * (double)j * (double)(d + e) / lanes / (m.form == VJ_FORM_DOT ? 4 : 2);
-    const double softmax = (double)i * (double)j * 16 / lanes;
+    const double softmax = (double)i * (double)j * (k->weight_expr >= 0 ? 24 : 16) / lanes;
     const double total = (double)batch * (products * 1.2 + softmax);
-    const int64_t wanted = wanted_units(total);
+    const int64_t wanted = vj_wanted_units(total);
     s->units_per_head = (int32_t)(batch >= wanted ? 1 : vj_min64(vj_ceil_div(wanted, batch), blocks));
     k->units = batch * s->units_per_head;
     k->unit_cost = total / (double)k->units;
@@ -424,7 +384,7 @@ static void schedule_nest(const vj_target *target, const vj_program *p, vj_kerne
     s->vector_is_row = s->vector_axis >= outer_axes;
     const int64_t outer = vj_group_extent(k, VJ_GROUP_OUTER), row = vj_group_extent(k, VJ_GROUP_ROW);
     const double total = (double)outer * (double)row * best;
-    const int64_t points = vj_ceil_div(outer, wanted_units(total));
+    const int64_t points = vj_ceil_div(outer, vj_wanted_units(total));
     /* With lanes along an outer axis, units begin at whole vectors. */
     const bool whole = s->vector_axis >= 0 && !s->vector_is_row;
     s->unit_points = vj_max64(1, whole ? vj_round_up(points, lanes) : points);

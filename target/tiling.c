@@ -3,6 +3,9 @@
 
 #include <assert.h>
 
+#define UNIT_GOOD    20000.0
+#define UNITS_PLENTY 64
+
 int64_t vj_widened_row(const vj_program *p, const vj_kernel *k, vj_dtype to) {
     vj_blocks blocks;
     const bool widens = vj_has_blocks(p, k->access[k->b].buffer, &blocks);
@@ -138,4 +141,11 @@ double vj_schedule_tiles(const vj_kernel *k, int32_t lanes, int64_t n, int64_t s
     const double panels = (double)vj_ceil_div(n, VJ_PANEL);
     const double slices = (double)vj_ceil_div(vj_group_extent(k, VJ_GROUP_DEPTH), step);
     return panels * (double)rows * (slices + TILED_ROW_OVERHEAD);
+}
+
+int64_t vj_wanted_units(double total) {
+    const double good = total / UNIT_GOOD, least = total / VJ_UNIT_LEAST;
+    double units = good > UNITS_PLENTY ? UNITS_PLENTY : good;
+    if (units < VJ_UNITS_ENOUGH) units = least > VJ_UNITS_ENOUGH ? VJ_UNITS_ENOUGH : least;
+    return units < 1 ? 1 : (int64_t)units;
 }

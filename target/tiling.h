@@ -4,8 +4,12 @@
 
 #include "schedule.h"
 
-/* So many units are enough for sixteen threads. */
+/* Cycles. A unit is worth handing to a thread from 2 us on; finer units than 20000 cycles are only made until there are enough for sixteen
+ * threads to balance. */
+#define VJ_UNIT_LEAST   6000.0
 #define VJ_UNITS_ENOUGH 16
+/* How many units work of so many cycles is worth. */
+int64_t vj_wanted_units(double total);
 
 static inline int32_t vj_last_of(vj_axes axes) { return axes.first + axes.count - 1; }
 
@@ -30,5 +34,10 @@ double vj_schedule_tiles(const vj_kernel *k, int32_t lanes, int64_t n, int64_t s
 /* Cuts rows and columns: units as large as their sums may be, but for enough of them. A row of A has `row` bytes, as a column of B. */
 void vj_cut_for_tiles(const vj_target *target, int64_t outer, int64_t rows, int64_t n, int64_t row, int64_t wanted,
                       vj_gemm_schedule *s);
+
+/* Can tiles multiply both products of an attention? */
+bool vj_attention_suits_tiles(const vj_target *target, const vj_program *p, const vj_kernel *k);
+/* Cuts it. */
+void vj_schedule_attention_tiles(vj_kernel *k, int32_t lanes, vj_attention_schedule *s);
 
 #endif

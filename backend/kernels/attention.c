@@ -15,29 +15,47 @@ static LLVMValueRef share_of(const vj_gen *g, LLVMValueRef nth, int64_t total, i
 }
 
 /* Scores, softmax and results of the block's queries, for the keys at hand. */
-static void emit_keys(const vj_attention *m, LLVMValueRef rows) {
+static void emit_keys(vj_attention *m, LLVMValueRef rows) {
     if (m->s->form == VJ_FORM_TILES) {
         vj_attention_tiles(m);
         return;
     }
     vj_attention_scores(m);
     vj_attention_softmax(m, rows);
+    if (m->k->weight_expr >= 0) vj_attention_weights(m, rows);
     vj_attention_results(m);
 }
 
-/* The same of all keys, a block of them after another. */
-static void emit_key_blocks(vj_attention *m, LLVMValueRef rows) {
+static void emit_sums(vj_attention *m, LLVMValueRef rows) {
+    vj_attention_scores(m);
+    vj_attention_softmax(m, rows);
+}
+
+static void emit_products(vj_attention *m, LLVMValueRef rows) {
+    vj_attention_scores(m);
+    vj_attention_weights(m, rows);
+    vj_attention_results(m);
+}
+
+static void for_key_blocks(vj_attention *m, LLVMValueRef rows, void (*work)(vj_attention *m, LLVMValueRef rows)) {
     vj_gen *g = m->g;
     const int64_t keys = m->k->extent[m->j], block = m->s->key_block;
-    vj_attention_softmax_begin(m);
-    vj_attention_results_begin(m);
     vj_loop loop;
     vj_loop_begin(g, &loop, vj_i64(g, 0), vj_i64(g, keys), block, true, NULL, 0);
     m->first_key = vj_opaque(g, loop.index);
     m->last_key = vj_clamp(g, LLVMBuildNSWAdd(g->b, m->first_key, vj_i64(g, block), ""), 0, keys);
-    emit_keys(m, rows);
+    work(m, rows);
     vj_loop_end(g, &loop, NULL);
+}
+
+/* The same of all keys, a block of them after another; twice, where weights want the sum over all of them. */
+static void emit_key_blocks(vj_attention *m, LLVMValueRef rows) {
+    const bool twice = m->k->weight_expr >= 0;
+    vj_attention_softmax_begin(m);
+    vj_attention_results_begin(m);
+    for_key_blocks(m, rows, twice ? emit_sums : emit_keys);
     vj_attention_softmax_end(m);
+    if (twice) for_key_blocks(m, rows, emit_products);
     if (m->s->form == VJ_FORM_TILES)
         vj_attention_tiles_finish(m, rows);
     else

@@ -59,6 +59,9 @@ void vj_attention_softmax(const vj_attention *m, LLVMValueRef rows);
 void vj_attention_softmax_begin(const vj_attention *m); /* blocked: before the first block of keys */
 void vj_attention_softmax_end(const vj_attention *m);   /* blocked: after the last */
 
+/* Where weights have an expression: makes them behind the softmax, of blocks of keys of the scores once more, after the last. */
+void vj_attention_weights(const vj_attention *m, LLVMValueRef rows);
+
 /* attention_place.c: the stack that tiles need; and the queries of a block of `rows`, widened where they must be */
 void vj_attention_plan(vj_attention *m);
 void vj_attention_widen_queries(const vj_attention *m, LLVMValueRef rows);

@@ -1,6 +1,9 @@
 /* attention_softmax.c - the softmax of a block of scores, in place: the largest score of each row, exp of the
  * differences, their sum. 1 / sum is applied to the results. A row of nothing but -inf gives NaN, as softmax does.
  *
+ * Where weights have an expression it wants them divided by the sum, so that they are made last (vj_attention_weights), and 1 / sum is
+ * done with then.
+ *
  * Over blocks of keys the largest score, the sum and the results so far go on: with a larger score they are all
  * multiplied by exp(old - new) first (Milakov and Gimelshein, Online normalizer calculation for softmax, 2018).
  */
@@ -90,11 +93,13 @@ static LLVMValueRef fold_max(const group *rows, int32_t r, LLVMValueRef key, LLV
     return vj_larger(g, score, so_far);
 }
 
+static bool has_expression(const vj_attention *m) { return m->k->weight_expr >= 0; }
+
 /* exp(score - largest) = 2^((score - largest) log2 e). The difference comes first: masks put the least float there is, whose
  * product with log2 e is none. */
 static LLVMValueRef weight_of(const vj_attention *m, LLVMValueRef difference) {
     vj_gen *g = m->g;
-    if (m->dtype == VJ_BF16) return vj_exp_negative_coarse(g, difference);
+    if (m->dtype == VJ_BF16 && !has_expression(m)) return vj_exp_negative_coarse(g, difference);
     return vj_exp2_negative(g, LLVMBuildFMul(g->b, difference, vj_splat(g, vj_f32(g, LOG2_E), m->lanes), ""));
 }
 
@@ -103,6 +108,11 @@ static LLVMValueRef weight_of(const vj_attention *m, LLVMValueRef difference) {
 static LLVMValueRef rounded(const vj_attention *m, LLVMValueRef weight) {
     if (m->multiplied == VJ_BF16) return vj_to_half(m->g, VJ_BF16, weight, m->lanes);
     return m->dtype == VJ_BF16 ? vj_bf16_number(m->g, weight, m->lanes) : weight;
+}
+
+/* Of blocks of keys weights with an expression are made of the scores again. */
+static void keep_exponential(const vj_attention *m, LLVMValueRef at, LLVMValueRef exponential) {
+    if (!m->blocked) vj_store_vector(m->g, at, exponential, NULL);
 }
 
 /* Scores become weights, which take their place (halves the first part of it: what they overwrite has been read), and are
@@ -115,7 +125,10 @@ static LLVMValueRef fold_weight(const group *rows, int32_t r, LLVMValueRef key, 
     LLVMValueRef pointer = vj_score_at(m, row_of(rows, r), key);
     LLVMValueRef score = vj_load_vector(g, pointer, VJ_F32, m->lanes, NULL, NULL);
     LLVMValueRef weight = weight_of(m, LLVMBuildFSub(g->b, score, rows->largest[r], ""));
-    vj_store_vector(g, vj_weight_at(m, row_of(rows, r), key), rounded(m, weight), NULL);
+    if (has_expression(m))
+        keep_exponential(m, pointer, weight);
+    else
+        vj_store_vector(g, vj_weight_at(m, row_of(rows, r), key), rounded(m, weight), NULL);
     return LLVMBuildFAdd(g->b, so_far, weight, "");
 }
 
@@ -165,17 +178,53 @@ static void softmax_rows(const vj_attention *m, LLVMValueRef row, int32_t count)
     }
 }
 
-void vj_attention_softmax(const vj_attention *m, LLVMValueRef rows) {
+/* Exponentials, or of blocks of keys scores, become weights by their expression; `so_far` is 1 / sum. */
+static LLVMValueRef fold_expression(const group *rows, int32_t r, LLVMValueRef key, LLVMValueRef mask,
+                                    LLVMValueRef so_far) {
+    const vj_attention *m = rows->m;
+    vj_gen *g = m->g;
+    LLVMValueRef x = vj_load_vector(g, vj_score_at(m, row_of(rows, r), key), VJ_F32, m->lanes, NULL, NULL);
+    if (m->blocked) {
+        if (m->late_scores) x = late_score(rows, r, key, mask, x);
+        x = weight_of(m, LLVMBuildFSub(g->b, x, rows->largest[r], ""));
+    }
+    const vj_point point = {.lanes = m->lanes, .vector_axis = m->j, .acc = LLVMBuildFMul(g->b, x, so_far, "")};
+    LLVMValueRef weight = vj_emit_expr(g, m->k->weight_expr, &point);
+    vj_store_vector(g, vj_weight_at(m, row_of(rows, r), key), rounded(m, weight), NULL);
+    return so_far;
+}
+
+static void weights_of_rows(const vj_attention *m, LLVMValueRef row, int32_t count) {
+    const vj_gen *g = m->g;
+    group rows = {.m = m, .row = row, .rows = count};
+    LLVMValueRef inverse[ROWS_MAX];
+    for (int32_t r = 0; r < count; r++) {
+        LLVMValueRef at = row_of(&rows, r);
+        inverse[r] = vj_splat(g, load(m, m->blocked ? m->sum : m->scale, at), m->lanes);
+        if (m->blocked) rows.largest[r] = vj_splat(g, load(m, m->largest, at), m->lanes);
+    }
+    fold_rows(&rows, m->blocked && m->late_scores, fold_expression, inverse);
+    for (int32_t r = 0; r < count; r++)
+        store(m, m->scale, row_of(&rows, r), vj_f32(g, 1));
+}
+
+/* Does `work` for the block's rows, a few of them side by side. */
+static void for_rows(const vj_attention *m, LLVMValueRef rows,
+                     void (*work)(const vj_attention *m, LLVMValueRef row, int32_t count)) {
     vj_gen *g = m->g;
     LLVMValueRef whole = LLVMBuildAnd(g->b, rows, vj_i64(g, -ROWS_MAX), "");
     vj_loop loop;
     vj_loop_begin(g, &loop, vj_i64(g, 0), whole, ROWS_MAX, false, NULL, 0);
-    softmax_rows(m, loop.index, ROWS_MAX);
+    work(m, loop.index, ROWS_MAX);
     vj_loop_end(g, &loop, NULL);
     vj_loop_begin(g, &loop, whole, rows, 1, false, NULL, 0);
-    softmax_rows(m, loop.index, 1);
+    work(m, loop.index, 1);
     vj_loop_end(g, &loop, NULL);
 }
+
+void vj_attention_softmax(const vj_attention *m, LLVMValueRef rows) { for_rows(m, rows, softmax_rows); }
+
+void vj_attention_weights(const vj_attention *m, LLVMValueRef rows) { for_rows(m, rows, weights_of_rows); }
 
 void vj_attention_softmax_begin(const vj_attention *m) {
     vj_gen *g = m->g;
@@ -190,6 +239,7 @@ void vj_attention_softmax_end(const vj_attention *m) {
     vj_gen *g = m->g;
     vj_loop loop;
     vj_loop_begin(g, &loop, vj_i64(g, 0), vj_i64(g, m->s->query_block), 1, true, NULL, 0);
-    store(m, m->scale, loop.index, LLVMBuildFDiv(g->b, vj_f32(g, 1), load(m, m->sum, loop.index), ""));
+    LLVMValueRef inverse = LLVMBuildFDiv(g->b, vj_f32(g, 1), load(m, m->sum, loop.index), "");
+    store(m, has_expression(m) ? m->sum : m->scale, loop.index, inverse);
     vj_loop_end(g, &loop, NULL);
 }

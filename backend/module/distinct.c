@@ -79,7 +79,7 @@ static void describe_exprs(description *d, const vj_kernel *k) {
 }
 
 static void describe_kernel(description *d, const vj_program *p, const vj_kernel *k) {
-    const int32_t numbers[] = {(int32_t)k->kind, k->rank, k->score_expr, k->access_count};
+    const int32_t numbers[] = {(int32_t)k->kind, k->rank, k->score_expr, k->weight_expr, k->access_count};
     d->size = 0;
     describe(d, numbers, sizeof numbers);
     describe(d, k->axes, sizeof k->axes);

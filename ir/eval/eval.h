@@ -47,7 +47,7 @@ int64_t vj_tensor_extent(const vj_tensor *t, int32_t first, int32_t last);
 
 /* An odometer over all dims but the last. The caller loops over the `inner` elements of the last one, in which operand
  * o steps by step[o] from at[o]. */
-#define VJ_WALK_OPERANDS 4
+#define VJ_WALK_OPERANDS 6
 typedef struct vj_walk {
     int32_t rank, operands;
     int64_t inner;

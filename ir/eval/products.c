@@ -1,6 +1,7 @@
 /* products.c - evaluates matmul, linear and attention for floats, and matmul for integers too. Inner loops run along
  * rows of the right operand, so that whole models evaluate in seconds. */
 #include "eval.h"
+#include "ir/tensor/grids.h"
 
 #include <string.h>
 
@@ -87,24 +88,55 @@ bool vj_eval_linear(vj_eval_context *c) {
 }
 
 typedef struct attended {
-    const vj_tensor *bias, *keep;
+    const vj_tensor *bias, *keep, *addend[VJ_MOST_GRIDS];
+    int32_t mask, first_addend; /* the mask's and the first addend's operand numbers in the walk */
     double scale, value;
     int64_t keys, d, e;
+    int32_t grids; /* 0: nothing is rounded; else the last one is of weights */
+    vj_grid grid[VJ_MOST_GRIDS];
 } attended;
+
+/* Reads the grids, and adds the operands that are broadcast to the scores to the walk. */
+static void take_operands(const vj_eval_context *c, attended *a, vj_walk *w) {
+    const vj_tensor *grids = vj_arg(c, VJ_GRIDS_OPERAND);
+    a->grids = grids ? (int32_t)vj_tensor_dim(grids, 0) : 0;
+    if (a->bias) vj_walk_broadcast(w, a->bias);
+    a->mask = w->operands;
+    if (a->keep) vj_walk_broadcast(w, a->keep);
+    a->first_addend = w->operands;
+    for (int32_t i = 0; i < a->grids; i++) {
+        a->grid[i] = vj_grid_of(grids->f + i * VJ_GRID_NUMBERS);
+        a->addend[i] = vj_arg(c, VJ_FIRST_ADDEND + i);
+        if (a->addend[i]) vj_walk_broadcast(w, a->addend[i]);
+    }
+}
+
+static double on_grids(const attended *a, const vj_walk *w, int64_t j, double score) {
+    int32_t addend = a->first_addend;
+    for (int32_t i = 0; i + 1 < a->grids; i++) {
+        score = vj_on_grid(&a->grid[i], score);
+        if (!a->addend[i]) continue;
+        score += a->addend[i]->f[w->at[addend] + j * w->step[addend]];
+        addend++;
+    }
+    return score;
+}
 
 /* Computes one query: scores, attention weights, and the weighted sum of v's rows. */
 static void attend(const attended *a, const vj_walk *w, const double *q, const double *k, const double *v,
                    double *scores, double *y) {
-    const int32_t mask = a->bias != NULL; /* the mask's operand number in the walk */
     for (int64_t j = 0; j < a->keys; j++) {
         double dot = 0;
         for (int64_t l = 0; l < a->d; l++)
             dot += q[l] * k[j * a->d + l];
         scores[j] = dot * a->scale;
         if (a->bias) scores[j] += a->bias->f[w->at[0] + j * w->step[0]];
-        if (a->keep && !a->keep->i[w->at[mask] + j * w->step[mask]]) scores[j] = a->value;
+        if (a->keep && !a->keep->i[w->at[a->mask] + j * w->step[a->mask]]) scores[j] = a->value;
+        scores[j] = on_grids(a, w, j, scores[j]);
     }
     vj_softmax_row(scores, a->keys, 1);
+    for (int64_t j = 0; j < a->keys && a->grids > 0; j++)
+        scores[j] = vj_on_grid(&a->grid[a->grids - 1], scores[j]);
     multiply(scores, v, y, 1, a->keys, a->e);
 }
 
@@ -112,13 +144,13 @@ bool vj_eval_attention(vj_eval_context *c) {
     const vj_tensor *q = c->args[0], *k = c->args[1], *v = c->args[2];
     vj_tensor *y = c->results[0];
     const int32_t rank = y->type.rank;
-    const attended a = {.bias = vj_arg(c, 3),
-                        .keep = vj_arg(c, 4),
-                        .scale = vj_attr_float(c->node, VJ_ATTR_SCALE, 1),
-                        .value = vj_attr_float(c->node, VJ_ATTR_VALUE, 0),
-                        .keys = vj_tensor_dim(k, k->type.rank - 2),
-                        .d = vj_tensor_dim(k, k->type.rank - 1),
-                        .e = vj_tensor_dim(y, rank - 1)};
+    attended a = {.bias = vj_arg(c, 3),
+                  .keep = vj_arg(c, 4),
+                  .scale = vj_attr_float(c->node, VJ_ATTR_SCALE, 1),
+                  .value = vj_attr_float(c->node, VJ_ATTR_VALUE, 0),
+                  .keys = vj_tensor_dim(k, k->type.rank - 2),
+                  .d = vj_tensor_dim(k, k->type.rank - 1),
+                  .e = vj_tensor_dim(y, rank - 1)};
     const int64_t queries = vj_tensor_dim(y, rank - 2);
     double *scores = VJ_NEW_ARRAY(c->arena, double, a.keys + 1);
     vj_tensor space = *y; /* [.., I, J], to which bias and mask are broadcast */
@@ -126,8 +158,7 @@ bool vj_eval_attention(vj_eval_context *c) {
     space.count = vj_tensor_extent(&space, 0, rank);
     if (y->count == 0 || a.keys == 0) return true;
     vj_walk w = vj_walk_over(&space);
-    if (a.bias) vj_walk_broadcast(&w, a.bias);
-    if (a.keep) vj_walk_broadcast(&w, a.keep);
+    take_operands(c, &a, &w);
     for (double *to = y->f; !w.done; vj_walk_next(&w), to += a.e)
         attend(&a, &w, q->f + (matrix_of(q, w.index, rank - 2) * queries + w.index[rank - 2]) * a.d,
                k->f + matrix_of(k, w.index, rank - 2) * a.keys * a.d,

@@ -1,5 +1,6 @@
 /* product.c - result types of products (matmul, linear, conv, attention) and of pool, which has the windows of conv. */
 #include "infer.h"
+#include "ir/tensor/grids.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -159,6 +160,21 @@ static bool attention_bias_fits(vj_inference *in, const vj_type *scores) {
     return fits_scores(in, 3, "bias", scores) && fits_scores(in, 4, "mask", scores);
 }
 
+static bool grids_fit(vj_inference *in, const vj_type *scores) {
+    const vj_type *grids = vj_infer_arg(in, VJ_GRIDS_OPERAND);
+    const int64_t count = grids && grids->rank == 2 ? grids->dims[0].c : 0;
+    if (grids && (scores->dtype != VJ_F32 || grids->dtype != VJ_F32 || grids->rank != 2 || !vj_type_is_static(grids) ||
+                  grids->dims[1].c != VJ_GRID_NUMBERS || count < 1 || count > VJ_MOST_GRIDS))
+        return vj_infer_fail(in, "its grids are %s, not f32[1 to %d,%d] beside scores of f32",
+                             vj_brief_type(grids).text, VJ_MOST_GRIDS, VJ_GRID_NUMBERS);
+    for (int32_t i = VJ_FIRST_ADDEND; i < in->node->arg_count; i++) {
+        if (!vj_infer_arg(in, i)) continue;
+        if (i - VJ_FIRST_ADDEND >= count - 1) return vj_infer_fail(in, "operand %d is behind no grid of scores", i);
+        if (!vj_infer_addend(in, i, scores->dtype) || !fits_scores(in, i, "addend", scores)) return false;
+    }
+    return true;
+}
+
 bool vj_infer_attention(vj_inference *in) {
     const vj_type *q = vj_infer_arg(in, 0), *k = vj_infer_arg(in, 1), *v = vj_infer_arg(in, 2);
     vj_dtype dtype;
@@ -179,5 +195,5 @@ bool vj_infer_attention(vj_inference *in) {
     in->results[0] = scores;
     scores.dims[scores.rank++] = k->dims[k->rank - 2];
     in->results[0].dims[in->results[0].rank++] = v->dims[v->rank - 1];
-    return attention_bias_fits(in, &scores);
+    return attention_bias_fits(in, &scores) && grids_fit(in, &scores);
 }

@@ -178,34 +178,86 @@ static double dot(vj_kernel_run *r, int32_t left, int32_t right, vj_axes axes) {
     return sum;
 }
 
-static void attention_row(vj_kernel_run *r, const vj_expr_plan *score, const results *all, double *weights) {
+typedef struct attention {
+    vj_expr_plan score, weight;
+    results all;
+    double *dots, *weights;  /* of a query's keys */
+    double *leaning, *moved; /* weights that lean, and how far they move at most; 0: nothing leans */
+} attention;
+
+/* Scores and weights lean by themselves. */
+static void weights_of_dots(vj_kernel_run *r, const attention *a, double score_lean, double weight_lean,
+                            double *weights) {
+    const vj_kernel *k = r->k;
+    const vj_axes keys = vj_group(k, VJ_GROUP_KEYS);
+    r->lean = score_lean;
+    do {
+        const int64_t key = r->index[keys.first];
+        r->acc = a->dots[key];
+        weights[key] = vj_eval_expr(r, &a->score);
+    } while (next_point(r, keys));
+    vj_softmax_row(weights, k->extent[keys.first], 1);
+    r->lean = weight_lean;
+    for (int64_t key = 0; k->weight_expr >= 0 && key < k->extent[keys.first]; key++) {
+        r->acc = weights[key];
+        weights[key] = vj_eval_expr(r, &a->weight);
+        if (r->p->buffers[k->access[k->v].buffer].dtype == VJ_BF16) weights[key] = vj_round_bf16(weights[key]);
+    }
+}
+
+/* A number that is rounded to the other side moves a weight by itself, up or down, and a score moves all weights of its row: a result
+ * moves by as much as all of them at most. */
+static void lean_weights(vj_kernel_run *r, const attention *a) {
+    const double lean = r->lean;
+    const int64_t keys = vj_group_extent(r->k, VJ_GROUP_KEYS);
+    memset(a->moved, 0, (size_t)keys * sizeof *a->moved);
+    for (int32_t score = -1; score <= 1; score++)
+        for (int32_t weight = -1; weight <= 1; weight += 2) {
+            weights_of_dots(r, a, score * lean, weight * lean, a->leaning);
+            for (int64_t key = 0; key < keys; key++)
+                a->moved[key] = fmax(a->moved[key], fabs(a->leaning[key] - a->weights[key]));
+        }
+    for (int64_t key = 0; key < keys; key++)
+        a->moved[key] = copysign(a->moved[key], lean);
+    r->lean = lean;
+}
+
+static void attention_row(vj_kernel_run *r, const attention *a) {
     const vj_kernel *k = r->k;
     const vj_axes keys = vj_group(k, VJ_GROUP_KEYS), dim = vj_group(k, VJ_GROUP_DIM);
     do {
-        r->acc = dot(r, k->q, k->k, dim);
         const int64_t key = r->index[keys.first];
-        weights[key] = vj_eval_expr(r, score);
+        a->dots[key] = dot(r, k->q, k->k, dim);
     } while (next_point(r, keys));
-    vj_softmax_row(weights, k->extent[keys.first], 1);
+    const double lean = r->lean;
+    weights_of_dots(r, a, 0, 0, a->weights);
+    r->lean = lean;
+    if (lean != 0) lean_weights(r, a);
     do {
         double sum = 0;
-        do
-            sum += weights[r->index[keys.first]] * vj_access_value(r, k->v);
-        while (next_point(r, keys));
+        do {
+            const int64_t key = r->index[keys.first];
+            const double v = vj_access_value(r, k->v);
+            sum += a->weights[key] * v;
+            if (a->moved[key] != 0) sum += a->moved[key] * fabs(v);
+        } while (next_point(r, keys));
         r->acc = sum;
-        store_point(r, all);
+        store_point(r, &a->all);
     } while (next_point(r, vj_group(k, VJ_GROUP_VALUE)));
 }
 
 static bool run_attention(vj_kernel_run *r, vj_error *error) {
     const vj_kernel *k = r->k;
     (void)error;
-    const vj_expr_plan score = vj_plan_expr(r->arena, k, k->score_expr);
-    const results all = plan_results(r);
     const vj_axes keys = vj_group(k, VJ_GROUP_KEYS), batch_and_queries = {0, keys.first};
-    double *weights = VJ_NEW_ARRAY(r->arena, double, k->extent[keys.first]);
+    attention a = {.score = vj_plan_expr(r->arena, k, k->score_expr), .all = plan_results(r)};
+    if (k->weight_expr >= 0) a.weight = vj_plan_expr(r->arena, k, k->weight_expr);
+    a.dots = VJ_NEW_ARRAY(r->arena, double, k->extent[keys.first]);
+    a.weights = VJ_NEW_ARRAY(r->arena, double, k->extent[keys.first]);
+    a.leaning = VJ_NEW_ARRAY(r->arena, double, k->extent[keys.first]);
+    a.moved = VJ_NEW_ARRAY(r->arena, double, k->extent[keys.first]);
     do
-        attention_row(r, &score, &all, weights);
+        attention_row(r, &a);
     while (next_point(r, batch_and_queries));
     return true;
 }

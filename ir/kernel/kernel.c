@@ -66,7 +66,7 @@ vj_kernel *vj_kernel_new(vj_arena *arena, vj_kernel_kind kind, const char *name)
     vj_kernel *k = VJ_NEW(arena, vj_kernel);
     k->kind = kind;
     k->name = vj_strdup(arena, name);
-    k->score_expr = -1;
+    k->score_expr = k->weight_expr = -1;
     for (int32_t i = 0; i < VJ_MAX_OPERANDS; i++)
         k->operand[i] = -1;
     return k;

@@ -155,6 +155,9 @@ typedef struct vj_kernel {
     /* attention: maps ACC (the dot product q.k) to the score: scale, bias, mask; the softmax over the keys is natural (base
      * e). A row whose scores are all -inf gives NaN, as softmax does. Results map ACC (the weighted sum). */
     int32_t score_expr;
+    /* attention: maps ACC (a weight, of those that add up to 1) to what is multiplied with v, by numbers that are the same at every
+     * point; -1: the weight itself. */
+    int32_t weight_expr;
 
     /* call: no axes and no expressions. Its accesses are of whole dense buffers: those that the routine reads, writes,
      * and uses as scratch. The results are all but the first of these, without expressions (-1). */

@@ -349,6 +349,9 @@ static void take_line(vj_kernel_parser *r) {
     else if (vj_accept_word(r, "score")) {
         vj_expect(r, "=");
         k->score_expr = take_expr(r);
+    } else if (vj_accept_word(r, "weight")) {
+        vj_expect(r, "=");
+        k->weight_expr = take_expr(r);
     } else if (vj_accept_word(r, "flops"))
         k->flops = vj_take_number(r);
     else if (vj_accept_word(r, "units")) {

@@ -197,6 +197,7 @@ static void count_uses(printer *w) {
     for (int32_t o = 0; o < k->out_count && !vj_kind_at(k->kind)->is_call; o++)
         add_root(w, reached, k->out[o].expr);
     if (vj_kind_at(k->kind)->score) add_root(w, reached, k->score_expr);
+    if (k->weight_expr >= 0) add_root(w, reached, k->weight_expr);
     for (int32_t at = k->expr_count - 1; at >= 0; at--) {
         w->let[at] = -1;
         if (!reached[at]) continue;
@@ -266,17 +267,20 @@ static void head(printer *w) {
     }
 }
 
+static void line(printer *w, const char *name, int32_t root) {
+    let_lines(w, root);
+    vj_text_add(&w->text, "    %s = ", name);
+    expression(w, root, 0, false);
+    vj_text_add(&w->text, "\n");
+}
+
 static void body(printer *w) {
     static const char *const reductions[] = {"sum", "max", "min", "prod"};
     const vj_kernel *k = w->k;
     const vj_kind_row *row = vj_kind_at(k->kind);
     if (row->is_call) return;
-    if (row->score) {
-        let_lines(w, k->score_expr);
-        vj_text_add(&w->text, "    score = ");
-        expression(w, k->score_expr, 0, false);
-        vj_text_add(&w->text, "\n");
-    }
+    if (row->score) line(w, "score", k->score_expr);
+    if (k->weight_expr >= 0) line(w, "weight", k->weight_expr);
     for (int32_t s = 0; s < k->stage_count; s++) {
         let_lines(w, k->stage[s].expr);
         vj_text_add(&w->text, "    stage s%" PRId32 " = %s(", s, reductions[k->stage[s].reduce]);

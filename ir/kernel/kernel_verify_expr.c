@@ -111,6 +111,25 @@ static uint32_t barred_in_result(const vj_kernel *k, const vj_out *out) {
     return vj_axes_in(k, ~row->results) | (vj_moved_by(k, &k->access[out->access], shared) ? 0 : shared);
 }
 
+/* Of an attention. A weight depends on no axis: the same expression makes it of a key and of what fills up a vector of them. */
+static bool check_score(const vj_verify_at *at) {
+    const vj_kernel *k = at->k;
+    const uint32_t score = vj_kind_at(k->kind)->score;
+    if (!score) {
+        if (k->weight_expr < 0) return true;
+        vj_fail(at->error, VJ_UNSUPPORTED, "kernel %d '%s': it has no weights", (int)at->number, k->name);
+        return false;
+    }
+    if (k->score_expr < 0 || k->score_expr >= k->expr_count || k->weight_expr >= k->expr_count) {
+        vj_fail(at->error, VJ_UNSUPPORTED, "kernel %d '%s': it has no score", (int)at->number, k->name);
+        return false;
+    }
+    if (!reaches_only(at, k->score_expr, 0, vj_axes_in(k, ~score))) return false;
+    if (k->weight_expr < 0) return true;
+    if (k->expr[k->weight_expr].dtype == VJ_F32) return reaches_only(at, k->weight_expr, 0, UINT32_MAX);
+    return fail(at, k->weight_expr, "a weight is an f32");
+}
+
 bool vj_verify_exprs(const vj_verify_at *at) {
     const vj_kernel *k = at->k;
     for (int32_t s = 0; s < k->stage_count; s++)
@@ -123,14 +142,7 @@ bool vj_verify_exprs(const vj_verify_at *at) {
     if (!check_indices(at)) return false;
     for (int32_t s = 0; s < k->stage_count; s++)
         if (!reaches_only(at, k->stage[s].expr, s, 0)) return false;
-    const uint32_t score = vj_kind_at(k->kind)->score;
-    if (score) {
-        if (k->score_expr < 0 || k->score_expr >= k->expr_count) {
-            vj_fail(at->error, VJ_UNSUPPORTED, "kernel %d '%s': it has no score", (int)at->number, k->name);
-            return false;
-        }
-        if (!reaches_only(at, k->score_expr, 0, vj_axes_in(k, ~score))) return false;
-    }
+    if (!check_score(at)) return false;
     for (int32_t o = 0; o < k->out_count; o++) {
         const vj_out *out = &k->out[o];
         if (out->expr < 0 || out->expr >= k->expr_count || out->access < 0 || out->access >= k->access_count) continue;

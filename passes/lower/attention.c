@@ -1,4 +1,5 @@
-/* attention.c - softmax(q k^T * scale + bias, masked) v as one kernel. */
+/* attention.c - softmax(q k^T * scale + bias, masked) v as one kernel; scores and weights on their grids. */
+#include "ir/tensor/grids.h"
 #include "lower.h"
 
 /* The map of an operand [lead, first, second] of the given rank, lead dims as far as they are not 1. */
@@ -37,25 +38,71 @@ static int32_t at_score(vj_build *b, vj_value v, int32_t lead) {
     return vj_emit_value(b, v, &own);
 }
 
+static int32_t times(vj_build *b, int32_t x, double factor) {
+    vj_arena *arena = b->l->p->arena;
+    return factor == 1 ? x : vj_x(arena, b->k, VJ_X_MUL, VJ_F32, x, vj_x_const(arena, b->k, VJ_F32, factor), -1);
+}
+
+/* x * *factor + v, of which the factor is taken. */
+static bool add_operand(vj_build *b, vj_value v, int32_t lead, int32_t *x, double *factor) {
+    const int32_t scaled = times(b, *x, *factor), addend = at_score(b, v, lead);
+    if (addend < 0) return false;
+    *x = vj_x(b->l->p->arena, b->k, VJ_X_ADD, VJ_F32, scaled, addend, -1);
+    *factor = 1;
+    return true;
+}
+
+/* x, which is in steps of the grid, as a whole number in its range. */
+static int32_t rounded(vj_build *b, const vj_grid *g, int32_t x) {
+    vj_arena *arena = b->l->p->arena;
+    vj_kernel *k = b->k;
+    const int32_t whole = vj_x(arena, k, VJ_X_ROUND, VJ_F32, x, -1, -1);
+    x = vj_x(arena, k, VJ_X_AT_LEAST, VJ_F32, whole, vj_x_const(arena, k, VJ_F32, g->low), -1);
+    x = vj_x(arena, k, VJ_X_AT_MOST, VJ_F32, x, vj_x_const(arena, k, VJ_F32, g->high), -1);
+    if (g->none == g->low) return x; /* which a NaN is already */
+    const int32_t is_number = vj_x(arena, k, VJ_X_EQ, VJ_BOOL, whole, whole, -1);
+    return vj_x(arena, k, VJ_X_SELECT, VJ_F32, is_number, x, vj_x_const(arena, k, VJ_F32, g->none));
+}
+
+/* Scores from grid to grid, and weights on theirs. To divide takes as long as ten products: numbers are multiplied by 1 / step, together
+ * with the factor that they have before. */
+static bool add_grids(vj_build *b, const vj_node *node, int32_t lead, double *factor) {
+    vj_kernel *k = b->k;
+    vj_grid grids[VJ_MOST_GRIDS];
+    const int32_t count = vj_read_grids(b->l->f, node, grids, b->l->error);
+    if (count < 0) return b->l->error->status ? false : vj_lower_fail(b->l, node, "its grids are no constants");
+    for (int32_t i = 0; i + 1 < count; i++) {
+        if (grids[i].step != 0) {
+            k->score_expr = rounded(b, &grids[i], times(b, k->score_expr, *factor / grids[i].step));
+            *factor = grids[i].size;
+        }
+        const vj_value addend = vj_addend_of(node, i);
+        if (addend >= 0 && !add_operand(b, addend, lead, &k->score_expr, factor)) return false;
+    }
+    if (count == 0 || grids[count - 1].step == 0) return true;
+    const int32_t weight = vj_x(b->l->p->arena, k, VJ_X_ACC, VJ_F32, -1, -1, -1);
+    k->weight_expr = rounded(b, &grids[count - 1], times(b, weight, 1 / grids[count - 1].step));
+    k->weight_expr = times(b, k->weight_expr, grids[count - 1].size);
+    return true;
+}
+
 /* Scores are dot products times scale, plus the bias; another number where the mask does not keep them. */
 static bool add_score(vj_build *b, const vj_node *node, int32_t lead) {
     vj_arena *arena = b->l->p->arena;
     vj_kernel *k = b->k;
-    const double scale = vj_attr_float(node, VJ_ATTR_SCALE, 1);
+    double factor = vj_attr_float(node, VJ_ATTR_SCALE, 1);
     k->score_expr = vj_x(arena, k, VJ_X_ACC, VJ_F32, -1, -1, -1);
-    if (scale != 1)
-        k->score_expr = vj_x(arena, k, VJ_X_MUL, VJ_F32, k->score_expr, vj_x_const(arena, k, VJ_F32, scale), -1);
-    if (node->arg_count > 3 && node->args[3] >= 0) {
-        const int32_t bias = at_score(b, node->args[3], lead);
-        if (bias < 0) return false;
-        k->score_expr = vj_x(arena, k, VJ_X_ADD, VJ_F32, k->score_expr, bias, -1);
-    }
+    if (node->arg_count > 3 && node->args[3] >= 0 && !add_operand(b, node->args[3], lead, &k->score_expr, &factor))
+        return false;
     if (node->arg_count > 4 && node->args[4] >= 0) {
-        const int32_t keep = at_score(b, node->args[4], lead);
+        const int32_t scores = times(b, k->score_expr, factor), keep = at_score(b, node->args[4], lead);
         if (keep < 0) return false;
         const int32_t other = vj_x_const(arena, k, VJ_F32, vj_attr_float(node, VJ_ATTR_VALUE, 0));
-        k->score_expr = vj_x(arena, k, VJ_X_SELECT, VJ_F32, keep, k->score_expr, other);
+        k->score_expr = vj_x(arena, k, VJ_X_SELECT, VJ_F32, keep, scores, other);
+        factor = 1;
     }
+    if (!add_grids(b, node, lead, &factor)) return false;
+    k->score_expr = times(b, k->score_expr, factor);
     return true;
 }
 

@@ -1,5 +1,6 @@
 /* precision_choice.c - which products must not lose digits: those that say where something is, or which of several things it
  * is. It is found on the function alone, whatever CPU comes. */
+#include "ir/tensor/grids.h"
 #include "precision.h"
 
 #include <fnmatch.h>
@@ -233,6 +234,8 @@ const char *vj_why_exact(vj_choice *choice, const vj_node *node) {
     const int32_t picks = choice->picks[node->first_result];
     const char *why = vj_why_exact_weight(choice, node);
     if (why) return why;
+    if (node->op == VJ_OP_attention && node->arg_count > VJ_GRIDS_OPERAND)
+        return "its scores and weights are rounded to the model's grids";
     if (picks >= 0) {
         vj_text text = {.arena = choice->c->arena};
         vj_text_add(&text, "%s '%s' picks by its result", vj_op_table(f->nodes[picks].op)->name,

@@ -111,15 +111,49 @@ static vj_value with_empty_rows(vj_scores *s, vj_value attention) {
     return vj_make(f, VJ_OP_select, args, 3, NULL, 0, NULL);
 }
 
+static bool has_grids(const vj_scores *s) { return s->grids > 0 || s->rounds_weights; }
+
+/* The operands behind the mask; returns how many there are in all. */
+static int32_t take_grids(const vj_scores *s, vj_value *args) {
+    vj_grid grids[VJ_MOST_GRIDS];
+    int32_t count = VJ_FIRST_ADDEND;
+    for (int32_t i = 0; i < s->grids; i++) {
+        grids[i] = s->grid[s->grids - 1 - i];
+        args[VJ_FIRST_ADDEND + i] = s->addend[s->grids - 1 - i];
+        if (args[VJ_FIRST_ADDEND + i] >= 0) count = VJ_FIRST_ADDEND + i + 1;
+    }
+    grids[s->grids] = s->rounds_weights ? s->weights : (vj_grid){.size = 1};
+    args[VJ_GRIDS_OPERAND] = vj_make_grids(s->f, grids, s->grids + 1);
+    return count;
+}
+
+/* Whole numbers that bf16 holds, and whose sums f32 holds as before. */
+static void multiply_in_bf16(const vj_scores *s, vj_value *args) {
+    const double most = fmax(fmax(fabs(s->weights.low), fabs(s->weights.high)), fabs(s->weights.none));
+    if (!s->rounds_weights || most > VJ_EXACT_IN_BF16) return;
+    for (int32_t i = 0; i < 3; i++)
+        if (!vj_is_small_whole(s->f, args[i])) return;
+    for (int32_t i = 0; i < 3; i++)
+        args[i] = vj_in_bf16(s->f, args[i]);
+}
+
 static vj_value add_attention(vj_scores *s, vj_value q, vj_value k, vj_value v, const vj_origin *origin) {
     vj_func *f = s->f;
     take_factor(s, &q, &k);
     vj_attr attrs[2] = {vj_float(VJ_ATTR_SCALE, meant_scale(s->scale, vj_last_dim(vj_type_at(f, q)).c)),
                         vj_float(VJ_ATTR_VALUE, s->fill)};
-    const vj_value args[] = {q, k, v, s->bias, s->keep};
-    const int32_t count = s->keep >= 0 ? 5 : s->bias >= 0 ? 4 : 3;
+    vj_value args[VJ_FIRST_ADDEND + VJ_MOST_GRIDS] = {q, k, v, s->bias, s->keep};
+    const int32_t count = has_grids(s) ? take_grids(s, args) : s->keep >= 0 ? 5 : s->bias >= 0 ? 4 : 3;
+    double factor = 1;
+    if (has_grids(s)) {
+        args[2] = without_factor(f, v, &factor);
+        factor *= s->factor_of_weights;
+        multiply_in_bf16(s, args);
+    }
     vj_error error = {0};
-    const vj_value made = vj_add_node(f, VJ_OP_attention, args, count, attrs, s->keep >= 0 ? 2 : 1, origin, &error);
+    vj_value made = vj_add_node(f, VJ_OP_attention, args, count, attrs, s->keep >= 0 ? 2 : 1, origin, &error);
+    if (made >= 0 && factor != 1)
+        made = vj_make_binary(f, VJ_OP_mul, made, vj_add_const_f64(f, VJ_F32, 0, NULL, &factor), origin);
     return made < 0 ? made : with_empty_rows(s, made);
 }
 
@@ -129,7 +163,7 @@ static vj_value attention_from(vj_func *f, int32_t n, bool transposed, const cha
     const vj_value weights = node.args[transposed ? 1 : 0];
     vj_value v = node.args[transposed ? 0 : 1], q, k;
     const vj_type type = *vj_type_at(f, weights);
-    vj_scores s = {.f = f, .scale = 1, .factor = VJ_NONE, .bias = VJ_NONE, .keep = VJ_NONE};
+    vj_scores s = {.f = f, .scale = 1, .factor = VJ_NONE, .bias = VJ_NONE, .keep = VJ_NONE, .factor_of_weights = 1};
     if (type.rank < 2 || vj_type_at(f, v)->rank < 2) return VJ_NONE;
     if (transposed) {
         vj_type to = type;
@@ -167,6 +201,7 @@ static vj_value rewrite(vj_pass_context *c, int32_t n) {
 
 vj_status vj_pass_attention(vj_pass_context *c) {
     vj_apply_rules(c, NULL, 0, rewrite, "attention");
+    vj_share_bf16(c);
     return c->error->status;
 }
 
@@ -178,7 +213,14 @@ static bool carries_weights(const vj_node *node) {
     return node->op != VJ_OP_concat && (flags & (VJ_FLAG_ELEMENTWISE | VJ_FLAG_MOVEMENT)) != 0;
 }
 
-enum { MOST_STEPS = 6 };
+enum { MOST_STEPS = 10 };
+
+/* Does the node divide by a number that is computed? */
+static bool divides_by_computed(const vj_func *f, const vj_node *node) {
+    int64_t count;
+    return node->op == VJ_OP_div && !vj_is_weight(f, node->args[1]) &&
+           vj_type_elements(f, vj_type_at(f, node->args[1]), &count) && count == 1;
+}
 
 /* The product of two activations that v feeds; *mixed: past ops that change the weights. */
 static int32_t product_behind(const vj_func *f, vj_value v, int32_t steps, const char **mixed) {
@@ -193,6 +235,8 @@ static int32_t product_behind(const vj_func *f, vj_value v, int32_t steps, const
         if (found < 0) continue;
         if (mixes)
             *mixed = "its weights are mixed across heads by weights (talking heads)";
+        else if (divides_by_computed(f, node))
+            *mixed = "its weights are quantised by a scale that is found over all of them when it runs";
         else if (!*mixed && (vj_op_table(node->op)->flags & VJ_FLAG_ELEMENTWISE))
             *mixed = "its weights are changed between the softmax and the product with v";
         return found;

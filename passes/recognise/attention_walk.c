@@ -1,5 +1,5 @@
 /* attention_walk.c - what stands between the product of q and k and the product with v: the softmax, factors, biases,
- * masks, movement ops. The walk goes upwards and notes what each does in the attention's own axes. */
+ * masks, movement ops, grids. The walk goes upwards and notes what each does in the attention's own axes. */
 #include "attention.h"
 
 #include <math.h>
@@ -12,29 +12,36 @@ enum { LONGEST_WAY = 16 };
 static bool is_movement_of_scores(vj_op op) { return op == VJ_OP_reshape || op == VJ_OP_transpose; }
 
 /* Is there a product of activations (or of weights too, unless `strict`) above v? */
-static bool leads_to_product(const vj_func *f, vj_value v, bool strict, int32_t steps) {
+static bool is_above(const vj_func *f, vj_value v, bool strict, int32_t steps, int32_t grids) {
     double x;
+    vj_grid grid;
     if (v < 0 || steps == 0) return false;
+    const vj_value inside = vj_rounded_on_grid(f, v, &grid);
+    if (inside >= 0 && grids > 0) return is_above(f, vj_divided_by_step(f, inside, &grid), strict, steps, grids - 1);
     const vj_value a = vj_operand(f, v, 0), b = vj_operand(f, v, 1);
     switch (vj_op_of(f, v)) {
     case VJ_OP_matmul:
         return !strict || (!vj_is_weight(f, a) && !vj_is_weight(f, b));
     case VJ_OP_div:
-        return leads_to_product(f, a, strict, steps - 1);
+        return is_above(f, a, strict, steps - 1, grids);
     case VJ_OP_sub:
     case VJ_OP_mul:
     case VJ_OP_add:
-        if (vj_is_uniform(f, b, &x)) return leads_to_product(f, a, strict, steps - 1);
-        return leads_to_product(f, a, strict, steps - 1) || leads_to_product(f, b, strict, steps - 1);
+        if (vj_is_uniform(f, b, &x)) return is_above(f, a, strict, steps - 1, grids);
+        return is_above(f, a, strict, steps - 1, grids) || is_above(f, b, strict, steps - 1, grids);
     case VJ_OP_select:
-        return leads_to_product(f, b, strict, steps - 1) || leads_to_product(f, vj_operand(f, v, 2), strict, steps - 1);
+        return is_above(f, b, strict, steps - 1, grids) || is_above(f, vj_operand(f, v, 2), strict, steps - 1, grids);
     case VJ_OP_neg:
     case VJ_OP_reshape:
     case VJ_OP_transpose:
-        return leads_to_product(f, a, strict, steps - 1);
+        return is_above(f, a, strict, steps - 1, grids);
     default:
         return false;
     }
+}
+
+static bool leads_to_product(const vj_func *f, vj_value v, bool strict) {
+    return is_above(f, v, strict, LONGEST_WAY, VJ_MOST_GRIDS);
 }
 
 /* Which of a node's operands holds the scores? Of two that do, the one that is not broadcast. -1: none. */
@@ -44,7 +51,7 @@ static int32_t side_of_scores(const vj_func *f, vj_value v, int32_t first, int32
         int32_t found = -1;
         for (int32_t side = second; side >= first; side -= second > first ? second - first : 1) {
             const vj_value operand = vj_operand(f, v, side);
-            if (!leads_to_product(f, operand, strict != 0, LONGEST_WAY)) continue;
+            if (!leads_to_product(f, operand, strict != 0)) continue;
             if (found < 0 || vj_type_equal(vj_type_at(f, operand), type)) found = side;
         }
         if (found >= 0) return found;
@@ -123,7 +130,7 @@ static const char *why_not(const vj_func *f, vj_value v) {
     switch (vj_op_of(f, v)) {
     case VJ_OP_linear:
     case VJ_OP_conv:
-        return leads_to_product(f, vj_operand(f, v, 0), true, LONGEST_WAY)
+        return leads_to_product(f, vj_operand(f, v, 0), true)
                    ? "its scores are mixed across heads by weights (talking heads)"
                    : "its scores are a product with weights, not of queries and keys";
     case VJ_OP_tanh:
@@ -136,12 +143,30 @@ static const char *why_not(const vj_func *f, vj_value v) {
     }
 }
 
+/* Scores that are rounded: what stands below the grid is its size and its addend. */
+static bool pass_grid(vj_scores *s, const vj_grid *grid) {
+    if (s->keep >= 0 || s->factor >= 0) return stop(s, "a mask or a factor behind the rounding of its scores");
+    if (s->grids == VJ_MOST_GRIDS - 1) return stop(s, "its scores are rounded too many times");
+    s->grid[s->grids] = *grid;
+    s->grid[s->grids].size = s->scale;
+    s->addend[s->grids++] = s->bias;
+    s->scale = 1;
+    s->bias = VJ_NONE;
+    return true;
+}
+
 /* One step up from v, which is not the product. */
 static bool step_up(vj_scores *s, vj_value *v) {
     vj_func *f = s->f;
     const vj_op op = vj_op_of(f, *v);
     const vj_value a = vj_operand(f, *v, 0), b = vj_operand(f, *v, 1);
     double x;
+    vj_grid grid;
+    const vj_value inside = vj_rounded_on_grid(f, *v, &grid);
+    if (inside >= 0) {
+        *v = vj_divided_by_step(f, inside, &grid);
+        return pass_grid(s, &grid);
+    }
     if (is_movement_of_scores(op)) {
         if (!pass_movement(s, *v)) return false;
         *v = a;
@@ -197,30 +222,60 @@ static bool has_other_readers(const vj_func *f, vj_value v, bool is_guarded) {
     return vj_use_count(f, v) != (is_guarded ? 3 : 1);
 }
 
-static bool is_moved_softmax(const vj_func *f, vj_value v) {
-    for (;; v = vj_operand(f, v, 0)) {
+/* One step up from weights, through what does not move them: the grid that they are on, and in front of it and behind it factors.
+ * VJ_NONE: there is none. */
+static vj_value above_weights(vj_scores *s, vj_value v) {
+    const vj_func *f = s->f;
+    const vj_op op = vj_op_of(f, v);
+    const vj_value inside = s->rounds_weights ? VJ_NONE : vj_rounded_on_grid(f, v, &s->weights);
+    double x;
+    if (inside >= 0) {
+        s->rounds_weights = true;
+        return inside;
+    }
+    if ((op != VJ_OP_mul && op != VJ_OP_div) || !vj_is_uniform(f, vj_operand(f, v, 1), &x) || !(x > 0) || isinf(x))
+        return VJ_NONE;
+    if (!s->rounds_weights)
+        s->factor_of_weights *= op == VJ_OP_mul ? x : 1 / x;
+    else
+        s->weights.step *= op == VJ_OP_mul ? 1 / x : x;
+    return vj_operand(f, v, 0);
+}
+
+/* Without a grid weights that are multiplied are others. */
+static bool is_moved_softmax(const vj_scores *s, vj_value v) {
+    const vj_func *f = s->f;
+    vj_scores probe = *s;
+    for (int32_t steps = 0; steps < LONGEST_WAY; steps++) {
         const vj_value guarded = without_guard(f, v);
         if (guarded >= 0) v = guarded;
-        if (!is_movement_of_scores(vj_op_of(f, v))) return vj_op_of(f, v) == VJ_OP_softmax;
+        const vj_value up = is_movement_of_scores(vj_op_of(f, v)) ? vj_operand(f, v, 0) : above_weights(&probe, v);
+        if (up < 0) return vj_op_of(f, v) == VJ_OP_softmax && (probe.rounds_weights || probe.factor_of_weights == 1);
+        v = up;
     }
+    return false;
 }
 
 /* Up to the softmax. */
 static bool find_softmax(vj_scores *s, vj_value v) {
     static const char kept[] = "its weights are kept, as they are used elsewhere too";
     const vj_func *f = s->f;
-    if (!is_moved_softmax(f, v)) return stop(s, NULL);
-    for (;; v = vj_operand(f, v, 0)) {
+    if (!is_moved_softmax(s, v)) return stop(s, NULL);
+    for (vj_value up;; v = up) {
+        vj_grid grid;
         const vj_value guarded = without_guard(f, v);
         if (has_other_readers(f, v, false) || (guarded >= 0 && has_other_readers(f, guarded, true)))
             return stop(s, kept);
         if (guarded >= 0) v = guarded;
         s->empty_is_zero = s->empty_is_zero || guarded >= 0;
         if (vj_op_of(f, v) == VJ_OP_softmax) break;
-        if (!pass_movement(s, v)) return false;
+        const bool is_grid = vj_rounded_on_grid(f, v, &grid) >= 0;
+        if (is_grid && !vj_reads_grid_alone(f, v)) return stop(s, kept);
+        up = is_movement_of_scores(vj_op_of(f, v)) ? vj_operand(f, v, 0) : above_weights(s, v);
+        if (is_movement_of_scores(vj_op_of(f, v)) && !pass_movement(s, v)) return false;
     }
     s->softmax = v;
-    return true;
+    return !(s->empty_is_zero && s->rounds_weights) || stop(s, "its weights are rounded, and guarded against NaN");
 }
 
 /* Which of the softmax's axes are the attention's keys? Behind a reshape of the weights it must stay an axis. */
@@ -238,9 +293,13 @@ static bool sums_over_keys(vj_scores *s) {
 bool vj_walk_up(vj_scores *s, vj_value weights) {
     if (!find_softmax(s, weights) || !sums_over_keys(s)) return false;
     vj_value v = vj_operand(s->f, s->softmax, 0);
-    for (int32_t steps = 0; vj_op_of(s->f, v) != VJ_OP_matmul; steps++)
+    for (int32_t steps = 0, grids = 0; vj_op_of(s->f, v) != VJ_OP_matmul; steps++) {
         if (steps == LONGEST_WAY || !step_up(s, &v))
             return s->reason ? false : stop(s, "its scores are too far from a product");
+        if (s->grids > grids) steps = 0; /* they take a few each */
+        grids = s->grids;
+    }
+    if (s->empty_is_zero && s->grids > 0) return stop(s, "its scores are rounded, and its weights guarded against NaN");
     s->product = v;
     return true;
 }

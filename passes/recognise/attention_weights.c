@@ -4,7 +4,7 @@
  *
  * Outputs are called `vitjit.attention.LL`, in the order of the layers, and `vitjit.attention.LL.HxW+F` when the keys are
  * the pixels of a picture of H x W patches behind F other tokens. */
-#include "passes/rewrite/rewrite.h"
+#include "attention.h"
 
 #include <assert.h>
 #include <string.h>
@@ -88,7 +88,22 @@ static vj_value number_like(vj_func *f, vj_value like, double x) {
     return vj_add_const_f64(f, vj_type_at(f, like)->dtype, 0, NULL, &x);
 }
 
-/* softmax(keep ? q k^T * scale + bias : value) of an attention node, of the first query or of all. */
+/* Scores from grid to grid. */
+static vj_value on_grids(vj_func *f, const vj_node *node, bool first, vj_value scores) {
+    vj_grid grids[VJ_MOST_GRIDS];
+    vj_error ignored = {0};
+    const int32_t count = vj_read_grids(f, node, grids, &ignored);
+    for (int32_t i = 0; i + 1 < count; i++) {
+        const vj_value addend = vj_addend_of(node, i);
+        scores = vj_make_on_grid(f, scores, &grids[i], node->origin);
+        if (addend < 0) continue;
+        scores = vj_make_binary(f, VJ_OP_add, scores, first ? first_query(f, addend) : addend, node->origin);
+    }
+    return scores;
+}
+
+/* softmax(keep ? q k^T * scale + bias : value), on its grids, of an attention node, of the first query or of all. The weights are those
+ * in front of their own grid. */
 static vj_value weights_of(vj_func *f, const vj_node *node, bool first) {
     vj_value q = node->args[0], bias = node->arg_count > 3 ? node->args[3] : VJ_NONE;
     vj_value keep = node->arg_count > 4 ? node->args[4] : VJ_NONE;
@@ -106,6 +121,7 @@ static vj_value weights_of(vj_func *f, const vj_node *node, bool first) {
         const vj_value args[] = {keep, scores, number_like(f, scores, other)};
         scores = vj_make(f, VJ_OP_select, args, 3, NULL, 0, node->origin);
     }
+    scores = on_grids(f, node, first, scores);
     const vj_attr axis = vj_int(VJ_ATTR_AXIS, vj_type_at(f, scores)->rank - 1);
     return vj_make(f, VJ_OP_softmax, &scores, 1, &axis, 1, node->origin);
 }

@@ -1,5 +1,6 @@
 /* fusion_report.c - what the report tells: how many of each thing there are, and why some were not recognised. Counted at the
  * end of the tensor level, so that it says what the kernels are made of. */
+#include "attention.h"
 #include "qkv.h"
 
 #include <math.h>
@@ -10,12 +11,32 @@ static void count(vj_report *report, const char *what, bool is_fused) {
     if (is_fused) vj_report_fused(report, what);
 }
 
+/* Steps from an attention's operand up to a product. */
+enum { LONGEST_WAY = 16 };
+
+/* One step up from v, what is rounded, scaled or biased; VJ_NONE: it is none of it. */
+static vj_value step_up(const vj_func *f, vj_value v) {
+    vj_grid grid;
+    double x;
+    const vj_value inside = vj_rounded_on_grid(f, v, &grid);
+    const vj_op op = vj_op_of(f, v);
+    if (inside >= 0) return inside;
+    const vj_value a = vj_operand(f, v, 0), b = vj_operand(f, v, 1);
+    if (op == VJ_OP_round || ((op == VJ_OP_mul || op == VJ_OP_div) && vj_is_uniform(f, b, &x))) return a;
+    return op != VJ_OP_add ? VJ_NONE : vj_is_weight(f, b) ? a : vj_is_weight(f, a) ? b : VJ_NONE;
+}
+
 /* The product that an attention's operand is of, behind moves and the cast to the type that it is multiplied in; of bytes,
- * behind what scales it. */
+ * behind what scales it and rounds it to grids. */
 static vj_value product_behind(const vj_func *f, vj_value v) {
-    const vj_value source = vj_source_of_head(f, v), bytes = vj_bytes_behind(f, source);
-    if (bytes >= 0) return bytes;
-    return vj_op_of(f, source) == VJ_OP_cast ? vj_source_of_head(f, vj_producer(f, source)->args[0]) : source;
+    vj_value source = vj_source_of_head(f, v);
+    if (vj_op_of(f, source) == VJ_OP_cast) source = vj_source_of_head(f, vj_operand(f, source, 0));
+    for (int32_t steps = 0; steps < LONGEST_WAY; steps++) {
+        const vj_value bytes = vj_bytes_behind(f, source), up = bytes < 0 ? step_up(f, source) : bytes;
+        if (up < 0 || up == source) return source;
+        source = vj_source_of_head(f, up);
+    }
+    return source;
 }
 
 static bool is_product_with_weight(const vj_func *f, vj_value v) {

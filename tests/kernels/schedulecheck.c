@@ -158,12 +158,17 @@ static void units_fit_the_work(void **state) {
 static void attention_blocks_fit_the_stack(void **state) {
     (void)state;
     static const int64_t tokens[] = {1, 49, 197, 577, 1370, 4096, 20000};
+    enum { TOKENS = sizeof tokens / sizeof *tokens };
     vj_arena *arena = vj_arena_new();
-    for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++) {
+    for (size_t n = 0; n < 2 * TOKENS; n++) {
+        const size_t i = n % TOKENS;
         vj_program *p = vj_program_new(arena, NULL);
         vj_kernel *k = vj_add_kernel(p, VJ_KERNEL_ATTENTION, "mha");
         vj_set_axes(k, (const int32_t[]){1, 1, 1, 1, 1}, (const int64_t[]){12, tokens[i], tokens[i], 64, 64});
         const int32_t operand = vj_add_buffer(p, VJ_BUFFER_ARENA, VJ_F32, 12 * tokens[i] * 64, "qkv");
+        /* Weights with an expression want whole rows. */
+        const bool whole = n >= TOKENS;
+        if (whole) k->weight_expr = vj_x(arena, k, VJ_X_ACC, VJ_F32, -1, -1, -1);
         k->q = k->k = k->v = vj_add_access(k, &(vj_access){.buffer = operand});
         for (int32_t t = 0; t < 2 * vj_target_count(); t++) {
             p->buffers[operand].dtype = t % 2 ? VJ_BF16 : VJ_F32;
@@ -172,7 +177,8 @@ static void attention_blocks_fit_the_stack(void **state) {
             /* By tiles scores are of one tile of queries, and what a block keeps are its results. */
             const bool tiles = s->form == VJ_FORM_TILES, blocked = s->key_block < tokens[i];
             assert_in_range(s->query_block, 1, tokens[i] + (tiles ? s->height - 1 : 0));
-            assert_in_range(s->key_block, 1, 65536 / 4 / (tiles ? s->height : s->query_block));
+            assert_in_range(s->key_block, 1, (whole ? 131072 : 65536) / 4 / (tiles ? s->height : s->query_block));
+            if (whole && tokens[i] <= 1370) assert_false(blocked);
             if (tiles && blocked) assert_in_range(s->query_block, 1, 65536 / 4 / 64);
             assert_int_equal(s->key_block % (s->width * vj_target_lanes(vj_target_at(t / 2), VJ_F32)), 0);
             assert_int_equal(k->units, 12 * s->units_per_head);

@@ -332,6 +332,28 @@ static void keys(void **state) {
     keys_of("f32", VJ_F32, 1);
 }
 
+/* An attention on grids is one kernel, whose weights have an expression unless their step is 0. */
+static void grids_of(const char *type, const char *grids, bool rounds_weights) {
+    vj_arena *arena = vj_arena_new();
+    vj_text t = {.arena = arena};
+    vj_text_add(&t,
+                "func @f(%%q: %s[N,2,9,16], %%k: %s[N,2,7,16], %%v: %s[N,2,7,12], %%b: f32[9,7], %%a: f32[2,1,7]) "
+                "-> f32[N,2,9,12] {\n@g = const [%s] : f32[3,5]\n"
+                "%%y = attention %%q, %%k, %%v, %%b, _, @g, %%a scale=0.25 : f32[N,2,9,12]\nreturn %%y\n}\n",
+                type, type, type, grids);
+    const vj_program *p = check_text(arena, t.at);
+    assert_int_equal(p->kernel_count, 1);
+    assert_int_equal(only_kernel(p, VJ_KERNEL_ATTENTION)->weight_expr >= 0, rounds_weights);
+    vj_arena_free(arena);
+}
+
+static void grids(void **state) {
+    (void)state;
+    grids_of("f32", "0.1,-20,19,3,0.125, 0.5,-3,20,-3,0.375, 0.0625,0,15,7,0.5", true);
+    grids_of("bf16", "0.1,-20,19,3,0.125, 0.5,-3,20,-3,0.375, 0.0625,0,15,7,1", true);
+    grids_of("f32", "0.1,-20,19,3,0.125, 0,0,0,0,1, 0,0,0,0,1", false);
+}
+
 /* Rows of 256 bf16 are eight lines of 64 bytes; they stand nine lines apart. */
 static void padded_rows(void **state) {
     (void)state;
@@ -416,6 +438,7 @@ int main(void) {
         cmocka_unit_test(depthwise),
         cmocka_unit_test(patches),
         cmocka_unit_test(keys),
+        cmocka_unit_test(grids),
         cmocka_unit_test(padded_rows),
         cmocka_unit_test(sums_are_turned_behind),
     };

@@ -65,6 +65,27 @@ static const char attention[] = "program attention {\n"
                                 "  }\n"
                                 "}\n";
 
+/* Whole scores between -3 and 4, and weights in eighths. */
+static const char rounded[] = "program rounded {\n"
+                              "  %q: input 0 f32[40]  # 160 B\n"
+                              "  %k: input 1 f32[60]  # 240 B\n"
+                              "  %v: input 2 f32[36]  # 144 B\n"
+                              "  %y: output 0 f32[24]  # 96 B\n"
+                              "  kernel attention mha {\n"
+                              "    batch i0:2\n"
+                              "    queries i1:4\n"
+                              "    keys i2:6\n"
+                              "    dim i3:5\n"
+                              "    value i4:3\n"
+                              "    Q %q[20*i0 + 5*i1 + i3]\n"
+                              "    K %k[30*i0 + 5*i2 + i3]\n"
+                              "    V %v[18*i0 + 3*i2 + i4]\n"
+                              "    score = at_most(at_least(round(acc * 0.75), -3), 4)\n"
+                              "    weight = at_most(at_least(round(acc / 0.125), 1), 5)\n"
+                              "    out %y[12*i0 + 3*i1 + i4] = acc * 0.125\n"
+                              "  }\n"
+                              "}\n";
+
 static const char norm[] = "program norm {\n"
                            "  %x: input 0 f32[21]  # 84 B\n"
                            "  %y: output 0 f32[21]  # 84 B\n"
@@ -230,8 +251,8 @@ static vj_program *parse(vj_arena *arena, const char *text) {
 
 static void text_round_trips(void **state) {
     (void)state;
-    static const char *const all[] = {conv,    attention, norm,   segments, batched, batched_segments,
-                                      indexed, call,      blocks, table};
+    static const char *const all[] = {conv,    attention, rounded, norm, segments, batched, batched_segments,
+                                      indexed, call,      blocks,  table};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         vj_arena *arena = vj_arena_new();
         vj_program *p = parse(arena, all[i]);
@@ -342,6 +363,28 @@ static void attention_is_attention(void **state) {
         in[3]->f[6 + j] = -INFINITY; /* all of query 1 */
     run_kernel(p, 0, buffers);
     assert_true(isnan(buffers[4][3]) && !isnan(buffers[4][6]));
+    vj_arena_free(arena);
+}
+
+static void attention_is_rounded(void **state) {
+    (void)state;
+    vj_arena *arena = vj_arena_new();
+    vj_tensor *in[3], *y;
+    evaluate(arena,
+             "func @main(%q: f32[2,4,5], %k: f32[2,6,5], %v: f32[2,6,3]) -> f32[2,4,3] {\n"
+             "  @c = const [0.75] : f32[]\n  @low = const [-3] : f32[]\n  @high = const [4] : f32[]\n"
+             "  @d = const [0.125] : f32[]\n  @one = const [1] : f32[]\n  @five = const [5] : f32[]\n"
+             "  %t = transpose %k perm=[0,2,1] : f32[2,5,6]\n  %p = matmul %q, %t : f32[2,4,6]\n"
+             "  %s = mul %p, @c : f32[2,4,6]\n  %r = round %s : f32[2,4,6]\n  %a = max %r, @low : f32[2,4,6]\n"
+             "  %b = min %a, @high : f32[2,4,6]\n  %w = softmax %b axis=2 : f32[2,4,6]\n"
+             "  %e = div %w, @d : f32[2,4,6]\n  %f = round %e : f32[2,4,6]\n  %g = max %f, @one : f32[2,4,6]\n"
+             "  %h = min %g, @five : f32[2,4,6]\n  %m = matmul %h, %v : f32[2,4,3]\n"
+             "  %y = mul %m, @d : f32[2,4,3]\n  return %y\n}\n",
+             in, &y);
+    vj_program *p = parse(arena, rounded);
+    double *buffers[] = {in[0]->f, in[1]->f, in[2]->f, room(arena, p, 3)};
+    run_kernel(p, 0, buffers);
+    assert_close(y->f, buffers[3], y->count);
     vj_arena_free(arena);
 }
 
@@ -545,6 +588,9 @@ static void verifier_refuses(void **state) {
     refuses(attention, "Q %q[20*i0 + 5*i1 + i3]", "Q %q[5*i2]", "Q moves with the keys");
     refuses(attention, "%mask[6*i1 + i2]", "%mask[6*i1 + i3]", "no place here");
     refuses(attention, "value i4:3", "value i4:3, i5:2", "value has too many axes");
+    refuses(attention, "score = acc * 0.25 + x0", "score = acc * 0.25 weight = acc * x0", "no place here");
+    refuses(rounded, "weight = at_most(at_least(round(acc / 0.125), 1), 5)", "weight = acc < 1", "a weight is an f32");
+    refuses(norm, "stage s0", "weight = 1 stage s0", "it has no weights");
     refuses(norm, "out %y[7*i0 + i1]", "out %y[7*i0]", "no place here");
     refuses(segments, "B %b[3*i1 + i2 + 6*i3]", "B %b[i1 + 2*i2 + 6*i3]", "unit stride");
     refuses(segments, "%t[i0 + 5*i2]", "%t[5*i2]", "one element");
@@ -682,6 +728,7 @@ int main(void) {
         cmocka_unit_test(text_round_trips),
         cmocka_unit_test(gemm_is_a_convolution),
         cmocka_unit_test(attention_is_attention),
+        cmocka_unit_test(attention_is_rounded),
         cmocka_unit_test(nest_is_a_layernorm),
         cmocka_unit_test(totals_are_added_once),
         cmocka_unit_test(segments_go_their_ways),
