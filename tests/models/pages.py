@@ -16,13 +16,22 @@ def drawn():
     return [" ".join(lines[first : first + A_PAGE]) for first in range(0, LINES, A_PAGE)]
 
 
-def page(first, fonts):
+def page(first, fonts, seed):
     """-> [8 * PITCH, WIDTH] of 0 to 1: lines `first` and on"""
     grey = np.ones((A_PAGE * PITCH, WIDTH), np.float32)
-    for i, text in enumerate(texts()[first : first + A_PAGE]):
+    for i, text in enumerate(texts(seed)[first : first + A_PAGE]):
         top = i * PITCH + (PITCH - HEIGHT) // 2
         grey[top : top + HEIGHT] = draw(text, first + i, fonts)[0]
     return noisy(grey, first // 2)
+
+
+def all_pages(fonts, seed=5):
+    return [page(first, fonts, seed) for first in range(0, LINES, A_PAGE)]
+
+
+def inputs(fonts, seed=5):
+    """as a detector wants them"""
+    return [np.stack([(p - 0.5) / 0.5] * 3).astype(np.float32) for p in all_pages(fonts, seed)]
 
 
 def boxes(score):
@@ -49,9 +58,8 @@ def cut(grey, box):
 def read(run, detector, recogniser, known, fonts):
     """run(model, name of its input, pictures) -> ([text of each page], how many boxes)"""
     given = onnx.load(detector, load_external_data=False).graph.input[0].name
-    all_pages = [page(first, fonts) for first in range(0, LINES, A_PAGE)]
-    scores = in_turns(lambda x: run(detector, given, x), [np.stack([(p - 0.5) / 0.5] * 3).astype(np.float32) for p in all_pages], 5)
+    scores = in_turns(lambda x: run(detector, given, x), inputs(fonts), 5)
     found = [boxes(score[0]) for score in scores]
-    parts = [cut(p, box) for p, some in zip(all_pages, found) for box in some]
+    parts = [cut(p, box) for p, some in zip(all_pages(fonts), found) for box in some]
     said = iter([known.text(s) for s in in_turns(lambda x: run(recogniser, known.input, x), parts)])
     return [" ".join(next(said) for _ in some) for some in found], len(parts)

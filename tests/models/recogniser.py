@@ -7,10 +7,11 @@ Of 200 lines in four fonts (reading.py) f32 must read at least 95 % of the chara
 (edit distance over the length).
 
 Then the recogniser as ONNX Runtime's tools quantise it: dynamic with u8 weights by matrix, with s8 by column, static (QDQ, calibrated with other lines).
-Of what ONNX Runtime reads with it vitjit must read 98 %, and of what f32 reads 98 % too, unless ONNX Runtime itself does not: then as much as it, less 1 %.
+Of what f32 reads vitjit must read 98 %, and of what ONNX Runtime reads with the quantised model 98 % too; unless ONNX Runtime with it reads less of the
+former itself, or without its optimisations less of the latter: then as much as that, less 1 %. The u8 form is so: ONNX Runtime has 92 % of f32's characters.
 
 At last pages of eight lines go through detector and recogniser: text is where the detector says above 0.3, boxes are grown as PP-OCR does, cut
-out and read. With both in int8 98 % of the characters must be those of both in f32. Closing line: 'N passed, N failed'.
+out and read. With both in int8 98 % of the characters must be those of both in f32; likewise with the detector quantised by ONNX Runtime's tools. Closing line: 'N passed, N failed'.
 """
 import contextlib
 import functools
@@ -30,28 +31,27 @@ from quantise import LEVELS, session
 from reading import Dictionary, in_turns, part_same, picture, texts
 
 LEAST_READ, LEAST_BF16, LEAST_INT8 = 0.95, 0.99, 0.98
+OF_ITSELF = 0.01
 S8, U8 = QuantType.QInt8, QuantType.QUInt8
 
 
-class Lines(CalibrationDataReader):
-    """other lines than those that are read"""
-
-    def __init__(self, name, fonts):
-        pictures = [picture(text, 4 * i + i % 4, fonts) for i, text in enumerate(texts(seed=6, lines=40))]
-        self.feeds = iter([{name: np.stack(pictures[i : i + 8])} for i in range(0, 40, 8)])
+class Pictures(CalibrationDataReader):
+    def __init__(self, name, pictures, at_once):
+        self.feeds = iter([{name: np.stack(pictures[i : i + at_once])} for i in range(0, len(pictures), at_once)])
 
     def get_next(self):
         return next(self.feeds, None)
 
 
-def quantise(path, to, form, fonts):
+def quantise(path, to, form, pictures):
+    """`pictures`: to calibrate with"""
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(None):
         newer, prepared = os.path.join(folder, "newer.onnx"), os.path.join(folder, "prepared.onnx")
         onnx.save(onnx.version_converter.convert_version(onnx.load(path), 17), newer)  # scales by column want 13
         quant_pre_process(newer, prepared, skip_symbolic_shape=True)
         if form == "static":
             name = onnx.load(path, load_external_data=False).graph.input[0].name
-            quantize_static(prepared, to, Lines(name, fonts), quant_format=QuantFormat.QDQ, per_channel=True, activation_type=U8, weight_type=S8)
+            quantize_static(prepared, to, Pictures(name, pictures, 5), quant_format=QuantFormat.QDQ, per_channel=True, activation_type=U8, weight_type=S8)
         else:
             columns = form == "dynamic_s8"
             ops = ["MatMul", "Gemm"] if columns else ["MatMul", "Gemm", "Conv"]
@@ -91,25 +91,41 @@ def judge_precisions(judge, vitjit, path, known, lines, drawn):
     return wide
 
 
-def judge_forms(judge, vitjit, path, known, lines, wide, fonts):
+def in_onnx_runtime(path, level, known):
+    engine = session(path, level, threads=2)
+    return lambda pictures: engine.run(None, {known.input: pictures})[0]
+
+
+def judge_forms(judge, vitjit, path, known, lines, wide, others):
     with tempfile.TemporaryDirectory() as folder:
         for form in ("dynamic_u8", "dynamic_s8", "static"):
             made = os.path.join(folder, form + ".onnx")
-            quantise(path, made, form, fonts)
-            engine = session(made, LEVELS.ORT_ENABLE_ALL, threads=2)
-            theirs = read(known, lambda x: engine.run(None, {known.input: x})[0], lines)
+            quantise(path, made, form, others)
+            theirs, again = (read(known, in_onnx_runtime(made, level, known), lines) for level in (LEVELS.ORT_ENABLE_ALL, LEVELS.ORT_DISABLE_ALL))
             ours = read(known, functools.partial(with_vitjit, vitjit, made, known, "f32"), lines)
-            same, beside, own = part_same(ours, theirs), part_same(ours, wide), part_same(theirs, wide)
-            good = same >= LEAST_INT8 and beside >= min(LEAST_INT8, own - 0.01)
-            judge.say(good, f"{form}: {100 * same:.2f} % as ONNX Runtime, {100 * beside:.2f} % as f32; ONNX Runtime {100 * own:.2f} % as f32")
+            same, itself, beside, own = part_same(ours, theirs), part_same(again, theirs), part_same(ours, wide), part_same(theirs, wide)
+            good = same >= min(LEAST_INT8, itself - OF_ITSELF) and beside >= min(LEAST_INT8, own - OF_ITSELF)
+            judge.say(good, f"{form}: {100 * beside:.2f} % as f32, ONNX Runtime {100 * own:.2f} %; {100 * same:.2f} % as ONNX Runtime, which without "
+                      f"optimisations reads {100 * itself:.2f} % so")
 
 
 def judge_pages(judge, vitjit, detector, recogniser, known, fonts):
-    run = lambda precision: pages.read(lambda path, given, x: next(iter(run_vitjit(vitjit, path, {given: x}, precision).values())), detector, recogniser, known, fonts)
-    (wide, found), (narrow, again) = run("f32"), run("int8")
+    """In int8, and by detectors that ONNX Runtime's tools quantise (it has no linear layers, which dynamic_s8 is of), read by the recogniser in f32."""
+    only = lambda path, x, given, precision: next(iter(run_vitjit(vitjit, path, {given: x}, precision).values()))
+    in_vitjit = lambda precision: lambda path, given, x: only(path, x, given, precision)
+    in_session = lambda path, given, x: session(path, LEVELS.ORT_ENABLE_ALL, threads=2).run(None, {given: x})[0]
+    (wide, found), (narrow, again) = (pages.read(in_vitjit(p), detector, recogniser, known, fonts) for p in ("f32", "int8"))
     right, same = part_same(wide, pages.drawn()), part_same(narrow, wide)
     text = f"pages: f32 reads {100 * right:.2f} % of the characters, int8 {100 * same:.2f} % as f32; {found} and {again} boxes"
     judge.say(right >= LEAST_READ and same >= LEAST_INT8, text, *zip(wide, narrow))
+    with tempfile.TemporaryDirectory() as folder:
+        for form in ("dynamic_u8", "static"):
+            made = os.path.join(folder, form + ".onnx")
+            quantise(detector, made, form, pages.inputs(fonts, seed=6)[:5])
+            (ours, mine), (theirs, other) = (pages.read(run, made, recogniser, known, fonts) for run in (in_vitjit("f32"), in_session))
+            beside, own = part_same(ours, wide), part_same(theirs, wide)
+            judge.say(beside >= min(LEAST_INT8, own - OF_ITSELF), f"pages, detector {form}: {100 * beside:.2f} % as f32, ONNX Runtime {100 * own:.2f} %; {mine} and "
+                      f"{other} boxes")
 
 
 def main():
@@ -120,7 +136,8 @@ def main():
     try:
         wide = judge_precisions(judge, vitjit, recogniser, known, lines, drawn)
         judge_pages(judge, vitjit, detector, recogniser, known, fonts)
-        judge_forms(judge, vitjit, recogniser, known, lines, wide, fonts)
+        others = [picture(text, 4 * i + i % 4, fonts) for i, text in enumerate(texts(seed=6, lines=40))]
+        judge_forms(judge, vitjit, recogniser, known, lines, wide, others)
     except Failed as error:
         judge.say(False, f"vitjit: {error}")
     print(f"{judge.passed} passed, {judge.failed} failed")
