@@ -104,6 +104,11 @@ void vj_prefetch(const vj_gen *g, LLVMValueRef pointer); /* the line at pointer 
 void vj_widen_blocks(vj_gen *g, const vj_blocks *blocks, vj_dtype to, LLVMValueRef panel, LLVMValueRef column,
                      int32_t lanes, LLVMValueRef out);
 
+/* block_bytes.c: the same columns become groups of four bytes, numbers less zero points, and 16 i32 for each block from `start` on, which
+ * are -128 times the sums of its columns */
+void vj_widen_to_bytes(vj_gen *g, const vj_blocks *blocks, LLVMValueRef panel, LLVMValueRef column, int32_t lanes,
+                       LLVMValueRef out, LLVMValueRef start);
+
 /* dot.c: acc + the products of the two bfloat16 numbers in each i32 of a and b, in the order and with the roundings of the target's
  * instruction; of at least four lanes */
 LLVMValueRef vj_dot_bf16(const vj_gen *g, LLVMValueRef acc, LLVMValueRef a, LLVMValueRef b);

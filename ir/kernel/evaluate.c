@@ -81,7 +81,7 @@ double vj_blocks_value(const vj_blocks *blocks, const double *bytes, vj_dtype to
     const int32_t q = blocks->bits == 8 ? byte : k % 2 ? byte >> 4 : byte & 15;
     const double exact = (q - panel[vj_blocks_zero(blocks, number, column)]) * (double)scale,
                  wide = (double)(float)exact;
-    return to == VJ_BF16 ? vj_round_bf16(wide) : wide;
+    return to == VJ_I8 ? exact : to == VJ_BF16 ? vj_round_bf16(wide) : wide;
 }
 
 /* B at (k, n) is base + k_step[k] + n_step[n], packed or not. */
@@ -102,7 +102,7 @@ static b_steps steps_of_blocks(vj_kernel_run *r, const vj_blocks *blocks) {
         n_step[n] = n;
     for (int64_t i = 0; i < deep; i++) {
         k_step[i] = i * wide;
-        for (int64_t n = 0; n < wide; n++)
+        for (int64_t n = 0; n < wide && i < blocks->depth; n++)
             values[i * wide + n] = vj_blocks_value(blocks, bytes, to, i, n);
     }
     return (b_steps){values, k_step, n_step};
@@ -147,7 +147,8 @@ static bool run_gemm(vj_kernel_run *r, vj_error *error) {
         memset(acc, 0, (size_t)wide * sizeof *acc);
         int64_t at = 0;
         do {
-            const double a = vj_access_value(r, k->a);
+            const double stored = vj_access_value(r, k->a);
+            const double a = k->s < 0 ? stored : (stored - VJ_ZERO_OF_BLOCK) * vj_access_value(r, k->s);
             const double *row = b.base + b.k[at++] + batch_step(r, batch);
             for (int64_t n = 0; n < wide; n++)
                 acc[n] += a * row[b.n[n]];
