@@ -11,6 +11,8 @@
 #define MULADD_LATENCY   4.0
 /* Instructions that multiply take so many slots for four integers where they are multiplied in pairs of words, and added apart. */
 #define INTEGER_PRODUCTS 3
+/* And so many where bytes are. */
+#define WORD_PRODUCTS 1
 /* Dot products of narrower vectors are no instructions. */
 #define LEAST_DOT_LANES 4
 /* The sums of a block become floats, are scaled and added, by so many instructions. */
@@ -22,9 +24,19 @@ vj_multiplier vj_multiplier_of(const vj_target *target, vj_dtype a, vj_dtype b, 
     const int32_t group = packed ? vj_panel_group(b) : b == VJ_BF16 ? 2 : 1;
     const bool dot = a == VJ_BF16 && b == VJ_BF16 && target->dot != VJ_DOT_NONE && lanes >= LEAST_DOT_LANES;
     const bool whole = target->dot8 == VJ_DOT8_VNNI || target->dot8 == VJ_DOT8_USDOT;
-    if (dot) return (vj_multiplier){target, VJ_FORM_DOT, 1, group, false, 0};
-    if (b == VJ_I8) return (vj_multiplier){target, VJ_FORM_DOT, whole ? 1 : INTEGER_PRODUCTS, group, !whole, 0};
-    return (vj_multiplier){target, VJ_FORM_FMA, group, group, b != VJ_F32, 0};
+    if (dot) return (vj_multiplier){target, VJ_FORM_DOT, 1, group, false, 1, false, 0};
+    if (b == VJ_I8)
+        return (vj_multiplier){target, VJ_FORM_DOT, whole ? 1 : INTEGER_PRODUCTS, group, !whole, 1, false, 0};
+    return (vj_multiplier){target, VJ_FORM_FMA, group, group, b != VJ_F32, 1, false, 0};
+}
+
+void vj_multiply_by_blocks(vj_multiplier *m, const vj_blocks *blocks, int32_t lanes) {
+    m->block = (int32_t)(blocks->block / m->group);
+    m->in_words = m->target->dot8 == VJ_DOT8_BYTES && blocks->bits == 4 && lanes >= LEAST_DOT_LANES;
+    if (!m->in_words) m->parts = vj_dot8_parts(vj_dot8_of(m->target, lanes));
+    if (!m->in_words) return;
+    m->products = WORD_PRODUCTS;
+    m->widens = false;
 }
 
 double vj_step_cycles(const vj_multiplier *m, int32_t height, int32_t width) {
@@ -39,12 +51,12 @@ double vj_step_cycles(const vj_multiplier *m, int32_t height, int32_t width) {
 int32_t vj_most_rows(const vj_multiplier *m, int32_t width) {
     const vj_target *target = m->target;
     /* There are height x width sums, height + width operands, a product, and a register that the engine keeps. */
-    const int32_t each =
-        m->block ? 2 * width : width; /* registers that a row takes: of the block, and of the whole depth */
+    /* Registers that a row takes: sums of the whole depth, of a block, of words. */
+    const int32_t each = (1 + (m->block > 0) + m->in_words) * width;
     if (target->machine->recompiled) return (target->registers - 2 - width) / (each + 1);
     const int32_t others = target->muladd == VJ_MULADD_FMA ? 2 : 3;
     const bool one_more = m->widens && target->broadcast_operand; /* a broadcast from memory would have taken none */
-    int32_t height = (target->registers - others - one_more - width) / each;
+    int32_t height = (target->registers - others - one_more - width * m->parts) / each;
     const bool many = target->registers > FEW_ACCUMULATORS; /* with fewer registers the first bound is the lower */
     const int32_t narrow = m->widens && many ? FEW_WIDENED : FEW_ACCUMULATORS;
     const int32_t most = target->broadcast_operand ? MAX_ACCUMULATORS : narrow;

@@ -10,8 +10,9 @@ typedef struct vj_multiplier {
     int32_t products; /* instructions that a group of k takes for each vector of sums */
     int32_t group;    /* elements of k in it */
     bool widens;      /* operands are widened as they are loaded */
-    int32_t
-        block; /* groups of k that bytes by blocks are added up over before they become floats; 0: they are no such */
+    int32_t parts;    /* rows that such a group of B has in widened panels */
+    bool in_words;    /* bytes are multiplied and added in words first */
+    int32_t block;    /* groups of k that bytes by blocks are added up over before they become floats; else 0 */
 } vj_multiplier;
 
 /* With so many accumulators a step of k is long enough to hide the loop's own instructions. */
@@ -20,6 +21,8 @@ typedef struct vj_multiplier {
 static inline double vj_larger_of(double a, double b) { return a > b ? a : b; }
 
 vj_multiplier vj_multiplier_of(const vj_target *target, vj_dtype a, vj_dtype b, bool packed, int32_t lanes);
+/* Of bytes by blocks. */
+void vj_multiply_by_blocks(vj_multiplier *m, const vj_blocks *blocks, int32_t lanes);
 /* A group of k on a tile of height x width vectors takes so many cycles. */
 double vj_step_cycles(const vj_multiplier *m, int32_t height, int32_t width);
 /* How many rows of accumulators fit beside `width` vectors of B, a broadcast and, where multiplying and adding are two

@@ -95,8 +95,9 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
     const int32_t lanes = column_lanes(target, k, n, panels);
     const vj_dtype a = p->buffers[k->access[k->a].buffer].dtype, b = vj_operand_dtype(p, k, k->b);
     vj_multiplier m = vj_multiplier_of(target, a, b, panels, lanes);
-    if (k->s >= 0) m.block = (int32_t)(k->extent[vj_last_of(vj_group(k, VJ_GROUP_DEPTH))] / m.group);
-    const int64_t widened = vj_widened_row(p, k, b);
+    vj_blocks blocks;
+    if (k->s >= 0 && vj_has_blocks(p, k->access[k->b].buffer, &blocks)) vj_multiply_by_blocks(&m, &blocks, lanes);
+    const int64_t widened = vj_widened_row(p, k, b, m.parts);
     const double groups = ceil((double)depth / m.group);
     const bool by_tiles = vj_suits_tiles(target, p, k, lanes);
     double least = by_tiles ? vj_schedule_tiles(k, lanes, n, vj_panel_step(b), best) : 0;

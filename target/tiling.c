@@ -3,11 +3,11 @@
 
 #include <assert.h>
 
-int64_t vj_widened_row(const vj_program *p, const vj_kernel *k, vj_dtype to) {
+int64_t vj_widened_row(const vj_program *p, const vj_kernel *k, vj_dtype to, int32_t parts) {
     vj_blocks blocks;
-    const bool widens = vj_has_blocks(p, k->access[k->b].buffer, &blocks);
-    return widens ? vj_blocks_rows(&blocks, to) * vj_element_bytes(to) + (k->s < 0 ? 0 : vj_blocks_count(&blocks) * 4)
-                  : 0;
+    if (!vj_has_blocks(p, k->access[k->b].buffer, &blocks)) return 0;
+    const int64_t starts = k->s < 0 ? 0 : vj_blocks_count(&blocks) * vj_element_bytes(VJ_I32);
+    return vj_blocks_rows(&blocks, to) * vj_element_bytes(to) * parts + starts;
 }
 
 int64_t vj_tile_bytes(const vj_program *p, const vj_kernel *k, int64_t columns) {

@@ -9,6 +9,7 @@ typedef struct widening {
     int32_t lanes;
     LLVMValueRef panel, column; /* bytes of the panel, the first column of the vector */
     LLVMValueRef out, start;    /* where its group 0 goes, and the start of block 0 */
+    int32_t parts;              /* that a group is stored in, a row of 16 lanes each; 1: as it is */
     LLVMValueRef zero;          /* of the block at hand, in each byte */
 } widening;
 
@@ -70,8 +71,12 @@ static void widen_block(widening *w, LLVMValueRef number) {
     vj_loop loop;
     vj_loop_begin(g, &loop, vj_i64(g, 0), vj_i64(g, w->blocks->block), GROUP, true, &sum, 1);
     LLVMValueRef k = LLVMBuildAdd(g->b, first, loop.index, ""), x = differences_at(w, k);
-    vj_store_vector(g, vj_element(g, w->out, VJ_I8, LLVMBuildMul(g->b, k, vj_i64(g, VJ_PANEL), "")), x, NULL);
     const vj_fours fours = vj_fours_of(g, x, true);
+    LLVMValueRef at = vj_bytes_on(g, w->out, LLVMBuildMul(g->b, k, vj_i64(g, VJ_PANEL * w->parts), ""));
+    for (int32_t i = 0; i < w->parts; i++) {
+        LLVMValueRef part = w->parts == 1 ? x : LLVMBuildBitCast(g->b, fours.part[i], LLVMTypeOf(x), "");
+        vj_store_vector(g, vj_bytes_on(g, at, vj_i64(g, i * VJ_PANEL * GROUP)), part, NULL);
+    }
     sum = vj_dot_fours(g, loop.carried[0], &ones, &fours);
     vj_loop_end(g, &loop, &sum);
     LLVMValueRef start =
@@ -79,9 +84,9 @@ static void widen_block(widening *w, LLVMValueRef number) {
     vj_store_vector(g, vj_element(g, w->start, VJ_I32, row), start, NULL);
 }
 
-void vj_widen_to_bytes(vj_gen *g, const vj_blocks *blocks, LLVMValueRef panel, LLVMValueRef column, int32_t lanes,
-                       LLVMValueRef out, LLVMValueRef start) {
-    widening w = {.g = g, .blocks = blocks, .lanes = lanes, .panel = panel, .column = column};
+void vj_widen_to_bytes(vj_gen *g, const vj_blocks *blocks, int32_t parts, LLVMValueRef panel, LLVMValueRef column,
+                       int32_t lanes, LLVMValueRef out, LLVMValueRef start) {
+    widening w = {.g = g, .blocks = blocks, .lanes = lanes, .parts = parts, .panel = panel, .column = column};
     w.out = vj_bytes_on(g, out, LLVMBuildMul(g->b, column, vj_i64(g, GROUP), ""));
     w.start = vj_element(g, start, VJ_I32, column);
     vj_loop loop;

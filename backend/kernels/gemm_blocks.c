@@ -44,11 +44,11 @@ void vj_gemm_add_bytes(const vj_gemm *m, const vj_gemm_tile *t, const vj_gemm_bl
                        LLVMValueRef *acc) {
     vj_gen *g = m->g;
     LLVMTypeRef floats = vj_vector_type(g, VJ_F32, m->lanes);
-    LLVMValueRef scale[VJ_MAX_TILE];
+    LLVMValueRef scale[VJ_MAX_TILE], number = vj_after(g, block->number, part[0]);
     for (int32_t j = 0; j < t->width; j++)
         scale[j] = vector_of(m, block->scale, j, vj_blocks_panel(&m->blocks), VJ_F32);
     for (int32_t r = 0; r < t->height; r++) {
-        LLVMValueRef step = step_of(m, t, block->number, r);
+        LLVMValueRef step = step_of(m, t, number, r);
         for (int32_t j = 0; j < t->width; j++) {
             const int32_t i = r * t->width + j;
             LLVMValueRef both = LLVMBuildFMul(g->b, step, scale[j], "");

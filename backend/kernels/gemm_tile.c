@@ -86,7 +86,8 @@ static void choose_modes(vj_gemm *m) {
         const int64_t columns = vj_round_up(vj_min64(tiles * m->s->width * m->lanes, m->n), VJ_PANEL);
         /* Of the last panel there may be more rows than of the others. */
         const int64_t rows = vj_panel_depth(b_dtype, m->depth), more = vj_blocks_rows(&m->blocks, b_dtype) - rows;
-        m->wide = vj_stack(m->g, b_dtype, rows * columns + vj_max64(more, 0) * VJ_PANEL);
+        if (m->steps) vj_micro_by_blocks(&m->micro, m->blocks.bits);
+        m->wide = vj_stack(m->g, b_dtype, (rows * columns + vj_max64(more, 0) * VJ_PANEL) * m->micro.parts);
         if (m->steps) m->start = vj_stack(m->g, VJ_I32, vj_blocks_count(&m->blocks) * columns);
     }
     m->b_mode = panels ? VJ_B_PANELS : b->term_count == 0 && b->stride[m->last_col] == 1 ? VJ_B_ROWS : VJ_B_ANY;
@@ -103,7 +104,7 @@ void vj_gemm_plan_depth(vj_gemm *m) {
     choose_modes(m);
     const vj_access *a = &k->access[k->a], *b = &k->access[k->b];
     const bool guarded = m->a_mode == VJ_A_POINTERS && has_guard(a);
-    int64_t below = VJ_PANEL; /* the stride of the next axis in panels: groups do not straddle axes */
+    int64_t below = VJ_PANEL * m->micro.parts; /* the stride of the next axis in panels: groups do not straddle axes */
     for (int32_t d = k->rank - 1; d >= m->depth_axes.first; d--) {
         const vj_depth one = {d, k->extent[d], a->stride[d], m->b_mode == VJ_B_PANELS ? below : b->stride[d]};
         below *= k->extent[d];
@@ -295,8 +296,8 @@ static void multiply(const walk *w, LLVMValueRef i, int64_t count, LLVMValueRef 
         LLVMValueRef line = vj_element(g, w->fetch, VJ_I8, LLVMBuildMul(g->b, i, vj_i64(g, m->s->prefetch), ""));
         vj_prefetch(g, line);
     }
-    for (int64_t k = 0; k < count; k += m->micro.group)
-        vj_micro_step(&m->micro, &loads, k, (int32_t)vj_min64(m->micro.group, count - k), w->t->height, w->t->width,
+    for (int64_t k = 0; k < count; k += m->micro.step)
+        vj_micro_step(&m->micro, &loads, k, (int32_t)vj_min64(m->micro.step, count - k), w->t->height, w->t->width,
                       acc);
 }
 
@@ -375,7 +376,7 @@ static void locate_b(walk *w) {
     vj_gen *g = m->g;
     const vj_access *b = &m->k->access[m->k->b];
     const vj_dtype dtype = m->micro.b;
-    const int64_t panel = vj_panel_depth(dtype, m->depth) * VJ_PANEL;
+    const int64_t panel = vj_panel_depth(dtype, m->depth) * VJ_PANEL * m->micro.parts;
     if (m->b_mode == VJ_B_ANY) return;
     for (int32_t j = 0; j < w->t->width; j++) {
         if (m->b_mode == VJ_B_PANELS) {
@@ -389,7 +390,8 @@ static void locate_b(walk *w) {
                 w->b[0] = vj_element(g, m->wide ? m->wide : m->b, dtype, LLVMBuildAdd(g->b, p, lane, ""));
             }
             w->b[j] = w->b[0];
-            w->b_offset[j] = vj_panel_at(dtype, m->depth, 0, (int64_t)j * m->lanes);
+            w->b_offset[j] =
+                (int64_t)j * m->lanes / VJ_PANEL * panel + (int64_t)j * m->lanes % VJ_PANEL * vj_panel_group(dtype);
             continue;
         }
         const bool one_axis = m->cols.count == 1;
@@ -419,10 +421,11 @@ void vj_gemm_widen(const vj_gemm *m, const vj_gemm_tile *t) {
         const int64_t lane = (int64_t)j * m->lanes, number = lane / VJ_PANEL;
         LLVMValueRef at = LLVMBuildAdd(g->b, column, vj_i64(g, lane % VJ_PANEL), "");
         LLVMValueRef panel_at = vj_bytes_on(g, from, vj_i64(g, number * panel));
-        LLVMValueRef out = vj_element(g, m->wide, m->micro.b, vj_i64(g, number * rows * VJ_PANEL));
+        LLVMValueRef out = vj_element(g, m->wide, m->micro.b, vj_i64(g, number * rows * VJ_PANEL * m->micro.parts));
         if (m->steps) {
             LLVMValueRef start = vj_i64(g, number * vj_blocks_count(&m->blocks) * VJ_PANEL);
-            vj_widen_to_bytes(g, &m->blocks, panel_at, at, m->lanes, out, vj_element(g, m->start, VJ_I32, start));
+            vj_widen_to_bytes(g, &m->blocks, m->micro.parts, panel_at, at, m->lanes, out,
+                              vj_element(g, m->start, VJ_I32, start));
         } else {
             vj_widen_blocks(g, &m->blocks, m->micro.b, panel_at, at, m->lanes, out);
         }
