@@ -33,8 +33,10 @@ vj_multiplier vj_multiplier_of(const vj_target *target, vj_dtype a, vj_dtype b, 
 void vj_multiply_by_blocks(vj_multiplier *m, const vj_blocks *blocks, int32_t lanes) {
     m->block = (int32_t)(blocks->block / m->group);
     m->in_words = m->target->dot8 == VJ_DOT8_BYTES && blocks->bits == 4 && lanes >= LEAST_DOT_LANES;
-    if (!m->in_words) m->parts = vj_dot8_parts(vj_dot8_of(m->target, lanes));
-    if (!m->in_words) return;
+    if (!m->in_words) {
+        m->parts = vj_dot8_parts(vj_dot8_of(m->target, lanes));
+        return;
+    }
     m->products = WORD_PRODUCTS;
     m->widens = false;
 }
@@ -43,20 +45,24 @@ double vj_step_cycles(const vj_multiplier *m, int32_t height, int32_t width) {
     const double products = height * width / 2.0, loads = (height + width) / 2.0;
     /* Narrow vectors: loads and moves of lanes take issue slots from the products, and so does what is widened. */
     const double moves = m->target->broadcast_operand && !m->widens ? 0 : 0.2 * loads;
-    const double step = m->products * vj_larger_of(vj_larger_of(products, loads) + moves, MULADD_LATENCY);
+    /* Groups in parts: each is multiplied and added by two instructions, four of which go a cycle, as what takes A's apart does. B's
+     * come from the second level, where deep panels are. */
+    const double parted = (2.0 * height * width + height + 3.0 * width) * m->parts / 4 + height / 4.0;
+    const double whole = m->products * vj_larger_of(vj_larger_of(products, loads) + moves, MULADD_LATENCY);
+    const double step = m->parts > 1 ? parted : whole;
     return m->block ? step + ADD_BLOCK * products / m->block : step;
 }
 
 /* One register stays free: without it the allocator moves accumulators about and spills some. */
 int32_t vj_most_rows(const vj_multiplier *m, int32_t width) {
     const vj_target *target = m->target;
-    /* There are height x width sums, height + width operands, a product, and a register that the engine keeps. */
     /* Registers that a row takes: sums of the whole depth, of a block, of words. */
     const int32_t each = (1 + (m->block > 0) + m->in_words) * width;
+    /* There are height x width sums, height + width operands, a product, and a register that the engine keeps. */
     if (target->machine->recompiled) return (target->registers - 2 - width) / (each + 1);
     const int32_t others = target->muladd == VJ_MULADD_FMA ? 2 : 3;
     const bool one_more = m->widens && target->broadcast_operand; /* a broadcast from memory would have taken none */
-    int32_t height = (target->registers - others - one_more - width * m->parts) / each;
+    int32_t height = (target->registers - others - one_more - width * m->parts - (m->parts > 1)) / each;
     const bool many = target->registers > FEW_ACCUMULATORS; /* with fewer registers the first bound is the lower */
     const int32_t narrow = m->widens && many ? FEW_WIDENED : FEW_ACCUMULATORS;
     const int32_t most = target->broadcast_operand ? MAX_ACCUMULATORS : narrow;
