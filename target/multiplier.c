@@ -64,8 +64,8 @@ int32_t vj_most_rows(const vj_multiplier *m, int32_t width) {
     const bool one_more = m->widens && target->broadcast_operand; /* a broadcast from memory would have taken none */
     int32_t height = (target->registers - others - one_more - width * m->parts - (m->parts > 1)) / each;
     const bool many = target->registers > FEW_ACCUMULATORS; /* with fewer registers the first bound is the lower */
-    const int32_t narrow = m->widens && many ? FEW_WIDENED : FEW_ACCUMULATORS;
-    const int32_t most = target->broadcast_operand ? MAX_ACCUMULATORS : narrow;
+    const int32_t narrow = (m->widens || m->block) && many ? FEW_WIDENED : FEW_ACCUMULATORS;
+    const int32_t most = target->broadcast_operand && !m->in_words ? MAX_ACCUMULATORS : narrow;
     if (height * each > most) height = most / each;
     return height;
 }

@@ -128,8 +128,10 @@ static void step_in_words(const vj_micro *m, const vj_micro_loads *loads, int64_
             b[j] = loads->b(loads->self, k + e, m->group, j, false);
         for (int32_t r = 0; r < height; r++) {
             LLVMValueRef a = vj_splat(m->g, loads->a(loads->self, k + e, m->group, r, false), m->lanes);
-            for (int32_t j = 0; j < width; j++)
-                words[r * width + j] = vj_dot_in_words(m->g, words[r * width + j], a, b[j]);
+            for (int32_t j = 0; j < width; j++) { /* LLVM would add them in a tree, for which it has no registers */
+                LLVMValueRef sum_so_far = vj_dot_in_words(m->g, words[r * width + j], a, b[j]);
+                words[r * width + j] = vj_opaque_vector(m->g, sum_so_far);
+            }
         }
     }
     for (int32_t i = 0; i < height * width; i++)

@@ -126,6 +126,24 @@ static const char blocks[] = "program blocks {\n"
                              "  }\n"
                              "}\n";
 
+/* The same of bytes, whose blocks are an axis. */
+static const char steps[] = "program steps {\n"
+                            "  %x: input 0 u8[64]  # 64 B\n"
+                            "  %w: weight u8[448] blocks bits=4 least=-8 block=16 k=20 n=5 from f32[20,5] seed(7) "
+                            "k(20*5) n(5*1)  # 448 B\n"
+                            "  %s: input 1 f32[32]  # 128 B\n"
+                            "  %y: output 0 f32[10]  # 40 B\n"
+                            "  kernel gemm linear {\n"
+                            "    rows i0:2\n"
+                            "    cols i1:5\n"
+                            "    depth i2:2, i3:16\n"
+                            "    A %x[32*i0 + 16*i2 + i3]\n"
+                            "    B %w packed\n"
+                            "    S %s[2*i0 + i2]\n"
+                            "    out %y[5*i0 + i1] = acc\n"
+                            "  }\n"
+                            "}\n";
+
 /* Two products, with a batch, rows, columns and a depth of one axis each. */
 static const char batched[] = "program batched {\n"
                               "  %a: input 0 f32[8]  # 32 B\n"
@@ -214,8 +232,8 @@ static vj_program *parse(vj_arena *arena, const char *text) {
 
 static void text_round_trips(void **state) {
     (void)state;
-    static const char *const all[] = {conv,    attention, norm,  segments, batched, batched_segments,
-                                      indexed, call,      blocks};
+    static const char *const all[] = {conv,    attention, norm,   segments, batched, batched_segments,
+                                      indexed, call,      blocks, steps};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         vj_arena *arena = vj_arena_new();
         vj_program *p = parse(arena, all[i]);
@@ -405,6 +423,34 @@ static void blocks_are_widened(void **state) {
     vj_arena_free(arena);
 }
 
+static void bytes_have_steps(void **state) {
+    (void)state;
+    vj_arena *arena = vj_arena_new();
+    vj_program *p = parse(arena, steps);
+    double x[64], y[10], bytes[448] = {0}, step[32] = {0.5, 2, -1, 0.25};
+    for (int e = 0; e < 64; e++)
+        x[e] = 128 + e % 7 - 3;
+    for (int n = 0; n < 5; n++)
+        for (int k = 0; k < 20; k++) {
+            const float scale = k < 16 ? 0.5F + (float)n : -0.25F;
+            uint8_t stored[4];
+            memcpy(stored, &scale, sizeof stored);
+            for (int i = 0; i < 4; i++)
+                bytes[k / 16 * 64 + 4 * n + i] = stored[i];
+            bytes[128 + k / 16 * 16 + n] = k < 16 ? 8 : 3;
+            bytes[192 + k / 2 * 16 + n] += (k + n) % 16 * (k % 2 ? 16 : 1);
+        }
+    run_kernel(p, 0, (double *[]){x, bytes, step, y});
+    for (int e = 0; e < 10; e++) {
+        double expected = 0;
+        for (int k = 0; k < 20; k++)
+            expected += (x[e / 5 * 32 + k] - 128) * step[e / 5 * 2 + k / 16] * ((k + e % 5) % 16 - (k < 16 ? 8 : 3)) *
+                        (k < 16 ? 0.5 + e % 5 : -0.25);
+        assert_close(&expected, &y[e], 1);
+    }
+    vj_arena_free(arena);
+}
+
 static void indices_are_taken_inside(void **state) {
     (void)state;
     vj_arena *arena = vj_arena_new();
@@ -479,7 +525,14 @@ static void verifier_refuses(void **state) {
     refuses(blocks, "block=16", "block=8", "not its weight's");
     refuses(blocks, "block=16", "block=17", "not its weight's");
     refuses(blocks, "depth i2:20", "depth i2:19", "another K or N");
-    refuses(blocks, "%x: input 0 f32[40]", "%x: input 0 u8[40]", "a type that it may not have");
+    refuses(blocks, "%x: input 0 f32[40]", "%x: input 0 i8[40]", "a type that it may not have");
+    refuses(blocks, "%x: input 0 f32[40]", "%x: input 0 u8[40]", "S is missing");
+    refuses(steps, "    S %s[2*i0 + i2]\n", "", "another K or N");
+    refuses(steps, "%s: input 1 f32[32]", "%s: input 1 i32[32]", "S has a type");
+    refuses(steps, "%x: input 0 u8[64]", "%x: input 0 f32[64]", "S has a type");
+    refuses(steps, "S %s[2*i0 + i2]", "S %s[2*i0 + i3]", "S moves within a block");
+    refuses(steps, "i2:2, i3:16", "i2:1, i3:32", "has other blocks than the depth");
+    refuses(steps, "i2:2, i3:16", "i2:1, i3:16", "another K or N");
     refuses(conv, "acc + x0", "acc == x0", "not its buffer's");
     refuses(conv, "acc + x0", "acc + 1:i64", "two types");
     refuses(conv, "cast:f32(i0 / 7:i64)", "cast:f32(exp(i0))", "wants floats");
@@ -634,6 +687,7 @@ int main(void) {
         cmocka_unit_test(totals_are_added_once),
         cmocka_unit_test(segments_go_their_ways),
         cmocka_unit_test(blocks_are_widened),
+        cmocka_unit_test(bytes_have_steps),
         cmocka_unit_test(indices_are_taken_inside),
         cmocka_unit_test(calls_compute),
         cmocka_unit_test(verifier_refuses),
