@@ -32,7 +32,7 @@ static const dialect bytes[] = {{"x86-64-v4-bf16", "\tvpdpbusd", "\tvpmulld", "(
                                 {"x86-64-v3-vnni", "vpdpbusd", "\tvpmulld", "(%rsp)", {"(%rsp)", "%ymm"}},
                                 {"x86-64-v3", "\tvpmaddubsw", "\tvpmulld", "(%rsp)", {"(%rsp)", "%ymm"}},
                                 {"x86-64-v4", "\tvpmaddubsw", "\tvpmulld", "(%rsp)", {"(%rsp)", "%zmm"}},
-                                {"aarch64-bf16", "\tusdot\t", "\tmul\t", "[sp", {"[sp", "\tq"}}};
+                                {"aarch64-bf16", "\tusdot\t", "\tmul\t", "\tstr\tq", {"[sp", "\tq"}} /* pointers to rows are there */};
 #define BYTES    (sizeof bytes / sizeof *bytes)
 #define DOTS     (sizeof dots / sizeof *dots)
 #define DIALECTS (sizeof dialects / sizeof *dialects)
