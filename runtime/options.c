@@ -28,8 +28,6 @@ static vj_status judge_precision(const vj_options *o) {
         return vj_error_set(VJ_USAGE, "vj_options: a count below 0, or a list that is missing");
     for (int32_t i = 0; i < o->keep_f32_count; i++)
         if (!o->keep_f32[i]) return vj_error_set(VJ_USAGE, "vj_options: pattern %d of keep_f32 is missing", i);
-    if (o->keep_f32_count && precision == VJ_F32 && format == VJ_F32)
-        return vj_error_set(VJ_USAGE, "vj_options: keep_f32 means nothing where all products are in f32");
     return VJ_OK;
 }
 

@@ -105,8 +105,9 @@ typedef struct vj_gemm_block {
 } vj_gemm_block;
 vj_gemm_block vj_gemm_block_at(const vj_gemm *m, const vj_gemm_tile *t, LLVMValueRef number);
 void vj_gemm_begin_block(const vj_gemm *m, const vj_gemm_tile *t, const vj_gemm_block *block, LLVMValueRef *part);
-void vj_gemm_add_bytes(const vj_gemm *m, const vj_gemm_tile *t, const vj_gemm_block *block, const LLVMValueRef *part,
-                       LLVMValueRef *acc);
+/* `step`: of each row, in all lanes. */
+void vj_gemm_add_bytes(const vj_gemm *m, const vj_gemm_tile *t, const vj_gemm_block *block, const LLVMValueRef *step,
+                       const LLVMValueRef *part, LLVMValueRef *acc);
 
 /* gemm_units.c */
 

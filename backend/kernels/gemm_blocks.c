@@ -28,30 +28,15 @@ void vj_gemm_begin_block(const vj_gemm *m, const vj_gemm_tile *t, const vj_gemm_
     }
 }
 
-/* The size of the step of row r. */
-static LLVMValueRef step_of(const vj_gemm *m, const vj_gemm_tile *t, LLVMValueRef number, int32_t r) {
-    vj_point point = {0};
-    vj_gemm_point(m, t, r, 0, &point);
-    point.lanes = 1;
-    point.vector_axis = -1;
-    point.mask = NULL;
-    for (int32_t d = m->depth_axes.first; d < m->k->rank; d++)
-        point.index[d] = m->depth_count > 1 && d == m->depths[0].axis ? number : vj_i64(m->g, 0);
-    return vj_splat(m->g, vj_emit_load(m->g, m->k->s, &point), m->lanes);
-}
-
-void vj_gemm_add_bytes(const vj_gemm *m, const vj_gemm_tile *t, const vj_gemm_block *block, const LLVMValueRef *part,
-                       LLVMValueRef *acc) {
+void vj_gemm_add_bytes(const vj_gemm *m, const vj_gemm_tile *t, const vj_gemm_block *block, const LLVMValueRef *step,
+                       const LLVMValueRef *part, LLVMValueRef *acc) {
     vj_gen *g = m->g;
     LLVMTypeRef floats = vj_vector_type(g, VJ_F32, m->lanes);
-    LLVMValueRef scale[VJ_MAX_TILE], number = vj_after(g, block->number, part[0]);
-    for (int32_t j = 0; j < t->width; j++)
-        scale[j] = vector_of(m, block->scale, j, vj_blocks_panel(&m->blocks), VJ_F32);
-    for (int32_t r = 0; r < t->height; r++) {
-        LLVMValueRef step = step_of(m, t, number, r);
-        for (int32_t j = 0; j < t->width; j++) {
+    for (int32_t j = 0; j < t->width; j++) {
+        LLVMValueRef scale = vector_of(m, block->scale, j, vj_blocks_panel(&m->blocks), VJ_F32);
+        for (int32_t r = 0; r < t->height; r++) {
             const int32_t i = r * t->width + j;
-            LLVMValueRef both = LLVMBuildFMul(g->b, step, scale[j], "");
+            LLVMValueRef both = LLVMBuildFMul(g->b, step[r], scale, "");
             acc[i] = vj_fma(g, LLVMBuildSIToFP(g->b, part[i], floats, ""), both, acc[i]);
         }
     }

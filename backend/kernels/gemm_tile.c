@@ -327,6 +327,18 @@ static void walk_innermost(walk *w, LLVMValueRef *acc) {
     if (extent > whole) multiply(w, vj_i64(g, whole), extent - whole, acc);
 }
 
+/* The size of the steps of row r in the block. */
+static LLVMValueRef size_of_step(const vj_gemm *m, const vj_gemm_tile *t, LLVMValueRef number, int32_t r) {
+    vj_point point = {0};
+    vj_gemm_point(m, t, r, 0, &point);
+    point.lanes = 1;
+    point.vector_axis = -1;
+    point.mask = NULL;
+    for (int32_t d = m->depth_axes.first; d < m->k->rank; d++)
+        point.index[d] = m->depth_count > 1 && d == m->depths[0].axis ? number : vj_i64(m->g, 0);
+    return vj_splat(m->g, vj_emit_load(m->g, m->k->s, &point), m->lanes);
+}
+
 /* A block of bytes, which is the innermost axis: what its sums are worth is added. */
 static void walk_block(walk *w, LLVMValueRef *acc) {
     const vj_gemm *m = w->m;
@@ -334,7 +346,10 @@ static void walk_block(walk *w, LLVMValueRef *acc) {
     const vj_gemm_block block = vj_gemm_block_at(m, w->t, number);
     vj_gemm_begin_block(m, w->t, &block, part);
     walk_innermost(w, part);
-    vj_gemm_add_bytes(m, w->t, &block, part, acc);
+    LLVMValueRef step[VJ_MAX_TILE], after = vj_after(m->g, number, part[0]);
+    for (int32_t r = 0; r < w->t->height; r++)
+        step[r] = size_of_step(m, w->t, after, r);
+    vj_gemm_add_bytes(m, w->t, &block, step, part, acc);
 }
 
 static void walk_depth(walk *w, int32_t level, LLVMValueRef *acc) {

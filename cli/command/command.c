@@ -121,17 +121,13 @@ static vj_status judge_profile(const char *path) {
 
 static bool is(const char *word, const char *type) { return word && strcmp(word, type) == 0; }
 
-/* Products in bf16 have weights in bf16; patterns of what stays in float32 want something that does not. */
+/* Products in bf16 have weights in bf16. */
 static vj_status judge_precision(const vj_command *c) {
     const bool narrow = is(c->precision, "bf16") || is(c->precision, "int8");
     if (narrow && is(c->weight_format, "f16"))
         return vj_print_error(VJ_USAGE, NULL, "--precision %s stores weights in %s: --weight-format f16 is for f32",
                               c->precision, c->precision);
-    const bool asked = narrow || is(c->weight_format, "f16") || is(c->weight_format, "bf16");
-    if (asked || !c->keep_f32.count) return VJ_OK;
-    vj_print_error(VJ_USAGE, NULL, "--keep-f32 means nothing where all products are in f32");
-    vj_print_hint("--precision and --weight-format say what others are in");
-    return VJ_USAGE;
+    return VJ_OK;
 }
 
 vj_status vj_command_read(int argc, char **argv, vj_command *c) {

@@ -28,11 +28,12 @@ static const dialect dialects[] = {{"x86-64-v3", "\tvfmadd", "\tvmulps", "(%rsp)
 static const dialect dots[] = {{"x86-64-v4-bf16", "\tvdpbf16ps", "\tvmulps", "(%rsp)", {"(%rsp)", "%zmm"}},
                                {"aarch64-bf16", "\tbfdot\t", "\tfmul\t", "[sp", {"[sp", "\tq"}}};
 /* Of bytes by blocks, whose scales are multiplied apart. */
-static const dialect bytes[] = {{"x86-64-v4-bf16", "\tvpdpbusd", "\tvpmulld", "(%rsp)", {"(%rsp)", "%zmm"}},
-                                {"x86-64-v3-vnni", "vpdpbusd", "\tvpmulld", "(%rsp)", {"(%rsp)", "%ymm"}},
-                                {"x86-64-v3", "\tvpmaddubsw", "\tvpmulld", "(%rsp)", {"(%rsp)", "%ymm"}},
-                                {"x86-64-v4", "\tvpmaddubsw", "\tvpmulld", "(%rsp)", {"(%rsp)", "%zmm"}},
-                                {"aarch64-bf16", "\tusdot\t", "\tmul\t", "\tstr\tq", {"[sp", "\tq"}} /* pointers to rows are there */};
+static const dialect bytes[] = {
+    {"x86-64-v4-bf16", "\tvpdpbusd", "\tvpmulld", "(%rsp)", {"(%rsp)", "%zmm"}},
+    {"x86-64-v3-vnni", "vpdpbusd", "\tvpmulld", "(%rsp)", {"(%rsp)", "%ymm"}},
+    {"x86-64-v3", "\tvpmaddubsw", "\tvpmulld", "(%rsp)", {"(%rsp)", "%ymm"}},
+    {"x86-64-v4", "\tvpmaddubsw", "\tvpmulld", "(%rsp)", {"(%rsp)", "%zmm"}},
+    {"aarch64-bf16", "\tusdot\t", "\tmul\t", "\tstr\tq", {"[sp", "\tq"}} /* pointers to rows are there */};
 #define BYTES    (sizeof bytes / sizeof *bytes)
 #define DOTS     (sizeof dots / sizeof *dots)
 #define DIALECTS (sizeof dialects / sizeof *dialects)
