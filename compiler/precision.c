@@ -27,6 +27,7 @@ vj_status vj_ask_precision(vj_unit *u, vj_pipeline_options *options) {
 
 /* May patterns of keep_f32 name the node? Where bf16 is not asked for they are about weights that are packed. */
 static bool can_be_kept(const vj_pipeline_options *options, const vj_func *f, const vj_node *node) {
+    if (node->op == VJ_OP_linear_blocks) return !node->dead;
     if (node->dead || !vj_is_float_product(f, node)) return false;
     return options->precision != VJ_F32 || vj_packed_factor(f, node) >= 0;
 }
@@ -63,7 +64,17 @@ static bool passes_were_whole(const vj_compile_request *r) {
     return !r->stop_after && r->disabled_pass_count == 0 && r->pass_limit < 0;
 }
 
+/* Patterns want products that are not in float32 anyway: the caller's, or the model's (accuracy_level 4). */
+static vj_status refuse_all_f32(vj_unit *u) {
+    vj_fail(&u->error, VJ_USAGE, "keep_f32 means nothing where all products are in f32");
+    vj_hint(&u->error, "precision and weight_format say what others are in");
+    return VJ_USAGE;
+}
+
 static vj_status check_kept(vj_unit *u, const vj_pipeline_options *options) {
+    const bool all_f32 = options->precision == VJ_F32 && options->weight_format == VJ_F32;
+    if (all_f32 && options->keep_f32_count > 0 && vj_report_row_of(&u->report, "byte_blocks")->seen == 0)
+        return refuse_all_f32(u);
     for (int32_t i = 0; i < options->keep_f32_count; i++) {
         if (options->keep_f32_matched[i]) continue;
         const char *which = options->precision != VJ_F32 ? "product" : "product with a packed weight";

@@ -99,7 +99,7 @@ typedef struct vj_options {
      * VJ_BF16: rounded. VJ_I8 and VJ_I4: in blocks of integers with a scale each. */
     vj_dtype weight_format;
     /* Patterns as fnmatch(3) takes them, of names of nodes: their products stay in float32 with weights as the model has
-     * them. One that matches no product is VJ_USAGE, and so are patterns where neither option above asks for less. */
+     * them. One that matches no product is VJ_USAGE, and so are patterns where neither the options above nor the model asks for less. */
     const char *const *keep_f32;
     int32_t keep_f32_count;
     int32_t reserved;

@@ -23,6 +23,7 @@ static const vj_pass passes[] = {
     {"narrow", "what no one reads is not computed", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_narrow},
     {"weights", "scales and gains go into weights", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_weights},
     {"tidy", "folds and canonicalises once more", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_tidy},
+    {"byte_blocks", "products of bytes by blocks", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_byte_blocks},
     {"precision", "products that may are computed in bf16", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_precision},
     {"weight_blocks", "weights that the model stores in 4 or 8 bits stay so", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR,
      vj_pass_weight_blocks},

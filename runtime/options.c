@@ -30,8 +30,6 @@ static vj_status judge_precision(const vj_options *o) {
         return vj_error_set(VJ_USAGE, "vj_options: a calibration is for products in int8");
     if (!o->calibration && o->calibration_bytes)
         return vj_error_set(VJ_USAGE, "vj_options: the calibration's text is missing");
-    if (o->keep_f32_count && precision == VJ_F32 && format == VJ_F32)
-        return vj_error_set(VJ_USAGE, "vj_options: keep_f32 means nothing where all products are in f32");
     return VJ_OK;
 }
 

@@ -3,6 +3,7 @@
  * The model of a core: two multiply-adds and two loads a cycle, and a multiply-add's result after four. It only has to
  * rank shapes; bench/gemm_bench.c measures them.
  */
+#include "multiplier.h"
 #include "tiling.h"
 
 #include <assert.h>
@@ -10,20 +11,6 @@
 #include <stdio.h>
 
 #define TILE_OVERHEAD 40.0
-/* Without broadcasts from memory, A's elements take registers too. */
-#define FEW_ACCUMULATORS 24
-/* And what is widened takes some more. */
-#define FEW_WIDENED 20
-/* With 28 sums, two vectors of B and a broadcast, 31 of 32 registers are taken, and in some loops LLVM moves half of the sums to
- * the stack. */
-#define MAX_ACCUMULATORS 26
-#define MULADD_LATENCY   4.0
-/* With so many accumulators a step of k is long enough to hide the loop's own instructions. */
-#define LARGE_TILE 20
-/* Instructions that multiply take so many slots for four integers where they are multiplied in pairs of words, and added apart. */
-#define INTEGER_PRODUCTS 3
-/* Dot products of narrower vectors are no instructions. */
-#define LEAST_DOT_LANES 4
 
 void vj_tile_mix(int64_t rows, int32_t max_height, vj_gemm_schedule *schedule) {
     assert(rows > 0 && max_height > 0);
@@ -36,60 +23,11 @@ void vj_tile_mix(int64_t rows, int32_t max_height, vj_gemm_schedule *schedule) {
 /* One core reads so many bytes a cycle from memory. */
 #define STREAM_BYTES 12.0
 
-static double larger(double a, double b) { return a > b ? a : b; }
-
-/* How a target multiplies operands of some types. */
-typedef struct multiplier {
-    const vj_target *target;
-    vj_form form;
-    int32_t products; /* instructions that a group of k takes for each vector of sums */
-    int32_t group;    /* elements of k in it */
-    bool widens;      /* operands are widened as they are loaded */
-} multiplier;
-
-static multiplier multiplier_of(const vj_target *target, vj_dtype a, vj_dtype b, bool packed, int32_t lanes) {
-    const int32_t group = packed ? vj_panel_group(b) : b == VJ_BF16 ? 2 : 1;
-    const bool dot = a == VJ_BF16 && b == VJ_BF16 && target->dot != VJ_DOT_NONE && lanes >= LEAST_DOT_LANES;
-    const bool whole = target->dot8 == VJ_DOT8_VNNI || target->dot8 == VJ_DOT8_USDOT;
-    if (dot) return (multiplier){target, VJ_FORM_DOT, 1, group, false};
-    if (b == VJ_I8) return (multiplier){target, VJ_FORM_DOT, whole ? 1 : INTEGER_PRODUCTS, group, !whole};
-    return (multiplier){target, VJ_FORM_FMA, group, group, b != VJ_F32};
-}
-
-/* A group of k on a tile of height x width vectors takes so many cycles. */
-static double step_cycles(const multiplier *m, int32_t height, int32_t width) {
-    const double products = height * width / 2.0, loads = (height + width) / 2.0;
-    /* Narrow vectors: loads and moves of lanes take issue slots from the products, and so does what is widened. */
-    const double moves = m->target->broadcast_operand && !m->widens ? 0 : 0.2 * loads;
-    return m->products * larger(larger(products, loads) + moves, MULADD_LATENCY);
-}
-
-/* How many rows of accumulators fit beside `width` vectors of B, a broadcast and, where multiplying and adding are two
- * instructions, a product. One register stays free: without it the allocator moves accumulators about and spills some. */
-static int32_t max_height(const multiplier *m, int32_t width) {
-    const vj_target *target = m->target;
-    /* There are height x width sums, height + width operands, a product, and a register that the engine keeps. */
-    if (target->machine->recompiled) return (target->registers - 2 - width) / (width + 1);
-    const int32_t others = target->muladd == VJ_MULADD_FMA ? 2 : 3;
-    const bool one_more = m->widens && target->broadcast_operand; /* a broadcast from memory would have taken none */
-    int32_t height = (target->registers - others - one_more - width) / width;
-    const bool many = target->registers > FEW_ACCUMULATORS; /* with fewer registers the first bound is the lower */
-    const int32_t narrow = m->widens && many ? FEW_WIDENED : FEW_ACCUMULATORS;
-    const int32_t most = target->broadcast_operand ? MAX_ACCUMULATORS : narrow;
-    if (height * width > most) height = most / width;
-    return height;
-}
-
-int32_t vj_k_unroll(const vj_target *target, int32_t accumulators, int32_t products) {
-    if (target->machine->recompiled) return 1;
-    return (int32_t)vj_max64(1, (accumulators >= LARGE_TILE ? 2 : 4) / products);
-}
-
 /* What one column tile of `width` vectors takes, over all tiles of the inner row axis. */
-static double column_cycles(const multiplier *m, const vj_gemm_schedule *s, int32_t width, double groups) {
+static double column_cycles(const vj_multiplier *m, const vj_gemm_schedule *s, int32_t width, double groups) {
     double cycles = 0;
     for (int32_t i = 0; i < s->tile_kinds; i++)
-        cycles += s->tiles[i].count * (TILE_OVERHEAD + groups * step_cycles(m, s->tiles[i].height, width));
+        cycles += s->tiles[i].count * (TILE_OVERHEAD + groups * vj_step_cycles(m, s->tiles[i].height, width));
     return cycles;
 }
 
@@ -143,8 +81,10 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
     const bool panels = vj_is_packed(p, k->access[k->b].buffer);
     const int32_t lanes = column_lanes(target, k, n, panels);
     const vj_dtype a = p->buffers[k->access[k->a].buffer].dtype, b = vj_operand_dtype(p, k, k->b);
-    const multiplier m = multiplier_of(target, a, b, panels, lanes);
-    const int64_t widened = vj_widened_row(p, k, b);
+    vj_multiplier m = vj_multiplier_of(target, a, b, panels, lanes);
+    vj_blocks blocks;
+    if (k->s >= 0 && vj_has_blocks(p, k->access[k->b].buffer, &blocks)) vj_multiply_by_blocks(&m, &blocks, lanes);
+    const int64_t widened = vj_widened_row(p, k, b, m.parts);
     const double groups = ceil((double)depth / m.group);
     const bool by_tiles = vj_suits_tiles(target, p, k, lanes);
     double least = by_tiles ? vj_schedule_tiles(k, lanes, n, vj_panel_step(b), best) : 0;
@@ -153,11 +93,11 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
     for (int32_t width = 1; width <= 8 && !by_tiles; width++) {
         const int64_t columns = (int64_t)width * lanes, full = n / columns, rest = vj_ceil_div(n % columns, lanes);
         if (panels && columns % VJ_PANEL != 0 && VJ_PANEL % columns != 0) continue;
-        if ((width > 1 && columns - lanes >= n) || max_height(&m, width) < 1) continue;
+        if ((width > 1 && columns - lanes >= n) || vj_most_rows(&m, width) < 1) continue;
         if (columns > VJ_PANEL && columns * widened > VJ_WIDENED_BYTES) continue;
         vj_gemm_schedule s = {.form = m.form, .lanes = lanes, .width = width};
-        vj_tile_mix(rows, max_height(&m, width), &s);
-        s.k_unroll = vj_k_unroll(target, s.tiles[0].height * width, m.products);
+        vj_tile_mix(rows, vj_most_rows(&m, width), &s);
+        s.k_unroll = m.block ? vj_block_unroll(&m) : vj_k_unroll(target, s.tiles[0].height * width, m.products);
         double cycles = (double)full * column_cycles(&m, &s, width, groups);
         if (rest) cycles += column_cycles(&m, &s, (int32_t)rest, groups);
         if (least == 0 || cycles < least * 0.98) {
@@ -168,11 +108,11 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
     /* A few rows take less time than B takes to come. */
     const double b_bytes = widened ? (double)p->buffers[k->access[k->b].buffer].elements
                                    : (double)n * (double)depth * (double)vj_element_bytes(b);
-    const double total = larger(least * (double)outer, b_bytes / STREAM_BYTES) * (double)batch;
+    const double total = vj_larger_of(least * (double)outer, b_bytes / STREAM_BYTES) * (double)batch;
     const int64_t row_tiles = outer * vj_tile_count(best), units = vj_wanted_units(total);
     const int64_t wanted = widened ? vj_min64(units, VJ_UNITS_ENOUGH) : units; /* each block of rows widens again */
     int64_t tiles = vj_ceil_div(n, (int64_t)best->width * lanes);
-    if (!by_tiles && row_tiles == 1 && tiles * batch < wanted && best->width > 4 && rows <= max_height(&m, 4)) {
+    if (!by_tiles && row_tiles == 1 && tiles * batch < wanted && best->width > 4 && rows <= vj_most_rows(&m, 4)) {
         best->width = 4; /* more units, still wide enough */
         tiles = vj_ceil_div(n, (int64_t)best->width * lanes);
     }
@@ -186,15 +126,15 @@ static void schedule_gemm(const vj_target *target, const vj_program *p, vj_kerne
     if (by_tiles) vj_cut_for_tiles(target, outer, rows, n, depth * vj_element_bytes(b), wanted, best);
     if (by_tiles && widened) best->prefetch = 0;
     best->looped_store =
-        !by_tiles && best->tiles[0].height * best->width >= LARGE_TILE / 2 && wants_looped_store(target, k);
+        !by_tiles && best->tiles[0].height * best->width >= VJ_LARGE_TILE / 2 && wants_looped_store(target, k);
     k->units = batch * vj_ceil_div(tiles, best->unit_col_tiles) * best->unit_row_blocks;
     k->unit_cost = total / (double)k->units;
 }
 
 /* What a product takes in the largest tile of `width` vectors. */
-static double tile_cost(const multiplier *m, int32_t width) {
-    const int32_t height = max_height(m, width);
-    return step_cycles(m, height, width) / (height * width);
+static double tile_cost(const vj_multiplier *m, int32_t width) {
+    const int32_t height = vj_most_rows(m, width);
+    return vj_step_cycles(m, height, width) / (height * width);
 }
 
 /* A tile of keys is read for so many tiles of queries. */
@@ -223,15 +163,15 @@ static void schedule_attention(const vj_target *target, const vj_program *p, vj_
         vj_schedule_attention_tiles(k, lanes, s);
         return;
     }
-    multiplier m = multiplier_of(target, dtype, dtype, false, lanes);
+    vj_multiplier m = vj_multiplier_of(target, dtype, dtype, false, lanes);
     if (m.form == VJ_FORM_FMA)
-        m = multiplier_of(target, VJ_F32, VJ_F32, false, lanes); /* operands are widened before */
+        m = vj_multiplier_of(target, VJ_F32, VJ_F32, false, lanes); /* operands are widened before */
     const int64_t i = vj_group_extent(k, VJ_GROUP_QUERIES), j = vj_group_extent(k, VJ_GROUP_KEYS);
     const int64_t d = vj_group_extent(k, VJ_GROUP_DIM), e = vj_group_extent(k, VJ_GROUP_VALUE);
     s->form = m.form;
     s->width = 2;
     if (tile_cost(&m, 4) < 0.98 * tile_cost(&m, 2)) s->width = 4;
-    s->height = (int32_t)vj_min64(max_height(&m, s->width), i);
+    s->height = (int32_t)vj_min64(vj_most_rows(&m, s->width), i);
     const int64_t tile = (int64_t)s->width * lanes, rows = vj_min64((int64_t)query_tiles(k, s->height) * s->height, i);
     const int64_t bytes = k->weight_expr >= 0 ? WHOLE_ROW_BYTES : SCORE_BYTES;
     s->query_block = (int32_t)rows;

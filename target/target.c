@@ -75,3 +75,10 @@ bool vj_target_runs_here(const vj_target *target) {
     const uint64_t needed = target->cpu_feature_bits;
     return target->machine == &machines[HOST] && vj_host_features(needed) == needed;
 }
+
+vj_dot8 vj_dot8_of(const vj_target *target, int32_t lanes) {
+    const vj_dot8 form = target->dot8 == VJ_DOT8_BYTES ? VJ_DOT8_PAIRS : target->dot8;
+    const bool is_x86 = form == VJ_DOT8_VNNI || (form == VJ_DOT8_PAIRS && target->vector_bytes > 16);
+    if (lanes == 4 || (is_x86 && (lanes == 8 || lanes == 16) && lanes * 4 <= target->vector_bytes)) return form;
+    return VJ_DOT8_PLAIN;
+}

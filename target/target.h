@@ -16,7 +16,7 @@ typedef enum vj_dot { VJ_DOT_NONE, VJ_DOT_AVX512, VJ_DOT_AVX512_TWIN, VJ_DOT_BFD
 
 /* How products of fours of 8-bit integers are added to 32 bits: element by element, by words in pairs, by an instruction that takes
  * a whole group (backend/emit/dot_integers.c). The bits are the same. */
-typedef enum vj_dot8 { VJ_DOT8_PLAIN, VJ_DOT8_PAIRS, VJ_DOT8_VNNI, VJ_DOT8_USDOT } vj_dot8;
+typedef enum vj_dot8 { VJ_DOT8_PLAIN, VJ_DOT8_PAIRS, VJ_DOT8_BYTES, VJ_DOT8_VNNI, VJ_DOT8_USDOT } vj_dot8;
 
 /* Whether there are tiles: registers of up to 16 rows of 64 bytes, and products of them (backend/emit/tiles.h). A twin computes
  * the same bits without them, slowly: for tests. */
@@ -80,5 +80,10 @@ const char *vj_features_text(uint64_t features, char text[VJ_FEATURES_TEXT]);
 const char *vj_target_llvm_features(const vj_target *target, char text[VJ_FEATURES_TEXT]);
 /* The bit of a feature, and those of its companions (vitjit_cpu.def); 0: there is none of that name. */
 uint64_t vj_feature_by_name(const char *name, size_t length, uint64_t *companions);
+
+/* How groups of four bytes in so many lanes are multiplied, an instruction having its lengths: never BYTES; and into how many parts of
+ * as many lanes a group is taken for that. */
+vj_dot8 vj_dot8_of(const vj_target *target, int32_t lanes);
+static inline int32_t vj_dot8_parts(vj_dot8 form) { return form == VJ_DOT8_PAIRS ? 2 : form == VJ_DOT8_PLAIN ? 4 : 1; }
 
 #endif

@@ -6,10 +6,11 @@
 #define UNIT_GOOD    20000.0
 #define UNITS_PLENTY 64
 
-int64_t vj_widened_row(const vj_program *p, const vj_kernel *k, vj_dtype to) {
+int64_t vj_widened_row(const vj_program *p, const vj_kernel *k, vj_dtype to, int32_t parts) {
     vj_blocks blocks;
-    const bool widens = vj_has_blocks(p, k->access[k->b].buffer, &blocks);
-    return widens ? vj_blocks_rows(&blocks, to) * vj_element_bytes(to) : 0;
+    if (!vj_has_blocks(p, k->access[k->b].buffer, &blocks)) return 0;
+    const int64_t starts = k->s < 0 ? 0 : vj_blocks_count(&blocks) * vj_element_bytes(VJ_I32);
+    return vj_blocks_rows(&blocks, to) * vj_element_bytes(to) * parts + starts;
 }
 
 int64_t vj_tile_bytes(const vj_program *p, const vj_kernel *k, int64_t columns) {
@@ -38,7 +39,7 @@ bool vj_suits_tiles(const vj_target *target, const vj_program *p, const vj_kerne
     const vj_axes cols = vj_group(k, VJ_GROUP_COLS), rows = vj_group(k, VJ_GROUP_ROWS);
     const int64_t run = run_of_a(k), last = k->extent[vj_last_of(cols)];
     const bool fits = (a == VJ_BF16 && b == VJ_BF16) || (a == VJ_U8 && b == VJ_I8);
-    if (target->tiles == VJ_TILES_NONE || !fits || lanes < vj_target_lanes(target, VJ_F32)) return false;
+    if (target->tiles == VJ_TILES_NONE || !fits || k->s >= 0 || lanes < vj_target_lanes(target, VJ_F32)) return false;
     if (!vj_is_packed(p, k->access[k->b].buffer) || k->access[k->a].term_count > 0) return false;
     for (int32_t i = 0; i < k->out_count; i++) {
         const vj_access *out = &k->access[k->out[i].access];

@@ -22,8 +22,8 @@ static inline int64_t vj_tile_count(const vj_gemm_schedule *s) {
 
 /* Panels of blocks are widened on the stack, for all columns of a tile; of more than a panel they have at most so many bytes. */
 #define VJ_WIDENED_BYTES (512 << 10)
-/* Bytes of a column there, of this type; 0: B is no blocks. */
-int64_t vj_widened_row(const vj_program *p, const vj_kernel *k, vj_dtype to);
+/* Bytes of a column there, of this type, of which there are so many parts; 0: B is no blocks. */
+int64_t vj_widened_row(const vj_program *p, const vj_kernel *k, vj_dtype to, int32_t parts);
 /* Bytes of B that a tile of so many columns reads, as they are stored. */
 int64_t vj_tile_bytes(const vj_program *p, const vj_kernel *k, int64_t columns);
 

@@ -5,6 +5,7 @@
  *     USDOT   the same of aarch64 (FEAT_I8MM)
  *     PAIRS   even and odd elements apart, as words; an instruction multiplies words and adds neighbours (pmaddwd, which is exact
  *             here: two products of 8 bits are below 2^17)
+ *     BYTES   the same; and bytes in pairs (pmaddubsw) where the signed ones have 4 bits and a sign, so that sums of some fit into words
  *     PLAIN   each element by itself, as 32 bits
  */
 #include "gen.h"
@@ -18,14 +19,6 @@ static int32_t lanes_of(LLVMValueRef x) {
 
 static LLVMValueRef number(const vj_gen *g, LLVMValueRef like, uint32_t x) {
     return vj_splat(g, LLVMConstInt(g->i32, x, false), lanes_of(like));
-}
-
-/* How groups in so many lanes are multiplied: an instruction has its lengths. */
-static vj_dot8 form_of(const vj_gen *g, int32_t lanes) {
-    const vj_dot8 form = g->target->dot8;
-    const bool is_x86 = form == VJ_DOT8_VNNI || (form == VJ_DOT8_PAIRS && g->target->vector_bytes > 16);
-    if (lanes == 4 || (is_x86 && (lanes == 8 || lanes == 16) && lanes * 4 <= g->target->vector_bytes)) return form;
-    return VJ_DOT8_PLAIN;
 }
 
 /* Bits [8 e, 8 e + 8) of each lane as a number. */
@@ -45,9 +38,8 @@ static LLVMValueRef words(const vj_gen *g, LLVMValueRef groups, int32_t e, bool 
 }
 
 vj_fours vj_fours_of(const vj_gen *g, LLVMValueRef groups, bool is_signed) {
-    vj_fours x = {.form = form_of(g, lanes_of(groups)), .count = 1, .part = {groups}};
-    if (x.form == VJ_DOT8_PAIRS) x.count = 2;
-    if (x.form == VJ_DOT8_PLAIN) x.count = 4;
+    vj_fours x = {.form = vj_dot8_of(g->target, lanes_of(groups)), .part = {groups}};
+    x.count = vj_dot8_parts(x.form);
     for (int32_t i = 0; i < x.count && x.count > 1; i++)
         x.part[i] = x.count == 2 ? words(g, groups, i, is_signed) : element(g, groups, i, is_signed);
     return x;
@@ -90,4 +82,24 @@ LLVMValueRef vj_dot_fours(const vj_gen *g, LLVMValueRef acc, const vj_fours *a, 
             acc = LLVMBuildAdd(g->b, acc, LLVMBuildMul(g->b, x, y, ""), "");
     }
     return acc;
+}
+
+bool vj_can_add_in_words(const vj_gen *g, int32_t lanes) {
+    return g->target->dot8 == VJ_DOT8_BYTES && vj_dot8_of(g->target, lanes) == VJ_DOT8_PAIRS;
+}
+
+LLVMValueRef vj_dot_in_words(const vj_gen *g, LLVMValueRef sum, LLVMValueRef a, LLVMValueRef b) {
+    const int32_t lanes = lanes_of(a);
+    const char *name = lanes == 16  ? "llvm.x86.avx512.pmaddubs.w.512"
+                       : lanes == 8 ? "llvm.x86.avx2.pmadd.ub.sw"
+                                    : "llvm.x86.ssse3.pmadd.ub.sw.128";
+    LLVMTypeRef bytes = LLVMVectorType(g->i8, 4 * (unsigned)lanes);
+    LLVMValueRef args[] = {LLVMBuildBitCast(g->b, a, bytes, ""), LLVMBuildBitCast(g->b, b, bytes, "")};
+    LLVMValueRef pairs = vj_intrinsic(g, name, NULL, 0, args, 2);
+    return sum ? LLVMBuildAdd(g->b, sum, pairs, "") : pairs;
+}
+
+LLVMValueRef vj_add_words(const vj_gen *g, LLVMValueRef acc, LLVMValueRef sum) {
+    LLVMValueRef one = LLVMConstInt(vj_llvm_type(g, VJ_I16), 1, false);
+    return pairs(g, acc, sum, vj_splat(g, one, 2 * lanes_of(acc)));
 }

@@ -6,6 +6,8 @@
 
 #include <assert.h>
 #include <llvm-c/Target.h>
+
+#include <string.h>
 #include <stdio.h>
 
 LLVMValueRef vj_i64(const vj_gen *g, int64_t x) { return LLVMConstInt(g->i64, (unsigned long long)x, true); }
@@ -113,6 +115,18 @@ LLVMValueRef vj_opaque_vector(const vj_gen *g, LLVMValueRef vector) {
     if (!*letter || LLVMGetTypeKind(type) != LLVMVectorTypeKind) return vector;
     const unsigned bytes = LLVMGetVectorSize(type) * element_bytes(LLVMGetElementType(type));
     return bytes < LEAST_REGISTER ? vector : through_nothing(g, vector, letter);
+}
+
+LLVMValueRef vj_after(const vj_gen *g, LLVMValueRef number, LLVMValueRef vector) {
+    const char *letter = g->target->machine->vector_letter;
+    LLVMTypeRef type = LLVMTypeOf(number), types[] = {type, LLVMTypeOf(vector)};
+    if (!*letter || LLVMGetTypeKind(types[1]) != LLVMVectorTypeKind) return vj_opaque(g, number);
+    char constraints[16];
+    snprintf(constraints, sizeof constraints, "=r,0,%s", letter);
+    LLVMTypeRef function = LLVMFunctionType(type, types, 2, false);
+    LLVMValueRef nothing = LLVMGetInlineAsm(function, "", 0, constraints, strlen(constraints), false, false,
+                                            LLVMInlineAsmDialectATT, false);
+    return LLVMBuildCall2(g->b, function, nothing, (LLVMValueRef[]){number, vector}, 2, "");
 }
 
 LLVMValueRef vj_lane_splat(const vj_gen *g, LLVMValueRef scalar, int32_t lanes, const char *letter) {

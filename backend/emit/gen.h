@@ -69,6 +69,8 @@ LLVMValueRef vj_fma(const vj_gen *g, LLVMValueRef a, LLVMValueRef b, LLVMValueRe
 LLVMValueRef vj_opaque(const vj_gen *g, LLVMValueRef number);
 /* The same of a vector: LLVM moves a broadcast behind the operations on it, where it is no load any more. */
 LLVMValueRef vj_opaque_vector(const vj_gen *g, LLVMValueRef vector);
+/* The same number, known only when the vector is: what is loaded by it takes no register before. */
+LLVMValueRef vj_after(const vj_gen *g, LLVMValueRef number, LLVMValueRef vector);
 /* A scalar in all lanes, for instructions that multiply by a lane: of a load LLVM would make one to all lanes. The letter is that of
  * a vector register in inline assembly. */
 LLVMValueRef vj_lane_splat(const vj_gen *g, LLVMValueRef scalar, int32_t lanes, const char *letter);
@@ -104,6 +106,11 @@ void vj_prefetch(const vj_gen *g, LLVMValueRef pointer); /* the line at pointer 
 void vj_widen_blocks(vj_gen *g, const vj_blocks *blocks, vj_dtype to, LLVMValueRef panel, LLVMValueRef column,
                      int32_t lanes, LLVMValueRef out);
 
+/* block_bytes.c: the same columns become groups of four bytes, numbers less zero points, in `parts` rows, taken apart as products need them
+ * (vj_fours), or 1; and 16 i32 for each block from `start` on, which are -128 times the sums of its columns */
+void vj_widen_to_bytes(vj_gen *g, const vj_blocks *blocks, int32_t parts, LLVMValueRef panel, LLVMValueRef column,
+                       int32_t lanes, LLVMValueRef out, LLVMValueRef start);
+
 /* dot.c: acc + the products of the two bfloat16 numbers in each i32 of a and b, in the order and with the roundings of the target's
  * instruction; of at least four lanes */
 LLVMValueRef vj_dot_bf16(const vj_gen *g, LLVMValueRef acc, LLVMValueRef a, LLVMValueRef b);
@@ -126,6 +133,13 @@ typedef struct vj_fours {
 } vj_fours;
 vj_fours vj_fours_of(const vj_gen *g, LLVMValueRef groups, bool is_signed);
 LLVMValueRef vj_dot_fours(const vj_gen *g, LLVMValueRef acc, const vj_fours *a, const vj_fours *b);
+
+/* Where b is within 15 of 0: groups of bytes are multiplied and added to words, two a lane, of at most so many groups (NULL: none yet);
+ * and those are added to acc. */
+#define VJ_WORD_GROUPS 4
+bool vj_can_add_in_words(const vj_gen *g, int32_t lanes);
+LLVMValueRef vj_dot_in_words(const vj_gen *g, LLVMValueRef sum, LLVMValueRef a, LLVMValueRef b);
+LLVMValueRef vj_add_words(const vj_gen *g, LLVMValueRef acc, LLVMValueRef sum);
 
 /* lookup.c: can the target look so many bytes up at once, and those of a table of 256 bytes at these indices, bytes */
 #define VJ_LOOKUP_BYTES 256

@@ -3,9 +3,9 @@
  * attention.c          units, blocks of queries, blocks of keys
  * attention_softmax.c  the softmax of a block of scores
  * attention_product.c  scores from queries and keys, results from scores and values
- * attention_place.c    where the product's tiles of keys and values are, transposed or paired where they must be
+ * attention_place.c    where the product's tiles of keys and values are, transposed or paired where they must be; where a block's scores and
+ *                      results stand
  * attention_tiles.c    both products and the softmax between them, by the tiles of a matrix unit
- * attention_block.c    where a block's scores and results stand
  */
 #ifndef VITJIT_BACKEND_KERNELS_ATTENTION_H
 #define VITJIT_BACKEND_KERNELS_ATTENTION_H
@@ -40,7 +40,7 @@ typedef struct vj_attention {
     LLVMValueRef first_key, last_key; /* the block's keys; constants when not blocked */
 } vj_attention;
 
-/* attention_block.c */
+/* attention_place.c */
 LLVMValueRef vj_clamp(const vj_gen *g, LLVMValueRef x, int64_t low, int64_t high);
 /* Where the block keeps the score of its row `row` and of key `key`. */
 LLVMValueRef vj_score_at(const vj_attention *m, LLVMValueRef row, LLVMValueRef key);

@@ -2,6 +2,7 @@
  *
  * gemm.c        units, columns and row tiles: the loops around a tile
  * gemm_tile.c   a tile: the place of its elements, and its walk through the whole depth, which micro.h multiplies along
+ * gemm_blocks.c bytes by blocks: from the sums of a block to those of the whole depth
  * gemm_units.c  units on a matrix unit: the loops around a block of its tiles, and what is done beside them
  * gemm_tiles.c  a block's walk through the whole of the depth
  * gemm_store.c  the epilogue: results from accumulators, transposed where the result's rows are adjacent
@@ -41,15 +42,17 @@ typedef struct vj_gemm {
     vj_a_mode a_mode;
     vj_b_mode b_mode;
     vj_micro micro;
+    vj_dtype sum; /* of the whole depth */
     int32_t depth_count;
     vj_depth depths[VJ_MAX_AXES];
-    LLVMValueRef a, b; /* parameters */
-    vj_blocks blocks;  /* of B, */
+    LLVMValueRef a, b, steps; /* parameters; steps: the operand S, or NULL */
+    vj_blocks blocks;         /* of B, */
     LLVMValueRef
         wide; /* whose panels are widened to the stack, for a tile's columns or, VJ_FORM_TILES, a unit's; NULL: it has none */
-    bool ragged;       /* vectors straddle the last column axis: results go through `tile` */
-    LLVMValueRef tile; /* of sums, on the stack: ragged, or the schedule's looped_store; VJ_FORM_TILES: of two units */
-    vj_tile_unit unit; /* VJ_FORM_TILES */
+    LLVMValueRef start; /* with steps: what the sums of each block begin with, i32, as blocks have scales */
+    bool ragged;        /* vectors straddle the last column axis: results go through `tile` */
+    LLVMValueRef tile;  /* of sums, on the stack: ragged, or the schedule's looped_store; VJ_FORM_TILES: of two units */
+    vj_tile_unit unit;  /* VJ_FORM_TILES */
     LLVMValueRef
         rest; /* VJ_FORM_TILES: the last step of A, where it is no whole one; the schedule's gathered: rows of A */
     LLVMValueRef outside; /* VJ_A_POINTERS with guards: a row of A's value outside */
@@ -93,6 +96,18 @@ int64_t vj_gemm_row_tiles(const vj_gemm *m); /* of the inner row axis */
 void vj_gemm_plan_depth(vj_gemm *m);
 /* acc[r * width + j]: the sums of the whole depth. */
 void vj_gemm_accumulate(const vj_gemm *m, const vj_gemm_tile *t, LLVMValueRef *acc);
+
+/* gemm_blocks.c: adds a block of bytes, the sums of which are in `part`, to the sums of the whole depth; and what those begin with */
+
+typedef struct vj_gemm_block {
+    LLVMValueRef number;       /* of the block; */
+    LLVMValueRef start, scale; /* its first column's, in the first vector */
+} vj_gemm_block;
+vj_gemm_block vj_gemm_block_at(const vj_gemm *m, const vj_gemm_tile *t, LLVMValueRef number);
+void vj_gemm_begin_block(const vj_gemm *m, const vj_gemm_tile *t, const vj_gemm_block *block, LLVMValueRef *part);
+/* `step`: of each row, in all lanes. */
+void vj_gemm_add_bytes(const vj_gemm *m, const vj_gemm_tile *t, const vj_gemm_block *block, const LLVMValueRef *step,
+                       const LLVMValueRef *part, LLVMValueRef *acc);
 
 /* gemm_units.c */
 

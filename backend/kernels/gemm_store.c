@@ -115,14 +115,14 @@ void vj_gemm_plan_store(vj_gemm *m) {
     for (int32_t i = 0; i < m->s->tile_kinds; i++)
         height = vj_max64(height, padded_height(m, m->s->tiles[i].height));
     /* A piece is read as a whole vector, so there is room for one more behind the last. */
-    m->tile = vj_stack(m->g, m->micro.sum, height * m->s->width * m->lanes + m->lanes);
+    m->tile = vj_stack(m->g, m->sum, height * m->s->width * m->lanes + m->lanes);
 }
 
 static LLVMValueRef tile_at(const vj_gemm *m, const vj_gemm_tile *t, LLVMValueRef row, int64_t pitch,
                             LLVMValueRef column) {
     const vj_gen *g = m->g;
     LLVMValueRef at = LLVMBuildAdd(g->b, LLVMBuildMul(g->b, row, vj_i64(g, pitch), ""), column, "");
-    return vj_element(g, t->sums, m->micro.sum, at);
+    return vj_element(g, t->sums, m->sum, at);
 }
 
 static void store_piece(const vj_gemm *m, const vj_gemm_tile *t, const vj_out *out, const void *what) {
@@ -152,7 +152,7 @@ static void store_ragged_row(const vj_gemm *m, const vj_gemm_tile *t, const vj_o
     point.index[m->last_col] = inner.index;
     point.mask = vj_mask_first(g, LLVMBuildSub(g->b, to, inner.index, ""), m->lanes);
     LLVMValueRef column = LLVMBuildSub(g->b, LLVMBuildAdd(g->b, start, inner.index, ""), t->first_col, "");
-    point.acc = vj_load_vector(g, vj_element(g, t->sums, m->micro.sum, column), m->micro.sum, m->lanes, NULL, NULL);
+    point.acc = vj_load_vector(g, vj_element(g, t->sums, m->sum, column), m->sum, m->lanes, NULL, NULL);
     in_segment(m, t, out, point.index[m->cols.first], store_piece, &point);
     vj_loop_end(g, &inner, NULL);
     vj_loop_end(g, &outer, NULL);
@@ -162,7 +162,7 @@ static void store_ragged_row(const vj_gemm *m, const vj_gemm_tile *t, const vj_o
 static void keep_tile(const vj_gemm *m, const vj_gemm_tile *t, const LLVMValueRef *acc) {
     const vj_gen *g = m->g;
     for (int32_t i = 0; i < t->height * t->width; i++)
-        vj_store_vector(g, vj_element(g, t->sums, m->micro.sum, vj_i64(g, (int64_t)i * m->lanes)), acc[i], NULL);
+        vj_store_vector(g, vj_element(g, t->sums, m->sum, vj_i64(g, (int64_t)i * m->lanes)), acc[i], NULL);
 }
 
 typedef struct transposed {
@@ -177,7 +177,7 @@ static void store_transposed_column(const vj_gemm *m, const vj_gemm_tile *t, con
         vj_point point = c->point;
         point.index[m->inner_row] = LLVMBuildAdd(g->b, t->row, vj_i64(g, first), "");
         LLVMValueRef at = tile_at(m, t, c->column, padded_height(m, t->height), vj_i64(g, first));
-        LLVMValueRef vector = vj_load_vector(g, at, m->micro.sum, m->lanes, NULL, NULL);
+        LLVMValueRef vector = vj_load_vector(g, at, m->sum, m->lanes, NULL, NULL);
         const int32_t rest = t->height - first;
         vj_store_lanes(g, out, &point, m->inner_row, vector, rest < m->lanes ? rest : m->lanes);
     }
@@ -196,7 +196,7 @@ static void store_ragged_transposed(const vj_gemm *m, const vj_gemm_tile *t, con
             vj_transpose(g, block, m->lanes);
             for (int32_t c = 0; c < m->lanes; c++) {
                 const int64_t at = ((int64_t)j * m->lanes + c) * pitch + first;
-                vj_store_vector(g, vj_element(g, t->sums, m->micro.sum, vj_i64(g, at)), block[c], NULL);
+                vj_store_vector(g, vj_element(g, t->sums, m->sum, vj_i64(g, at)), block[c], NULL);
             }
         }
     }
@@ -212,7 +212,7 @@ static void store_ragged_transposed(const vj_gemm *m, const vj_gemm_tile *t, con
 /* Stores by loops over the kept tile */
 
 static LLVMValueRef kept(const vj_gemm *m, const vj_gemm_tile *t, LLVMValueRef row, LLVMValueRef column) {
-    return vj_load_vector(m->g, tile_at(m, t, row, vj_gemm_pitch(m, t), column), m->micro.sum, m->lanes, NULL, NULL);
+    return vj_load_vector(m->g, tile_at(m, t, row, vj_gemm_pitch(m, t), column), m->sum, m->lanes, NULL, NULL);
 }
 
 bool vj_gemm_has_results(const vj_gemm *m, const vj_gemm_tile *t, bool turned) {
@@ -295,7 +295,7 @@ static void store_kept_block(const vj_gemm *m, const vj_gemm_tile *t, const vj_o
         LLVMValueRef block[64];
         for (int32_t r = 0; r < m->lanes; r++)
             block[r] = r < rows ? kept(m, t, vj_i64(g, first + r), column)
-                                : LLVMGetPoison(vj_vector_type(g, m->micro.sum, m->lanes));
+                                : LLVMGetPoison(vj_vector_type(g, m->sum, m->lanes));
         vj_transpose(g, block, m->lanes);
         for (int32_t c = 0; c < b->columns; c++) {
             vj_point point = {0};

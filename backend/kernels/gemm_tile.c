@@ -79,12 +79,16 @@ static void choose_modes(vj_gemm *m) {
     const bool panels = vj_is_packed(m->g->p, b->buffer);
     const vj_dtype b_dtype = vj_operand_dtype(m->g->p, k, k->b);
     m->micro = vj_micro_of(m->g, m->s->form, m->g->p->buffers[a->buffer].dtype, b_dtype, panels, m->lanes);
+    m->steps = k->s < 0 ? NULL : m->g->access[k->s];
+    m->sum = m->steps ? VJ_F32 : m->micro.sum;
     if (vj_has_blocks(m->g->p, b->buffer, &m->blocks)) {
         const int64_t tiles = m->s->form == VJ_FORM_TILES ? m->s->unit_col_tiles : 1;
         const int64_t columns = vj_round_up(vj_min64(tiles * m->s->width * m->lanes, m->n), VJ_PANEL);
         /* Of the last panel there may be more rows than of the others. */
         const int64_t rows = vj_panel_depth(b_dtype, m->depth), more = vj_blocks_rows(&m->blocks, b_dtype) - rows;
-        m->wide = vj_stack(m->g, b_dtype, rows * columns + more * VJ_PANEL);
+        if (m->steps) vj_micro_by_blocks(&m->micro, m->blocks.bits);
+        m->wide = vj_stack(m->g, b_dtype, (rows * columns + vj_max64(more, 0) * VJ_PANEL) * m->micro.parts);
+        if (m->steps) m->start = vj_stack(m->g, VJ_I32, vj_blocks_count(&m->blocks) * columns);
     }
     m->b_mode = panels ? VJ_B_PANELS : b->term_count == 0 && b->stride[m->last_col] == 1 ? VJ_B_ROWS : VJ_B_ANY;
     const int32_t inner = k->rank - 1; /* the last depth axis */
@@ -100,12 +104,12 @@ void vj_gemm_plan_depth(vj_gemm *m) {
     choose_modes(m);
     const vj_access *a = &k->access[k->a], *b = &k->access[k->b];
     const bool guarded = m->a_mode == VJ_A_POINTERS && has_guard(a);
-    int64_t below = VJ_PANEL; /* the stride of the next axis in panels: groups do not straddle axes */
+    int64_t below = VJ_PANEL * m->micro.parts; /* the stride of the next axis in panels: groups do not straddle axes */
     for (int32_t d = k->rank - 1; d >= m->depth_axes.first; d--) {
         const vj_depth one = {d, k->extent[d], a->stride[d], m->b_mode == VJ_B_PANELS ? below : b->stride[d]};
         below *= k->extent[d];
         vj_depth *last = m->depth_count ? &m->depths[m->depth_count - 1] : NULL;
-        const bool exact = m->a_mode == VJ_A_ANY || m->b_mode == VJ_B_ANY;
+        const bool exact = m->a_mode == VJ_A_ANY || m->b_mode == VJ_B_ANY || m->steps;
         const bool too_long = last && guarded && m->depth_count == 1 && last->extent * one.extent > OUTSIDE_ELEMENTS;
         if (last && !exact && !too_long && merges(k, a, d) && (m->b_mode == VJ_B_PANELS || merges(k, b, d))) {
             last->extent *= one.extent;
@@ -292,8 +296,8 @@ static void multiply(const walk *w, LLVMValueRef i, int64_t count, LLVMValueRef 
         LLVMValueRef line = vj_element(g, w->fetch, VJ_I8, LLVMBuildMul(g->b, i, vj_i64(g, m->s->prefetch), ""));
         vj_prefetch(g, line);
     }
-    for (int64_t k = 0; k < count; k += m->micro.group)
-        vj_micro_step(&m->micro, &loads, k, (int32_t)vj_min64(m->micro.group, count - k), w->t->height, w->t->width,
+    for (int64_t k = 0; k < count; k += m->micro.step)
+        vj_micro_step(&m->micro, &loads, k, (int32_t)vj_min64(m->micro.step, count - k), w->t->height, w->t->width,
                       acc);
 }
 
@@ -323,11 +327,36 @@ static void walk_innermost(walk *w, LLVMValueRef *acc) {
     if (extent > whole) multiply(w, vj_i64(g, whole), extent - whole, acc);
 }
 
+/* The size of the steps of row r in the block. */
+static LLVMValueRef size_of_step(const vj_gemm *m, const vj_gemm_tile *t, LLVMValueRef number, int32_t r) {
+    vj_point point = {0};
+    vj_gemm_point(m, t, r, 0, &point);
+    point.lanes = 1;
+    point.vector_axis = -1;
+    point.mask = NULL;
+    for (int32_t d = m->depth_axes.first; d < m->k->rank; d++)
+        point.index[d] = m->depth_count > 1 && d == m->depths[0].axis ? number : vj_i64(m->g, 0);
+    return vj_splat(m->g, vj_emit_load(m->g, m->k->s, &point), m->lanes);
+}
+
+/* A block of bytes, which is the innermost axis: what its sums are worth is added. */
+static void walk_block(walk *w, LLVMValueRef *acc) {
+    const vj_gemm *m = w->m;
+    LLVMValueRef part[VJ_MAX_TILE], number = m->depth_count > 1 ? w->index[m->depths[0].axis] : vj_i64(m->g, 0);
+    const vj_gemm_block block = vj_gemm_block_at(m, w->t, number);
+    vj_gemm_begin_block(m, w->t, &block, part);
+    walk_innermost(w, part);
+    LLVMValueRef step[VJ_MAX_TILE], after = vj_after(m->g, number, part[0]);
+    for (int32_t r = 0; r < w->t->height; r++)
+        step[r] = size_of_step(m, w->t, after, r);
+    vj_gemm_add_bytes(m, w->t, &block, step, part, acc);
+}
+
 static void walk_depth(walk *w, int32_t level, LLVMValueRef *acc) {
     const vj_gemm *m = w->m;
     vj_gen *g = m->g;
     if (level == m->depth_count - 1) {
-        walk_innermost(w, acc);
+        (m->steps ? walk_block : walk_innermost)(w, acc);
         return;
     }
     const vj_depth *d = &m->depths[level];
@@ -362,7 +391,7 @@ static void locate_b(walk *w) {
     vj_gen *g = m->g;
     const vj_access *b = &m->k->access[m->k->b];
     const vj_dtype dtype = m->micro.b;
-    const int64_t panel = vj_panel_depth(dtype, m->depth) * VJ_PANEL;
+    const int64_t panel = vj_panel_depth(dtype, m->depth) * VJ_PANEL * m->micro.parts;
     if (m->b_mode == VJ_B_ANY) return;
     for (int32_t j = 0; j < w->t->width; j++) {
         if (m->b_mode == VJ_B_PANELS) {
@@ -376,7 +405,8 @@ static void locate_b(walk *w) {
                 w->b[0] = vj_element(g, m->wide ? m->wide : m->b, dtype, LLVMBuildAdd(g->b, p, lane, ""));
             }
             w->b[j] = w->b[0];
-            w->b_offset[j] = vj_panel_at(dtype, m->depth, 0, (int64_t)j * m->lanes);
+            w->b_offset[j] =
+                (int64_t)j * m->lanes / VJ_PANEL * panel + (int64_t)j * m->lanes % VJ_PANEL * vj_panel_group(dtype);
             continue;
         }
         const bool one_axis = m->cols.count == 1;
@@ -405,8 +435,15 @@ void vj_gemm_widen(const vj_gemm *m, const vj_gemm_tile *t) {
     for (int32_t j = 0; j < t->width; j++) {
         const int64_t lane = (int64_t)j * m->lanes, number = lane / VJ_PANEL;
         LLVMValueRef at = LLVMBuildAdd(g->b, column, vj_i64(g, lane % VJ_PANEL), "");
-        vj_widen_blocks(g, &m->blocks, m->micro.b, vj_bytes_on(g, from, vj_i64(g, number * panel)), at, m->lanes,
-                        vj_element(g, m->wide, m->micro.b, vj_i64(g, number * rows * VJ_PANEL)));
+        LLVMValueRef panel_at = vj_bytes_on(g, from, vj_i64(g, number * panel));
+        LLVMValueRef out = vj_element(g, m->wide, m->micro.b, vj_i64(g, number * rows * VJ_PANEL * m->micro.parts));
+        if (m->steps) {
+            LLVMValueRef start = vj_i64(g, number * vj_blocks_count(&m->blocks) * VJ_PANEL);
+            vj_widen_to_bytes(g, &m->blocks, m->micro.parts, panel_at, at, m->lanes, out,
+                              vj_element(g, m->start, VJ_I32, start));
+        } else {
+            vj_widen_blocks(g, &m->blocks, m->micro.b, panel_at, at, m->lanes, out);
+        }
     }
 }
 
@@ -422,6 +459,7 @@ void vj_gemm_accumulate(const vj_gemm *m, const vj_gemm_tile *t, LLVMValueRef *a
             point.index[d] = vj_i64(g, 0);
         w.a = vj_element(g, m->a, m->micro.a, vj_emit_offset(g, &m->k->access[m->k->a], &point));
     }
-    vj_micro_clear(&m->micro, t->height * t->width, acc);
+    for (int32_t i = 0; i < t->height * t->width; i++)
+        acc[i] = LLVMConstNull(vj_vector_type(g, m->sum, m->lanes));
     walk_depth(&w, 0, acc);
 }

@@ -23,6 +23,10 @@ typedef struct vj_micro {
     vj_dtype sum;
     int32_t lanes; /* columns of a vector */
     int32_t group; /* elements of k */
+    int32_t step;  /* elements of k that are added at a time: a group, or with `in_words` some */
+    int32_t
+        parts; /* in which panels have groups of B: 1, or as products of bytes need them, part i where element 4 i / parts would be */
+    bool in_words; /* B is within 15 of 0, and the target adds such products in words */
 } vj_micro;
 
 /* Loads of elements [k, k + count) of a group from the step's base on: of row r of A as a scalar, of vector j of B as a vector, of
@@ -37,9 +41,12 @@ typedef struct vj_micro_loads {
 /* How operands of these types, B packed or not, are multiplied in this form. */
 vj_micro vj_micro_of(vj_gen *g, vj_form form, vj_dtype a, vj_dtype b, bool packed, int32_t lanes);
 
+/* A's bytes are multiplied by differences of so many bits and a sign, whose panels are made for it. */
+void vj_micro_by_blocks(vj_micro *m, int32_t bits);
+
 /* sum[r * width + j] of height x width vectors. */
 void vj_micro_clear(const vj_micro *m, int32_t count, LLVMValueRef *sum);
-/* Adds elements [k, k + count) of one group: fewer than it has at the end of k alone. */
+/* Adds elements [k, k + count) of one step: fewer than it has at the end of k alone. */
 void vj_micro_step(const vj_micro *m, const vj_micro_loads *loads, int64_t k, int32_t count, int32_t height,
                    int32_t width, LLVMValueRef *sum);
 

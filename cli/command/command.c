@@ -121,7 +121,7 @@ static bool stores(const char *precision, const char *weight_format) {
     return !is_narrow(precision) || !is(weight_format, "f16");
 }
 
-/* Is anything but float32 asked for, of which --keep-f32 can exempt products? */
+/* Is anything but float32 asked for? Whether the model itself has other products is known when it is compiled. */
 static bool is_less(const char *precision, const char *weight_format) {
     return is_narrow(precision) || (weight_format && !is(weight_format, "f32"));
 }
@@ -154,28 +154,18 @@ static vj_status judge_comparison(const vj_command *c) {
     return VJ_OK;
 }
 
-/* Patterns of what stays in float32 want something that does not. */
+/* Does the format of weights go with one of the precisions? */
 static vj_status judge_precision(const vj_command *c) {
     char word[VJ_WORD_TEXT];
     vj_command one;
-    bool fits = false, less = false;
+    bool fits = !c->precision;
     if (is_list(c->precision) && judge_comparison(c)) return VJ_USAGE;
-    if (!c->precision) {
-        fits = true;
-        less = is_less(NULL, c->weight_format);
-    }
-    for (int32_t i = 0; c->precision && vj_command_of_precision(c, i, word, &one); i++) {
+    for (int32_t i = 0; c->precision && vj_command_of_precision(c, i, word, &one); i++)
         fits |= one.weight_format == c->weight_format;
-        less |= is_less(word, one.weight_format);
-    }
-    if (!fits)
-        return vj_print_error(VJ_USAGE, NULL, "--precision %s stores weights in %s: --weight-format %s is for %s",
-                              c->precision, c->precision, c->weight_format,
-                              is(c->weight_format, "int4") ? "f32 and bf16" : "f32");
-    if (less || !c->keep_f32.count) return VJ_OK;
-    vj_print_error(VJ_USAGE, NULL, "--keep-f32 means nothing where all products are in f32");
-    vj_print_hint("--precision and --weight-format say what others are in");
-    return VJ_USAGE;
+    if (fits) return VJ_OK;
+    return vj_print_error(VJ_USAGE, NULL, "--precision %s stores weights in %s: --weight-format %s is for %s",
+                          c->precision, c->precision, c->weight_format,
+                          is(c->weight_format, "int4") ? "f32 and bf16" : "f32");
 }
 
 /* --bench takes pictures to compare precisions alone, and their options where there are some. */

@@ -150,13 +150,17 @@ static vj_value scales_of(vj_importer *im, int32_t operand, const char *what, in
     return vj_emit_cast(im, reshaped(im, scale, dims, rank), VJ_F32);
 }
 
-/* a times the weight's [K, N], plus a bias where operand `bias` is one, in a's type. */
-static bool bind_product(vj_importer *im, vj_value a, vj_value w, int32_t bias) {
+/* a, which may be rounded by such blocks if they are not 0, times the weight's [K, N], plus a bias where operand `bias` is one, in a's
+ * type. */
+static bool bind_product(vj_importer *im, vj_value a, int64_t block, vj_value w, int32_t bias) {
     if (!vj_going(im)) return false;
     const vj_dtype dtype = type_of(im, a)->dtype;
     if (dtype != VJ_F32 && dtype != VJ_F16 && dtype != VJ_BF16)
         return vj_stop(im, VJ_UNSUPPORTED, "multiplies %s", vj_element_name(dtype));
-    vj_value y = vj_emit2(im, VJ_OP_matmul, vj_emit_cast(im, a, VJ_F32), w);
+    const vj_attr size = vj_int(VJ_ATTR_BLOCK, block);
+    a = vj_emit_cast(im, a, VJ_F32);
+    if (block && vj_going(im)) a = vj_emit(im, VJ_OP_round_blocks, &a, 1, &size, 1);
+    vj_value y = vj_emit2(im, VJ_OP_matmul, a, w);
     if (bias >= 0 && vj_has_operand(im, bias)) {
         vj_value b = vj_operand_value(im, bias);
         if (!vj_going(im)) return false;
@@ -180,7 +184,9 @@ bool vj_build_ms_matmul_nbits(vj_importer *im) {
     vj_value scale = scales_of(im, 2, "scales", r.n * r.groups, each, 3), zero = zeros_of(im, &r);
     vj_value w = vj_emit2(im, VJ_OP_sub, numbers_of(im, &r, packed, r.groups, r.block), zero);
     w = reshaped(im, vj_emit2(im, VJ_OP_mul, w, scale), whole, 2);
-    return bind_product(im, a, turned(im, vj_emit_slice(im, w, 1, 0, vj_dim_const(r.k), 1)), 5);
+    /* Levels say how much a may be rounded: 1 to float32, 2 to float16, 3 to bfloat16, 4 to bytes, by the weight's blocks. */
+    const int64_t block = vj_int_attribute(im, "accuracy_level", 0) == 4 ? r.block : 0;
+    return bind_product(im, a, block, turned(im, vj_emit_slice(im, w, 1, 0, vj_dim_const(r.k), 1)), 5);
 }
 
 /* The 16 values of FP4 and NF4, as bitsandbytes defines them. */
@@ -227,7 +233,7 @@ bool vj_build_ms_matmul_bnb4(vj_importer *im) {
     vj_value scale = vj_emit_broadcast(im, scales_of(im, 2, "absmax", blocks, each, 2), wide, 2);
     scale = vj_emit_slice(im, reshaped(im, scale, &covered, 1), 0, 0, vj_dim_const(count), 1);
     vj_value w = vj_emit2(im, VJ_OP_mul, vj_emit(im, VJ_OP_gather, (vj_value[]){table, q}, 2, &axis, 1), scale);
-    return bind_product(im, a, turned(im, reshaped(im, w, whole, 2)), -1);
+    return bind_product(im, a, 0, turned(im, reshaped(im, w, whole, 2)), -1);
 }
 
 /* GatherBlockQuantized. What is gathered stays as narrow as it is stored; the scales and zero points of the same places are

@@ -4,7 +4,7 @@
  * make.c         tensors, and the results of a node
  * walk.c         steps through several tensors at once, by strides
  * work.c         estimates how many steps a node takes
- * elementwise.c, movement.c, products.c, reduce.c, windows.c, data.c, routines.c
+ * elementwise.c, movement.c, products.c, blocks.c, reduce.c, windows.c, data.c, routines.c
  *                one function vj_eval_<id> for each op of ops.def
  * ir/kernel/evaluate.c does the same for kernels.
  */

@@ -35,6 +35,8 @@ static double terms_of(const vj_func *f, const vj_node *node) {
     case VJ_OP_matmul:
     case VJ_OP_linear:
         return dim_from_end(f, node->args[0], 1);
+    case VJ_OP_linear_blocks:
+        return dim_from_end(f, node->args[0], 1) * dim_from_end(f, node->args[0], 2);
     case VJ_OP_conv:
         return first > 0 ? elements(f, w) / first : 0;
     case VJ_OP_attention:

@@ -87,8 +87,8 @@ double vj_blocks_value(const vj_blocks *blocks, const double *bytes, vj_dtype to
     const int32_t q = blocks->bits == 8 ? byte : k % 2 ? byte >> 4 : byte & 15;
     const double factor = blocks->table ? float_of(panel + vj_blocks_table(blocks) + 4 * (ptrdiff_t)q)
                                         : q - panel[vj_blocks_zero(blocks, number, column)];
-    const double wide = (double)(float)(factor * scale);
-    return to == VJ_BF16 ? vj_round_bf16(wide) : wide;
+    const double exact = factor * scale, wide = (double)(float)exact;
+    return to == VJ_I8 ? exact : to == VJ_BF16 ? vj_round_bf16(wide) : wide;
 }
 
 /* B at (k, n) is base + k_step[k] + n_step[n], packed or not. */
@@ -109,7 +109,7 @@ static b_steps steps_of_blocks(vj_kernel_run *r, const vj_blocks *blocks) {
         n_step[n] = n;
     for (int64_t i = 0; i < deep; i++) {
         k_step[i] = i * wide;
-        for (int64_t n = 0; n < wide; n++)
+        for (int64_t n = 0; n < wide && i < blocks->depth; n++)
             values[i * wide + n] = vj_blocks_value(blocks, bytes, to, i, n);
     }
     return (b_steps){values, k_step, n_step};
@@ -154,7 +154,8 @@ static bool run_gemm(vj_kernel_run *r, vj_error *error) {
         memset(acc, 0, (size_t)wide * sizeof *acc);
         int64_t at = 0;
         do {
-            const double a = vj_access_value(r, k->a);
+            const double stored = vj_access_value(r, k->a);
+            const double a = k->s < 0 ? stored : (stored - VJ_ZERO_OF_BLOCK) * vj_access_value(r, k->s);
             const double *row = b.base + b.k[at++] + batch_step(r, batch);
             for (int64_t n = 0; n < wide; n++)
                 acc[n] += a * row[b.n[n]];

@@ -140,13 +140,13 @@ typedef struct vj_kernel {
 
     /* The accesses of the kind's operands, -1 where there is none; kernel_kinds.def says what they must be like.
      * gemm: a, b. B is packed when its buffer is a weight of VJ_PACK_PANELS (its strides are then ignored), else it is read
-     *       with a unit stride over the last column axis.
+     *       with a unit stride over the last column axis. s: of a packed in blocks, where a is in bytes, else -1.
      * attention: q [batch, i, d], k [batch, j, d], v [batch, j, e]. k is read with a unit stride over j ("transposed keys":
      *       lowering asks the producer to write it so) or over d. */
     union {
         int32_t operand[VJ_MAX_OPERANDS];
         struct {
-            int32_t a, b;
+            int32_t a, b, s;
         };
         struct {
             int32_t q, k, v;
@@ -259,7 +259,7 @@ static inline vj_blocks vj_blocks_of(const vj_weight *w) {
 }
 bool vj_is_packed(const vj_program *p, int32_t buffer);                     /* does it hold panels? */
 bool vj_has_blocks(const vj_program *p, int32_t buffer, vj_blocks *blocks); /* of blocks? */
-/* The type that an operand of a product is multiplied in: its buffer's, but of blocks the first operand's. */
+/* The type that an operand of a product is multiplied in: its buffer's, but of blocks the first operand's, or beside bytes i8. */
 vj_dtype vj_operand_dtype(const vj_program *p, const vj_kernel *k, int32_t access);
 /* Is the access, as the operand of this row, of a type that the row allows beside the first operand's? */
 bool vj_operand_takes(const vj_program *p, const vj_kernel *k, const vj_operand_row *row, int32_t access);

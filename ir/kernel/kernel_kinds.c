@@ -135,15 +135,25 @@ bool vj_has_blocks(const vj_program *p, int32_t buffer, vj_blocks *blocks) {
 vj_dtype vj_operand_dtype(const vj_program *p, const vj_kernel *k, int32_t access) {
     vj_blocks blocks;
     const bool widened = vj_has_blocks(p, k->access[access].buffer, &blocks);
-    return p->buffers[k->access[widened ? k->operand[0] : access].buffer].dtype;
+    const vj_dtype dtype = p->buffers[k->access[widened ? k->operand[0] : access].buffer].dtype;
+    return widened && dtype == VJ_U8 ? VJ_I8 : dtype;
+}
+
+/* Bytes by blocks come with the size of their steps, and nothing else does. */
+static bool takes_steps(const vj_program *p, const vj_kernel *k, int32_t access) {
+    vj_blocks blocks;
+    const bool wanted =
+        p->buffers[k->access[k->a].buffer].dtype == VJ_U8 && vj_has_blocks(p, k->access[k->b].buffer, &blocks);
+    return wanted ? access >= 0 && p->buffers[k->access[access].buffer].dtype == VJ_F32 : access < 0;
 }
 
 bool vj_operand_takes(const vj_program *p, const vj_kernel *k, const vj_operand_row *row, int32_t access) {
+    if (row->steps) return takes_steps(p, k, access);
     const int32_t buffer = k->access[access].buffer;
     const vj_dtype dtype = p->buffers[buffer].dtype, first = p->buffers[k->access[k->operand[0]].buffer].dtype;
     vj_blocks blocks;
     if (vj_has_blocks(p, buffer, &blocks))
-        return row->packed_dtypes && dtype == VJ_U8 && (first == VJ_F32 || first == VJ_BF16);
+        return row->packed_dtypes && dtype == VJ_U8 && (first == VJ_F32 || first == VJ_BF16 || first == VJ_U8);
     const bool packed = vj_is_packed(p, buffer), widened = packed && first == VJ_F32 && vj_dtype_is_float(dtype);
     const bool of_integers = packed && first == VJ_U8 && dtype == VJ_I8;
     return ((packed ? row->packed_dtypes : row->dtypes) >> dtype & 1) && (dtype == first || widened || of_integers);
@@ -152,5 +162,6 @@ bool vj_operand_takes(const vj_program *p, const vj_kernel *k, const vj_operand_
 vj_dtype vj_acc_dtype(const vj_program *p, const vj_kernel *k) {
     const vj_kind_row *row = vj_kind_at(k->kind);
     if (row->operand_count == 0) return row->acc;
-    return p->buffers[k->access[k->operand[0]].buffer].dtype == VJ_U8 ? VJ_I32 : row->acc;
+    const bool by_blocks = k->kind == VJ_KERNEL_GEMM && k->s >= 0;
+    return p->buffers[k->access[k->operand[0]].buffer].dtype == VJ_U8 && !by_blocks ? VJ_I32 : row->acc;
 }

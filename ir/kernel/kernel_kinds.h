@@ -41,6 +41,7 @@ typedef struct vj_operand_row {
     bool terms;             /* guards and mods are allowed; an index never is */
     uint32_t dtypes;        /* of its buffer, a bit 1 << dtype each */
     uint32_t packed_dtypes; /* the same of panels */
+    bool steps; /* the size of a step of the first operand, where the second is packed in blocks; else it is absent */
     /* The groups that count K and N of the panels of 16 columns that it may be packed in; its strides and offset are ignored
      * then. 0: it is never packed. */
     uint32_t panel_depth, panel_columns;

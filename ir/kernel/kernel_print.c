@@ -255,7 +255,7 @@ static void head(printer *w) {
     const vj_kind_row *row = vj_kind_at(k->kind);
     groups(w);
     for (int32_t i = 0; i < row->operand_count; i++)
-        operand(w, row->operand[i].name, k->operand[i]);
+        if (k->operand[i] >= 0 || !row->operand[i].steps) operand(w, row->operand[i].name, k->operand[i]);
     if (row->is_call) routine(w);
     for (int32_t a = 0; a < k->access_count; a++) {
         if (w->input[a] < 0) continue;

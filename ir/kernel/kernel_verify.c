@@ -124,11 +124,26 @@ static bool is_adjacent(const vj_kernel *k, const vj_access *access, uint32_t gr
     return false;
 }
 
+/* Blocks are the last axis of the depth, of which there is one more at most, and fill it up behind the weight's last row. */
+static bool check_blocks(const vj_verify_at *at, const char *name, const vj_weight *w) {
+    const vj_kernel *k = at->k;
+    const vj_axes depth = vj_group(k, VJ_GROUP_DEPTH);
+    const int32_t last = depth.first + depth.count - 1;
+    if (!has_access(k, k->s)) return fail(at, "S has no access");
+    const vj_access *steps = &k->access[k->s];
+    if (depth.count > 2 || k->extent[last] != w->block || w->block % VJ_MOST_GROUP != 0)
+        return fail_of(at, name, "has other blocks than the depth");
+    if (w->n != vj_group_extent(k, VJ_GROUP_COLS) || vj_round_up(w->k, w->block) != vj_group_extent(k, VJ_GROUP_DEPTH))
+        return fail_of(at, name, "is packed with another K or N than the axes");
+    return steps->stride[last] == 0 || fail(at, "S moves within a block");
+}
+
 /* Groups of k lie within the last axis of the depth, or it is the only one and the last group is padded. */
 static bool check_packed(const vj_verify_at *at, const vj_operand_row *row, int32_t number) {
     const vj_buffer *buffer = &at->p->buffers[at->k->access[number].buffer];
     const vj_weight *w = &at->p->weights[buffer->index];
     if (!row->panel_columns) return fail_of(at, row->name, "is packed, which it may not be");
+    if (at->k->kind == VJ_KERNEL_GEMM && at->k->s >= 0) return check_blocks(at, row->name, w);
     if (w->k != vj_extent_in(at->k, row->panel_depth) || w->n != vj_extent_in(at->k, row->panel_columns))
         return fail_of(at, row->name, "is packed with another K or N than the axes");
     if (buffer->dtype == VJ_I8 && w->k > VJ_INTEGER_DEPTH)
@@ -141,6 +156,8 @@ static bool check_packed(const vj_verify_at *at, const vj_operand_row *row, int3
 
 static bool check_operand(const vj_verify_at *at, const vj_operand_row *row, int32_t number) {
     const vj_kernel *k = at->k;
+    if (row->steps && number < 0)
+        return vj_operand_takes(at->p, k, row, number) || fail_of(at, row->name, "is missing");
     if (!is_operand(k, number)) return fail_of(at, row->name, "is missing, or has an index");
     const vj_access *access = &k->access[number];
     if (!vj_operand_takes(at->p, k, row, number)) return fail_of(at, row->name, "has a type that it may not have");

@@ -8,6 +8,11 @@
 
 #include "ir.h"
 
+/* round_blocks: a step is a 127th of the block's largest number, which counts as so much at least; in bytes so much stands for 0. */
+#define VJ_STEPS_OF_BLOCK 127.0
+#define VJ_LEAST_OF_BLOCK 1e-30
+#define VJ_ZERO_OF_BLOCK  128
+
 /* The types that an op takes. */
 typedef enum vj_types {
     VJ_TYPES_ANY,

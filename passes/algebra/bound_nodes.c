@@ -335,20 +335,33 @@ static const struct {
     vj_op op;
     vj_value (*bound)(vj_bounding *b);
 } rules[] = {
-    {VJ_OP_div, divide},          {VJ_OP_mod, divide},
-    {VJ_OP_reduce, reduce},       {VJ_OP_softmax, softmax},
-    {VJ_OP_layernorm, layernorm}, {VJ_OP_matmul, product},
-    {VJ_OP_linear, product},      {VJ_OP_attention, attention},
+    {VJ_OP_div, divide},
+    {VJ_OP_mod, divide},
+    {VJ_OP_reduce, reduce},
+    {VJ_OP_softmax, softmax},
+    {VJ_OP_layernorm, layernorm},
+    {VJ_OP_matmul, product},
+    {VJ_OP_linear, product},
+    {VJ_OP_attention, attention},
+    {VJ_OP_round_blocks, as_it_is},
     {VJ_OP_conv, as_it_is}, /* windows and channels are no sizes that the data decides: inference refuses them */
-    {VJ_OP_pool, as_it_is},       {VJ_OP_reshape, reshape},
-    {VJ_OP_transpose, as_it_is},  {VJ_OP_slice, as_it_is}, /* from the front, inside of the bounds */
-    {VJ_OP_pad, as_it_is},                                 /* never an axis with a symbol */
-    {VJ_OP_concat, concat},       {VJ_OP_broadcast, as_it_is},
-    {VJ_OP_gather, gather},       {VJ_OP_gather_elements, gather},
-    {VJ_OP_topk, topk},           {VJ_OP_scatter, scatter},
-    {VJ_OP_scan, scan},           {VJ_OP_roialign, roialign},
-    {VJ_OP_gridsample, sampled},  {VJ_OP_nonzero, nonzero},
-    {VJ_OP_unique, unique},       {VJ_OP_nms, nms},
+    {VJ_OP_pool, as_it_is},
+    {VJ_OP_reshape, reshape},
+    {VJ_OP_transpose, as_it_is},
+    {VJ_OP_slice, as_it_is}, /* from the front, inside of the bounds */
+    {VJ_OP_pad, as_it_is},   /* never an axis with a symbol */
+    {VJ_OP_concat, concat},
+    {VJ_OP_broadcast, as_it_is},
+    {VJ_OP_gather, gather},
+    {VJ_OP_gather_elements, gather},
+    {VJ_OP_topk, topk},
+    {VJ_OP_scatter, scatter},
+    {VJ_OP_scan, scan},
+    {VJ_OP_roialign, roialign},
+    {VJ_OP_gridsample, sampled},
+    {VJ_OP_nonzero, nonzero},
+    {VJ_OP_unique, unique},
+    {VJ_OP_nms, nms},
 };
 
 vj_value vj_bounds_node(vj_bounding *b) {

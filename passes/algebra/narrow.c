@@ -165,6 +165,7 @@ static vj_value narrow(vj_func *f, const vj_node *node, const box *b) {
     if (vj_op_table(node->op)->flags & VJ_FLAG_ELEMENTWISE) return narrow_elementwise(f, node, b);
     switch (node->op) {
     case VJ_OP_linear:
+    case VJ_OP_round_blocks:
         return narrow_rows(f, node, b, type->rank - 1);
     case VJ_OP_matmul:
         return is_product_with_matrix(f, node) ? narrow_rows(f, node, b, type->rank - 1) : VJ_NONE;

@@ -56,6 +56,11 @@ static bool keeps_apart(const vj_func *f, const vj_node *node, int32_t i, int32_
         return normal_axis(node, x->rank) != d;
     case VJ_OP_reduce:
         return !has_axis(node, d, x->rank);
+    case VJ_OP_round_blocks:
+    case VJ_OP_byte_rows:
+        return d != x->rank - 1;
+    case VJ_OP_linear_blocks:
+        return i == 0 ? d < x->rank - 2 : i == 1 && d < x->rank - 1;
     case VJ_OP_linear:
         return i == 0 && d != x->rank - 1;
     case VJ_OP_matmul:

@@ -181,7 +181,7 @@ static bool grow(vj_build *b, vj_chain *chain) {
 }
 
 /* The kernel's result; when it cannot be written where it belongs, to a buffer of its own and from there by a copy. */
-static bool add_result(vj_build *b, const vj_chain *chain, int32_t segment) {
+bool vj_add_result(vj_build *b, const vj_chain *chain, int32_t segment) {
     vj_lowering *l = b->l;
     vj_view to = vj_location(l, chain->value);
     const vj_view wanted = to;
@@ -219,7 +219,7 @@ static bool add_casts(vj_build *b, const vj_chain *chain) {
         if (b->k->out_count == VJ_MAX_OUTS || !has_room(b)) return true;
         const int32_t expr = vj_emit_node(b, node, &chain->map, chain);
         const vj_chain narrow = {v, chain->map, expr};
-        if (expr < 0 || !add_result(b, &narrow, -1)) return false;
+        if (expr < 0 || !vj_add_result(b, &narrow, -1)) return false;
         l->taken[user] = true;
     }
     return true;
@@ -308,7 +308,7 @@ static bool finish_segments(vj_build *b, const vj_chain *whole, const cut *found
         if (!vj_piece_of(l->f, node, &axis, &start, &size) || !vj_move_view(l->f, node, &piece.map)) {
             return vj_lower_fail(l, node, "this piece cannot be written by itself");
         }
-        if (!grow(b, &piece) || b->k->out_count == VJ_MAX_OUTS || !add_result(b, &piece, (int32_t)(start / size)))
+        if (!grow(b, &piece) || b->k->out_count == VJ_MAX_OUTS || !vj_add_result(b, &piece, (int32_t)(start / size)))
             return vj_lower_fail(l, node, "this piece cannot be written by itself");
     }
     return true;
@@ -319,7 +319,7 @@ bool vj_finish_chain(vj_build *b, vj_chain chain) {
     if (!b->alone && !grow(b, &chain)) return false;
     if (find_cut(b, &chain, &found)) {
         if (!finish_segments(b, &chain, &found)) return false;
-    } else if (!add_result(b, &chain, -1) || (!b->alone && !add_casts(b, &chain))) {
+    } else if (!vj_add_result(b, &chain, -1) || (!b->alone && !add_casts(b, &chain))) {
         return false;
     }
     return vj_build_finish(b);

@@ -1,4 +1,4 @@
-/* gemm.c - linear and matmul: a gemm of floats or of 8-bit integers, and for other types a nest that sums over a row. */
+/* gemm.c - linear and matmul: a gemm of floats or of 8-bit integers, and for other types a nest that sums over a row; and linear_blocks. */
 #include "lower.h"
 
 /* Operands a [lead, m, k] and b [lead, k, n] of a product; m is absent from a vector on the left, n from one on the
@@ -71,7 +71,7 @@ static int32_t packed_access(vj_build *b, const product *p, int32_t k_dim, int32
     const vj_dtype a = b->l->p->buffers[b->k->access[b->k->a].buffer].dtype, dtype = vj_packed_dtype(b, p->weight);
     int32_t buffer = -1;
     if (a == dtype && dtype == vj_dtype_at(b->l->f, p->weight))
-        buffer = vj_packed_blocks(b->l, p->node, p->weight, p->weight_view.offset, &k, &n);
+        buffer = vj_packed_blocks(b->l, p->node, p->weight, p->weight_view.offset, 0, &k, &n);
     if (buffer < 0) buffer = vj_packed_weight(b->l, p->weight, dtype, p->weight_view.offset, &k, &n);
     vj_subaxes_push(&still, b->total, 0);
     return buffer < 0 ? -1 : vj_build_access(b, buffer, 0, &still);
@@ -177,3 +177,50 @@ bool vj_lower_linear(vj_lowering *l, const vj_node *node) {
 }
 
 bool vj_lower_matmul(vj_lowering *l, const vj_node *node) { return lower_product(l, node, VJ_NONE, "matmul"); }
+
+/* Products of bytes by weights in blocks, which are the innermost axis of the depth. */
+
+/* The dims of operand i are the point dims from the first on, but for those in front of `from` as they are. */
+static int32_t blocks_access(vj_build *b, const vj_node *node, int32_t i, int32_t lead) {
+    int64_t dims[VJ_MAX_RANK];
+    int32_t point[VJ_MAX_RANK];
+    const int32_t rank = vj_image_dims(b->l->f, node->args[i], dims);
+    for (int32_t d = 0; d < rank; d++)
+        point[d] = d < lead ? d : d + 1; /* the columns stand between */
+    const vj_view map = vj_point_map(b, rank, dims, point);
+    return vj_build_operand(b, node->args[i], &map);
+}
+
+static int32_t block_weight_access(vj_build *b, const vj_node *node, int64_t block) {
+    vj_value weight;
+    vj_view view;
+    vj_subaxes k = {0}, n = {0}, still = {0};
+    if (!vj_has_weight_view(b->l, node->args[2], &weight, &view)) return -1;
+    vj_push_dim(&k, &view, 0);
+    vj_push_dim(&n, &view, 1);
+    const int32_t buffer = vj_packed_blocks(b->l, node, weight, view.offset, block, &k, &n);
+    vj_subaxes_push(&still, b->total, 0);
+    return buffer < 0 ? -1 : vj_build_access(b, buffer, 0, &still);
+}
+
+bool vj_lower_linear_blocks(vj_lowering *l, const vj_node *node) {
+    int64_t q[VJ_MAX_RANK], dims[VJ_MAX_RANK];
+    int32_t same[VJ_MAX_RANK];
+    const int32_t rank = vj_image_dims(l->f, node->first_result, dims), lead = rank - 1;
+    vj_image_dims(l->f, node->args[0], q);
+    vj_build *b = vj_build_new(l, VJ_KERNEL_GEMM, "linear", node->origin);
+    for (int32_t d = 0; d < rank; d++) {
+        vj_point_dim(b, dims[d], d < lead ? VJ_GROUP_ROWS : VJ_GROUP_COLS);
+        same[d] = d;
+    }
+    vj_point_dim(b, q[lead], VJ_GROUP_DEPTH);
+    vj_point_dim(b, q[lead + 1], VJ_GROUP_DEPTH);
+    if (!vj_points_ready(b)) return false;
+    b->k->a = blocks_access(b, node, 0, lead);
+    b->k->b = block_weight_access(b, node, q[lead + 1]);
+    b->k->s = blocks_access(b, node, 1, lead);
+    if (b->k->a < 0 || b->k->b < 0 || b->k->s < 0) return vj_lower_fail(l, node, "its operands cannot be addressed");
+    vj_chain chain = {.value = node->first_result, .expr = vj_x(l->p->arena, b->k, VJ_X_ACC, VJ_F32, -1, -1, -1)};
+    chain.map = vj_point_map(b, rank, dims, same);
+    return vj_finish_chain(b, chain);
+}

@@ -113,12 +113,16 @@ static bool lower_node(vj_lowering *l, const vj_node *node) {
         return vj_lower_linear(l, node);
     case VJ_OP_matmul:
         return vj_lower_matmul(l, node);
+    case VJ_OP_linear_blocks:
+        return vj_lower_linear_blocks(l, node);
     case VJ_OP_conv:
         return vj_lower_conv(l, node);
     case VJ_OP_attention:
         return vj_lower_attention(l, node);
     case VJ_OP_layernorm:
         return vj_lower_layernorm(l, node);
+    case VJ_OP_byte_rows:
+        return vj_lower_byte_rows(l, node);
     case VJ_OP_softmax:
         return vj_lower_softmax(l, node);
     case VJ_OP_reduce:

@@ -18,7 +18,7 @@
  * frame.c       padding
  * call.c        what a routine computes; data.c: ops whose sizes the data decides
  * gather.c      gathers that are no views: slices, or reads through an index
- * gemm.c        linear, matmul; conv.c: conv, pool
+ * gemm.c        linear, matmul, linear_blocks; conv.c: conv, pool
  * attention.c   attention
  * nest.c        everything else that is a loop nest
  * lower.c       the pass: nodes in order, outputs at the end
@@ -199,9 +199,9 @@ int32_t vj_build_operand(vj_build *b, vj_value v, const vj_view *map);
 /* A buffer of packed panels of this type; k and n list the subaxes of the source. */
 int32_t vj_packed_weight(vj_lowering *l, vj_value source, vj_dtype dtype, int64_t offset, const vj_subaxes *k,
                          const vj_subaxes *n);
-/* The same of blocks of 4 or 8 bits; -1: the source is not in such. */
-int32_t vj_packed_blocks(vj_lowering *l, const vj_node *product, vj_value source, int64_t offset, const vj_subaxes *k,
-                         const vj_subaxes *n);
+/* The same of blocks of 4 or 8 bits, of so many elements, or 0: of as many as share a scale; -1: the source is not in such. */
+int32_t vj_packed_blocks(vj_lowering *l, const vj_node *product, vj_value source, int64_t offset, int64_t block,
+                         const vj_subaxes *k, const vj_subaxes *n);
 /* The type in which B is packed beside an A that has its access already. */
 vj_dtype vj_packed_dtype(const vj_build *b, vj_value source);
 /* The entry that loads through the access, cast to the type. */
@@ -219,6 +219,8 @@ typedef struct vj_chain {
 int32_t vj_entries_of(const vj_lowering *l, const vj_node *node, vj_value known);
 int32_t vj_emit_value(vj_build *b, vj_value v, const vj_view *map); /* -1: an error */
 int32_t vj_emit_node(vj_build *b, const vj_node *node, const vj_view *map, const vj_chain *known);
+/* A result of the kernel, for one value of its segments, or -1: for all. */
+bool vj_add_result(vj_build *b, const vj_chain *chain, int32_t segment) VJ_MUST_USE;
 /* Takes in the nodes behind the value as far as they fit, and adds the kernel's results. */
 bool vj_finish_chain(vj_build *b, vj_chain chain) VJ_MUST_USE;
 bool vj_is_splat_value(const vj_lowering *l, vj_value v, double *number);
@@ -226,9 +228,11 @@ bool vj_is_splat_value(const vj_lowering *l, vj_value v, double *number);
 /* The kernels of a node; false: an error. */
 bool vj_lower_linear(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
 bool vj_lower_matmul(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
+bool vj_lower_linear_blocks(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
 bool vj_lower_conv(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
 bool vj_lower_attention(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
 bool vj_lower_layernorm(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
+bool vj_lower_byte_rows(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
 bool vj_lower_softmax(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
 bool vj_lower_reduce(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
 bool vj_lower_pool(vj_lowering *l, const vj_node *node) VJ_MUST_USE;

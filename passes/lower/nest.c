@@ -100,6 +100,30 @@ bool vj_lower_softmax(vj_lowering *l, const vj_node *node) {
     return vj_finish_chain(b, chain);
 }
 
+/* A row's largest number, and its steps in bytes. */
+bool vj_lower_byte_rows(vj_lowering *l, const vj_node *node) {
+    vj_build *b = nest(l, node, "byte_rows");
+    vj_arena *arena = l->p->arena;
+    vj_chain q = {.value = node->first_result}, size = {.value = node->first_result + 1};
+    int64_t dims[VJ_MAX_RANK];
+    int32_t same[VJ_MAX_RANK];
+    const int32_t rank = vj_image_dims(l->f, size.value, dims);
+    for (int32_t d = 0; d < rank; d++)
+        same[d] = d;
+    if (!points_of(b, q.value, 1u << rank, &q.map)) return false;
+    size.map = vj_point_map(b, rank, dims, same);
+    const int32_t x = operand(b, node, 0, &q.map);
+    if (x < 0) return false;
+    const int32_t least = vj_x_const(arena, b->k, VJ_F32, VJ_LEAST_OF_BLOCK);
+    const int32_t most = vj_x_const(arena, b->k, VJ_F32, VJ_STEPS_OF_BLOCK);
+    const int32_t largest = binary(b, VJ_X_MAX, add_stage(b, VJ_REDUCE_MAX, unary(b, VJ_X_ABS, x)), least);
+    const int32_t steps = unary(b, VJ_X_ROUND, binary(b, VJ_X_MUL, x, binary(b, VJ_X_DIV, most, largest)));
+    const int32_t above = binary(b, VJ_X_ADD, steps, vj_x_const(arena, b->k, VJ_F32, VJ_ZERO_OF_BLOCK));
+    q.expr = vj_x(arena, b->k, VJ_X_CAST, VJ_U8, above, -1, -1);
+    size.expr = binary(b, VJ_X_DIV, largest, most);
+    return vj_add_result(b, &q, -1) && vj_add_result(b, &size, -1) && vj_build_finish(b);
+}
+
 static vj_reduce_kind reduce_kind(const char *kind) {
     return strcmp(kind, "max") == 0    ? VJ_REDUCE_MAX
            : strcmp(kind, "min") == 0  ? VJ_REDUCE_MIN

@@ -82,6 +82,8 @@ void vj_spread_nodes(vj_pass_context *c) {
             made = attention(f, &node);
         else if (node.op == VJ_OP_pool && has_uncounted_padding(&node))
             made = mean_of_inside(f, c->arena, &node);
+        else if (node.op == VJ_OP_round_blocks)
+            made = vj_make_rounded_blocks(f, &node);
         if (made < 0) continue;
         vj_replace_uses(f, node.first_result, made);
         vj_kill(f, n);

@@ -127,9 +127,9 @@ int32_t vj_packed_weight(vj_lowering *l, vj_value source, vj_dtype dtype, int64_
     return weight_buffer(l, &weight, dtype);
 }
 
-int32_t vj_packed_blocks(vj_lowering *l, const vj_node *product, vj_value source, int64_t offset, const vj_subaxes *k,
-                         const vj_subaxes *n) {
-    vj_weight weight = {.kind = VJ_PACK_PANELS, .source = source, .source_offset = offset};
+int32_t vj_packed_blocks(vj_lowering *l, const vj_node *product, vj_value source, int64_t offset, int64_t block,
+                         const vj_subaxes *k, const vj_subaxes *n) {
+    vj_weight weight = {.kind = VJ_PACK_PANELS, .source = source, .source_offset = offset, .block = block};
     vj_block_parts parts;
     if (k->count > VJ_MAX_AXES || n->count > VJ_MAX_AXES || !vj_find_blocks(l->f, source, &parts)) return -1;
     list_subaxes(k, &weight.k_rank, weight.k_extent, weight.k_stride, &weight.k);

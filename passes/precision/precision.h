@@ -21,6 +21,8 @@ typedef struct vj_choice {
 
 bool vj_is_float_product(const vj_func *f, const vj_node *node); /* of f32, f16 and bf16 */
 vj_choice vj_choice_of(vj_pass_context *c);
+/* Does --keep-f32 name the node? Notes which of its patterns do. */
+bool vj_is_kept(vj_pass_context *c, const vj_node *node);
 /* Why the product's factors must stay as they are; NULL: they may be narrow. */
 const char *vj_why_exact(vj_choice *choice, const vj_node *node);
 /* Why its weight must keep all its digits; NULL: it may be rounded. */

@@ -205,7 +205,7 @@ static bool is_resampling(vj_choice *choice, const vj_node *node) {
     return false;
 }
 
-static bool is_named(vj_pass_context *c, const vj_node *node) {
+bool vj_is_kept(vj_pass_context *c, const vj_node *node) {
     const vj_pipeline_options *options = c->options;
     bool named = false;
     for (int32_t i = 0; i < options->keep_f32_count; i++) {
@@ -224,7 +224,7 @@ const char *vj_why_exact_weight(vj_choice *choice, const vj_node *node) {
     bool varies = false;
     for (int32_t i = 0; i < vj_op_factors(node->op); i++)
         varies = varies || choice->varies[node->args[i]];
-    if (is_named(choice->c, node)) return "--keep-f32 names it";
+    if (vj_is_kept(choice->c, node)) return "--keep-f32 names it";
     if (!varies) return "it is made of constants alone";
     return is_resampling(choice, node) ? "its matrix resamples" : NULL;
 }

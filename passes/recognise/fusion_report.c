@@ -26,12 +26,20 @@ static vj_value step_up(const vj_func *f, vj_value v) {
     return op != VJ_OP_add ? VJ_NONE : vj_is_weight(f, b) ? a : vj_is_weight(f, a) ? b : VJ_NONE;
 }
 
+/* The product of bytes by blocks that v is of, behind its bias; VJ_NONE. */
+static vj_value blocks_behind(const vj_func *f, vj_value v) {
+    if (vj_op_of(f, v) == VJ_OP_add)
+        v = vj_is_weight(f, vj_operand(f, v, 1)) ? vj_operand(f, v, 0) : vj_operand(f, v, 1);
+    return vj_op_of(f, v) == VJ_OP_linear_blocks ? v : VJ_NONE;
+}
+
 /* The product that an attention's operand is of, behind moves and the cast to the type that it is multiplied in; of bytes,
  * behind what scales it and rounds it to grids. */
 static vj_value product_behind(const vj_func *f, vj_value v) {
     vj_value source = vj_source_of_head(f, v);
     if (vj_op_of(f, source) == VJ_OP_cast) source = vj_source_of_head(f, vj_operand(f, source, 0));
     for (int32_t steps = 0; steps < LONGEST_WAY; steps++) {
+        if (blocks_behind(f, source) >= 0) return blocks_behind(f, source);
         const vj_value bytes = vj_bytes_behind(f, source), up = bytes < 0 ? step_up(f, source) : bytes;
         if (up < 0 || up == source) return source;
         source = vj_source_of_head(f, up);
@@ -40,7 +48,7 @@ static vj_value product_behind(const vj_func *f, vj_value v) {
 }
 
 static bool is_product_with_weight(const vj_func *f, vj_value v) {
-    return vj_op_of(f, v) == VJ_OP_linear || vj_bytes_behind(f, v) == v;
+    return vj_op_of(f, v) == VJ_OP_linear || vj_op_of(f, v) == VJ_OP_linear_blocks || vj_bytes_behind(f, v) == v;
 }
 
 static void count_attention(vj_pass_context *c, const vj_node *node) {
@@ -73,8 +81,8 @@ static bool is_residual(const vj_func *f, const vj_node *node) {
             !vj_type_equal(vj_type_at(f, node->args[i]), vj_type_at(f, node->first_result)))
             return false;
         const vj_value source = vj_source_of_head(f, node->args[i]);
-        products +=
-            vj_op_of(f, source) == VJ_OP_linear || vj_op_of(f, source) == VJ_OP_conv || vj_bytes_behind(f, source) >= 0;
+        products += vj_op_of(f, source) == VJ_OP_linear || vj_op_of(f, source) == VJ_OP_conv ||
+                    vj_bytes_behind(f, source) >= 0 || blocks_behind(f, source) >= 0;
     }
     return products == 1;
 }

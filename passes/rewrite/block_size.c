@@ -105,7 +105,9 @@ const char *vj_pack_in_blocks(const vj_func *f, vj_arena *arena, vj_weight *w) {
     if (!s.fits) return "a scale of its weight is infinite, or hardly above 0";
     if (parts.zeros >= 0) look_at(&s, f, &parts, true);
     if (!s.fits) return "a zero point of its weight is no number of as many bits";
-    const int64_t block = s.block ? s.block : vj_round_up(w->k, 2);
+    const int64_t found = s.block ? s.block : vj_round_up(w->k, w->block ? w->block : 2);
+    if (w->block && found % w->block != 0) return "its weight has other blocks";
+    const int64_t block = w->block ? w->block : found;
     if (block < VJ_LEAST_BLOCK || block % 2 != 0)
         return "fewer than 16 elements of its weight share a scale, or an odd number";
     if (parts.table >= 0 && w->k % block != 0 && !has_a_zero(f, parts.table))
@@ -116,4 +118,65 @@ const char *vj_pack_in_blocks(const vj_func *f, vj_arena *arena, vj_weight *w) {
     w->block = block;
     w->table = parts.table >= 0;
     return NULL;
+}
+
+/* A part whole, or NULL. */
+static float *part_of(const vj_func *f, vj_value v, int64_t *count) {
+    vj_error ignored = {0};
+    if (vj_op_of(f, v) == VJ_OP_broadcast) v = vj_operand(f, v, 0); /* the same numbers */
+    if (!vj_type_elements(f, vj_type_at(f, v), count) || *count > VJ_BLOCKS_ELEMENTS) return NULL;
+    vj_arena *scratch = vj_arena_new();
+    float *part = malloc((size_t)*count * sizeof *part);
+    const bool read = part && vj_weight_read(vj_weight_reader_new(scratch, f), v, 0, *count, part, &ignored);
+    vj_arena_free(scratch);
+    if (read) return part;
+    free(part);
+    return NULL;
+}
+
+/* Numbers less zero points of 8 bits. */
+static bool differences_fit(const vj_func *f, const vj_block_parts *parts) {
+    enum { PART = 4096 };
+    float number[PART], zero[PART];
+    int64_t count = 0;
+    vj_error ignored = {0};
+    bool fits = vj_type_elements(f, vj_type_at(f, parts->numbers), &count);
+    vj_arena *scratch = vj_arena_new();
+    vj_weight_reader *numbers = vj_weight_reader_new(scratch, f), *zeros = vj_weight_reader_new(scratch, f);
+    for (int64_t at = 0; at < count && fits; at += PART) {
+        const int64_t some = vj_min64(PART, count - at);
+        fits = vj_weight_read(numbers, parts->numbers, at, some, number, &ignored) &&
+               vj_weight_read(zeros, parts->zeros, at, some, zero, &ignored);
+        for (int64_t i = 0; i < some && fits; i++)
+            fits = number[i] - zero[i] >= INT8_MIN && number[i] - zero[i] <= INT8_MAX;
+    }
+    vj_arena_free(scratch);
+    return fits;
+}
+
+static bool all_are(const float *part, int64_t count, int32_t number) {
+    for (int64_t i = 0; i < count; i++)
+        if (part[i] != (float)number) return false;
+    return true;
+}
+
+const char *vj_why_no_bytes(const vj_func *f, vj_value weight) {
+    vj_block_parts parts;
+    int64_t scale_count = 0, zero_count = 0;
+    while (vj_op_of(f, weight) != VJ_OP_mul && vj_producer(f, weight)->arg_count == 1)
+        weight = vj_operand(f, weight, 0);
+    if (!vj_find_blocks(f, weight, &parts)) return "its weight is not in three parts";
+    if (parts.table >= 0) return "its weight's numbers are places in a table";
+    float *scales = part_of(f, parts.scales, &scale_count), *zeros = part_of(f, parts.zeros, &zero_count);
+    const int32_t most = parts.least + (parts.bits == 4 ? 15 : 255);
+    const char *why = NULL;
+    if (!scales || !are_scales(scales, scale_count))
+        why = "a scale of its weight is infinite, or hardly above 0";
+    else if (!zeros || !are_zeros(zeros, zero_count, parts.least, most))
+        why = "a zero point of its weight is no number of as many bits";
+    else if (parts.bits == 8 && !all_are(zeros, zero_count, parts.least - INT8_MIN) && !differences_fit(f, &parts))
+        why = "its numbers less their zero points are no bytes";
+    free(scales);
+    free(zeros);
+    return why;
 }

@@ -30,6 +30,7 @@ vj_status vj_pass_qkv(vj_pass_context *c);
 vj_status vj_pass_weights(vj_pass_context *c);
 vj_status vj_pass_narrow(vj_pass_context *c);
 vj_status vj_pass_tidy(vj_pass_context *c);
+vj_status vj_pass_byte_blocks(vj_pass_context *c);
 vj_status vj_pass_precision(vj_pass_context *c);
 vj_status vj_pass_weight_blocks(vj_pass_context *c);
 vj_status vj_pass_weight_format(vj_pass_context *c);
@@ -87,12 +88,24 @@ bool vj_is_in_blocks(const vj_func *f, vj_value weight);
 #define VJ_BLOCKS_ELEMENTS ((int64_t)1 << 28)
 /* Such a weight in three parts of the same dims below what moves it: itself where it is so. */
 vj_value vj_make_blocks(vj_func *f, vj_arena *arena, vj_value weight);
-/* block_size.c: a weight in panels, of such a source, is to be packed in blocks. Why it cannot be; NULL: it can. */
+/* block_size.c: a weight in panels, of such a source, is to be packed in blocks, of w->block elements or, with 0, as many as share a scale.
+ * Why it cannot be; NULL: it can. */
 const char *vj_pack_in_blocks(const vj_func *f, vj_arena *arena, vj_weight *w);
 /* block_weight.c: a weight of floats, one matrix, in blocks of 4 or 8 bits (block_fit.h), of the same type. VJ_NONE: an error, or it
  * cannot be, and why. */
 vj_value vj_quantise_weight(vj_func *f, vj_value w, bool on_the_left, int32_t bits, const vj_origin *origin,
                             const char **why, vj_error *error);
+/* Why products of bytes cannot have this weight, which vj_make_blocks made; NULL: they can. */
+const char *vj_why_no_bytes(const vj_func *f, vj_value weight);
+
+/* block_steps.c: x [.., K] as round_blocks rounds it: u8 [.., groups, block], and the sizes of steps [.., groups] */
+typedef struct vj_block_steps {
+    vj_value q, size;
+} vj_block_steps;
+bool vj_fits_steps(const vj_func *f, vj_value x);
+vj_block_steps vj_make_block_steps(vj_func *f, vj_value x, int64_t block, const vj_origin *origin);
+/* The result of a round_blocks, by these. */
+vj_value vj_make_rounded_blocks(vj_func *f, const vj_node *round);
 
 /* cse.c: true when something was merged */
 bool vj_merge_equal_nodes(vj_pass_context *c);

@@ -90,7 +90,7 @@ part_usage() {
     bad 1 "$data/pair.onnx" --precision int4
     for option in "" "--precision f32" "--weight-format f32"; do
         bad 1 "$data/pair.onnx" --keep-f32 x $option
-        stderr_has "--keep-f32 means nothing where all products are in f32"
+        stderr_has "keep_f32 means nothing where all products are in f32"
     done
     bad 1 targets --precision bf16
     stderr_has "--precision means nothing with"

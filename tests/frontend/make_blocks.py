@@ -104,6 +104,26 @@ def nbits():
     case("nbits behind a LayerNorm, thrice", nodes, {"x": f32(6, 64)}, both)
 
 
+def nbits_in_bytes():
+    """accuracy_level 4: ONNX Runtime rounds rows to bytes by blocks too. From numbers of their own, so that the others stay."""
+    global rng
+    before, rng = rng, np.random.default_rng(14)
+    for bits, zeros in ((4, (None, "packed")), (8, (None,))):
+        for k, block in ((32, 16), (50, 32), (96, 64), (130, 128), (20, 32), (300, 256)):
+            for zero in zeros:
+                names, consts = nbits_parts(k, 21, block, bits, zero, bias=k == 50, flat=k != 96)
+                node = n("MatMulNBits", names, ["y"], domain=MS, K=k, N=21, bits=bits, block_size=block, accuracy_level=4)
+                case(f"nbits in bytes, {bits} bits, K {k} in {block}, zero {zero}", [node], {"x": f32(5, k)}, consts)
+    names, consts = nbits_parts(64, 24, 32, 4, "packed", bias=True)
+    node = n("MatMulNBits", names, ["y"], domain=MS, K=64, N=24, block_size=32, accuracy_level=4)
+    x = f32(2, 7, 64)
+    x[0, 3, :32] = 0  # a block of nothing
+    x[1] *= 1e6
+    case("nbits in bytes, tokens, the batch open", [node], {"x": x}, consts, batch=2, dyn=("x",))
+    case("nbits in bytes, all alike", [node], {"x": np.full((1, 3, 64), -3, np.float32)}, consts)
+    rng = before
+
+
 def bnb4():
     for kind in (0, 1):
         for k, columns, block in ((64, 3, 64), (24, 5, 16), (33, 3, 64), (7, 7, 32)):
@@ -294,7 +314,7 @@ def others_refused():
 
 def main():
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent / "data")
-    for part in (nbits, bnb4, gather, dequantised, tables, nbits_refused, others_refused):
+    for part in (nbits, bnb4, gather, dequantised, tables, nbits_in_bytes, nbits_refused, others_refused):
         part()
     ops = packed(cases)
     (folder / "blocks_ops.bin").write_bytes(ops)

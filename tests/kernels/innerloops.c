@@ -27,6 +27,14 @@ static const dialect dialects[] = {{"x86-64-v3", "\tvfmadd", "\tvmulps", "(%rsp)
 /* Of those that multiply pairs. */
 static const dialect dots[] = {{"x86-64-v4-bf16", "\tvdpbf16ps", "\tvmulps", "(%rsp)", {"(%rsp)", "%zmm"}},
                                {"aarch64-bf16", "\tbfdot\t", "\tfmul\t", "[sp", {"[sp", "\tq"}}};
+/* Of bytes by blocks, whose scales are multiplied apart. */
+static const dialect bytes[] = {
+    {"x86-64-v4-bf16", "\tvpdpbusd", "\tvpmulld", "(%rsp)", {"(%rsp)", "%zmm"}},
+    {"x86-64-v3-vnni", "vpdpbusd", "\tvpmulld", "(%rsp)", {"(%rsp)", "%ymm"}},
+    {"x86-64-v3", "\tvpmaddubsw", "\tvpmulld", "(%rsp)", {"(%rsp)", "%ymm"}},
+    {"x86-64-v4", "\tvpmaddubsw", "\tvpmulld", "(%rsp)", {"(%rsp)", "%zmm"}},
+    {"aarch64-bf16", "\tusdot\t", "\tmul\t", "\tstr\tq", {"[sp", "\tq"}} /* pointers to rows are there */};
+#define BYTES    (sizeof bytes / sizeof *bytes)
 #define DOTS     (sizeof dots / sizeof *dots)
 #define DIALECTS (sizeof dialects / sizeof *dialects)
 /* The first of them convert float16 by instructions. */
@@ -158,6 +166,28 @@ static void products_do_not_spill(void **state) {
     check_product(VJ_BF16, VJ_BF16, dots, DOTS);
 }
 
+/* 197 x 768 x 768 of bytes by blocks of 32: a loop over blocks for each height of a tile. */
+static void bytes_do_not_spill(void **state) {
+    (void)state;
+    problem it = problem_new(VJ_KERNEL_GEMM, (const int32_t[]){0, 1, 1, 2}, (const int64_t[]){197, 768, 24, 32});
+    const vj_blocks blocks = {4, 32, 768};
+    int64_t size = 0;
+    assert_true(vj_blocks_bytes(&blocks, 768, &size));
+    const int32_t a = buffer_of(&it, VJ_U8, 197 * 768), b = panels(&it, VJ_U8, 1, size);
+    const int32_t steps = buffer(&it, 197 * 24), out = buffer(&it, 197 * 768);
+    it.p->weights[0] =
+        (vj_weight){.kind = VJ_PACK_BLOCKS, .k = 768, .n = 768, .bits = 4, .block = 32, .k_rank = 1, .n_rank = 1};
+    it.k->a = vj_add_access(it.k, &(vj_access){.buffer = a, .stride = {768, 0, 32, 1}});
+    it.k->b = vj_add_access(it.k, &(vj_access){.buffer = b});
+    it.k->s = vj_add_access(it.k, &(vj_access){.buffer = steps, .stride = {24, 0, 1, 0}});
+    result(&it, &(vj_access){.buffer = out, .stride = {768, 1, 0, 0}}, acc(&it));
+    for (size_t i = 0; i < BYTES; i++) {
+        const int loops = check_loops(&bytes[i], &it, "bytes by blocks", 16);
+        if (loops != it.k->schedule->gemm.tile_kinds) fail_msg("%s: %d loops", bytes[i].target, loops);
+    }
+    vj_arena_free(it.arena);
+}
+
 /* 197 queries and keys of 64 dims, keys by rows as exporters' models have them: scores, and their products with
  * values. */
 static void check_attention(vj_dtype dtype, const dialect *all, size_t count) {
@@ -211,7 +241,7 @@ static void windows_do_not_spill(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(products_do_not_spill),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(products_do_not_spill), cmocka_unit_test(bytes_do_not_spill),
                                        cmocka_unit_test(attention_does_not_spill),
                                        cmocka_unit_test(windows_do_not_spill)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,7 +23,7 @@ case_types use_types = {.plain = VJ_F32, .packed = VJ_F32};
 kernel_case case_new(const char *name, vj_kernel_kind kind, uint64_t seed) {
     kernel_case c = {
         .name = name, .types = use_types, .arena = vj_arena_new(), .random = {seed}, .stretch = 1, .own = 4 * EPS};
-    if (use_types.plain == VJ_U8) c.own = 2 * EPS; /* of sums of 23 bits that is less than one */
+    if (use_types.plain == VJ_U8 && !use_types.bits) c.own = 2 * EPS; /* of sums of 23 bits that is less than one */
     c.p = vj_program_new(c.arena, NULL);
     c.k = vj_add_kernel(c.p, kind, "case");
     return c;
@@ -78,7 +78,9 @@ static void fill_column(kernel_case *c, const vj_blocks *blocks, int64_t n, uint
     for (int64_t g = 0; g < vj_blocks_count(blocks); g++) {
         const float scale = rng_float(&c->random, -1, 1) / (blocks->table ? 1 : most);
         memcpy(panel + vj_blocks_scale(g, n), &scale, sizeof scale);
-        if (!blocks->table) panel[vj_blocks_zero(blocks, g, n)] = (uint8_t)rng_float(&c->random, 0, most);
+        const bool of_bytes = c->types.plain == VJ_U8 && blocks->bits == 8; /* differences are bytes then */
+        if (!blocks->table)
+            panel[vj_blocks_zero(blocks, g, n)] = of_bytes ? 128 : (uint8_t)rng_float(&c->random, 0, most);
     }
     for (int64_t k = 0; k < vj_round_up(blocks->depth, blocks->block); k++) {
         const uint8_t zero = blocks->table ? 7 : panel[vj_blocks_zero(blocks, k / blocks->block, n)];
@@ -194,15 +196,17 @@ static void round_values(const kernel_case *c) {
 /* Blocks as panels of the magnitudes of their elements, for the evaluator. */
 static double *magnitudes_of(const kernel_case *c, int32_t b, const vj_blocks *blocks) {
     const vj_weight *w = &c->p->weights[c->p->buffers[b].index];
+    const vj_dtype to = vj_operand_dtype(c->p, c->k, c->k->b);
+    const int64_t depth = vj_group_extent(c->k, VJ_GROUP_DEPTH);
     int64_t elements = 0;
-    assert_true(vj_panel_elements(VJ_F32, w->k, w->n, &elements));
+    assert_true(vj_panel_elements(VJ_F32, depth, w->n, &elements));
     double *values = VJ_NEW_ARRAY(c->arena, double, elements),
            *bytes = VJ_NEW_ARRAY(c->arena, double, c->p->buffers[b].elements);
     for (int64_t i = 0; i < c->p->buffers[b].elements; i++)
         bytes[i] = (double)c->values[b][i];
     for (int64_t k = 0; k < w->k; k++)
         for (int64_t n = 0; n < w->n; n++)
-            values[vj_panel_at(VJ_F32, w->k, k, n)] = fabs(vj_blocks_value(blocks, bytes, c->types.plain, k, n));
+            values[vj_panel_at(VJ_F32, depth, k, n)] = fabs(vj_blocks_value(blocks, bytes, to, k, n));
     return values;
 }
 
@@ -223,6 +227,10 @@ static double **evaluate_leaning(const kernel_case *c, bool magnitude, double le
         for (int32_t i = 0; i < k.access_count; i++)
             k.access[i].otherwise = fabs(k.access[i].otherwise);
     }
+    const bool by_blocks = k.kind == VJ_KERNEL_GEMM && k.s >= 0;
+    const int32_t of_a = by_blocks ? k.access[k.a].buffer : 0;
+    for (int64_t i = 0; magnitude && by_blocks && i < p->buffers[of_a].elements; i++) /* 128 stands for 0 */
+        buffers[of_a][i] = VJ_ZERO_OF_BLOCK + fabs(buffers[of_a][i] - VJ_ZERO_OF_BLOCK);
     vj_blocks blocks;
     const int32_t of_b = k.kind == VJ_KERNEL_GEMM ? k.access[k.b].buffer : -1;
     const bool as_panels = magnitude && of_b >= 0 && vj_has_blocks(p, of_b, &blocks);
@@ -287,7 +295,8 @@ typedef struct answers {
 
 static answers answers_of(const kernel_case *c) {
     /* Sums of integers are exact. */
-    const bool summed = c->k->kind == VJ_KERNEL_GEMM && c->types.plain != VJ_U8;
+    const bool of_integers = c->types.plain == VJ_U8 && !c->types.bits;
+    const bool summed = c->k->kind == VJ_KERNEL_GEMM && !of_integers;
     answers a = {.expected = evaluate(c, false), .magnitude = summed ? evaluate(c, true) : NULL};
     if (c->lean == 0) return a;
     a.less = evaluate_leaning(c, false, -c->lean);
@@ -306,9 +315,12 @@ static double off(const answers *a, int32_t b, int64_t i, double is) {
 static void compare(const kernel_case *c, const vj_target *target, const char *how, void *const *got,
                     const answers *a) {
     const vj_kernel *k = c->k;
-    const double terms =
-        k->kind == VJ_KERNEL_GEMM && c->types.plain != VJ_U8 ? (double)vj_group_extent(k, VJ_GROUP_DEPTH) + 2 : 0;
-    const bool of_integers = c->types.plain == VJ_U8;
+    const bool of_integers = c->types.plain == VJ_U8 && !c->types.bits, is_gemm = k->kind == VJ_KERNEL_GEMM;
+    /* Sums of bytes by blocks are exact within a block. */
+    const int64_t added = is_gemm ? vj_group_extent(k, VJ_GROUP_DEPTH) : 0;
+    const bool by_blocks = is_gemm && k->s >= 0;
+    const int64_t exact = by_blocks ? k->extent[k->rank - 1] : 1;
+    const double terms = is_gemm && !of_integers ? (double)(added / exact) + 2 : 0;
     const double uniform = k->kind == VJ_KERNEL_ATTENTION ? attention_bound(c) : 0;
     for (int32_t b = 0; b < c->p->buffer_count; b++) {
         const vj_dtype dtype = c->p->buffers[b].dtype;
@@ -406,10 +418,28 @@ static void check_twin_of_tiles(const kernel_case *c, const answers *a) {
     compare_twins(c, "tiles", by_instruction, by_twin);
 }
 
+/* Bytes by blocks in all forms that this CPU has, the simpler ones being those of others: the same bits. */
+static void check_forms(const kernel_case *c, const answers *a) {
+    static const vj_dot8 simpler[] = {VJ_DOT8_BYTES, VJ_DOT8_PAIRS, VJ_DOT8_PLAIN};
+    vj_target target = *vj_target_host();
+    const vj_dot8 own = target.dot8;
+    void *by_own[16] = {0};
+    check_target(c, &target, a, by_own);
+    for (size_t i = 0; i < sizeof simpler / sizeof *simpler; i++) {
+        void *others[16] = {0};
+        if (simpler[i] >= own || (own == VJ_DOT8_USDOT && simpler[i] != VJ_DOT8_PLAIN)) continue;
+        target.dot8 = simpler[i];
+        target.name = "other form";
+        check_target(c, &target, a, others);
+        compare_twins(c, "products of bytes", by_own, others);
+    }
+}
+
 /* Groups of k must lie within the last axis of the depth. */
 static bool straddles(const kernel_case *c) {
     const int64_t last = c->k->extent[c->k->rank - 1];
     const vj_dtype dtype = c->types.bits ? c->types.plain : c->types.packed;
+    if (dtype == VJ_U8) return false;
     return c->k->kind == VJ_KERNEL_GEMM && last % vj_panel_group(dtype) != 0 &&
            last != vj_group_extent(c->k, VJ_GROUP_DEPTH);
 }
@@ -435,6 +465,7 @@ void case_check(kernel_case *c) {
             code_check(target, c->p, c->k);
         }
     }
+    if (c->types.plain == VJ_U8 && c->types.bits) check_forms(c, a);
     if (c->types.plain == VJ_BF16 && (c->types.packed == VJ_BF16 || c->types.bits)) {
         check_twin(c, VJ_DOT_AVX512, VJ_DOT_AVX512_TWIN, a);
         check_twin(c, VJ_DOT_BFDOT, VJ_DOT_BFDOT_TWIN, a);
@@ -448,7 +479,8 @@ void case_check(kernel_case *c) {
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(gemm_cases),         cmocka_unit_test(attention_cases),
                                        cmocka_unit_test(narrow_gemm_cases),  cmocka_unit_test(narrow_attention_cases),
-                                       cmocka_unit_test(integer_gemm_cases), cmocka_unit_test(block_gemm_cases)};
+                                       cmocka_unit_test(integer_gemm_cases), cmocka_unit_test(block_gemm_cases),
+                                       cmocka_unit_test(byte_block_cases)};
     everywhere = argc > 1 && strcmp(argv[1], "--all") == 0;
     if (argc > 1 + everywhere) wanted = argv[1 + everywhere];
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);

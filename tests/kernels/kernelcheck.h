@@ -48,5 +48,6 @@ void narrow_gemm_cases(void **state); /* the same of halves */
 void narrow_attention_cases(void **state);
 void integer_gemm_cases(void **state); /* the same of u8 and i8 */
 void block_gemm_cases(void **state);   /* the same of blocks */
+void byte_block_cases(void **state);   /* of u8 and blocks, with steps */
 
 #endif

@@ -147,6 +147,24 @@ static const char blocks[] = "program blocks {\n"
                              "  }\n"
                              "}\n";
 
+/* The same of bytes, whose blocks are an axis. */
+static const char steps[] = "program steps {\n"
+                            "  %x: input 0 u8[64]  # 64 B\n"
+                            "  %w: weight u8[448] blocks bits=4 least=-8 block=16 k=20 n=5 from f32[20,5] seed(7) "
+                            "k(20*5) n(5*1)  # 448 B\n"
+                            "  %s: input 1 f32[32]  # 128 B\n"
+                            "  %y: output 0 f32[10]  # 40 B\n"
+                            "  kernel gemm linear {\n"
+                            "    rows i0:2\n"
+                            "    cols i1:5\n"
+                            "    depth i2:2, i3:16\n"
+                            "    A %x[32*i0 + 16*i2 + i3]\n"
+                            "    B %w packed\n"
+                            "    S %s[2*i0 + i2]\n"
+                            "    out %y[5*i0 + i1] = acc\n"
+                            "  }\n"
+                            "}\n";
+
 /* The same of places in a table: 2 x 64 bytes of scales, 64 of the table. */
 static const char table[] = "program table {\n"
                             "  %x: input 0 f32[40]  # 160 B\n"
@@ -464,6 +482,34 @@ static void blocks_are_widened(void **state) {
     vj_arena_free(arena);
 }
 
+static void bytes_have_steps(void **state) {
+    (void)state;
+    vj_arena *arena = vj_arena_new();
+    vj_program *p = parse(arena, steps);
+    double x[64], y[10], bytes[448] = {0}, step[32] = {0.5, 2, -1, 0.25};
+    for (int e = 0; e < 64; e++)
+        x[e] = 128 + e % 7 - 3;
+    for (int n = 0; n < 5; n++)
+        for (int k = 0; k < 20; k++) {
+            const float scale = k < 16 ? 0.5F + (float)n : -0.25F;
+            uint8_t stored[4];
+            memcpy(stored, &scale, sizeof stored);
+            for (int i = 0; i < 4; i++)
+                bytes[k / 16 * 64 + 4 * n + i] = stored[i];
+            bytes[128 + k / 16 * 16 + n] = k < 16 ? 8 : 3;
+            bytes[192 + k / 2 * 16 + n] += (k + n) % 16 * (k % 2 ? 16 : 1);
+        }
+    run_kernel(p, 0, (double *[]){x, bytes, step, y});
+    for (int e = 0; e < 10; e++) {
+        double expected = 0;
+        for (int k = 0; k < 20; k++)
+            expected += (x[e / 5 * 32 + k] - 128) * step[e / 5 * 2 + k / 16] * ((k + e % 5) % 16 - (k < 16 ? 8 : 3)) *
+                        (k < 16 ? 0.5 + e % 5 : -0.25);
+        assert_close(&expected, &y[e], 1);
+    }
+    vj_arena_free(arena);
+}
+
 static void put_float(double *bytes, float x) {
     uint8_t stored[4];
     memcpy(stored, &x, sizeof stored);
@@ -574,7 +620,8 @@ static void verifier_refuses(void **state) {
     refuses(table, "u8[448]", "u8[447]", "not its weight's");
     refuses(table, "bits=4", "bits=8", "not its weight's");
     refuses(blocks, "depth i2:20", "depth i2:19", "another K or N");
-    refuses(blocks, "%x: input 0 f32[40]", "%x: input 0 u8[40]", "a type that it may not have");
+    refuses(blocks, "%x: input 0 f32[40]", "%x: input 0 i8[40]", "a type that it may not have");
+    refuses(blocks, "%x: input 0 f32[40]", "%x: input 0 u8[40]", "S is missing");
     refuses(conv, "acc + x0", "acc == x0", "not its buffer's");
     refuses(conv, "acc + x0", "acc + 1:i64", "two types");
     refuses(conv, "cast:f32(i0 / 7:i64)", "cast:f32(exp(i0))", "wants floats");
@@ -621,6 +668,12 @@ static void verifier_refuses(void **state) {
     refuses(indexed, "4*index(t1, 7)", "4*index(t1, 8)", "reaches elements 0..31");
     refuses(indexed, "4*index(t1, 7)", "4*index(x0, 7)", "no i64 entry");
     refuses(indexed, "4*index(t1, 7)", "4*index(t1, 0)", "extent");
+    refuses(steps, "    S %s[2*i0 + i2]\n", "", "another K or N");
+    refuses(steps, "%s: input 1 f32[32]", "%s: input 1 i32[32]", "S has a type");
+    refuses(steps, "%x: input 0 u8[64]", "%x: input 0 f32[64]", "S has a type");
+    refuses(steps, "S %s[2*i0 + i2]", "S %s[2*i0 + i3]", "S moves within a block");
+    refuses(steps, "i2:2, i3:16", "i2:1, i3:32", "has other blocks than the depth");
+    refuses(steps, "i2:2, i3:16", "i2:1, i3:16", "another K or N");
 }
 
 /* Two arena buffers at the same offset are wrong while both are live, and right when one is dead or is overwritten
@@ -734,6 +787,7 @@ int main(void) {
         cmocka_unit_test(segments_go_their_ways),
         cmocka_unit_test(blocks_are_widened),
         cmocka_unit_test(tables_are_looked_up),
+        cmocka_unit_test(bytes_have_steps),
         cmocka_unit_test(indices_are_taken_inside),
         cmocka_unit_test(calls_compute),
         cmocka_unit_test(verifier_refuses),
