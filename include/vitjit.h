@@ -95,7 +95,8 @@ typedef struct vj_options {
     int32_t keep_attention; /* vj_keep_attention */
     vj_dtype
         precision; /* what products are computed in: VJ_F32 (VJ_NO_DTYPE), VJ_BF16, VJ_I8 (those with weights; others in bf16) */
-    /* How weights of products are stored. VJ_NO_DTYPE and VJ_F32: as the model has them, 16-bit ones in 16 bits. */
+    /* How weights of products are stored. VJ_NO_DTYPE and VJ_F32: as the model has them, 16-bit ones in 16 bits. VJ_F16 and
+     * VJ_BF16: rounded. VJ_I8 and VJ_I4: in blocks of integers with a scale each. */
     vj_dtype weight_format;
     /* Patterns as fnmatch(3) takes them, of names of nodes: their products stay in float32 with weights as the model has
      * them. One that matches no product is VJ_USAGE, and so are patterns where neither option above asks for less. */

@@ -4,6 +4,8 @@
 #ifndef VITJIT_DTYPE_H
 #define VITJIT_DTYPE_H
 
+#include <stdbool.h>
+
 #include "vitjit_model.h"
 
 /* Bytes of one element; 0 for VJ_NO_DTYPE. */
@@ -21,9 +23,14 @@ static inline const char *vj_element_name(vj_dtype dtype) {
 /* Of options whose zero stands for float32. */
 static inline vj_dtype vj_or_f32(vj_dtype dtype) { return dtype == VJ_NO_DTYPE ? VJ_F32 : dtype; }
 
-/* As people name it. */
+/* What products are computed in and how weights are stored, as people name it. */
 static inline const char *vj_precision_name(vj_dtype precision) {
-    return precision == VJ_I8 ? "int8" : vj_element_name(precision);
+    return precision == VJ_I8 ? "int8" : precision == VJ_I4 ? "int4" : vj_element_name(precision);
+}
+
+static inline bool vj_is_precision(vj_dtype dtype) { return dtype == VJ_F32 || dtype == VJ_BF16 || dtype == VJ_I8; }
+static inline bool vj_is_weight_format(vj_dtype dtype) {
+    return dtype == VJ_F32 || dtype == VJ_F16 || dtype == VJ_BF16 || dtype == VJ_I8 || dtype == VJ_I4;
 }
 
 #endif

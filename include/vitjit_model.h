@@ -32,7 +32,8 @@ typedef enum vj_dtype {
     VJ_I64,
     VJ_U64,
     VJ_BOOL,
-    VJ_DTYPE_COUNT
+    VJ_DTYPE_COUNT,
+    VJ_I4 = 32 /* no type of tensors: weights may be stored so (vj_options.weight_format) */
 } vj_dtype;
 
 /* One input or output: dense, row-major. A dim that grows with the batch is negative: -c stands for c * N. */

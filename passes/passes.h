@@ -15,7 +15,7 @@
 /* What recognition found: counts, and for what was not fused the first reason why. */
 typedef struct vj_report_row {
     const char *what; /* attention, qkv, layernorm, rmsnorm, gelu, patch_embedding, residual, softmax, bf16,
-                       * half_weights, quantised */
+                       * half_weights, int8_weights, int4_weights, block_weights, quantised */
     int32_t fused, seen;
     const char **reasons; /* one for each that was not: "node 'x': why" */
     int32_t reason_count, reason_capacity;
@@ -58,7 +58,7 @@ typedef struct vj_pipeline_options {
     bool print_rewrites;         /* a line a rewrite, where print_after goes: pass, rule, node */
     int32_t keep_attention;      /* vj_keep_attention */
     vj_dtype precision;          /* what products are computed in: VJ_F32, VJ_BF16 or VJ_I8; VJ_NO_DTYPE (0) is f32 */
-    vj_dtype weight_format;      /* how weights of products are stored: VJ_F32, VJ_F16 or VJ_BF16; 0 is f32 */
+    vj_dtype weight_format;      /* how weights of products are stored: VJ_F32 (or 0), VJ_F16, VJ_BF16, VJ_I8, VJ_I4 */
     const char *const *keep_f32; /* fnmatch patterns of node labels whose products stay in f32 */
     int32_t keep_f32_count;
     bool *keep_f32_matched;            /* which of them matched a product */

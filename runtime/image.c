@@ -5,6 +5,8 @@
 #include <sys/mman.h>
 #include <xxhash.h>
 
+#include "vitjit_dtype.h"
+
 static bool inside(uint64_t offset, uint64_t length, uint64_t size) {
     return offset <= size && length <= size - offset;
 }
@@ -54,13 +56,12 @@ static bool tensors_are_sound(const vj_image_header *h, uint64_t at, uint32_t co
     return true;
 }
 
-static bool is_type(int32_t dtype) { return dtype > VJ_NO_DTYPE && dtype < VJ_DTYPE_COUNT; }
-
 static bool layout_is_sound(const vj_image_header *h, size_t bytes) {
     if (h->header_size != sizeof *h || h->bytes != bytes) return false;
     if (h->weights_bytes < 0 || h->weights_bytes > INT64_MAX / 2 || h->scratch_fixed < 0 ||
         h->scratch_fixed > INT64_MAX / 4 || h->scratch_per_image < 0 || h->scratch_per_image > INT64_MAX / 4 ||
-        h->max_batch < 1 || h->phase_count < 0 || !is_type(h->precision) || !is_type(h->weight_format))
+        h->max_batch < 1 || h->phase_count < 0 || !vj_is_precision((vj_dtype)h->precision) ||
+        !vj_is_weight_format((vj_dtype)h->weight_format))
         return false;
     if (h->strings_bytes == 0 || !inside(h->strings, h->strings_bytes, bytes) ||
         ((const char *)h)[h->strings + h->strings_bytes - 1] != 0)

@@ -10,20 +10,18 @@ void vj_options_init(vj_options *options) {
     if (options) *options = (vj_options){.size = sizeof *options};
 }
 
-/* What products can be computed in, and what their weights can be stored in. */
-static bool is_precision(vj_dtype dtype) { return dtype == VJ_F32 || dtype == VJ_BF16 || dtype == VJ_I8; }
-static bool is_weight_format(vj_dtype dtype) { return dtype == VJ_F32 || dtype == VJ_F16 || dtype == VJ_BF16; }
-
 static vj_status judge_precision(const vj_options *o) {
     const vj_dtype precision = vj_or_f32(o->precision), format = vj_or_f32(o->weight_format);
-    if (!is_precision(precision))
+    if (!vj_is_precision(precision))
         return vj_error_set(VJ_USAGE, "vj_options: products are not computed in %s (precision)",
-                            vj_element_name(precision));
-    if (!is_weight_format(format))
+                            vj_precision_name(precision));
+    if (!vj_is_weight_format(format))
         return vj_error_set(VJ_USAGE, "vj_options: weights are not stored in %s (weight_format)",
-                            vj_element_name(format));
+                            vj_precision_name(format));
     if (precision != VJ_F32 && format == VJ_F16)
         return vj_error_set(VJ_USAGE, "vj_options: products in bf16 have weights in bf16, not in f16 (weight_format)");
+    if (precision == VJ_I8 && format == VJ_I4)
+        return vj_error_set(VJ_USAGE, "vj_options: products in int8 have weights in int8, not in int4 (weight_format)");
     if (o->keep_f32_count < 0 || (o->keep_f32_count && !o->keep_f32))
         return vj_error_set(VJ_USAGE, "vj_options: a count below 0, or a list that is missing");
     for (int32_t i = 0; i < o->keep_f32_count; i++)

@@ -115,14 +115,15 @@ static bool is_list(const char *precision) { return precision && strchr(precisio
 
 static bool is_narrow(const char *precision) { return is(precision, "bf16") || is(precision, "int8"); }
 
-/* Products in bf16 have weights in bf16. */
+/* Products in bf16 have weights in bf16, or in blocks; those in bytes have bytes. */
 static bool stores(const char *precision, const char *weight_format) {
+    if (is(precision, "int8") && is(weight_format, "int4")) return false;
     return !is_narrow(precision) || !is(weight_format, "f16");
 }
 
 /* Is anything but float32 asked for, of which --keep-f32 can exempt products? */
 static bool is_less(const char *precision, const char *weight_format) {
-    return is_narrow(precision) || is(weight_format, "f16") || is(weight_format, "bf16");
+    return is_narrow(precision) || (weight_format && !is(weight_format, "f32"));
 }
 
 bool vj_is_comparison(const vj_command *c) { return c->mode == VJ_MODE_BENCH && is_list(c->precision); }
@@ -168,8 +169,9 @@ static vj_status judge_precision(const vj_command *c) {
         less |= is_less(word, one.weight_format);
     }
     if (!fits)
-        return vj_print_error(VJ_USAGE, NULL, "--precision %s stores weights in %s: --weight-format f16 is for f32",
-                              c->precision, c->precision);
+        return vj_print_error(VJ_USAGE, NULL, "--precision %s stores weights in %s: --weight-format %s is for %s",
+                              c->precision, c->precision, c->weight_format,
+                              is(c->weight_format, "int4") ? "f32 and bf16" : "f32");
     if (less || !c->keep_f32.count) return VJ_OK;
     vj_print_error(VJ_USAGE, NULL, "--keep-f32 means nothing where all products are in f32");
     vj_print_hint("--precision and --weight-format say what others are in");

@@ -81,7 +81,7 @@ static const option table[] = {
     {"--fix", 0, LIST, 0, FIELD(fixes), "NAME=x.npy", MODELS, "a value that decides shapes becomes part of the program (repeat)"},
     {"--also-output", 0, LIST, 0, FIELD(also_outputs), "VALUE", COMPILES, "a named value of the graph becomes an output too (repeat)"},
     {"--precision", 0, CHOICES, 0, FIELD(precision), "f32|bf16|int8", MODELS, "what products are computed in (f32); with --bench a list, f32,bf16,int8: a table of them"},
-    {"--weight-format", 0, CHOICE, 0, FIELD(weight_format), "f32|f16|bf16", MODELS, "how weights of products are stored (f32: as the model has them)"},
+    {"--weight-format", 0, CHOICE, 0, FIELD(weight_format), "f32|f16|bf16|int8|int4", MODELS, "how weights of products are stored (f32: as the model has them)"},
     {"--keep-f32", 0, LIST, 0, FIELD(keep_f32), "PATTERN", MODELS, "products of nodes whose names match stay in f32 (repeat)"},
     {"--calibration-data", 0, LIST, 0, FIELD(calibration_data), "FOLDER|NAME=x.npy", VJ_MODE_CALIBRATE, "try int8 on these inputs, choose for each product, write MODEL.calibration.json (repeat)"},
     {"--min-cosine", 0, NUMBER, 0, FIELD(min_cosine), "X", VJ_MODE_CALIBRATE, "how near to f32 the results must be (0.999)"},

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vitjit_dtype.h"
+
 static void log_line(void *self, vj_log_level level, const char *text) {
     if (level != VJ_LOG_INFO) vj_print_warning(self, "%s", text);
 }
@@ -109,17 +111,16 @@ static vj_status read_fixes(const vj_command *command, vj_request *request) {
     return status;
 }
 
-/* f32, bf16, ...: a word of the table of options; NULL: not given. */
+/* f32, bf16, int8, ...: a word of the table of options; NULL: not given. */
 static vj_dtype type_of(const char *word) {
     int32_t dtype = VJ_NO_DTYPE;
-    while (word && dtype < VJ_DTYPE_COUNT && strcmp(vj_dtype_name((vj_dtype)dtype), word) != 0)
+    while (word && dtype <= VJ_I4 && strcmp(vj_precision_name((vj_dtype)dtype), word) != 0)
         dtype++;
-    return dtype < VJ_DTYPE_COUNT ? (vj_dtype)dtype : VJ_NO_DTYPE;
+    return word && dtype <= VJ_I4 ? (vj_dtype)dtype : VJ_NO_DTYPE;
 }
 
 static void fill_precision(const vj_command *command, vj_options *o) {
-    o->precision =
-        strcmp(command->precision ? command->precision : "", "int8") == 0 ? VJ_I8 : type_of(command->precision);
+    o->precision = type_of(command->precision);
     o->weight_format = type_of(command->weight_format);
     o->keep_f32 = command->keep_f32.at;
     o->keep_f32_count = command->keep_f32.count;

@@ -10,7 +10,7 @@
 static void add_model(cJSON *json, const vj_model_stats *s) {
     cJSON_AddNumberToObject(json, "flops", s->flops_per_image);
     cJSON_AddStringToObject(json, "precision", vj_precision_name(s->precision));
-    cJSON_AddStringToObject(json, "weight_format", vj_dtype_name(s->weight_format));
+    cJSON_AddStringToObject(json, "weight_format", vj_precision_name(s->weight_format));
     cJSON_AddNumberToObject(json, "weights_bytes", (double)s->weights_bytes);
     cJSON_AddNumberToObject(json, "arena_bytes", (double)s->arena_bytes);
     cJSON_AddNumberToObject(json, "arena_lower_bound_bytes", (double)s->arena_lower_bound_bytes);

@@ -70,6 +70,7 @@ double vj_array_at(const vj_array *array, int64_t i) {
         return (double)((const uint64_t *)data)[i];
     case VJ_NO_DTYPE:
     case VJ_DTYPE_COUNT:
+    case VJ_I4:
         break;
     }
     return NAN;

@@ -156,7 +156,7 @@ vj_choice vj_choice_of(vj_pass_context *c) {
 
 static bool adds_up_to_one(const double *sums, int64_t count) {
     for (int64_t i = 0; i < count; i++)
-        if (fabs(sums[i] - 1) > 1e-4) return false;
+        if (!(fabs(sums[i] - 1) <= 1e-4)) return false; /* a NaN adds up to nothing */
     return true;
 }
 

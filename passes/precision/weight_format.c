@@ -1,5 +1,6 @@
 /* weight_format.c - weights of products are stored in 16 bits: those that the model stores so, as they are; others where that is
- * asked for, rounded to nearest even. Products widen them, and multiply in the type of the other factor.
+ * asked for, rounded to nearest even. Products widen them, and multiply in the type of the other factor. In 8 or 4 bits, where that is
+ * asked for, they become blocks (passes/rewrite/block_weight.c), and what cannot be one is rounded to 16 bits.
  *
  * What the model stores in a half is widened behind its constant (widen.c) and then moved: the widening goes, and what moves
  * it moves the half. */
@@ -12,7 +13,28 @@ typedef struct storing {
     vj_dtype *half;   /* values: the half that widens to them, moved; VJ_NO_DTYPE: none */
     bool *wanted;     /* values: that half is to be made */
     vj_value *narrow; /* values: the half */
+    vj_value *blocks; /* values: in blocks, as a factor on the right; 0: not yet */
 } storing;
+
+/* What is asked for; products of bytes have weights of bytes already. */
+static vj_dtype asked_format(const vj_pass_context *c) {
+    const vj_dtype format = c->options->weight_format;
+    return c->options->precision == VJ_I8 && format == VJ_I8 ? VJ_NO_DTYPE : format;
+}
+
+static int32_t asked_bits(const vj_pass_context *c) {
+    const vj_dtype format = asked_format(c);
+    return format == VJ_I4 ? 4 : format == VJ_I8 ? 8 : 0;
+}
+
+static const char *row_of_blocks(int32_t bits) { return bits == 4 ? "int4_weights" : "int8_weights"; }
+
+/* What weights are rounded to; beside blocks what cannot be one is. VJ_NO_DTYPE: none are. */
+static vj_dtype asked_half(const vj_pass_context *c) {
+    const vj_dtype format = asked_format(c);
+    if (asked_bits(c)) return c->options->precision == VJ_BF16 ? VJ_BF16 : VJ_F16;
+    return vj_is_half(format) ? format : VJ_NO_DTYPE;
+}
 
 static bool is_movement(const vj_func *f, const vj_node *node) {
     return (vj_op_table(node->op)->flags & VJ_FLAG_MOVEMENT) && vj_is_weight(f, node->first_result);
@@ -73,31 +95,37 @@ static void make_narrow(const storing *s) {
     }
 }
 
-/* Are all its elements finite in f16? bf16 has the range of f32. */
-static bool is_in_range(vj_choice *choice, vj_value w, vj_dtype format) {
+/* Looks for elements that are finite and at least `beyond`, and for ones that are not finite. */
+static bool look_for(vj_choice *choice, vj_value w, double beyond, bool *large, bool *infinite) {
     enum { BLOCK = 4096 };
-    const double beyond = 65520; /* what f16 rounds to infinity begins there */
     float block[BLOCK];
     int64_t count;
-    if (format != VJ_F16 || !vj_type_elements(choice->c->f, vj_type_at(choice->c->f, w), &count)) return true;
+    if (!vj_type_elements(choice->c->f, vj_type_at(choice->c->f, w), &count)) return false;
     for (int64_t at = 0; at < count; at += BLOCK) {
         const int64_t part = vj_min64(BLOCK, count - at);
         if (!vj_weight_read(choice->reader, w, at, part, block, choice->c->error)) return false;
-        for (int64_t i = 0; i < part; i++)
-            if (fabs((double)block[i]) >= beyond && isfinite(block[i])) return false;
+        for (int64_t i = 0; i < part; i++) {
+            *infinite |= !isfinite(block[i]);
+            *large |= fabs((double)block[i]) >= beyond && isfinite(block[i]);
+        }
     }
     return true;
 }
 
-/* Why a weight stays f32, which may be rounded; NULL: it does not. */
+/* Why a weight stays f32, which may be rounded; NULL: it does not. bf16 has the range of f32. */
 static const char *why_wide(vj_choice *choice, vj_value w) {
-    const vj_dtype format = choice->c->options->weight_format;
-    if (!vj_is_half(format)) return "the model stores its weight in f32";
-    return is_in_range(choice, w, format) ? NULL : "its weight exceeds the range of f16";
+    const double beyond = 65520; /* what f16 rounds to infinity begins there */
+    const vj_dtype format = asked_half(choice->c);
+    bool large = false, infinite = false;
+    if (format == VJ_NO_DTYPE) return "the model stores its weight in f32";
+    if (format == VJ_BF16 && !asked_bits(choice->c)) return NULL;
+    if (!look_for(choice, w, beyond, &large, &infinite)) return "its weight cannot be read";
+    if (large && format == VJ_F16) return "its weight exceeds the range of f16";
+    return infinite && asked_bits(choice->c) ? "its weight is not finite" : NULL;
 }
 
 static vj_value rounded(vj_pass_context *c, const vj_node *node, vj_value w) {
-    const vj_value half = vj_make_cast(c->f, w, c->options->weight_format, node->origin);
+    const vj_value half = vj_make_cast(c->f, w, asked_half(c), node->origin);
     if (!c->f->values[half].name) c->f->values[half].name = c->f->values[w].name;
     return half;
 }
@@ -105,6 +133,35 @@ static vj_value rounded(vj_pass_context *c, const vj_node *node, vj_value w) {
 /* The packed factor of a product that adds up in f32; -1: it has none. */
 static int32_t factor_of(const vj_func *f, const vj_node *node) {
     return node->dead || !vj_is_float_product(f, node) ? -1 : vj_packed_factor(f, node);
+}
+
+/* Stores the weight in blocks; why it cannot be, or NULL. */
+static const char *store_in_blocks(const storing *s, vj_choice *choice, int32_t n, int32_t factor) {
+    vj_pass_context *c = s->c;
+    const vj_node node = c->f->nodes[n];
+    const vj_value w = node.args[factor];
+    if (node.op == VJ_OP_conv) return "it is a convolution";
+    const char *why = vj_why_exact(choice, &node);
+    if (why) return why;
+    const bool on_the_left = factor == 0;
+    vj_value made = on_the_left ? 0 : s->blocks[w];
+    if (!made) made = vj_quantise_weight(c->f, w, on_the_left, asked_bits(c), node.origin, &why, c->error);
+    if (why) return why;
+    if (!on_the_left) s->blocks[w] = made;
+    if (vj_may_rewrite(c, row_of_blocks(asked_bits(c)), &node)) vj_set_operand(c->f, n, factor, made);
+    return NULL;
+}
+
+/* Is the weight in blocks now? The report has it. */
+static bool is_stored_in_blocks(const storing *s, vj_choice *choice, int32_t n, int32_t factor) {
+    const vj_node node = s->c->f->nodes[n];
+    const char *row = row_of_blocks(asked_bits(s->c)), *why = store_in_blocks(s, choice, n, factor);
+    vj_report_seen(s->c->report, row);
+    if (why)
+        vj_report_reason(s->c->report, row, "node '%s': %s", vj_node_label(s->c->f, &node), why);
+    else
+        vj_report_fused(s->c->report, row);
+    return !why;
 }
 
 /* Notes which halves are to be made, and rounds the other weights where that is asked for. */
@@ -116,6 +173,8 @@ static void choose(vj_pass_context *c, const storing *s, vj_choice *choice) {
         if (factor < 0) continue;
         const vj_value w = node.args[factor];
         if (vj_is_in_blocks(c->f, w)) continue; /* it is narrower */
+        if (asked_bits(c) && is_stored_in_blocks(s, choice, n, factor)) continue;
+        if (c->error->status) return;
         const char *why = vj_why_exact_weight(choice, &node);
         if (s->half[w])
             why = NULL; /* it is what it is */
@@ -139,18 +198,24 @@ static bool has_halves(const vj_func *f) {
     return false;
 }
 
+static void forget(vj_report *report, const char *what) {
+    vj_report_row *row = vj_report_row_of(report, what);
+    row->seen = row->fused = row->reason_count = 0;
+}
+
 vj_status vj_pass_weight_format(vj_pass_context *c) {
     vj_func *f = c->f;
     vj_compact(f);
-    if (!vj_is_half(c->options->weight_format) && !has_halves(f)) return c->error->status;
+    if (!asked_half(c) && !has_halves(f)) return c->error->status;
     const int32_t values = f->value_count, nodes = f->node_count;
     const storing s = {.c = c,
                        .half = VJ_NEW_ARRAY(c->arena, vj_dtype, values + 1),
                        .wanted = VJ_NEW_ARRAY(c->arena, bool, values + 1),
-                       .narrow = VJ_NEW_ARRAY(c->arena, vj_value, values + 1)};
+                       .narrow = VJ_NEW_ARRAY(c->arena, vj_value, values + 1),
+                       .blocks = VJ_NEW_ARRAY(c->arena, vj_value, values + 1)};
     vj_choice choice = vj_choice_of(c);
-    vj_report_row *row = vj_report_row_of(c->report, "half_weights");
-    row->seen = row->fused = row->reason_count = 0;
+    forget(c->report, "half_weights");
+    if (asked_bits(c)) forget(c->report, row_of_blocks(asked_bits(c)));
     find_halves(&s);
     choose(c, &s, &choice);
     find_wanted(&s);

@@ -5,9 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Larger parts are not held whole: such a weight is packed as its floats. */
-#define MOST_ELEMENTS ((int64_t)1 << 28)
-
 typedef struct search {
     const vj_weight *w;
     int64_t *row; /* where each k is, from the first on */
@@ -33,11 +30,20 @@ static int64_t place_of(int64_t number, int32_t rank, const int64_t *extent, con
     return at;
 }
 
+/* Do the columns stand side by side? */
+static bool has_rows(const vj_weight *w) { return w->n_rank == 1 && w->n_stride[0] == 1; }
+
 /* Every k whose value is another than that before begins a block. */
 static void find_borders(search *s, const float *part) {
     const vj_weight *w = s->w;
+    part += w->source_offset;
+    for (int64_t k = 1; k < w->k && has_rows(w); k++)
+        if ((s->block == 0 || k % s->block != 0) &&
+            memcmp(&part[s->row[k]], &part[s->row[k - 1]], (size_t)w->n * sizeof *part) != 0)
+            s->block = divisor(k, s->block);
+    if (has_rows(w)) return;
     for (int64_t n = 0; n < w->n; n++) {
-        const float *column = part + w->source_offset + place_of(n, w->n_rank, w->n_extent, w->n_stride);
+        const float *column = part + place_of(n, w->n_rank, w->n_extent, w->n_stride);
         for (int64_t k = 1; k < w->k; k++)
             if (memcmp(&column[s->row[k]], &column[s->row[k - 1]], sizeof *column) != 0)
                 s->block = divisor(k, s->block);
@@ -63,7 +69,7 @@ static void look_at(search *s, const vj_func *f, const vj_block_parts *parts, bo
     const int32_t most = parts->least + (parts->bits == 4 ? 15 : 255);
     vj_error ignored = {0};
     int64_t count;
-    if (!vj_type_elements(f, vj_type_at(f, v), &count) || count > MOST_ELEMENTS) {
+    if (!vj_type_elements(f, vj_type_at(f, v), &count) || count > VJ_BLOCKS_ELEMENTS) {
         s->fits = false;
         return;
     }

@@ -3,6 +3,7 @@
  * rules.c, rules_parse.c  rewriting by rules that are text: pattern, condition, replacement
  * build.c                 building nodes without fuss
  * factors.c               which weights products pack, and which the model stores in a half
+ * blocks.c, block_size.c  weights of 4 and 8 bits, as the model has them; block_weight.c, block_fit.c: as they are made of floats
  * cse.c                   common sub-expressions
  *
  * The order of all passes is passes/pipeline.c.
@@ -82,10 +83,16 @@ static inline bool vj_is_half(vj_dtype dtype) { return dtype == VJ_F16 || dtype 
 bool vj_is_block_table(const vj_func *f, vj_value v);
 /* Is the weight, of f32 or rounded to bf16, nothing but such numbers, moved and joined? */
 bool vj_is_in_blocks(const vj_func *f, vj_value weight);
+/* Its parts are held whole when it is packed: a larger one is packed as its floats. */
+#define VJ_BLOCKS_ELEMENTS ((int64_t)1 << 28)
 /* Such a weight in three parts of the same dims below what moves it: itself where it is so. */
 vj_value vj_make_blocks(vj_func *f, vj_arena *arena, vj_value weight);
 /* block_size.c: a weight in panels, of such a source, is to be packed in blocks. Why it cannot be; NULL: it can. */
 const char *vj_pack_in_blocks(const vj_func *f, vj_arena *arena, vj_weight *w);
+/* block_weight.c: a weight of floats, one matrix, in blocks of 4 or 8 bits (block_fit.h), of the same type. VJ_NONE: an error, or it
+ * cannot be, and why. */
+vj_value vj_quantise_weight(vj_func *f, vj_value w, bool on_the_left, int32_t bits, const vj_origin *origin,
+                            const char **why, vj_error *error);
 
 /* cse.c: true when something was merged */
 bool vj_merge_equal_nodes(vj_pass_context *c);

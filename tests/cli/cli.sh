@@ -65,9 +65,9 @@ part_usage() {
         bad 1 "$data/pair.onnx" --precision "$precision"
         stderr_has "--precision wants f32|bf16|int8, not '$precision'"
     done
-    for format in f64 int8 BF16 f16,bf16 ""; do
+    for format in f64 i8 int2 BF16 f16,bf16 ""; do
         bad 1 "$data/pair.onnx" --weight-format "$format"
-        stderr_has "--weight-format wants f32|f16|bf16, not '$format'"
+        stderr_has "--weight-format wants f32|f16|bf16|int8|int4, not '$format'"
     done
     for list in f32,f16:f16 f32,,bf16: ,f32: f32,: "f32, bf16: bf16"; do
         bad 1 "$data/pair.onnx" --bench --precision "${list%%:*}"
@@ -85,6 +85,9 @@ part_usage() {
     stderr_has "stores weights in bf16"
     bad 1 "$data/pair.onnx" --precision int8 --weight-format f16
     stderr_has "stores weights in int8"
+    bad 1 "$data/pair.onnx" --precision int8 --weight-format int4
+    stderr_has "--precision int8 stores weights in int8: --weight-format int4 is for f32 and bf16"
+    bad 1 "$data/pair.onnx" --precision int4
     for option in "" "--precision f32" "--weight-format f32"; do
         bad 1 "$data/pair.onnx" --keep-f32 x $option
         stderr_has "--keep-f32 means nothing where all products are in f32"
@@ -114,7 +117,7 @@ part_usage() {
     silent
     prints "--emit-obj"
     prints "--precision f32|bf16|int8"
-    prints "--weight-format f32|f16|bf16"
+    prints "--weight-format f32|f16|bf16|int8|int4"
     prints "--keep-f32 PATTERN"
     run 0 --version
     prints "vitjit "
@@ -735,7 +738,7 @@ part_precision() {
 
     # one cache: no type takes another's entry, cold, warm, and with another batch
     for start in false true true; do
-        for types in "f32 f32 f32" "bf16 f32 bf16" "f32 f16 f16" "f32 bf16 bf16"; do
+        for types in "f32 f32 f32" "bf16 f32 bf16" "f32 f16 f16" "f32 bf16 bf16" "f32 int8 int8" "f32 int4 int4" "bf16 int8 int8.bf16" "bf16 int4 int4.bf16"; do
             set -- $types
             run 0 "$r.onnx" --input "x=$r.x.npy" --expect "y=$r.$3.y.npy" --rtol 0 --atol 2e-4 --stats --precision $1 --weight-format $2
             prints "\"cache_hit\":$start"
@@ -755,6 +758,15 @@ part_precision() {
     prints "bf16 22 of 22"
     run 0 "$digits/digits.onnx" --inspect --weight-format f16
     prints "precision   f32; weights of products in f16"
+    run 0 "$digits/digits.onnx" --inspect --weight-format int8
+    prints "precision   f32; weights of products in f16 and blocks of 8 bits"
+    run 0 "$digits/digits.onnx" --report --precision bf16 --weight-format int4 --keep-f32 '*/fc1/*'
+    prints "int4_weights 13 of 18"
+    prints "node '/patch/Conv': it is a convolution"
+    prints "node '/blocks.0/fc1/Add': --keep-f32 names it"
+    prints "block_weights 13 of 13"
+    run 0 "$digits/digits.onnx" --inspect --precision bf16 --weight-format int4 --keep-f32 '*/fc1/*'
+    prints "precision   bf16, but f32 for '*/fc1/*'; weights of products in f32 and bf16 and blocks of 4 bits"
     run 0 "$digits/digits.onnx" --inspect --precision bf16 --keep-f32 '*/fc1/*' --keep-f32 '/blocks.0/Softmax'
     prints "precision   bf16, but f32 for '*/fc1/*', '/blocks.0/Softmax'; weights of products in f32 and bf16"
     run 0 "$digits/digits.onnx" --inspect --weight-format bf16 --keep-f32 '*/fc1/*'
@@ -763,6 +775,7 @@ part_precision() {
     prints "bf16 21 of 22"
     prints "node '/blocks.0/fc1/Add': --keep-f32 names it"
     for precision in bf16 int8; do run 0 "$digits/digits.onnx" --check --precision $precision; done
+    for precision in f32 bf16; do run 0 "$digits/digits.onnx" --check --precision $precision --weight-format int4; done
     run 0 "$digits/digits.onnx" "$digits/pictures/two.png" --quiet --topk 1 --precision bf16
     prints "%  two"
 
@@ -796,6 +809,10 @@ part_precision() {
     prints '"precision":"bf16","weight_format":"f32"'
     run 0 rounded.so --inspect
     prints "precision   bf16; weights of products in bf16"
+    run 0 "$r.onnx" --emit-lib --weight-format int4
+    grep -qF " * precision f32; weights of products in blocks of 4 bits" rounded.h || fail "rounded.h does not say the weights' format"
+    run 0 rounded.so --input "x=$r.x.npy" --expect "y=$r.int4.y.npy" --rtol 0 --atol 2e-4 --stats
+    prints '"precision":"f32","weight_format":"int4"'
     run 0 "$p.onnx" --emit-obj --weight-format f16 --keep-f32 first
     grep -qF " * precision f32; weights of products in f32 and f16, as the model has them for 'first'" products.h ||
         fail "products.h does not say the precision"

@@ -4,13 +4,18 @@
 usage: make_data.py     (needs onnx and numpy; expected values are numpy's)
 """
 import os
+import sys
 
 import numpy as np
 import onnx
 import onnx.numpy_helper
 from onnx import TensorProto, helper
 
-HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data")
+FOLDER = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(FOLDER, "..", "models"))
+from blocks import dequantised  # noqa: E402
+
+HERE = os.path.join(FOLDER, "data")
 F, I = TensorProto.FLOAT, TensorProto.INT64
 
 
@@ -58,7 +63,10 @@ def products():
     save("rounded", [node("MatMul", ["x", "w"], ["y"], name="only")], [value("x", F, "batch", 32)], [value("y", F, "batch", 16)], [constant("w", w)])
     wide = a.astype(np.float64)
     for name, array in (("products.x", x), ("products.y", inner @ second), ("rounded.x", a), ("rounded.f32.y", wide @ w),
-                        ("rounded.f16.y", wide @ w.astype(np.float16)), ("rounded.bf16.y", wide @ to_bf16(w))):
+                        ("rounded.f16.y", wide @ w.astype(np.float16)), ("rounded.bf16.y", wide @ to_bf16(w)),
+                        ("rounded.int8.y", wide @ dequantised(w, 8)), ("rounded.int4.y", wide @ dequantised(w, 4)),
+                        ("rounded.int4.bf16.y", wide @ to_bf16(dequantised(w, 4))),
+                        ("rounded.int8.bf16.y", wide @ to_bf16(dequantised(w, 8)))):
         np.save(os.path.join(HERE, name + ".npy"), array.astype(np.float32))
     save("integers", [node("MatMulInteger", ["x", "w"], ["y"], name="quantised")], [value("x", TensorProto.UINT8, "batch", 8)],
          [value("y", TensorProto.INT32, "batch", 5)], [constant("w", random.integers(-128, 128, (8, 5)).astype(np.int8))])

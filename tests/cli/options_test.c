@@ -109,6 +109,15 @@ static void precisions(void **state) {
     assert_null(c.precision);
     assert_string_equal(c.weight_format, "f16");
     vj_command_free(&c);
+    static const char *const both[] = {"f32", "bf16", "int8"};
+    for (size_t i = 0; i < sizeof both / sizeof both[0]; i++) {
+        char line[128];
+        snprintf(line, sizeof line, "m.onnx --keep-f32 x --weight-format %s --precision %s", i < 2 ? "int4" : "int8",
+                 both[i]);
+        c = good(line);
+        assert_string_equal(c.weight_format, i < 2 ? "int4" : "int8");
+        vj_command_free(&c);
+    }
     static const char *const modes[] = {"--inspect",   "--report",           "--check",    "--bench",
                                         "a.png",       "--input x=x.npy",    "--emit-lib", "--emit-asm",
                                         "--emit-llvm", "--print-after fold", "--test a"};
@@ -189,6 +198,9 @@ static void mistakes(void **state) {
                                         "m.onnx --precision=",
                                         "m.onnx --weight-format f64",
                                         "m.onnx --weight-format i8",
+                                        "m.onnx --weight-format i4",
+                                        "m.onnx --precision int4",
+                                        "m.onnx --precision int8 --weight-format int4",
                                         "m.onnx --precision bf16 --weight-format f16",
                                         "m.onnx --keep-f32",
                                         "m.onnx --keep-f32 x",

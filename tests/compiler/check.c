@@ -92,7 +92,8 @@ static void test_bad_kernel(void **state) {
 /* Products of halves, and results that are rounded to them. */
 static void test_halves(void **state) {
     (void)state;
-    static const vj_dtype types[][2] = {{VJ_BF16, VJ_NO_DTYPE}, {VJ_F32, VJ_F16}, {VJ_F32, VJ_BF16}};
+    static const vj_dtype types[][2] = {
+        {VJ_BF16, VJ_NO_DTYPE}, {VJ_F32, VJ_F16}, {VJ_F32, VJ_BF16}, {VJ_F32, VJ_I8}, {VJ_BF16, VJ_I4}};
     for (int32_t i = 0; i < vj_target_count(); i++)
         for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
             if (!vj_target_runs_here(vj_target_at(i))) continue;

@@ -72,7 +72,7 @@ static void test_key_of_texts(void **state) {
 
 static void test_key_of_precisions(void **state) {
     (void)state;
-    enum { CASES = 13 };
+    enum { CASES = 17 };
     static const char *const patterns[] = {"a", "b", "ab", "a"};
     const vj_options options[CASES] = {
         {.precision = VJ_F32},
@@ -80,12 +80,16 @@ static void test_key_of_precisions(void **state) {
         {.weight_format = VJ_BF16},
         {.weight_format = VJ_F16},
         {.precision = VJ_BF16, .weight_format = VJ_BF16},
+        {.weight_format = VJ_I8},
+        {.weight_format = VJ_I4},
+        {.precision = VJ_BF16, .weight_format = VJ_I8},
+        {.precision = VJ_BF16, .weight_format = VJ_I4},
+        {.precision = VJ_I8},
         {.precision = VJ_BF16, .keep_f32 = patterns, .keep_f32_count = 1},
         {.precision = VJ_BF16, .keep_f32 = patterns + 1, .keep_f32_count = 1},
         {.precision = VJ_BF16, .keep_f32 = patterns, .keep_f32_count = 2},
         {.precision = VJ_BF16, .keep_f32 = patterns + 2, .keep_f32_count = 1},
         {.precision = VJ_BF16, .keep_f32 = patterns + 2, .keep_f32_count = 2},
-        {.precision = VJ_I8},
         {.precision = VJ_I8, .calibration = "{}", .calibration_bytes = 2},
         {.precision = VJ_I8, .calibration = "[]", .calibration_bytes = 2},
     };

@@ -148,11 +148,15 @@ static unsigned check_object(vj_options o, float answer[CPUS][N * CLASSES]) {
 static void objects_for_several_cpus(void **state) {
     (void)state;
     if (!is_x86_64()) skip();
-    float halves[CPUS][N * CLASSES], wide[CPUS][N * CLASSES];
+    float halves[CPUS][N * CLASSES], wide[CPUS][N * CLASSES], blocks[CPUS][N * CLASSES];
     const unsigned ran = check_object(options_of(VJ_BF16, VJ_NO_DTYPE), halves);
     assert_int_equal(check_object(options_of(VJ_F32, VJ_F16), wide), ran);
-    for (int i = 0; i < CPUS; i++)
-        if (ran >> i & 1) assert_memory_not_equal(halves[i], wide[i], sizeof halves[i]);
+    assert_int_equal(check_object(options_of(VJ_BF16, VJ_I4), blocks), ran);
+    for (int i = 0; i < CPUS; i++) {
+        if (!(ran >> i & 1)) continue;
+        assert_memory_not_equal(halves[i], wide[i], sizeof halves[i]);
+        assert_memory_not_equal(halves[i], blocks[i], sizeof halves[i]);
+    }
 }
 
 static void load_well(const char *name, vj_dtype precision, vj_dtype format, const float *truth) {
@@ -181,7 +185,8 @@ static void emit_library(vj_options o, const char *name, const char *const *name
 
 static void libraries(void **state) {
     (void)state;
-    static const vj_dtype types[][2] = {{VJ_BF16, VJ_F32}, {VJ_BF16, VJ_BF16}, {VJ_F32, VJ_F16}, {VJ_F32, VJ_BF16}};
+    static const vj_dtype types[][2] = {{VJ_BF16, VJ_F32}, {VJ_BF16, VJ_BF16}, {VJ_F32, VJ_F16}, {VJ_F32, VJ_BF16},
+                                        {VJ_F32, VJ_I8},   {VJ_F32, VJ_I4},    {VJ_BF16, VJ_I4}};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         float truth[N * CLASSES];
         const vj_options o = options_of(types[i][0], types[i][1]);
@@ -212,11 +217,13 @@ static void loading_changes_no_precision(void **state) {
     const vj_options o = options_of(VJ_BF16, VJ_NO_DTYPE);
     emit_library(o, "taken.so", NULL, 0);
     vj_options refused[] = {options_of(VJ_BF16, VJ_NO_DTYPE), options_of(VJ_F32, VJ_NO_DTYPE),
-                            options_of(VJ_NO_DTYPE, VJ_BF16), options_of(VJ_BF16, VJ_NO_DTYPE)};
-    static const char *const named[] = {"precision", "precision", "weight_format", "precision"};
+                            options_of(VJ_NO_DTYPE, VJ_BF16), options_of(VJ_BF16, VJ_NO_DTYPE),
+                            options_of(VJ_NO_DTYPE, VJ_I4)};
+    enum { REFUSED = sizeof refused / sizeof *refused };
+    static const char *const named[REFUSED] = {"precision", "precision", "weight_format", "precision", "weight_format"};
     refused[3].keep_f32 = &pattern;
     refused[3].keep_f32_count = 1;
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < REFUSED; i++) {
         vj_model *model;
         refused[i].cache = NULL;
         assert_int_equal(vj_load(in_folder("taken.so"), &refused[i], &model), VJ_USAGE);

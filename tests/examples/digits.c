@@ -1,5 +1,5 @@
-/* digits.c - the trained digits with products in bf16 and in int8, by the command line: held-out digits and pictures, and that the
- * answers are not those of f32. */
+/* digits.c - the trained digits with products in bf16 and in int8, and with weights in int8 and int4, by the command line: held-out
+ * digits and pictures, and that the answers are not those of f32. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -35,11 +35,10 @@ static vj_array read_npy(const char *path, vj_dtype dtype, int64_t count) {
     return array;
 }
 
-static vj_array logits(const char *precision) {
+static vj_array logits(const char *options) {
     assert_int_equal(
-        status_of(
-            "'%s' '%s/digits.onnx' --input 'image=%s/test_images.npy' --output . --no-cache --precision %s >said 2>&1",
-            VJ_COMMAND, VJ_DIGITS, VJ_DIGITS, precision),
+        status_of("'%s' '%s/digits.onnx' --input 'image=%s/test_images.npy' --output . --no-cache %s >said 2>&1",
+                  VJ_COMMAND, VJ_DIGITS, VJ_DIGITS, options),
         0);
     return read_npy("logits.npy", VJ_F32, DIGITS * CLASSES);
 }
@@ -51,13 +50,13 @@ static int64_t best_of(const float *row) {
     return best;
 }
 
-static void held_out(const char *precision, int32_t least) {
-    vj_array labels = read_npy(VJ_DIGITS "/test_labels.npy", VJ_I64, DIGITS), wide = logits("f32"),
-             narrow = logits(precision);
+static void held_out(const char *options, int32_t least) {
+    vj_array labels = read_npy(VJ_DIGITS "/test_labels.npy", VJ_I64, DIGITS), wide = logits(""),
+             narrow = logits(options);
     int32_t right = 0;
     for (int64_t i = 0; i < DIGITS; i++)
         right += best_of((const float *)narrow.data + i * CLASSES) == ((const int64_t *)labels.data)[i];
-    print_message("%s: %d of %d right\n", precision, (int)right, (int)DIGITS);
+    print_message("%s: %d of %d right\n", options, (int)right, (int)DIGITS);
     assert_true(right >= least);
     assert_memory_not_equal(narrow.data, wide.data, DIGITS * CLASSES * sizeof(float));
     vj_array_free(&labels);
@@ -67,12 +66,24 @@ static void held_out(const char *precision, int32_t least) {
 
 static void held_out_in_bf16(void **state) {
     (void)state;
-    held_out("bf16", 354);
+    held_out("--precision bf16", 354);
 }
 
 static void held_out_in_int8(void **state) {
     (void)state;
-    held_out("int8", 353);
+    held_out("--precision int8", 353);
+}
+
+static void held_out_with_weights_in_int8(void **state) {
+    (void)state;
+    held_out("--weight-format int8", 353);
+    held_out("--weight-format int8 --precision bf16", 353);
+}
+
+static void held_out_with_weights_in_int4(void **state) {
+    (void)state;
+    held_out("--weight-format int4", 350);
+    held_out("--weight-format int4 --precision bf16", 350);
 }
 
 static void pictures(void **state) {
@@ -90,6 +101,7 @@ static void pictures(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(held_out_in_bf16), cmocka_unit_test(held_out_in_int8),
-                                       cmocka_unit_test(pictures)};
+                                       cmocka_unit_test(held_out_with_weights_in_int8),
+                                       cmocka_unit_test(held_out_with_weights_in_int4), cmocka_unit_test(pictures)};
     return cmocka_run_group_tests(tests, enter, leave);
 }

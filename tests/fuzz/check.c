@@ -18,7 +18,7 @@ typedef struct variation {
     int32_t pass_limit;
     int32_t threads;
     bool by_orc, split, twice;
-    vj_dtype precision;
+    vj_dtype precision, weight_format;
 } variation;
 
 typedef struct checking {
@@ -181,6 +181,7 @@ static vj_status run_passes(checking *c, vj_func *f, const variation *v, const c
                                          .pass_limit = v->pass_limit,
                                          .stop_after = stop_after,
                                          .precision = v->precision,
+                                         .weight_format = v->weight_format,
                                          .verify = true};
     vj_report report = {.arena = c->arena};
     return vj_run_passes(c->arena, f, &options, &report, p, error);
@@ -203,8 +204,9 @@ static const char *guilty_pass(checking *c, const vj_func *from, const variation
 }
 
 static const char *described(checking *c, const variation *v) {
-    return vj_sprintf(c->arena, "%s%s, batch %lld%s%s%s%s", v->target->name, v->precision == VJ_BF16 ? ", bf16" : "",
-                      (long long)c->batch, v->by_orc ? ", ORC" : "", v->without ? ", without " : "",
+    const char *format = v->weight_format == VJ_I4 ? ", int4" : v->weight_format == VJ_I8 ? ", int8" : "";
+    return vj_sprintf(c->arena, "%s%s%s, batch %lld%s%s%s%s", v->target->name, v->precision == VJ_BF16 ? ", bf16" : "",
+                      format, (long long)c->batch, v->by_orc ? ", ORC" : "", v->without ? ", without " : "",
                       v->without ? v->without : "", v->pass_limit >= 0 ? ", with a pass limit" : "");
 }
 
@@ -279,7 +281,7 @@ static bool compiled_is_right(checking *c, const variation *v) {
     return fine;
 }
 
-/* In bfloat16 a function means what the passes of the tensor level make of it: that is evaluated, and its kernels run. */
+/* In bfloat16, and with weights in blocks, a function means what the passes of the tensor level make of it: that is evaluated, and its kernels run. */
 static bool narrow_is_right(checking *c, const variation *v) {
     vj_error error = {0};
     vj_program *none = NULL;
@@ -289,7 +291,7 @@ static bool narrow_is_right(checking *c, const variation *v) {
     checking narrow = *c;
     vj_func *f = clone(c->arena, c->fixed, &CLONE_PLAIN);
     if (run_passes(c, f, v, last, &none, &error) != VJ_OK)
-        return error.status == VJ_UNSUPPORTED || wrong(c, "in bf16 the passes fail: %s", error.text);
+        return error.status == VJ_UNSUPPORTED || wrong(c, "narrower, the passes fail: %s", error.text);
     narrow.f = narrow.fixed = f;
     narrow.t = truth_of(c->arena, f, c->inputs, c->seed, SAMPLES, &error);
     if (!narrow.t) return true;
@@ -322,6 +324,9 @@ static bool all_variations(checking *c) {
     variation orc = {.target = any_target(&r), .pass_limit = -1, .threads = 1, .by_orc = true};
     if (chance(&r, 8) && !compiled_is_right(c, &orc)) return false;
     variation narrow = {.target = any_target(&r), .pass_limit = -1, .threads = 1, .split = true, .precision = VJ_BF16};
+    if (chance(&r, 25) && !narrow_is_right(c, &narrow)) return false;
+    narrow.precision = chance(&r, 50) ? VJ_BF16 : VJ_F32;
+    narrow.weight_format = chance(&r, 50) ? VJ_I4 : VJ_I8;
     return !chance(&r, 25) || narrow_is_right(c, &narrow);
 }
 

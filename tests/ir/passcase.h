@@ -26,11 +26,17 @@ static inline const char *option_of(const test_case *c, const char *key) {
     return at ? vj_strndup(c->arena, at + strlen(key), strcspn(at + strlen(key), ", ")) : NULL;
 }
 
+/* f16, bf16, int8, int4 */
+static inline vj_dtype format_by_name(const char *name) {
+    const vj_dtype dtype = vj_dtype_by_name(name, strlen(name));
+    return strcmp(name, "int4") == 0 ? VJ_I4 : strcmp(name, "int8") == 0 ? VJ_I8 : dtype;
+}
+
 static inline void set_options(const test_case *c, vj_pipeline_options *options) {
     const char *precision = option_of(c, " precision="), *format = option_of(c, " weight_format=");
     const char *keep = option_of(c, " keep_f32=");
     if (precision) options->precision = vj_dtype_by_name(precision, strlen(precision));
-    if (format) options->weight_format = vj_dtype_by_name(format, strlen(format));
+    if (format) options->weight_format = format_by_name(format);
     if (!keep) return;
     const char **list = VJ_NEW_ARRAY(c->arena, const char *, 1);
     list[0] = keep;

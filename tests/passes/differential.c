@@ -9,7 +9,8 @@
 /* The tolerance of passes that round constants to float, or replace a constant by the exact number that it
  * approximates. widen replaces one that was rounded to a half. A cast to a half rounds nothing here, but bytes are bytes: a
  * factor, uniform in [-r, r], is off by r / 254 at most and meets r / 2 in the mean, so a sum of K terms is off by K r^2 / 254 at most,
- * where its largest results are of sqrt(K) r^2: for the 48 terms of the cases 0.03. */
+ * where its largest results are of sqrt(K) r^2: for the 48 terms of the cases 0.03. Weights of the cases of int4 and int8 are of a grid,
+ * whose scale is found within the rounding of floats. */
 static double tolerance_of(const test_case *c) {
     static const char *const exact[] = {"bound", "canonicalise", "layernorm",     "softmax",
                                         "qkv",   "precision",    "weight_format", "weight_blocks"};
@@ -17,6 +18,7 @@ static double tolerance_of(const test_case *c) {
     while ((name = next_pass(c, &at))) {
         bool is_exact = false;
         if (strcmp(name, "widen") == 0) return 5e-4;
+        if (strcmp(name, "weight_format") == 0 && strstr(c->mode, "weight_format=int")) return 1e-6;
         if (strcmp(name, "precision") == 0 && strstr(c->mode, "precision=i8")) return 0.03;
         for (size_t i = 0; i < sizeof exact / sizeof *exact; i++)
             is_exact = is_exact || strcmp(exact[i], name) == 0;

@@ -131,9 +131,53 @@ static void half_weights(void **state) {
     vj_arena_free(r.arena);
 }
 
+static void int4_weights(void **state) {
+    (void)state;
+    const char *const patterns[] = {"z"};
+    bool matched[1] = {false};
+    const vj_pipeline_options options = {.pass_limit = -1,
+                                         .weight_format = VJ_I4,
+                                         .keep_f32 = patterns,
+                                         .keep_f32_count = 1,
+                                         .keep_f32_matched = matched};
+    static const char *const text =
+        "func @f(%x: f32[N,64], %p: f32[N,64,4,4]) -> f32[N,64], i64[N,2], f32[N,4], f32[N,9], f32[N,9], f32[N,5,4,4], "
+        "f32[2,5] {\n"
+        "@w = const seed(1) : f32[64,64]\n@s = const seed(2) : f32[64,9]\n@b = const seed(3) : f32[64,4]\n"
+        "@h = const seed(4) : f32[9,9]\n@i = const splat(nan) : f32[64,9]\n@c = const seed(5) : f32[5,64,1,1]\n"
+        "@k = const seed(6) : f32[2,64]\n@l = const seed(7) : f32[64,5]\n"
+        "%y = linear %x, @w : f32[N,64]\n%z = linear %y, @w : f32[N,64]\n%a = linear %y, @s : f32[N,9]\n"
+        "%v, %best = topk %a axis=1 k=2 largest=1 : f32[N,2], i64[N,2]\n%boxes = linear %y, @b : f32[N,4]\n"
+        "%e = linear %y, @s : f32[N,9]\n%short = linear %e, @h : f32[N,9]\n%none = linear %y, @i : f32[N,9]\n"
+        "%g = conv %p, @c low=[0,0] high=[0,0] stride=[1,1] dilation=[1,1] groups=1 : f32[N,5,4,4]\n"
+        "%t = linear @k, @l : f32[2,5]\n"
+        "return %z, %best, %boxes, %short, %none, %g, %t\n}\n";
+    run r = run_pass("weight_format", text, &options);
+    assert_int_equal(r.status, VJ_OK);
+    const vj_report_row *row = vj_report_row_of(&r.report, "int4_weights");
+    assert_int_equal(row->seen, 9);
+    assert_int_equal(row->fused, 2); /* y, e */
+    assert_int_equal(row->reason_count, 7);
+    assert_true(has_reason(row, "node 'z': --keep-f32 names it"));
+    assert_true(has_reason(row, "node 'a': topk 'v' picks by its result"));
+    assert_true(has_reason(row, "node 'boxes': its few columns may be points or boxes"));
+    assert_true(has_reason(row, "node 'short': its sums are shorter than a block"));
+    assert_true(has_reason(row, "node 'none': its weight has a number that is not finite, or beyond 2^120"));
+    assert_true(has_reason(row, "node 'g': it is a convolution"));
+    assert_true(has_reason(row, "node 't': it is made of constants alone"));
+    assert_true(matched[0]);
+    row = vj_report_row_of(&r.report, "half_weights");
+    assert_int_equal(row->seen, 7);
+    assert_int_equal(row->fused, 4);
+    assert_true(has_reason(row, "node 'z': --keep-f32 names it"));
+    assert_true(has_reason(row, "node 'none': its weight is not finite"));
+    assert_true(has_reason(row, "node 't': it is made of constants alone"));
+    vj_arena_free(r.arena);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(reasons), cmocka_unit_test(not_asked_for),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(reasons),          cmocka_unit_test(not_asked_for),
                                        cmocka_unit_test(nothing_for_bf16), cmocka_unit_test(formats_that_differ),
-                                       cmocka_unit_test(half_weights)};
+                                       cmocka_unit_test(half_weights),     cmocka_unit_test(int4_weights)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
