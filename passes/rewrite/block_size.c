@@ -21,15 +21,6 @@ static int64_t divisor(int64_t a, int64_t b) {
     return a;
 }
 
-static int64_t place_of(int64_t number, int32_t rank, const int64_t *extent, const int64_t *stride) {
-    int64_t at = 0;
-    for (int32_t d = rank - 1; d >= 0; d--) {
-        at += number % extent[d] * stride[d];
-        number /= extent[d];
-    }
-    return at;
-}
-
 /* Do the columns stand side by side? */
 static bool has_rows(const vj_weight *w) { return w->n_rank == 1 && w->n_stride[0] == 1; }
 
@@ -43,7 +34,7 @@ static void find_borders(search *s, const float *part) {
             s->block = divisor(k, s->block);
     if (has_rows(w)) return;
     for (int64_t n = 0; n < w->n; n++) {
-        const float *column = part + place_of(n, w->n_rank, w->n_extent, w->n_stride);
+        const float *column = part + vj_subaxes_at(n, w->n_rank, w->n_extent, w->n_stride);
         for (int64_t k = 1; k < w->k; k++)
             if (memcmp(&column[s->row[k]], &column[s->row[k - 1]], sizeof *column) != 0)
                 s->block = divisor(k, s->block);
@@ -100,7 +91,7 @@ const char *vj_pack_in_blocks(const vj_func *f, vj_arena *arena, vj_weight *w) {
     if (w->k > VJ_BLOCKS_DEPTH || w->k < VJ_LEAST_BLOCK) return "its depth is below 16 or above 8192";
     search s = {.w = w, .row = VJ_NEW_ARRAY(arena, int64_t, w->k), .fits = true};
     for (int64_t k = 0; k < w->k; k++)
-        s.row[k] = place_of(k, w->k_rank, w->k_extent, w->k_stride);
+        s.row[k] = vj_subaxes_at(k, w->k_rank, w->k_extent, w->k_stride);
     look_at(&s, f, &parts, false);
     if (!s.fits) return "a scale of its weight is infinite, or hardly above 0";
     if (parts.zeros >= 0) look_at(&s, f, &parts, true);
