@@ -52,10 +52,14 @@ bool vj_reads_grid_alone(const vj_func *f, vj_value v) {
            vj_has_one_use(f, vj_operand(f, whole, 0));
 }
 
+/* Casts and sums, one behind the other. */
+enum { MOST_STEPS = 24 };
+
 /* Bounds of whole numbers: bytes, and what is rounded to a grid, less a whole number. */
-static bool whole_range(const vj_func *f, vj_value v, double *least, double *most) {
+static bool whole_range(const vj_func *f, vj_value v, int32_t steps, double *least, double *most) {
     vj_grid grid;
     double number;
+    if (steps == 0) return false;
     if (vj_rounded_on_grid(f, v, &grid) >= 0) {
         *least = fmin(grid.low, grid.none);
         *most = fmax(grid.high, grid.none);
@@ -65,7 +69,7 @@ static bool whole_range(const vj_func *f, vj_value v, double *least, double *mos
     const vj_value x = vj_operand(f, v, 0);
     if (vj_op_of(f, v) == VJ_OP_cast) {
         const vj_dtype dtype = vj_type_at(f, x)->dtype;
-        if (dtype == VJ_F32 || dtype == VJ_I32 || dtype == VJ_BF16) return whole_range(f, x, least, most);
+        if (dtype == VJ_F32 || dtype == VJ_I32 || dtype == VJ_BF16) return whole_range(f, x, steps - 1, least, most);
         *least = dtype == VJ_U8 ? 0 : -128;
         *most = *least + 255;
         return dtype == VJ_U8 || dtype == VJ_I8;
@@ -73,7 +77,7 @@ static bool whole_range(const vj_func *f, vj_value v, double *least, double *mos
     const bool is_sub = vj_op_of(f, v) == VJ_OP_sub;
     if ((!is_sub && vj_op_of(f, v) != VJ_OP_add) || !number_beside(f, v, &number) || number != nearbyint(number))
         return false;
-    if (vj_op_of(f, x) != VJ_OP_cast || !whole_range(f, x, least, most)) return false;
+    if (vj_op_of(f, x) != VJ_OP_cast || !whole_range(f, x, steps - 1, least, most)) return false;
     *least += is_sub ? -number : number;
     *most += is_sub ? -number : number;
     return true;
@@ -82,7 +86,7 @@ static bool whole_range(const vj_func *f, vj_value v, double *least, double *mos
 bool vj_is_small_whole(const vj_func *f, vj_value v) {
     double least, most;
     const vj_value source = vj_source_of_head(f, v);
-    return vj_type_at(f, source)->dtype == VJ_F32 && whole_range(f, source, &least, &most) &&
+    return vj_type_at(f, source)->dtype == VJ_F32 && whole_range(f, source, MOST_STEPS, &least, &most) &&
            least >= -VJ_EXACT_IN_BF16 && most <= VJ_EXACT_IN_BF16;
 }
 

@@ -18,7 +18,7 @@ typedef struct shape {
  * greatest; 0: any. */
 static void product(const shape *s, int32_t bits, int64_t block, float end, uint64_t seed) {
     char name[128];
-    use_types = (case_types){VJ_U8, VJ_U8, bits, block};
+    use_types = (case_types){.plain = VJ_U8, .packed = VJ_U8, .bits = bits, .block = block};
     snprintf(name, sizeof name, "bytes %dx%dx%dx%d of %d bits by %d", (int)s->outer, (int)s->rows, (int)s->columns,
              (int)s->depth, (int)bits, (int)block);
     kernel_case c = case_new(name, VJ_KERNEL_GEMM, seed);

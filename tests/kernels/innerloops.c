@@ -170,7 +170,7 @@ static void products_do_not_spill(void **state) {
 static void bytes_do_not_spill(void **state) {
     (void)state;
     problem it = problem_new(VJ_KERNEL_GEMM, (const int32_t[]){0, 1, 1, 2}, (const int64_t[]){197, 768, 24, 32});
-    const vj_blocks blocks = {4, 32, 768};
+    const vj_blocks blocks = {.bits = 4, .block = 32, .depth = 768};
     int64_t size = 0;
     assert_true(vj_blocks_bytes(&blocks, 768, &size));
     const int32_t a = buffer_of(&it, VJ_U8, 197 * 768), b = panels(&it, VJ_U8, 1, size);

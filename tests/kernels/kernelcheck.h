@@ -28,7 +28,8 @@ typedef struct kernel_case {
     rng random;
     /* the factor by which an epilogue stretches an error of the sum, and the relative error that it adds */
     double stretch, own;
-    double lean; /* by which a float that is rounded to a whole number may be off, see vj_eval_kernel_leaning; 0: exact */
+    double
+        lean; /* by which a float that is rounded to a whole number may be off, see vj_eval_kernel_leaning; 0: exact */
 } kernel_case;
 
 kernel_case case_new(const char *name, vj_kernel_kind kind, uint64_t seed);

@@ -278,8 +278,10 @@ static void calibrations_are_heeded(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(damaged_calibrations_are_refused), cmocka_unit_test(calibrations_are_heeded),
-        cmocka_unit_test(bad_precisions_are_refused),       cmocka_unit_test(precisions_are_told),
+        cmocka_unit_test(damaged_calibrations_are_refused),
+        cmocka_unit_test(calibrations_are_heeded),
+        cmocka_unit_test(bad_precisions_are_refused),
+        cmocka_unit_test(precisions_are_told),
         cmocka_unit_test(bits_do_not_depend_on_the_split),
         cmocka_unit_test(int8_twice_is_int8),
         cmocka_unit_test(blocks_are_small),
