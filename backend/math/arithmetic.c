@@ -27,9 +27,12 @@ LLVMValueRef vj_gen_rsqrt(vj_gen *g, vj_dtype dtype, LLVMValueRef x) {
     return vj_gen_reciprocal(g, dtype, vj_root(g, x));
 }
 
-/* To the nearest integer, ties to even, by adding and taking away a number whose last digit is 1: no call on any
- * target. Numbers too large to have a fraction, infinities and NaN stay as they are. */
+/* To the nearest integer, ties to even: by an instruction on CPUs with AVX or NEON, which those with conversions of float16 are, else by
+ * adding and taking away a number whose last digit is 1: no call on any target. Numbers too large to have a fraction, infinities and NaN
+ * stay as they are. */
 static LLVMValueRef round_even(vj_gen *g, LLVMValueRef x, vj_dtype dtype) {
+    LLVMTypeRef type = LLVMTypeOf(x);
+    if (g->target->half_conversions) return vj_intrinsic(g, "llvm.roundeven", &type, 1, &x, 1);
     LLVMValueRef large = vj_number(g, x, dtype == VJ_F32 ? 0x1p23 : 0x1p52), size = vj_size(g, x);
     LLVMValueRef whole = LLVMBuildFSub(g->b, LLVMBuildFAdd(g->b, size, large, ""), large, "");
     LLVMValueRef fraction = LLVMBuildFCmp(g->b, LLVMRealOLT, size, large, "");
