@@ -54,7 +54,6 @@ typedef struct vj_trial {
     vj_array *wide; /* the results of float32: [run * outputs + output] */
     int32_t outputs;
     vj_layers layers;
-    int32_t compilations;
     double least_cosine, agreement; /* of the layers' choice; agreement below 0: no output has classes */
 } vj_trial;
 

@@ -46,7 +46,6 @@ static vj_status measure(vj_trial *t) {
     if (!text) return vj_print_error(VJ_SYSTEM, t->command->model, "no memory to calibrate");
     trying.calibration_text = text;
     vj_status status = vj_job_open(&trying, t->samples.at, t->samples.inputs, &job);
-    t->compilations++;
     for (int32_t run = 0; run < t->samples.runs && status == VJ_OK; run++) {
         status = vj_job_bind(&job, t->samples.at + (size_t)run * (size_t)t->samples.inputs, t->samples.inputs);
         if (status == VJ_OK) status = vj_job_run(&job);

@@ -115,7 +115,6 @@ vj_status vj_probe_layers(vj_trial *t) {
     if (t->layers.count && !text) return no_memory(t);
     probing.calibration_text = text;
     vj_status status = vj_job_open(&probing, t->samples.at, t->samples.inputs, &job);
-    t->compilations++;
     if (status == VJ_OK && t->layers.count == 0) status = make_layers(t, job.model);
     narrow_all(&t->layers);
     forget_errors(&t->layers);
