@@ -357,6 +357,7 @@ static vj_op any_op(rng *r) {
         const vj_op op = (vj_op)pick(r, VJ_OP_COUNT);
         const uint32_t flags = vj_op_table(op)->flags;
         if (op == VJ_OP_param || op == VJ_OP_const) continue;
+        if (op == VJ_OP_round_blocks) continue; /* it says what may be rounded, and need not be */
         if (kind < 35   ? (flags & VJ_FLAG_ELEMENTWISE) != 0
             : kind < 65 ? (flags & VJ_FLAG_MOVEMENT) != 0
                         : !(flags & (VJ_FLAG_ELEMENTWISE | VJ_FLAG_MOVEMENT)))
