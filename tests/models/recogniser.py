@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
 """A recogniser of text with trained weights (PP-OCRv6) on rendered lines: in f32, bf16 and int8, quantised by others, and behind its detector.
 
-usage: recogniser.py VITJIT MODELS FONTS     (folders of rapidocr and of matplotlib)
+usage: recogniser.py VITJIT MODELS FONTS [--quantised]     (folders of rapidocr and of matplotlib)
 
 Of 200 lines in four fonts (reading.py) f32 must read at least 95 % of the characters as they were drawn, bf16 at least 99 % as f32 does, int8 98 %
 (edit distance over the length).
 
-Then the recogniser as ONNX Runtime's tools quantise it: dynamic with u8 weights by matrix, with s8 by column, static (QDQ, calibrated with other lines).
+Pages of eight lines go through detector and recogniser: text is where the detector says above 0.3, boxes are grown as PP-OCR does, cut
+out and read. With both in int8 98 % of the characters must be those of both in f32.
+
+With --quantised, which takes long, then the recogniser as ONNX Runtime's tools quantise it: dynamic with u8 weights by matrix, with s8 by column, static (QDQ, calibrated with other lines).
 Of what f32 reads vitjit must read 98 %, and of what ONNX Runtime reads with the quantised model 98 % too; unless ONNX Runtime with it reads less of the
 former itself, or without its optimisations less of the latter: then as much as that, less 1 %. The u8 form is so: ONNX Runtime has 92 % of f32's characters.
 
-At last pages of eight lines go through detector and recogniser: text is where the detector says above 0.3, boxes are grown as PP-OCR does, cut
-out and read. With both in int8 98 % of the characters must be those of both in f32; likewise with the detector quantised by ONNX Runtime's tools. Closing line: 'N passed, N failed'.
+Likewise pages, with the detector quantised by them. Closing line: 'N passed, N failed'.
 """
 import contextlib
 import functools
@@ -109,8 +111,8 @@ def judge_forms(judge, vitjit, path, known, lines, wide, others):
                       f"optimisations reads {100 * itself:.2f} % so")
 
 
-def judge_pages(judge, vitjit, detector, recogniser, known, fonts):
-    """In int8, and by detectors that ONNX Runtime's tools quantise (it has no linear layers, which dynamic_s8 is of), read by the recogniser in f32."""
+def judge_pages(judge, vitjit, detector, recogniser, known, fonts, quantised):
+    """In int8, and, where `quantised`, by detectors that ONNX Runtime's tools quantise (it has no linear layers, which dynamic_s8 is of), read by the recogniser in f32."""
     only = lambda path, x, given, precision: next(iter(run_vitjit(vitjit, path, {given: x}, precision).values()))
     in_vitjit = lambda precision: lambda path, given, x: only(path, x, given, precision)
     in_session = lambda path, given, x: session(path, LEVELS.ORT_ENABLE_ALL, threads=2).run(None, {given: x})[0]
@@ -119,7 +121,7 @@ def judge_pages(judge, vitjit, detector, recogniser, known, fonts):
     text = f"pages: f32 reads {100 * right:.2f} % of the characters, int8 {100 * same:.2f} % as f32; {found} and {again} boxes"
     judge.say(right >= LEAST_READ and same >= LEAST_INT8, text, *zip(wide, narrow))
     with tempfile.TemporaryDirectory() as folder:
-        for form in ("dynamic_u8", "static"):
+        for form in ("dynamic_u8", "static") if quantised else ():
             made = os.path.join(folder, form + ".onnx")
             quantise(detector, made, form, pages.inputs(fonts, seed=6)[:5])
             (ours, mine), (theirs, other) = (pages.read(run, made, recogniser, known, fonts) for run in (in_vitjit("f32"), in_session))
@@ -129,15 +131,17 @@ def judge_pages(judge, vitjit, detector, recogniser, known, fonts):
 
 
 def main():
-    vitjit, models, fonts = sys.argv[1:]
+    quantised = sys.argv[4:] == ["--quantised"]
+    vitjit, models, fonts = sys.argv[1:4]
     recogniser, detector = (os.path.join(models, f"PP-OCRv6_{kind}_small.onnx") for kind in ("rec", "det"))
     known, drawn, judge = Dictionary(recogniser), texts(), Judge()
     lines = [picture(text, i, fonts) for i, text in enumerate(drawn)]
     try:
         wide = judge_precisions(judge, vitjit, recogniser, known, lines, drawn)
-        judge_pages(judge, vitjit, detector, recogniser, known, fonts)
+        judge_pages(judge, vitjit, detector, recogniser, known, fonts, quantised)
         others = [picture(text, 4 * i + i % 4, fonts) for i, text in enumerate(texts(seed=6, lines=40))]
-        judge_forms(judge, vitjit, recogniser, known, lines, wide, others)
+        if quantised:
+            judge_forms(judge, vitjit, recogniser, known, lines, wide, others)
     except Failed as error:
         judge.say(False, f"vitjit: {error}")
     print(f"{judge.passed} passed, {judge.failed} failed")
