@@ -70,12 +70,6 @@ static vj_status read_pictures(const vj_command *plain, vj_job *job, vj_samples 
 
 /* Rows of .npy files */
 
-static const vj_array *find(const vj_array *arrays, int32_t count, const char *name) {
-    for (int32_t i = 0; i < count; i++)
-        if (strcmp(arrays[i].name, name) == 0) return &arrays[i];
-    return NULL;
-}
-
 /* The job for the first row of each. */
 static vj_status open_for_rows(const vj_command *plain, vj_job *job, const vj_array *arrays, int32_t count) {
     vj_array *rows = calloc((size_t)count + 1, sizeof *rows);
@@ -102,7 +96,7 @@ static vj_status count_runs(const vj_command *plain, const vj_model *model, cons
     *runs = 0;
     for (int32_t i = 0; i < model->input_count; i++) {
         const vj_tensor_info *t = &model->inputs[i];
-        const vj_array *a = find(arrays, count, t->name);
+        const vj_array *a = vj_array_find(arrays, count, t->name);
         if (!a) {
             vj_print_error(VJ_USAGE, plain->model, OPTION " has nothing for the input '%s'", t->name);
             vj_print_hint(OPTION " NAME=x.npy for each input, or a folder of pictures");
@@ -131,7 +125,7 @@ static vj_status read_rows(const vj_command *plain, vj_job *job, vj_samples *s) 
         for (int32_t i = 0; i < s->inputs && status == VJ_OK; i++) {
             const vj_tensor_info *t = &job->model->inputs[i];
             const int64_t rows = rows_of_run(t);
-            if (!to || !copy_rows(find(arrays, count, t->name), t->name, run * rows, rows, &to[i]))
+            if (!to || !copy_rows(vj_array_find(arrays, count, t->name), t->name, run * rows, rows, &to[i]))
                 status = no_memory(plain);
         }
     }

@@ -22,11 +22,6 @@ static float largest_weight(const vj_layers *layers, int32_t share, int64_t k) {
     return most;
 }
 
-static int compare(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* Around their median, as factors of all channels change nothing. Channels that are zero everywhere stay as they are. */
 static bool fit(const vj_layers *layers, const vj_layer *layer, double strength, int8_t *shift) {
     double *wanted = calloc((size_t)layer->depth * 2 + 1, sizeof *wanted);
@@ -38,7 +33,7 @@ static bool fit(const vj_layers *layers, const vj_layer *layer, double strength,
         wanted[k] = x > 0 && w > 0 && isfinite(x) ? strength * log2(x) - (1 - strength) * log2(w) : NAN;
         if (!isnan(wanted[k])) sorted[count++] = wanted[k];
     }
-    qsort(sorted, (size_t)count, sizeof *sorted, compare);
+    vj_sort_numbers(sorted, count);
     const double middle = count ? sorted[count / 2] : 0;
     for (int64_t k = 0; k < layer->depth; k++) {
         const double off = isnan(wanted[k]) ? 0 : round(wanted[k] - middle);

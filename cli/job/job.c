@@ -17,12 +17,6 @@ static vj_status compile(vj_job *job, const vj_compile_request *request) {
     return status;
 }
 
-static const vj_array *find_array(const vj_array *arrays, int32_t count, const char *name) {
-    for (int32_t i = 0; i < count; i++)
-        if (arrays[i].name && strcmp(arrays[i].name, name) == 0) return &arrays[i];
-    return NULL;
-}
-
 /* Does the array fit what the code was compiled for, whatever the batch? */
 static bool fits(const vj_tensor_info *t, const vj_array *a) {
     if (t->rank != a->rank || t->dtype != (int32_t)a->dtype) return false;
@@ -33,7 +27,7 @@ static bool fits(const vj_tensor_info *t, const vj_array *a) {
 
 static bool all_fit(const vj_model *model, const vj_array *inputs, int32_t count) {
     for (int32_t i = 0; i < model->input_count; i++) {
-        const vj_array *a = find_array(inputs, count, model->inputs[i].name);
+        const vj_array *a = vj_array_find(inputs, count, model->inputs[i].name);
         if (a && !fits(&model->inputs[i], a)) return false;
     }
     return true;
@@ -211,7 +205,7 @@ static vj_status print_missing(const vj_job *job, const vj_array *inputs, int32_
     char list[2048] = "", type[VJ_TYPE_TEXT];
     for (int32_t i = 0; i < model->input_count; i++) {
         const char *name = model->inputs[i].name;
-        if (find_array(inputs, count, name) || vj_input_fixed_value(model, i)) continue;
+        if (vj_array_find(inputs, count, name) || vj_input_fixed_value(model, i)) continue;
         int64_t dims[VJ_MODEL_MAX_RANK];
         const int32_t rank = vj_input_shape(model, i, job->n, dims);
         const size_t used = strlen(list);
@@ -243,8 +237,8 @@ vj_status vj_job_bind(vj_job *job, const vj_array *inputs, int32_t count) {
     vj_status status = check_names(job, inputs, count);
     for (int32_t i = 0; i < model->input_count && status == VJ_OK; i++) {
         const vj_tensor_info *t = &model->inputs[i];
-        const vj_array *a = find_array(inputs, count, t->name);
-        if (!a) a = find_array(job->request.fixes, job->request.fix_count, t->name);
+        const vj_array *a = vj_array_find(inputs, count, t->name);
+        if (!a) a = vj_array_find(job->request.fixes, job->request.fix_count, t->name);
         if (!a) return print_missing(job, inputs, count);
         status = vj_bind_input(job->session, t->name, a->data, a->bytes, a->dtype, a->dims, a->rank);
         if (status) return print_last_error(job, status);

@@ -9,11 +9,6 @@
 #define LEAST_RUNS 3
 #define MOST_RUNS  (INT64_C(1) << 20)
 
-static int by_value(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static vj_status run_for(vj_job *job, double seconds, double *ms, int64_t *runs) {
     vj_status status = VJ_OK;
     const double begin = vj_clock_ms(), warm = seconds * 1e3 < WARM_UP_MS ? seconds * 1e3 : WARM_UP_MS;
@@ -30,9 +25,9 @@ static vj_status run_for(vj_job *job, double seconds, double *ms, int64_t *runs)
 }
 
 static vj_timing summarise(double *ms, int64_t runs) {
-    qsort(ms, (size_t)runs, sizeof *ms, by_value);
+    const double median = vj_median(ms, runs);      /* in rising order from here on */
     const int64_t p99 = (runs * 99 + 99) / 100 - 1; /* the least that 99 % of the runs do not pass */
-    return (vj_timing){ms[0], runs % 2 ? ms[runs / 2] : (ms[runs / 2 - 1] + ms[runs / 2]) / 2, ms[p99], runs};
+    return (vj_timing){ms[0], median, ms[p99], runs};
 }
 
 vj_status vj_measure(vj_job *job, double seconds, vj_timing *timing) {

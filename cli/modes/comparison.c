@@ -185,18 +185,6 @@ static vj_status take_pictures(comparison *c) {
     return status;
 }
 
-static int by_value(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(const double values[ROUNDS]) {
-    double sorted[ROUNDS];
-    memcpy(sorted, values, sizeof sorted);
-    qsort(sorted, ROUNDS, sizeof *sorted, by_value);
-    return sorted[ROUNDS / 2];
-}
-
 static vj_status sum_up(const comparison *c, const side *s, vj_compared *row) {
     double medians[ROUNDS], tails[ROUNDS], ratios[ROUNDS];
     row->name = s->word;
@@ -210,9 +198,9 @@ static vj_status sum_up(const comparison *c, const side *s, vj_compared *row) {
         row->timing.min_ms = fmin(row->timing.min_ms, t->min_ms);
         row->timing.runs += t->runs;
     }
-    row->timing.median_ms = median(medians);
-    row->timing.p99_ms = median(tails);
-    row->ratio = median(ratios);
+    row->timing.median_ms = vj_median(medians, ROUNDS);
+    row->timing.p99_ms = vj_median(tails, ROUNDS);
+    row->ratio = vj_median(ratios, ROUNDS);
     row->stats.size = sizeof row->stats;
     vj_status status = vj_model_get_stats(s->job.model, &row->stats);
     if (status == VJ_OK) status = vj_plan_bytes(s->job.model, s->job.n, &row->weights_bytes, &row->arena_bytes);

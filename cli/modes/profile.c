@@ -85,16 +85,6 @@ static int32_t run_of(const vj_profile *p, int64_t ns) {
     return run;
 }
 
-static int by_value(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *values, int32_t count) {
-    qsort(values, (size_t)count, sizeof *values, by_value);
-    return count % 2 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
-}
-
 /* What another program took from one run is in no median. */
 static vj_status find_medians(const vj_command *command, vj_profile *p) {
     const int32_t runs = p->runs;
@@ -111,9 +101,9 @@ static vj_status find_medians(const vj_command *command, vj_profile *p) {
         waiting[run] -= ms / p->threads;
     }
     for (int32_t k = 0; k < p->kernel_count; k++)
-        p->kernels[k].busy_ms = median(busy + (size_t)k * (size_t)runs, runs);
-    p->wall_ms = median(wall, runs);
-    p->waiting_ms = median(waiting, runs);
+        p->kernels[k].busy_ms = vj_median(busy + (size_t)k * (size_t)runs, runs);
+    p->wall_ms = vj_median(wall, runs);
+    p->waiting_ms = vj_median(waiting, runs);
     free(busy);
     return VJ_OK;
 }

@@ -38,6 +38,12 @@ bool vj_array_alloc(vj_array *array) {
     return array->data != NULL;
 }
 
+const vj_array *vj_array_find(const vj_array *arrays, int32_t count, const char *name) {
+    for (int32_t i = 0; i < count; i++)
+        if (arrays[i].name && strcmp(arrays[i].name, name) == 0) return &arrays[i];
+    return NULL;
+}
+
 int64_t vj_array_elements(const vj_array *array) { return (int64_t)(array->bytes / vj_dtype_bytes(array->dtype)); }
 
 double vj_array_at(const vj_array *array, int64_t i) {

@@ -2,6 +2,7 @@
  *
  * array.c    tensors in memory: seeded values, statistics. The way in: vj_array
  * npy.c      .npy files
+ * median.c   numbers in order
  * named.c    the files of options like --input NAME=x.npy
  * outputs.c  DIR/NAME.npy, all whole or none
  * compare.c  one tensor beside the one that is wanted
@@ -31,6 +32,7 @@ void vj_arrays_free(vj_array *arrays, int32_t count);
 bool vj_array_measure(vj_array *array);
 bool vj_array_alloc(vj_array *array); /* measures, then zeroed data */
 int64_t vj_array_elements(const vj_array *array);
+const vj_array *vj_array_find(const vj_array *arrays, int32_t count, const char *name); /* NULL: none has the name */
 double vj_array_at(const vj_array *array, int64_t i);
 /* Standard normal values (integers and booleans: 0 and 1), the same for the same seed on every machine. */
 void vj_array_fill(vj_array *array, uint64_t seed);
@@ -42,6 +44,10 @@ vj_summary vj_array_summary(const vj_array *array);
 /* "f32[1,3,224,224]" */
 #define VJ_TYPE_TEXT 256
 const char *vj_type_words(vj_dtype dtype, const int64_t *dims, int32_t rank, char text[VJ_TYPE_TEXT]);
+
+/* median.c: both put the values in rising order, in place */
+void vj_sort_numbers(double *values, int64_t count);
+double vj_median(double *values, int64_t count); /* of at least one; between the two in the middle of an even number */
 
 /* npy.c: a reason in why when false */
 bool vj_npy_read(const char *path, vj_array *array, char why[512]);

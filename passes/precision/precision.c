@@ -169,16 +169,6 @@ static void cast_factors(vj_pass_context *c, bool *chosen, int32_t nodes) {
             vj_set_operand(f, n, i, s.narrow[f->nodes[n].args[i]]);
 }
 
-/* None in bytes. */
-static vj_int8 no_int8(vj_pass_context *c, const vj_layer_choice *const *layers) {
-    const int32_t nodes = c->f->node_count;
-    vj_int8 b = {
-        .c = c, .layers = layers, .node_count = nodes, .weights = VJ_NEW_ARRAY(c->arena, vj_byte_weight, nodes + 1)};
-    for (int32_t n = 0; n < nodes; n++)
-        b.weights[n].q = VJ_NONE;
-    return b;
-}
-
 vj_status vj_pass_precision(vj_pass_context *c) {
     vj_func *f = c->f;
     const bool int8 = c->options->precision == VJ_I8;
@@ -191,7 +181,8 @@ vj_status vj_pass_precision(vj_pass_context *c) {
     vj_choice choice = vj_choice_of(c);
     if (c->options->probe) return vj_probe_products(c, &choice, layers);
     const int32_t nodes = f->node_count;
-    vj_int8 bytes = int8 ? vj_choose_int8(c, &choice, layers) : no_int8(c, layers);
+    vj_int8 bytes = vj_no_int8(c, layers);
+    if (int8) vj_choose_int8(&bytes, &choice);
     bool *chosen = VJ_NEW_ARRAY(c->arena, bool, f->node_count + 1); /* weights in bytes have been added */
     if (c->error->status || choose(c, &choice, &bytes, chosen) < 0) return c->error->status;
     if (leave_what_is_cast(c, chosen, nodes)) cast_factors(c, chosen, nodes);

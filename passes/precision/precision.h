@@ -47,8 +47,10 @@ typedef struct vj_int8 {
     vj_value *q, *scale;               /* of activations that were made bytes before; VJ_NONE: not yet */
     const vj_layer_choice **smoothing; /* that they were made with */
 } vj_int8;
-/* Chooses, and tells the report; nothing is changed. */
-vj_int8 vj_choose_int8(vj_pass_context *c, vj_choice *choice, const vj_layer_choice *const *layers);
+/* None of the products is to be in bytes. */
+vj_int8 vj_no_int8(vj_pass_context *c, const vj_layer_choice *const *layers);
+/* Chooses some, and tells the report; nothing is changed. */
+void vj_choose_int8(vj_int8 *b, vj_choice *choice);
 /* The product in bytes of a node that is to be. */
 vj_value vj_int8_product(vj_int8 *b, int32_t n);
 /* All of them take the place of the products. */

@@ -142,25 +142,28 @@ static void choose(vj_int8 *b, vj_choice *choice, int32_t n) {
     if (vj_may_rewrite(b->c, "int8", &node)) b->weights[n] = w;
 }
 
-vj_int8 vj_choose_int8(vj_pass_context *c, vj_choice *choice, const vj_layer_choice *const *layers) {
+vj_int8 vj_no_int8(vj_pass_context *c, const vj_layer_choice *const *layers) {
     const int32_t values = c->f->value_count, nodes = c->f->node_count;
     vj_int8 b = {.c = c,
                  .layers = layers,
+                 .node_count = nodes,
                  .weights = VJ_NEW_ARRAY(c->arena, vj_byte_weight, nodes + 1),
                  .q = VJ_NEW_ARRAY(c->arena, vj_value, values + 1),
                  .scale = VJ_NEW_ARRAY(c->arena, vj_value, values + 1),
                  .smoothing = VJ_NEW_ARRAY(c->arena, const vj_layer_choice *, values + 1)};
+    for (int32_t n = 0; n < nodes; n++)
+        b.weights[n].q = VJ_NONE;
     for (vj_value v = 0; v < values; v++)
         b.q[v] = b.scale[v] = VJ_NONE;
+    return b;
+}
+
+void vj_choose_int8(vj_int8 *b, vj_choice *choice) {
+    vj_pass_context *c = b->c;
     vj_report_row *row = vj_report_row_of(c->report, "int8");
     row->seen = row->fused = row->reason_count = 0;
-    b.node_count = nodes;
-    for (int32_t n = 0; n < nodes; n++) {
-        b.weights[n].q = VJ_NONE;
-        if (!c->error->status && !c->f->nodes[n].dead && vj_is_float_product(c->f, &c->f->nodes[n]))
-            choose(&b, choice, n);
-    }
-    return b;
+    for (int32_t n = 0; n < b->node_count && !c->error->status; n++)
+        if (!c->f->nodes[n].dead && vj_is_float_product(c->f, &c->f->nodes[n])) choose(b, choice, n);
 }
 
 void vj_multiply_in_int8(vj_int8 *b) {

@@ -83,11 +83,12 @@ vj_status vj_probe_products(vj_pass_context *c, vj_choice *choice, const vj_laye
     vj_func *f = c->f;
     const int32_t nodes = f->node_count, values = f->value_count;
     probing p = {.c = c,
-                 .bytes = vj_choose_int8(c, choice, layers),
+                 .bytes = vj_no_int8(c, layers),
                  .first = VJ_NEW_ARRAY(c->arena, int32_t, values + 1),
                  .may_be_bf16 = VJ_NEW_ARRAY(c->arena, bool, nodes + 1)};
     for (vj_value v = 0; v < values; v++)
         p.first[v] = -1;
+    vj_choose_int8(&p.bytes, choice);
     for (int32_t n = 0; n < nodes; n++) /* asked before there are outputs more */
         p.may_be_bf16[n] =
             !f->nodes[n].dead && vj_is_float_product(f, &f->nodes[n]) && !vj_why_exact(choice, &f->nodes[n]);
