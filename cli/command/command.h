@@ -44,13 +44,14 @@ typedef struct vj_list {
     int32_t count;
 } vj_list;
 
+#define VJ_MOST_OPTIONS 128
 /* The command as it was typed. Strings are argv's; 0 and NULL: not given. */
 typedef struct vj_command {
     vj_mode mode;
     const char *model;
     vj_list words; /* words that are no options: the model first */
     uint32_t asked_modes;
-    uint64_t given; /* a bit an option of the table */
+    bool given[VJ_MOST_OPTIONS]; /* by the row of the table */
     vj_emit_format emit;
     vj_list inputs, expects, shapes, fixes, also_outputs, disabled_passes, keep_f32, calibration_data;
     const char *output, *attention, *emit_path, *prefix, *weights, *linker;

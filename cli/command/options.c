@@ -262,7 +262,7 @@ static vj_status set_choices(const option *o, const char *value, const char **ou
 
 static vj_status set(const option *o, const char *value, vj_command *c) {
     void *field = (char *)c + o->field;
-    c->given |= UINT64_C(1) << (o - table);
+    c->given[o - table] = true;
     switch (o->kind) {
     case FLAG:
         *(bool *)field = true;
@@ -328,7 +328,7 @@ static vj_status take(int argc, char **argv, int *i, vj_command *c) {
 }
 
 vj_status vj_options_parse(int argc, char **argv, vj_command *command) {
-    _Static_assert(ROWS <= 64, "given has a bit an option");
+    _Static_assert(ROWS <= VJ_MOST_OPTIONS, "given has room for all options");
     bool words_only = false;
     for (int i = 1; i < argc; i++) {
         vj_status status = VJ_OK;
@@ -345,11 +345,11 @@ vj_status vj_options_parse(int argc, char **argv, vj_command *command) {
 
 const char *vj_options_misplaced(const vj_command *command) {
     for (int32_t i = 0; i < ROWS; i++)
-        if (command->given >> i & 1 && !(table[i].modes & (uint32_t)command->mode)) return table[i].name;
+        if (command->given[i] && !(table[i].modes & (uint32_t)command->mode)) return table[i].name;
     return NULL;
 }
 
 bool vj_option_given(const vj_command *command, const char *name) {
     const option *o = find(name, strlen(name));
-    return o && (command->given >> (o - table) & 1);
+    return o && command->given[o - table];
 }
