@@ -45,6 +45,7 @@ vj_status vj_cli(int argc, char **argv) {
     vj_command command;
     vj_status status = vj_command_read(argc, argv, &command);
     if (command.quiet) vj_set_quiet();
+    if (status == VJ_OK) status = vj_find_model(&command);
     if (status == VJ_OK) status = dispatch(&command);
     vj_progress_end();
     vj_command_free(&command);

@@ -68,6 +68,7 @@ vj_status vj_unit_open(vj_unit *u) {
 
 static vj_status import(vj_unit *u) {
     const vj_options *o = u->request->options;
+    const vj_picture_size *picture = &u->request->picture;
     const vj_import_options options = {.shapes = u->sizes.shapes,
                                        .shape_count = u->sizes.count,
                                        .fixed_batch = u->fixed_batch,
@@ -77,6 +78,7 @@ static vj_status import(vj_unit *u) {
                                        .fixed_count = o->fixed_count,
                                        .offered = u->request->offered,
                                        .offered_count = u->request->offered_count,
+                                       .picture = {picture->channels, picture->height, picture->width},
                                        .warn = u->quiet ? NULL : warn,
                                        .warn_self = (void *)(uintptr_t)u->request};
     u->f = vj_import(u->arena, u->onnx, &options, &u->error);

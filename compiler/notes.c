@@ -35,6 +35,19 @@ static void add_tensors(vj_text *out, const char *label, const struct vj_io_fact
                     vj_shown(out->arena, facts[i].type));
 }
 
+/* The sizes that open dims were given. */
+static void add_taken_sizes(vj_text *out, const vj_unit *u) {
+    for (int32_t i = 0; i < u->facts.input_count; i++) {
+        const struct vj_io_fact *fact = &u->facts.inputs[i];
+        for (int32_t k = 0; u->f && fact->is_open && k < u->f->input_count; k++) {
+            const vj_value v = u->f->inputs[k];
+            if (strcmp(u->f->values[v].name, fact->name) == 0)
+                vj_text_add(out, "%-11s %s  %s\n", "compiled", vj_shown(out->arena, fact->name),
+                            vj_shown(out->arena, vj_type_text(out->arena, vj_type_at(u->f, v))));
+        }
+    }
+}
+
 char *vj_fused_text(vj_unit *u) {
     vj_text text = {.arena = u->arena};
     vj_text_add(&text, "%s", "");
@@ -79,6 +92,7 @@ char *vj_introduction(vj_unit *u) {
                 facts->producer && *facts->producer ? ", " : "", (long long)facts->opset, (int)facts->node_count);
     add_tensors(&text, "input", facts->inputs, facts->input_count);
     add_tensors(&text, "output", facts->outputs, facts->output_count);
+    if (u->program) add_taken_sizes(&text, u);
     add_required(&text, u);
     vj_text_add(&text, "%-11s %s (%sB)\n", "parameters", grouped(arena, facts->parameters),
                 scaled(arena, (double)facts->parameter_bytes, ""));

@@ -22,6 +22,7 @@ typedef struct vj_import_options {
     int32_t fixed_count;
     const vj_fixed_input *offered; /* like `fixed`, but used only where a shape depends on the input's value */
     int32_t offered_count;
+    int64_t picture[3]; /* channels, height, width for what a picture's input leaves open; 0: none */
     void (*warn)(void *self, const char *text); /* may be NULL */
     void *warn_self;
 } vj_import_options;
@@ -36,6 +37,7 @@ typedef struct vj_model_facts {
     int64_t parameter_bytes;
     struct vj_io_fact {
         const char *name, *type; /* type: "f32[batch,3,224,224]", with the model's names of dims */
+        bool is_open;            /* in more than the batch */
     } *inputs, *outputs;
     int32_t input_count, output_count;
     struct vj_metadata {

@@ -13,6 +13,11 @@ typedef struct vj_shape_set {
     int32_t count;
 } vj_shape_set;
 
+/* Sizes for what a picture's input leaves open and no shape gives; 0: none. */
+typedef struct vj_picture_size {
+    int64_t channels, height, width;
+} vj_picture_size;
+
 /* A compilation asked for. Strings are borrowed for the call. */
 typedef struct vj_compile_request {
     const char *path;  /* the model file; with bytes: the name for messages */
@@ -23,6 +28,7 @@ typedef struct vj_compile_request {
     /* Values of inputs that may be taken where a shape needs one; those that are not needed stay open. */
     const vj_fixed_input *offered;
     int32_t offered_count;
+    vj_picture_size picture;
     /* for tools */
     const char *print_after, *stop_after; /* as in passes.h; dumps go to stderr */
     int32_t print_rewrites;               /* a line a rewrite, to stderr */
@@ -112,7 +118,7 @@ typedef struct vj_target_info {
 
 /* The library's one exported symbol: `const vj_compiler_api *vj_compiler_get(void)`. Texts of failures go to `error`
  * (at least 4096 bytes), the hint behind a newline and two blanks ("\n  hint: ..."). Strings returned are malloc'ed. */
-#define VJ_COMPILER_API 6
+#define VJ_COMPILER_API 7
 typedef struct vj_compiler_api {
     int32_t version; /* VJ_COMPILER_API */
     const char *build_id, *llvm_version;

@@ -9,6 +9,9 @@
  * preprocess.c   resize, crop, scale, mean and std: from pixels to a plane-by-plane float tensor
  * heat.c         draws a heat map of weights over a picture
  * recipe.c       finds pre-processing and labels: options, the model's metadata, files beside it, a guess
+ * beside.c       where the files beside a model are
+ * config.c       what they say of the model itself: its head, the size of its input
+ * imagenet.c     ImageNet's class names
  *
  * It sees no other folder of the project.
  */
@@ -115,5 +118,26 @@ bool vj_recipe_find(const char *model_path, const vj_key_value *metadata, int32_
 bool vj_recipe_of_model(const char *model_path, const char *metadata, const vj_recipe_options *options,
                         vj_recipe *recipe, vj_why *why);
 void vj_recipe_free(vj_recipe *recipe);
+
+/* beside.c: the path of a file that belongs to the model: beside it, or above its folder where that is called `onnx`. False:
+ * there is none, and the path is that beside it. */
+bool vj_file_beside(const char *model_path, const char *name, char *path, size_t room);
+
+/* config.c */
+
+/* The size of the pictures that a model takes, as the files beside it say; 0: they do not. */
+typedef struct vj_input_size {
+    int32_t channels, height, width;
+    char source[32]; /* the file that says height and width */
+} vj_input_size;
+void vj_input_size_find(const char *model_path, vj_input_size *size);
+
+/* What config.json says that a single output of rows is. */
+typedef enum vj_head { VJ_HEAD_UNKNOWN, VJ_HEAD_CLASSES, VJ_HEAD_OTHER } vj_head;
+vj_head vj_head_find(const char *model_path);
+
+/* imagenet.c: takes the names of ImageNet-1k's classes for labels, where there are none. */
+#define VJ_IMAGENET_CLASSES 1000
+bool vj_imagenet_labels(vj_recipe *recipe);
 
 #endif

@@ -247,10 +247,8 @@ static bool from_metadata(vj_recipe *recipe, const vj_key_value *metadata, int32
 }
 
 static bool from_file(vj_recipe *recipe, const char *model_path, const char *name, bool *found, vj_why *why) {
-    const char *slash = strrchr(model_path, '/');
-    const int folder = slash ? (int)(slash - model_path) + 1 : 0;
     char path[4096];
-    if (snprintf(path, sizeof path, "%.*s%s", folder, model_path, name) >= (int)sizeof path) return true;
+    if (!vj_file_beside(model_path, name, path, sizeof path)) return true;
     char *text = read_text(path);
     if (!text) return errno == ENOENT || fail(why, strerror(errno), path);
     cJSON *json = cJSON_Parse(text);

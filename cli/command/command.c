@@ -220,6 +220,7 @@ vj_status vj_command_read(int argc, char **argv, vj_command *c) {
 }
 
 void vj_command_free(vj_command *c) {
+    free(c->found_model);
     free(c->words.at);
     free(c->inputs.at);
     free(c->expects.at);

@@ -4,6 +4,8 @@
  * options.c   the table of options: parsing, --help, suggestions
  * cpu.c       which CPUs --target, --cpu and --features mean
  * compiler.c  the compiler's library, opened when it is wanted
+ * model_folder.c  a folder for a model: which of its files is meant
+ * foreign.c   files given as a model that are something else
  * folder.c    folders that are to be written to
  * messages.c  one form for errors, warnings, notices
  * progress.c  how long the work has been going on
@@ -49,7 +51,8 @@ typedef struct vj_list {
 typedef struct vj_command {
     vj_mode mode;
     const char *model;
-    vj_list words; /* words that are no options: the model first */
+    char *found_model; /* malloc'ed: the model's file where its folder was given */
+    vj_list words;     /* words that are no options: the model first */
     uint32_t asked_modes;
     bool given[VJ_MOST_OPTIONS]; /* by the row of the table */
     vj_emit_format emit;
@@ -57,7 +60,7 @@ typedef struct vj_command {
     const char *output, *attention, *emit_path, *prefix, *weights, *linker;
     const char *cpu, *target, *features, *precision, *weight_format, *calibration, *jit;
     const char *cache, *print_after, *stop_after;
-    const char *format, *labels, *mean, *std, *resize, *crop_pct, *interpolation;
+    const char *format, *variant, *labels, *mean, *std, *resize, *crop_pct, *interpolation;
     int64_t batch, threads, topk, pass_limit;
     const char *profile;
     double seconds, rtol, atol, min_cosine, min_agreement;
@@ -79,6 +82,10 @@ bool vj_is_comparison(const vj_command *command);
  * that do not fit it. False: there are no more. */
 #define VJ_WORD_TEXT 16
 bool vj_command_of_precision(const vj_command *list, int32_t i, char word[VJ_WORD_TEXT], vj_command *one);
+
+/* model_folder.c, foreign.c: the model's file, where a folder is given; says what a file is that is no model. Behind vj_set_quiet. */
+vj_status vj_find_model(vj_command *command);
+vj_status vj_check_model_file(const vj_command *command);
 
 /* options.c */
 

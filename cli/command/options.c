@@ -77,6 +77,7 @@ static const option table[] = {
     {"--interpolation", 0, TEXT, 0, FIELD(interpolation), "NAME", PREPARES, "nearest, box, bilinear, hamming, bicubic, lanczos"},
 
     {.about = "Compiling"},
+    {"--variant", 0, CHOICE, 0, FIELD(variant), "fp32|fp16|q8|int8|uint8|q4|q4f16|bnb4", MODELS, "of a folder: which of its files (fp32: model.onnx; q8: model_quantized.onnx; model_NAME.onnx)"},
     {"--shape", 0, LIST, 0, FIELD(shapes), "NAME=1x3x224x224", MODELS, "sizes for an input whose dims the model leaves open (repeat); N: the batch stays open"},
     {"--fix", 0, LIST, 0, FIELD(fixes), "NAME=x.npy", MODELS, "a value that decides shapes becomes part of the program (repeat)"},
     {"--also-output", 0, LIST, 0, FIELD(also_outputs), "VALUE", COMPILES, "a named value of the graph becomes an output too (repeat)"},
@@ -122,6 +123,8 @@ void vj_options_help(FILE *out) {
           "accuracy\n"
           "       vitjit MODEL.onnx --calibration-data FOLDER       choose the precision of each product on these "
           "pictures\n"
+          "       vitjit FOLDER ... [--variant q8]                  the same with FOLDER/onnx/model.onnx or "
+          "FOLDER/model.onnx\n"
           "       vitjit MODEL.so ...                               the same with what --emit-lib wrote\n"
           "       vitjit cache ls|verify|prune                      what the cache holds; is it whole; delete it all\n"
           "       vitjit targets                                    CPUs that code can be made for\n",

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pictures/picture.h"
 #include "vitjit_dtype.h"
 
 static void log_line(void *self, vj_log_level level, const char *text) {
@@ -126,6 +127,14 @@ static void fill_precision(const vj_command *command, vj_options *o) {
     o->keep_f32_count = command->keep_f32.count;
 }
 
+/* What the files beside a model say of its pictures goes for dims that it leaves open. Tensors that are given have sizes. */
+static vj_picture_size picture_size(const vj_command *command) {
+    vj_input_size size = {0};
+    if (!command->compiled && !command->inputs.count && command->mode != VJ_MODE_TEST)
+        vj_input_size_find(command->model, &size);
+    return (vj_picture_size){size.channels, size.height, size.width};
+}
+
 vj_status vj_request_fill(const vj_command *command, vj_request *request) {
     *request = (vj_request){.model = command->model};
     vj_options *o = &request->options;
@@ -154,6 +163,7 @@ vj_status vj_request_fill(const vj_command *command, vj_request *request) {
     request->compile = (vj_compile_request){.path = command->model,
                                             .options = o,
                                             .fixed_batch = command->batch,
+                                            .picture = picture_size(command),
                                             .print_after = command->print_after,
                                             .print_rewrites = command->print_rewrites,
                                             .stop_after = command->stop_after,

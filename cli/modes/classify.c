@@ -23,7 +23,9 @@ static vj_status judge_outputs(gallery *g) {
     const vj_tensor_info *t = &model->outputs[0];
     const bool rows = g->results == 1 && t->rank == 2 && t->dtype == VJ_F32 &&
                       (g->loader.fixed ? t->dims[0] == g->loader.batch : t->dims[0] == -1) && t->dims[1] > 0;
-    if (rows && (g->loader.recipe.label_count > 0 || g->command->topk)) g->classes = t->dims[1];
+    if (rows) vj_guess_labels(g->command, t, &g->loader.recipe);
+    if (rows && (g->loader.recipe.label_count > 0 || g->command->topk || vj_are_classes(g->command, t)))
+        g->classes = t->dims[1];
     if (g->command->topk && !rows)
         return vj_print_error(VJ_USAGE, g->command->model, "--topk wants a model with one output [N,C]");
     if (g->classes && g->loader.recipe.label_count > 0 && g->loader.recipe.label_count != g->classes)

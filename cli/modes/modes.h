@@ -2,7 +2,7 @@
  *
  * run.c        tensors in, tensors out; the introduction of a model
  * classify.c   pictures in, labels out; pictures.c finds the files, loader.c makes inputs of them, labels.c prints,
- *              attention.c draws where heads look
+ *              classes.c says whether an output is of classes, attention.c draws where heads look
  * bench.c      --bench; profile.c runs code with marks: when each thread worked on which kernel; trace.c writes it for Perfetto
  * comparison.c --bench of several precisions, side by side; comparison_table.c prints them
  * test.c       --test: ONNX test data
@@ -68,6 +68,12 @@ vj_status vj_draw_attention(const vj_command *command, const vj_model *model, co
 vj_status vj_print_labels(const vj_command *command, const char *file, const vj_recipe *recipe, const float *row,
                           int64_t classes);
 void vj_print_summaries(const vj_command *command, const char *file, const vj_array *outputs, int32_t count);
+
+/* classes.c */
+/* Is a row of the output [N, C] a number a class? By config.json, by the output's name and its size. */
+bool vj_are_classes(const vj_command *command, const vj_tensor_info *output);
+/* Of a thousand classes without names: ImageNet's, said to be a guess. */
+void vj_guess_labels(const vj_command *command, const vj_tensor_info *output, vj_recipe *recipe);
 
 /* classify.c */
 vj_status vj_classify(const vj_command *command);

@@ -31,6 +31,16 @@ static const char *io_type(vj_arena *arena, const Onnx__ValueInfoProto *info) {
     return text.at;
 }
 
+static bool is_open(const Onnx__ValueInfoProto *info) {
+    const Onnx__TensorTypeProto *t = info->type ? info->type->tensor_type : NULL;
+    bool open = t && !t->shape;
+    for (size_t i = 1; t && t->shape && i < t->shape->n_dim; i++) {
+        const Onnx__Dimension *d = t->shape->dim[i];
+        open |= (d->dim_param && *d->dim_param) || !d->has_dim_value;
+    }
+    return open;
+}
+
 static struct vj_io_fact *io_facts(vj_arena *arena, const vj_onnx *onnx, size_t n, Onnx__ValueInfoProto **infos,
                                    bool skip_initializers, int32_t *count) {
     struct vj_io_fact *facts = VJ_NEW_ARRAY(arena, struct vj_io_fact, n);
@@ -42,6 +52,7 @@ static struct vj_io_fact *io_facts(vj_arena *arena, const vj_onnx *onnx, size_t 
             is_default = strcmp(vj_text_of(onnx->graph->initializer[j]->name), name) == 0;
         if (is_default) continue;
         facts[*count].name = vj_strdup(arena, name);
+        facts[*count].is_open = is_open(infos[i]);
         facts[(*count)++].type = io_type(arena, infos[i]);
     }
     return facts;

@@ -179,6 +179,13 @@ bool vj_check_types(vj_importer *im);
 /* int4 and uint4 are constants of int8 and uint8 whose elements are stored in 4 bits, or such constants moved. */
 bool vj_is_of_nibbles(const vj_func *f, vj_value v);
 
+/* open_dims.c */
+/* The shape of a picture's input that leaves dims open, by the caller's sizes; the batch is 1. False: it is none, or they do not
+ * say. */
+bool vj_picture_shape(const vj_importer *im, const Onnx__TensorTypeProto *t, vj_shape *shape);
+/* A shape that an input might have, as --shape takes it. */
+const char *vj_example_shape(vj_arena *arena, const Onnx__TensorTypeProto *t);
+
 /* inputs.c */
 bool vj_bind_inputs(vj_importer *im);
 bool vj_bind_initializers(vj_importer *im, const vj_scope *scope);

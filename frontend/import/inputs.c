@@ -47,7 +47,7 @@ static bool is_zero(const Onnx__Dimension *d, int32_t axis, const vj_shape *give
 
 /* Decides one dim of an input. The batch stays N even when a shape gives its size, as code is generic in it. */
 static bool input_dim(vj_importer *im, const char *input, const Onnx__Dimension *d, int32_t axis, const vj_shape *given,
-                      vj_dim *dim) {
+                      const char *example, vj_dim *dim) {
     int64_t size = given ? given->dims[axis] : 0;
     if (is_zero(d, axis, given)) {
         *dim = vj_dim_const(0);
@@ -78,7 +78,7 @@ static bool input_dim(vj_importer *im, const char *input, const Onnx__Dimension 
     if (!given || size < 1) {
         const char *name = d->dim_param && *d->dim_param ? d->dim_param : "?";
         vj_stop(im, VJ_USAGE, "input '%.100s' leaves dim %d ('%.60s') open", input, axis, name);
-        vj_hint(im->error, "give its size: --shape %.60s=1x3x224x224 (with the sizes that the model needs)", input);
+        vj_hint(im->error, "give its size, for example --shape %.60s=%s", input, example);
         return false;
     }
     *dim = vj_dim_const(size);
@@ -98,10 +98,12 @@ static bool bind_input(vj_importer *im, const Onnx__ValueInfoProto *info) {
     const vj_fixed_input *fixed = vj_fixed_value(im, name);
     if (fixed) return vj_bind_fixed_input(im, fixed, t);
     const vj_shape *given = given_shape(im, name);
+    vj_shape picture;
+    if (!given && vj_picture_shape(im, t, &picture)) given = &picture;
     size_t rank = t->shape ? t->shape->n_dim : given ? (size_t)given->rank : 0;
     if (!t->shape && !given) {
         vj_stop(im, VJ_USAGE, "input '%.100s' leaves its shape open", name);
-        vj_hint(im->error, "give it: --shape %.60s=1x3x224x224 (with the sizes that the model needs)", name);
+        vj_hint(im->error, "give it, for example --shape %.60s=%s", name, vj_example_shape(im->arena, t));
         return false;
     }
     if (rank > VJ_MAX_RANK) return vj_stop(im, VJ_UNSUPPORTED, "input '%.100s' has %zu dims", name, rank);
@@ -110,8 +112,9 @@ static bool bind_input(vj_importer *im, const Onnx__ValueInfoProto *info) {
                        given->rank);
     type.rank = (int32_t)rank;
     static const Onnx__Dimension open = ONNX__DIMENSION__INIT;
+    const char *example = vj_example_shape(im->arena, t);
     for (int32_t i = 0; i < type.rank; i++)
-        if (!input_dim(im, name, t->shape ? t->shape->dim[i] : &open, i, given, &type.dims[i])) return false;
+        if (!input_dim(im, name, t->shape ? t->shape->dim[i] : &open, i, given, example, &type.dims[i])) return false;
     int64_t elements, bytes;
     if (!vj_type_elements(im->f, &type, &elements) || !vj_mul(elements, 8, &bytes))
         return vj_stop(im, VJ_BAD_INPUT, "input '%.100s' has dims whose product is too large", name);

@@ -43,6 +43,9 @@ void vj_file_key(const vj_compile_request *request, const vj_key *sample, vj_key
                         (uint64_t)vj_or_f32(o->weight_format),
                         (uint64_t)o->keep_f32_count,
                         (uint64_t)o->calibration_bytes,
+                        (uint64_t)request->picture.channels,
+                        (uint64_t)request->picture.height,
+                        (uint64_t)request->picture.width,
                         (uint64_t)request->marks,
                         (uint64_t)request->probe};
     XXH3_128bits_update(&state, facts, sizeof facts);

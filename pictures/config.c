@@ -1,0 +1,117 @@
+/* config.c - what the files beside a model say of the model itself: what it is, and the size of the pictures that it takes.
+ *
+ * Hugging Face's preprocessor_config.json (pad_size, crop_size, size, image_mean) goes before config.json (image_size and
+ * num_channels, of a vision_config too; timm's pretrained_cfg.input_size): it says what a picture is made into.
+ */
+#include "picture.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <cjson/cJSON.h>
+
+#define MOST_BYTES (16L << 20)
+#define MOST_SIDE  (1 << 15)
+
+static char *read_text(const char *path) {
+    FILE *file = fopen(path, "rb");
+    char *text = NULL;
+    if (!file) return NULL;
+    if (fseek(file, 0, SEEK_END) == 0) {
+        const long size = ftell(file);
+        rewind(file);
+        if (size >= 0 && size <= MOST_BYTES && (text = malloc((size_t)size + 1)))
+            text[fread(text, 1, (size_t)size, file)] = 0;
+    }
+    fclose(file);
+    return text;
+}
+
+/* An object that the caller frees; NULL: there is none. What is wrong with a file is said by who reads the recipe. */
+static cJSON *read_beside(const char *model_path, const char *name) {
+    char path[4096];
+    char *text = vj_file_beside(model_path, name, path, sizeof path) ? read_text(path) : NULL;
+    cJSON *json = text ? cJSON_Parse(text) : NULL;
+    free(text);
+    return json;
+}
+
+static const cJSON *get(const cJSON *json, const char *key) { return cJSON_GetObjectItemCaseSensitive(json, key); }
+
+static int32_t whole(const cJSON *json, double most) {
+    if (!cJSON_IsNumber(json) || json->valuedouble < 1 || json->valuedouble > most) return 0;
+    return (int32_t)json->valuedouble;
+}
+
+static bool set_sides(vj_input_size *size, int32_t height, int32_t width, const char *source) {
+    if (size->height || !height || !width) return false;
+    size->height = height;
+    size->width = width;
+    snprintf(size->source, sizeof size->source, "%s", source);
+    return true;
+}
+
+/* A number for both sides, {"height": h, "width": w}, or [h, w]. */
+static bool take_sides(vj_input_size *size, const cJSON *json, const char *source) {
+    const int32_t both = whole(json, MOST_SIDE);
+    if (cJSON_IsArray(json) && cJSON_GetArraySize(json) == 2)
+        return set_sides(size, whole(cJSON_GetArrayItem(json, 0), MOST_SIDE),
+                         whole(cJSON_GetArrayItem(json, 1), MOST_SIDE), source);
+    if (both) return set_sides(size, both, both, source);
+    return set_sides(size, whole(get(json, "height"), MOST_SIDE), whole(get(json, "width"), MOST_SIDE), source);
+}
+
+static void take_channels(vj_input_size *size, int32_t channels) {
+    if (!size->channels && channels <= VJ_MAX_CHANNELS) size->channels = channels;
+}
+
+static void from_preprocessor(vj_input_size *size, const cJSON *json, const char *source) {
+    const cJSON *sides = get(json, "size");
+    if (cJSON_IsTrue(get(json, "do_pad"))) take_sides(size, get(json, "pad_size"), source);
+    if (!cJSON_IsFalse(get(json, "do_center_crop"))) take_sides(size, get(json, "crop_size"), source);
+    take_sides(size, sides, source);
+    if (get(json, "crop_pct")) /* ConvNeXt's: resized by crop_pct, then cropped to this size */
+        take_sides(size, get(sides, "shortest_edge"), source);
+    take_channels(size, cJSON_GetArraySize(get(json, "image_mean")));
+}
+
+static void from_config(vj_input_size *size, const cJSON *json) {
+    const cJSON *cfg = get(json, "pretrained_cfg");
+    const cJSON *input = get(cfg ? cfg : json, "input_size"), *vision = get(json, "vision_config");
+    if (cJSON_IsArray(input) && cJSON_GetArraySize(input) == 3) {
+        take_channels(size, whole(cJSON_GetArrayItem(input, 0), VJ_MAX_CHANNELS));
+        set_sides(size, whole(cJSON_GetArrayItem(input, 1), MOST_SIDE), whole(cJSON_GetArrayItem(input, 2), MOST_SIDE),
+                  "config.json");
+    }
+    take_sides(size, get(json, "image_size"), "config.json");
+    take_sides(size, get(vision, "image_size"), "config.json");
+    take_channels(size, whole(get(json, "num_channels"), VJ_MAX_CHANNELS));
+    take_channels(size, whole(get(vision, "num_channels"), VJ_MAX_CHANNELS));
+}
+
+void vj_input_size_find(const char *model_path, vj_input_size *size) {
+    static const char *const names[] = {"preprocessor_config.json", "processor_config.json"};
+    *size = (vj_input_size){0};
+    cJSON *config = read_beside(model_path, "config.json");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        cJSON *json = read_beside(model_path, names[i]);
+        const cJSON *inner = get(json, "image_processor");
+        from_preprocessor(size, inner ? inner : json, names[i]);
+        cJSON_Delete(json);
+    }
+    from_config(size, config);
+    cJSON_Delete(config);
+}
+
+vj_head vj_head_find(const char *model_path) {
+    cJSON *config = read_beside(model_path, "config.json");
+    const cJSON *first = cJSON_GetArrayItem(get(config, "architectures"), 0);
+    const cJSON *classes = get(config, "num_classes"); /* timm's, whose `architecture` says nothing of the head */
+    vj_head head = VJ_HEAD_UNKNOWN;
+    if (cJSON_IsString(first))
+        head = strstr(first->valuestring, "ImageClassification") ? VJ_HEAD_CLASSES : VJ_HEAD_OTHER;
+    else if (cJSON_IsNumber(classes))
+        head = classes->valuedouble > 0 ? VJ_HEAD_CLASSES : VJ_HEAD_OTHER;
+    cJSON_Delete(config);
+    return head;
+}
