@@ -1,7 +1,7 @@
 /* command.h - the command line as it was typed, and what is said to people about it.
  *
  * command.c   what the options mean together: the mode, and which options it takes. The way in: vj_command_read
- * options.c   the table of options: parsing, --help, suggestions
+ * options.c   the table of options (option_table.h): parsing, --help, suggestions
  * cpu.c       which CPUs --target, --cpu and --features mean
  * compiler.c  the compiler's library, opened when it is wanted
  * model_folder.c  a folder for a model: which of its files is meant

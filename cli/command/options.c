@@ -1,34 +1,11 @@
 /* options.c - one table of options: it drives parsing, --help, the modes that take each, and suggestions. */
 #include "command.h"
+#include "option_table.h"
 
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-
-typedef enum kind {
-    FLAG,    /* a bool */
-    MODE,    /* chooses what is done; `number` is the vj_mode */
-    EMIT,    /* the same, and `number` is the vj_emit_format */
-    BENCH,   /* a mode with a number of seconds behind it, or not */
-    TEXT,    /* a string */
-    COUNT,   /* an integer from `number` up */
-    NUMBER,  /* a finite number >= 0 */
-    CHOICE,  /* one of the words in `value`, parted by '|' */
-    CHOICES, /* one or more of them, each once, parted by ',' */
-    LIST     /* repeatable strings */
-} kind;
-
-typedef struct option {
-    const char *name;
-    char letter; /* of the short form, or 0 */
-    kind kind;
-    int64_t number;
-    size_t field;      /* of vj_command */
-    const char *value; /* how --help names it */
-    uint32_t modes;    /* that take it */
-    const char *about;
-} option;
 
 #define RUNS     (VJ_MODE_INTRODUCE | VJ_MODE_PICTURES | VJ_MODE_TENSORS | VJ_MODE_BENCH | VJ_MODE_TEST)
 #define COMPILES (RUNS | VJ_MODE_CALIBRATE | VJ_MODE_REPORT | VJ_MODE_CHECK | VJ_MODE_PASSES | VJ_MODE_EMIT)
@@ -40,7 +17,7 @@ typedef struct option {
 
 /* A row without a kind's name is a heading of --help. */
 // clang-format off
-static const option table[] = {
+static const vj_option table[] = {
     {.about = "What to do (without any: classify the pictures, run the tensors, or introduce the model)"},
     {"--inspect", 0, MODE, VJ_MODE_INSPECT, 0, NULL, ANY, "introduce the model without compiling; unsupported models too"},
     {"--test", 0, MODE, VJ_MODE_TEST, 0, NULL, ANY, "the words behind MODEL are ONNX test-data sets: run and compare"},
@@ -108,29 +85,41 @@ static const option table[] = {
 
     {.about = "Help"},
     {"--version", 0, MODE, VJ_MODE_VERSION, 0, NULL, ANY, "versions of vitjit and LLVM, and this machine's CPU"},
-    {"--help", 'h', MODE, VJ_MODE_HELP, 0, NULL, ANY, NULL},
+    {"--help", 'h', MODE, VJ_MODE_HELP, 0, NULL, ANY, "this list of options"},
 };
 // clang-format on
 #define ROWS ((int32_t)(sizeof table / sizeof table[0]))
 
+const vj_option *vj_option_table(int32_t *rows) {
+    *rows = ROWS;
+    return table;
+}
+
+static const vj_usage usages[] = {
+    {"MODEL.onnx IMAGE...", "classify pictures (JPEG, PNG; folders; - for a list on stdin)"},
+    {"MODEL.onnx --input NAME=x.npy --output DIR", "run on tensors"},
+    {"MODEL.onnx", "introduce the model, run it once on seeded inputs"},
+    {"MODEL.onnx --inspect|--test DIR...|--bench [SECONDS]|--report|--check|--emit-...", NULL},
+    {"MODEL.onnx [IMAGE...] --bench --precision f32,bf16,int8", "compare precisions: time, memory, accuracy"},
+    {"MODEL.onnx --calibration-data FOLDER", "choose the precision of each product on these pictures"},
+    {"FOLDER ... [--variant q8]", "the same with FOLDER/onnx/model.onnx or FOLDER/model.onnx"},
+    {"MODEL.so ...", "the same with what --emit-lib wrote"},
+    {"cache ls|verify|prune", "what the cache holds; is it whole; delete it all"},
+    {"targets", "CPUs that code can be made for"},
+};
+
+const vj_usage *vj_usage_table(int32_t *rows) {
+    *rows = (int32_t)(sizeof usages / sizeof *usages);
+    return usages;
+}
+
 void vj_options_help(FILE *out) {
-    fputs("usage: vitjit MODEL.onnx IMAGE...                        classify pictures (JPEG, PNG; folders; - for a "
-          "list on stdin)\n"
-          "       vitjit MODEL.onnx --input NAME=x.npy --output DIR run on tensors\n"
-          "       vitjit MODEL.onnx                                 introduce the model, run it once on seeded inputs\n"
-          "       vitjit MODEL.onnx --inspect|--test DIR...|--bench [SECONDS]|--report|--check|--emit-...\n"
-          "       vitjit MODEL.onnx [IMAGE...] --bench --precision f32,bf16,int8   compare precisions: time, memory, "
-          "accuracy\n"
-          "       vitjit MODEL.onnx --calibration-data FOLDER       choose the precision of each product on these "
-          "pictures\n"
-          "       vitjit FOLDER ... [--variant q8]                  the same with FOLDER/onnx/model.onnx or "
-          "FOLDER/model.onnx\n"
-          "       vitjit MODEL.so ...                               the same with what --emit-lib wrote\n"
-          "       vitjit cache ls|verify|prune                      what the cache holds; is it whole; delete it all\n"
-          "       vitjit targets                                    CPUs that code can be made for\n",
-          out);
+    for (size_t i = 0; i < sizeof usages / sizeof *usages; i++) {
+        fputs(i ? "       vitjit " : "usage: vitjit ", out);
+        fprintf(out, usages[i].about ? "%-42s %s\n" : "%s\n", usages[i].words, usages[i].about);
+    }
     for (int32_t i = 0; i < ROWS; i++) {
-        const option *o = &table[i];
+        const vj_option *o = &table[i];
         if (!o->name) {
             fprintf(out, "\n%s\n", o->about);
             continue;
@@ -169,7 +158,7 @@ static int32_t distance(const char *a, size_t a_length, const char *b) {
 }
 
 static vj_status unknown(const char *word, size_t length) {
-    const option *best = NULL;
+    const vj_option *best = NULL;
     int32_t least = 1 + (int32_t)length / 3;
     for (int32_t i = 0; i < ROWS; i++) {
         if (!table[i].name) continue;
@@ -188,7 +177,7 @@ static vj_status unknown(const char *word, size_t length) {
     return VJ_USAGE;
 }
 
-static const option *find(const char *word, size_t length) {
+static const vj_option *find(const char *word, size_t length) {
     for (int32_t i = 0; i < ROWS; i++) {
         const char *name = table[i].name;
         if (name && strlen(name) == length && strncmp(name, word, length) == 0) return &table[i];
@@ -196,7 +185,7 @@ static const option *find(const char *word, size_t length) {
     return NULL;
 }
 
-static const option *find_letter(char letter) {
+static const vj_option *find_letter(char letter) {
     for (int32_t i = 0; i < ROWS; i++)
         if (table[i].name && table[i].letter == letter) return &table[i];
     return NULL;
@@ -217,7 +206,7 @@ static bool is_number(const char *text, double *value) {
     return end != text && !*end && errno == 0 && *value >= 0 && *value <= 1e300;
 }
 
-static vj_status set_count(const option *o, const char *value, int64_t *out) {
+static vj_status set_count(const vj_option *o, const char *value, int64_t *out) {
     char *end;
     errno = 0;
     const long long n = strtoll(value, &end, 10);
@@ -239,17 +228,17 @@ static bool has_word(const char *list, const char *end, char mark, const char *w
     return false;
 }
 
-static bool is_choice(const option *o, const char *word, size_t length) {
+static bool is_choice(const vj_option *o, const char *word, size_t length) {
     return has_word(o->value, o->value + strlen(o->value), '|', word, length);
 }
 
-static vj_status set_choice(const option *o, const char *value, const char **out) {
+static vj_status set_choice(const vj_option *o, const char *value, const char **out) {
     *out = value;
     if (is_choice(o, value, strlen(value))) return VJ_OK;
     return vj_print_error(VJ_USAGE, NULL, "%s wants %s, not '%s'", o->name, o->value, value);
 }
 
-static vj_status set_choices(const option *o, const char *value, const char **out) {
+static vj_status set_choices(const vj_option *o, const char *value, const char **out) {
     *out = value;
     for (const char *word = value;;) {
         const char *end = strchrnul(word, ',');
@@ -263,7 +252,7 @@ static vj_status set_choices(const option *o, const char *value, const char **ou
     }
 }
 
-static vj_status set(const option *o, const char *value, vj_command *c) {
+static vj_status set(const vj_option *o, const char *value, vj_command *c) {
     void *field = (char *)c + o->field;
     c->given[o - table] = true;
     switch (o->kind) {
@@ -302,12 +291,12 @@ static vj_status set(const option *o, const char *value, vj_command *c) {
     return VJ_USAGE;
 }
 
-static bool wants_value(kind k) { return k != FLAG && k != MODE && k != EMIT && k != BENCH; }
+static bool wants_value(vj_option_kind k) { return k != FLAG && k != MODE && k != EMIT && k != BENCH; }
 
 /* One option and the value behind it, in the same word or the next; *i is moved past what was used. */
 static vj_status take(int argc, char **argv, int *i, vj_command *c) {
     const char *word = argv[*i], *value = NULL;
-    const option *o;
+    const vj_option *o;
     if (word[1] == '-') {
         const char *equals = strchr(word, '=');
         const size_t length = equals ? (size_t)(equals - word) : strlen(word);
@@ -353,6 +342,6 @@ const char *vj_options_misplaced(const vj_command *command) {
 }
 
 bool vj_option_given(const vj_command *command, const char *name) {
-    const option *o = find(name, strlen(name));
+    const vj_option *o = find(name, strlen(name));
     return o && command->given[o - table];
 }

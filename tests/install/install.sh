@@ -23,6 +23,10 @@ cmake --build "$work/build" >/dev/null
 "$work/build/consumer" "$digits/digits.onnx"
 
 echo "== the installed command"
+for page in share/man/man1/vitjit.1 share/bash-completion/completions/vitjit share/zsh/vendor-completions/_vitjit \
+    share/fish/vendor_completions.d/vitjit.fish share/doc/vitjit/LICENSE; do
+    [ -s "$work/prefix/$page" ]
+done
 "$work/prefix/bin/vitjit" --version
 "$work/prefix/bin/vitjit" "$digits/digits.onnx" "$digits/pictures/three.png" --no-cache --topk 1 | grep -q three
 
