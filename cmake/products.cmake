@@ -1,10 +1,23 @@
 # What is shipped: libvitjit (the C API: runtime and cache, no LLVM), libvitjit_compiler (opened on a cache miss),
-# libvitjit_rt (runtime.cmake) and the command line.
+# libvitjit_picture (picture files as inputs), libvitjit_rt (runtime.cmake) and the command line.
 add_library(vitjit SHARED $<TARGET_OBJECTS:vj_runtime>)
 set_target_properties(vitjit PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
 vj_public(vitjit)
-vj_exports(vitjit vitjit.map)
+vj_exports(vitjit runtime/vitjit.map)
 target_link_libraries(vitjit PRIVATE Threads::Threads m)
+
+add_library(vitjit_picture STATIC $<TARGET_OBJECTS:vj_pictures>)
+add_library(vitjit_picture_shared SHARED $<TARGET_OBJECTS:vj_pictures>)
+set_target_properties(vitjit_picture_shared PROPERTIES OUTPUT_NAME vitjit_picture VERSION ${PROJECT_VERSION}
+                                                       SOVERSION ${PROJECT_VERSION_MAJOR})
+vj_exports(vitjit_picture_shared pictures/vitjit_picture.map)
+foreach(library vitjit_picture vitjit_picture_shared)
+  vj_public(${library})
+endforeach()
+target_link_libraries(vitjit_picture_shared PRIVATE vj_images vj_json m)
+# Who links the installed archive gets the libraries by name.
+target_link_libraries(vitjit_picture PRIVATE $<BUILD_INTERFACE:vj_images> $<BUILD_INTERFACE:vj_json>)
+target_link_libraries(vitjit_picture INTERFACE "$<INSTALL_INTERFACE:jpeg;exif;spng;webpdemux;webp;cjson>" m)
 
 add_library(vitjit_compiler MODULE $<TARGET_OBJECTS:vj_compiler>)
 vj_common(vitjit_compiler)
@@ -15,4 +28,4 @@ add_executable(vitjit_cli ${PROJECT_SOURCE_DIR}/cli/main.c)
 set_target_properties(vitjit_cli PROPERTIES OUTPUT_NAME vitjit)
 vj_common(vitjit_cli)
 vj_see(vitjit_cli cli runtime pictures)
-target_link_libraries(vitjit_cli PRIVATE vj_cli vitjit vj_images vj_json m)
+target_link_libraries(vitjit_cli PRIVATE vj_cli vitjit vj_json m)

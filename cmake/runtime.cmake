@@ -9,9 +9,9 @@ add_library(vj_xxhash INTERFACE)
 target_include_directories(vj_xxhash SYSTEM INTERFACE ${PROJECT_BINARY_DIR}/xxhash)
 target_compile_definitions(vj_xxhash INTERFACE XXH_INLINE_ALL)
 
-# The list of what a shared library gives: runtime/NAME.map.
+# The list of what a shared library gives: FOLDER/NAME.map.
 function(vj_exports target map)
-  set(file ${PROJECT_SOURCE_DIR}/runtime/${map})
+  set(file ${PROJECT_SOURCE_DIR}/${map})
   target_link_options(${target} PRIVATE -Wl,--version-script=${file})
   set_target_properties(${target} PROPERTIES LINK_DEPENDS ${file})
 endfunction()
@@ -30,7 +30,7 @@ add_library(vitjit_rt STATIC ${VJ_RT_SOURCES})
 add_library(vitjit_rt_shared SHARED ${VJ_RT_SOURCES})
 set_target_properties(vitjit_rt_shared PROPERTIES OUTPUT_NAME vitjit_rt VERSION ${PROJECT_VERSION}
                                                   SOVERSION ${PROJECT_VERSION_MAJOR})
-vj_exports(vitjit_rt_shared vitjit_rt.map)
+vj_exports(vitjit_rt_shared runtime/vitjit_rt.map)
 foreach(library vitjit_rt vitjit_rt_shared)
   vj_public(${library})
   vj_see(${library} runtime)

@@ -10,28 +10,18 @@
 
 #include <cjson/cJSON.h>
 
-#define MOST_BYTES (16L << 20)
+#define MOST_BYTES ((size_t)16 << 20)
 #define MOST_SIDE  (1 << 15)
-
-static char *read_text(const char *path) {
-    FILE *file = fopen(path, "rb");
-    char *text = NULL;
-    if (!file) return NULL;
-    if (fseek(file, 0, SEEK_END) == 0) {
-        const long size = ftell(file);
-        rewind(file);
-        if (size >= 0 && size <= MOST_BYTES && (text = malloc((size_t)size + 1)))
-            text[fread(text, 1, (size_t)size, file)] = 0;
-    }
-    fclose(file);
-    return text;
-}
 
 /* An object that the caller frees; NULL: there is none. What is wrong with a file is said by who reads the recipe. */
 static cJSON *read_beside(const char *model_path, const char *name) {
     char path[4096];
-    char *text = vj_file_beside(model_path, name, path, sizeof path) ? read_text(path) : NULL;
-    cJSON *json = text ? cJSON_Parse(text) : NULL;
+    uint8_t *text;
+    size_t size;
+    vj_why why;
+    if (!vj_file_beside(model_path, name, path, sizeof path)) return NULL;
+    if (!vj_file_read(path, MOST_BYTES, &text, &size, NULL, &why)) return NULL;
+    cJSON *json = cJSON_Parse((const char *)text);
     free(text);
     return json;
 }

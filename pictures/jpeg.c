@@ -5,7 +5,12 @@
 #include <string.h>
 
 #include <jpeglib.h>
-#include <libexif/exif-data.h>
+#include <jerror.h>
+
+enum {
+    MOST_SCANS = 100, /* a file of a few bytes a scan could keep a CPU busy for hours; encoders write 10 or so */
+    LINES = 16        /* read at a time */
+};
 
 typedef struct jpeg_failure {
     struct jpeg_error_mgr base; /* must be first: libjpeg passes a pointer to it */
@@ -25,18 +30,19 @@ static void warn(j_common_ptr info, int level) {
     if (level < 0) fail(info);
 }
 
+/* Called as scans are read. */
+static void watch(j_common_ptr info) {
+    jpeg_failure *failure = (jpeg_failure *)info->err;
+    if (((j_decompress_ptr)info)->input_scan_number <= MOST_SCANS) return;
+    snprintf(failure->text, sizeof failure->text, "it has more than %d scans", MOST_SCANS);
+    longjmp(failure->back, 1);
+}
+
 static int32_t exif_orientation(const struct jpeg_decompress_struct *info) {
-    int32_t orientation = 1;
-    for (jpeg_saved_marker_ptr m = info->marker_list; m; m = m->next) {
-        if (m->marker != JPEG_APP0 + 1 || m->data_length < 6 || memcmp(m->data, "Exif\0", 6) != 0) continue;
-        ExifData *data = exif_data_new_from_data(m->data, m->data_length);
-        ExifEntry *entry = data ? exif_content_get_entry(data->ifd[EXIF_IFD_0], EXIF_TAG_ORIENTATION) : NULL;
-        if (entry && entry->format == EXIF_FORMAT_SHORT && entry->components == 1)
-            orientation = exif_get_short(entry->data, exif_data_get_byte_order(data));
-        if (data) exif_data_unref(data);
-        break;
-    }
-    return orientation;
+    for (jpeg_saved_marker_ptr m = info->marker_list; m; m = m->next)
+        if (m->marker == JPEG_APP0 + 1 && m->data_length >= 6 && memcmp(m->data, "Exif\0", 6) == 0)
+            return vj_exif_orientation(m->data, m->data_length);
+    return 1;
 }
 
 /* x * y / 255, rounded. */
@@ -53,45 +59,79 @@ static void cmyk_row(const uint8_t *from, bool complement, int32_t width, uint8_
     }
 }
 
+/* What comes out: grey, red, green, blue, or what CMYK is converted from. */
+static bool choose_colours(struct jpeg_decompress_struct *info, vj_why *why) {
+    switch (info->jpeg_color_space) {
+    case JCS_UNKNOWN:
+        return vj_because(why, VJ_UNSUPPORTED, "a JPEG with an unknown colour space");
+    case JCS_CMYK:
+    case JCS_YCCK:
+        info->out_color_space = JCS_CMYK;
+        return true;
+    case JCS_GRAYSCALE:
+        info->out_color_space = JCS_GRAYSCALE;
+        return true;
+    default:
+        info->out_color_space = JCS_RGB;
+        return true;
+    }
+}
+
+static void read_lines(struct jpeg_decompress_struct *info, vj_picture *picture) {
+    const size_t stride = (size_t)picture->width * (size_t)picture->channels;
+    while (info->output_scanline < info->output_height) {
+        JSAMPROW lines[LINES];
+        const JDIMENSION left = info->output_height - info->output_scanline;
+        const JDIMENSION count = left < LINES ? left : LINES;
+        for (JDIMENSION i = 0; i < count; i++)
+            lines[i] = picture->pixels + (info->output_scanline + i) * stride;
+        jpeg_read_scanlines(info, lines, count);
+    }
+}
+
+static void read_cmyk(struct jpeg_decompress_struct *info, vj_picture *picture) {
+    /* from libjpeg's pool, freed with the decompressor */
+    JSAMPARRAY row = info->mem->alloc_sarray((j_common_ptr)info, JPOOL_IMAGE, info->output_width * 4, 1);
+    while (info->output_scanline < info->output_height) {
+        uint8_t *to = picture->pixels + (size_t)info->output_scanline * (size_t)picture->width * 3;
+        jpeg_read_scanlines(info, row, 1);
+        cmyk_row(row[0], info->saw_Adobe_marker, picture->width, to);
+    }
+}
+
 /* Decodes the file. libjpeg may leave this function by longjmp. */
-static bool decode(struct jpeg_decompress_struct *info, FILE *file, vj_picture *picture, int32_t *orientation,
+static bool decode(struct jpeg_decompress_struct *info, vj_encoded file, vj_picture *picture, int32_t *orientation,
                    vj_why *why) {
-    jpeg_stdio_src(info, file);
+    jpeg_create_decompress(info);
+    struct jpeg_progress_mgr progress = {.progress_monitor = watch};
+    info->progress = &progress;
+    jpeg_mem_src(info, file.at, (unsigned long)file.size);
     jpeg_save_markers(info, JPEG_APP0 + 1, 0xffff);
     jpeg_read_header(info, TRUE);
     *orientation = exif_orientation(info);
-    const bool cmyk = info->jpeg_color_space == JCS_CMYK || info->jpeg_color_space == JCS_YCCK;
-    if (info->jpeg_color_space == JCS_UNKNOWN) {
-        snprintf(why->text, sizeof why->text, "a JPEG with an unknown colour space");
-        return false;
-    }
-    const bool grey = info->jpeg_color_space == JCS_GRAYSCALE;
-    info->out_color_space = cmyk ? JCS_CMYK : grey ? JCS_GRAYSCALE : JCS_RGB;
-    if (!vj_picture_alloc(picture, info->image_width, info->image_height, grey ? 1 : 3, why)) return false;
+    if (!choose_colours(info, why)) return false;
+    jpeg_calc_output_dimensions(info);
+    const int32_t channels = info->out_color_space == JCS_GRAYSCALE ? 1 : 3;
+    if (!vj_picture_alloc(picture, info->output_width, info->output_height, channels, why)) return false;
     jpeg_start_decompress(info);
-    const size_t stride = (size_t)picture->width * (size_t)picture->channels;
-    JSAMPARRAY row = NULL; /* from libjpeg's pool, freed with the decompressor */
-    if (cmyk) row = info->mem->alloc_sarray((j_common_ptr)info, JPOOL_IMAGE, info->image_width * 4, 1);
-    while (info->output_scanline < info->output_height) {
-        uint8_t *to = picture->pixels + info->output_scanline * stride;
-        JSAMPROW line = row ? row[0] : to;
-        jpeg_read_scanlines(info, &line, 1);
-        if (row) cmyk_row(row[0], info->saw_Adobe_marker, picture->width, to);
-    }
+    if (info->out_color_space == JCS_CMYK)
+        read_cmyk(info, picture);
+    else
+        read_lines(info, picture);
     jpeg_finish_decompress(info);
     return true;
 }
 
-bool vj_jpeg_read(FILE *file, vj_picture *picture, int32_t *orientation, vj_why *why) {
-    struct jpeg_decompress_struct info;
+bool vj_jpeg_read(vj_encoded file, vj_picture *picture, int32_t *orientation, vj_why *why) {
+    struct jpeg_decompress_struct info = {0};
     jpeg_failure failure;
     info.err = jpeg_std_error(&failure.base);
     failure.base.error_exit = fail;
     failure.base.emit_message = warn;
     volatile bool good = false;
-    jpeg_create_decompress(&info);
-    if (setjmp(failure.back))
-        snprintf(why->text, sizeof why->text, "a damaged JPEG: %s", failure.text);
+    if (setjmp(failure.back)) /* before anything that could fail: making the decompressor allocates */
+        vj_because(why, failure.base.msg_code == JERR_OUT_OF_MEMORY ? VJ_SYSTEM : VJ_BAD_INPUT, "a damaged JPEG: %s",
+                   failure.text);
     else
         good = decode(&info, file, picture, orientation, why);
     jpeg_destroy_decompress(&info);

@@ -1,9 +1,11 @@
-/* picture.c - opens an image file, tells its kind by its first bytes, and brings it into EXIF's orientation. */
+/* picture.c - tells a picture file's kind by its first bytes, and brings it into EXIF's orientation. */
 #include "picture.h"
 
-#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <strings.h>
+
+#define MOST_BYTES ((size_t)1 << 30) /* of a file */
 
 /* EXIF orientation (EXIF 2.3, tag 0x0112): where row 0 and column 0 of the stored picture belong. Bit 0: mirrored along
  * x, bit 1: along y (both in the upright picture), bit 2: rows and columns exchanged. */
@@ -32,37 +34,112 @@ static bool orient(vj_picture *picture, int32_t orientation, vj_why *why) {
     return true;
 }
 
-static bool read_open_file(FILE *file, vj_picture *picture, vj_why *why) {
-    uint8_t magic[8] = {0};
-    struct stat info;
-    if (fstat(fileno(file), &info) == 0 && !S_ISREG(info.st_mode)) {
-        snprintf(why->text, sizeof why->text, "not a regular file");
-        return false;
-    }
-    const size_t got = fread(magic, 1, sizeof magic, file);
-    rewind(file);
-    if (got == 0) {
-        snprintf(why->text, sizeof why->text, "the file is empty");
-        return false;
-    }
-    if (got >= 3 && memcmp(magic, "\xff\xd8\xff", 3) == 0) {
-        int32_t orientation = 1;
-        return vj_jpeg_read(file, picture, &orientation, why) && orient(picture, orientation, why);
-    }
-    if (got == 8 && memcmp(magic, "\x89PNG\r\n\x1a\n", 8) == 0) return vj_png_read(file, picture, why);
-    snprintf(why->text, sizeof why->text, "neither JPEG nor PNG");
-    return false;
+/* Kinds that are known by their first bytes. A star stands for any byte. */
+typedef enum kind { UNKNOWN, JPEG, PNG, WEBP, BMP, OTHER } kind;
+static const struct {
+    kind kind;
+    const char *start;
+    const char *name;
+} kinds[] = {
+    {JPEG, "\xff\xd8\xff", "a JPEG"},
+    {PNG, "\x89PNG\r\n\x1a\n", "a PNG"},
+    {WEBP, "RIFF****WEBP", "a WebP"},
+    {BMP, "BM", "a BMP"},
+    {OTHER, "GIF8", "a GIF"},
+    {OTHER, "II*", "a TIFF"}, /* the star is its own */
+    {OTHER, "MM", "a TIFF"},
+    {OTHER, "****ftypheic", "HEIF"},
+    {OTHER, "****ftypmif1", "HEIF"},
+    {OTHER, "****ftypavif", "AVIF"},
+    {OTHER, "\xff\x0a", "JPEG XL"},
+    {OTHER, "****jP  ", "JPEG 2000"},
+    {OTHER, "%PDF", "a PDF"},
+    {OTHER, "version https://git-lfs", "a Git LFS pointer, not the picture (git lfs pull)"},
+};
+#define KINDS ((int32_t)(sizeof kinds / sizeof kinds[0]))
+
+static bool begins(vj_encoded file, const char *start) {
+    const size_t length = strlen(start);
+    if (file.size < length) return false;
+    for (size_t i = 0; i < length; i++)
+        if (start[i] != '*' && (uint8_t)start[i] != file.at[i]) return false;
+    return true;
 }
 
-bool vj_picture_read(const char *path, vj_picture *picture, vj_why *why) {
-    *picture = (vj_picture){0};
-    FILE *file = fopen(path, "rb");
-    if (!file) {
-        snprintf(why->text, sizeof why->text, "%s", strerror(errno));
-        return false;
+static bool refuse(const char *name, vj_why *why) {
+    static const char readable[] = "pictures are JPEG, PNG, WebP or BMP";
+    if (!name) return vj_because(why, VJ_BAD_INPUT, "neither JPEG, PNG, WebP nor BMP");
+    return vj_because(why, VJ_UNSUPPORTED, "%s: %s", name, readable);
+}
+
+static bool decode(vj_encoded file, vj_picture *picture, vj_why *why) {
+    int32_t at = 0, orientation = 1;
+    bool good = false;
+    if (file.size == 0) return vj_because(why, VJ_BAD_INPUT, "the file is empty");
+    while (at < KINDS && !begins(file, kinds[at].start))
+        at++;
+    switch (at < KINDS ? kinds[at].kind : UNKNOWN) {
+    case JPEG:
+        good = vj_jpeg_read(file, picture, &orientation, why);
+        break;
+    case PNG:
+        good = vj_png_read(file, picture, &orientation, why);
+        break;
+    case WEBP:
+        good = vj_webp_read(file, picture, &orientation, why);
+        break;
+    case BMP:
+        good = vj_bmp_read(file, picture, why);
+        break;
+    case OTHER:
+        return refuse(kinds[at].name, why);
+    case UNKNOWN:
+        return refuse(NULL, why);
     }
-    const bool good = read_open_file(file, picture, why);
-    fclose(file);
-    if (!good) vj_picture_free(picture);
-    return good;
+    return good && orient(picture, orientation, why);
+}
+
+static vj_status decode_whole(vj_encoded file, vj_picture *picture, vj_why *why) {
+    if (decode(file, picture, why)) return VJ_OK;
+    vj_picture_free(picture);
+    return why->status ? why->status : VJ_BAD_INPUT;
+}
+
+static vj_status check_options(const vj_picture_options *options, vj_why *why) {
+    if (!options || (options->size == sizeof *options && !options->fast_for == !options->fast_input)) return VJ_OK;
+    vj_because(why, VJ_USAGE, "vj_picture_options.size is not set, or fast_for stands without fast_input");
+    return VJ_USAGE;
+}
+
+vj_status vj_picture_decode(const void *bytes, size_t size, const vj_picture_options *options, vj_picture *picture,
+                            vj_why *why) {
+    vj_why unwanted;
+    if (!why) why = &unwanted;
+    *why = (vj_why){0};
+    *picture = (vj_picture){0};
+    const vj_status status = check_options(options, why);
+    return status ? status : decode_whole((vj_encoded){bytes, size}, picture, why);
+}
+
+vj_status vj_picture_read(const char *path, const vj_picture_options *options, vj_picture *picture, vj_why *why) {
+    vj_why unwanted;
+    uint8_t *bytes;
+    size_t size;
+    if (!why) why = &unwanted;
+    *why = (vj_why){0};
+    *picture = (vj_picture){0};
+    vj_status status = check_options(options, why);
+    if (status) return status;
+    if (!vj_file_read(path, MOST_BYTES, &bytes, &size, NULL, why)) return why->status;
+    status = decode_whole((vj_encoded){bytes, size}, picture, why);
+    free(bytes);
+    return status;
+}
+
+int32_t vj_picture_is_name(const char *name) {
+    static const char *const ends[] = {".jpg", ".jpeg", ".png", ".webp", ".bmp"};
+    const char *dot = strrchr(name, '.');
+    for (size_t i = 0; dot && i < sizeof ends / sizeof *ends; i++)
+        if (strcasecmp(dot, ends[i]) == 0) return 1;
+    return 0;
 }

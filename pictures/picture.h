@@ -1,12 +1,17 @@
-/* picture.h - reads image files into pixels and turns pixels into a model's input. This is a library of its own, which
- * the command line and examples/embeddings use.
+/* picture.h - what the library of pictures keeps to itself and the command line: include/vitjit_picture.h is its public part.
  *
- * picture.c      opens a file, tells JPEG from PNG, applies EXIF's orientation. The way in: vj_picture_read
+ * api.c          the public functions over recipes and inputs
+ * picture.c      tells a file's kind by its first bytes, applies EXIF's orientation. The way in: vj_picture_read
+ * file.c         a regular file's bytes
  * pixels.c       allocates and frees a picture
- * jpeg.c         libjpeg, libexif
+ * jpeg.c         libjpeg
  * png.c          libspng
+ * webp.c         libwebp
+ * bmp.c          uncompressed BMP
+ * exif.c         libexif
  * resample.c     Pillow's separable resampling, with the same result for every pixel
  * preprocess.c   resize, crop, scale, mean and std: from pixels to a plane-by-plane float tensor
+ * input.c        the tensor in the type and the order of dims that a model's input has, and back
  * heat.c         draws a heat map of weights over a picture
  * recipe.c       finds pre-processing and labels: options, the model's metadata, files beside it, a guess
  * beside.c       where the files beside a model are
@@ -23,30 +28,36 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* 8 bits a channel, rows from the top, channels interleaved: 1 (grey) or 3 (red, green, blue). */
-typedef struct vj_picture {
-    int32_t width, height, channels;
-    uint8_t *pixels;  /* malloc'ed; vj_picture_free frees them */
-    bool transparent; /* whether the file had pixels that are not opaque; alpha is dropped, the colour kept */
-} vj_picture;
+#include "vitjit_picture.h"
 
-/* A reason why something failed: one sentence. */
-typedef struct vj_why {
-    char text[512];
-} vj_why;
+#if defined(__GNUC__)
+#pragma GCC visibility push(default)
+#endif
 
-/* Larger pictures are refused. */
-#define VJ_PICTURE_MAX_PIXELS (INT64_C(1) << 28)
-
-/* picture.c, pixels.c */
-bool vj_picture_read(const char *path, vj_picture *picture, vj_why *why);
-void vj_picture_free(vj_picture *picture);
+/* pixels.c */
 bool vj_picture_alloc(vj_picture *picture, int64_t width, int64_t height, int32_t channels, vj_why *why);
 
-/* jpeg.c, png.c: both read an open file from its start. *orientation is EXIF's, 1 to 8. */
-bool vj_jpeg_read(FILE *file, vj_picture *picture, int32_t *orientation, vj_why *why);
-bool vj_png_read(FILE *file, vj_picture *picture, vj_why *why);
+/* file.c: the bytes of a regular file, malloc'ed, with a 0 behind them that does not count. Nothing that could block is opened: a
+ * pipe or a device is refused. Larger files than `most` are too. *missing, which may be NULL: there is no such file. */
+bool vj_file_read(const char *path, size_t most, uint8_t **bytes, size_t *size, bool *missing, vj_why *why);
+/* A failure with its status, for those that have another than VJ_BAD_INPUT; returns false. */
+bool vj_because(vj_why *why, vj_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* A picture file in memory. */
+typedef struct vj_encoded {
+    const uint8_t *at;
+    size_t size;
+} vj_encoded;
+
+/* jpeg.c, png.c, webp.c, bmp.c. *orientation is EXIF's, 1 to 8, and stays when the file says none. */
+bool vj_jpeg_read(vj_encoded file, vj_picture *picture, int32_t *orientation, vj_why *why);
+bool vj_png_read(vj_encoded file, vj_picture *picture, int32_t *orientation, vj_why *why);
+bool vj_webp_read(vj_encoded file, vj_picture *picture, int32_t *orientation, vj_why *why);
+bool vj_bmp_read(vj_encoded file, vj_picture *picture, vj_why *why);
 bool vj_png_write(FILE *file, const vj_picture *picture, vj_why *why);
+
+/* exif.c: the orientation that EXIF data (TIFF, with "Exif" before it or without) has; 1 when it has none. */
+int32_t vj_exif_orientation(const uint8_t *data, size_t size);
 
 typedef enum vj_filter {
     VJ_NEAREST,
@@ -69,7 +80,7 @@ typedef enum vj_resize_mode {
 } vj_resize_mode;
 
 /* How a picture becomes the input, height x width, of a model. */
-typedef struct vj_recipe {
+struct vj_recipe {
     vj_resize_mode mode;
     int32_t resize;                      /* for VJ_RESIZE_SHORTEST; 0: it follows from crop_pct */
     int32_t resize_height, resize_width; /* for VJ_RESIZE_EXACT; 0: the model's size */
@@ -83,7 +94,7 @@ typedef struct vj_recipe {
     int32_t label_count;
     char source[256]; /* where all this comes from, for one line on stderr */
     bool guessed;
-} vj_recipe;
+};
 
 /* preprocess.c: fills out[channels][height][width]. */
 bool vj_preprocess(const vj_picture *picture, const vj_recipe *recipe, int32_t channels, int32_t height, int32_t width,
@@ -93,18 +104,14 @@ bool vj_preprocess(const vj_picture *picture, const vj_recipe *recipe, int32_t c
 bool vj_unprocess(const float *in, const vj_recipe *recipe, int32_t channels, int32_t height, int32_t width,
                   vj_picture *picture, vj_why *why);
 
+/* input.c: a tensor as vj_picture_input has it, back to the picture that it shows. */
+bool vj_unprepare(const void *in, const vj_recipe *recipe, const vj_picture_input *input, vj_picture *picture,
+                  vj_why *why);
+
 /* heat.c: draws `weights` [rows, columns] over the whole picture, the least dark and the largest bright. */
 bool vj_heat_over(const vj_picture *picture, const float *weights, int32_t rows, int32_t columns, vj_picture *to,
                   vj_why *why);
 
-/* What the command line says; NULL where it says nothing. */
-typedef struct vj_recipe_options {
-    const char *mean, *std; /* "0.5" or "0.485,0.456,0.406" */
-    const char *interpolation;
-    const char *resize; /* "256" or "224x224" (height x width) */
-    const char *crop_pct;
-    const char *labels; /* a file: a label a line, or JSON */
-} vj_recipe_options;
 typedef struct vj_key_value {
     const char *key, *value;
 } vj_key_value;
@@ -117,6 +124,7 @@ bool vj_recipe_find(const char *model_path, const vj_key_value *metadata, int32_
 /* The same with the metadata as a JSON object of strings (vj_model_metadata). */
 bool vj_recipe_of_model(const char *model_path, const char *metadata, const vj_recipe_options *options,
                         vj_recipe *recipe, vj_why *why);
+/* Frees what it holds, not the struct. */
 void vj_recipe_free(vj_recipe *recipe);
 
 /* beside.c: the path of a file that belongs to the model: beside it, or above its folder where that is called `onnx`. False:
@@ -140,4 +148,7 @@ vj_head vj_head_find(const char *model_path);
 #define VJ_IMAGENET_CLASSES 1000
 bool vj_imagenet_labels(vj_recipe *recipe);
 
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
 #endif

@@ -7,31 +7,19 @@
  */
 #include "picture.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cjson/cJSON.h>
 
-#define MAX_TEXT_FILE (16L << 20)
+#define MAX_TEXT_FILE ((size_t)16 << 20)
 
-/* The file's bytes as a string, or NULL when it does not exist (see errno), is too large or cannot be read. */
-static char *read_text(const char *path) {
-    FILE *file = fopen(path, "rb");
-    if (!file) return NULL;
-    char *text = NULL;
-    if (fseek(file, 0, SEEK_END) == 0) {
-        const long size = ftell(file);
-        rewind(file);
-        if (size >= 0 && size <= MAX_TEXT_FILE && (text = malloc((size_t)size + 1))) {
-            text[fread(text, 1, (size_t)size, file)] = 0;
-        } else {
-            errno = size > MAX_TEXT_FILE ? EFBIG : ENOMEM;
-        }
-    }
-    fclose(file);
-    return text;
+/* The file's bytes as a string, or NULL with the reason. */
+static char *read_text(const char *path, bool *missing, vj_why *why) {
+    uint8_t *text;
+    size_t size;
+    return vj_file_read(path, MAX_TEXT_FILE, &text, &size, missing, why) ? (char *)text : NULL;
 }
 
 static bool fail(vj_why *why, const char *what, const char *text) {
@@ -90,11 +78,9 @@ static bool labels_from_lines(vj_recipe *recipe, char *text) {
 }
 
 static bool labels_from_file(vj_recipe *recipe, const char *path, vj_why *why) {
-    char *text = read_text(path);
-    if (!text) {
-        snprintf(why->text, sizeof why->text, "labels '%.200s': %s", path, strerror(errno));
-        return false;
-    }
+    vj_why reason = {0};
+    char *text = read_text(path, NULL, &reason);
+    if (!text) return vj_because(why, reason.status, "labels '%.200s': %.250s", path, reason.text);
     cJSON *json = cJSON_Parse(text);
     const cJSON *inner = cJSON_GetObjectItemCaseSensitive(json, "id2label");
     const bool good = json ? labels_from_json(recipe, inner ? inner : json) : labels_from_lines(recipe, text);
@@ -249,8 +235,10 @@ static bool from_metadata(vj_recipe *recipe, const vj_key_value *metadata, int32
 static bool from_file(vj_recipe *recipe, const char *model_path, const char *name, bool *found, vj_why *why) {
     char path[4096];
     if (!vj_file_beside(model_path, name, path, sizeof path)) return true;
-    char *text = read_text(path);
-    if (!text) return errno == ENOENT || fail(why, strerror(errno), path);
+    bool missing = false;
+    vj_why reason = {0};
+    char *text = read_text(path, &missing, &reason);
+    if (!text) return missing || vj_because(why, reason.status, "'%.200s': %.250s", path, reason.text);
     cJSON *json = cJSON_Parse(text);
     free(text);
     bool here = false;

@@ -96,7 +96,7 @@ const vj_option *vj_option_table(int32_t *rows) {
 }
 
 static const vj_usage usages[] = {
-    {"MODEL.onnx IMAGE...", "classify pictures (JPEG, PNG; folders; - for a list on stdin)"},
+    {"MODEL.onnx IMAGE...", "classify pictures (JPEG, PNG, WebP, BMP; folders; - for a list on stdin)"},
     {"MODEL.onnx --input NAME=x.npy --output DIR", "run on tensors"},
     {"MODEL.onnx", "introduce the model, run it once on seeded inputs"},
     {"MODEL.onnx --inspect|--test DIR...|--bench [SECONDS]|--report|--check|--emit-...", NULL},

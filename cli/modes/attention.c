@@ -97,7 +97,7 @@ vj_status vj_check_attention(const vj_command *command, const vj_model *model, c
 /* Written whole under another name, then renamed. */
 static vj_status write_png(const char *path, const vj_picture *picture) {
     char temporary[4200];
-    vj_why why = {""};
+    vj_why why = {0};
     snprintf(temporary, sizeof temporary, "%s.XXXXXX", path);
     const int descriptor = mkstemp(temporary);
     if (descriptor < 0) return vj_print_error(VJ_SYSTEM, path, "%s", strerror(errno));
@@ -118,7 +118,7 @@ static vj_status write_png(const char *path, const vj_picture *picture) {
 static vj_status draw_head(const vj_command *command, const char *stem, const map *m, int64_t head, const float *row,
                            const vj_picture *picture) {
     char path[4100];
-    vj_why why = {""};
+    vj_why why = {0};
     vj_picture heat = {0};
     const int length = snprintf(path, sizeof path, "%s/%s.layer-%02d.head-%02lld.png", command->attention, stem,
                                 (int)m->layer, (long long)head);
@@ -161,7 +161,7 @@ static vj_status draw_all(const vj_command *command, const vj_model *model, cons
 vj_status vj_draw_attention(const vj_command *command, const vj_model *model, const vj_array *outputs, int64_t image,
                             int64_t images, const char *file, const vj_picture *picture) {
     vj_picture large = {0};
-    vj_why why = {""};
+    vj_why why = {0};
     const vj_status status = magnified(picture, &large, &why)
                                  ? draw_all(command, model, outputs, image, images, file, &large)
                                  : vj_print_error(VJ_SYSTEM, file, "%s", why.text);

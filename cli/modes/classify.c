@@ -77,12 +77,11 @@ static vj_status print_one(gallery *g, int64_t i, int64_t rows) {
 /* --attention */
 static vj_status draw(gallery *g, int64_t i, int64_t rows) {
     vj_picture seen = {0};
-    vj_why why = {""};
-    const float *in =
-        (const float *)(const void *)((const char *)g->loader.input.data + g->loader.image_bytes * (size_t)i);
+    vj_why why = {0};
+    const char *in = (const char *)g->loader.input.data + g->loader.image_bytes * (size_t)i;
     if (!g->command->attention) return VJ_OK;
     vj_status status =
-        vj_unprocess(in, &g->loader.recipe, g->loader.channels, g->loader.height, g->loader.width, &seen, &why)
+        vj_unprepare(in, &g->loader.recipe, &g->loader.shape, &seen, &why)
             ? vj_draw_attention(g->command, g->job.model, g->job.outputs, i, rows, g->loader.files[i], &seen)
             : vj_print_error(VJ_SYSTEM, g->loader.files[i], "%s", why.text);
     vj_picture_free(&seen);

@@ -12,16 +12,13 @@ static vj_status not_for_pictures(const vj_command *command, const char *why) {
     return VJ_USAGE;
 }
 
-/* One float [N, C, H, W], C 1 or 3; the reason otherwise. */
-static const char *picture_input(const vj_model *model) {
-    if (vj_input_count(model) != 1) return "it has not exactly one input";
+/* One input that holds pictures; false with the reason otherwise. */
+static bool picture_input(const vj_model *model, vj_picture_input *input, vj_why *why) {
     const vj_tensor_info *t = &model->inputs[0];
-    if (t->dtype != VJ_F32) return "its input is not f32";
-    if (t->rank != 4 || t->dims[0] == 0 || t->dims[0] < -1 || t->dims[2] < 1 || t->dims[3] < 1)
-        return "its input is not [N,C,H,W]";
-    if (t->dims[1] != 1 && t->dims[1] != 3) return "its input has neither 1 nor 3 channels";
-    if (t->dims[2] > 1 << 15 || t->dims[3] > 1 << 15) return "its input is too large";
-    return NULL;
+    if (vj_input_count(model) != 1) return vj_because(why, VJ_UNSUPPORTED, "it has not exactly one input");
+    if (t->rank > 0 && (t->dims[0] == 0 || t->dims[0] < -1))
+        return vj_because(why, VJ_UNSUPPORTED, "its input's first dim is no batch");
+    return vj_picture_input_of((vj_dtype)t->dtype, t->rank, t->dims, input, why) == VJ_OK;
 }
 
 static bool find_recipe(const vj_command *command, const vj_model *model, vj_recipe *recipe, vj_why *why) {
@@ -40,7 +37,8 @@ static vj_status recipe_failed(const vj_command *command, const vj_why *why) {
     return vj_print_error(option ? VJ_USAGE : VJ_BAD_INPUT, option ? NULL : command->model, "%s", why->text);
 }
 
-static void recipe_words(const vj_recipe *r, char *text, size_t room) {
+/* Inputs of bytes take the pixels as they are. */
+static void recipe_words(const vj_recipe *r, vj_dtype dtype, char *text, size_t room) {
     int used = 0;
     if (r->mode == VJ_RESIZE_EXACT && r->resize_height)
         used = snprintf(text, room, "resize to %dx%d", (int)r->resize_height, (int)r->resize_width);
@@ -50,7 +48,12 @@ static void recipe_words(const vj_recipe *r, char *text, size_t room) {
         used = snprintf(text, room, "resize the shorter side to %d", (int)r->resize);
     else
         used = snprintf(text, room, "crop %.4g", r->crop_pct);
-    used += snprintf(text + used, room - (size_t)used, " (%s), mean", vj_filter_name(r->filter));
+    used += snprintf(text + used, room - (size_t)used, " (%s), ", vj_filter_name(r->filter));
+    if (dtype == VJ_U8) {
+        snprintf(text + used, room - (size_t)used, "pixels as they are (0 to 255), from %s", r->source);
+        return;
+    }
+    used += snprintf(text + used, room - (size_t)used, "mean");
     for (int32_t i = 0; i < r->mean_count; i++)
         used += snprintf(text + used, room - (size_t)used, "%s%.4g", i ? "," : " ", r->mean[i]);
     used += snprintf(text + used, room - (size_t)used, ", std");
@@ -61,14 +64,16 @@ static void recipe_words(const vj_recipe *r, char *text, size_t room) {
 
 vj_status vj_print_recipe(const vj_command *command, const vj_model *model) {
     vj_recipe recipe;
-    vj_why why = {""};
+    vj_why why = {0};
     char text[1024];
-    if (picture_input(model)) return VJ_OK;
+    vj_picture_input input;
+    if (!picture_input(model, &input, &why)) return VJ_OK;
+    why = (vj_why){0};
     if (!find_recipe(command, model, &recipe, &why)) {
         vj_print_warning(command->model, "pre-processing: %s", why.text);
         return VJ_OK;
     }
-    recipe_words(&recipe, text, sizeof text);
+    recipe_words(&recipe, input.dtype, text, sizeof text);
     printf("%-11s %s; %d labels\n", "pictures", text, (int)recipe.label_count);
     vj_recipe_free(&recipe);
     return VJ_OK;
@@ -76,7 +81,7 @@ vj_status vj_print_recipe(const vj_command *command, const vj_model *model) {
 
 void vj_loader_announce(const vj_loader *l) {
     char text[1024];
-    recipe_words(&l->recipe, text, sizeof text);
+    recipe_words(&l->recipe, l->shape.dtype, text, sizeof text);
     if (l->recipe.guessed)
         vj_print_warning(l->command->model,
                          "pre-processing is %s: results may be wrong\n"
@@ -94,11 +99,8 @@ static vj_status prepare_batch(vj_loader *l, const vj_job *job) {
     if (status) return status;
     l->fixed = t->dims[0] > 0;
     if (l->fixed) l->batch = t->dims[0];
-    l->channels = (int32_t)t->dims[1];
-    l->height = (int32_t)t->dims[2];
-    l->width = (int32_t)t->dims[3];
-    l->image_bytes = (size_t)l->channels * (size_t)l->height * (size_t)l->width * sizeof(float);
-    l->input = (vj_array){.name = strdup(t->name), .dtype = VJ_F32, .rank = 4};
+    l->image_bytes = vj_picture_input_bytes(&l->shape);
+    l->input = (vj_array){.name = strdup(t->name), .dtype = l->shape.dtype, .rank = 4};
     const int64_t dims[4] = {l->batch, t->dims[1], t->dims[2], t->dims[3]};
     memcpy(l->input.dims, dims, sizeof dims);
     l->files = calloc((size_t)l->batch, sizeof *l->files);
@@ -108,27 +110,28 @@ static vj_status prepare_batch(vj_loader *l, const vj_job *job) {
 }
 
 vj_status vj_loader_open(const vj_command *command, const vj_job *job, vj_loader *l) {
-    vj_why why = {""};
+    vj_why why = {0};
     *l = (vj_loader){.command = command};
-    const char *unfit = picture_input(job->model);
-    if (unfit) return not_for_pictures(command, unfit);
+    if (!picture_input(job->model, &l->shape, &why)) return not_for_pictures(command, why.text);
     const vj_status status = prepare_batch(l, job);
     if (status) return status;
+    why = (vj_why){0};
     return find_recipe(command, job->model, &l->recipe, &why) ? VJ_OK : recipe_failed(command, &why);
 }
 
 vj_status vj_loader_add(vj_loader *l, const char *path) {
     vj_picture picture;
-    vj_why why = {""};
-    bool good = vj_picture_read(path, &picture, &why);
-    if (good) {
+    vj_why why = {0};
+    vj_status status = vj_picture_read(path, NULL, &picture, &why);
+    if (status == VJ_OK) {
         if (picture.transparent)
             vj_print_warning(path, "it has transparent pixels; their colour is taken as it stands");
-        float *out = (float *)(void *)((char *)l->input.data + l->image_bytes * (size_t)l->filled);
-        good = vj_preprocess(&picture, &l->recipe, l->channels, l->height, l->width, out, &why);
+        char *out = (char *)l->input.data + l->image_bytes * (size_t)l->filled;
+        status = vj_picture_prepare(&picture, &l->recipe, &l->shape, out, l->image_bytes, &why);
         vj_picture_free(&picture);
     }
-    if (!good) return vj_print_error(VJ_BAD_INPUT, path, "%s", why.text);
+    /* A picture of a kind that is not read is as bad as a damaged one: the others go on. */
+    if (status) return vj_print_error(status == VJ_SYSTEM ? VJ_SYSTEM : VJ_BAD_INPUT, path, "%s", why.text);
     l->files[l->filled++] = path;
     return VJ_OK;
 }

@@ -37,7 +37,7 @@ typedef struct vj_loader {
     vj_recipe recipe;
     int64_t batch; /* pictures a run at most; exactly so many when the graph has its batch baked in */
     bool fixed;
-    int32_t channels, height, width;
+    vj_picture_input shape; /* of one picture */
     size_t image_bytes;
     vj_array input;
     const char **files; /* of the pictures in the batch; borrowed */

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 
 static vj_status add(vj_paths *paths, const char *path) {
@@ -18,10 +17,7 @@ static vj_status add(vj_paths *paths, const char *path) {
     return VJ_OK;
 }
 
-static int is_picture(const struct dirent *entry) {
-    const char *dot = strrchr(entry->d_name, '.');
-    return dot && (strcasecmp(dot, ".jpg") == 0 || strcasecmp(dot, ".jpeg") == 0 || strcasecmp(dot, ".png") == 0);
-}
+static int is_picture(const struct dirent *entry) { return vj_picture_is_name(entry->d_name); }
 
 static int by_name(const struct dirent **a, const struct dirent **b) { return strcmp((*a)->d_name, (*b)->d_name); }
 
@@ -30,7 +26,7 @@ static vj_status add_folder(vj_paths *paths, const char *folder) {
     const int count = scandir(folder, &entries, is_picture, by_name);
     vj_status status = VJ_OK;
     if (count < 0) status = vj_print_error(VJ_BAD_INPUT, folder, "%s", strerror(errno));
-    if (count == 0) status = vj_print_error(VJ_BAD_INPUT, folder, "no .jpg, .jpeg or .png in this folder");
+    if (count == 0) status = vj_print_error(VJ_BAD_INPUT, folder, "no .jpg, .jpeg, .png, .webp or .bmp in this folder");
     const size_t length = strlen(folder);
     const char *slash = length && folder[length - 1] == '/' ? "" : "/";
     for (int i = 0; i < count; i++) {

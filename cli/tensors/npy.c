@@ -3,9 +3,11 @@
 #include "tensors.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define MAX_HEADER 65535 /* bytes; NumPy writes at most a few hundred */
 
@@ -195,8 +197,14 @@ static bool read_open(FILE *file, vj_array *array, char *why) {
 
 bool vj_npy_read(const char *path, vj_array *array, char why[512]) {
     *array = (vj_array){0};
-    FILE *file = fopen(path, "rb");
-    if (!file) return fail(why, strerror(errno));
+    /* A FIFO must not be waited for. */
+    const int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    FILE *file = descriptor < 0 ? NULL : fdopen(descriptor, "rb");
+    if (!file) {
+        fail(why, strerror(errno));
+        if (descriptor >= 0) close(descriptor);
+        return false;
+    }
     const bool good = read_open(file, array, why);
     fclose(file);
     if (!good) vj_array_free(array);

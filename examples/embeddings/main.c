@@ -12,14 +12,13 @@
  * go to stdout, a line a row. */
 #include <dirent.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include <vitjit.h>
-
-#include "pictures/picture.h"
+#include <vitjit_picture.h>
 
 enum { BATCH = 8 };
 typedef enum pooling { TOKENS, CLASS, MEAN } pooling;
@@ -85,22 +84,15 @@ static bool read_arguments(int argc, char **argv, arguments *a) {
     return true;
 }
 
-static int is_picture(const struct dirent *entry) {
-    const char *dot = strrchr(entry->d_name, '.');
-    return dot && (strcasecmp(dot, ".jpg") == 0 || strcasecmp(dot, ".jpeg") == 0 || strcasecmp(dot, ".png") == 0);
-}
+static int is_picture(const struct dirent *entry) { return vj_picture_is_name(entry->d_name); }
 
 static int by_name(const struct dirent **a, const struct dirent **b) { return strcmp((*a)->d_name, (*b)->d_name); }
 
-/* Checks that the model takes one f32 [N,C,H,W], and gives its dims for a batch of n. Returns NULL or what is wrong. */
-static const char *input_shape(const vj_model *model, int64_t n, int64_t dims[4]) {
-    int64_t all[VJ_MODEL_MAX_RANK];
-    if (vj_input_count(model) != 1 || vj_input_dtype(model, 0) != VJ_F32 || vj_input_shape(model, 0, n, all) != 4)
-        return "its input is not one f32 [N,C,H,W]";
-    memcpy(dims, all, 4 * sizeof *dims);
-    if (dims[1] != 1 && dims[1] != 3) return "its input has neither 1 nor 3 channels";
-    if (dims[2] < 1 || dims[3] < 1 || dims[2] > 1 << 15 || dims[3] > 1 << 15) return "pictures of that size";
-    return NULL;
+/* How many pictures a run takes when it may have n. */
+static int64_t batch_of(const vj_model *model, int64_t n) {
+    int64_t dims[VJ_MODEL_MAX_RANK];
+    vj_input_shape(model, 0, n, dims);
+    return dims[0];
 }
 
 static int32_t output_named(const vj_model *model, const char *name) {
@@ -191,10 +183,11 @@ typedef struct embedder {
     const arguments *a;
     vj_model *model;
     vj_session *session;
-    vj_recipe recipe;
-    int64_t dims[4]; /* of the input, for a full batch */
+    vj_recipe *recipe;
+    vj_picture_input input; /* of one picture */
+    int64_t batch;
     int32_t output;
-    float *pixels;
+    char *pixels;
     void **results; /* of all outputs */
     int64_t filled;
     bool fixed; /* whether the graph has a fixed batch size */
@@ -202,12 +195,12 @@ typedef struct embedder {
 } embedder;
 
 static int run(embedder *e) {
-    int64_t dims[4];
-    memcpy(dims, e->dims, sizeof dims);
     if (e->filled == 0) return VJ_OK;
-    if (!e->fixed) dims[0] = e->filled;
-    const size_t bytes = (size_t)(dims[0] * dims[1] * dims[2] * dims[3]) * sizeof(float);
-    vj_status status = vj_bind_input(e->session, vj_input_name(e->model, 0), e->pixels, bytes, VJ_F32, dims, 4);
+    int64_t dims[VJ_MODEL_MAX_RANK];
+    const int32_t rank = vj_input_shape(e->model, 0, e->fixed ? 1 : e->filled, dims);
+    const size_t bytes = (size_t)dims[0] * vj_picture_input_bytes(&e->input);
+    vj_status status =
+        vj_bind_input(e->session, vj_input_name(e->model, 0), e->pixels, bytes, e->input.dtype, dims, rank);
     for (int32_t i = 0; i < vj_output_count(e->model) && status == VJ_OK; i++) {
         free(e->results[i]);
         e->results[i] = malloc(vj_output_bound(e->session, i) + 1);
@@ -224,40 +217,39 @@ static int run(embedder *e) {
 /* A picture that cannot be read is reported, and has no row. */
 static int add(embedder *e, const char *path) {
     vj_picture picture;
-    vj_why why = {""};
-    float *to = e->pixels + e->filled * e->dims[1] * e->dims[2] * e->dims[3];
-    bool good = vj_picture_read(path, &picture, &why);
-    if (good) {
-        good = vj_preprocess(&picture, &e->recipe, (int32_t)e->dims[1], (int32_t)e->dims[2], (int32_t)e->dims[3], to,
-                             &why);
+    vj_why why = {0};
+    const size_t bytes = vj_picture_input_bytes(&e->input);
+    vj_status status = vj_picture_read(path, NULL, &picture, &why);
+    if (status == VJ_OK) {
+        status = vj_picture_prepare(&picture, e->recipe, &e->input, e->pixels + (size_t)e->filled * bytes, bytes, &why);
         vj_picture_free(&picture);
     }
-    if (!good) return fail(VJ_BAD_INPUT, path, why.text);
+    if (status) return fail(status == VJ_SYSTEM ? VJ_SYSTEM : VJ_BAD_INPUT, path, why.text);
     printf("%s\n", path);
-    return ++e->filled == e->dims[0] ? run(e) : VJ_OK;
+    return ++e->filled == e->batch ? run(e) : VJ_OK;
 }
 
 static int prepare(embedder *e) {
     const arguments *a = e->a;
-    const vj_recipe_options none = {0};
-    vj_why why = {""};
-    int64_t one[4], two[4];
+    vj_why why = {0};
+    int64_t dims[VJ_MODEL_MAX_RANK];
     vj_status status = vj_compile_file(a->model, NULL, &e->model);
     if (status == VJ_OK) status = vj_session_create(e->model, &e->session);
     if (status) return fail(status, a->model, vj_error_message());
-    const char *unfit = input_shape(e->model, 1, one);
-    if (unfit) return fail(VJ_UNSUPPORTED, a->model, unfit);
+    if (vj_input_count(e->model) != 1) return fail(VJ_UNSUPPORTED, a->model, "it has not exactly one input");
+    const int32_t rank = vj_input_shape(e->model, 0, 1, dims);
+    status = vj_picture_input_of(vj_input_dtype(e->model, 0), rank, dims, &e->input, &why);
+    if (status) return fail(status, a->model, why.text);
     e->output = output_named(e->model, a->output);
     if (e->output < 0) return fail(VJ_USAGE, a->output, "the model has no output of this name");
-    unfit = plan_rows(a, e->model, e->output, &e->rows);
+    const char *unfit = plan_rows(a, e->model, e->output, &e->rows);
     if (unfit) return fail(VJ_UNSUPPORTED, vj_output_name(e->model, e->output), unfit);
-    input_shape(e->model, 2, two);
-    e->fixed = one[0] == two[0];
-    input_shape(e->model, BATCH, e->dims);
-    if (!vj_recipe_of_model(a->model, vj_model_metadata(e->model), &none, &e->recipe, &why))
-        return fail(VJ_BAD_INPUT, a->model, why.text);
-    fprintf(stderr, "embeddings: pre-processing from %s\n", e->recipe.source);
-    e->pixels = calloc((size_t)(e->dims[0] * e->dims[1] * e->dims[2] * e->dims[3]), sizeof *e->pixels);
+    e->fixed = batch_of(e->model, 1) == batch_of(e->model, 2);
+    e->batch = batch_of(e->model, BATCH);
+    status = vj_recipe_open(a->model, vj_model_metadata(e->model), NULL, &e->recipe, &why);
+    if (status) return fail(status, a->model, why.text);
+    fprintf(stderr, "embeddings: pre-processing from %s\n", vj_recipe_source(e->recipe));
+    e->pixels = calloc((size_t)e->batch, vj_picture_input_bytes(&e->input));
     e->results = calloc((size_t)vj_output_count(e->model), sizeof *e->results);
     return e->pixels && e->results ? VJ_OK : fail(VJ_SYSTEM, a->model, "no memory");
 }
@@ -290,7 +282,7 @@ int main(int argc, char **argv) {
     free(e.results);
     free(e.pixels);
     free(e.rows.data);
-    vj_recipe_free(&e.recipe);
+    vj_recipe_close(e.recipe);
     vj_session_free(e.session);
     vj_model_free(e.model);
     return status;

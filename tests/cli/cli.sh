@@ -269,7 +269,7 @@ part_pictures() {
     lines 4
     prints "one"
     prints "two"
-    stderr_has "vitjit: bad.png: neither JPEG nor PNG"
+    stderr_has "vitjit: bad.png: neither JPEG, PNG, WebP nor BMP"
     stderr_has "vitjit: gone.png: No such file"
     stderr_has "truncated.jpg: "
     mkdir nothing
@@ -907,7 +907,7 @@ part_calibrate() {
     echo junk >broken/a.png
     cp "$digits/pictures/two.png" broken/b.png
     run 2 d.onnx --calibration-data none --calibration no.json
-    stderr_has "no .jpg, .jpeg or .png in this folder"
+    stderr_has "no .jpg, .jpeg, .png, .webp or .bmp in this folder"
     run 2 d.onnx --calibration-data broken --calibration no.json
     stderr_has "broken/a.png"
     bad 2 d.onnx --calibration-data missing.png --calibration no.json --quiet

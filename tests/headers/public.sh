@@ -8,7 +8,7 @@ for header in "$include"/*.h; do
     [ "${header##*/}" != vitjit_clock.h ] || own=(-D_GNU_SOURCE) # as all of the project's sources have; it is not installed
     printf '#include <%s>\n' "${header##*/}" | "$cc" -std=c17 "${own[@]}" "${warnings[@]}" -x c -
 done
-for header in vitjit.h vitjit_model.h; do
+for header in vitjit.h vitjit_model.h vitjit_picture.h vitjit_rt.h; do
     printf '#include <%s>\n' "$header" | "$cc" -std=c++17 "${warnings[@]}" -x c++ -
 done
 # No folder of tests or programs goes around the include roots either.

@@ -22,6 +22,17 @@ cmake -S "$consumer" -B "$work/build" -DCMAKE_PREFIX_PATH="$work/prefix" -DCMAKE
 cmake --build "$work/build" >/dev/null
 "$work/build/consumer" "$digits/digits.onnx"
 
+echo "== libvitjit_picture, shared and static"
+cc $flags "$consumer/picture.c" $(pkg-config --cflags --libs vitjit_picture) -Wl,-rpath,"$libdir" -o "$work/picture"
+cc $flags "$consumer/picture.c" $(pkg-config --cflags vitjit_picture) "$libdir/libvitjit_picture.a" \
+    $(pkg-config --static --libs vitjit_picture | sed 's/-lvitjit_picture//') -o "$work/picture_archive"
+for program in picture picture_archive build/picture build/picture_static; do
+    said=$("$work/$program" "$digits/digits.onnx" "$digits/pictures/three.png")
+    [ "$said" = "128 x 128, 0.25 0.5, one" ] || { echo "$program: $said"; exit 1; }
+done
+readelf -d "$work/picture" "$work/picture_archive" | grep -E 'NEEDED.*libvitjit(_rt)?\.' && exit 1
+readelf -d "$libdir/libvitjit_picture.so" | grep -E 'NEEDED.*libvitjit' && exit 1
+
 echo "== the installed command"
 for page in share/man/man1/vitjit.1 share/bash-completion/completions/vitjit share/zsh/vendor-completions/_vitjit \
     share/fish/vendor_completions.d/vitjit.fish share/doc/vitjit/LICENSE; do
