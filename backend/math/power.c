@@ -1,7 +1,7 @@
 /* power.c - pow and mod: of f32 through f64 vectors, as f32 does not hold their intermediate values; of integers
  * (whole.c).
  *
- *     mod        exact, as C's fmod
+ *     mod        exact, as C's fmod; of f64 too
  *     pow        1 ulp, with the C standard's special values
  */
 #include "vmath.h"
@@ -34,16 +34,41 @@ static LLVMValueRef power(const vj_gen *g, LLVMValueRef x, LLVMValueRef y) {
     return LLVMBuildSelect(g->b, unit, vj_real(g, x, 1), r, "");
 }
 
+static LLVMValueRef widened(const vj_gen *g, LLVMValueRef x, bool is_double) {
+    return is_double ? x : LLVMBuildFPExt(g->b, x, vj_like(g->f64, x), "");
+}
+
+/* a - part b, where part has 24 bits: exact. A double b is taken in two parts, of 26 bits and of the others. */
+static LLVMValueRef less(const vj_gen *g, LLVMValueRef a, LLVMValueRef part, LLVMValueRef b, bool is_double) {
+    if (!is_double) return LLVMBuildFSub(g->b, a, LLVMBuildFMul(g->b, part, b, ""), "");
+    LLVMValueRef high = LLVMBuildAnd(g->b, vj_as_i64(g, b), vj_whole(g, g->i64, b, ~INT64_C(0x7ffffff)), "");
+    high = vj_as_f64(g, high);
+    a = LLVMBuildFSub(g->b, a, LLVMBuildFMul(g->b, part, high, ""), "");
+    return LLVMBuildFSub(g->b, a, LLVMBuildFMul(g->b, part, LLVMBuildFSub(g->b, b, high, ""), ""), "");
+}
+
+/* Where the quotient of doubles is infinite, and so a above 2^-51 and b below 1, both are multiplied by powers of two. Returns what takes
+ * a back. */
+static LLVMValueRef brought_near(const vj_gen *g, LLVMValueRef *a, LLVMValueRef *b) {
+    LLVMValueRef far = vj_real_equal(g, LLVMBuildFDiv(g->b, *a, *b, ""), __builtin_inf()), one = vj_real(g, *a, 1);
+    LLVMValueRef down = LLVMBuildSelect(g->b, far, vj_real(g, *a, 0x1p-500), one, "");
+    LLVMValueRef up = LLVMBuildSelect(g->b, far, vj_real(g, *a, 0x1p1000), one, "");
+    *a = LLVMBuildFMul(g->b, *a, down, "");
+    *b = LLVMBuildFMul(g->b, *b, up, "");
+    return LLVMBuildSelect(g->b, far, vj_real(g, *a, 0x1p500), one, "");
+}
+
 /* fmod by f64: each step takes away the quotient's first 24 bits times |y|, which is exact; a float's quotient has at
- * most 277 bits. A quotient that was rounded up leaves a negative rest, put right at the end. */
-static LLVMValueRef remainder_of(vj_gen *g, LLVMValueRef x, LLVMValueRef y) {
-    const int32_t steps = 13;
+ * most 277 bits, a double's 2098. A quotient that was rounded up leaves a negative rest, put right at the end. */
+static LLVMValueRef remainder_of(vj_gen *g, LLVMValueRef x, LLVMValueRef y, bool is_double) {
+    const int32_t steps = is_double ? 100 : 13;
     LLVMTypeRef wide = vj_like(g->f64, x);
-    LLVMValueRef b = LLVMBuildFPExt(g->b, vj_size(g, y), wide, ""),
-                 rest = LLVMBuildFPExt(g->b, vj_size(g, x), wide, "");
+    LLVMValueRef b = widened(g, vj_size(g, y), is_double), rest = widened(g, vj_size(g, x), is_double);
     vj_loop loop;
     vj_loop_begin(g, &loop, vj_i64(g, 0), vj_i64(g, steps), 1, true, &rest, 1);
-    LLVMValueRef q = LLVMBuildFDiv(g->b, loop.carried[0], b, "");
+    LLVMValueRef a = loop.carried[0], by = b, back = NULL;
+    if (is_double) back = brought_near(g, &a, &by);
+    LLVMValueRef q = LLVMBuildFDiv(g->b, a, by, "");
     LLVMValueRef first = LLVMBuildAnd(g->b, vj_as_i64(g, q), vj_whole(g, g->i64, q, ~INT64_C(0x1fffffff)), "");
     first = vj_as_f64(g, first);
     /* Below 2^24 the quotient's fraction goes; it stays where it is when it is larger. */
@@ -52,12 +77,13 @@ static LLVMValueRef remainder_of(vj_gen *g, LLVMValueRef x, LLVMValueRef y) {
     LLVMValueRef digits = LLVMBuildFPToSI(g->b, kept, vj_like(g->i32, x), "");
     LLVMValueRef whole = LLVMBuildSIToFP(g->b, digits, wide, "");
     LLVMValueRef part = LLVMBuildSelect(g->b, small, whole, first, "");
-    LLVMValueRef next = LLVMBuildFSub(g->b, loop.carried[0], LLVMBuildFMul(g->b, part, b, ""), "");
+    LLVMValueRef next = less(g, a, part, by, is_double);
+    if (is_double) next = LLVMBuildFMul(g->b, next, back, "");
     vj_loop_end(g, &loop, &next);
     rest = loop.carried[0];
     LLVMValueRef below = LLVMBuildFCmp(g->b, LLVMRealOLT, rest, vj_real(g, rest, 0), "");
     rest = LLVMBuildSelect(g->b, below, LLVMBuildFAdd(g->b, rest, b, ""), rest, "");
-    LLVMValueRef r = vj_with_sign(g, LLVMBuildFPTrunc(g->b, rest, LLVMTypeOf(x), ""), x);
+    LLVMValueRef r = vj_with_sign(g, is_double ? rest : LLVMBuildFPTrunc(g->b, rest, LLVMTypeOf(x), ""), x);
     /* What is finite modulo an infinity is itself; infinities, zero divisors and NaN have no remainder. */
     LLVMValueRef infinity = vj_real(g, x, (double)__builtin_inff());
     LLVMValueRef finite = LLVMBuildFCmp(g->b, LLVMRealOLT, vj_size(g, x), infinity, "");
@@ -75,5 +101,5 @@ LLVMValueRef vj_gen_pow(vj_gen *g, vj_dtype dtype, LLVMValueRef x, LLVMValueRef 
 
 LLVMValueRef vj_gen_mod(vj_gen *g, vj_dtype dtype, LLVMValueRef x, LLVMValueRef y) {
     if (vj_dtype_is_int(dtype)) return vj_whole_remainder(g, dtype, x, y);
-    return dtype == VJ_F32 ? remainder_of(g, x, y) : NULL;
+    return remainder_of(g, x, y, dtype == VJ_F64);
 }

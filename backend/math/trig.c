@@ -2,9 +2,7 @@
  * first two they are rare, so that short code and few ways go before speed: plain Taylor series on small intervals, log2
  * and 2^x of wide.c.
  *
- *     sin, cos   2 ulp or 1e-7 absolute for |x| < 2^20 pi / 2; beyond, 6e-7 absolute up to 2^31; above
- *                that the argument modulo 2 pi is lost and the result some number in [-1, 1]
- *     tan        2 ulp for |x| < 2^20 pi / 2; beyond, as far as sin and cos are right there
+ *     sin, cos   2 ulp or 1e-7 absolute
  *     others     2 ulp, with the C standard's special values
  */
 #include "vmath.h"
@@ -68,10 +66,10 @@ static LLVMValueRef wide_acos(const vj_gen *g, LLVMValueRef x) {
 
 /* tan of the rest r of a multiple of pi / 2, |r| <= pi / 4, is sin / cos; of an odd multiple -cos / sin. The series leave
  * 1e-10. */
-static LLVMValueRef wide_tan(const vj_gen *g, LLVMValueRef x) {
+static LLVMValueRef wide_tan(vj_gen *g, LLVMValueRef x) { /* x is an f32 */
     static const double s[] = {1, -1 / 6.0, 1 / 120.0, -1 / 5040.0, 1 / 362880.0, -1 / 39916800.0};
     static const double c[] = {1, -1 / 2.0, 1 / 24.0, -1 / 720.0, 1 / 40320.0, -1 / 3628800.0, 1 / 479001600.0};
-    LLVMValueRef quadrant, r = vj_reduce_half_pi(g, x, &quadrant), square = mul(g, r, r);
+    LLVMValueRef quadrant, r = vj_reduce_half_pi_of(g, x, &quadrant), square = mul(g, r, r);
     LLVMValueRef low = LLVMBuildAnd(g->b, quadrant, vj_whole(g, g->i64, x, 1), "");
     LLVMValueRef is_odd = LLVMBuildICmp(g->b, LLVMIntNE, low, vj_whole(g, g->i64, x, 0), "");
     LLVMValueRef sine = mul(g, vj_polynomial(g, square, s, 6), r), cosine = vj_polynomial(g, square, c, 7);
@@ -116,11 +114,11 @@ static LLVMValueRef wide_cosh(const vj_gen *g, LLVMValueRef x) {
     return times(g, add(g, e, inverse), 0.5);
 }
 
-static LLVMValueRef sin_cos(const vj_gen *g, LLVMValueRef x, bool cosine) {
+static LLVMValueRef sin_cos(vj_gen *g, LLVMValueRef x, bool cosine) {
     /* (sin(r) / r - 1) / r^2 and (cos(r) - 1 + r^2 / 2) / r^4 in r^2, |r| <= pi / 4: 4e-9 and 1e-10 */
     static const double s[] = {-0.166666549, 0.00833217584, -0.000195169765};
     static const double c[] = {0.0416666468, -0.00138873645, 2.44380891e-05};
-    LLVMValueRef quadrants, reduced = vj_reduce_half_pi(g, LLVMBuildFPExt(g->b, x, vj_like(g->f64, x), ""), &quadrants);
+    LLVMValueRef quadrants, reduced = vj_reduce_half_pi_of(g, x, &quadrants);
     LLVMValueRef quadrant = LLVMBuildTrunc(g->b, quadrants, vj_like(g->i32, x), "");
     if (cosine) quadrant = LLVMBuildAdd(g->b, quadrant, vj_whole(g, g->i32, x, 1), "");
     LLVMValueRef r = LLVMBuildFPTrunc(g->b, reduced, LLVMTypeOf(x), ""), square = LLVMBuildFMul(g->b, r, r, "");
@@ -144,20 +142,21 @@ LLVMValueRef vj_gen_cos(vj_gen *g, vj_dtype dtype, LLVMValueRef x) {
     return dtype == VJ_F32 ? sin_cos(g, x, true) : vj_double_circular(g, VJ_COSINE, x);
 }
 
-/* A function of f64, for f32. NaN stays as it is. */
-static LLVMValueRef through_double(vj_gen *g, LLVMValueRef (*f)(const vj_gen *g, LLVMValueRef x), LLVMValueRef x) {
-    LLVMValueRef y = f(g, LLVMBuildFPExt(g->b, x, vj_like(g->f64, x), ""));
+static LLVMValueRef widened(const vj_gen *g, LLVMValueRef x) { return LLVMBuildFPExt(g->b, x, vj_like(g->f64, x), ""); }
+
+/* A function's value at x, from that in f64. NaN stays as it is. */
+static LLVMValueRef narrowed(const vj_gen *g, LLVMValueRef x, LLVMValueRef y) {
     y = LLVMBuildFPTrunc(g->b, y, LLVMTypeOf(x), "");
     return LLVMBuildSelect(g->b, LLVMBuildFCmp(g->b, LLVMRealUNO, x, x, ""), x, y, "");
 }
 
 LLVMValueRef vj_gen_tan(vj_gen *g, vj_dtype dtype, LLVMValueRef x) {
-    return dtype == VJ_F32 ? through_double(g, wide_tan, x) : vj_double_circular(g, VJ_TANGENT, x);
+    return dtype == VJ_F32 ? narrowed(g, x, wide_tan(g, x)) : vj_double_circular(g, VJ_TANGENT, x);
 }
 
 #define THROUGH_DOUBLE(id)                                                                                             \
     LLVMValueRef vj_gen_##id(vj_gen *g, vj_dtype dtype, LLVMValueRef x) {                                              \
-        return dtype == VJ_F32 ? through_double(g, wide_##id, x) : NULL;                                               \
+        return dtype == VJ_F32 ? narrowed(g, x, wide_##id(g, widened(g, x))) : NULL;                                   \
     }
 THROUGH_DOUBLE(asin)
 THROUGH_DOUBLE(acos)

@@ -3,6 +3,7 @@
  *
  * parts.c        constants, polynomials, signs, limits
  * wide.c         steps in f64: log2, 2^x, the rest by multiples of pi / 2
+ * far.c          that rest of large floats
  * double.c       exp, log, tanh, sigmoid, sin, cos, tan: of f64
  * whole.c        division, power and shifts of integers
  * arithmetic.c   what is an instruction or a few
@@ -53,6 +54,9 @@ LLVMValueRef vj_real_equal(const vj_gen *g, LLVMValueRef x, double y);
 LLVMValueRef vj_wide_log2(const vj_gen *g, LLVMValueRef x);
 LLVMValueRef vj_wide_exp2(const vj_gen *g, LLVMValueRef x);
 LLVMValueRef vj_reduce_half_pi(const vj_gen *g, LLVMValueRef x, LLVMValueRef *quadrant);
+
+/* far.c: the same of any f32, in f64. */
+LLVMValueRef vj_reduce_half_pi_of(vj_gen *g, LLVMValueRef x, LLVMValueRef *quadrant);
 
 /* double.c */
 LLVMValueRef vj_double_exp(const vj_gen *g, LLVMValueRef x);

@@ -167,11 +167,9 @@ static const function functions[] = {
     {"sigmoid", VJ_X_SIGMOID, sigmoid, 4, 0, 0, 0},
     {"gelu_erf", VJ_X_GELU_ERF, gelu_erf, 0, 1.5e-7, 0, 0},
     {"gelu_tanh", VJ_X_GELU_TANH, gelu_tanh_limit, 0, 4e-7, 0, 0},
-    {"sin", VJ_X_SIN, sin, 2, 1e-7, 1.6e6, 0},
-    {"cos", VJ_X_COS, cos, 2, 1e-7, 1.6e6, 0},
-    {"sin, far", VJ_X_SIN, sin, 2, 6e-7, 0x1p31, 0},
-    {"cos, far", VJ_X_COS, cos, 2, 6e-7, 0x1p31, 0},
-    {"tan", VJ_X_TAN, tan, 2, 0, 1.6e6, 0},
+    {"sin", VJ_X_SIN, sin, 2, 1e-7, 0, 0},
+    {"cos", VJ_X_COS, cos, 2, 1e-7, 0, 0},
+    {"tan", VJ_X_TAN, tan, 2, 0, 0, 0},
     {"asin", VJ_X_ASIN, asin, 2, 0, 0, 0},
     {"acos", VJ_X_ACOS, acos, 2, 0, 0, 0},
     {"atan", VJ_X_ATAN, atan, 2, 0, 0, 0},
@@ -394,15 +392,42 @@ static void test_mod(void **state) {
     test_two("mod", VJ_X_MOD, fmod);
 }
 
+/* The remainder of doubles is exact. */
+static void test_double_mod(void **state) {
+    (void)state;
+    for (int32_t t = 0; t < vj_target_count(); t++) {
+        const vj_target *target = vj_target_at(t);
+        if (!vj_target_runs_here(target)) continue;
+        code c = make(target, VJ_X_MOD, target->vector_bytes / 8, VJ_F64);
+        uint64_t seed = 5;
+        for (int32_t block = 0; block < 20; block++) {
+            static double x[BLOCK], y[BLOCK], out[BLOCK];
+            fill_doubles(x, &seed);
+            fill_doubles(y, &seed);
+            if (block % 2) memmove(y + 1, y, (BLOCK - 1) * sizeof *y); /* special numbers with others */
+            c.map(x, y, out);
+            for (int32_t i = 0; i < BLOCK; i++) {
+                const double want = fmod(x[i], y[i]);
+                if (!(isnan(want) ? isnan(out[i]) : out[i] == want))
+                    print_message("%s: fmod(%a, %a) is %a, truly %a\n", target->name, x[i], y[i], out[i], want);
+                assert_true(isnan(want) ? isnan(out[i]) : out[i] == want);
+            }
+        }
+        LLVMErrorRef error = LLVMOrcDisposeLLJIT(c.jit);
+        assert_null(error);
+    }
+}
+
 int main(void) {
     enum { COUNT = sizeof functions / sizeof *functions, DOUBLES = sizeof double_functions / sizeof *double_functions };
-    struct CMUnitTest tests[COUNT + 2 + DOUBLES];
+    struct CMUnitTest tests[COUNT + 3 + DOUBLES];
     for (size_t i = 0; i < COUNT; i++)
         tests[i] = (struct CMUnitTest){functions[i].name, test_function, NULL, NULL, (void *)(uintptr_t)&functions[i]};
     tests[COUNT] = (struct CMUnitTest)cmocka_unit_test(test_pow);
     tests[COUNT + 1] = (struct CMUnitTest)cmocka_unit_test(test_mod);
+    tests[COUNT + 2] = (struct CMUnitTest)cmocka_unit_test(test_double_mod);
     for (size_t i = 0; i < DOUBLES; i++)
-        tests[COUNT + 2 + i] = (struct CMUnitTest){double_functions[i].name, test_double_function, NULL, NULL,
+        tests[COUNT + 3 + i] = (struct CMUnitTest){double_functions[i].name, test_double_function, NULL, NULL,
                                                    (void *)(uintptr_t)&double_functions[i]};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
