@@ -150,6 +150,17 @@ bool vj_stop_unknown(vj_importer *im, int32_t operand, const char *what) {
     return false;
 }
 
+bool vj_takes_offers(vj_importer *im, int32_t operand) {
+    const vj_value v = vj_operand_value(im, operand);
+    const vj_import_options *o = im->options;
+    if (!vj_going(im)) return false;
+    origins from = {.data = VJ_NONE, .seen = VJ_NEW_ARRAY(im->arena, bool, im->f->value_count + 1)};
+    walk(im, v, &from);
+    for (int32_t i = 0; i < from.count; i++)
+        if (!o || !find(o->offered, o->offered_count, name_of(im, from.input[i]))) return false;
+    return from.data < 0 && from.count && !vj_stop_unknown(im, operand, "condition");
+}
+
 bool vj_import_again(vj_importer *im, int32_t *restarts) {
     if (!im->again || *restarts >= RESTARTS) return false;
     ++*restarts;

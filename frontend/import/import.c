@@ -117,7 +117,8 @@ static bool leave(vj_importer *im, const frame *to) {
     im->node = to->node;
     im->row = to->row;
     im->origin = to->origin;
-    return bind_results(im, inner) && check_results(im);
+    if (!(inner->finish ? inner->finish(im, inner) : bind_results(im, inner))) return !vj_going(im) && stop_node(im);
+    return im->opened || check_results(im);
 }
 
 /* Imports the nodes of im->scope. The walk is no recursion: a node that opens a scope is left until the nodes of the
@@ -131,13 +132,10 @@ static bool import_nodes(vj_importer *im) {
         if (top->next == top->scope->node_count) {
             if (--depth == 0) return true;
             if (!leave(im, &stack[depth - 1])) return false;
-            continue;
+        } else if (!import_node(im, top->scope->nodes[top->next++]) || (!im->opened && !check_results(im))) {
+            return false;
         }
-        if (!import_node(im, top->scope->nodes[top->next++])) return false;
-        if (!im->opened) {
-            if (!check_results(im)) return false;
-            continue;
-        }
+        if (!im->opened) continue;
         frame *above = VJ_PUSH(im->arena, stack, depth, capacity); /* may move the stack */
         enter(im, &stack[depth - 2], above);
     }

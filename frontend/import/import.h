@@ -104,6 +104,9 @@ typedef struct vj_scope {
     const Onnx__NodeProto *call;         /* the node that calls `function` */
     int32_t depth;                       /* how many calls enclose it */
     vj_bindings *names;
+    /* What the node that opened it does with its results, which may open the next; NULL: they are the node's own. */
+    bool (*finish)(struct vj_importer *im, const struct vj_scope *inner);
+    void *state;
 } vj_scope;
 
 typedef struct vj_fold_memo vj_fold_memo;
@@ -165,8 +168,14 @@ enum { VJ_FUNCTIONS = 4096 };                                               /* t
 int32_t vj_find_function(const vj_onnx *onnx, const Onnx__NodeProto *node); /* its index in the model's list, or -1 */
 vj_scope vj_scope_of_function(const vj_onnx *onnx, int32_t function);       /* without a call */
 /* Notes that the current node opens a scope, which is copied. Once the node's builder has returned, import.c imports the
- * scope's nodes, and the scope's results become those of the node. */
+ * scope's nodes, and the scope's results become those of the node, or go to `finish`. */
 bool vj_open_scope(vj_importer *im, const vj_scope *inner);
+
+/* control.c: an attribute that is a graph of so many inputs, its scope, and its result number i when it is done. */
+const Onnx__GraphProto *vj_graph_attribute(vj_importer *im, const char *name, size_t inputs);
+bool vj_open_graph(vj_importer *im, const Onnx__GraphProto *g, vj_value input,
+                   bool (*finish)(vj_importer *im, const vj_scope *inner), void *state);
+vj_binding *vj_graph_result(vj_importer *im, const vj_scope *inner, size_t i);
 
 /* functions.c */
 bool vj_check_functions(vj_importer *im);
@@ -201,6 +210,8 @@ bool vj_bind_fixed_input(vj_importer *im, const vj_fixed_input *value, const Onn
  * inputs, their offered values are taken so that the import can start again, or else the error asks for them. Returns
  * false. */
 bool vj_stop_unknown(vj_importer *im, int32_t operand, const char *what);
+/* Whether the operand follows from small inputs that all have an offered value: these are taken, and the import stops to start again. */
+bool vj_takes_offers(vj_importer *im, int32_t operand);
 /* Returns whether the import must start again because offered values were taken. */
 bool vj_import_again(vj_importer *im, int32_t *restarts);
 
@@ -273,6 +284,9 @@ vj_value vj_emit_reduce(vj_importer *im, const char *kind, vj_value x, const int
 vj_value vj_emit_iota(vj_importer *im, vj_dtype dtype, int64_t count, int32_t axis, int32_t rank);
 /* Returns false with an error when the dim is the open batch, along which the current node would work. */
 bool vj_closed_axis(vj_importer *im, vj_dim dim);
+/* index.c: the place of the greatest or least element along the axis, which is not empty, as i32 with a dim of 1 there; of equal ones the first or the
+ * last. As in ONNX Runtime a NaN is passed over, unless it is the first element: then it is `otherwise`. */
+vj_value vj_emit_arg(vj_importer *im, vj_value x, int32_t axis, bool least, bool last, int64_t otherwise);
 /* axes.c: log(softmax(x)) */
 vj_value vj_emit_log_softmax(vj_importer *im, vj_value x, int32_t axis);
 /* x [C] as [C, 1, 1, ...]: `rank` dims, C at `axis` */

@@ -293,6 +293,55 @@ static vj_value written_out(const attention *a) {
     return vj_emit2(im, VJ_OP_matmul, stage[3], a->v);
 }
 
+/* FlexAttention whose scores or weights are changed by graphs. */
+typedef struct flexible {
+    vj_value x, v; /* scores or weights at hand, in the softmax's precision; and the values */
+    vj_dtype dtype;
+    bool has_weights;
+} flexible;
+
+static bool weigh(vj_importer *im, flexible *s);
+
+static bool take_changed(vj_importer *im, const vj_scope *inner) {
+    flexible *s = inner->state;
+    vj_binding *from = vj_graph_result(im, inner, 0);
+    vj_value y = from ? vj_materialise(im, from) : VJ_NONE;
+    if (!vj_going(im)) return false;
+    if (!vj_type_equal(type_of(im, y), type_of(im, s->x)))
+        return vj_stop(im, VJ_BAD_INPUT, "%s makes %s of %s", s->has_weights ? "prob_mod" : "score_mod",
+                       vj_type_text(im->arena, type_of(im, y)), vj_type_text(im->arena, type_of(im, s->x)));
+    s->x = y;
+    return weigh(im, s);
+}
+
+/* From scores to weights, or from weights to the result. */
+static bool weigh(vj_importer *im, flexible *s) {
+    const vj_attr last = vj_int(VJ_ATTR_AXIS, 3);
+    if (s->has_weights) return vj_bind(im, 0, vj_emit2(im, VJ_OP_matmul, vj_emit_cast(im, s->x, s->dtype), s->v));
+    s->x = vj_emit(im, VJ_OP_softmax, &s->x, 1, &last, 1);
+    s->has_weights = true;
+    if (!vj_find_attribute(im, "prob_mod")) return weigh(im, s);
+    const Onnx__GraphProto *g = vj_graph_attribute(im, "prob_mod", 1);
+    return vj_going(im) && vj_open_graph(im, g, s->x, take_changed, s);
+}
+
+bool vj_build_flex_attention(vj_importer *im) {
+    attention a = {.im = im, .may = VJ_NONE, .bias = VJ_NONE, .looks = VJ_NONE, .lengths = VJ_NONE};
+    if (!vj_find_attribute(im, "score_mod") && !vj_find_attribute(im, "prob_mod")) return vj_build_attention(im);
+    if (!read_operands(&a) || !read_precision(&a)) return false;
+    if (type_of(im, a.q)->rank != 4 || type_of(im, vj_operand_value(im, 0))->rank != 4)
+        return vj_stop(im, VJ_BAD_INPUT, "its queries are not of rank 4");
+    if (!vj_find_attribute(im, "softmax_precision") && a.dtype != VJ_F64) a.precision = VJ_F32;
+    flexible *s = VJ_NEW(im->arena, flexible);
+    vj_value keys = vj_emit_transpose(im, a.k, (int32_t[]){0, 1, 3, 2});
+    vj_value scores =
+        vj_emit2(im, VJ_OP_mul, vj_emit2(im, VJ_OP_matmul, a.q, keys), vj_emit_number(im, a.dtype, a.scale));
+    *s = (flexible){.x = vj_emit_cast(im, scores, a.precision), .v = a.v, .dtype = a.dtype};
+    if (!vj_find_attribute(im, "score_mod")) return weigh(im, s);
+    const Onnx__GraphProto *g = vj_graph_attribute(im, "score_mod", 1);
+    return vj_going(im) && vj_open_graph(im, g, s->x, take_changed, s);
+}
+
 bool vj_build_attention(vj_importer *im) {
     attention a = {.im = im, .may = VJ_NONE, .bias = VJ_NONE, .looks = VJ_NONE, .lengths = VJ_NONE};
     if (!read_operands(&a) || !read_precision(&a)) return false;

@@ -7,7 +7,7 @@
 #include "frontend/frontend.h"
 #include "onnx.pb-c.h"
 
-enum { VJ_OPSET_OLDEST = 7, VJ_OPSET_NEWEST = 27, VJ_IR_VERSION_NEWEST = 13 };
+enum { VJ_OPSET_OLDEST = 1, VJ_OPSET_NEWEST = 27, VJ_IR_VERSION_NEWEST = 13 };
 
 typedef struct vj_unpacked vj_unpacked; /* unpack.c */
 

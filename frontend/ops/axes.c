@@ -47,9 +47,14 @@ bool vj_build_softmax_2d(vj_importer *im) {
     return vj_bind(im, 0, vj_emit_reshape(im, y, t.dims, t.rank));
 }
 
-/* log(sum(exp(x))), with the largest x subtracted first. */
+/* log(sum(exp(x))), with the largest x subtracted first, unless it is infinite: then the sum is 0 or infinite by itself. */
 static vj_value log_sum_exp(vj_importer *im, vj_value x, const int32_t *axes, int32_t count, bool keep) {
     vj_value top = vj_emit_reduce(im, "max", x, axes, count, true);
+    if (!vj_going(im)) return VJ_NONE;
+    const vj_dtype dtype = type_of(im, top)->dtype;
+    vj_value infinite =
+        vj_emit2(im, VJ_OP_eq, vj_emit1(im, VJ_OP_abs, top), vj_emit_number(im, dtype, (double)INFINITY));
+    top = vj_emit3(im, VJ_OP_select, infinite, vj_emit_number(im, dtype, 0), top);
     vj_value low = vj_emit1(im, VJ_OP_exp, vj_emit2(im, VJ_OP_sub, x, top));
     vj_value sum = vj_emit1(im, VJ_OP_log, vj_emit_reduce(im, "sum", low, axes, count, keep));
     if (!vj_going(im)) return VJ_NONE;

@@ -45,16 +45,14 @@ bool vj_build_one_hot(vj_importer *im) {
     return vj_bind(im, 0, vj_emit3(im, VJ_OP_select, here, value[1], value[0]));
 }
 
-/* 1 at the first of the largest elements along the axis, else 0. */
+/* 1 at the first of the largest elements along the axis, else 0. A NaN that is the first element leaves no 1. */
 static vj_value hardmax(vj_importer *im, vj_value x, int32_t axis) {
     if (!vj_going(im)) return VJ_NONE;
     const vj_type t = *type_of(im, x);
     if (!vj_closed_axis(im, t.dims[axis])) return VJ_NONE;
-    vj_value top = vj_emit_reduce(im, "max", x, &axis, 1, true),
-             index = vj_emit_iota(im, VJ_I32, t.dims[axis].c, axis, t.rank);
-    vj_value none = vj_emit_number(im, VJ_I32, (double)t.dims[axis].c);
-    vj_value at = vj_emit3(im, VJ_OP_select, vj_emit2(im, VJ_OP_eq, x, top), index, none);
-    vj_value first = vj_emit_reduce(im, "min", at, &axis, 1, true);
+    if (vj_dim_equal(t.dims[axis], vj_dim_const(0))) return x;
+    vj_value index = vj_emit_iota(im, VJ_I32, t.dims[axis].c, axis, t.rank);
+    vj_value first = vj_emit_arg(im, x, axis, false, false, t.dims[axis].c);
     return vj_emit_cast(im, vj_emit2(im, VJ_OP_eq, index, first), t.dtype);
 }
 

@@ -10,6 +10,20 @@ bool vj_build_refused(vj_importer *im) { return vj_stop(im, VJ_UNSUPPORTED, "has
 
 bool vj_build_identity(vj_importer *im) { return vj_bind(im, 0, vj_operand_value(im, 0)); }
 
+/* Whether an operand is there at all. */
+bool vj_build_has_element(vj_importer *im) {
+    vj_known *k = vj_known_new(im, VJ_BOOL, 0, NULL);
+    k->at[0].b = vj_has_operand(im, 0);
+    return vj_bind_known(im, 0, k);
+}
+
+/* 1 where x is above the threshold, else 0. */
+bool vj_build_binarizer(vj_importer *im) {
+    vj_value x = vj_operand_value(im, 0);
+    vj_value least = vj_emit_number(im, dtype_of(im, x), vj_float_attribute(im, "threshold", 0));
+    return vj_bind(im, 0, vj_emit_cast(im, vj_emit2(im, VJ_OP_lt, least, x), dtype_of(im, x)));
+}
+
 bool vj_build_dropout(vj_importer *im) {
     const vj_known *training = vj_known_operand(im, 2);
     if (vj_has_operand(im, 2) && !training) return vj_stop_unknown(im, 2, "training mode");
@@ -79,8 +93,11 @@ bool vj_build_swapped(vj_importer *im) {
 bool vj_build_pow(vj_importer *im) {
     vj_value a = vj_operand_value(im, 0), b = vj_operand_value(im, 1);
     if (!vj_going(im)) return false;
-    if (vj_dtype_is_int(dtype_of(im, a)) && vj_dtype_is_float(dtype_of(im, b)))
-        return vj_stop(im, VJ_UNSUPPORTED, "an integer to the power of a float");
+    const vj_dtype dtype = dtype_of(im, a);
+    if (vj_dtype_is_int(dtype) && vj_dtype_is_float(dtype_of(im, b))) { /* truncated; exact below 2^24 */
+        vj_value power = vj_emit2(im, VJ_OP_pow, vj_emit_cast(im, a, VJ_F32), vj_emit_cast(im, b, VJ_F32));
+        return vj_bind(im, 0, vj_emit_cast(im, power, dtype));
+    }
     return vj_bind(im, 0, vj_emit2(im, VJ_OP_pow, a, vj_emit_cast(im, b, dtype_of(im, a))));
 }
 

@@ -2,6 +2,7 @@
  * share. */
 #include "indices.h"
 
+#include <math.h>
 #include <string.h>
 
 static const vj_type *type_of(vj_importer *im, vj_value v) { return vj_type_at(im->f, v); }
@@ -33,6 +34,20 @@ bool vj_indices_fit(vj_importer *im, vj_value index, int64_t length) {
             return vj_stop(im, VJ_BAD_INPUT, "index %lld is outside an axis of %lld", (long long)known->i[i],
                            (long long)length);
     return true;
+}
+
+/* Elements of the last axis: Gather there, of a result that has two axes at least. */
+bool vj_build_feature_extractor(vj_importer *im) {
+    vj_value x = vj_operand_value(im, 0), index = vj_operand_value(im, 1);
+    if (!vj_going(im)) return false;
+    const int32_t rank = type_of(im, x)->rank;
+    vj_dim count, dims[2] = {vj_dim_const(1)};
+    const vj_type at = *type_of(im, index);
+    if (rank < 1 || !vj_dim_product(im, at.dims, at.rank, &count))
+        return vj_going(im) && vj_stop(im, VJ_BAD_INPUT, "takes elements of a number");
+    vj_value y = vj_emit_gather(im, x, vj_emit_reshape(im, index, &count, 1), rank - 1);
+    dims[1] = count;
+    return vj_bind(im, 0, rank == 1 ? vj_emit_reshape(im, y, dims, 2) : y);
 }
 
 /* result[.., k, ..] = data[.., indices[.., k, ..], ..]; other axes of data may be longer. */
@@ -104,19 +119,39 @@ bool vj_build_top_k(vj_importer *im) {
 
 bool vj_build_top_k_1(vj_importer *im) { return top_k(im, (vj_affine){.b = vj_int_attribute(im, "k", -1)}); }
 
+vj_value vj_emit_arg(vj_importer *im, vj_value x, int32_t axis, bool least, bool last, int64_t otherwise) {
+    if (!vj_going(im)) return VJ_NONE;
+    const vj_type type = *type_of(im, x);
+    const bool is_float = vj_dtype_is_float(type.dtype);
+    const double length = (double)type.dims[axis].c, end = least ? (double)INFINITY : -(double)INFINITY;
+    vj_value numbers = x;
+    if (is_float)
+        numbers = vj_emit2(im, least ? VJ_OP_at_most : VJ_OP_at_least, x, vj_emit_number(im, type.dtype, end));
+    vj_value best = vj_emit_reduce(im, least ? "min" : "max", numbers, &axis, 1, true);
+    vj_value none = vj_emit_number(im, VJ_I32, last ? -1 : length);
+    vj_value index = vj_emit3(im, VJ_OP_select, vj_emit2(im, VJ_OP_eq, x, best),
+                              vj_emit_iota(im, VJ_I32, type.dims[axis].c, axis, type.rank), none);
+    index = vj_emit_reduce(im, last ? "max" : "min", index, &axis, 1, true);
+    if (!is_float) return index;
+    vj_value first = vj_emit_slice(im, x, axis, 0, vj_dim_const(1), 1);
+    return vj_emit3(im, VJ_OP_select, vj_emit2(im, VJ_OP_eq, first, first), index,
+                    vj_emit_number(im, VJ_I32, (double)otherwise));
+}
+
 bool vj_build_arg(vj_importer *im) {
     vj_value x = vj_operand_value(im, 0);
     int64_t given = vj_int_attribute(im, "axis", 0), length;
     bool keep = vj_int_attribute(im, "keepdims", 1) != 0, last = vj_int_attribute(im, "select_last_index", 0) != 0;
     if (!vj_going(im)) return false;
-    int32_t rank = type_of(im, x)->rank, axis = vj_axis_of(im, given, rank);
+    const int32_t axis = vj_axis_of(im, given, type_of(im, x)->rank);
     if (!vj_closed_length(im, x, axis, &length)) return false;
-    vj_value best = vj_emit_reduce(im, im->row->ir_op ? "min" : "max", x, &axis, 1, true);
-    vj_value other = vj_emit_number(im, VJ_I32, last ? -1 : (double)length);
-    vj_value index = vj_emit3(im, VJ_OP_select, vj_emit2(im, VJ_OP_eq, x, best),
-                              vj_emit_iota(im, VJ_I32, length, axis, rank), other);
-    index = vj_emit_reduce(im, last ? "max" : "min", index, &axis, 1, keep);
-    return vj_bind(im, 0, vj_emit_cast(im, index, VJ_I64));
+    if (length < 1)
+        return vj_stop(im, VJ_BAD_INPUT, "looks for the %s of no elements", im->row->ir_op ? "least" : "most");
+    vj_value index = vj_emit_arg(im, x, axis, im->row->ir_op != 0, last, 0);
+    if (!vj_going(im)) return false;
+    vj_type type = *type_of(im, index);
+    if (!keep) memmove(type.dims + axis, type.dims + axis + 1, (size_t)(--type.rank - axis) * sizeof *type.dims);
+    return vj_bind(im, 0, vj_emit_cast(im, vj_emit_reshape(im, index, type.dims, type.rank), VJ_I64));
 }
 
 vj_value vj_emit_flat_index(vj_importer *im, vj_value index, const vj_type *data, int32_t first, int64_t *length) {

@@ -39,6 +39,47 @@ static bool product_is_exact(vj_match *m) {
 
 static bool of_floats(vj_match *m) { return is_float(m); }
 
+/* What is surely no negative number, minus zero and minus infinity among them, but for NaN: squares, sizes, exponentials, and their sums,
+ * means, largest ones and positive multiples. */
+static bool is_never_negative(const vj_func *f, vj_value v) {
+    double number;
+    for (int32_t steps = 0; steps < 16; steps++) {
+        const vj_node *node = vj_producer(f, v);
+        const vj_value a = node->arg_count > 0 ? node->args[0] : VJ_NONE,
+                       b = node->arg_count > 1 ? node->args[1] : VJ_NONE;
+        switch (node->op) {
+        case VJ_OP_mul:
+            if (a == b) return true;
+            break;
+        case VJ_OP_abs:
+        case VJ_OP_exp:
+        case VJ_OP_sigmoid:
+            return true;
+        case VJ_OP_add:
+        case VJ_OP_div:
+            break;
+        case VJ_OP_reduce:
+            if (strcmp(vj_attr_name(node, VJ_ATTR_KIND, "sum"), "min") == 0) return false;
+            v = a;
+            continue;
+        case VJ_OP_reshape:
+        case VJ_OP_transpose:
+        case VJ_OP_broadcast:
+        case VJ_OP_cast:
+            v = a;
+            continue;
+        default:
+            return false;
+        }
+        if (b < 0 || !vj_is_uniform(f, b, &number) || !(number > 0)) return false;
+        v = a;
+    }
+    return false;
+}
+
+/* Of -0 and minus infinity the power is 0 and infinity, and the root is not. */
+static bool has_root(vj_match *m) { return is_float(m) && is_never_negative(m->f, vj_captured(m, "x")); }
+
 /* The bias of a linear is one row, and nobody else wants the sum without it. */
 static bool is_bias(vj_match *m) {
     vj_value p = vj_captured(m, "p"), b = vj_captured(m, "b");
@@ -59,7 +100,7 @@ static const vj_rule rules[] = {
     {"divide_by_one", "div(x, 1)", "x", NULL},
     {"power_of_one", "pow(x, 1)", "x", NULL},
     {"square", "pow(x, 2)", "mul(x, x)", of_floats},
-    {"root", "pow(x, 0.5)", "sqrt(x)", of_floats},
+    {"root", "pow(x, 0.5)", "sqrt(x)", has_root},
     {"negate_twice", "neg(neg(x))", "x", NULL},
     {"not_twice", "not(not(x))", "x", NULL},
     {"select_always", "select(1, x, y)", "x", NULL},

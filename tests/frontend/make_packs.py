@@ -265,8 +265,129 @@ def halves():
     op("Unique", np.array([2, 1, 1, 3, 2], np.float16), outs=4)
 
 
+def special():
+    """NaN, infinities and numbers at the ends of types, as ONNX Runtime has them; where its answer is no rule, the definition's."""
+    nan, inf = np.nan, np.inf
+    rows = [[nan, 1, 2, 0], [1, nan, 2, 0], [1, 2, 0, nan], [3, nan, nan, -inf], [nan, nan, nan, nan], [-inf, -inf, -inf, -inf], [-inf, nan, -inf, nan],
+            [inf, -inf, 1, inf], [inf, nan, 1, 2], [-3, -2, -inf, -1]]
+    for kind in (np.float32, np.float64):
+        x = np.array(rows, kind)
+        for name in ("ArgMax", "ArgMin"):
+            for axis, y in ((1, x), (0, x.T.copy()), (1, np.repeat(x, 9, axis=1)[:, 3:])):
+                op(name, y, axis=axis, keepdims=0)
+                op(name, y, axis=axis, select_last_index=1)
+        for largest in (0, 1):
+            op("TopK", x, c(3), outs=2, largest=largest)
+        pick = [make_data.h.make_node("ArgMax", ["x"], ["i"], axis=1, keepdims=0), make_data.h.make_node("Gather", ["t", "i"], ["y"])]
+        make_data.graph(f"a row by ArgMax {kind.__name__}", pick, {"x": x}, ["y"], consts={"t": np.arange(12, dtype=np.float32).reshape(4, 3)})
+        for axes in ([1], [0]):
+            op("ReduceLogSumExp", x, axes=axes)
+            op("ReduceLogSumExp", x, axes=axes, keepdims=0)
+            op("ReduceSum", x, opset=11, axes=axes)
+            op("ReduceL2", np.where(np.isnan(x), inf, x), axes=axes)
+            without = np.where(np.isnan(x), inf, x) # with NaN ONNX Runtime's depends on where it stands
+            for name in ("ReduceMax", "ReduceMin"):
+                op(name, without, axes=axes)
+                by_definition(name, np.array(rows[1:3], kind), axes=[1])
+        for axis in (0, 1):
+            op("Softmax", x, axis=axis)
+            op("Softmax", x[5:6], opset=11, axis=axis)
+            op("LogSoftmax", x.astype(np.float32), axis=axis)
+        values = np.array([nan, inf, -inf, 0.0, -0.0, 1.5, -1.5, 2.5, -2.5, 0.5, -0.5, 3.5, 1e30, -1e30, 7, -7], kind)
+        for name in "Neg Abs Exp Log Sqrt Reciprocal Tanh Sigmoid Relu Sin Cos Floor Ceil Round Sign IsNaN IsInf".split():
+            op(name, np.clip(values, -20, 20) if name in ("Sin", "Cos") and kind is np.float64 else values, opset=20)
+        for low, high in ((-1, 2), (3, 2), (-inf, inf)):
+            op("Clip", values, s(low, kind), s(high, kind))
+        a, b = np.array([nan, 1, nan, inf, -inf, 4], kind), np.array([1, nan, nan, nan, 2, inf], kind)
+        for name in "Max Min Add Sub Mul Div Less LessOrEqual Greater GreaterOrEqual Equal".split():
+            op(name, a, b)
+        op("Mod", np.array([nan, inf, 1, -5, 5.5, -0.0, 1e30, 1e30], kind), np.array([1, 1, inf, 3, 0, 2, 7, 1e-3], kind), fmod=1)
+    ends = np.array([nan, inf, -inf, 0.0, -0.0, 1, -1, 2, -2, 0.5, -0.5, 3e38, -3e38, 1e-40], np.float32)
+    for y in (nan, inf, -inf, 0.0, -0.0, 1, -1, 2, -2, 0.5, -0.5, 3, -3, 1.5, 1 / 3):
+        op("Pow", ends, s(y))
+        op("Pow", ends, np.full(ends.shape, y, np.float32))
+    x = np.array(rows, np.float32)
+    op("Hardmax", x)
+    op("Hardmax", x.T.copy(), axis=0)
+    for name in "Erf Tan Asin Acos Atan Sinh Cosh Asinh Acosh Atanh Softplus Softsign LeakyRelu Elu Selu Celu HardSigmoid HardSwish ThresholdedRelu Shrink Mish".split():
+        op(name, values.astype(np.float32), opset=22 if name == "Mish" else 20)
+    far = (10.0 ** np.arange(5, 38.5, 0.25)).astype(np.float32)
+    for name in ("Sin", "Cos"):
+        op(name, np.concatenate([far, -far]))
+    op("Tan", np.concatenate([far, -far])[::3].copy())
+    for to in (np.int8, np.uint8, np.int16, np.int32, np.uint32, np.int64, bool): # what is outside has no defined result
+        info = np.array([-2.7, 0.5, 2.7, 100.5], np.float32) if np.dtype(to).kind != "u" else np.array([0.5, 2.7, 100.5], np.float32)
+        op("Cast", info, to=int(make_data.h.np_dtype_to_tensor_dtype(np.dtype(to))))
+    op("Cast", np.array([nan, inf, 0.0, -0.0, 0.4], np.float32), to=9)
+    op("Cast", np.array([nan, inf, 1e300, -1e300, 1e-300]), to=1)
+    for bits in (np.int8, np.int32, np.int64, np.uint8, np.uint64):
+        least = np.iinfo(bits).min
+        op("Div", np.array([7, 9, 0, 5], bits), np.array([2, 3, 5, 1], bits))
+        op("Mod", np.array([7, 9, 0, 5], bits), np.array([2, 4, 5, 1], bits))
+        op("Abs", np.array([least, 1, 0], bits))
+    op("Pow", np.array([1, 2, 3, 10, 0], np.int32), np.array([4.0, 0.5, 2.0, 6.0, 0.0], np.float32))
+    op("Pow", np.array([1, 2, 3, 10, -3], np.int64), np.array([4, 5, 2, 6, 3], np.float32))
+
+
+def branches():
+    """If whose condition the data decides: each model with inputs that take either branch. ONNX Runtime computes one branch."""
+    n, h = make_data.h.make_node, make_data.h
+
+    def graph_of(name, nodes, results):
+        return h.make_graph(nodes, name, [], [h.make_empty_tensor_value_info(r) for r in results])
+
+    def both(name, nodes, outputs, consts=None, shape=(2, 3), dyn=()):
+        for sign in (1, -1):
+            make_data.graph(f"{name} {sign}", nodes, {"x": sign * np.abs(f32(*shape))}, outputs, consts=consts or {}, batch=shape[0] if dyn else 0, dyn=dyn)
+
+    zero = {"zero": np.array(0, np.float32)}
+    decide = [n("ReduceSum", ["x"], ["s"], keepdims=0), n("Greater", ["s", "zero"], ["c"])]
+    yes = graph_of("yes", [n("Mul", ["x", "x"], ["a"]), n("Exp", ["x"], ["e"])], ["a", "e"])
+    no = graph_of("no", [n("Neg", ["x"], ["b"])], ["b", "x"])
+    both("two results", [*decide, n("If", ["c"], ["y", "z"], then_branch=yes, else_branch=no, name="choice")], ["y", "z"], zero)
+    both("a result left out", [*decide, n("If", ["c"], ["", "z"], then_branch=yes, else_branch=no)], ["z"], zero)
+    one = [n("ReduceSum", ["x"], ["s"], keepdims=1), n("Greater", ["s", "zero"], ["c2"]), n("Reshape", ["c2", "shape"], ["c"])]
+    both("a condition of rank 1", [*one, n("If", ["c"], ["y", "z"], then_branch=yes, else_branch=no)], ["y", "z"], {**zero, "shape": make_data.i64(1)})
+    inner = graph_of("inner", [n("Tanh", ["x"], ["t"])], ["t"])
+    other = graph_of("other", [n("Abs", ["x"], ["u"])], ["u"])
+    nested = graph_of("nested", [n("ReduceMax", ["x"], ["m"], keepdims=0), n("Less", ["m", "one"], ["d"]),
+                                 n("If", ["d"], ["v"], then_branch=inner, else_branch=other)], ["v"])
+    both("one in another", [*decide, n("If", ["c"], ["y"], then_branch=nested, else_branch=graph_of("flat", [n("Neg", ["x"], ["w"])], ["w"]))], ["y"],
+         {**zero, "one": np.array(1, np.float32)})
+    nodes = [n("Constant", [], ["k"], value_ints=[1, 2])]
+    same = graph_of("same", [*nodes, n("Cast", ["k"], ["f"], to=1)], ["f"])
+    twin = graph_of("twin", [n("Constant", [], ["f"], value_floats=[5.0, 6.0])], ["f"])
+    both("constants", [*decide, n("If", ["c"], ["y"], then_branch=same, else_branch=twin)], ["y"], zero)
+
+
+def spectra():
+    """Fourier transforms and what goes with them."""
+    for opset in (17, 20):
+        for parts in (1, 2):
+            x = f32(2, 6, 5, parts)
+            for axis in (1, 2):
+                where = {"axis": axis} if opset == 17 else {}
+                last = (c(axis),) if opset == 20 else ()
+                for attrs in ({}, {"inverse": 1}, {"onesided": 1} if parts == 1 else {}):
+                    by_definition("DFT", x, None, *[("const", v[1][0]) for v in last], opset=opset, **attrs, **where)
+                for length in (4, 9):
+                    by_definition("DFT", x, ("const", np.array(length, np.int64)), *[("const", v[1][0]) for v in last], opset=opset, **where)
+    by_definition("DFT", f32(3, 4, 2).astype(np.float64), opset=20)
+    op("DFT", f32(3, 8, 1), opset=17, axis=1, dyn=True)
+    signal = f32(2, 20, 1)
+    size = lambda n: ("const", np.array(n, np.int64))
+    op("STFT", signal, size(3), ("const", np.hanning(8).astype(np.float32)), size(8))
+    op("STFT", signal, size(4), None, size(6), onesided=0)
+    op("STFT", f32(2, 20, 2), size(4), ("const", f32(5)), onesided=0)
+    for name in ("HannWindow", "HammingWindow", "BlackmanWindow"):
+        for periodic in (0, 1):
+            op(name, size(7), periodic=periodic)
+    op("HannWindow", size(5), output_datatype=11)
+    op("MelWeightMatrix", size(8), size(16), size(8192), s(0), s(4096))
+
+
 FAMILIES = {"windows": windows, "attention": attention, "products": products, "norms": norms, "sequences": sequences, "order": order, "rotary": rotary,
-            "halves": halves}
+            "halves": halves, "special": special, "branches": branches, "spectra": spectra}
 
 
 def main():

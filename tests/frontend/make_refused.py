@@ -430,9 +430,60 @@ def graphs():
     model("an input with too many elements", [relu], ["y"], "'x'", inputs=[info("x", (2**40, 2**40))])
 
 
+def spectra():
+    x = f32(2, 8, 1)
+    n = lambda v: np.array(v, np.int64)
+    refuse("DFT", "the axis of parts", x, {"l": n(8), "a": n(2)})
+    refuse("DFT", "axis 3", x, {"l": n(8), "a": n(3)})
+    refuse("DFT", "three parts", f32(2, 8, 3), {"l": n(8), "a": n(1)})
+    refuse("DFT", "rank 1", f32(8), {"l": n(8), "a": n(0)})
+    refuse("DFT", "integers", np.zeros((2, 8, 1), np.int32), {"l": n(8), "a": n(1)})
+    for length in (0, -1, 2**62):
+        refuse("DFT", f"length {length}", x, {"l": n(length), "a": n(1)})
+    refuse("DFT", "no points", f32(2, 0, 1), {"l": n(8), "a": n(1)})
+    refuse("DFT", "half of one point", f32(2, 1, 2), attrs={"inverse": 1, "onesided": 1}, order=["x"])
+    refuse("DFT", "a matrix of 2^40 elements", f32(2, 64, 1), {"l": n(2**20), "a": n(1)}, status=3)
+    refuse("STFT", "step 0", x, {"s": n(0), "w": np.ones(4, np.float32)})
+    refuse("STFT", "neither window nor length", x, {"s": n(2)})
+    refuse("STFT", "a window longer than the signal", x, {"s": n(2), "w": np.ones(9, np.float32)})
+    refuse("STFT", "a window of another length", x, {"s": n(2), "w": np.ones(4, np.float32), "l": n(5)})
+    refuse("STFT", "a window of rank 2", x, {"s": n(2), "w": np.ones((2, 2), np.float32)})
+    refuse("STFT", "rank 4", f32(2, 8, 1, 1), {"s": n(2), "w": np.ones(4, np.float32)})
+    for op in ("HannWindow", "HammingWindow", "BlackmanWindow"):
+        for size in (0, -1, 2**62):
+            refuse(op, f"size {size}", None, {"n": n(size)})
+        refuse(op, "two sizes", None, {"n": i64(4, 4)})
+    refuse("HannWindow", "of strings", None, {"n": n(4)}, {"output_datatype": 8}, status=3)
+    edge = {"low": np.float32(0), "high": np.float32(4000)}
+    refuse("MelWeightMatrix", "rate 0", None, {"m": n(4), "l": n(16), "r": n(0), **{k: np.array(v) for k, v in edge.items()}})
+    refuse("MelWeightMatrix", "a negative edge", None, {"m": n(4), "l": n(16), "r": n(8000), "low": np.array(-1, np.float32), "high": np.array(4000, np.float32)})
+    refuse("MelWeightMatrix", "an edge of NaN", None, {"m": n(4), "l": n(16), "r": n(8000), "low": np.array(np.nan, np.float32), "high": np.array(4000, np.float32)})
+    refuse("ArgMax", "of nothing", f32(2, 0), None, {"axis": 1})
+
+
+def branches():
+    """If whose condition the data decides."""
+    out = h.make_empty_tensor_value_info
+    decide = [h.make_node("ReduceSum", ["x"], ["s"], keepdims=0), h.make_node("Cast", ["s"], ["c"], to=T.BOOL)]
+
+    def choose(name, yes, no, status, words="node 'n' (If", condition="c", outputs=1):
+        graphs = [h.make_graph(nodes, "b", [], [out(r) for r in results]) for nodes, results in (yes, no)]
+        node = h.make_node("If", [condition], ["y", "z"][:outputs], name="n", then_branch=graphs[0], else_branch=graphs[1])
+        g = h.make_graph([*decide, node], "g", [h.make_tensor_value_info("x", T.FLOAT, [50, 30])], [out("y")])
+        keep("If: " + name, h.make_model(g, opset_imports=[h.make_opsetid("", 17)], ir_version=8), status, words)
+
+    neg = ([h.make_node("Neg", ["x"], ["a"])], ["a"])
+    choose("other shapes", neg, ([h.make_node("Transpose", ["x"], ["a"])], ["a"]), 3)
+    choose("other types", neg, ([h.make_node("Cast", ["x"], ["a"], to=T.INT32)], ["a"]), 3)
+    choose("a condition of six", neg, neg, 2, condition="x")
+    choose("fewer results", neg, neg, 2, outputs=2)
+    choose("a result that nobody makes", ([h.make_node("Neg", ["x"], ["b"])], ["a"]), neg, 2)
+    choose("an operand that nobody makes", neg, ([h.make_node("Neg", ["q"], ["a"], name="m")], ["a"]), 2, "node 'n/m' (Neg")
+
+
 def main():
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent / "data")
-    for part in (axes, shapes, movement, windows, regions, products, norms, resizing, types, operands, graphs):
+    for part in (axes, shapes, movement, windows, regions, products, norms, resizing, types, operands, graphs, spectra, branches):
         part()
     raw = b"".join(records)
     (folder / "refused.bad.bin").write_bytes(raw)

@@ -25,6 +25,8 @@ LIST = HERE / "refused.txt"
 SECONDS = 120
 SMALL_TYPES = {value for name, value in TensorProto.DataType.items()
                if re.fullmatch(r"FLOAT[48]\w*|U?INT[24]|STRING|COMPLEX\d+", name) and name not in ("FLOAT", "FLOAT16")}
+# Their recorded answers were computed in complex64 and are 1.5e-6 off the transform, where that is 0 (ONNX Runtime's are 1.9e-5 off).
+NOISY = {"test_dft_inverse": "2e-6", "test_dft_inverse_opset19": "2e-6"}
 LOOPS = {"Loop", "Scan", "SequenceMap"}
 
 
@@ -64,6 +66,8 @@ def reason_of(text):
 
 def run(vitjit, folder):
     command = [vitjit, str(folder / "model.onnx"), "--no-cache", "--test", str(folder)]
+    if folder.name in NOISY:
+        command += ["--atol", NOISY[folder.name]]
     try:
         done = subprocess.run(command, capture_output=True, timeout=SECONDS, text=True, errors="replace")
     except subprocess.TimeoutExpired:
