@@ -42,7 +42,8 @@ static LLVMValueRef reduce_far(const vj_gen *g, LLVMValueRef wide, LLVMValueRef 
     LLVMValueRef high = LLVMBuildShl(g->b, product_with(g, whole, j, start, 0), half, "");
     LLVMValueRef low = LLVMBuildLShr(g->b, product_with(g, whole, j, start, 2), half, "");
     LLVMValueRef sum = LLVMBuildAdd(g->b, high, product_with(g, whole, j, start, 1), "");
-    sum = LLVMBuildAdd(g->b, sum, low, ""); /* the first two digits are a whole number modulo 4, the others a fraction */
+    sum =
+        LLVMBuildAdd(g->b, sum, low, ""); /* the first two digits are a whole number modulo 4, the others a fraction */
     LLVMValueRef nearest = LLVMBuildAdd(g->b, sum, vj_whole(g, g->i64, bits, INT64_C(1) << 61), "");
     nearest = LLVMBuildLShr(g->b, nearest, top, "");
     LLVMValueRef rest = LLVMBuildSub(g->b, sum, LLVMBuildShl(g->b, nearest, top, ""), "");

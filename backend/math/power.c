@@ -47,15 +47,20 @@ static LLVMValueRef less(const vj_gen *g, LLVMValueRef a, LLVMValueRef part, LLV
     return LLVMBuildFSub(g->b, a, LLVMBuildFMul(g->b, part, LLVMBuildFSub(g->b, b, high, ""), ""), "");
 }
 
-/* Where the quotient of doubles is infinite, and so a above 2^-51 and b below 1, both are multiplied by powers of two. Returns what takes
- * a back. */
-static LLVMValueRef brought_near(const vj_gen *g, LLVMValueRef *a, LLVMValueRef *b) {
-    LLVMValueRef far = vj_real_equal(g, LLVMBuildFDiv(g->b, *a, *b, ""), __builtin_inf()), one = vj_real(g, *a, 1);
-    LLVMValueRef down = LLVMBuildSelect(g->b, far, vj_real(g, *a, 0x1p-500), one, "");
-    LLVMValueRef up = LLVMBuildSelect(g->b, far, vj_real(g, *a, 0x1p1000), one, "");
-    *a = LLVMBuildFMul(g->b, *a, down, "");
-    *b = LLVMBuildFMul(g->b, *b, up, "");
-    return LLVMBuildSelect(g->b, far, vj_real(g, *a, 0x1p500), one, "");
+/* A step of doubles, whose quotient may be infinite: then a is above 2^-51 and b below 1, and both are multiplied by powers of two. */
+typedef struct scaled {
+    LLVMValueRef a, b, back; /* `back` takes a back */
+    LLVMValueRef near;       /* where nothing is multiplied */
+} scaled;
+
+static scaled brought_near(const vj_gen *g, LLVMValueRef a, LLVMValueRef b) {
+    LLVMValueRef far = vj_real_equal(g, LLVMBuildFDiv(g->b, a, b, ""), __builtin_inf()), one = vj_real(g, a, 1);
+    LLVMValueRef down = LLVMBuildSelect(g->b, far, vj_real(g, a, 0x1p-500), one, "");
+    LLVMValueRef up = LLVMBuildSelect(g->b, far, vj_real(g, a, 0x1p1000), one, "");
+    return (scaled){.a = LLVMBuildFMul(g->b, a, down, ""),
+                    .b = LLVMBuildFMul(g->b, b, up, ""),
+                    .back = LLVMBuildSelect(g->b, far, vj_real(g, a, 0x1p500), one, ""),
+                    .near = LLVMBuildNot(g->b, far, "")};
 }
 
 /* fmod by f64: each step takes away the quotient's first 24 bits times |y|, which is exact; a float's quotient has at
@@ -66,19 +71,20 @@ static LLVMValueRef remainder_of(vj_gen *g, LLVMValueRef x, LLVMValueRef y, bool
     LLVMValueRef b = widened(g, vj_size(g, y), is_double), rest = widened(g, vj_size(g, x), is_double);
     vj_loop loop;
     vj_loop_begin(g, &loop, vj_i64(g, 0), vj_i64(g, steps), 1, true, &rest, 1);
-    LLVMValueRef a = loop.carried[0], by = b, back = NULL;
-    if (is_double) back = brought_near(g, &a, &by);
-    LLVMValueRef q = LLVMBuildFDiv(g->b, a, by, "");
+    scaled at = {.a = loop.carried[0], .b = b};
+    if (is_double) at = brought_near(g, at.a, b);
+    LLVMValueRef q = LLVMBuildFDiv(g->b, at.a, at.b, "");
     LLVMValueRef first = LLVMBuildAnd(g->b, vj_as_i64(g, q), vj_whole(g, g->i64, q, ~INT64_C(0x1fffffff)), "");
     first = vj_as_f64(g, first);
     /* Below 2^24 the quotient's fraction goes; it stays where it is when it is larger. */
     LLVMValueRef small = LLVMBuildFCmp(g->b, LLVMRealOLT, vj_size(g, first), vj_real(g, q, 0x1p24), "");
+    if (is_double) small = LLVMBuildAnd(g->b, small, at.near, "");
     LLVMValueRef kept = LLVMBuildSelect(g->b, small, first, vj_real(g, q, 0), "");
     LLVMValueRef digits = LLVMBuildFPToSI(g->b, kept, vj_like(g->i32, x), "");
     LLVMValueRef whole = LLVMBuildSIToFP(g->b, digits, wide, "");
     LLVMValueRef part = LLVMBuildSelect(g->b, small, whole, first, "");
-    LLVMValueRef next = less(g, a, part, by, is_double);
-    if (is_double) next = LLVMBuildFMul(g->b, next, back, "");
+    LLVMValueRef next = less(g, at.a, part, at.b, is_double);
+    if (is_double) next = LLVMBuildFMul(g->b, next, at.back, "");
     vj_loop_end(g, &loop, &next);
     rest = loop.carried[0];
     LLVMValueRef below = LLVMBuildFCmp(g->b, LLVMRealOLT, rest, vj_real(g, rest, 0), "");

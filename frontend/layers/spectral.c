@@ -33,7 +33,8 @@ typedef struct transform {
 
 /* Point k's part `from` in point j's part `to`. */
 static double entry(const transform *t, int64_t k, int64_t from, int64_t j, int64_t to) {
-    const double angle = 2 * PI * (double)(k * j % t->length) / (double)t->length, sine = t->inverse ? sin(angle) : -sin(angle);
+    const double angle = 2 * PI * (double)(k * j % t->length) / (double)t->length,
+                 sine = t->inverse ? sin(angle) : -sin(angle);
     double factor = from == to ? cos(angle) : from < to ? sine : -sine;
     if (t->inverse) factor /= (double)t->length;
     if (t->read != POINTS) return (t->read == SUMS) != (from == to) ? 0 : 2 * k % t->length ? factor : factor / 2;
@@ -87,7 +88,8 @@ static bool check_signal(vj_importer *im, vj_value x, int32_t rank) {
     if (!vj_going(im)) return false;
     const vj_type *type = type_of(im, x);
     const vj_dim parts = type->rank ? type->dims[type->rank - 1] : vj_dim_const(0);
-    if (type->rank >= rank && !parts.sym && (parts.c == 1 || parts.c == 2) && vj_dtype_is_float(type->dtype)) return true;
+    if (type->rank >= rank && !parts.sym && (parts.c == 1 || parts.c == 2) && vj_dtype_is_float(type->dtype))
+        return true;
     return vj_stop(im, VJ_BAD_INPUT, "its signal is %s", vj_type_text(im->arena, type));
 }
 
@@ -207,8 +209,10 @@ bool vj_build_window(vj_importer *im) {
 static double known_hertz(vj_importer *im, int32_t i) {
     const vj_tensor *t = vj_fold(im, vj_operand_value(im, i));
     if (!vj_going(im)) return 0;
-    if (!t) vj_stop_unknown(im, i, "edge");
-    else if (t->count != 1 || !t->f || !(t->f[0] >= 0 && t->f[0] < 1e9)) vj_stop(im, VJ_BAD_INPUT, "has no such edge");
+    if (!t)
+        vj_stop_unknown(im, i, "edge");
+    else if (t->count != 1 || !t->f || !(t->f[0] >= 0 && t->f[0] < 1e9))
+        vj_stop(im, VJ_BAD_INPUT, "has no such edge");
     return vj_going(im) ? t->f[0] : 0;
 }
 
@@ -234,7 +238,8 @@ bool vj_build_mel_weights(vj_importer *im) {
     int64_t *corner = VJ_NEW_ARRAY(im->arena, int64_t, mels + 2);
     for (int64_t i = 0; i < mels + 2; i++) {
         const double mel = from + (double)i * (to - from) / (double)(mels + 2), hertz = 700 * (pow(10, mel / 2595) - 1);
-        corner[i] = (int64_t)fmax(-1, fmin(floor((double)(length + 1) * hertz / (double)rate), (double)LENGTH_LIMIT * 2));
+        corner[i] =
+            (int64_t)fmax(-1, fmin(floor((double)(length + 1) * hertz / (double)rate), (double)LENGTH_LIMIT * 2));
     }
     double *x = VJ_NEW_ARRAY(im->arena, double, elements + 1);
     fill_triangles(x, corner, bins, mels);
