@@ -39,7 +39,8 @@ typedef enum vj_status {
 typedef struct vj_session vj_session;
 
 /* A size for an input whose dims the model leaves open: `NAME=1x3x224x224` on the command line. Code is generic in the
- * batch, whatever its size here, where the graph can be; VJ_BATCH_DIM, `NAME=Nx3x224x224`, insists on that. */
+ * batch, whatever its size here, where the graph can be; VJ_BATCH_DIM, `NAME=Nx3x224x224`, insists on that. Shapes that
+ * differ in open first dims give each input a batch of its own: of the size here, or N for VJ_BATCH_DIM. */
 #define VJ_BATCH_DIM (-1)
 typedef struct vj_shape {
     const char *name;

@@ -272,13 +272,23 @@ static void run_on_callers_threads(const vj_model *model, job *j) {
     }
 }
 
+/* Of input i and the one that was bound last. */
+static vj_status batches_differ(const vj_session *x, int32_t i) {
+    int32_t other = 0;
+    while (other + 1 < x->s->model.input_count && x->batch[other] != x->n)
+        other++;
+    return vj_error_set(VJ_BAD_INPUT,
+                        "input '%s' has a batch of %lld, input '%s' of %lld, and the code has one for both\n"
+                        "  hint: compiled for the shapes of both, each has its own",
+                        x->s->model.inputs[i].name, (long long)x->batch[i], x->s->model.inputs[other].name,
+                        (long long)x->n);
+}
+
 static vj_status all_bound(const vj_session *x) {
     const vj_model *model = &x->s->model;
     for (int32_t i = 0; i < model->input_count; i++) {
         if (!x->batch[i]) return vj_error_set(VJ_USAGE, "input '%s' is not bound", model->inputs[i].name);
-        if (x->batch[i] > 0 && x->batch[i] != x->n)
-            return vj_error_set(VJ_BAD_INPUT, "input '%s' has a batch of %lld, another has %lld", model->inputs[i].name,
-                                (long long)x->batch[i], (long long)x->n);
+        if (x->batch[i] > 0 && x->batch[i] != x->n) return batches_differ(x, i);
         if (x->s->required[i] && memcmp(x->inputs[i], x->s->required[i], (size_t)model->inputs[i].bytes_per_image) != 0)
             return vj_error_set(VJ_BAD_INPUT,
                                 "input '%s' has another value than the one that the model was compiled for: it decides "

@@ -17,6 +17,12 @@ static vj_status compile(vj_job *job, const vj_compile_request *request) {
     return status;
 }
 
+static bool is_open(const vj_tensor_info *t) {
+    for (int32_t d = 0; d < t->rank; d++)
+        if (t->dims[d] < 0) return true;
+    return false;
+}
+
 /* Does the array fit what the code was compiled for, whatever the batch? */
 static bool fits(const vj_tensor_info *t, const vj_array *a) {
     if (t->rank != a->rank || t->dtype != (int32_t)a->dtype) return false;
@@ -33,8 +39,45 @@ static bool all_fit(const vj_model *model, const vj_array *inputs, int32_t count
     return true;
 }
 
+/* The batch that an array which fits means, 0: none. */
+static int64_t batch_of(const vj_tensor_info *t, const vj_array *a) {
+    for (int32_t d = 0; a && d < t->rank; d++)
+        if (t->dims[d] < 0) return a->dims[d] / -t->dims[d];
+    return 0;
+}
+
+/* Have inputs that fit batches of their own, where the code has one for all? */
+static bool batches_differ(const vj_model *model, const vj_array *inputs, int32_t count) {
+    int64_t first = 0;
+    for (int32_t i = 0; i < model->input_count; i++) {
+        const vj_tensor_info *t = &model->inputs[i];
+        const int64_t batch = batch_of(t, vj_array_find(inputs, count, t->name));
+        if (first && batch && batch != first) return true;
+        if (!first) first = batch;
+    }
+    return false;
+}
+
 /* Values of at most so many bytes may decide shapes; larger inputs are data. */
 #define OFFERED_BYTES 8192
+
+/* The shapes of the command, but for the batches of inputs that are there, and of other inputs their own. */
+static int32_t shapes_of(const vj_request *request, const vj_array *inputs, int32_t count, vj_shape *shapes) {
+    int32_t total = request->shape_count;
+    for (int32_t i = 0; i < total; i++)
+        shapes[i] = request->shapes[i];
+    for (int32_t i = 0; i < count; i++) {
+        vj_shape *given = NULL;
+        for (int32_t j = 0; j < request->shape_count && !given; j++)
+            if (strcmp(shapes[j].name, inputs[i].name) == 0) given = &shapes[j];
+        if (given && given->rank > 0 && given->rank == inputs[i].rank && given->dims[0] != VJ_BATCH_DIM)
+            given->dims[0] = inputs[i].dims[0];
+        if (given) continue;
+        shapes[total] = (vj_shape){.name = inputs[i].name, .rank = inputs[i].rank};
+        memcpy(shapes[total++].dims, inputs[i].dims, sizeof inputs[i].dims);
+    }
+    return total;
+}
 
 /* The same request with the inputs' shapes, for models that leave more dims open than the batch, and with the values of
  * small inputs, which may decide shapes. Most need neither, and are compiled without them first, so that all batches
@@ -43,17 +86,7 @@ static vj_status compile_for(vj_job *job, const vj_array *inputs, int32_t count)
     const vj_request *request = &job->request;
     vj_shape *shapes = calloc((size_t)(request->shape_count + count) + 1, sizeof *shapes);
     if (!shapes) return vj_print_error(VJ_SYSTEM, job->command->model, "no memory");
-    int32_t total = request->shape_count;
-    for (int32_t i = 0; i < total; i++)
-        shapes[i] = request->shapes[i];
-    for (int32_t i = 0; i < count; i++) {
-        bool given = false;
-        for (int32_t j = 0; j < request->shape_count; j++)
-            given |= strcmp(shapes[j].name, inputs[i].name) == 0;
-        if (given) continue;
-        shapes[total] = (vj_shape){.name = inputs[i].name, .rank = inputs[i].rank};
-        memcpy(shapes[total++].dims, inputs[i].dims, sizeof inputs[i].dims);
-    }
+    const int32_t total = shapes_of(request, inputs, count, shapes);
     vj_fixed_input *offered = calloc((size_t)count + 1, sizeof *offered);
     vj_options options = request->options;
     options.shapes = shapes;
@@ -89,6 +122,25 @@ static bool has_empty(const vj_array *inputs, int32_t count) {
     return false;
 }
 
+/* Code for inputs whose batches are their own runs no others: that is told. Less than two dims may be no batch. */
+static void tell_shapes(const vj_job *job) {
+    const vj_model *model = job->model;
+    char list[2048] = "", type[VJ_TYPE_TEXT];
+    int64_t first = 0;
+    bool differ = false;
+    for (int32_t i = 0; i < model->input_count; i++) {
+        const vj_tensor_info *t = &model->inputs[i];
+        if (is_open(t)) return;
+        if (t->rank < 2 || vj_input_fixed_value(model, i)) continue;
+        differ |= first && t->dims[0] != first;
+        first = t->dims[0];
+        const size_t used = strlen(list);
+        snprintf(list + used, sizeof list - used, "%s'%.100s' %s", used ? ", " : "", t->name,
+                 vj_type_words((vj_dtype)t->dtype, t->dims, t->rank, type));
+    }
+    if (differ) vj_print_notice(job->command->model, "compiled for these shapes alone: %s", list);
+}
+
 /* Of a usage error of the second try: it is about the inputs' shapes, and so about the inputs, unless the first, without
  * them, failed for the same reason. */
 static vj_status print_second_error(const vj_job *job, vj_status status, const char *first) {
@@ -96,8 +148,27 @@ static vj_status print_second_error(const vj_job *job, vj_status status, const c
     return print_last_error(job, status == VJ_USAGE && !same ? VJ_BAD_INPUT : status);
 }
 
-/* First generic in the batch and without the inputs' shapes, then, if that cannot be, for them. A failure of the second
- * try is about these; where the first succeeded, binding says better what does not fit. */
+/* A second try, for the inputs' shapes. Where the first succeeded, binding says better what does not fit, unless all but
+ * the batches does. */
+static vj_status compile_again(vj_job *job, const vj_array *inputs, int32_t count, vj_status first) {
+    char *why = first == VJ_OK ? NULL : strdup(vj_error_message());
+    vj_model *model = job->model;
+    const bool fit = model && all_fit(model, inputs, count), parted = fit && batches_differ(model, inputs, count);
+    job->model = NULL;
+    const vj_status second = compile_for(job, inputs, count);
+    if (second != VJ_OK && model && !parted) {
+        job->model = model;
+        return VJ_OK;
+    }
+    vj_model_free(model);
+    const vj_status status = second ? print_second_error(job, second, why) : VJ_OK;
+    free(why);
+    if (status == VJ_OK) tell_shapes(job);
+    if (status && parted) vj_print_hint("its inputs have batches that differ, and it cannot run these");
+    return status;
+}
+
+/* First generic in the batch and without the inputs' shapes, then, if that cannot be, for them. */
 static vj_status compile_and_refine(vj_job *job, const vj_array *inputs, int32_t count) {
     const bool named = all_named(inputs, count);
     if (named && has_empty(inputs, count)) { /* no size of a batch fits */
@@ -108,21 +179,11 @@ static vj_status compile_and_refine(vj_job *job, const vj_array *inputs, int32_t
     generic.fixed_batch = 0;
     const vj_status first = compile(job, &generic);
     if (first != VJ_OK && (first != VJ_USAGE || !named)) return print_last_error(job, first);
-    if (first == VJ_OK && (!named || all_fit(job->model, inputs, count)) &&
-        !other_batch(job->model, job->command->batch))
-        return VJ_OK;
-    char *why = first == VJ_OK ? NULL : strdup(vj_error_message());
-    vj_model *model = job->model;
-    job->model = NULL;
-    const vj_status second = compile_for(job, inputs, named ? count : 0);
-    if (second != VJ_OK && model) {
-        job->model = model;
-        return VJ_OK;
-    }
-    vj_model_free(model);
-    const vj_status status = second ? print_second_error(job, second, why) : VJ_OK;
-    free(why);
-    return status;
+    const bool fits_inputs =
+        first == VJ_OK &&
+        (!named || (all_fit(job->model, inputs, count) && !batches_differ(job->model, inputs, count)));
+    if (fits_inputs && !other_batch(job->model, job->command->batch)) return VJ_OK;
+    return compile_again(job, inputs, named ? count : 0, first);
 }
 
 static vj_status load(vj_job *job) {
@@ -139,12 +200,6 @@ vj_status vj_job_open(const vj_command *command, const vj_array *inputs, int32_t
         status = compile_and_refine(job, inputs, count);
     if (status == VJ_OK && (status = vj_session_create(job->model, &job->session))) print_last_error(job, status);
     return status;
-}
-
-static bool is_open(const vj_tensor_info *t) {
-    for (int32_t d = 0; d < t->rank; d++)
-        if (t->dims[d] < 0) return true;
-    return false;
 }
 
 /* The batch that --shape means for an input, 0: none. --batch goes before it. */

@@ -89,6 +89,7 @@ typedef struct vj_import_row {
 typedef struct vj_dim_name {
     const char *name;
     vj_dim dim;
+    bool has_several; /* whether it names batches that differ, and `dim` is but the first of them */
 } vj_dim_name;
 
 /* A list of nodes that are imported in order: the model's graph, a function's body, or a branch of If. */
@@ -124,6 +125,7 @@ struct vj_importer {
     bool is_repeat;         /* whether this import is a repeat, whose warnings were given the first time */
     vj_dim_name *dims;
     int32_t dim_count, dim_capacity;
+    bool batches_differ; /* whether the shapes given differ in the inputs' open first dims */
     vj_unknown *unknowns;
     int32_t unknown_count, unknown_capacity;
     uint8_t *fold_state; /* of fold.c, for each value */
@@ -176,6 +178,9 @@ const Onnx__GraphProto *vj_graph_attribute(vj_importer *im, const char *name, si
 bool vj_open_graph(vj_importer *im, const Onnx__GraphProto *g, vj_value input,
                    bool (*finish)(vj_importer *im, const vj_scope *inner), void *state);
 vj_binding *vj_graph_result(vj_importer *im, const vj_scope *inner, size_t i);
+
+/* blame.c: adds to the error of the current node which constant fixes the size that it cannot take, where one does. */
+void vj_blame_constant(vj_importer *im);
 
 /* functions.c */
 bool vj_check_functions(vj_importer *im);
