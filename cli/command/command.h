@@ -64,7 +64,7 @@ typedef struct vj_command {
     int64_t batch, threads, topk, pass_limit;
     const char *profile;
     double seconds, rtol, atol, min_cosine, min_agreement;
-    bool no_cache, stats, quiet, print_rewrites;
+    bool no_cache, stats, quiet, print_rewrites, round_up;
     bool compiled; /* the model is a shared library, by its first bytes */
     bool marks;    /* of a profile's own copy of the command: code that says when its kernels begin and end */
     /* Of a calibration's own copies: probes, and its text so far. */

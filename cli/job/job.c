@@ -342,6 +342,7 @@ vj_status vj_job_prepare(const vj_command *command, vj_job *job, vj_array **inpu
     *job = (vj_job){0};
     vj_status status = vj_read_named(&command->inputs, "--input", inputs);
     *count = command->inputs.count;
+    if (status == VJ_OK) status = vj_take_sizes(command, *inputs, *count);
     if (status == VJ_OK) status = vj_job_open(command, *inputs, *count, job);
     if (status == VJ_OK && *count == 0) {
         vj_arrays_free(*inputs, 0);

@@ -2,6 +2,7 @@
  *
  * job.c      compiles, binds, runs. The way in: vj_job_open, or vj_job_prepare with the command's own inputs
  * request.c  the command as a request to the compiler
+ * ranges.c   --shape with ranges of sizes
  * calibration.c  which calibration a command takes
  * expect.c   --expect: the outputs beside files
  *
@@ -17,13 +18,21 @@
 /* The array as a value that the compiler may take; it stays the array's. */
 vj_fixed_input vj_as_fixed(const vj_array *array);
 
+/* A word of --shape: NAME=1x3x48x64..640:32 has the least sizes in the shape. */
+typedef struct vj_sizes {
+    vj_shape shape;
+    int64_t most[VJ_MODEL_MAX_RANK], step[VJ_MODEL_MAX_RANK]; /* step 0: the dim has one size */
+    bool is_range;                                            /* some dim has a range */
+} vj_sizes;
+
 /* The request that the command means. The parts point into it: it must not move. */
 typedef struct vj_request {
     vj_options options;
     vj_compile_request compile;
-    vj_shape *given; /* by --shape, in order; malloc'ed */
+    vj_sizes *given; /* by --shape, in order; malloc'ed */
     int32_t given_count;
-    vj_shape_set *sets; /* what these make, at least one; all but --emit take the first alone; malloc'ed */
+    vj_shape_set
+        *sets; /* what those without ranges make, at least one; all but --emit take the first alone; malloc'ed */
     int32_t set_count;
     vj_shape *shapes;    /* those of all sets, the first one's first; malloc'ed */
     int32_t shape_count; /* of the first */
@@ -36,6 +45,13 @@ typedef struct vj_request {
 } vj_request;
 vj_status vj_request_fill(const vj_command *command, vj_request *request);
 void vj_request_free(vj_request *request);
+
+/* ranges.c */
+
+/* All words of --shape, as they came; of an object each size of a range is one. */
+vj_status vj_read_sizes(const vj_command *command, vj_request *request);
+/* Is each input one of its range's sizes? With --round-up it becomes one, by zeros behind its elements. */
+vj_status vj_take_sizes(const vj_command *command, vj_array *inputs, int32_t count);
 
 /* calibration.c */
 

@@ -1,7 +1,6 @@
 /* request.c - what the command asks of the compiler. */
 #include "job.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,42 +11,11 @@ static void log_line(void *self, vj_log_level level, const char *text) {
     if (level != VJ_LOG_INFO) vj_print_warning(self, "%s", text);
 }
 
-/* "1x3x224x224"; N is the batch */
-static bool read_dims(const char *text, vj_shape *shape) {
-    for (const char *at = text;; at++) {
-        const bool is_batch = *at == 'N';
-        char *end = (char *)(uintptr_t)(at + 1);
-        errno = 0;
-        const long long dim = is_batch ? VJ_BATCH_DIM : strtoll(at, &end, 10);
-        if (end == at || errno || (dim < 1 && !is_batch) || shape->rank == VJ_MODEL_MAX_RANK) return false;
-        shape->dims[shape->rank++] = dim;
-        if (!*end) return true;
-        if (*end != 'x' && *end != ',') return false;
-        at = end;
-    }
-}
-
-/* All words of --shape, as they came. */
-static vj_status read_all_shapes(const vj_command *command, vj_request *request) {
-    request->given = calloc((size_t)command->shapes.count + 1, sizeof *request->given);
-    if (!request->given) return vj_print_error(VJ_SYSTEM, NULL, "no memory");
-    for (int32_t i = 0; i < command->shapes.count; i++) {
-        const char *text = command->shapes.at[i], *equals = strrchr(text, '=');
-        vj_shape *shape = &request->given[i];
-        if (!equals || equals == text || !read_dims(equals + 1, shape))
-            return vj_print_error(VJ_USAGE, NULL, "--shape wants NAME=1x3x224x224, not '%s'", text);
-        shape->name = strndup(text, (size_t)(equals - text));
-        if (!shape->name) return vj_print_error(VJ_SYSTEM, NULL, "no memory");
-        request->given_count++;
-    }
-    return VJ_OK;
-}
-
 /* How often the name is given before shape `end`. */
 static int32_t mentions(const vj_request *request, const char *name, int32_t end) {
     int32_t count = 0;
     for (int32_t i = 0; i < end; i++)
-        count += strcmp(request->given[i].name, name) == 0;
+        count += strcmp(request->given[i].shape.name, name) == 0;
     return count;
 }
 
@@ -55,30 +23,31 @@ static int32_t mentions(const vj_request *request, const char *name, int32_t end
 static void fill_set(const vj_request *request, int32_t number, vj_shape *shapes, vj_shape_set *set) {
     *set = (vj_shape_set){.shapes = shapes};
     for (int32_t i = 0; i < request->given_count; i++) {
-        const char *name = request->given[i].name;
+        const char *name = request->given[i].shape.name;
+        if (request->given[i].is_range) continue; /* the inputs say which size */
         const bool is_only = mentions(request, name, request->given_count) == 1;
-        if (is_only || mentions(request, name, i) == number) shapes[set->count++] = request->given[i];
+        if (is_only || mentions(request, name, i) == number) shapes[set->count++] = request->given[i].shape;
     }
 }
 
 /* An input that is given several times makes several shapes of the model. */
 static vj_status read_shapes(const vj_command *command, vj_request *request) {
-    const vj_status status = read_all_shapes(command, request);
+    const vj_status status = vj_read_sizes(command, request);
     if (status) return status;
     const char *most = "";
     request->set_count = 1;
     for (int32_t i = 0; i < request->given_count; i++) {
-        const int32_t count = mentions(request, request->given[i].name, request->given_count);
+        const int32_t count = mentions(request, request->given[i].shape.name, request->given_count);
         if (count > request->set_count) {
             request->set_count = count;
-            most = request->given[i].name;
+            most = request->given[i].shape.name;
         }
     }
     for (int32_t i = 0; i < request->given_count; i++) {
-        const int32_t count = mentions(request, request->given[i].name, request->given_count);
+        const int32_t count = mentions(request, request->given[i].shape.name, request->given_count);
         if (count == 1 || count == request->set_count) continue;
         vj_print_error(VJ_USAGE, NULL, "--shape is given %d times for '%s' and %d times for '%s'", (int)count,
-                       request->given[i].name, (int)request->set_count, most);
+                       request->given[i].shape.name, (int)request->set_count, most);
         vj_print_hint("an object for several shapes wants each input once for all of them, or once for each");
         return VJ_USAGE;
     }
@@ -177,7 +146,7 @@ vj_status vj_request_fill(const vj_command *command, vj_request *request) {
 
 void vj_request_free(vj_request *request) {
     for (int32_t i = 0; i < request->given_count; i++)
-        free((void *)(uintptr_t)request->given[i].name);
+        free((void *)(uintptr_t)request->given[i].shape.name);
     free(request->given);
     free(request->shapes);
     free(request->sets);

@@ -146,6 +146,7 @@ static vj_status take_inputs(comparison *c) {
     vj_array *inputs = NULL;
     const int32_t count = c->command->inputs.count;
     vj_status status = vj_read_named(&c->command->inputs, "--input", &inputs);
+    if (status == VJ_OK) status = vj_take_sizes(c->command, inputs, c->command->inputs.count);
     if (status == VJ_OK) status = open_sides(c, inputs, count);
     if (status == VJ_OK) status = vj_job_bind(&c->wide->job, inputs, count);
     if (status == VJ_OK) status = vj_job_check_batch(&c->wide->job);

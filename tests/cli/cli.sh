@@ -174,6 +174,71 @@ part_shapes() {
     bad 1 "$data/open.onnx" --shape q=1x3x7x9
 }
 
+# Sizes that are decided when the inputs come, with ONNX Runtime's answers (tests/fixtures/make_dims.py).
+part_dims() {
+    dims=$source/tests/fixtures/dims
+    # a name that means nothing is no size
+    run 0 "$dims/unnamed.onnx" --input "x=$dims/unnamed.x.npy" --expect "y=$dims/unnamed.y.npy"
+    # texts and images have batches of their own, whatever these are called
+    for model in clip same; do
+        for batches in 3.1 2.5 3.3; do
+            c=$dims/clip.$batches
+            run 0 "$dims/$model.onnx" --input "input_ids=$c.input_ids.npy" --input "pixel_values=$c.pixel_values.npy" \
+                --input "attention_mask=$c.attention_mask.npy" --expect "logits_per_image=$c.logits_per_image.npy" \
+                --expect "logits_per_text=$c.logits_per_text.npy" --expect "text_embeds=$c.text_embeds.npy" \
+                --expect "image_embeds=$c.image_embeds.npy"
+            [ $batches = 3.3 ] || stderr_has "compiled for these shapes alone: 'input_ids' i64[${batches%.*},"
+        done
+    done
+    run 0 "$dims/clip.onnx" --shape input_ids=3x7 --shape pixel_values=1x3x16x16 --quiet
+    prints "logits_per_image  f32[1,3]"
+    bad 1 "$dims/same.onnx" --shape input_ids=3x7 --shape pixel_values=1x3x16x16
+    stderr_has "--shape attention_mask="
+    bad 2 "$dims/clip.onnx" --input "input_ids=$c.input_ids.npy" --input "pixel_values=$c.pixel_values.npy" \
+        --input "attention_mask=$dims/clip.2.5.attention_mask.npy"
+    for batches in 2.4 5.4; do # one stays open beside one that is fixed
+        t=$dims/towers.$batches
+        run 0 "$dims/towers.onnx" --input "a=$t.a.npy" --input "b=$t.b.npy" --expect "y=$t.y.npy"
+        run 0 "$dims/towers.onnx" --shape a=Nx3 --shape b=4x3 --input "a=$t.a.npy" --input "b=$t.b.npy" --expect "y=$t.y.npy"
+        silent
+    done
+    run 0 "$dims/towers.onnx" --shape a=Nx3 --shape b=4x3 --batch 7 --quiet
+    prints "y  f32[7,4]"
+    # a range of sizes: each is compiled when it is met, and kept
+    rm -rf cache
+    for width in 32 48 64; do
+        run 0 "$dims/line.onnx" --shape x=1x3x16x32..70:16 --input "x=$dims/line.$width.x.npy" --expect "y=$dims/line.$width.y.npy"
+    done
+    [ "$(ls cache/*.image | wc -l)" -eq 3 ] && [ "$(ls cache/*.weights | wc -l)" -eq 1 ] || fail "not 3 programs with one set of weights"
+    bad 2 "$dims/line.onnx" --shape x=1x3x16x32..70:16 --input "x=$dims/line.37.x.npy"
+    stderr_has "input 'x' has 37 as dim 3: its sizes are 32 to 70 in steps of 16"
+    stderr_has "--round-up puts zeros behind it, up to 48"
+    run 0 "$dims/line.onnx" --shape x=1x3x16x32..70:16 --round-up --input "x=$dims/line.37.x.npy" --expect "y=$dims/line.37.to.48.y.npy"
+    stderr_has "input 'x': f32[1,3,16,37], zeros behind it to f32[1,3,16,48]"
+    run 0 "$dims/line.onnx" --shape x=1x3x16x32..70 --input "x=$dims/line.37.x.npy" --expect "y=$dims/line.37.y.npy"
+    bad 2 "$dims/line.onnx" --shape x=1x3x16x32..47:16 --round-up --input "x=$dims/line.37.x.npy"
+    bad 2 "$dims/line.onnx" --shape x=1x3x8x32..64 --input "x=$dims/line.37.x.npy"
+    stderr_has "input 'x' has 16 as dim 2, --shape says 8"
+    bad 1 "$dims/line.onnx" --shape x=1x3x16x32..64
+    stderr_has "a range of sizes, and there is no input to say which"
+    bad 1 "$dims/line.onnx" --round-up --input "x=$dims/line.32.x.npy"
+    for range in 32.. ..64 64..32 32..64: 32..64:0 32...64 32..64:16:1 32..64..96; do
+        bad 1 "$dims/line.onnx" --shape "x=1x3x16x$range" --input "x=$dims/line.32.x.npy"
+    done
+    bad 1 "$dims/line.onnx" --shape x=1..4x3x16x32 --input "x=$dims/line.32.x.npy"
+    stderr_has "the first dim is the batch"
+    mkdir objects
+    run 0 "$dims/line.onnx" --shape x=Nx3x16x32..64:16 --emit-obj -o objects
+    grep -q 64 objects/line.h || fail "no shape of width 64 in objects/line.h"
+    bad 1 "$dims/line.onnx" --shape x=Nx3x16x32..4000 --emit-obj -o objects
+    stderr_has "more than 256 shapes"
+    # a size that the weights cannot take
+    run 0 "$dims/positions.onnx" --input "image=$dims/positions.x.npy" --expect "y=$dims/positions.y.npy"
+    bad 2 "$dims/positions.onnx" --input "image=$dims/positions.large.x.npy"
+    stderr_has "node '/Add' (Add, opset 17): "
+    stderr_has "the initializer 'position_embeddings', f32[1,16,8], fixes the size"
+}
+
 part_compare() {
     run 0 "$fixtures/vit.ts17.onnx" --input "image=$fixtures/vit.ts17.in.npy" --expect "logits=$fixtures/vit.ts17.out.npy"
     prints "top-1 same in 3 of 3: ok"
