@@ -125,6 +125,29 @@ vj_status vj_compile_memory(const void *bytes, size_t size, const vj_options *op
 vj_status vj_load(const char *path, const vj_options *options, vj_model **model);
 void vj_model_free(vj_model *model);
 
+/* Sizes as they come: one model file, compiled for the shapes of its inputs as they are met, each found in the cache, or
+ * compiled, the first time. Its models share one set of packed weights where their bytes are the same, and one pool of
+ * threads. Any thread may ask at any time. */
+typedef struct vj_family vj_family;
+/* The sizes of a dim of an input that is open: least, least + step and so on, at most `most`. */
+typedef struct vj_range {
+    const char *input;
+    int32_t dim;
+    int32_t reserved;
+    int64_t least, most, step;
+} vj_range;
+/* Reads no file yet. Without ranges any sizes will do. The options, their shapes among them, stand for all of its models;
+ * what they point to, and the ranges' names, are borrowed until vj_family_free. */
+vj_status vj_family_open(const char *path, const vj_options *options, const vj_range *ranges, int32_t count,
+                         vj_family **family);
+/* The model for inputs of these shapes (of others the options' shapes hold): the family's, there until vj_family_free. A
+ * size outside of its range, or between two of its sizes, is VJ_BAD_INPUT. */
+vj_status vj_family_model(vj_family *family, const vj_shape *shapes, int32_t count, vj_model **model);
+/* Rounds sizes up to the next of their ranges, in place: for callers whose models do not mind zeros behind an input. */
+vj_status vj_family_round_up(const vj_family *family, vj_shape *shapes, int32_t count);
+/* Behind the sessions of its models. */
+void vj_family_free(vj_family *family);
+
 /* Inputs and outputs; i from 0 to count - 1. A dim that grows with the batch is given for a batch of `n`. Names are
  * the model's, borrowed from it. vj_input_find returns -1 when there is no such input. */
 int32_t vj_input_count(const vj_model *model);

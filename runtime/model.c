@@ -134,11 +134,11 @@ vj_status vj_model_new(vj_compiled *compiled, const vj_options *options, vj_mode
 void vj_model_free(vj_model *model) {
     if (!model) return;
     vj_model_state *s = (vj_model_state *)model;
-    vj_pool_free(s->pool);
+    if (!s->borrows_pool) vj_pool_free(s->pool);
     vj_debug_unregister(s->debug);
     if (s->code) munmap(s->code, s->code_bytes);
     if (s->orc && s->free_orc) s->free_orc(s->orc);
-    vj_weights_unmap(&s->weights);
+    if (!s->borrows_weights) vj_weights_unmap(&s->weights);
     free(s->gaps);
     free(s->tensors);
     free(s->required);

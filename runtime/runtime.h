@@ -2,6 +2,7 @@
  *
  * Of libvitjit alone:
  * compiler_library.c  opens libvitjit_compiler on a miss
+ * family.c            models of one file for sizes as they come
  * cache/              files of earlier compilations: the way from a model's files to its graph key, listing, check and bound
  *
  * Of libvitjit_rt too, for programs whose models were compiled ahead of time (cmake/runtime.cmake):
@@ -75,8 +76,9 @@ typedef struct vj_model_state {
     vj_phase_fn phase;
     vj_weights_map weights;
     vj_threads scheduler;
-    bool own_threads; /* the pool, not the caller's scheduler */
-    vj_pool *pool;    /* made with the first session when parts > 1 */
+    bool own_threads;                   /* the pool, not the caller's scheduler */
+    vj_pool *pool;                      /* made with the first session when parts > 1 */
+    bool borrows_pool, borrows_weights; /* they are its family's */
     int32_t pool_lock;
     int32_t parts;
     struct vj_debug *debug; /* of mapped code */

@@ -152,8 +152,9 @@ static bool grow(vj_array *array, const int64_t *dims) {
 
 static vj_status not_a_size(const vj_command *command, const vj_sizes *range, const vj_array *a, int32_t d) {
     const int64_t up = round_up(range, d, a->dims[d]);
-    vj_print_error(VJ_BAD_INPUT, command->model, "input '%s' has %lld as dim %d: its sizes are %lld to %lld in steps of %lld",
-                   a->name, (long long)a->dims[d], (int)d, (long long)range->shape.dims[d], (long long)range->most[d],
+    vj_print_error(VJ_BAD_INPUT, command->model,
+                   "input '%s' has %lld as dim %d: its sizes are %lld to %lld in steps of %lld", a->name,
+                   (long long)a->dims[d], (int)d, (long long)range->shape.dims[d], (long long)range->most[d],
                    (long long)range->step[d]);
     if (up) vj_print_hint("--round-up puts zeros behind it, up to %lld", (long long)up);
     return VJ_BAD_INPUT;
