@@ -65,8 +65,9 @@ typedef struct vj_command {
     const char *profile;
     double seconds, rtol, atol, min_cosine, min_agreement;
     bool no_cache, stats, quiet, print_rewrites, round_up;
-    bool compiled; /* the model is a shared library, by its first bytes */
-    bool marks;    /* of a profile's own copy of the command: code that says when its kernels begin and end */
+    bool compiled;     /* the model is a shared library, by its first bytes */
+    bool fit_pictures; /* of a copy for one size of a range: pictures are resized to the input, nothing is cropped */
+    bool marks;        /* of a profile's own copy of the command: code that says when its kernels begin and end */
     /* Of a calibration's own copies: probes, and its text so far. */
     bool probe;
     const char *calibration_text;

@@ -56,7 +56,7 @@ static const vj_option table[] = {
     {.about = "Compiling"},
     {"--variant", 0, CHOICE, 0, FIELD(variant), "fp32|fp16|q8|int8|uint8|q4|q4f16|bnb4", MODELS, "of a folder: which of its files (fp32: model.onnx; q8: model_quantized.onnx; model_NAME.onnx)"},
     {"--shape", 0, LIST, 0, FIELD(shapes), "NAME=1x3x224x224", MODELS, "sizes for an input whose dims the model leaves open (repeat); N: the batch stays open; 64..640:32: a range"},
-    {"--round-up", 0, FLAG, 0, FIELD(round_up), NULL, VJ_MODE_TENSORS | VJ_MODE_BENCH, "between two sizes of a range: zeros behind the input, up to the next"},
+    {"--round-up", 0, FLAG, 0, FIELD(round_up), NULL, VJ_MODE_TENSORS | VJ_MODE_BENCH | VJ_MODE_PICTURES, "between two sizes of a range: zeros behind the input, up to the next"},
     {"--fix", 0, LIST, 0, FIELD(fixes), "NAME=x.npy", MODELS, "a value that decides shapes becomes part of the program (repeat)"},
     {"--also-output", 0, LIST, 0, FIELD(also_outputs), "VALUE", COMPILES, "a named value of the graph becomes an output too (repeat)"},
     {"--precision", 0, CHOICES, 0, FIELD(precision), "f32|bf16|int8", MODELS, "what products are computed in (f32); with --bench a list, f32,bf16,int8: a table of them"},

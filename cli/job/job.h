@@ -53,6 +53,23 @@ vj_status vj_read_sizes(const vj_command *command, vj_request *request);
 /* Is each input one of its range's sizes? With --round-up it becomes one, by zeros behind its elements. */
 vj_status vj_take_sizes(const vj_command *command, vj_array *inputs, int32_t count);
 
+/* The range that pictures take their sizes from; none: not is_range. The name is the caller's to free, on failure too. */
+vj_status vj_picture_range(const vj_command *command, vj_sizes *range);
+/* Heights and widths: of the model's input, and of what the picture becomes in its corner. */
+typedef struct vj_fitted_size {
+    int64_t size[2], seen[2];
+} vj_fitted_size;
+vj_status vj_size_of_picture(const vj_command *command, const vj_sizes *range, const char *file, int64_t height,
+                             int64_t width, vj_fitted_size *of);
+/* The command for pictures of one size. */
+typedef struct vj_sized_command {
+    vj_command command;
+    char *word; /* of --shape */
+} vj_sized_command;
+vj_status vj_command_of_size(const vj_command *command, const vj_sizes *range, const int64_t size[2],
+                             vj_sized_command *one);
+void vj_sized_free(vj_sized_command *one);
+
 /* calibration.c */
 
 /* Where the command's calibration is, or is to be written: beside the model, unless it says where. */

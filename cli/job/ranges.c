@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_SHAPES 256 /* of one object */
+#define MOST_SHAPES 256   /* of one object */
+#define MOST_SIDE   32768 /* of a picture */
 
 static bool read_number(const char **at, int64_t *number) {
     char *end;
@@ -99,7 +100,7 @@ static vj_status add_each(vj_request *request, const vj_sizes *range) {
 
 /* Sizes that come with the inputs want inputs. */
 static vj_status judge_range(const vj_command *command, const char *name) {
-    if (command->inputs.count > 0 || command->mode == VJ_MODE_EMIT) return VJ_OK;
+    if (command->inputs.count > 0 || command->mode == VJ_MODE_EMIT || command->mode == VJ_MODE_PICTURES) return VJ_OK;
     vj_print_error(VJ_USAGE, NULL, "--shape gives '%s' a range of sizes, and there is no input to say which", name);
     vj_print_hint("give one size, or --input %s=x.npy", name);
     return VJ_USAGE;
@@ -125,29 +126,6 @@ static int64_t round_up(const vj_sizes *range, int32_t d, int64_t size) {
     if (size > range->most[d]) return 0;
     const int64_t up = least + (size - least + step - 1) / step * step;
     return up <= range->most[d] ? up : 0;
-}
-
-/* The elements in the corner of a larger array of zeros. */
-static bool grow(vj_array *array, const int64_t *dims) {
-    vj_array large = *array;
-    memcpy(large.dims, dims, sizeof large.dims);
-    if (!vj_array_alloc(&large)) return false;
-    const int32_t last = array->rank - 1;
-    const size_t element = vj_dtype_bytes(array->dtype), row = (size_t)array->dims[last] * element;
-    const int64_t rows = vj_array_elements(array) / (array->dims[last] ? array->dims[last] : 1);
-    for (int64_t i = 0; i < rows; i++) {
-        int64_t place = 0, rest = i, stride = 1;
-        for (int32_t d = last - 1; d >= 0; d--) {
-            place += rest % array->dims[d] * stride;
-            rest /= array->dims[d];
-            stride *= dims[d];
-        }
-        memcpy((char *)large.data + (size_t)place * (size_t)dims[last] * element,
-               (const char *)array->data + (size_t)i * row, row);
-    }
-    free(array->data);
-    *array = large;
-    return true;
 }
 
 static vj_status not_a_size(const vj_command *command, const vj_sizes *range, const vj_array *a, int32_t d) {
@@ -178,7 +156,7 @@ static vj_status take_size(const vj_command *command, const vj_sizes *range, vj_
     }
     if (!grows) return VJ_OK;
     vj_type_words(a->dtype, a->dims, a->rank, was);
-    if (!grow(a, dims)) return vj_print_error(VJ_SYSTEM, command->model, "no memory for input '%s'", a->name);
+    if (!vj_array_grow(a, dims)) return vj_print_error(VJ_SYSTEM, command->model, "no memory for input '%s'", a->name);
     vj_print_notice(command->model, "input '%s': %s, zeros behind it to %s", a->name, was,
                     vj_type_words(a->dtype, a->dims, a->rank, is));
     return VJ_OK;
@@ -199,4 +177,108 @@ vj_status vj_take_sizes(const vj_command *command, vj_array *inputs, int32_t cou
     if (status == VJ_OK && command->round_up && !any)
         return vj_print_error(VJ_USAGE, NULL, "--round-up wants a range of sizes: --shape NAME=1x3x48x64..640:32");
     return status;
+}
+
+/* Pictures */
+
+void vj_sized_free(vj_sized_command *one) {
+    free(one->command.shapes.at);
+    free(one->word);
+    *one = (vj_sized_command){0};
+}
+
+/* Of a shape of four dims: where height and width stand. Channels stand last where they alone can be some. */
+static int32_t first_side(const vj_shape *shape) {
+    const bool last = shape->dims[3] == 1 || shape->dims[3] == 3, second = shape->dims[1] == 1 || shape->dims[1] == 3;
+    return last && !second ? 1 : 2;
+}
+
+static vj_status judge_picture_range(const vj_command *command, const vj_sizes *range) {
+    const int32_t side = range->shape.rank == 4 ? first_side(&range->shape) : 0;
+    bool is_side = side > 0;
+    for (int32_t d = 0; d < range->shape.rank && is_side; d++)
+        if (d == side || d == side + 1)
+            is_side = range->shape.dims[d] > 0 && range->most[d] <= MOST_SIDE;
+        else
+            is_side = range->step[d] == 0;
+    if (!is_side)
+        return vj_print_error(VJ_USAGE, NULL,
+                              "--shape: the range of '%s' is none of a picture's height or width, at most %d",
+                              range->shape.name, MOST_SIDE);
+    if (command->resize || command->crop_pct)
+        return vj_print_error(VJ_USAGE, NULL, "%s means nothing beside a range of sizes, which pictures are resized to",
+                              command->resize ? "--resize" : "--crop-pct");
+    if (command->output)
+        return vj_print_error(VJ_USAGE, NULL,
+                              "--output cannot join the outputs of pictures of several sizes: give one size");
+    return VJ_OK;
+}
+
+vj_status vj_picture_range(const vj_command *command, vj_sizes *range) {
+    *range = (vj_sizes){0};
+    for (int32_t i = 0; i < command->shapes.count; i++) {
+        vj_sizes sizes;
+        vj_status status = read_sizes(command->shapes.at[i], &sizes);
+        if (status == VJ_OK && sizes.is_range && range->is_range)
+            status = vj_print_error(VJ_USAGE, NULL, "--shape gives two ranges: a picture has one size");
+        if (status == VJ_OK && sizes.is_range) {
+            *range = sizes;
+            status = judge_picture_range(command, range);
+        } else {
+            free((void *)(uintptr_t)sizes.shape.name);
+        }
+        if (status) return status;
+    }
+    return VJ_OK;
+}
+
+/* The side that keeps the picture's aspect, rounded up. */
+static int64_t scaled(int64_t side, int64_t other, int64_t other_is) {
+    const int64_t size = (side * other_is + other - 1) / other;
+    return size < 1 ? 1 : size;
+}
+
+vj_status vj_size_of_picture(const vj_command *command, const vj_sizes *range, const char *file, int64_t height,
+                             int64_t width, vj_fitted_size *of) {
+    const int32_t at = first_side(&range->shape);
+    const bool tall = range->step[at] > 0, wide = range->step[at + 1] > 0;
+    of->seen[0] = !tall ? range->shape.dims[at] : wide ? height : scaled(height, width, range->shape.dims[at + 1]);
+    of->seen[1] = !wide ? range->shape.dims[at + 1] : tall ? width : scaled(width, height, range->shape.dims[at]);
+    for (int32_t i = 0; i < 2; i++) {
+        const int32_t d = at + i;
+        of->size[i] = range->step[d] ? round_up(range, d, of->seen[i]) : of->seen[i];
+        if (of->size[i] && (of->size[i] == of->seen[i] || command->round_up)) continue;
+        vj_print_error(VJ_BAD_INPUT, file, "it is %lld x %lld: the sizes of '%s' are %lld to %lld in steps of %lld",
+                       (long long)of->seen[0], (long long)of->seen[1], range->shape.name,
+                       (long long)range->shape.dims[d], (long long)range->most[d], (long long)range->step[d]);
+        if (of->size[i]) vj_print_hint("--round-up puts zeros behind it, up to %lld", (long long)of->size[i]);
+        return VJ_BAD_INPUT;
+    }
+    return VJ_OK;
+}
+
+vj_status vj_command_of_size(const vj_command *command, const vj_sizes *range, const int64_t size[2],
+                             vj_sized_command *one) {
+    const int32_t at = first_side(&range->shape);
+    const vj_list *words = &command->shapes;
+    *one = (vj_sized_command){.command = *command};
+    one->command.fit_pictures = true;
+    one->command.shapes = (vj_list){calloc((size_t)words->count + 1, sizeof *words->at), words->count};
+    one->word = calloc(1, strlen(range->shape.name) + 1 + VJ_MODEL_MAX_RANK * 24);
+    if (!one->command.shapes.at || !one->word) {
+        vj_sized_free(one);
+        return vj_print_error(VJ_SYSTEM, command->model, "no memory");
+    }
+    char *end = one->word + sprintf(one->word, "%s=", range->shape.name);
+    for (int32_t d = 0; d < range->shape.rank; d++) {
+        const int64_t dim = d == at || d == at + 1 ? size[d - at] : range->shape.dims[d];
+        end += sprintf(end, "%s", d ? "x" : "");
+        end += dim == VJ_BATCH_DIM ? sprintf(end, "N") : sprintf(end, "%lld", (long long)dim);
+    }
+    for (int32_t i = 0; i < words->count; i++) {
+        const size_t name = strlen(range->shape.name);
+        const bool is_range = strncmp(words->at[i], range->shape.name, name) == 0 && words->at[i][name] == '=';
+        one->command.shapes.at[i] = is_range ? one->word : words->at[i];
+    }
+    return VJ_OK;
 }

@@ -145,7 +145,7 @@ static vj_status run_all(gallery *g, const vj_paths *paths) {
     return status;
 }
 
-static vj_status classify(gallery *g, const vj_paths *paths) {
+static vj_status open_gallery(gallery *g, const vj_paths *paths) {
     const vj_command *command = g->command;
     vj_status status = vj_job_open(command, NULL, 0, &g->job);
     if (status == VJ_OK) status = vj_loader_open(command, &g->job, &g->loader);
@@ -155,24 +155,97 @@ static vj_status classify(gallery *g, const vj_paths *paths) {
     g->results = vj_results_count(command, g->job.model);
     status = judge_outputs(g);
     if (status == VJ_OK && command->attention) status = vj_check_attention(command, g->job.model, paths);
-    if (status == VJ_OK) {
-        vj_loader_announce(&g->loader);
-        status = run_all(g, paths);
+    if (status == VJ_OK) vj_loader_announce(&g->loader);
+    return status;
+}
+
+static void close_gallery(gallery *g) {
+    if (g->written) vj_arrays_free(g->written, vj_output_count(g->job.model));
+    vj_loader_free(&g->loader);
+    vj_job_close(&g->job);
+}
+
+static vj_status classify(gallery *g, const vj_paths *paths) {
+    vj_status status = open_gallery(g, paths);
+    if (status == VJ_OK) status = run_all(g, paths);
+    return status ? status : vj_print_stats(g->command, g->job.model);
+}
+
+/* A gallery for the pictures of one size of a range. */
+typedef struct hall {
+    struct hall *next;
+    int64_t size[2];
+    vj_sized_command own;
+    gallery g;
+} hall;
+
+/* The size's hall, opened when it is met first. */
+static vj_status enter(hall **all, const vj_command *command, const vj_sizes *range, const int64_t size[2],
+                       const vj_paths *paths, hall **found) {
+    for (hall *h = *all; h; h = h->next)
+        if (h->size[0] == size[0] && h->size[1] == size[1]) return *found = h, VJ_OK;
+    hall *h = *found = calloc(1, sizeof *h);
+    if (!h) return vj_print_error(VJ_SYSTEM, command->model, "no memory");
+    h->next = *all;
+    *all = h;
+    memcpy(h->size, size, sizeof h->size);
+    const vj_status status = vj_command_of_size(command, range, size, &h->own);
+    if (status) return status;
+    h->g.command = &h->own.command;
+    return open_gallery(&h->g, paths);
+}
+
+/* One picture, behind those of the hall before, whose batch ends where the size changes. */
+static vj_status show_sized(gallery *g, hall **all, hall **now, const vj_sizes *range, const vj_paths *paths,
+                            int32_t i) {
+    vj_picture picture;
+    vj_fitted_size of;
+    const char *path = paths->at[i];
+    vj_status bad = vj_loader_read(path, &picture), status = VJ_OK;
+    if (bad == VJ_OK) bad = vj_size_of_picture(g->command, range, path, picture.height, picture.width, &of);
+    if (bad == VJ_OK) {
+        hall *was = *now;
+        status = enter(all, g->command, range, of.size, paths, now);
+        if (status == VJ_OK && was && was != *now) status = run_batch(&was->g);
+        if (status == VJ_OK) bad = vj_loader_put(&(*now)->g.loader, path, &picture, of.seen);
+        if (status == VJ_OK && (*now)->g.loader.filled == (*now)->g.loader.batch) status = run_batch(&(*now)->g);
     }
-    return status ? status : vj_print_stats(command, g->job.model);
+    note(g, bad);
+    vj_picture_free(&picture);
+    return status;
+}
+
+/* Pictures of several sizes: --shape has a range. Results come in the pictures' order. */
+static vj_status classify_sizes(gallery *g, const vj_sizes *range, const vj_paths *paths) {
+    hall *all = NULL, *now = NULL;
+    vj_status status = VJ_OK;
+    for (int32_t i = 0; i < paths->count && status == VJ_OK; i++)
+        status = show_sized(g, &all, &now, range, paths, i);
+    if (status == VJ_OK && now) status = run_batch(&now->g);
+    if (status == VJ_OK && now) status = vj_print_stats(g->command, now->g.job.model);
+    while (all) {
+        hall *next = all->next;
+        note(g, all->g.worst);
+        close_gallery(&all->g);
+        vj_sized_free(&all->own);
+        free(all);
+        all = next;
+    }
+    return status;
 }
 
 vj_status vj_classify(const vj_command *command) {
     gallery g = {.command = command};
-    vj_paths paths;
-    vj_status status = command->output ? vj_outputs_folder(command->output) : VJ_OK;
+    vj_paths paths = {0};
+    vj_sizes range;
+    vj_status status = vj_picture_range(command, &range);
+    if (status == VJ_OK && command->output) status = vj_outputs_folder(command->output);
     if (status == VJ_OK && command->attention) status = vj_outputs_folder(command->attention);
-    if (status) return status;
-    note(&g, vj_paths_find(command, &paths));
-    if (g.worst != VJ_SYSTEM && paths.count > 0) status = classify(&g, &paths);
-    if (g.written) vj_arrays_free(g.written, vj_output_count(g.job.model));
-    vj_loader_free(&g.loader);
-    vj_job_close(&g.job);
+    if (status == VJ_OK) note(&g, vj_paths_find(command, &paths));
+    if (status == VJ_OK && g.worst != VJ_SYSTEM && paths.count > 0)
+        status = range.is_range ? classify_sizes(&g, &range, &paths) : classify(&g, &paths);
+    close_gallery(&g);
     vj_paths_free(&paths);
+    free((void *)(uintptr_t)range.shape.name);
     return status ? status : g.worst;
 }

@@ -116,24 +116,66 @@ vj_status vj_loader_open(const vj_command *command, const vj_job *job, vj_loader
     const vj_status status = prepare_batch(l, job);
     if (status) return status;
     why = (vj_why){0};
-    return find_recipe(command, job->model, &l->recipe, &why) ? VJ_OK : recipe_failed(command, &why);
+    if (!find_recipe(command, job->model, &l->recipe, &why)) return recipe_failed(command, &why);
+    if (command->fit_pictures) {
+        l->recipe.mode = VJ_RESIZE_EXACT;
+        l->recipe.resize_height = l->recipe.resize_width = 0;
+    }
+    return VJ_OK;
+}
+
+/* A picture of a kind that is not read is as bad as a damaged one: the others go on. */
+static vj_status bad_picture(const char *path, vj_status status, const vj_why *why) {
+    return vj_print_error(status == VJ_SYSTEM ? VJ_SYSTEM : VJ_BAD_INPUT, path, "%s", why->text);
+}
+
+vj_status vj_loader_read(const char *path, vj_picture *picture) {
+    vj_why why = {0};
+    const vj_status status = vj_picture_read(path, NULL, picture, &why);
+    if (status) return bad_picture(path, status, &why);
+    if (picture->transparent) vj_print_warning(path, "it has transparent pixels; their colour is taken as it stands");
+    return VJ_OK;
+}
+
+/* In the corner of the input, zeros behind it. */
+static vj_status prepare_corner(const vj_loader *l, const vj_picture *picture, const int64_t seen[2], char *out,
+                                vj_why *why) {
+    vj_picture_input corner = l->shape;
+    corner.height = (int32_t)seen[0];
+    corner.width = (int32_t)seen[1];
+    const int64_t planes[] = {1, corner.channels, seen[0], seen[1]}, pixels[] = {1, seen[0], seen[1], corner.channels};
+    vj_array array = {.dtype = l->shape.dtype, .rank = 4};
+    memcpy(array.dims, corner.channels_last ? pixels : planes, sizeof planes);
+    vj_status status = vj_array_alloc(&array) ? VJ_OK : VJ_SYSTEM;
+    if (status == VJ_OK) status = vj_picture_prepare(picture, &l->recipe, &corner, array.data, array.bytes, why);
+    int64_t dims[VJ_MODEL_MAX_RANK];
+    memcpy(dims, l->input.dims, sizeof dims);
+    dims[0] = 1;
+    if (status == VJ_OK && !vj_array_grow(&array, dims)) status = VJ_SYSTEM;
+    if (status == VJ_OK) memcpy(out, array.data, l->image_bytes);
+    if (status && !why->text[0]) snprintf(why->text, sizeof why->text, "no memory");
+    vj_array_free(&array);
+    return status;
+}
+
+vj_status vj_loader_put(vj_loader *l, const char *path, const vj_picture *picture, const int64_t seen[2]) {
+    vj_why why = {0};
+    char *out = (char *)l->input.data + l->image_bytes * (size_t)l->filled;
+    const bool whole = !seen || (seen[0] == l->shape.height && seen[1] == l->shape.width);
+    const vj_status status = whole ? vj_picture_prepare(picture, &l->recipe, &l->shape, out, l->image_bytes, &why)
+                                   : prepare_corner(l, picture, seen, out, &why);
+    if (status) return bad_picture(path, status, &why);
+    l->files[l->filled++] = path;
+    return VJ_OK;
 }
 
 vj_status vj_loader_add(vj_loader *l, const char *path) {
     vj_picture picture;
-    vj_why why = {0};
-    vj_status status = vj_picture_read(path, NULL, &picture, &why);
-    if (status == VJ_OK) {
-        if (picture.transparent)
-            vj_print_warning(path, "it has transparent pixels; their colour is taken as it stands");
-        char *out = (char *)l->input.data + l->image_bytes * (size_t)l->filled;
-        status = vj_picture_prepare(&picture, &l->recipe, &l->shape, out, l->image_bytes, &why);
-        vj_picture_free(&picture);
-    }
-    /* A picture of a kind that is not read is as bad as a damaged one: the others go on. */
-    if (status) return vj_print_error(status == VJ_SYSTEM ? VJ_SYSTEM : VJ_BAD_INPUT, path, "%s", why.text);
-    l->files[l->filled++] = path;
-    return VJ_OK;
+    vj_status status = vj_loader_read(path, &picture);
+    if (status) return status;
+    status = vj_loader_put(l, path, &picture, NULL);
+    vj_picture_free(&picture);
+    return status;
 }
 
 vj_array vj_loader_batch(vj_loader *l) {

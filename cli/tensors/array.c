@@ -138,6 +138,28 @@ void vj_array_fill(vj_array *array, uint64_t seed) {
     }
 }
 
+bool vj_array_grow(vj_array *array, const int64_t *dims) {
+    vj_array large = *array;
+    memcpy(large.dims, dims, sizeof large.dims);
+    if (!vj_array_alloc(&large)) return false;
+    const int32_t last = array->rank - 1;
+    const size_t element = vj_dtype_bytes(array->dtype), row = (size_t)array->dims[last] * element;
+    const int64_t rows = vj_array_elements(array) / (array->dims[last] ? array->dims[last] : 1);
+    for (int64_t i = 0; i < rows; i++) {
+        int64_t place = 0, rest = i, stride = 1;
+        for (int32_t d = last - 1; d >= 0; d--) {
+            place += rest % array->dims[d] * stride;
+            rest /= array->dims[d];
+            stride *= dims[d];
+        }
+        memcpy((char *)large.data + (size_t)place * (size_t)dims[last] * element,
+               (const char *)array->data + (size_t)i * row, row);
+    }
+    free(array->data);
+    *array = large;
+    return true;
+}
+
 vj_summary vj_array_summary(const vj_array *array) {
     vj_summary s = {.min = INFINITY, .max = -INFINITY};
     const int64_t elements = vj_array_elements(array);

@@ -31,6 +31,8 @@ void vj_arrays_free(vj_array *arrays, int32_t count);
 /* Sets bytes from dtype and dims; false when they do not fit. */
 bool vj_array_measure(vj_array *array);
 bool vj_array_alloc(vj_array *array); /* measures, then zeroed data */
+/* The elements become the corner of a larger array of zeros; false: no memory. */
+bool vj_array_grow(vj_array *array, const int64_t *dims);
 int64_t vj_array_elements(const vj_array *array);
 const vj_array *vj_array_find(const vj_array *arrays, int32_t count, const char *name); /* NULL: none has the name */
 double vj_array_at(const vj_array *array, int64_t i);

@@ -227,6 +227,32 @@ part_dims() {
     done
     bad 1 "$dims/line.onnx" --shape x=1..4x3x16x32 --input "x=$dims/line.32.x.npy"
     stderr_has "the first dim is the batch"
+    # pictures have sizes of their own: resized to the height, and to the width that goes with it
+    for range in 32..64:1 32..64:16; do
+        run 0 "$dims/line.onnx" "$dims/37.png" "$dims/48.png" "$dims/37.png" "$dims/32.png" --shape "x=Nx3x16x$range" --round-up \
+            --format jsonl --mean 0.5 --std 0.5 --interpolation bilinear --batch 2
+        lines 4
+        sed 's/.*"file":"[^"]*\/\([0-9]*\)\.png".*"shape":\[1,\([0-9]*\),11\],"min":\([^,]*\),"max":\([^,]*\),.*/\1 \2 \3 \4/' "$log/out" >got
+        awk -v step="${range#*:}" '
+            FILENAME != "got" { if ($2 % step == 0 && !($1 in columns)) { columns[$1] = $3; least[$1] = $4; most[$1] = $5 }; next }
+            function far(a, b) { return a - b > 1e-5 || b - a > 1e-5 }
+            $2 != columns[$1] || far($3, least[$1]) || far($4, most[$1]) { exit 1 }' "$dims/lines.txt" got ||
+            fail "not what ONNX Runtime reads in the pictures"
+    done
+    run 2 "$dims/line.onnx" "$dims/48.png" "$dims/37.png" "$dims/32.png" --shape x=Nx3x16x32..64:16 --mean 0.5 --std 0.5
+    lines 4
+    prints "f32[1,12,11]"
+    prints "f32[1,8,11]"
+    stderr_has "37.png: it is 16 x 37: the sizes of 'x' are 32 to 64 in steps of 16"
+    stderr_has "--round-up puts zeros behind it, up to 48"
+    bad 2 "$dims/line.onnx" "$dims/48.png" --shape x=Nx3x16x32..40 --mean 0.5 --std 0.5 --quiet
+    bad 1 "$dims/line.onnx" "$dims/48.png" --shape x=Nx3x16x32..64 --resize 16
+    stderr_has "--resize means nothing beside a range"
+    mkdir rows
+    bad 1 "$dims/line.onnx" "$dims/48.png" --shape x=Nx3x16x32..64 --output rows
+    empty rows
+    bad 1 "$dims/line.onnx" "$dims/48.png" --shape x=Nx1..3x16x32
+    stderr_has "none of a picture's height or width"
     mkdir objects
     run 0 "$dims/line.onnx" --shape x=Nx3x16x32..64:16 --emit-obj -o objects
     grep -q 64 objects/line.h || fail "no shape of width 64 in objects/line.h"
