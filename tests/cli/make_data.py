@@ -81,7 +81,7 @@ def main():
     x, y = value("x", F, 1, 3), value("y", F, 1, 3)
     save("unsupported", [node("Foo", ["x"], ["a"], name="first"), node("Bar", ["a"], ["b"], name="second"), node("Foo", ["b"], ["y"], name="third")], [x], [y])
     save("domain", [node("Relu", ["x"], ["y"], domain="com.example")], [x], [y], domain="com.example")
-    save("opset6", [node("Relu", ["x"], ["y"])], [x], [y], opset=6)
+    save("opset6", [node("Add", ["x", "x"], ["y"])], [x], [y], opset=6)
     save("cycle", [node("Add", ["x", "b"], ["a"], name="one"), node("Relu", ["a"], ["b"], name="two"), node("Relu", ["b"], ["y"])], [x], [y])
     save("contradiction", [node("Add", ["x", "z"], ["y"], name="sum")], [x, value("z", F, 1, 4)], [y])
     external("external_missing", "gone.bin")
