@@ -209,8 +209,8 @@ static vj_status add(vj_family *f, vj_model *made, const vj_shape *shapes, int32
         vj_model_free(made);
         return *model ? VJ_OK : vj_error_set(VJ_SYSTEM, "out of memory");
     }
-    share(f, (vj_model_state *)made);
     f->models = more;
+    share(f, (vj_model_state *)made);
     more[f->count++] = *model = made;
     return VJ_OK;
 }

@@ -61,6 +61,25 @@ static void a_question_mark_is_no_name(void **state) {
     drop(&m);
 }
 
+/* All dims of x have the name. */
+static void what_means_nothing_is_no_name(void **state) {
+    (void)state;
+    static const char *const nothing[] = {"name.empty", "name.mark", "name.minus", "name.none", "name.unknown"};
+    const vj_shape x = {.name = "x", .rank = 3, .dims = {2, 5, 7}}, same = {.name = "x", .rank = 3, .dims = {2, 2, 2}};
+    imported m;
+    for (size_t i = 0; i < sizeof nothing / sizeof *nothing; i++) {
+        import(&m, nothing[i], &x, 1, 0);
+        input_is(&m, 0, "f32[N,5,7]");
+        drop(&m);
+    }
+    import(&m, "name.numbered", &x, 1, 2);
+    refused(&m, VJ_USAGE, "the dim 'unk__7' is given two sizes");
+    drop(&m);
+    import(&m, "name.numbered", &same, 1, 2);
+    input_is(&m, 0, "f32[2,2,2]");
+    drop(&m);
+}
+
 /* input_ids [text_batch_size,sequence_length], pixel_values [image_batch_size,3,16,16], attention_mask as the ids */
 static vj_shape ids(int64_t texts) { return (vj_shape){.name = "input_ids", .rank = 2, .dims = {texts, 7}}; }
 static vj_shape pixels(int64_t images) {
@@ -140,6 +159,7 @@ static void the_error_names_the_constant(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(a_question_mark_is_no_name),
+                                       cmocka_unit_test(what_means_nothing_is_no_name),
                                        cmocka_unit_test(shapes_that_differ_give_each_input_its_batch),
                                        cmocka_unit_test(shapes_that_agree_leave_one_batch),
                                        cmocka_unit_test(a_batch_may_stay_open_beside_one_that_does_not),
