@@ -123,9 +123,8 @@ vj_status vj_read_sizes(const vj_command *command, vj_request *request) {
 static int64_t round_up(const vj_sizes *range, int32_t d, int64_t size) {
     const int64_t least = range->shape.dims[d], step = range->step[d];
     if (size <= least) return least;
-    if (size > range->most[d]) return 0;
-    const int64_t up = least + (size - least + step - 1) / step * step;
-    return up <= range->most[d] ? up : 0;
+    const int64_t most = least + (range->most[d] - least) / step * step;
+    return size > most ? 0 : most - (most - size) / step * step;
 }
 
 static vj_status not_a_size(const vj_command *command, const vj_sizes *range, const vj_array *a, int32_t d) {
@@ -248,7 +247,8 @@ vj_status vj_size_of_picture(const vj_command *command, const vj_sizes *range, c
         const int32_t d = at + i;
         of->size[i] = range->step[d] ? round_up(range, d, of->seen[i]) : of->seen[i];
         if (of->size[i] && (of->size[i] == of->seen[i] || command->round_up)) continue;
-        vj_print_error(VJ_BAD_INPUT, file, "it is %lld x %lld: the sizes of '%s' are %lld to %lld in steps of %lld",
+        vj_print_error(VJ_BAD_INPUT, file,
+                       "it becomes %lld x %lld: the sizes of '%s' are %lld to %lld in steps of %lld",
                        (long long)of->seen[0], (long long)of->seen[1], range->shape.name,
                        (long long)range->shape.dims[d], (long long)range->most[d], (long long)range->step[d]);
         if (of->size[i]) vj_print_hint("--round-up puts zeros behind it, up to %lld", (long long)of->size[i]);

@@ -195,6 +195,12 @@ static vj_status enter(hall **all, const vj_command *command, const vj_sizes *ra
     return open_gallery(&h->g, paths);
 }
 
+static void tell_zeros(const char *path, const vj_fitted_size *of) {
+    if (memcmp(of->seen, of->size, sizeof of->size) != 0)
+        vj_print_notice(path, "it becomes %lld x %lld, zeros behind it to %lld x %lld", (long long)of->seen[0],
+                        (long long)of->seen[1], (long long)of->size[0], (long long)of->size[1]);
+}
+
 /* One picture, behind those of the hall before, whose batch ends where the size changes. */
 static vj_status show_sized(gallery *g, hall **all, hall **now, const vj_sizes *range, const vj_paths *paths,
                             int32_t i) {
@@ -204,9 +210,9 @@ static vj_status show_sized(gallery *g, hall **all, hall **now, const vj_sizes *
     vj_status bad = vj_loader_read(path, &picture), status = VJ_OK;
     if (bad == VJ_OK) bad = vj_size_of_picture(g->command, range, path, picture.height, picture.width, &of);
     if (bad == VJ_OK) {
-        hall *was = *now;
-        status = enter(all, g->command, range, of.size, paths, now);
-        if (status == VJ_OK && was && was != *now) status = run_batch(&was->g);
+        if (*now && memcmp((*now)->size, of.size, sizeof of.size) != 0) status = run_batch(&(*now)->g);
+        if (status == VJ_OK) status = enter(all, g->command, range, of.size, paths, now);
+        if (status == VJ_OK) tell_zeros(path, &of);
         if (status == VJ_OK) bad = vj_loader_put(&(*now)->g.loader, path, &picture, of.seen);
         if (status == VJ_OK && (*now)->g.loader.filled == (*now)->g.loader.batch) status = run_batch(&(*now)->g);
     }

@@ -217,6 +217,7 @@ part_dims() {
     stderr_has "input 'x': f32[1,3,16,37], zeros behind it to f32[1,3,16,48]"
     run 0 "$dims/line.onnx" --shape x=1x3x16x32..70 --input "x=$dims/line.37.x.npy" --expect "y=$dims/line.37.y.npy"
     bad 2 "$dims/line.onnx" --shape x=1x3x16x32..47:16 --round-up --input "x=$dims/line.37.x.npy"
+    bad 2 "$dims/line.onnx" --shape x=1x3x16x32..64:9223372036854775807 --round-up --input "x=$dims/line.37.x.npy"
     bad 2 "$dims/line.onnx" --shape x=1x3x8x32..64 --input "x=$dims/line.37.x.npy"
     stderr_has "input 'x' has 16 as dim 2, --shape says 8"
     bad 1 "$dims/line.onnx" --shape x=1x3x16x32..64
@@ -232,6 +233,7 @@ part_dims() {
         run 0 "$dims/line.onnx" "$dims/37.png" "$dims/48.png" "$dims/37.png" "$dims/32.png" --shape "x=Nx3x16x$range" --round-up \
             --format jsonl --mean 0.5 --std 0.5 --interpolation bilinear --batch 2
         lines 4
+        [ "$range" = 32..64:1 ] || stderr_has "37.png: it becomes 16 x 37, zeros behind it to 16 x 48"
         sed 's/.*"file":"[^"]*\/\([0-9]*\)\.png".*"shape":\[1,\([0-9]*\),11\],"min":\([^,]*\),"max":\([^,]*\),.*/\1 \2 \3 \4/' "$log/out" >got
         awk -v step="${range#*:}" '
             FILENAME != "got" { if ($2 % step == 0 && !($1 in columns)) { columns[$1] = $3; least[$1] = $4; most[$1] = $5 }; next }
@@ -243,7 +245,7 @@ part_dims() {
     lines 4
     prints "f32[1,12,11]"
     prints "f32[1,8,11]"
-    stderr_has "37.png: it is 16 x 37: the sizes of 'x' are 32 to 64 in steps of 16"
+    stderr_has "37.png: it becomes 16 x 37: the sizes of 'x' are 32 to 64 in steps of 16"
     stderr_has "--round-up puts zeros behind it, up to 48"
     bad 2 "$dims/line.onnx" "$dims/48.png" --shape x=Nx3x16x32..40 --mean 0.5 --std 0.5 --quiet
     bad 1 "$dims/line.onnx" "$dims/48.png" --shape x=Nx3x16x32..64 --resize 16
