@@ -272,8 +272,9 @@ static void choose_block(const vj_target *target, const vj_kernel *k, vj_nest_sc
         }
 }
 
-/* Values that are adjacent along one axis where they are read, and along another where they are rounded and stored: squares of them
- * are transposed in registers, a step a level. Returns what a point takes, `best` where that is no more than any square's. */
+/* Values of f32 that are adjacent along one axis where they are read, and along another where they are stored, or rounded to a half
+ * and stored: squares of them are transposed in registers, a step a level. Returns what a point takes, `best` where that is no more
+ * than any square's. */
 static double choose_square(const vj_target *target, const vj_program *p, const vj_kernel *k, double best,
                             vj_nest_schedule *s) {
     const int32_t lanes = vj_target_lanes(target, VJ_F32), outer_axes = k->axes[VJ_GROUP_OUTER];
@@ -281,8 +282,9 @@ static double choose_square(const vj_target *target, const vj_program *p, const 
     if (lanes < 2 || k->out_count != 1 || k->stage_count > 0 || vj_group_extent(k, VJ_GROUP_ROW) > 1) return best;
     const vj_access *out = &k->access[k->out[0].access];
     const vj_dtype dtype = p->buffers[out->buffer].dtype;
-    if (root->op != VJ_X_CAST || (dtype != VJ_BF16 && dtype != VJ_F16) || k->expr[root->arg[0]].dtype != VJ_F32)
-        return best;
+    const bool is_rounded =
+        root->op == VJ_X_CAST && (dtype == VJ_BF16 || dtype == VJ_F16) && k->expr[root->arg[0]].dtype == VJ_F32;
+    if (!is_rounded && dtype != VJ_F32) return best;
     int32_t along = outer_axes - 1;
     while (along >= 0 && (out->stride[along] != 1 || k->extent[along] == 1))
         along--;

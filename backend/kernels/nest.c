@@ -212,7 +212,7 @@ static void emit_block(const nest *n, const vj_point *first) {
 }
 
 /* Does `block` neighbours along the axis along which the result is adjacent, for a vector of points along the axis along which the
- * loads are: values are made in vectors of the one, and rounded and stored in vectors of the other. */
+ * loads are: values are made in vectors of the one, and stored, halves rounded first, in vectors of the other. */
 static void emit_square(const nest *n, const vj_point *first) {
     vj_gen *g = n->g;
     const vj_out *out = &n->k->out[0];
@@ -221,10 +221,10 @@ static void emit_square(const nest *n, const vj_point *first) {
     vj_point at = *first;
     for (int32_t axis = n->outer_axes; axis < n->k->rank; axis++)
         at.index[axis] = vj_i64(g, 0);
-    const bool is_whole = at.lanes == n->block;
+    const bool is_whole = at.lanes == n->block, is_rounded = root->dtype != VJ_F32;
     for (int32_t i = 0; i < n->block; i++) {
         at.shift[n->block_axis] = i;
-        square[i] = vj_emit_expr(g, is_whole ? root->arg[0] : out->expr, &at);
+        square[i] = vj_emit_expr(g, is_whole && is_rounded ? root->arg[0] : out->expr, &at);
         if (!is_whole) vj_emit_store(g, out->access, &at, square[i]);
     }
     if (!is_whole) return;
@@ -235,7 +235,7 @@ static void emit_square(const nest *n, const vj_point *first) {
     at.shift[n->block_axis] = 0;
     for (int32_t i = 0; i < points; i++) {
         at.shift[n->vector_axis] = i;
-        vj_emit_store(g, out->access, &at, vj_to_half(g, root->dtype, square[i], n->block));
+        vj_emit_store(g, out->access, &at, is_rounded ? vj_to_half(g, root->dtype, square[i], n->block) : square[i]);
     }
 }
 

@@ -162,9 +162,33 @@ static void check_target(const vj_target *target, vj_dtype dtype) {
     vj_arena_free(arena);
 }
 
+/* Floats that are turned keep their bits, behind the last whole square too. */
+static void floats_are_turned(const vj_target *target) {
+    enum { ROWS = 101 };
+    float in[16 * ROWS], got[16 * ROWS];
+    for (int i = 0; i < 16 * ROWS; i++)
+        in[i] = vj_f32_of_bits(0x3f800000u + (uint32_t)i * 4099u);
+    vj_arena *arena = vj_arena_new();
+    vj_program *p = turned_program(arena, VJ_F32, ROWS);
+    vj_schedule_kernel(arena, target, p, p->kernels[0]);
+    if (!vj_target_runs_here(target)) {
+        code_check(target, p, p->kernels[0]);
+        vj_arena_free(arena);
+        return;
+    }
+    run_program(target, arena, p, in, got);
+    for (int i = 0; i < ROWS; i++)
+        for (int j = 0; j < 16; j++)
+            if (memcmp(&got[16 * i + j], &in[i + ROWS * j], sizeof *got) != 0)
+                fail_msg("%s: element %d of row %d is %.9g, not %.9g", target->name, j, i, (double)got[16 * i + j],
+                         (double)in[i + ROWS * j]);
+    vj_arena_free(arena);
+}
+
 static void casts_of_halves(void **state) {
     (void)state;
     for (int32_t t = 0; t < vj_target_count(); t++) {
+        floats_are_turned(vj_target_at(t));
         check_target(vj_target_at(t), VJ_F16);
         check_target(vj_target_at(t), VJ_BF16);
     }

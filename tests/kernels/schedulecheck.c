@@ -233,15 +233,17 @@ static void windows_share_their_filter(void **state) {
     vj_arena_free(arena);
 }
 
-/* Pixels of channels become channels of pixels, rounded to a half: by squares of vectors, where channels are whole vectors. Floats
- * that are turned have lanes along one axis alone. */
-static void halves_are_turned_by_squares(void **state) {
+/* Pixels of channels become channels of pixels, as they are or rounded to a half: by squares of vectors, where channels are whole
+ * vectors. */
+static void floats_are_turned_by_squares(void **state) {
     static const struct {
         const char *target, *to;
         int64_t channels;
         int32_t block;
     } cases[] = {{"x86-64-v4", "bf16", 256, 16}, {"x86-64-v3", "bf16", 256, 8}, {"x86-64", "f16", 20, 4},
-                 {"x86-64-v4", "bf16", 40, 1},   {"x86-64-v4", "f32", 256, 1},  {"riscv64", "bf16", 256, 1}};
+                 {"x86-64-v4", "bf16", 40, 1},   {"x86-64-v4", "f32", 256, 16}, {"riscv64", "bf16", 256, 1},
+                 {"x86-64-v3", "f32", 256, 8},   {"x86-64", "f32", 20, 4},      {"x86-64-v4", "f32", 40, 1},
+                 {"x86-64-v4", "i32", 256, 1}};
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         vj_arena *arena = vj_arena_new();
@@ -276,7 +278,7 @@ int main(void) {
         cmocka_unit_test(attention_blocks_fit_the_stack),
         cmocka_unit_test(nests_run_along_adjacent_elements),
         cmocka_unit_test(windows_share_their_filter),
-        cmocka_unit_test(halves_are_turned_by_squares),
+        cmocka_unit_test(floats_are_turned_by_squares),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
