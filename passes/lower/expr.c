@@ -74,11 +74,84 @@ static bool inlined_behind(const vj_build *b, vj_value *v, vj_view *map) {
     vj_lowering *l = b->l;
     while (!l->done[*v] && !vj_is_static_weight(l, *v)) {
         const vj_node *node = vj_producer(l->f, *v);
-        if (is_elementwise(node)) return l->inlined[*v];
+        if (is_elementwise(node) || l->inlined[*v]) return l->inlined[*v];
         if (!vj_unmove_view(l->f, node, map)) return false;
         *v = node->args[0];
     }
     return false;
+}
+
+/* Gathers read through an index. */
+
+/* Where the dims of an operand come from among those of the result; -1: the axis of data that the index moves. */
+typedef struct gather_dims {
+    int32_t axis;
+    int32_t data[VJ_MAX_RANK], index[VJ_MAX_RANK];
+} gather_dims;
+
+static gather_dims dims_of(const vj_func *f, const vj_node *node) {
+    const int32_t data_rank = vj_type_at(f, node->args[0])->rank, index_rank = vj_type_at(f, node->args[1])->rank;
+    const bool elements = node->op == VJ_OP_gather_elements;
+    gather_dims all = {.axis = (int32_t)vj_attr_int(node, VJ_ATTR_AXIS, 0)};
+    for (int32_t d = 0; d < data_rank; d++)
+        all.data[d] = d == all.axis ? -1 : d < all.axis || elements ? d : d + index_rank - 1;
+    for (int32_t d = 0; d < index_rank; d++)
+        all.index[d] = elements ? d : all.axis + d;
+    return all;
+}
+
+/* The map of an operand whose dims are dims of the result, or (-1) do not move. */
+static vj_view map_of_dims(const vj_view *map, int32_t rank, const int32_t *from) {
+    vj_view own = {.rank = rank};
+    for (int32_t d = 0; d < rank; d++) {
+        own.dim[d] = from[d] < 0 ? 1 : map->dim[from[d]];
+        own.count[d] = from[d] < 0 ? 0 : map->count[from[d]];
+        if (from[d] >= 0) memcpy(own.subaxis[d], map->subaxis[from[d]], sizeof own.subaxis[d]);
+    }
+    return own;
+}
+
+/* The index as an i64 that counts from the front; -1: an error. */
+static int32_t emit_index(vj_build *b, vj_value index, const vj_view *map, int64_t extent) {
+    vj_arena *arena = b->l->p->arena;
+    const vj_dtype dtype = vj_dtype_at(b->l->f, index);
+    int32_t at = vj_emit_value(b, index, map);
+    if (at < 0) return -1;
+    if (dtype != VJ_I64) at = vj_x(arena, b->k, VJ_X_CAST, VJ_I64, at, -1, -1);
+    if (dtype != VJ_I64 && dtype != VJ_I32 && dtype != VJ_I16 && dtype != VJ_I8) return at;
+    const int32_t zero = vj_x_const(arena, b->k, VJ_I64, 0), whole = vj_x_const(arena, b->k, VJ_I64, (double)extent);
+    const int32_t below = vj_x(arena, b->k, VJ_X_LT, VJ_BOOL, at, zero, -1);
+    return vj_x(arena, b->k, VJ_X_SELECT, VJ_I64, below, vj_x(arena, b->k, VJ_X_ADD, VJ_I64, at, whole, -1), at);
+}
+
+/* The data without the axis, which the term moves; -1: its address cannot be said so. */
+static int32_t read_data(vj_build *b, const vj_view *data, const vj_view *map, int32_t axis, int32_t index) {
+    vj_view still = *data;
+    const vj_term term = {
+        .kind = VJ_TERM_INDEX, .stride = vj_view_step(data, axis), .extent = data->dim[axis], .index = index};
+    if (data->count[axis] > 1) return -1;
+    still.count[axis] = 0;
+    still.dim[axis] = 1;
+    return vj_build_indexed(b, &still, map, &term);
+}
+
+int32_t vj_emit_gathered(vj_build *b, const vj_node *node, const vj_view *map) {
+    vj_lowering *l = b->l;
+    const gather_dims from = dims_of(l->f, node);
+    int64_t dims[VJ_MAX_RANK];
+    const vj_view index_map = map_of_dims(map, vj_type_at(l->f, node->args[1])->rank, from.index);
+    const int32_t rank = vj_image_dims(l->f, node->args[0], dims);
+    const int32_t index = emit_index(b, node->args[1], &index_map, dims[from.axis]);
+    if (index < 0) return -1;
+    const vj_view data_map = map_of_dims(map, rank, from.data);
+    vj_view data;
+    if (!vj_view_of(l, node->args[0], &data)) return -1;
+    int32_t access = read_data(b, &data, &data_map, from.axis, index);
+    if (access < 0) {
+        if (!vj_dense_view_of(l, node->args[0], &data)) return -1;
+        access = read_data(b, &data, &data_map, from.axis, index);
+    }
+    return access < 0 ? -1 : vj_x_load(l->p->arena, b->k, vj_dtype_at(l->f, node->first_result), access);
 }
 
 int32_t vj_emit_value(vj_build *b, vj_value v, const vj_view *map) {
@@ -89,8 +162,12 @@ int32_t vj_emit_value(vj_build *b, vj_value v, const vj_view *map) {
         return vj_x_const(arena, b->k, dtype, number);
     vj_view behind = *map;
     vj_value inner = v;
-    if (inlined_behind(b, &inner, &behind) && vj_add_map_cuts(b, &behind))
-        return vj_emit_node(b, vj_producer(b->l->f, inner), &behind, NULL);
+    if (inlined_behind(b, &inner, &behind) && vj_add_map_cuts(b, &behind)) {
+        const vj_node *node = vj_producer(b->l->f, inner);
+        if (is_elementwise(node)) return vj_emit_node(b, node, &behind, NULL);
+        const int32_t gathered = vj_emit_gathered(b, node, &behind);
+        if (gathered >= 0) return gathered;
+    }
     const int32_t access = vj_build_operand(b, v, map);
     if (access < 0) return -1;
     return vj_x_load(arena, b->k, dtype, access);

@@ -85,6 +85,13 @@ void vj_set_available(vj_lowering *l, vj_value v) {
     }
 }
 
+void vj_wait_for_operands(vj_lowering *l, int32_t node) {
+    const vj_node *n = &l->f->nodes[node];
+    for (int32_t i = 0; i < n->arg_count; i++)
+        l->waiting[node] += !l->available[n->args[i]];
+    if (l->waiting[node] == 0) vj_set_available(l, n->first_result);
+}
+
 void vj_set_done(vj_lowering *l, vj_value v, const vj_view *view) {
     l->done[v] = l->placed[v] = true;
     l->view[v] = VJ_NEW(l->arena, vj_view);

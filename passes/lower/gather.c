@@ -80,77 +80,25 @@ bool vj_spread_gathers(vj_pass_context *c) {
     return true;
 }
 
-/* Reading through an index */
-
-/* Where the dims of an operand come from among those of the result; -1: the axis of data that the index moves. */
-typedef struct gather_dims {
-    int32_t axis;
-    int32_t data[VJ_MAX_RANK], index[VJ_MAX_RANK];
-} gather_dims;
-
-static gather_dims dims_of(const vj_func *f, const vj_node *node) {
-    const int32_t data_rank = vj_type_at(f, node->args[0])->rank, index_rank = vj_type_at(f, node->args[1])->rank;
-    const bool elements = node->op == VJ_OP_gather_elements;
-    gather_dims all = {.axis = (int32_t)vj_attr_int(node, VJ_ATTR_AXIS, 0)};
-    for (int32_t d = 0; d < data_rank; d++)
-        all.data[d] = d == all.axis ? -1 : d < all.axis || elements ? d : d + index_rank - 1;
-    for (int32_t d = 0; d < index_rank; d++)
-        all.index[d] = elements ? d : all.axis + d;
-    return all;
-}
-
-/* The index as an i64 that counts from the front; -1: an error. */
-static int32_t emit_index(vj_build *b, vj_value index, const vj_view *map, int64_t extent) {
-    vj_arena *arena = b->l->p->arena;
-    const vj_dtype dtype = vj_dtype_at(b->l->f, index);
-    int32_t at = vj_emit_value(b, index, map);
-    if (at < 0) return -1;
-    if (dtype != VJ_I64) at = vj_x(arena, b->k, VJ_X_CAST, VJ_I64, at, -1, -1);
-    if (dtype != VJ_I64 && dtype != VJ_I32 && dtype != VJ_I16 && dtype != VJ_I8) return at;
-    const int32_t zero = vj_x_const(arena, b->k, VJ_I64, 0), whole = vj_x_const(arena, b->k, VJ_I64, (double)extent);
-    const int32_t below = vj_x(arena, b->k, VJ_X_LT, VJ_BOOL, at, zero, -1);
-    return vj_x(arena, b->k, VJ_X_SELECT, VJ_I64, below, vj_x(arena, b->k, VJ_X_ADD, VJ_I64, at, whole, -1), at);
-}
-
-/* The data without the axis, which the term moves; -1: its address cannot be said so. */
-static int32_t read_data(vj_build *b, const vj_view *data, const vj_view *map, int32_t axis, int32_t index) {
-    vj_view still = *data;
-    const vj_term term = {
-        .kind = VJ_TERM_INDEX, .stride = vj_view_step(data, axis), .extent = data->dim[axis], .index = index};
-    if (data->count[axis] > 1) return -1;
-    still.count[axis] = 0;
-    still.dim[axis] = 1;
-    return vj_build_indexed(b, &still, map, &term);
-}
-
-bool vj_lower_gather(vj_lowering *l, const vj_node *node) {
-    const gather_dims from = dims_of(l->f, node);
+/* A nest that reads through an index. `alone`: it takes nothing in behind the gather. */
+static bool lower_gather(vj_lowering *l, const vj_node *node, bool alone) {
     vj_build *b = vj_build_new(l, VJ_KERNEL_NEST, "gather", node->origin);
+    b->alone = alone;
     vj_chain chain = {.value = node->first_result};
     int64_t dims[VJ_MAX_RANK];
     int32_t same[VJ_MAX_RANK];
-    int32_t rank = vj_image_dims(l->f, chain.value, dims);
+    const int32_t rank = vj_image_dims(l->f, chain.value, dims);
     for (int32_t d = 0; d < rank; d++) {
         vj_point_dim(b, dims[d], VJ_GROUP_OUTER);
         same[d] = d;
     }
     if (!vj_points_ready(b)) return false;
     chain.map = vj_point_map(b, rank, dims, same);
-    rank = vj_image_dims(l->f, node->args[1], dims);
-    const vj_view index_map = vj_point_map(b, rank, dims, from.index);
-    rank = vj_image_dims(l->f, node->args[0], dims);
-    const int32_t index = emit_index(b, node->args[1], &index_map, dims[from.axis]);
-    if (index < 0) return false;
-    dims[from.axis] = 1;
-    const vj_view data_map = vj_point_map(b, rank, dims, from.data);
-    vj_view data;
-    if (!vj_view_of(l, node->args[0], &data)) return false;
-    int32_t access = read_data(b, &data, &data_map, from.axis, index);
-    if (access < 0) {
-        if (!vj_dense_view_of(l, node->args[0], &data)) return false;
-        access = read_data(b, &data, &data_map, from.axis, index);
-    }
-    if (access < 0) return vj_lower_fail(l, node, "its elements cannot be addressed");
-    chain.expr = vj_x_load(l->p->arena, b->k, vj_dtype_at(l->f, chain.value), access);
+    chain.expr = vj_emit_gathered(b, node, &chain.map);
+    if (chain.expr < 0) return vj_lower_fail(l, node, "its elements cannot be addressed");
     return vj_finish_chain(b, chain);
 }
+
+bool vj_lower_gather(vj_lowering *l, const vj_node *node) { return lower_gather(l, node, false); }
+
+bool vj_lower_gather_alone(vj_lowering *l, const vj_node *node) { return lower_gather(l, node, true); }

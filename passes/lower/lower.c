@@ -81,7 +81,34 @@ static bool goes_into_user(const vj_lowering *l, const vj_node *node, int32_t op
     }
 }
 
+static bool is_gather(const vj_lowering *l, const vj_node *node) {
+    return (node->op == VJ_OP_gather || node->op == VJ_OP_gather_elements) && !vj_is_view_op(l->f, node);
+}
+
+/* The elementwise node of as many elements that alone uses v, behind reshapes and transposes; NULL: there is none. */
+static const vj_node *elementwise_user(const vj_lowering *l, vj_value v) {
+    for (;;) {
+        const int32_t user = vj_only_user(l, v);
+        const vj_node *next = user < 0 ? NULL : &l->f->nodes[user];
+        if (!next) return NULL;
+        if (is_elementwise(next))
+            return vj_image_elements(l->f, next->first_result) == vj_image_elements(l->f, v) ? next : NULL;
+        if (next->op != VJ_OP_reshape && next->op != VJ_OP_transpose) return NULL;
+        v = next->first_result;
+    }
+}
+
+/* A kernel that gathers takes in what is done with the elements, as far as all else can be read by then. Where what it
+ * would end with goes on, to be joined with what other kernels gather, say, the gather is done there. */
+static bool is_gathered_by_user(const vj_lowering *l, const vj_node *node, const int32_t *operands) {
+    enum { MOST_OPERANDS = 6 };
+    if (!is_gather(l, node) || operands[node->args[1]] + 1 > MOST_OPERANDS) return false;
+    const vj_node *user = elementwise_user(l, node->first_result);
+    return user && elementwise_user(l, user->first_result);
+}
+
 static void choose_inlined(vj_lowering *l) {
+    enum { ENTRIES_OF_A_GATHER = 6 }; /* as expr.c has them */
     const vj_func *f = l->f;
     int32_t *operands = VJ_NEW_ARRAY(l->arena, int32_t, f->value_count + 1);
     l->entries = VJ_NEW_ARRAY(l->arena, int32_t, f->value_count + 1);
@@ -95,7 +122,14 @@ static void choose_inlined(vj_lowering *l) {
             operands[v] = operands[node->args[0]];
             l->entries[v] = l->entries[node->args[0]];
         }
-        if (!is_elementwise(node) || vj_is_static_weight(l, v)) continue;
+        if (vj_is_static_weight(l, v)) continue;
+        if (is_gathered_by_user(l, node, operands)) {
+            l->inlined[v] = true;
+            operands[v] = operands[node->args[1]] + 1;
+            l->entries[v] = l->entries[node->args[1]] + ENTRIES_OF_A_GATHER;
+            vj_wait_for_operands(l, n);
+        }
+        if (!is_elementwise(node)) continue;
         const int32_t entries = vj_entries_of(l, node, VJ_NONE);
         int32_t sum = 0;
         for (int32_t i = 0; i < node->arg_count; i++)
@@ -105,6 +139,11 @@ static void choose_inlined(vj_lowering *l) {
         operands[v] = sum;
         l->entries[v] = entries;
     }
+}
+
+/* vj_lowering.compute */
+static bool compute_alone(vj_lowering *l, const vj_node *node) {
+    return is_elementwise(node) ? vj_lower_elementwise_alone(l, node) : vj_lower_gather_alone(l, node);
 }
 
 static bool lower_node(vj_lowering *l, const vj_node *node) {
@@ -155,7 +194,7 @@ static bool lower_node(vj_lowering *l, const vj_node *node) {
         return vj_lower_site(l, node, vj_site_gridsample);
     case VJ_OP_gather:
     case VJ_OP_gather_elements:
-        return vj_is_view_op(l->f, node) || vj_lower_gather(l, node);
+        return vj_is_view_op(l->f, node) || l->inlined[node->first_result] || vj_lower_gather(l, node);
     default:
         return !is_elementwise(node) || l->inlined[node->first_result] || vj_lower_elementwise(l, node);
     }
@@ -207,7 +246,7 @@ vj_status vj_pass_lower(vj_pass_context *c) {
                        .error = c->error,
                        .report = c->report,
                        .p = vj_program_new(c->arena, c->f),
-                       .compute = vj_lower_elementwise_alone};
+                       .compute = compute_alone};
     l->output = VJ_NEW_ARRAY(c->arena, int32_t, values + 1);
     l->done = VJ_NEW_ARRAY(c->arena, bool, values + 1);
     l->placed = VJ_NEW_ARRAY(c->arena, bool, values + 1);

@@ -17,7 +17,7 @@
  * expr.c        scalar expressions of values; the chain of nodes that a kernel takes in behind its own
  * frame.c       padding
  * call.c        what a routine computes; data.c: ops whose sizes the data decides
- * gather.c      gathers that are no views: slices, or reads through an index
+ * gather.c      gathers that are no views: slices, or kernels that read through an index
  * gemm.c        linear, matmul, linear_blocks; conv.c: conv, pool
  * attention.c   attention
  * nest.c        everything else that is a loop nest
@@ -53,7 +53,7 @@ typedef struct vj_lowering {
     bool *done;      /* values that stand in a buffer: */
     bool *placed;    /* ... or will, there: */
     vj_view **view;
-    bool *inlined;         /* elementwise, computed again where it is used */
+    bool *inlined;         /* elementwise, or gathers: computed where it is used */
     int32_t *entries;      /* of an expression that reads the value */
     bool *entered;         /* value.c: what the value waits for has been lowered */
     int64_t **piece_start; /* of a concat: where each operand's part begins; NULL: not asked yet */
@@ -65,7 +65,7 @@ typedef struct vj_lowering {
     struct vj_axis_list *axes; /* of the build that is being finished */
     int32_t *weight_table;     /* value.c: buffers of weights by their content, -1: an empty place */
     int32_t weight_room;       /* a power of two */
-    /* Set by lower.c. value.c calls it for an elementwise node whose value must stand in a buffer before its turn, as what
+    /* Set by lower.c. value.c calls it for an elementwise node, or a gather that is inlined, whose value must stand in a buffer before its turn, as what
      * computes such nodes reads values itself. */
     bool (*compute)(struct vj_lowering *l, const vj_node *node);
 } vj_lowering;
@@ -91,6 +91,7 @@ int32_t vj_only_user(const vj_lowering *l, vj_value v);
 /* Can v be read when the nodes lowered so far have run? */
 bool vj_is_available(const vj_lowering *l, vj_value v);
 void vj_set_available(vj_lowering *l, vj_value v);
+void vj_wait_for_operands(vj_lowering *l, int32_t node);           /* its result can be read when its operands can */
 void vj_set_done(vj_lowering *l, vj_value v, const vj_view *view); /* v stands there */
 
 /* concat.c: the one rewrite at the tensor level that only lowering wants */
@@ -219,6 +220,7 @@ typedef struct vj_chain {
 int32_t vj_entries_of(const vj_lowering *l, const vj_node *node, vj_value known);
 int32_t vj_emit_value(vj_build *b, vj_value v, const vj_view *map); /* -1: an error */
 int32_t vj_emit_node(vj_build *b, const vj_node *node, const vj_view *map, const vj_chain *known);
+int32_t vj_emit_gathered(vj_build *b, const vj_node *node, const vj_view *map); /* -1: it cannot be addressed so */
 /* A result of the kernel, for one value of its segments, or -1: for all. */
 bool vj_add_result(vj_build *b, const vj_chain *chain, int32_t segment) VJ_MUST_USE;
 /* Takes in the nodes behind the value as far as they fit, and adds the kernel's results. */
@@ -247,6 +249,7 @@ bool vj_lower_nms(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
 bool vj_lower_pack(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
 bool vj_lower_unpack(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
 bool vj_lower_gather(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
+bool vj_lower_gather_alone(vj_lowering *l, const vj_node *node) VJ_MUST_USE;
 /* x in a frame of `value`: low[d] before and high[d] behind along each dim. */
 bool vj_lower_frame(vj_lowering *l, const vj_view *x, vj_dtype dtype, const int64_t *low, const vj_view *to,
                     double value, const vj_origin *origin) VJ_MUST_USE;

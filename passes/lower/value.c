@@ -244,15 +244,16 @@ static bool lower_waiting(vj_lowering *l, vj_value v) {
         const vj_value at = list[count - 1];
         const vj_node *node = vj_producer(l->f, at);
         const bool waits = !l->done[at] && !vj_is_static_weight(l, at);
-        if (waits && !l->entered[at] && (is_elementwise(node) || vj_is_view_op(l->f, node))) {
-            const int32_t operands = is_elementwise(node) ? node->arg_count : 1;
+        const bool is_computed = is_elementwise(node) || l->inlined[at];
+        if (waits && !l->entered[at] && (is_computed || vj_is_view_op(l->f, node))) {
+            const int32_t operands = is_computed ? node->arg_count : 1;
             l->entered[at] = true;
             for (int32_t i = operands - 1; i >= 0; i--)
                 *VJ_PUSH(l->arena, list, count, capacity) = node->args[i];
             continue;
         }
         count--;
-        if (waits && is_elementwise(node) && (at == v || !l->inlined[at]) && !l->compute(l, node)) return false;
+        if (waits && is_computed && (at == v || !l->inlined[at]) && !l->compute(l, node)) return false;
     }
     return true;
 }
@@ -264,7 +265,7 @@ static bool source_view_of(vj_lowering *l, vj_value v, vj_view *view) {
         if (vj_is_static_weight(l, v)) {
             dense_weight(l, v, 0, NULL, NULL, view);
             vj_set_done(l, v, view);
-        } else if (!is_elementwise(node)) {
+        } else if (!is_elementwise(node) && !l->inlined[v]) {
             return vj_lower_fail(l, node, "it is used before it is computed");
         } else if (!lower_waiting(l, v)) {
             return false;
