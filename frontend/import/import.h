@@ -296,6 +296,14 @@ vj_value vj_emit_arg(vj_importer *im, vj_value x, int32_t axis, bool least, bool
 vj_value vj_emit_log_softmax(vj_importer *im, vj_value x, int32_t axis);
 /* x [C] as [C, 1, 1, ...]: `rank` dims, C at `axis` */
 vj_value vj_emit_column(vj_importer *im, vj_value x, int32_t axis, int32_t rank);
+/* elementwise.c: an activation by ONNX's name of it, as recurrent ops have it; NULL: there is none of that name. */
+typedef struct vj_activation {
+    const char *name;
+    vj_value (*emit)(vj_importer *im, vj_value x, double alpha, double beta);
+    int32_t parameters; /* 0; 1: alpha; 2: and beta */
+    double alpha, beta; /* when they are not given; NaN: they must be */
+} vj_activation;
+const vj_activation *vj_find_activation(const char *name);
 /* movement.c: ONNX's Gather. The axis must be one of data's. */
 vj_value vj_emit_gather(vj_importer *im, vj_value data, vj_value indices, int32_t axis);
 /* The listed rows of x (indices of its first axis), in the order of the list. All must be in range. */

@@ -200,16 +200,26 @@ bool vj_build_gelu(vj_importer *im) {
     return vj_bind(im, 0, vj_emit(im, VJ_OP_gelu, &x, 1, &attr, 1));
 }
 
+/* Those that recurrent ops name, too, have two parameters. */
+
+static vj_value leaky_relu(vj_importer *im, vj_value x, double alpha, double beta) {
+    (void)beta;
+    return vj_emit3(im, VJ_OP_select, is_negative(im, x), scaled(im, x, alpha), x);
+}
+
 bool vj_build_leaky_relu(vj_importer *im) {
     vj_value x = vj_operand_value(im, 0);
-    vj_value low = scaled(im, x, vj_float_attribute(im, "alpha", 0.01));
-    return vj_bind(im, 0, vj_emit3(im, VJ_OP_select, is_negative(im, x), low, x));
+    return vj_bind(im, 0, leaky_relu(im, x, vj_float_attribute(im, "alpha", 0.01), 0));
+}
+
+static vj_value thresholded_relu(vj_importer *im, vj_value x, double alpha, double beta) {
+    (void)beta;
+    return vj_emit3(im, VJ_OP_select, vj_emit2(im, VJ_OP_lt, number(im, x, alpha), x), x, number(im, x, 0));
 }
 
 bool vj_build_thresholded_relu(vj_importer *im) {
     vj_value x = vj_operand_value(im, 0);
-    vj_value above = vj_emit2(im, VJ_OP_lt, number(im, x, vj_float_attribute(im, "alpha", 1)), x);
-    return vj_bind(im, 0, vj_emit3(im, VJ_OP_select, above, x, number(im, x, 0)));
+    return vj_bind(im, 0, thresholded_relu(im, x, vj_float_attribute(im, "alpha", 1), 0));
 }
 
 /* x, moved by bias towards 0, where |x| is above lambd, else 0. */
@@ -277,10 +287,12 @@ static vj_value softplus(vj_importer *im, vj_value x) {
 
 bool vj_build_softplus(vj_importer *im) { return vj_bind(im, 0, softplus(im, vj_operand_value(im, 0))); }
 
-bool vj_build_softsign(vj_importer *im) {
-    vj_value x = vj_operand_value(im, 0), below = vj_emit2(im, VJ_OP_add, vj_emit1(im, VJ_OP_abs, x), number(im, x, 1));
-    return vj_bind(im, 0, vj_emit2(im, VJ_OP_div, x, below));
+static vj_value softsign(vj_importer *im, vj_value x) {
+    vj_value below = vj_emit2(im, VJ_OP_add, vj_emit1(im, VJ_OP_abs, x), number(im, x, 1));
+    return vj_emit2(im, VJ_OP_div, x, below);
 }
+
+bool vj_build_softsign(vj_importer *im) { return vj_bind(im, 0, softsign(im, vj_operand_value(im, 0))); }
 
 bool vj_build_mish(vj_importer *im) {
     vj_value x = vj_operand_value(im, 0);
@@ -290,4 +302,50 @@ bool vj_build_mish(vj_importer *im) {
 bool vj_build_swish(vj_importer *im) {
     vj_value x = vj_operand_value(im, 0), inner = scaled(im, x, vj_float_attribute(im, "alpha", 1));
     return vj_bind(im, 0, vj_emit2(im, VJ_OP_mul, x, vj_emit1(im, VJ_OP_sigmoid, inner)));
+}
+
+/* What recurrent ops call by name. */
+
+static vj_value affine(vj_importer *im, vj_value x, double alpha, double beta) {
+    return vj_emit2(im, VJ_OP_add, scaled(im, x, alpha), number(im, x, beta));
+}
+
+static vj_value scaled_tanh(vj_importer *im, vj_value x, double alpha, double beta) {
+    return scaled(im, vj_emit1(im, VJ_OP_tanh, scaled(im, x, beta)), alpha);
+}
+
+static vj_value elu(vj_importer *im, vj_value x, double alpha, double beta) {
+    (void)beta;
+    return exponential(im, x, alpha, 1);
+}
+
+#define PLAIN(name, value)                                                                                             \
+    static vj_value plain_##name(vj_importer *im, vj_value x, double alpha, double beta) {                             \
+        (void)alpha;                                                                                                   \
+        (void)beta;                                                                                                    \
+        return value;                                                                                                  \
+    }
+PLAIN(relu, vj_emit1(im, VJ_OP_relu, x))
+PLAIN(tanh, vj_emit1(im, VJ_OP_tanh, x))
+PLAIN(sigmoid, vj_emit1(im, VJ_OP_sigmoid, x))
+PLAIN(softsign, softsign(im, x))
+PLAIN(softplus, softplus(im, x))
+
+const vj_activation *vj_find_activation(const char *name) {
+    static const vj_activation all[] = {
+        {"Tanh", plain_tanh, 0, 0, 0},
+        {"Sigmoid", plain_sigmoid, 0, 0, 0},
+        {"Relu", plain_relu, 0, 0, 0},
+        {"Affine", affine, 2, (double)NAN, (double)NAN},
+        {"LeakyRelu", leaky_relu, 1, 0.01, 0},
+        {"ThresholdedRelu", thresholded_relu, 1, 1, 0},
+        {"ScaledTanh", scaled_tanh, 2, (double)NAN, (double)NAN},
+        {"HardSigmoid", hard_sigmoid, 2, 0.2f, 0.5},
+        {"Elu", elu, 1, 1, 0},
+        {"Softsign", plain_softsign, 0, 0, 0},
+        {"Softplus", plain_softplus, 0, 0, 0},
+    };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (strcmp(all[i].name, name) == 0) return &all[i];
+    return NULL;
 }

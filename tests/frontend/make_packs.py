@@ -386,8 +386,93 @@ def spectra():
     op("MelWeightMatrix", size(8), size(16), size(8192), s(0), s(4096))
 
 
+def recurrent():
+    """LSTM, GRU and RNN. Lengths are at least 1: ONNX Runtime gives a sequence of none zeros for Y_h and its first state for Y_c."""
+    kinds = {"LSTM": (4, ["Sigmoid", "Tanh", "Tanh"]), "GRU": (3, ["Sigmoid", "Tanh"]), "RNN": (1, ["Tanh"])}
+
+    def case(kind, t=4, b=2, i=3, n=5, ways=1, bias=True, lengths=None, h0=False, c0=False, p=False, layout=0, dtype=np.float32, dyn=False, opset=22,
+             definition=False, **attrs):
+        gates = kinds[kind][0]
+        turned = (lambda x: np.ascontiguousarray(x.swapaxes(0, 1))) if layout else lambda x: x
+        state = turned(f32(ways, b, n))
+        of = lambda x: x.astype(dtype)
+        operands = [of(turned(f32(t, b, i))), ("const", of(f32(ways, gates * n, i))), ("const", of(f32(ways, gates * n, n, scale=0.5))),
+                    ("const", of(f32(ways, 2 * gates * n))) if bias else None, lengths, of(state) if h0 else None]
+        if kind == "LSTM":
+            operands += [of(turned(f32(ways, b, n))) if c0 else None, ("const", of(f32(ways, 3 * n))) if p else None]
+        while operands[-1] is None:
+            operands.pop()
+        if ways == 2:
+            attrs["direction"] = "bidirectional"
+        if layout:
+            attrs["layout"] = 1
+        record = by_definition if definition else op
+        record(kind, *operands, outs=3 if kind == "LSTM" else 2, hidden_size=n, opset=opset, dyn=dyn, **attrs)
+
+    lens = lambda *n: np.array(n, np.int32)
+    for kind, (_, usual) in kinds.items():
+        case(kind)
+        case(kind, opset=7, direction="reverse", bias=False)
+        case(kind, ways=2, h0=True, c0=True)
+        case(kind, t=1, ways=2)
+        case(kind, b=1, n=33, i=17, ways=2)
+        case(kind, ways=2, h0=True, c0=True, lengths=lens(2, 4))
+        case(kind, ways=2, lengths=("const", lens(3, 3)))
+        case(kind, ways=2, lengths=("const", lens(4, 4)))
+        case(kind, direction="reverse", lengths=lens(1, 3), h0=True)
+        case(kind, ways=2, h0=True, c0=True, clip=0.3)
+        case(kind, bias=False, clip=0.5)
+        case(kind, dtype=np.float64, ways=2, h0=True, definition=False)
+        for names in (["Relu", "Softsign", "Elu"], ["HardSigmoid", "ScaledTanh", "Affine"], ["LeakyRelu", "ThresholdedRelu", "Tanh"],
+                      ["Softplus", "Tanh", "Softsign"]):
+            few = names[:len(usual)]
+            case(kind, ways=2, activations=few + few, activation_alpha=[0.3, 0.7, 0.9, 0.4, 0.6, 0.8], activation_beta=[0.1, 0.2, 0.3, 0.4, 0.5, 0.6], h0=True)
+        case(kind, activations=["HardSigmoid", "Elu", "LeakyRelu"][:len(usual)])
+    case("LSTM", p=True, ways=2, h0=True, c0=True)
+    case("LSTM", p=True, clip=0.5)
+    case("LSTM", input_forget=1, p=True, h0=True, c0=True)
+    for bias in (True, False):
+        case("GRU", linear_before_reset=1, ways=2, bias=bias, h0=True)
+        case("GRU", linear_before_reset=1, bias=bias, clip=0.4, lengths=lens(4, 2))
+    # the batch first: ONNX Runtime has no such layout, and the definition's evaluator one direction of it
+    for kind in kinds:
+        case(kind, layout=1, opset=14, definition=True)
+        case(kind, layout=1, definition=True, dyn=True)
+
+
+def deform():
+    """DeformConv, with offsets that reach outside, on grid points and between them."""
+    def case(n=1, c=4, m=6, size=(7, 8), kernel=(3, 3), groups=1, offset_groups=1, mask=True, bias=True, pads=(1, 1, 1, 1), strides=(1, 1),
+             dilations=(1, 1), scale=2.0, whole=False, opset=22, dyn=False, dtype=np.float32):
+        out = [(size[i] + pads[i] + pads[i + 2] - dilations[i] * (kernel[i] - 1) - 1) // strides[i] + 1 for i in (0, 1)]
+        taps = kernel[0] * kernel[1]
+        offset = f32(n, offset_groups * taps * 2, *out, scale=scale)
+        of = lambda x: x.astype(dtype)
+        operands = [of(f32(n, c, *size)), ("const", of(f32(m, c // groups, *kernel))), of(np.round(offset) if whole else offset),
+                    ("const", of(f32(m))) if bias else None, of(f32(n, offset_groups * taps, *out)) if mask else None]
+        while operands[-1] is None:
+            operands.pop()
+        op("DeformConv", *operands, opset=opset, dyn=dyn, kernel_shape=list(kernel), group=groups, offset_group=offset_groups, pads=list(pads),
+           strides=list(strides), dilations=list(dilations))
+
+    case()
+    case(opset=19, mask=False, bias=False)
+    case(n=3, dyn=True)
+    case(n=2, groups=2, bias=False)
+    case(groups=2, c=8, m=4, offset_groups=4)
+    case(offset_groups=2, mask=False, dyn=True, n=2)
+    case(pads=(0, 1, 2, 3), strides=(2, 1), dilations=(1, 2))
+    case(kernel=(1, 1), pads=(0, 0, 0, 0), c=16, m=16)
+    case(whole=True)
+    case(scale=20.0)
+    case(kernel=(5, 7), pads=(2, 3, 2, 3), c=48, m=5, size=(5, 6))       # the taps are several pieces
+    case(kernel=(4, 4), c=16, m=1, size=(31, 32), groups=1, mask=False)    # and so are the lines
+    case(dtype=np.float64)
+    case(c=1, m=1, mask=False)
+
+
 FAMILIES = {"windows": windows, "attention": attention, "products": products, "norms": norms, "sequences": sequences, "order": order, "rotary": rotary,
-            "halves": halves, "special": special, "branches": branches, "spectra": spectra}
+            "halves": halves, "special": special, "branches": branches, "spectra": spectra, "recurrent": recurrent, "deform": deform}
 
 
 def main():

@@ -481,9 +481,83 @@ def branches():
     choose("an operand that nobody makes", neg, ([h.make_node("Neg", ["q"], ["a"], name="m")], ["a"]), 2, "node 'n/m' (Neg")
 
 
+def recurrent():
+    x = f32(4, 2, 3)
+    for op, gates in (("LSTM", 4), ("GRU", 3), ("RNN", 1)):
+        w, r, b = f32(1, gates * 5, 3), f32(1, gates * 5, 5), f32(1, 2 * gates * 5)
+
+        def bad(why, x=x, w=w, r=r, b=b, more=None, status=2, **attrs):
+            more = more or {}
+            consts = {"w": w, "r": r, **({"b": b} if b is not None else {}), **more}
+            order = ["x", "w", "r", "b" if b is not None else ""] + [n if n in more else "" for n in ("lens", "h", "c", "p")]
+            while order[-1] == "":
+                order.pop()
+            refuse(op, why, x, consts=consts, attrs=attrs, status=status, opset=22, order=order)
+
+        bad("an input of rank 2", x=f32(4, 3))
+        bad("no steps", x=f32(0, 2, 3), status=3)
+        bad("more steps than are supported", x=f32(5000, 1, 1), w=f32(1, gates * 5, 1), status=3)
+        bad("W of another input", w=f32(1, gates * 5, 4))
+        bad("W of two directions", w=f32(2, gates * 5, 3))
+        bad("R that is not square", r=f32(1, gates * 5, 6))
+        bad("R of rank 2", r=f32(gates * 5, 5))
+        bad("one bias", b=f32(1, gates * 5))
+        bad("another direction", direction="sideways")
+        bad("another hidden size", hidden_size=6)
+        bad("a layout that there is not", layout=2)
+        bad("a clip below zero", clip=-1.0)
+        bad("an activation that there is not", activations=["Sine"] * max(1, gates - 1), status=3)
+        bad("too few activations", activations=["Tanh"], direction="bidirectional")
+        bad("an alpha that is no list", activation_alpha=1)
+        bad("Affine without its numbers", activations=["Affine"] * max(1, gates - 1))
+        bad("a length for each of three", more={"lens": np.array([4, 4, 4], np.int32)})
+        bad("a length behind the end", more={"lens": np.array([4, 5], np.int32)})
+        bad("a length below zero", more={"lens": np.array([4, -1], np.int32)})
+        bad("lengths of 64 bits", more={"lens": np.array([4, 3], np.int64)})
+        bad("an initial state of three", more={"h": f32(1, 3, 5)})
+        bad("integers", x=x.astype(np.int32), w=w.astype(np.int32), r=r.astype(np.int32), b=None)
+    w, r = f32(1, 20, 3), f32(1, 20, 5)
+    refuse("LSTM", "peepholes of two gates", x, consts={"w": w, "r": r, "p": f32(1, 10)}, opset=22, order=["x", "w", "r", "", "", "", "", "p"])
+    refuse("LSTM", "an initial cell of doubles", x, consts={"w": w, "r": r, "c": np.zeros((1, 2, 5))}, opset=22, order=["x", "w", "r", "", "", "", "c"])
+
+
+def deform():
+    x, w, o = f32(1, 4, 6, 6), f32(2, 4, 3, 3), f32(1, 18, 4, 4)
+
+    def bad(why, x=x, w=w, o=o, more=None, status=2, **attrs):
+        more = more or {}
+        order = ["x", "w", "o"] + [n if n in more else "" for n in ("b", "m")]
+        while order[-1] == "":
+            order.pop()
+        refuse("DeformConv", why, {"x": x, "o": o}, consts={"w": w, **more}, attrs=attrs, status=status, opset=22, order=order)
+
+    bad("three axes", x=f32(1, 4, 6, 6, 6), w=f32(2, 4, 3, 3, 3), o=f32(1, 81, 4, 4, 4), status=3)
+    bad("offsets of another size", o=f32(1, 18, 6, 6))
+    bad("offsets of fewer taps", o=f32(1, 16, 4, 4))
+    bad("offsets of another batch", o=f32(2, 18, 4, 4))
+    bad("offsets of rank 3", o=f32(18, 4, 4))
+    bad("offsets of doubles", o=o.astype(np.float64))
+    bad("a mask of another size", more={"m": f32(1, 18, 4, 4)})
+    bad("a bias of three", more={"b": f32(3)})
+    bad("no groups", group=0)
+    bad("groups that do not divide", group=3)
+    bad("groups of offsets that do not divide", offset_group=3)
+    bad("groups below zero", offset_group=-1)
+    bad("a weight of other channels", w=f32(2, 3, 3, 3))
+    bad("a weight of rank 3", w=f32(2, 4, 3))
+    bad("windows beyond the picture", x=f32(1, 4, 2, 2))
+    bad("a kernel that contradicts", kernel_shape=[2, 2])
+    bad("no strides", strides=[0, 1])
+    bad("three pads", pads=[0, 0, 0])
+    bad("pads below zero", pads=[-1, 0, 0, 0])
+    bad("huge dilations", dilations=[2**31 - 1, 1])
+    bad("far too large pads", pads=[2**31 - 1] * 4, status=3)
+    bad("integers", x=x.astype(np.int32), w=w.astype(np.int32), o=o.astype(np.int32))
+
+
 def main():
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent / "data")
-    for part in (axes, shapes, movement, windows, regions, products, norms, resizing, types, operands, graphs, spectra, branches):
+    for part in (axes, shapes, movement, windows, regions, products, norms, resizing, types, operands, graphs, spectra, branches, recurrent, deform):
         part()
     raw = b"".join(records)
     (folder / "refused.bad.bin").write_bytes(raw)
