@@ -10,10 +10,12 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+from deformable import Deformable
 from detector import Detector
 from literature import LITERATURE
+from reader import Reader
 
-LITERATURE["detector"] = Detector
+LITERATURE.update(detector=Detector, reader=Reader, deformable=Deformable)
 
 
 class Attention(nn.Module):
