@@ -3,6 +3,7 @@
 
 #include "cli/calibrate/calibrate.h"
 #include "cli/modes/modes.h"
+#include "cli/page/page.h"
 
 static vj_status dispatch(const vj_command *c) {
     switch (c->mode) {
@@ -21,7 +22,7 @@ static vj_status dispatch(const vj_command *c) {
     case VJ_MODE_INSPECT:
         return vj_run_inspect(c);
     case VJ_MODE_REPORT:
-        return vj_run_report(c);
+        return c->report_page ? vj_write_page(c) : vj_run_report(c);
     case VJ_MODE_CHECK:
         return vj_run_check(c);
     case VJ_MODE_PASSES:

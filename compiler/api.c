@@ -42,9 +42,11 @@ static vj_compiler_api the_api = {.version = VJ_COMPILER_API,
                                   .emit = vj_emit_files,
                                   .inspect = vj_inspect,
                                   .report = vj_report_text,
+                                  .explain = vj_explain,
                                   .check = vj_check,
                                   .read_tensor = vj_read_tensor,
                                   .peak = vj_peak,
+                                  .stream = vj_stream,
                                   .target = target_row,
                                   .feature = vj_feature_by_name};
 

@@ -12,10 +12,10 @@
  * image.c     the image's bytes
  * notes.c     the introduction and the metadata, which an image carries; shown.c names as terminals may see them; kernels.c what a profile wants of its kernels; json.c
  * orc.c       code through ORC, instrumented in sanitizers' builds
- * inspect.c   --inspect and --report
+ * inspect.c   --inspect and --report; explain.c what a page of --report=FILE.html shows
  * check.c     the compiled kernels beside the evaluator
  * tensor.c    tensors of ONNX test data
- * peak.c      the speed of this machine's multiply-adds
+ * peak.c      the speed of this machine's multiply-adds and of its memory
  * emit/       objects, headers, shared libraries, assembly, LLVM and vitjit IR as files: emit/emit.h
  *
  * It may include all of ir, target, frontend, passes and backend. The runtime reaches it through include/vitjit_compiler.h alone.
@@ -188,6 +188,12 @@ vj_status vj_emit_files(const vj_compile_request *request, const vj_emit_request
                         size_t error_bytes);
 vj_status vj_inspect(const vj_compile_request *request, char **text, char *error, size_t error_bytes);
 vj_status vj_report_text(const vj_compile_request *request, char **text, char *error, size_t error_bytes);
+vj_status vj_explain(const vj_compile_request *request, char **text, char *error, size_t error_bytes);
+/* explain.c: of a planned unit, in its arena */
+char *vj_explanation(vj_unit *u);
+
+/* peak.c: GB/s that `threads` threads read together, the best of `seconds` */
+vj_status vj_stream(int32_t threads, double seconds, double *gbytes);
 vj_status vj_check(const vj_compile_request *request, char **text, char *error, size_t error_bytes);
 vj_status vj_read_tensor(const char *path, char **name, int32_t *dtype, int32_t *rank, int64_t dims[VJ_MODEL_MAX_RANK],
                          void **data, size_t *bytes, char *error, size_t error_bytes);

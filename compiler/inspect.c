@@ -1,4 +1,4 @@
-/* inspect.c - texts about a model: --inspect, which works on unsupported models too, and --report. */
+/* inspect.c - texts about a model: --inspect, which works on unsupported models too, and --report as text and JSON. */
 #include "compiler.h"
 
 #include <stdlib.h>
@@ -52,16 +52,22 @@ static vj_status inspect(vj_unit *u, char **out) {
     return hand_out(u, text.at, out);
 }
 
-vj_status vj_inspect(const vj_compile_request *request, char **text, char *error, size_t error_bytes) {
+/* A text about the unit of a request. */
+static vj_status give_text(const vj_compile_request *request, vj_status (*work)(vj_unit *, char **), char **text,
+                           char *error, size_t error_bytes) {
     vj_unit u;
     vj_status status;
     *text = NULL;
     vj_unit_begin(&u, request);
     if (setjmp(u.out_of_memory) == 0)
-        status = inspect(&u, text);
+        status = work(&u, text);
     else
         status = vj_no_memory(&u.error);
     return vj_unit_end(&u, status, error, error_bytes);
+}
+
+vj_status vj_inspect(const vj_compile_request *request, char **text, char *error, size_t error_bytes) {
+    return give_text(request, inspect, text, error, error_bytes);
 }
 
 /* Rows `attention 12 of 12`, and below each the reasons of those that were not fused. */
@@ -81,13 +87,15 @@ static vj_status report(vj_unit *u, char **out) {
 }
 
 vj_status vj_report_text(const vj_compile_request *request, char **text, char *error, size_t error_bytes) {
-    vj_unit u;
-    vj_status status;
-    *text = NULL;
-    vj_unit_begin(&u, request);
-    if (setjmp(u.out_of_memory) == 0)
-        status = report(&u, text);
-    else
-        status = vj_no_memory(&u.error);
-    return vj_unit_end(&u, status, error, error_bytes);
+    return give_text(request, report, text, error, error_bytes);
+}
+
+static vj_status explain(vj_unit *u, char **out) {
+    vj_status status = vj_unit_open(u);
+    if (status == VJ_OK) status = vj_unit_plan(u);
+    return status ? status : hand_out(u, vj_explanation(u), out);
+}
+
+vj_status vj_explain(const vj_compile_request *request, char **text, char *error, size_t error_bytes) {
+    return give_text(request, explain, text, error, error_bytes);
 }

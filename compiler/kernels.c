@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "vitjit_dtype.h"
+
 /* Elements that the access can reach: a step of every axis that moves it, or all of the buffer where the map is not a
  * plain one (windows, gathers, packed panels, whole buffers of calls). */
 static int64_t reached(const vj_program *p, const vj_kernel *k, int32_t access) {
@@ -71,6 +73,8 @@ static void add_kernel(vj_text *out, const vj_program *p, int32_t i, const vj_ke
     add_text(out, "symbol", symbol);
     add_text(out, "domain", domain(out->arena, k));
     if (k->kind == VJ_KERNEL_GEMM) add_product(out, k);
+    if (k->kind == VJ_KERNEL_GEMM || k->kind == VJ_KERNEL_ATTENTION)
+        add_text(out, "type", vj_element_name(vj_operand_dtype(p, k, k->kind == VJ_KERNEL_GEMM ? k->a : k->q)));
     if (k->schedule) add_text(out, "tile", vj_schedule_text(out->arena, k));
     if (k->origin) add_text(out, "node", k->origin->node);
     vj_text_add(out, "\"phase\":%d,\"units\":%lld,\"flops\":%.17g,\"bytes\":%.17g,\"weight_bytes\":%.17g}", (int)phase,

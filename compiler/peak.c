@@ -1,4 +1,5 @@
-/* peak.c - runs the program of backend/module/peak.c on some threads at once. */
+/* peak.c - what this machine can do at most: multiply-adds, by the program of backend/module/peak.c, and reads of memory, each thread a block
+ * of its own that no cache holds; on some threads at once. */
 #include "compiler.h"
 #include "ir/base/threads.h"
 
@@ -9,6 +10,8 @@
 #include "vitjit_clock.h"
 
 #define MOST_THREADS 1024
+#define BLOCK_BYTES  (INT64_C(128) << 20)
+#define WORDS_A_TURN 8
 #define TURN_SECONDS 1e-3 /* of one timing: far above the clock's grain, short beside a time slice */
 
 typedef struct peak_runner {
@@ -107,4 +110,51 @@ vj_status vj_peak(const char *cpu, int32_t threads, double seconds, double *gflo
     if (status != VJ_OK) vj_write_error(&failure, error, error_bytes);
     vj_arena_free(arena);
     return status;
+}
+
+typedef struct reader {
+    double seconds;
+    double best; /* bytes a second */
+    uint64_t sum;
+} reader;
+
+static uint64_t sum_of(const uint64_t *words, int64_t count) {
+    uint64_t sum[WORDS_A_TURN] = {0}, all = 0;
+    for (int64_t i = 0; i + WORDS_A_TURN <= count; i += WORDS_A_TURN)
+        for (int32_t j = 0; j < WORDS_A_TURN; j++)
+            sum[j] += words[i + j];
+    for (int32_t j = 0; j < WORDS_A_TURN; j++)
+        all += sum[j];
+    return all;
+}
+
+static void read_block(void *self, int32_t worker) {
+    reader *r = (reader *)self + worker;
+    uint64_t *block = malloc((size_t)BLOCK_BYTES);
+    if (!block) return;
+    memset(block, 1, (size_t)BLOCK_BYTES);
+    const double end = vj_clock_seconds() + r->seconds;
+    do {
+        const double begin = vj_clock_seconds();
+        r->sum += sum_of(block, BLOCK_BYTES / (int64_t)sizeof *block);
+        const double reached = (double)BLOCK_BYTES / (vj_clock_seconds() - begin);
+        if (reached > r->best) r->best = reached;
+    } while (vj_clock_seconds() < end);
+    free(block);
+}
+
+vj_status vj_stream(int32_t threads, double seconds, double *gbytes) {
+    reader *all = threads > 0 && threads <= MOST_THREADS ? calloc((size_t)threads, sizeof *all) : NULL;
+    *gbytes = 0;
+    if (!all) return VJ_SYSTEM;
+    for (int32_t i = 0; i < threads; i++)
+        all[i].seconds = seconds;
+    const int32_t running = vj_fork_join(threads, read_block, all);
+    volatile uint64_t kept = 0; /* so that the sums are made */
+    for (int32_t i = 0; i < running; i++) {
+        *gbytes += all[i].best * 1e-9;
+        kept += all[i].sum;
+    }
+    free(all);
+    return VJ_OK;
 }

@@ -132,6 +132,8 @@ typedef struct vj_compiler_api {
     vj_status (*inspect)(const vj_compile_request *request, char **text, char *error, size_t error_bytes);
     /* --report: the text of what was fused. */
     vj_status (*report)(const vj_compile_request *request, char **text, char *error, size_t error_bytes);
+    /* --report=FILE.html: the same and more as JSON (compiler/explain.c). */
+    vj_status (*explain)(const vj_compile_request *request, char **text, char *error, size_t error_bytes);
     /* --check: compiles, runs each kernel on seeded inputs beside the evaluator; names the first that differs. */
     vj_status (*check)(const vj_compile_request *request, char **text, char *error, size_t error_bytes);
     /* An ONNX TensorProto file for --test: data malloc'ed. */
@@ -142,6 +144,8 @@ typedef struct vj_compiler_api {
      * `cpu` is NULL. */
     vj_status (*peak)(const char *cpu, int32_t threads, double seconds, double *gflops, char *error,
                       size_t error_bytes);
+    /* GB/s that so many threads read from memory together, the best of `seconds`. */
+    vj_status (*stream)(int32_t threads, double seconds, double *gbytes);
     /* `vitjit targets`: the i-th row, an architecture's baseline before its others; 0 when there is none. */
     int32_t (*target)(int32_t i, vj_target_info *info);
     /* A CPU feature's VJ_CPU_* bit, by LLVM's name for it, and the bits of what it never comes without; 0: unknown. */

@@ -62,7 +62,7 @@ typedef struct vj_command {
     const char *cache, *print_after, *stop_after;
     const char *format, *variant, *labels, *mean, *std, *resize, *crop_pct, *interpolation;
     int64_t batch, threads, topk, pass_limit;
-    const char *profile;
+    const char *profile, *report_page;
     double seconds, rtol, atol, min_cosine, min_agreement;
     bool no_cache, stats, quiet, print_rewrites, round_up;
     bool compiled;     /* the model is a shared library, by its first bytes */

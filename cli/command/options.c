@@ -22,7 +22,7 @@ static const vj_option table[] = {
     {"--inspect", 0, MODE, VJ_MODE_INSPECT, 0, NULL, ANY, "introduce the model without compiling; unsupported models too"},
     {"--test", 0, MODE, VJ_MODE_TEST, 0, NULL, ANY, "the words behind MODEL are ONNX test-data sets: run and compare"},
     {"--bench", 0, BENCH, VJ_MODE_BENCH, FIELD(seconds), "[SECONDS]", ANY, "measure for that long (3): min, median, p99, GFLOP/s, images/s; then every kernel"},
-    {"--report", 0, MODE, VJ_MODE_REPORT, 0, NULL, ANY, "what was fused, and what was not and why"},
+    {"--report", 0, MODE, VJ_MODE_REPORT, FIELD(report_page), "[=FILE.html]", ANY, "what was fused, and what was not and why; with a file a page with kernels, a timeline, memory, precision"},
     {"--check", 0, MODE, VJ_MODE_CHECK, 0, NULL, ANY, "run every kernel beside the evaluator; name the first that differs"},
     {"--emit-obj", 0, EMIT, VJ_EMIT_OBJ, 0, NULL, ANY, "write STEM.o, STEM.h and, for large models, STEM.weights"},
     {"--emit-lib", 0, EMIT, VJ_EMIT_LIB, 0, NULL, ANY, "write STEM.so, a shared library that vitjit and vj_load run too, and STEM.h"},
@@ -262,7 +262,9 @@ static vj_status set(const vj_option *o, const char *value, vj_command *c) {
         return VJ_OK;
     case MODE:
         c->asked_modes |= (uint32_t)o->number;
-        return VJ_OK;
+        if (value) *(const char **)field = value;
+        if (!value || *value) return VJ_OK;
+        return vj_print_error(VJ_USAGE, NULL, "%s= wants a file's name", o->name);
     case EMIT:
         if (c->asked_modes & VJ_MODE_EMIT && c->emit != (vj_emit_format)o->number)
             return vj_print_error(VJ_USAGE, NULL, "%s: one --emit option at a time", o->name);
@@ -307,7 +309,7 @@ static vj_status take(int argc, char **argv, int *i, vj_command *c) {
         if (!(o = find_letter(word[1]))) return unknown(word, strlen(word));
         if (word[2]) value = word + 2;
     }
-    if (value && !wants_value(o->kind) && o->kind != BENCH)
+    if (value && !wants_value(o->kind) && o->kind != BENCH && !(o->kind == MODE && o->value))
         return vj_print_error(VJ_USAGE, NULL, "%s takes no value", o->name);
     double seconds;
     const char *next = *i + 1 < argc ? argv[*i + 1] : NULL;

@@ -146,7 +146,7 @@ typedef struct vj_profile {
     int64_t images; /* of a run */
     double wall_ms,
         waiting_ms;     /* medians of the runs; waiting: what threads did in no kernel, on average of the threads */
-    double peak_gflops; /* of all threads at once; measured for --bench alone */
+    double peak_gflops; /* of all threads at once; measured for --bench and --report */
     double rss_before_bytes;
 } vj_profile;
 /* Compiles the command's model once more, with marks, and runs it on the inputs, one array an input. */

@@ -174,7 +174,7 @@ vj_status vj_profile_make(const vj_command *command, const vj_array *inputs, int
     }
     if (status == VJ_OK) status = record(&job, p);
     if (status == VJ_OK) status = digest(&job, p);
-    if (status == VJ_OK && command->mode == VJ_MODE_BENCH) status = measure_peak(&job, p);
+    if (status == VJ_OK && command->mode & (VJ_MODE_BENCH | VJ_MODE_REPORT)) status = measure_peak(&job, p);
     vj_job_close(&job);
     return status;
 }
