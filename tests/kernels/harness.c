@@ -3,6 +3,7 @@
 #include "harness.h"
 
 #include <llvm-c/Analysis.h>
+#include <llvm-c/BitWriter.h>
 #include <llvm-c/LLJIT.h>
 #include <llvm-c/Target.h>
 #include <llvm-c/TargetMachine.h>
@@ -38,11 +39,9 @@ static LLVMTargetMachineRef machine_of(const vj_target *target) {
     return machine;
 }
 
-static LLVMMemoryBufferRef emit(const vj_target *target, const vj_program *p, const vj_kernel *k,
-                                LLVMCodeGenFileType what) {
-    LLVMContextRef context = LLVMContextCreate();
+static LLVMModuleRef generate(LLVMContextRef context, LLVMTargetMachineRef machine, const vj_target *target,
+                              const vj_program *p, const vj_kernel *k) {
     LLVMModuleRef module = LLVMModuleCreateWithNameInContext("kernel", context);
-    LLVMTargetMachineRef machine = machine_of(target);
     LLVMSetTarget(module, target->triple);
     LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(machine);
     LLVMSetModuleDataLayout(module, layout);
@@ -53,16 +52,59 @@ static LLVMMemoryBufferRef emit(const vj_target *target, const vj_program *p, co
     char *message = NULL;
     if (LLVMVerifyModule(module, LLVMReturnStatusAction, &message)) die(message);
     LLVMDisposeMessage(message);
+    return module;
+}
+
+static LLVMMemoryBufferRef emit(const vj_target *target, const vj_program *p, const vj_kernel *k,
+                                LLVMCodeGenFileType what) {
+    LLVMContextRef context = LLVMContextCreate();
+    LLVMTargetMachineRef machine = machine_of(target);
+    LLVMModuleRef module = generate(context, machine, target, p, k);
     LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
     LLVMErrorRef failure = LLVMRunPasses(module, VJ_KERNEL_PASSES, machine, options);
     if (failure) die(LLVMGetErrorMessage(failure));
     LLVMDisposePassBuilderOptions(options);
     LLVMMemoryBufferRef out = NULL;
+    char *message = NULL;
     if (LLVMTargetMachineEmitToMemoryBuffer(machine, module, what, &message, &out)) die(message);
     LLVMDisposeTargetMachine(machine);
     LLVMDisposeModule(module);
     LLVMContextDispose(context);
     return out;
+}
+
+static void drop_attribute(LLVMValueRef function, const char *name) {
+    LLVMRemoveStringAttributeAtIndex(function, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, name,
+                                     (unsigned)strlen(name));
+}
+
+code_source code_generate(const vj_target *target, const vj_program *p, const vj_kernel *k) {
+    LLVMContextRef context = LLVMContextCreate();
+    LLVMTargetMachineRef machine = machine_of(target);
+    LLVMModuleRef module = generate(context, machine, target, p, k);
+    for (LLVMValueRef f = LLVMGetFirstFunction(module); f; f = LLVMGetNextFunction(f)) {
+        drop_attribute(f, "target-cpu");
+        drop_attribute(f, "target-features");
+    }
+    LLVMMemoryBufferRef bits = LLVMWriteBitcodeToMemoryBuffer(module);
+    code_source source = {.size = LLVMGetBufferSize(bits), .units = k->units};
+    source.bytes = malloc(source.size);
+    if (!source.bytes) die("no memory");
+    memcpy(source.bytes, LLVMGetBufferStart(bits), source.size);
+    LLVMDisposeMemoryBuffer(bits);
+    LLVMDisposeTargetMachine(machine);
+    LLVMDisposeModule(module);
+    LLVMContextDispose(context);
+    return source;
+}
+
+bool code_same(const code_source *a, const code_source *b) {
+    return a->units == b->units && a->size == b->size && memcmp(a->bytes, b->bytes, a->size) == 0;
+}
+
+void code_source_free(code_source *source) {
+    free(source->bytes);
+    source->bytes = NULL;
 }
 
 /* Checks that a kernel's object defines all its symbols. */

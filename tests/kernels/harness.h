@@ -10,6 +10,16 @@ typedef struct code code;
 code *code_make(const vj_target *target, const vj_program *p, const vj_kernel *k);
 /* Generates code for any target, and checks as code_make does that it needs no symbol of others. */
 void code_check(const vj_target *target, const vj_program *p, const vj_kernel *k);
+/* What the generator makes for a target, without the names of the CPU and its features, and how many units it has: where that is the
+ * same for two targets, LLVM alone can make a difference. */
+typedef struct code_source {
+    void *bytes;
+    size_t size;
+    int64_t units;
+} code_source;
+code_source code_generate(const vj_target *target, const vj_program *p, const vj_kernel *k);
+bool code_same(const code_source *a, const code_source *b);
+void code_source_free(code_source *source);
 /* Expects that the generator refuses a kernel, and copies its reason. */
 void code_refusal(const vj_target *target, const vj_program *p, const vj_kernel *k, vj_error *error);
 void code_free(code *c);

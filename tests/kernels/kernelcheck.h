@@ -42,6 +42,8 @@ void case_fill(kernel_case *c, int32_t buffer, int64_t rows, int64_t length, int
 int32_t case_panels(kernel_case *c, int64_t depth, int64_t columns);
 /* Runs the case, compares and frees it; leaves out one whose depth does not suit panels of its type, and of integers with a plain B. */
 void case_check(kernel_case *c);
+/* From now on every count-th case is checked, beginning with number `of`; with --all each. */
+void case_turns(int32_t of, int32_t count);
 
 void gemm_cases(void **state);
 void attention_cases(void **state);
