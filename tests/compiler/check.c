@@ -49,6 +49,22 @@ bool __wrap_vj_eval_kernel_leaning(const vj_program *p, const vj_kernel *k, doub
 
 static const char *path = VJ_DIGITS;
 
+/* What other tests hold to recorded answers on every row is checked here on every row in one of its forms, on this machine's own in all;
+ * a sanitizer's build, which sees the check and not the code, takes the last alone. */
+static bool has_turn(int32_t row, size_t form, size_t forms) {
+    const vj_target *target = vj_target_at(row);
+    if (target == vj_target_host()) return true;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return false;
+#else
+    return vj_target_runs_here(target) && (size_t)row % forms == form;
+#endif
+}
+
+/* Lies are told about so many kernels of a program, the first and the last among them. */
+enum { LIES = 5 };
+static int32_t place_of_lie(int32_t lie_number, int32_t kernels) { return lie_number * (kernels - 1) / (LIES - 1); }
+
 static vj_status check_as(vj_options options, char **text, char error[4096]) {
     const vj_compile_request request = {.path = path, .options = &options, .pass_limit = -1};
     seen = 0;
@@ -79,7 +95,8 @@ static void test_bad_kernel(void **state) {
     free(text);
     const int32_t kernels = seen;
     lie = 1000;
-    for (lie_at = 0; lie_at < kernels; lie_at += 3) {
+    for (int32_t i = 0; i < LIES; i++) {
+        lie_at = place_of_lie(i, kernels);
         lied_about[0] = 0;
         assert_int_equal(check(NULL, &text, error), VJ_DIFFERS);
         assert_null(text);
@@ -96,7 +113,7 @@ static void test_halves(void **state) {
         {VJ_BF16, VJ_NO_DTYPE}, {VJ_F32, VJ_F16}, {VJ_F32, VJ_BF16}, {VJ_F32, VJ_I8}, {VJ_BF16, VJ_I4}};
     for (int32_t i = 0; i < vj_target_count(); i++)
         for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
-            if (!vj_target_runs_here(vj_target_at(i))) continue;
+            if (!has_turn(i, t, sizeof types / sizeof *types)) continue;
             char error[4096] = "", *text;
             const vj_options options = {.size = sizeof options,
                                         .cpu = vj_target_at(i)->name,
@@ -116,7 +133,8 @@ static void test_bad_halves(void **state) {
     free(text);
     const int32_t kernels = seen;
     share_of_lie = 0.03;
-    for (lie_at = 0; lie_at < kernels; lie_at += 3) {
+    for (int32_t i = 0; i < LIES; i++) {
+        lie_at = place_of_lie(i, kernels);
         lied_about[0] = 0;
         assert_int_equal(check_as(options, &text, error), VJ_DIFFERS);
         if (!strstr(error, lied_about) || !lied_about[0]) fail_msg("%s, not %s", error, lied_about);
@@ -133,7 +151,7 @@ static void test_bytes(void **state) {
     (void)state;
     for (int32_t m = 0; m < QUANTISED; m++)
         for (int32_t i = 0; i < vj_target_count(); i++) {
-            if (!vj_target_runs_here(vj_target_at(i))) continue;
+            if (!has_turn(i, (size_t)m, QUANTISED)) continue;
             char error[4096] = "", *text;
             path = quantised[m];
             if (check(vj_target_at(i)->name, &text, error) != VJ_OK)
@@ -154,7 +172,8 @@ static void test_bad_bytes(void **state) {
         assert_int_equal(check(NULL, &text, error), VJ_OK);
         free(text);
         const int32_t kernels = seen;
-        for (lie_at = 0; lie_at < kernels; lie_at += 13) {
+        for (int32_t i = 0; i < LIES; i++) {
+            lie_at = place_of_lie(i, kernels);
             lied_about[0] = 0;
             if (check(NULL, &text, error) != VJ_DIFFERS) fail_msg("%s: nothing about %s", path, lied_about);
             if (!strstr(error, lied_about) || !lied_about[0]) fail_msg("%s, not %s", error, lied_about);
