@@ -99,7 +99,7 @@ static vj_value byte_of(const fake *x, vj_value v, double *zero) {
         v = vj_operand(x->f, v, 0);
     }
     const vj_dtype dtype = vj_type_at(x->f, v)->dtype;
-    return dtype == VJ_U8 || dtype == VJ_I8 ? v : VJ_NONE;
+    return vj_is_byte(dtype) ? v : VJ_NONE;
 }
 
 static vj_value number(const fake *x, double value) { return vj_add_const_f64(x->f, VJ_F32, 0, NULL, &value); }

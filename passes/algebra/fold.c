@@ -171,7 +171,7 @@ static bool is_byte_weight(const vj_func *f, const vj_node *node) {
     if (node->op != VJ_OP_cast || !vj_is_const(f, node->args[0]) || vj_type_at(f, node->args[0])->rank < 2)
         return false;
     const vj_dtype from = vj_type_at(f, node->args[0])->dtype, to = vj_type_at(f, node->first_result)->dtype;
-    return (from == VJ_U8 || from == VJ_I8) && (to == VJ_F32 || to == VJ_I32) &&
+    return vj_is_byte(from) && (to == VJ_F32 || to == VJ_I32) &&
            feeds_products(f, node->first_result, true, LONGEST_WAY);
 }
 

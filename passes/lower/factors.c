@@ -48,19 +48,9 @@ static void cast_factors_of(vj_func *f, int32_t n, int32_t factors) {
     }
 }
 
-/* What an integer product adds up. */
-static int64_t depth_of(const vj_func *f, const vj_node *node) {
-    const vj_type *w = vj_type_at(f, node->args[1]);
-    int64_t depth = 1;
-    if (node->op == VJ_OP_matmul) return w->dims[w->rank > 1 ? w->rank - 2 : 0].c;
-    for (int32_t i = 1; i < w->rank; i++)
-        depth *= w->dims[i].c;
-    return depth;
-}
-
 bool vj_packs_integers(const vj_func *f, const vj_node *node) {
     if (!vj_is_integer_product(f, node) || vj_packed_factor(f, node) != 1) return false;
-    if (depth_of(f, node) > VJ_INTEGER_DEPTH) return false;
+    if (vj_product_depth(f, node) > VJ_INTEGER_DEPTH) return false;
     return node->op != VJ_OP_conv || vj_has_groups(f, node, vj_panel_group(VJ_I8));
 }
 
@@ -85,7 +75,7 @@ static void make_conv_of_floats(vj_func *f, int32_t n) {
 
 static void choose_for_integers(vj_func *f, int32_t n) {
     const vj_node *node = &f->nodes[n];
-    const bool floats_hold_it = depth_of(f, node) <= (1 << 24) / (255 * 128);
+    const bool floats_hold_it = vj_product_depth(f, node) <= (1 << 24) / (255 * 128);
     if (node->op == VJ_OP_conv && vj_packed_factor(f, node) == 1 && !vj_packs_integers(f, node) && floats_hold_it)
         make_conv_of_floats(f, n);
 }

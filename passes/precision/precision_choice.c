@@ -57,7 +57,7 @@ static bool only_bends(const vj_func *f, const vj_node *node) {
 }
 
 /* Bytes are quantised numbers; whole numbers of more bits, and booleans, are places and decisions. */
-static bool is_quantity(vj_dtype dtype) { return vj_dtype_is_float(dtype) || dtype == VJ_U8 || dtype == VJ_I8; }
+static bool is_quantity(vj_dtype dtype) { return vj_dtype_is_float(dtype) || vj_is_byte(dtype); }
 
 /* What is picked by operand i: elements, places, a branch. */
 static bool picks_by(const vj_func *f, const vj_node *node, int32_t i) {
@@ -99,18 +99,11 @@ static bool has_few_columns(const vj_func *f, const vj_node *node) {
 
 static bool is_resampling(vj_choice *choice, const vj_node *node);
 
-static int64_t depth_of(const vj_func *f, const vj_node *node) {
-    const vj_type *w = vj_type_at(f, node->args[1]);
-    int64_t count;
-    if (node->op != VJ_OP_conv) return last_dim(vj_type_at(f, node->args[0]));
-    return vj_type_elements(f, w, &count) && w->dims[0].c > 0 ? count / w->dims[0].c : 0;
-}
-
 /* Is what comes out of the node what goes in, moved about or bent, but no new quantity? */
 static bool passes_on(vj_choice *choice, const vj_node *node) {
     const vj_func *f = choice->c->f;
     if (vj_op_factors(node->op) == 0) return !only_bends(f, node);
-    return (has_few_columns(f, node) && depth_of(f, node) <= SHORT_DEPTH) || is_resampling(choice, node);
+    return (has_few_columns(f, node) && vj_product_depth(f, node) <= SHORT_DEPTH) || is_resampling(choice, node);
 }
 
 static void find_picks(vj_choice *choice) {

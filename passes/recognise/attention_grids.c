@@ -72,7 +72,7 @@ static bool whole_range(const vj_func *f, vj_value v, int32_t steps, double *lea
         if (dtype == VJ_F32 || dtype == VJ_I32 || dtype == VJ_BF16) return whole_range(f, x, steps - 1, least, most);
         *least = dtype == VJ_U8 ? 0 : -128;
         *most = *least + 255;
-        return dtype == VJ_U8 || dtype == VJ_I8;
+        return vj_is_byte(dtype);
     }
     const bool is_sub = vj_op_of(f, v) == VJ_OP_sub;
     if ((!is_sub && vj_op_of(f, v) != VJ_OP_add) || !number_beside(f, v, &number) || number != nearbyint(number))

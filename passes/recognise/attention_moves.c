@@ -7,18 +7,11 @@
 
 static bool is_one(vj_dim dim) { return dim.c == 1 && dim.sym == VJ_SYM_NONE; }
 
-static bool same_dims(const vj_type *a, const vj_type *b) {
-    if (a->rank != b->rank) return false;
-    for (int32_t i = 0; i < a->rank; i++)
-        if (!vj_dim_equal(a->dims[i], b->dims[i])) return false;
-    return true;
-}
-
 bool vj_pass_reshape(vj_moves *moves, const vj_type *from, const vj_type *to) {
     vj_move *last = moves->count ? &moves->at[moves->count - 1] : NULL;
     if (last && last->is_reshape) {
         last->from = *from;
-        if (same_dims(&last->from, &last->to)) moves->count--;
+        if (vj_same_dims(&last->from, &last->to)) moves->count--;
         return true;
     }
     if (moves->count == VJ_MOVES) return false;
@@ -58,7 +51,7 @@ static vj_value with_rank(vj_func *f, vj_value v, int32_t rank) {
 
 static vj_value broadcast_to(vj_func *f, vj_value v, const vj_type *type) {
     int64_t codes[VJ_MAX_RANK];
-    if (same_dims(vj_type_at(f, v), type)) return v;
+    if (vj_same_dims(vj_type_at(f, v), type)) return v;
     for (int32_t i = 0; i < type->rank; i++)
         codes[i] = vj_dim_code(type->dims[i]);
     const vj_attr attr = vj_ints(VJ_ATTR_DIMS, codes, type->rank);

@@ -4,8 +4,6 @@
  * The table is the same expression of all bytes, which `tidy` computes. */
 #include "passes/rewrite/rewrite.h"
 
-#include <string.h>
-
 /* What a lookup takes, and a division, and series beside a simple step. */
 enum { LOOKUP = 24, DIVISION = 8, SERIES = 16 };
 enum { BYTES = 256 };
@@ -32,12 +30,6 @@ static int32_t cost_of(vj_op op) {
     return costs[op];
 }
 
-static bool is_byte(vj_dtype dtype) { return dtype == VJ_U8 || dtype == VJ_I8; }
-
-static bool same_dims(const vj_type *a, const vj_type *b) {
-    return a->rank == b->rank && memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0;
-}
-
 static bool is_number(const tables *t, vj_value v) {
     double number;
     return vj_is_uniform(t->f, v, &number);
@@ -46,7 +38,7 @@ static bool is_number(const tables *t, vj_value v) {
 /* The byte that an operand of an elementwise node is an expression of. */
 static vj_value root_of(const tables *t, vj_value v) {
     if (t->root[v] >= 0) return t->root[v];
-    return is_byte(vj_type_at(t->f, v)->dtype) && !vj_is_weight(t->f, v) ? v : VJ_NONE;
+    return vj_is_byte(vj_type_at(t->f, v)->dtype) && !vj_is_weight(t->f, v) ? v : VJ_NONE;
 }
 
 /* Asked first: most nodes have nothing to do with bytes, and to see that a constant is uniform takes reading it. */
@@ -68,7 +60,7 @@ static void find_root(tables *t, const vj_node *node) {
         root = own;
         cost += t->cost[v];
     }
-    if (root < 0 || !same_dims(vj_type_at(t->f, root), vj_type_at(t->f, node->first_result))) return;
+    if (root < 0 || !vj_same_dims(vj_type_at(t->f, root), vj_type_at(t->f, node->first_result))) return;
     t->root[node->first_result] = root;
     t->cost[node->first_result] = (int32_t)vj_min64(cost, BYTES);
 }

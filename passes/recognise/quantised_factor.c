@@ -11,7 +11,6 @@
 enum { LONGEST_WAY = 16 };
 #define MOST_ELEMENTS ((int64_t)1 << 20) /* of zero points and scales */
 
-static bool is_byte(vj_dtype dtype) { return dtype == VJ_U8 || dtype == VJ_I8; }
 static vj_dtype dtype_of(const vj_func *f, vj_value v) { return vj_type_at(f, v)->dtype; }
 
 static bool is_movement(vj_op op) {
@@ -24,12 +23,6 @@ static bool is_number(const vj_type *type) {
     return true;
 }
 
-static bool same_dims(const vj_type *a, const vj_type *b) {
-    vj_type other = *b;
-    other.dtype = a->dtype;
-    return vj_type_equal(a, &other);
-}
-
 /* Which operand of a sum or product is the factor, the other being its zero point or scale; -1: none. */
 static int32_t side_of_bytes(const vj_func *f, vj_value v, int32_t steps);
 
@@ -38,7 +31,7 @@ static bool comes_from_bytes(const vj_func *f, vj_value v, int32_t steps) {
     const vj_node *node = vj_producer(f, v);
     if (is_movement(node->op)) return comes_from_bytes(f, node->args[0], steps - 1);
     if (node->op == VJ_OP_cast)
-        return is_byte(dtype_of(f, node->args[0])) || comes_from_bytes(f, node->args[0], steps - 1);
+        return vj_is_byte(dtype_of(f, node->args[0])) || comes_from_bytes(f, node->args[0], steps - 1);
     if (node->op == VJ_OP_mul || node->op == VJ_OP_add || node->op == VJ_OP_sub)
         return side_of_bytes(f, v, steps - 1) >= 0;
     return false;
@@ -49,7 +42,7 @@ static int32_t side_of_bytes(const vj_func *f, vj_value v, int32_t steps) {
     for (int32_t side = 0; side < (node->op == VJ_OP_sub ? 1 : 2); side++) {
         const vj_value x = node->args[side], other = node->args[1 - side];
         const bool is_small = is_number(vj_type_at(f, other)) || vj_is_weight(f, other);
-        if (is_small && same_dims(vj_type_at(f, x), vj_type_at(f, v)) && comes_from_bytes(f, x, steps)) return side;
+        if (is_small && vj_same_dims(vj_type_at(f, x), vj_type_at(f, v)) && comes_from_bytes(f, x, steps)) return side;
     }
     return -1;
 }
@@ -199,12 +192,13 @@ static vj_value zero_point(vj_func *f, vj_value v, double sign, double *least, d
         if (is_whole) zero = vj_add_const_i64(f, VJ_I32, t->type.rank, dims, whole);
     } else if (sign > 0) {
         vj_value byte = v;
-        while (vj_op_of(f, byte) == VJ_OP_reshape || (vj_op_of(f, byte) == VJ_OP_cast && !is_byte(dtype_of(f, byte))))
+        while (vj_op_of(f, byte) == VJ_OP_reshape ||
+               (vj_op_of(f, byte) == VJ_OP_cast && !vj_is_byte(dtype_of(f, byte))))
             byte = vj_operand(f, byte, 0);
         const bool is_signed = dtype_of(f, byte) == VJ_I8;
         *least = is_signed ? -128 : 0;
         *most = is_signed ? 127 : 255;
-        if (is_byte(dtype_of(f, byte)) && is_number(vj_type_at(f, v))) zero = vj_make_cast(f, byte, VJ_I32, NULL);
+        if (vj_is_byte(dtype_of(f, byte)) && is_number(vj_type_at(f, v))) zero = vj_make_cast(f, byte, VJ_I32, NULL);
     }
     vj_arena_free(scratch);
     return zero;
@@ -239,7 +233,7 @@ static bool find(vj_func *f, vj_value v, bool is_multiplied, vj_quantised *x) {
     if (is_movement(node.op)) return find(f, node.args[0], is_multiplied, x) && move(f, &node, x);
     if (node.op == VJ_OP_cast) {
         if (dtype_of(f, v) != VJ_F32 && dtype_of(f, v) != VJ_I32) return stop(x, "its bytes are cast to another type");
-        if (!is_byte(dtype_of(f, node.args[0])))
+        if (!vj_is_byte(dtype_of(f, node.args[0])))
             return dtype_of(f, node.args[0]) == VJ_I32 ? find(f, node.args[0], is_multiplied, x)
                                                        : stop(x, "its bytes are cast to another type");
         take_bytes(f, node.args[0], is_multiplied, x);

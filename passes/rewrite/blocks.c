@@ -124,16 +124,9 @@ bool vj_is_in_blocks(const vj_func *f, vj_value weight) {
     return weight >= 0 && kind_of(f, weight, &visits, &kind);
 }
 
-static bool same_dims(const vj_type *a, const vj_type *b) {
-    bool same = a->rank == b->rank;
-    for (int32_t d = 0; same && d < a->rank; d++)
-        same = vj_dim_equal(a->dims[d], b->dims[d]);
-    return same;
-}
-
 static vj_value spread(vj_func *f, vj_value x, const vj_type *type, const vj_origin *origin) {
     int64_t dims[VJ_MAX_RANK];
-    if (same_dims(vj_type_at(f, x), type)) return x;
+    if (vj_same_dims(vj_type_at(f, x), type)) return x;
     for (int32_t d = 0; d < type->rank; d++)
         dims[d] = type->dims[d].c;
     const vj_attr to = vj_ints(VJ_ATTR_DIMS, dims, type->rank);
@@ -181,8 +174,9 @@ bool vj_find_blocks(const vj_func *f, vj_value source, vj_block_parts *parts) {
         is_sum(f, node, parts))
         return false;
     const vj_type *type = vj_type_at(f, source);
-    if (!same_dims(vj_type_at(f, parts->numbers), type) || !same_dims(vj_type_at(f, parts->scales), type)) return false;
-    return parts->zeros >= 0 ? same_dims(vj_type_at(f, parts->zeros), type) : parts->table >= 0;
+    if (!vj_same_dims(vj_type_at(f, parts->numbers), type) || !vj_same_dims(vj_type_at(f, parts->scales), type))
+        return false;
+    return parts->zeros >= 0 ? vj_same_dims(vj_type_at(f, parts->zeros), type) : parts->table >= 0;
 }
 
 static vj_value in_parts(vj_func *f, vj_arena *arena, vj_value v, bool narrow) {

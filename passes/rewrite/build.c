@@ -73,6 +73,13 @@ bool vj_is_uniform(const vj_func *f, vj_value v, double *number) {
     return true;
 }
 
+bool vj_same_dims(const vj_type *a, const vj_type *b) {
+    bool same = a->rank == b->rank;
+    for (int32_t d = 0; same && d < a->rank; d++)
+        same = vj_dim_equal(a->dims[d], b->dims[d]);
+    return same;
+}
+
 static bool has_ints(const vj_node *node, vj_attr_key key, int64_t wanted) {
     const vj_attr *attr = vj_attr_find(node, key);
     for (int32_t i = 0; i < attr->count; i++)

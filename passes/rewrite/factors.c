@@ -21,6 +21,13 @@ int32_t vj_packed_factor(const vj_func *f, const vj_node *product) {
     return -1;
 }
 
+int64_t vj_product_depth(const vj_func *f, const vj_node *product) {
+    const vj_type *a = vj_type_at(f, product->args[0]), *w = vj_type_at(f, product->args[1]);
+    int64_t count;
+    if (product->op != VJ_OP_conv) return a->rank ? vj_last_dim(a).c : 1;
+    return vj_type_elements(f, w, &count) && w->dims[0].c > 0 ? count / w->dims[0].c : 0;
+}
+
 /* A part of a join, or the whole. */
 static vj_dtype half_of_part(const vj_func *f, vj_value v) {
     for (;;) {

@@ -64,6 +64,8 @@ static inline vj_value vj_operand(const vj_func *f, vj_value v, int32_t i) {
     const vj_node *node = vj_producer(f, v);
     return i < node->arg_count ? node->args[i] : VJ_NONE;
 }
+/* The same dims, of whatever elements. */
+bool vj_same_dims(const vj_type *a, const vj_type *b);
 static inline vj_dim vj_last_dim(const vj_type *type) { return type->dims[type->rank - 1]; }
 
 /* The factor of a product that is packed, a weight in one matrix; -1: none is. */
@@ -76,6 +78,9 @@ bool vj_is_integer_product(const vj_func *f, const vj_node *node);
 /* The half in which the model stores a weight that is f32 here: it is nothing but moved and widened. VJ_NO_DTYPE: in none. */
 vj_dtype vj_stored_half(const vj_func *f, vj_value weight);
 static inline bool vj_is_half(vj_dtype dtype) { return dtype == VJ_F16 || dtype == VJ_BF16; }
+static inline bool vj_is_byte(vj_dtype dtype) { return dtype == VJ_U8 || dtype == VJ_I8; }
+/* How many terms a sum of a product has; 0: that is not known. */
+int64_t vj_product_depth(const vj_func *f, const vj_node *product);
 
 /* blocks.c - weights that the model stores in 4 or 8 bits, with scales and zero points: mul(sub(numbers, zeros), scales), or with scales and
  * a table: mul(gather(table, numbers), scales) */
