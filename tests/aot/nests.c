@@ -378,14 +378,22 @@ static void check(const kind *what, const vj_target *target, const int64_t *e) {
     vj_arena_free(arena);
 }
 
+/* A sanitizer's build does not see what LLVM makes: there each row takes two of the sizes. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define INSTRUMENTED true
+#else
+#define INSTRUMENTED false
+#endif
+
 static void test_kind(void **state) {
     static const int64_t sizes[][3] = {{1, 1, 1},  {2, 3, 5},   {3, 4, 16}, {5, 7, 33},
                                        {4, 17, 3}, {1, 2, 131}, {9, 1, 64}};
+    enum { SIZES = sizeof sizes / sizeof *sizes };
     for (int32_t t = 0; t < vj_target_count(); t++) {
         const vj_target *target = vj_target_at(t);
         if (!vj_target_runs_here(target)) continue;
-        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-            check(*state, target, sizes[i]);
+        for (size_t i = 0; i < SIZES; i++)
+            if (!INSTRUMENTED || ((size_t)t + i) % SIZES < 2) check(*state, target, sizes[i]);
     }
 }
 
