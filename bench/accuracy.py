@@ -21,6 +21,7 @@ import os
 import sys
 
 import accuracy_int8
+import accuracy_table
 import report
 from compare import ROOT, cpu, models_of, own_models
 
@@ -90,29 +91,15 @@ class Row:
         return [self.model, self.output, *numbers, said]
 
 
-class Table:
+class Table(accuracy_table.Table):
+    precision = "bf16"
+    row = Row
+
     def __init__(self, vitjit, options):
-        self.vitjit, self.options, self.openvino = vitjit, options, peer("bf16")
-        self.rows, self.broken, self.chosen = [], [], 0
+        super().__init__(vitjit, options, peer("bf16"))
 
-    def add(self, name, path):
-        import answers
-
-        feeds, truths = answers.answers_of(path)
-        names = answers.judged_outputs(path, truths)
-        self.chosen += sum(t.dtype.kind == "f" for t in truths.values()) - len(names)
-        if not names:
-            return
-        try:
-            f32, bf16 = (answers.run_vitjit(self.vitjit, path, feeds, p, *self.options) for p in ("f32", "bf16"))
-            other = self.openvino.run(path, feeds) if self.openvino else {}
-            for output in names:
-                file = answers.file_name(output)
-                if file not in f32 or file not in bf16:
-                    raise answers.Failed(f"no output {output}")
-                self.rows.append(Row(name, output, truths[output], {"f32": f32[file], "bf16": bf16[file], "peer": other.get(output)}))
-        except answers.Failed as error:
-            self.broken.append(f"- {name}: vitjit does not run it: {error}")
+    def peers(self, name, path, feeds):
+        return {"peer": self.openvino.run(path, feeds) if self.openvino else {}}
 
     def failures(self):
         return [r for r in self.rows if not r.why_not_judged() and r.failure()]

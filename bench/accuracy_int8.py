@@ -5,9 +5,9 @@ ONNX Runtime's dynamic form (weights s8 by column) and its static one (QDQ), bot
 NNCF's post-training quantisation for transformers (ONNX in, ONNX out) in OpenVINO. Static forms are calibrated with noise; tests/models/quantise.py makes all.
 """
 import os
-import sys
 import tempfile
 
+import accuracy_table
 import report
 from compare import cpu
 
@@ -46,12 +46,13 @@ def in_onnx_runtime(path, feeds):
     return dict(zip([o.name for o in engine.get_outputs()], engine.run(None, feeds)))
 
 
-class Table:
-    """as that of accuracy.py"""
+class Table(accuracy_table.Table):
+    precision = "int8"
+    row = Row
 
-    def __init__(self, vitjit, options, openvino):
-        self.vitjit, self.options, self.openvino = vitjit, options, openvino
-        self.rows, self.broken, self.chosen, self.missing = [], [], 0, []
+    def __init__(self, *given):
+        super().__init__(*given)
+        self.missing = []
 
     def run_form(self, engine, path, feeds):
         if engine.startswith("ort"):
@@ -77,27 +78,6 @@ class Table:
                     why = f"{type(problem).__name__}: {(str(problem).strip().splitlines() or [''])[0][:200]}"
                     self.missing.append(f"- {name}: {LABELS[engine]}: {why}")
         return answers
-
-    def add(self, name, path):
-        import answers
-
-        feeds, truths = answers.answers_of(path)
-        names = answers.judged_outputs(path, truths)
-        self.chosen += sum(t.dtype.kind == "f" for t in truths.values()) - len(names)
-        if not names:
-            return
-        try:
-            f32, int8 = (answers.run_vitjit(self.vitjit, path, feeds, p, *self.options) for p in ("f32", "int8"))
-            others = self.peers(name, path, feeds)
-            for output in names:
-                file = answers.file_name(output)
-                if file not in f32 or file not in int8:
-                    raise answers.Failed(f"no output {output}")
-                all_answers = {"f32": f32[file], "int8": int8[file], **{e: found.get(output) for e, found in others.items()}}
-                self.rows.append(Row(name, output, truths[output], all_answers))
-        except answers.Failed as error:
-            self.broken.append(f"- {name}: vitjit does not run it: {error}")
-        print(report.row(self.rows[-1].cells()) if self.rows else name, file=sys.stderr, flush=True)
 
     def failures(self):
         return [r for r in self.rows if r.failure()]
