@@ -51,18 +51,19 @@ static const char *path = VJ_DIGITS;
 
 /* What other tests hold to recorded answers on every row is checked here on every row in one of its forms, on this machine's own in all;
  * a sanitizer's build, which sees the check and not the code, takes the last alone. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define INSTRUMENTED true
+#else
+#define INSTRUMENTED false
+#endif
 static bool has_turn(int32_t row, size_t form, size_t forms) {
     const vj_target *target = vj_target_at(row);
     if (target == vj_target_host()) return true;
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    return false;
-#else
-    return vj_target_runs_here(target) && (size_t)row % forms == form;
-#endif
+    return !INSTRUMENTED && vj_target_runs_here(target) && (size_t)row % forms == form;
 }
 
 /* Lies are told about so many kernels of a program, the first and the last among them. */
-enum { LIES = 5 };
+enum { LIES = INSTRUMENTED ? 2 : 5 };
 static int32_t place_of_lie(int32_t lie_number, int32_t kernels) { return lie_number * (kernels - 1) / (LIES - 1); }
 
 static vj_status check_as(vj_options options, char **text, char error[4096]) {
@@ -79,6 +80,7 @@ static void test_good_code(void **state) {
     (void)state;
     for (int32_t i = 0; i < vj_target_count(); i++) {
         const vj_target *t = vj_target_at(i);
+        if (vj_target_runs_here(t) && !has_turn(i, 0, 1)) continue;
         char error[4096] = "", *text;
         const bool runs = vj_target_runs_here(t);
         const vj_status status = check(t->name, &text, error);
@@ -166,7 +168,7 @@ static void test_bad_bytes(void **state) {
     (void)state;
     lie = 1;
     share_of_lie = 0;
-    for (int32_t m = 0; m < QUANTISED; m++) {
+    for (int32_t m = 0; m < (INSTRUMENTED ? 1 : QUANTISED); m++) {
         char error[4096], *text;
         path = quantised[m];
         assert_int_equal(check(NULL, &text, error), VJ_OK);
