@@ -1,8 +1,8 @@
 /* resample.c - Pillow's Image.resize, so that a picture gives a model the pixels it was trained on.
  *
  * It is a separable convolution. When shrinking, the filter is stretched by the scale (antialiasing). Taps outside the
- * picture are dropped and the rest normalised. The horizontal pass goes first and rounds to 8 bits, then the vertical
- * one.
+ * picture are dropped and the rest normalised. The first pass rounds to 8 bits, so their order is seen: Pillow begins with the horizontal
+ * one, since 13 with the vertical one where it takes away more than twice as many rows as the other columns.
  */
 #include "picture.h"
 
@@ -121,25 +121,46 @@ static bool resample_columns(const vj_picture *from, int32_t height, vj_filter f
     return false;
 }
 
+/* Which of `from` elements each of `to` takes. Sums, as Pillow's: they decide where a middle falls on a border. */
+static int32_t *nearest_of(int32_t from, int32_t to) {
+    int32_t *at = malloc((size_t)to * sizeof *at);
+    const double step = (double)from / to;
+    double x = step * 0.5;
+    for (int32_t i = 0; at && i < to; i++, x += step)
+        at[i] = x < from ? (int32_t)x : from - 1;
+    return at;
+}
+
 static bool nearest(const vj_picture *from, int32_t width, int32_t height, vj_picture *to, vj_why *why) {
     if (!vj_picture_alloc(to, width, height, from->channels, why)) return false;
+    int32_t *rows = nearest_of(from->height, height), *columns = nearest_of(from->width, width);
     const size_t c = (size_t)from->channels;
     uint8_t *out = to->pixels;
-    for (int32_t y = 0; y < height; y++) {
-        const int64_t from_y = (int64_t)((y + 0.5) * from->height / height);
-        for (int32_t x = 0; x < width; x++, out += c) {
-            const int64_t from_x = (int64_t)((x + 0.5) * from->width / width);
-            memcpy(out, from->pixels + (size_t)(from_y * from->width + from_x) * c, c);
-        }
+    for (int32_t y = 0; y < height && rows && columns; y++) {
+        const uint8_t *row = from->pixels + (size_t)rows[y] * (size_t)from->width * c;
+        for (int32_t x = 0; x < width; x++, out += c)
+            memcpy(out, row + (size_t)columns[x] * c, c);
     }
-    return true;
+    const bool good = rows && columns;
+    free(rows);
+    free(columns);
+    if (good) return true;
+    vj_picture_free(to);
+    return vj_because(why, VJ_SYSTEM, "no memory");
+}
+
+static bool columns_first(const vj_picture *from, int32_t width, int32_t height) {
+    return from->height > height && (int64_t)from->height - height > 2 * ((int64_t)from->width - width);
 }
 
 bool vj_resample(const vj_picture *from, int32_t width, int32_t height, vj_filter filter, vj_picture *to, vj_why *why) {
     if (filter == VJ_NEAREST) return nearest(from, width, height, to, why);
-    vj_picture wide = {0};
-    bool good = resample_rows(from, width, filter, &wide, why) && resample_columns(&wide, height, filter, to, why);
-    vj_picture_free(&wide);
+    vj_picture half = {0};
+    const bool good =
+        columns_first(from, width, height)
+            ? resample_columns(from, height, filter, &half, why) && resample_rows(&half, width, filter, to, why)
+            : resample_rows(from, width, filter, &half, why) && resample_columns(&half, height, filter, to, why);
+    vj_picture_free(&half);
     if (!good) vj_picture_free(to);
     return good;
 }
