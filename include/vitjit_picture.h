@@ -91,8 +91,8 @@ typedef struct vj_recipe_options {
 } vj_recipe_options;
 
 /* Finds the recipe of a model: from the options, which may be NULL, else the model's metadata (a JSON object of strings, as vj_model_metadata gives it;
- * NULL: none), else preprocessor_config.json and config.json beside the model, else a guess. The model's file itself is not read. Free it with vj_recipe_close
- * (NULL is fine). On failure *recipe is NULL. */
+ * NULL: none), else the files beside the model, with the habits of the class that wrote them (docs/pictures.md), else a guess. The model's file itself is
+ * not read. A class that is not followed is VJ_UNSUPPORTED. Free it with vj_recipe_close (NULL is fine). On failure *recipe is NULL. */
 vj_status vj_recipe_open(const char *model_path, const char *metadata, const vj_recipe_options *options,
                          vj_recipe **recipe, vj_why *why);
 void vj_recipe_close(vj_recipe *recipe);

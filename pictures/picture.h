@@ -10,10 +10,16 @@
  * bmp.c          uncompressed BMP
  * exif.c         libexif
  * resample.c     Pillow's separable resampling, with the same result for every pixel
- * preprocess.c   resize, crop, scale, mean and std: from pixels to a plane-by-plane float tensor
+ * geometry.c     which steps make a picture as large as the input: turn, resize, crop, pad
+ * preprocess.c   does them, then scale, mean and std: from pixels to a plane-by-plane float tensor
  * input.c        the tensor in the type and the order of dims that a model's input has, and back
  * heat.c         draws a heat map of weights over a picture
  * recipe.c       finds pre-processing and labels: options, the model's metadata, files beside it, a guess
+ * keys.c         the keys of transformers, timm and OpenCLIP, and what they come to with the habits of a class
+ * classes.c      finds a class of classes.def
+ * values.c       numbers, sizes and filters in JSON and options
+ * labels.c       names of classes
+ * words.c        a recipe in words
  * beside.c       where the files beside a model are
  * config.c       what they say of the model itself: its head, the size of its input
  * imagenet.c     ImageNet's class names
@@ -70,31 +76,91 @@ typedef enum vj_filter {
 } vj_filter;
 const char *vj_filter_name(vj_filter filter);
 vj_filter vj_filter_by_name(const char *name); /* VJ_FILTER_COUNT when it is unknown */
-/* resample.c: Pillow's Image.resize, antialiased, the horizontal pass first, rounded to 8 bits between the passes. */
+/* resample.c: Pillow's Image.resize, antialiased, rounded to 8 bits between the passes. */
 bool vj_resample(const vj_picture *from, int32_t width, int32_t height, vj_filter filter, vj_picture *to, vj_why *why);
 
 #define VJ_MAX_CHANNELS 4
 typedef enum vj_resize_mode {
-    VJ_RESIZE_SHORTEST, /* the shorter side becomes `resize`, the aspect is kept */
-    VJ_RESIZE_EXACT     /* to resize_height x resize_width, whatever the aspect */
+    VJ_RESIZE_COVER,    /* to the smallest size that covers height x width, the aspect is kept */
+    VJ_RESIZE_EXACT,    /* to height x width, whatever the aspect */
+    VJ_RESIZE_SHORTEST, /* the shorter side becomes `height` */
+    VJ_RESIZE_LONGEST,  /* the longer side becomes `height` */
+    VJ_RESIZE_FIT,      /* to the largest size inside height x width */
+    VJ_RESIZE_NEARER,   /* by the factor, of height's and width's, that is nearer to 1 */
+    VJ_RESIZE_NONE      /* not at all */
 } vj_resize_mode;
+typedef enum vj_rounding { VJ_ROUND_DOWN, VJ_ROUND_HALF_UP, VJ_ROUND_EVEN, VJ_ROUND_UP } vj_rounding;
+typedef enum vj_pad { VJ_PAD_NONE, VJ_PAD_END, VJ_PAD_CENTRE, VJ_PAD_MIRROR } vj_pad; /* _MIRROR: at the end */
+typedef enum vj_fill {
+    VJ_FILL_BLACK, /* before mean and std */
+    VJ_FILL_ZERO,  /* zeros after mean and std */
+    VJ_FILL_COLOUR /* `colour`, before mean and std */
+} vj_fill;
+
+/* Where a picture's pixels go. Sizes of 0 follow from the input's. */
+typedef struct vj_geometry {
+    vj_resize_mode mode;
+    vj_rounding rounding; /* of the sides that follow from the aspect */
+    int32_t height, width;
+    int32_t longest;  /* VJ_RESIZE_SHORTEST: what the longer side may be; 0: anything */
+    int32_t multiple; /* what both sides are then a multiple of; 0: anything */
+    vj_rounding multiple_rounding;
+    bool shrink_only;             /* whether smaller pictures are not enlarged */
+    double crop_pct;              /* the input's sides divided by height and width, where these are 0 */
+    bool turn;                    /* first a quarter turn, where one of picture and input is wide, the other high */
+    double cut_height, cut_width; /* first the centre: these parts of the shorter side; 0: all */
+    vj_pad square;                /* first padded to a square */
+    int32_t within_height, within_width; /* after resizing: shrunk to fit inside; 0: not */
+    int32_t crop_height, crop_width;     /* then the centre; 0: not */
+    bool crop_input;                     /* ... of the input's size, to which nothing is scaled then */
+    bool floor_crop;                     /* whether the crop's corner (a - b) / 2 is rounded down, not to even */
+    vj_pad pad;                          /* then padded to pad_height x pad_width */
+    int32_t pad_height, pad_width;
+    int32_t
+        pad_most; /* without these: a side is padded by this at most, else the picture is fitted into the input; 0: by anything */
+    vj_fill fill;
+} vj_geometry;
 
 /* How a picture becomes the input, height x width, of a model. */
 struct vj_recipe {
-    vj_resize_mode mode;
-    int32_t resize;                      /* for VJ_RESIZE_SHORTEST; 0: it follows from crop_pct */
-    int32_t resize_height, resize_width; /* for VJ_RESIZE_EXACT; 0: the model's size */
-    bool floor_crop;                     /* whether the crop's corner (a - b) / 2 is rounded down, not to even */
-    double crop_pct;                     /* the input's side divided by the resized shorter side */
+    vj_geometry geometry;
     vj_filter filter;
     double scale;                  /* the factor of a pixel before mean and std; 1 / 255 */
     int32_t mean_count, std_count; /* 1, or the number of channels */
     double mean[VJ_MAX_CHANNELS], std[VJ_MAX_CHANNELS];
-    char **labels; /* malloc'ed; NULL when there are none */
+    double colour[VJ_MAX_CHANNELS]; /* VJ_FILL_COLOUR, 0 to 255 */
+    bool bgr;                       /* whether the input has blue first; mean and std have red first */
+    char **labels;                  /* malloc'ed; NULL when there are none */
     int32_t label_count;
     char source[256]; /* where all this comes from, for one line on stderr */
     bool guessed;
 };
+
+/* geometry.c */
+
+/* The geometry for an input of height x width: where the recipe's own size differs from it, all its sizes are scaled. Returns whether
+ * they were. */
+bool vj_geometry_for(const vj_geometry *geometry, int32_t height, int32_t width, vj_geometry *scaled);
+
+typedef enum vj_step_kind { VJ_STEP_TURN, VJ_STEP_RESIZE, VJ_STEP_PLACE, VJ_STEP_MIRROR } vj_step_kind;
+/* One step: to a picture of height x width. _PLACE and _MIRROR: where in it the old one's corner comes to lie; what is beyond the new
+ * one is cropped, the rest is padding. */
+typedef struct vj_picture_step {
+    vj_step_kind kind;
+    int32_t height, width, top, left;
+} vj_picture_step;
+#define VJ_MAX_STEPS 6
+/* All steps of a picture, so that it ends as height x width. */
+typedef struct vj_picture_plan {
+    vj_picture_step steps[VJ_MAX_STEPS];
+    int32_t count;
+    int32_t top, left, bottom, right; /* where the picture lies in the result: the rest is padding */
+} vj_picture_plan;
+void vj_plan_picture(const vj_geometry *geometry, int32_t picture_height, int32_t picture_width, int32_t height,
+                     int32_t width, vj_picture_plan *plan);
+
+/* words.c: every step, in one line. */
+void vj_recipe_words(const vj_recipe *recipe, const vj_picture_input *input, char *text, size_t room);
 
 /* preprocess.c: fills out[channels][height][width]. */
 bool vj_preprocess(const vj_picture *picture, const vj_recipe *recipe, int32_t channels, int32_t height, int32_t width,
@@ -116,9 +182,9 @@ typedef struct vj_key_value {
     const char *key, *value;
 } vj_key_value;
 
-/* recipe.c: options win over the model's metadata, metadata over preprocessor_config.json and config.json beside the model, and
- * these over a guess (bicubic, crop 0.9, mean = std = 0.5). Returns false with a reason when an option or a file is
- * wrong. */
+/* recipe.c: options win over the model's metadata, metadata over the files beside the model, and these over a guess (the habits of config.json's
+ * model_type, else bicubic, crop 0.9, mean = std = 0.5). Returns false with a reason when an option or a file is wrong, or names a class
+ * that is not followed (VJ_UNSUPPORTED). */
 bool vj_recipe_find(const char *model_path, const vj_key_value *metadata, int32_t metadata_count,
                     const vj_recipe_options *options, vj_recipe *recipe, vj_why *why);
 /* The same with the metadata as a JSON object of strings (vj_model_metadata). */

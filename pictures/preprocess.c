@@ -1,14 +1,8 @@
-/* preprocess.c - turns a picture into a model's input: resize, centre crop, scale, mean and std, plane by plane. */
+/* preprocess.c - turns a picture into a model's input: the steps of its plan, then scale, mean and std, plane by plane. */
 #include "picture.h"
 
 #include <math.h>
 #include <string.h>
-
-/* Where a centred part begins. Halves are rounded to even, like Python's round, or down. */
-static int32_t centre(int32_t whole, int32_t part, bool floor_crop) {
-    const double half = (whole - part) / 2.0;
-    return (int32_t)(floor_crop ? floor(half) : nearbyint(half));
-}
 
 /* Converts a picture to grey for a model of one channel (ITU-R 601-2 luma in 16-bit fixed point, as Pillow's
  * convert("L")), to colour for others. */
@@ -28,44 +22,110 @@ static bool convert(const vj_picture *from, int32_t channels, vj_picture *to, vj
     return true;
 }
 
-/* The size before the crop: timm's and torchvision's rule for the shorter side. */
-static void resized(const vj_picture *picture, const vj_recipe *recipe, int32_t height, int32_t width,
-                    int32_t *to_height, int32_t *to_width) {
-    if (recipe->mode == VJ_RESIZE_EXACT) {
-        *to_height = recipe->resize_height ? recipe->resize_height : height;
-        *to_width = recipe->resize_width ? recipe->resize_width : width;
-        return;
-    }
-    const int32_t target =
-        recipe->resize ? recipe->resize : (int32_t)floor((height < width ? height : width) / recipe->crop_pct);
-    const int32_t shorter = picture->width < picture->height ? picture->width : picture->height;
-    const int32_t longer = picture->width < picture->height ? picture->height : picture->width;
-    const int64_t other = (int64_t)target * longer / shorter;
-    const int32_t far = other > INT32_MAX ? INT32_MAX : (int32_t)other;
-    *to_width = picture->width <= picture->height ? target : far;
-    *to_height = picture->width <= picture->height ? far : target;
+/* A quarter turn clockwise. */
+static void turn(const vj_picture *from, vj_picture *to) {
+    const size_t c = (size_t)from->channels;
+    uint8_t *out = to->pixels;
+    for (int32_t y = 0; y < to->height; y++)
+        for (int32_t x = 0; x < to->width; x++, out += c)
+            memcpy(out, from->pixels + ((size_t)(from->height - 1 - x) * (size_t)from->width + (size_t)y) * c, c);
 }
 
-/* Copies the centre, height x width, of the picture. Beyond the picture's edges it is black, as with torchvision's
- * center_crop. */
-static void fill(const vj_picture *picture, const vj_recipe *recipe, int32_t height, int32_t width, float *out) {
-    const int32_t top = centre(picture->height, height, recipe->floor_crop);
-    const int32_t left = centre(picture->width, width, recipe->floor_crop);
-    for (int32_t c = 0; c < picture->channels; c++) {
-        const double mean = recipe->mean[recipe->mean_count > 1 ? c : 0],
-                     std = recipe->std[recipe->std_count > 1 ? c : 0];
-        for (int32_t y = 0; y < height; y++) {
-            for (int32_t x = 0; x < width; x++) {
-                const int32_t from_y = y + top, from_x = x + left;
-                double v = 0;
-                if (from_y >= 0 && from_y < picture->height && from_x >= 0 && from_x < picture->width)
-                    v = picture->pixels[((size_t)from_y * (size_t)picture->width + (size_t)from_x) *
-                                            (size_t)picture->channels +
-                                        (size_t)c];
-                *out++ = (float)((v * recipe->scale - mean) / std);
+/* Lays a picture over `to`, which keeps its pixels elsewhere. */
+static void lay(const vj_picture *from, const vj_picture_step *step, vj_picture *to) {
+    const size_t c = (size_t)from->channels;
+    const int32_t first = step->left > 0 ? step->left : 0;
+    const int32_t end = step->left + from->width < to->width ? step->left + from->width : to->width;
+    for (int32_t y = 0; y < to->height && first < end; y++) {
+        const int32_t from_y = y - step->top;
+        if (from_y < 0 || from_y >= from->height) continue;
+        memcpy(to->pixels + ((size_t)y * (size_t)to->width + (size_t)first) * c,
+               from->pixels + ((size_t)from_y * (size_t)from->width + (size_t)(first - step->left)) * c,
+               (size_t)(end - first) * c);
+    }
+}
+
+static void colour(const vj_recipe *recipe, vj_picture *to) {
+    const size_t c = (size_t)to->channels, bytes = (size_t)to->width * (size_t)to->height * c;
+    if (recipe->geometry.fill != VJ_FILL_COLOUR) memset(to->pixels, 0, bytes);
+    for (size_t i = 0; i < bytes && recipe->geometry.fill == VJ_FILL_COLOUR; i++)
+        to->pixels[i] = (uint8_t)lrint(fmin(fmax(recipe->colour[i % c], 0), 255));
+}
+
+/* The picture, and then back and forth from its edges. */
+static int32_t mirrored(int32_t i, int32_t size) {
+    const int32_t at = i % (2 * size);
+    return at < size ? at : 2 * size - 1 - at;
+}
+
+static void mirror(const vj_picture *from, vj_picture *to) {
+    const size_t c = (size_t)from->channels;
+    uint8_t *out = to->pixels;
+    for (int32_t y = 0; y < to->height; y++) {
+        const uint8_t *row = from->pixels + (size_t)mirrored(y, from->height) * (size_t)from->width * c;
+        for (int32_t x = 0; x < to->width; x++, out += c)
+            memcpy(out, row + (size_t)mirrored(x, from->width) * c, c);
+    }
+}
+
+static bool do_step(const vj_picture *from, const vj_recipe *recipe, const vj_picture_step *step, vj_picture *to,
+                    vj_why *why) {
+    if (step->kind == VJ_STEP_RESIZE) return vj_resample(from, step->width, step->height, recipe->filter, to, why);
+    if (!vj_picture_alloc(to, step->width, step->height, from->channels, why)) return false;
+    if (step->kind == VJ_STEP_TURN) {
+        turn(from, to);
+    } else if (step->kind == VJ_STEP_MIRROR) {
+        mirror(from, to);
+    } else {
+        colour(recipe, to);
+        lay(from, step, to);
+    }
+    return true;
+}
+
+/* Does all steps of the plan. *to is the caller's even when one fails. */
+static bool follow(const vj_picture_plan *plan, const vj_recipe *recipe, vj_picture *to, vj_why *why) {
+    for (int32_t i = 0; i < plan->count; i++) {
+        vj_picture next = {0};
+        const bool good = do_step(to, recipe, &plan->steps[i], &next, why);
+        vj_picture_free(to);
+        *to = next;
+        if (!good) return false;
+    }
+    return true;
+}
+
+static double of_channel(const double *numbers, int32_t count, int32_t c) { return numbers[count > 1 ? c : 0]; }
+
+/* Which channel of a picture plane c of the input holds. */
+static int32_t channel_of(const vj_recipe *recipe, int32_t channels, int32_t c) {
+    return recipe->bgr ? channels - 1 - c : c;
+}
+
+/* Scale, mean and std. Padding after these is 0. */
+static void fill(const vj_picture *picture, const vj_recipe *recipe, const vj_picture_plan *plan, float *out) {
+    const bool zero = recipe->geometry.pad && recipe->geometry.fill == VJ_FILL_ZERO;
+    for (int32_t plane = 0; plane < picture->channels; plane++) {
+        const int32_t c = channel_of(recipe, picture->channels, plane);
+        const double mean = of_channel(recipe->mean, recipe->mean_count, c),
+                     std = of_channel(recipe->std, recipe->std_count, c);
+        const uint8_t *in = picture->pixels + c;
+        for (int32_t y = 0; y < picture->height; y++) {
+            for (int32_t x = 0; x < picture->width; x++, in += picture->channels) {
+                const bool padding = zero && (y < plan->top || y >= plan->bottom || x < plan->left || x >= plan->right);
+                *out++ = padding ? 0 : (float)((*in * recipe->scale - mean) / std);
             }
         }
     }
+}
+
+/* Only a recipe may ask for padding. */
+static bool too_small(const vj_picture_plan *plan, int32_t i, vj_why *why) {
+    const vj_picture_step *crop = &plan->steps[i];
+    if (i == 0)
+        return vj_because(why, VJ_BAD_INPUT, "it is smaller than the input, %d x %d", crop->height, crop->width);
+    return vj_because(why, VJ_BAD_INPUT, "resized to %d x %d it is smaller than the input, %d x %d",
+                      plan->steps[i - 1].height, plan->steps[i - 1].width, crop->height, crop->width);
 }
 
 bool vj_preprocess(const vj_picture *picture, const vj_recipe *recipe, int32_t channels, int32_t height, int32_t width,
@@ -79,14 +139,14 @@ bool vj_preprocess(const vj_picture *picture, const vj_recipe *recipe, int32_t c
         snprintf(why->text, sizeof why->text, "mean and std must have 1 or %d numbers", channels);
         return false;
     }
-    vj_picture converted = {0}, small = {0};
-    int32_t to_height, to_width;
-    resized(picture, recipe, height, width, &to_height, &to_width);
-    const bool good = convert(picture, channels, &converted, why) &&
-                      vj_resample(&converted, to_width, to_height, recipe->filter, &small, why);
-    if (good) fill(&small, recipe, height, width, out);
-    vj_picture_free(&converted);
-    vj_picture_free(&small);
+    vj_picture_plan plan;
+    vj_picture made = {0};
+    vj_plan_picture(&recipe->geometry, picture->height, picture->width, height, width, &plan);
+    for (int32_t i = 0; recipe->geometry.crop_input && i < plan.count; i++)
+        if (plan.steps[i].top > 0 || plan.steps[i].left > 0) return too_small(&plan, i, why);
+    const bool good = convert(picture, channels, &made, why) && follow(&plan, recipe, &made, why);
+    if (good) fill(&made, recipe, &plan, out);
+    vj_picture_free(&made);
     return good;
 }
 
@@ -94,11 +154,12 @@ bool vj_unprocess(const float *in, const vj_recipe *recipe, int32_t channels, in
                   vj_picture *picture, vj_why *why) {
     if (!vj_picture_alloc(picture, width, height, channels, why)) return false;
     const size_t plane = (size_t)width * (size_t)height;
-    for (int32_t c = 0; c < channels; c++) {
-        const double mean = recipe->mean[recipe->mean_count > 1 ? c : 0],
-                     std = recipe->std[recipe->std_count > 1 ? c : 0];
+    for (int32_t at = 0; at < channels; at++) {
+        const int32_t c = channel_of(recipe, channels, at);
+        const double mean = of_channel(recipe->mean, recipe->mean_count, c),
+                     std = of_channel(recipe->std, recipe->std_count, c);
         for (size_t i = 0; i < plane; i++) {
-            const double v = (in[(size_t)c * plane + i] * std + mean) / recipe->scale;
+            const double v = (in[(size_t)at * plane + i] * std + mean) / recipe->scale;
             picture->pixels[i * (size_t)channels + (size_t)c] = (uint8_t)lrint(fmin(fmax(v, 0), 255));
         }
     }

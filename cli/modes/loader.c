@@ -31,35 +31,11 @@ static bool find_recipe(const vj_command *command, const vj_model *model, vj_rec
     return vj_recipe_of_model(command->model, vj_model_metadata(model), &options, recipe, why);
 }
 
-/* A wrong option is the caller's mistake, a wrong file or metadata the input's. */
+/* A wrong option is the caller's mistake, a wrong file or metadata the input's; what is not followed is neither's. */
 static vj_status recipe_failed(const vj_command *command, const vj_why *why) {
     const bool option = strncmp(why->text, "--", 2) == 0;
-    return vj_print_error(option ? VJ_USAGE : VJ_BAD_INPUT, option ? NULL : command->model, "%s", why->text);
-}
-
-/* Inputs of bytes take the pixels as they are. */
-static void recipe_words(const vj_recipe *r, vj_dtype dtype, char *text, size_t room) {
-    int used = 0;
-    if (r->mode == VJ_RESIZE_EXACT && r->resize_height)
-        used = snprintf(text, room, "resize to %dx%d", (int)r->resize_height, (int)r->resize_width);
-    else if (r->mode == VJ_RESIZE_EXACT)
-        used = snprintf(text, room, "resize to the input's size");
-    else if (r->resize)
-        used = snprintf(text, room, "resize the shorter side to %d", (int)r->resize);
-    else
-        used = snprintf(text, room, "crop %.4g", r->crop_pct);
-    used += snprintf(text + used, room - (size_t)used, " (%s), ", vj_filter_name(r->filter));
-    if (dtype == VJ_U8) {
-        snprintf(text + used, room - (size_t)used, "pixels as they are (0 to 255), from %s", r->source);
-        return;
-    }
-    used += snprintf(text + used, room - (size_t)used, "mean");
-    for (int32_t i = 0; i < r->mean_count; i++)
-        used += snprintf(text + used, room - (size_t)used, "%s%.4g", i ? "," : " ", r->mean[i]);
-    used += snprintf(text + used, room - (size_t)used, ", std");
-    for (int32_t i = 0; i < r->std_count; i++)
-        used += snprintf(text + used, room - (size_t)used, "%s%.4g", i ? "," : " ", r->std[i]);
-    snprintf(text + used, room - (size_t)used, ", from %s", r->source);
+    const vj_status status = option ? VJ_USAGE : why->status ? why->status : VJ_BAD_INPUT;
+    return vj_print_error(status, option ? NULL : command->model, "%s", why->text);
 }
 
 vj_status vj_print_recipe(const vj_command *command, const vj_model *model) {
@@ -73,7 +49,7 @@ vj_status vj_print_recipe(const vj_command *command, const vj_model *model) {
         vj_print_warning(command->model, "pre-processing: %s", why.text);
         return VJ_OK;
     }
-    recipe_words(&recipe, input.dtype, text, sizeof text);
+    vj_recipe_words(&recipe, &input, text, sizeof text);
     printf("%-11s %s; %d labels\n", "pictures", text, (int)recipe.label_count);
     vj_recipe_free(&recipe);
     return VJ_OK;
@@ -81,7 +57,7 @@ vj_status vj_print_recipe(const vj_command *command, const vj_model *model) {
 
 void vj_loader_announce(const vj_loader *l) {
     char text[1024];
-    recipe_words(&l->recipe, l->shape.dtype, text, sizeof text);
+    vj_recipe_words(&l->recipe, &l->shape, text, sizeof text);
     if (l->recipe.guessed)
         vj_print_warning(l->command->model,
                          "pre-processing is %s: results may be wrong\n"
@@ -117,10 +93,7 @@ vj_status vj_loader_open(const vj_command *command, const vj_job *job, vj_loader
     if (status) return status;
     why = (vj_why){0};
     if (!find_recipe(command, job->model, &l->recipe, &why)) return recipe_failed(command, &why);
-    if (command->fit_pictures) {
-        l->recipe.mode = VJ_RESIZE_EXACT;
-        l->recipe.resize_height = l->recipe.resize_width = 0;
-    }
+    if (command->fit_pictures) l->recipe.geometry = (vj_geometry){.mode = VJ_RESIZE_EXACT, .crop_pct = 1};
     return VJ_OK;
 }
 

@@ -372,6 +372,25 @@ part_pictures() {
     run 0 "$digits/digits.onnx" "$digits/pictures" --output out --batch 3
     [ "$(ls -A out)" = logits.npy ] || fail "out has not logits.npy alone"
     [ "$(wc -c <out/logits.npy)" -eq 528 ] || fail "logits.npy has not 10 rows of 10 floats behind 128 bytes"
+    # recipes by class: the input's size wins, every step is said; what is not followed is refused, unless the options say all
+    mkdir class
+    cp "$data/means.onnx" class
+    echo '{"image_processor_type": "CLIPImageProcessor"}' >class/preprocessor_config.json
+    run 0 class/means.onnx "$pictures/rgb.png"
+    stderr_has "centre crop "
+    stderr_has "(the recipe's sizes, scaled to the input's)"
+    stderr_has "from preprocessor_config.json, CLIP's habits"
+    run 2 class/means.onnx "$pictures/rgb.png" --resize 2
+    stderr_has "smaller than the input"
+    echo '{"image_processor_type": "Qwen2VLImageProcessor"}' >class/preprocessor_config.json
+    bad 3 class/means.onnx "$pictures/rgb.png"
+    stderr_has "'Qwen2VLImageProcessor' is not followed"
+    run 0 class/means.onnx "$pictures/rgb.png" --mean 0.5 --std 0.5 --resize 64
+    stderr_has "shorter side to 64 (bicubic), centre crop "
+    stderr_has "from the command line"
+    echo '{"image_processor_type": "CLIPImageProcessor", "size": 0}' >class/preprocessor_config.json
+    bad 2 class/means.onnx "$pictures/rgb.png"
+    stderr_has "preprocessor_config.json: a value that makes no sense for the key: 'size'"
     # without labels: statistics; without metadata: a warned guess
     run 0 "$data/means.onnx" "$pictures/rgb.png"
     stderr_has "warning: pre-processing is"

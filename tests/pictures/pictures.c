@@ -151,10 +151,10 @@ static void finds_recipes(void **state) {
                      " \"image_mean\": [0.1, 0.2, 0.3], \"image_std\": [0.4, 0.5, 0.6], \"rescale_factor\": 0.5}";
     const char *model = folder_with("preprocessor_config.json", hf);
     assert_true(vj_recipe_find(model, NULL, 0, &none, &r, &why));
-    assert_int_equal(r.mode, VJ_RESIZE_EXACT);
+    assert_int_equal(r.geometry.mode, VJ_RESIZE_EXACT);
     assert_int_equal(r.filter, VJ_BILINEAR);
     assert_int_equal(r.mean_count, 3);
-    assert_true(r.std[2] == 0.6 && r.scale == 0.5 && r.floor_crop && !r.guessed);
+    assert_true(r.std[2] == 0.6 && r.scale == 0.5 && r.geometry.floor_crop && !r.guessed);
     vj_recipe_free(&r);
     remove_folder(model, "preprocessor_config.json");
 
@@ -163,7 +163,7 @@ static void finds_recipes(void **state) {
         " {\"mean\": [0.485, 0.456, 0.406], \"std\": 0.25, \"interpolation\": \"bilinear\", \"crop_pct\": 0.875}}";
     model = folder_with("config.json", timm);
     assert_true(vj_recipe_find(model, NULL, 0, &none, &r, &why));
-    assert_true(r.crop_pct == 0.875 && r.mean[0] == 0.485 && r.std_count == 1 && r.filter == VJ_BILINEAR);
+    assert_true(r.geometry.crop_pct == 0.875 && r.mean[0] == 0.485 && r.std_count == 1 && r.filter == VJ_BILINEAR);
     assert_int_equal(r.label_count, 2);
     assert_string_equal(r.labels[1], "dog");
     vj_recipe_free(&r);
@@ -173,7 +173,7 @@ static void finds_recipes(void **state) {
         {"mean", "[0.25]"}, {"interpolation", "box"}, {"id2label", "{\"1\": \"b\", \"0\": \"a\"}"}};
     const vj_recipe_options options = {.mean = "0.75", .crop_pct = "1"};
     assert_true(vj_recipe_find(model, metadata, 3, &options, &r, &why));
-    assert_true(r.mean[0] == 0.75 && r.filter == VJ_BOX && r.crop_pct == 1);
+    assert_true(r.mean[0] == 0.75 && r.filter == VJ_BOX && r.geometry.crop_pct == 1);
     assert_string_equal(r.labels[1], "b");
     vj_recipe_free(&r);
     remove_folder(model, "config.json");
