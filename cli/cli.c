@@ -14,7 +14,8 @@ static vj_status dispatch(const vj_command *c) {
     case VJ_MODE_TENSORS:
         return vj_run_tensors(c);
     case VJ_MODE_BENCH:
-        return vj_is_comparison(c) ? vj_run_comparison(c) : vj_run_bench(c);
+        if (vj_is_comparison(c)) return vj_run_comparison(c);
+        return c->words.count > 1 ? vj_run_bench_pictures(c) : vj_run_bench(c);
     case VJ_MODE_TEST:
         return vj_run_test(c);
     case VJ_MODE_CALIBRATE:

@@ -103,6 +103,8 @@ typedef struct vj_emit_request {
     const char *prefix;   /* NULL: made from the model's file name */
     int32_t weights_file; /* 1: beside the object; 0: inside; -1: beside it above 64 MiB */
     const char *linker;   /* of VJ_EMIT_LIB: a command, its words parted by blanks; NULL: the target's cc */
+    void (*wrote)(void *self, const char *path); /* NULL, or called for each file that is there now */
+    void *wrote_self;
 } vj_emit_request;
 
 /* A CPU that code can be made for. Strings are constants. */
@@ -118,7 +120,7 @@ typedef struct vj_target_info {
 
 /* The library's one exported symbol: `const vj_compiler_api *vj_compiler_get(void)`. Texts of failures go to `error`
  * (at least 4096 bytes), the hint behind a newline and two blanks ("\n  hint: ..."). Strings returned are malloc'ed. */
-#define VJ_COMPILER_API 7
+#define VJ_COMPILER_API 8
 typedef struct vj_compiler_api {
     int32_t version; /* VJ_COMPILER_API */
     const char *build_id, *llvm_version;

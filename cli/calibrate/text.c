@@ -80,7 +80,10 @@ vj_status vj_calibration_write(const vj_trial *t, const char *path) {
     FILE *out = fopen(temporary, "wx");
     bool good = out && write_text(t, out) && fflush(out) == 0 && !ferror(out);
     if (out) good = fclose(out) == 0 && good;
-    if (good && rename(temporary, path) == 0) return VJ_OK;
+    if (good && rename(temporary, path) == 0) {
+        vj_print_wrote(path);
+        return VJ_OK;
+    }
     const vj_status status = vj_print_error(VJ_SYSTEM, path, "the calibration cannot be written: %s", strerror(errno));
     if (out) unlink(temporary);
     return status;

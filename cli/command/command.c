@@ -78,7 +78,7 @@ static vj_status judge_words(vj_command *c) {
     if (!*c->model) return vj_print_error(VJ_USAGE, NULL, "the model's name is empty");
     if (c->mode == VJ_MODE_TEST && c->words.count < 2)
         return vj_print_error(VJ_USAGE, NULL, "--test wants folders with input_0.pb, output_0.pb, ...");
-    if (c->words.count > 1 && c->mode != VJ_MODE_PICTURES && c->mode != VJ_MODE_TEST && !vj_is_comparison(c))
+    if (c->words.count > 1 && c->mode != VJ_MODE_PICTURES && c->mode != VJ_MODE_TEST && c->mode != VJ_MODE_BENCH)
         return vj_print_error(VJ_USAGE, NULL, "'%s': %s takes one model and no more words", c->words.at[1],
                               mode_name(c->mode));
     return VJ_OK;
@@ -147,10 +147,11 @@ static vj_status judge_comparison(const vj_command *c) {
         return vj_print_error(VJ_USAGE, NULL,
                               "--precision %s: a list is for --bench, which compares them; %s takes one", c->precision,
                               mode_name(c->mode));
-    if (c->profile)
-        return vj_print_error(VJ_USAGE, NULL, "--profile means nothing with a list of precisions: it takes one");
-    if (c->words.count > 1 && c->inputs.count)
-        return vj_print_error(VJ_USAGE, NULL, "pictures and --input: one of them");
+    static const char *const others[] = {"--profile", "--streams", "--iterations"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (vj_option_given(c, others[i]))
+            return vj_print_error(VJ_USAGE, NULL, "%s means nothing with a list of precisions: it takes one",
+                                  others[i]);
     return VJ_OK;
 }
 
@@ -168,8 +169,13 @@ static vj_status judge_precision(const vj_command *c) {
                           is(c->weight_format, "int4") ? "f32 and bf16" : "f32");
 }
 
-/* --bench takes pictures to compare precisions alone, and their options where there are some. */
+/* --bench takes the options of pictures where there are some, and then not what is for tensors and their kernels. */
 static vj_status judge_pictures(const vj_command *c) {
+    const bool pictures = c->mode == VJ_MODE_BENCH && c->words.count > 1;
+    if (pictures && c->inputs.count) return vj_print_error(VJ_USAGE, NULL, "pictures and --input: one of them");
+    if (pictures && (c->profile || c->streams > 1))
+        return vj_print_error(VJ_USAGE, NULL, "pictures and %s: one of them", c->profile ? "--profile" : "--streams");
+    if (c->streams > 1 && c->profile) return vj_print_error(VJ_USAGE, NULL, "--streams and --profile: one of them");
     static const char *const options[] = {"--mean", "--std", "--resize", "--crop-pct", "--interpolation"};
     for (size_t i = 0; c->mode == VJ_MODE_BENCH && c->words.count < 2 && i < sizeof options / sizeof *options; i++)
         if (vj_option_given(c, options[i]))
@@ -215,6 +221,7 @@ vj_status vj_command_read(int argc, char **argv, vj_command *c) {
     if ((status = judge_calibration(c)) || (status = judge_precision(c)) || (status = judge_pictures(c))) return status;
     if (c->no_cache && c->cache) return vj_print_error(VJ_USAGE, NULL, "--cache and --no-cache: one of them");
     if (c->profile && vj_outputs_folder_of(c->profile, "--profile")) return VJ_BAD_INPUT;
+    if (c->stats && *c->stats && vj_outputs_folder_of(c->stats, "--stats")) return VJ_BAD_INPUT;
     if (c->output && !*c->output) return vj_print_error(VJ_USAGE, NULL, "--output wants a folder's name");
     return VJ_OK;
 }

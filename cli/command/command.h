@@ -61,10 +61,11 @@ typedef struct vj_command {
     const char *cpu, *target, *features, *precision, *weight_format, *calibration, *jit;
     const char *cache, *print_after, *stop_after;
     const char *format, *variant, *labels, *mean, *std, *resize, *crop_pct, *interpolation;
-    int64_t batch, threads, topk, pass_limit;
+    int64_t batch, threads, topk, pass_limit, streams, iterations;
     const char *profile, *report_page;
     double seconds, rtol, atol, min_cosine, min_agreement;
-    bool no_cache, stats, quiet, print_rewrites, round_up;
+    const char *stats; /* a file; "": standard output */
+    bool no_cache, quiet, print_rewrites, round_up;
     bool compiled;     /* the model is a shared library, by its first bytes */
     bool fit_pictures; /* of a copy for one size of a range: pictures are resized to the input, nothing is cropped */
     bool marks;        /* of a profile's own copy of the command: code that says when its kernels begin and end */
@@ -104,6 +105,9 @@ vj_status vj_print_error(vj_status status, const char *file, const char *format,
 void vj_print_hint(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void vj_print_warning(const char *file, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void vj_print_notice(const char *file, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A file that is there now, with its size. */
+void vj_print_wrote(const char *path);
 
 /* progress.c: a line that changes in place, on a terminal, once the work has lasted; at most one at a time */
 void vj_progress_begin(const char *what);

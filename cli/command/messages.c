@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* Texts from below often name the file already; it is said once. */
 static void line(const char *file, const char *kind, const char *format, va_list args) {
@@ -49,4 +50,15 @@ void vj_print_notice(const char *file, const char *format, ...) {
     va_start(args, format);
     line(file, "", format, args);
     va_end(args);
+}
+
+void vj_print_wrote(const char *path) {
+    struct stat st;
+    if (vj_is_quiet() || stat(path, &st) != 0) return;
+    const double bytes = (double)st.st_size;
+    if (bytes < 1e4)
+        vj_print_notice(NULL, "wrote %s (%.0f bytes)", path, bytes);
+    else
+        vj_print_notice(NULL, "wrote %s (%.*f %s)", path, bytes < 1e6 ? 0 : 1,
+                        bytes < 1e6 ? bytes * 1e-3 : bytes * 1e-6, bytes < 1e6 ? "kB" : "MB");
 }

@@ -7,6 +7,7 @@
 
 typedef enum vj_option_kind {
     FLAG,    /* a bool */
+    MAYBE,   /* a string behind '=', or none: "" */
     MODE,    /* chooses what is done; `number` is the vj_mode. With a `value`: a string behind '=', or none */
     EMIT,    /* the same, and `number` is the vj_emit_format */
     BENCH,   /* a mode with a number of seconds behind it, or not */

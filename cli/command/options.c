@@ -21,7 +21,7 @@ static const vj_option table[] = {
     {.about = "What to do (without any: classify the pictures, run the tensors, or introduce the model)"},
     {"--inspect", 0, MODE, VJ_MODE_INSPECT, 0, NULL, ANY, "introduce the model without compiling; unsupported models too"},
     {"--test", 0, MODE, VJ_MODE_TEST, 0, NULL, ANY, "the words behind MODEL are ONNX test-data sets: run and compare"},
-    {"--bench", 0, BENCH, VJ_MODE_BENCH, FIELD(seconds), "[SECONDS]", ANY, "measure for that long (3): min, median, p99, GFLOP/s, images/s; then every kernel"},
+    {"--bench", 0, BENCH, VJ_MODE_BENCH, FIELD(seconds), "[SECONDS]", ANY, "measure for that long (3): p50, p90, p99, images/s, GFLOP/s; then every kernel; of pictures from file to class"},
     {"--report", 0, MODE, VJ_MODE_REPORT, FIELD(report_page), "[=FILE.html]", ANY, "what was fused, and what was not and why; with a file a page with kernels, a timeline, memory, precision"},
     {"--check", 0, MODE, VJ_MODE_CHECK, 0, NULL, ANY, "run every kernel beside the evaluator; name the first that differs"},
     {"--emit-obj", 0, EMIT, VJ_EMIT_OBJ, 0, NULL, ANY, "write STEM.o, STEM.h and, for large models, STEM.weights"},
@@ -39,7 +39,9 @@ static const vj_option table[] = {
     {"--atol", 0, NUMBER, 0, FIELD(atol), "X", VJ_MODE_TENSORS | VJ_MODE_TEST, "absolute tolerance (--test: 1e-7; --expect: 1e-5 of the largest)"},
     {"--batch", 0, COUNT, 1, FIELD(batch), "N", MODELS, "images a run (1)"},
     {"--threads", 'j', COUNT, 1, FIELD(threads), "N", MODELS, "threads (as many CPUs as the process may use)"},
-    {"--stats", 0, FLAG, 0, FIELD(stats), NULL, RUNS | VJ_MODE_REPORT, "one JSON object as the last line of stdout"},
+    {"--streams", 0, COUNT, 1, FIELD(streams), "N", VJ_MODE_BENCH, "so many callers at once, each on a thread of its own: latency and throughput"},
+    {"--iterations", 0, COUNT, 1, FIELD(iterations), "N", VJ_MODE_BENCH, "so many runs (of each stream), in the place of SECONDS"},
+    {"--stats", 0, MAYBE, 0, FIELD(stats), "[=FILE]", RUNS | VJ_MODE_REPORT, "one JSON object as the last line of stdout, or in a file; of --bench then with the time of each run"},
     {"--profile", 0, TEXT, 0, FIELD(profile), "FILE.json", VJ_MODE_INTRODUCE | VJ_MODE_TENSORS | VJ_MODE_BENCH, "a trace of some more runs for Perfetto: a span a kernel and thread"},
     {"--quiet", 0, FLAG, 0, FIELD(quiet), NULL, ANY, "results and errors only"},
 
@@ -127,7 +129,8 @@ void vj_options_help(FILE *out) {
         }
         char left[64], letter[8] = "";
         if (o->letter) snprintf(letter, sizeof letter, "-%c, ", o->letter);
-        snprintf(left, sizeof left, "%s%s%s%s", letter, o->name, o->value ? " " : "", o->value ? o->value : "");
+        snprintf(left, sizeof left, "%s%s%s%s", letter, o->name, o->value && o->kind != MAYBE ? " " : "",
+                 o->value ? o->value : "");
         fprintf(out, o->about ? "  %-28s %s\n" : "  %s\n", left, o->about);
     }
     fputs("\nExit status: 0 done, 1 usage, 2 the model or an input is bad, 3 not supported, 4 a result differs, 5 the "
@@ -260,6 +263,10 @@ static vj_status set(const vj_option *o, const char *value, vj_command *c) {
     case FLAG:
         *(bool *)field = true;
         return VJ_OK;
+    case MAYBE:
+        *(const char **)field = value ? value : "";
+        if (!value || *value) return VJ_OK;
+        return vj_print_error(VJ_USAGE, NULL, "%s= wants a file's name", o->name);
     case MODE:
         c->asked_modes |= (uint32_t)o->number;
         if (value) *(const char **)field = value;
@@ -294,7 +301,9 @@ static vj_status set(const vj_option *o, const char *value, vj_command *c) {
     return VJ_USAGE;
 }
 
-static bool wants_value(vj_option_kind k) { return k != FLAG && k != MODE && k != EMIT && k != BENCH; }
+static bool wants_value(vj_option_kind k) {
+    return k != FLAG && k != MAYBE && k != MODE && k != EMIT && k != BENCH;
+}
 
 /* One option and the value behind it, in the same word or the next; *i is moved past what was used. */
 static vj_status take(int argc, char **argv, int *i, vj_command *c) {
@@ -309,7 +318,7 @@ static vj_status take(int argc, char **argv, int *i, vj_command *c) {
         if (!(o = find_letter(word[1]))) return unknown(word, strlen(word));
         if (word[2]) value = word + 2;
     }
-    if (value && !wants_value(o->kind) && o->kind != BENCH && !(o->kind == MODE && o->value))
+    if (value && !wants_value(o->kind) && o->kind != BENCH && o->kind != MAYBE && !(o->kind == MODE && o->value))
         return vj_print_error(VJ_USAGE, NULL, "%s takes no value", o->name);
     double seconds;
     const char *next = *i + 1 < argc ? argv[*i + 1] : NULL;

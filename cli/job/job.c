@@ -371,3 +371,17 @@ void vj_job_close(vj_job *job) {
     vj_request_free(&job->request);
     *job = (vj_job){0};
 }
+
+vj_status vj_job_share(const vj_job *job, const vj_array *inputs, int32_t count, vj_job *other) {
+    *other = *job;
+    other->session = NULL;
+    other->outputs = NULL;
+    const vj_status status = vj_job_renew(other);
+    return status ? status : vj_job_bind(other, inputs, count);
+}
+
+void vj_job_leave(vj_job *other) {
+    vj_session_free(other->session);
+    if (other->model) vj_arrays_free(other->outputs, other->model->output_count);
+    *other = (vj_job){0};
+}

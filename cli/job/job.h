@@ -100,6 +100,9 @@ vj_status vj_job_seed(vj_job *job, uint64_t number, vj_array **inputs);
 vj_status vj_job_renew(vj_job *job);
 vj_status vj_job_run(vj_job *job);
 void vj_job_close(vj_job *job);
+/* A session more of the job's model, with the same inputs bound and outputs of its own; it goes before the job. */
+vj_status vj_job_share(const vj_job *job, const vj_array *inputs, int32_t count, vj_job *other);
+void vj_job_leave(vj_job *other);
 /* The batch of a model whose first input has this shape, for --batch (0: 1). */
 vj_status vj_job_batch(const vj_job *job, int64_t *n, int64_t *images);
 /* Inputs read (--input) or seeded, compiled, bound. Frees are the caller's, on failure too. */

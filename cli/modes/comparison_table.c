@@ -65,5 +65,5 @@ vj_status vj_print_compared(const vj_command *command, const vj_compared_on *on,
     cJSON *list = cJSON_AddArrayToObject(json, "precisions");
     for (int32_t i = 0; list && i < count; i++)
         cJSON_AddItemToArray(list, row_json(&rows[i]));
-    return vj_print_json(json);
+    return vj_deliver_json(command, json);
 }

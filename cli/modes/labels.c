@@ -35,6 +35,11 @@ static void pick(const double *p, int64_t classes, int32_t *top, int32_t k) {
     }
 }
 
+void vj_rank_classes(const float *row, int64_t classes, double *p, int32_t *top, int32_t k) {
+    probabilities(row, classes, p);
+    pick(p, classes, top, k);
+}
+
 static const char *label_of(const vj_recipe *recipe, int32_t i) {
     return i < recipe->label_count ? recipe->labels[i] : NULL;
 }
@@ -80,8 +85,7 @@ vj_status vj_print_labels(const vj_command *command, const char *file, const vj_
     double *p = malloc((size_t)classes * sizeof *p);
     int32_t *top = malloc((size_t)k * sizeof *top);
     if (p && top) {
-        probabilities(row, classes, p);
-        pick(p, classes, top, (int32_t)k);
+        vj_rank_classes(row, classes, p, top, (int32_t)k);
         const bool json = command->format && command->format[0] == 'j';
         (json ? print_top_json : print_top_text)(file, recipe, p, top, (int32_t)k);
     }

@@ -3,7 +3,8 @@
  * run.c        tensors in, tensors out; the introduction of a model
  * classify.c   pictures in, labels out; pictures.c finds the files, loader.c makes inputs of them, labels.c prints,
  *              classes.c says whether an output is of classes, attention.c draws where heads look
- * bench.c      --bench; profile.c runs code with marks: when each thread worked on which kernel; trace.c writes it for Perfetto
+ * bench.c      --bench: measure.c takes times, streams.c those of several callers, bench_pictures.c those of pictures, bench_text.c
+ *              prints them; profile.c runs code with marks: when each thread worked on which kernel; trace.c writes it for Perfetto
  * comparison.c --bench of several precisions, side by side; comparison_table.c prints them
  * test.c       --test: ONNX test data
  * stats.c      --stats
@@ -16,6 +17,8 @@
 
 #include "cli/job/job.h"
 #include "pictures/picture.h"
+
+struct cJSON;
 
 /* run.c */
 vj_status vj_run_tensors(const vj_command *command);
@@ -71,6 +74,8 @@ vj_status vj_draw_attention(const vj_command *command, const vj_model *model, co
 /* labels.c: a picture's results on stdout */
 vj_status vj_print_labels(const vj_command *command, const char *file, const vj_recipe *recipe, const float *row,
                           int64_t classes);
+/* Probabilities of a row's classes, and the k likeliest, from the likeliest on. */
+void vj_rank_classes(const float *row, int64_t classes, double *probabilities, int32_t *top, int32_t k);
 void vj_print_summaries(const vj_command *command, const char *file, const vj_array *outputs, int32_t count);
 
 /* classes.c */
@@ -82,15 +87,57 @@ void vj_guess_labels(const vj_command *command, const vj_tensor_info *output, vj
 /* classify.c */
 vj_status vj_classify(const vj_command *command);
 
-/* test.c, bench.c */
+/* test.c */
 vj_status vj_run_test(const vj_command *command);
+
+/* measure.c */
+
+/* Times of runs, in the order in which they came. */
+typedef struct vj_times {
+    double *ms; /* malloc'ed */
+    int64_t runs, warm_runs;
+    double warm_ms, begin_ms, end_ms;
+    bool mixed; /* of several callers: the order means nothing */
+} vj_times;
 typedef struct vj_timing {
-    double min_ms, median_ms, p99_ms;
+    double min_ms, median_ms, p90_ms, p99_ms, max_ms, mean_ms, deviation_ms;
+    double drift; /* the second half's median beside the first's, less 1 */
+    bool noisy;
     int64_t runs;
 } vj_timing;
+typedef vj_status (*vj_repeated)(void *self);
+vj_status vj_warm_up(vj_repeated step, void *self, double seconds, vj_times *times);
+/* For so long, or, when they are given, so many. */
+vj_status vj_take_times(vj_repeated step, void *self, double seconds, int64_t iterations, vj_times *times);
+bool vj_timing_of(const vj_times *times, vj_timing *timing);
+void vj_times_free(vj_times *times);
+vj_status vj_run_once(void *job);
 /* Runs the bound job to warm it up, then for so long. */
 vj_status vj_measure(vj_job *job, double seconds, vj_timing *timing);
+
+/* streams.c: the command's --streams, on the job's model. */
+vj_status vj_time_streams(const vj_job *job, const vj_array *inputs, int32_t count, vj_times *all);
+
+/* bench.c, bench_pictures.c, bench_text.c */
+
+/* What --bench found. */
+typedef struct vj_benched {
+    vj_model_stats stats; /* but its CPU, which is the model's */
+    char cpu[64];
+    vj_times times;
+    vj_timing timing;
+    double flops; /* of a run */
+    int64_t images;
+    int32_t threads, streams, pictures;
+    double decode_ms, run_ms, label_ms; /* with pictures: medians of the parts of a run */
+} vj_benched;
 vj_status vj_run_bench(const vj_command *command);
+vj_status vj_run_bench_pictures(const vj_command *command);
+/* What is known of the model, which may go then. */
+void vj_bench_model(vj_benched *b, const vj_job *job);
+void vj_print_benched(const vj_command *command, const vj_benched *b);
+/* raw: with all times */
+void vj_add_benched(struct cJSON *json, const vj_benched *b, bool raw);
 
 /* comparison.c, comparison_table.c */
 
@@ -124,7 +171,7 @@ typedef struct vj_profiled {
     const char *name, *domain;
     double flops, bytes; /* of one image */
     int64_t units;       /* of one image */
-    double busy_ms;      /* of a run, all threads' time added up: the median of the runs */
+    double busy_ms;      /* of the run of the median, all threads' time added up */
 } vj_profiled;
 
 /* A thread's work on a kernel, in one run. */
@@ -143,9 +190,9 @@ typedef struct vj_profile {
     int64_t lost;                 /* shares of kernels for which there was no room */
     int64_t *run_begin, *run_end; /* ns; of each run */
     int32_t runs, threads, threads_seen;
-    int64_t images; /* of a run */
-    double wall_ms,
-        waiting_ms;     /* medians of the runs; waiting: what threads did in no kernel, on average of the threads */
+    int64_t images;     /* of a run */
+    double wall_ms;     /* of the run of the median */
+    double waiting_ms;  /* of it, what threads did in no kernel, on average of the threads */
     double peak_gflops; /* of all threads at once; measured for --bench and --report */
     double rss_before_bytes;
 } vj_profile;
@@ -159,13 +206,14 @@ vj_status vj_profile_if_asked(const vj_command *command, const vj_array *inputs,
 /* trace.c: the profile as Chrome's trace events. */
 vj_status vj_trace_write(const char *path, const char *model, const vj_profile *profile);
 
-/* stats.c: the last line of stdout, when --stats was given; timing and profile may be NULL */
+/* stats.c: the last line of stdout or a file, when --stats was given; what was benched and the profile may be NULL */
 double vj_peak_rss_bytes(void); /* of this process, so far */
 vj_status vj_print_stats(const vj_command *command, const vj_model *model);
 struct cJSON *vj_stats_json(const vj_model_stats *s, const vj_timing *timing);
-/* Prints the object and frees it. */
-vj_status vj_print_json(struct cJSON *json);
-vj_status vj_print_bench_stats(const vj_command *command, const vj_model_stats *s, const vj_timing *timing,
+void vj_add_timing(struct cJSON *json, const vj_timing *timing);
+/* To where --stats says; frees the object. */
+vj_status vj_deliver_json(const vj_command *command, struct cJSON *json);
+vj_status vj_print_bench_stats(const vj_command *command, const vj_model_stats *s, const vj_benched *benched,
                                const vj_profile *profile);
 
 /* tools.c */

@@ -1,6 +1,8 @@
 /* stats.c - --stats: one JSON object as the last line of stdout. Per image are flops and the arena's sizes. */
 #include "modes.h"
 
+#include <errno.h>
+#include <string.h>
 #include <sys/resource.h>
 
 #include <cjson/cJSON.h>
@@ -20,10 +22,14 @@ static void add_model(cJSON *json, const vj_model_stats *s) {
     cJSON_AddBoolToObject(json, "cache_hit", s->cache_hit);
 }
 
-static void add_timing(cJSON *json, const vj_timing *t) {
+void vj_add_timing(cJSON *json, const vj_timing *t) {
     cJSON_AddNumberToObject(json, "min_ms", t->min_ms);
     cJSON_AddNumberToObject(json, "median_ms", t->median_ms);
+    cJSON_AddNumberToObject(json, "p90_ms", t->p90_ms);
     cJSON_AddNumberToObject(json, "p99_ms", t->p99_ms);
+    cJSON_AddNumberToObject(json, "max_ms", t->max_ms);
+    cJSON_AddNumberToObject(json, "mean_ms", t->mean_ms);
+    cJSON_AddNumberToObject(json, "deviation_ms", t->deviation_ms);
     cJSON_AddNumberToObject(json, "runs", (double)t->runs);
 }
 
@@ -42,7 +48,7 @@ static void add_profile(cJSON *json, const vj_profile *profile) {
 cJSON *vj_stats_json(const vj_model_stats *s, const vj_timing *timing) {
     cJSON *json = cJSON_CreateObject();
     add_model(json, s);
-    add_timing(json, timing);
+    vj_add_timing(json, timing);
     return json;
 }
 
@@ -66,21 +72,38 @@ vj_status vj_print_stats(const vj_command *command, const vj_model *model) {
     return vj_print_bench_stats(command, &s, NULL, NULL);
 }
 
-vj_status vj_print_bench_stats(const vj_command *command, const vj_model_stats *s, const vj_timing *timing,
+vj_status vj_print_bench_stats(const vj_command *command, const vj_model_stats *s, const vj_benched *benched,
                                const vj_profile *profile) {
     if (!command->stats) return VJ_OK;
     cJSON *json = cJSON_CreateObject();
     add_model(json, s);
     cJSON_AddNumberToObject(json, "peak_rss_bytes", profile ? profile->rss_before_bytes : vj_peak_rss_bytes());
-    if (timing) add_timing(json, timing);
-    if (profile) add_profile(json, profile);
-    return vj_print_json(json);
+    if (benched) vj_add_benched(json, benched, *command->stats);
+    if (profile)
+        add_profile(json, profile);
+    else if (benched)
+        cJSON_AddNumberToObject(json, "threads", benched->threads);
+    return vj_deliver_json(command, json);
 }
 
-vj_status vj_print_json(cJSON *json) {
+static vj_status write_file(const char *path, const char *text) {
+    FILE *file = fopen(path, "w");
+    bool good = file && fputs(text, file) >= 0 && fputc('\n', file) >= 0;
+    const int why = errno;
+    if (file && fclose(file) != 0) good = false;
+    if (!good) return vj_print_error(VJ_SYSTEM, path, "%s", strerror(why ? why : errno));
+    vj_print_wrote(path);
+    return VJ_OK;
+}
+
+vj_status vj_deliver_json(const vj_command *command, cJSON *json) {
     char *text = cJSON_PrintUnformatted(json);
-    if (text) puts(text);
+    vj_status status = text ? VJ_OK : vj_print_error(VJ_SYSTEM, NULL, "no memory");
+    if (text && *command->stats)
+        status = write_file(command->stats, text);
+    else if (text)
+        puts(text);
     cJSON_free(text);
     cJSON_Delete(json);
-    return text ? VJ_OK : vj_print_error(VJ_SYSTEM, NULL, "no memory");
+    return status;
 }

@@ -79,6 +79,11 @@ static vj_status check_emit_path(const char *path) {
     return status;
 }
 
+static void say_wrote(void *self, const char *path) {
+    (void)self;
+    vj_print_wrote(path);
+}
+
 vj_status vj_run_emit(const vj_command *command) {
     const vj_compiler_api *api;
     vj_request request;
@@ -95,6 +100,7 @@ vj_status vj_run_emit(const vj_command *command) {
                                   .set_count = request.set_count,
                                   .cpus = request.cpu.cpus,
                                   .cpu_count = request.cpu.cpu_count,
+                                  .wrote = say_wrote,
                                   .weights_file = command->weights ? strcmp(command->weights, "file") == 0 : -1};
     if (status == VJ_OK) {
         vj_progress_begin("compiling");

@@ -100,7 +100,10 @@ vj_status vj_trace_write(const char *path, const char *model, const vj_profile *
     if (!out) return vj_print_error(VJ_BAD_INPUT, path, "cannot be written: %s", strerror(errno));
     write_all(out, model, profile);
     const bool bad = ferror(out) != 0;
-    if (fclose(out) == 0 && !bad) return VJ_OK;
+    if (fclose(out) == 0 && !bad) {
+        vj_print_wrote(path);
+        return VJ_OK;
+    }
     vj_print_error(VJ_SYSTEM, path, "cannot be written: %s", strerror(errno));
     unlink(path);
     return VJ_SYSTEM;

@@ -94,7 +94,10 @@ vj_status vj_outputs_write(const char *folder, const vj_array *arrays, int32_t c
             names[i].written = false;
     }
     for (int32_t i = 0; i < count; i++)
-        if (names[i].written) unlink(names[i].temporary);
+        if (names[i].written)
+            unlink(names[i].temporary);
+        else if (status == VJ_OK)
+            vj_print_wrote(names[i].final);
     free(names);
     return status;
 }

@@ -355,7 +355,10 @@ static vj_status plan_and_emit(emission *e) {
     if (status == VJ_OK) status = plan_all(e);
     if (status == VJ_OK) status = emit_kind(e);
     if (status == VJ_OK && !*e->summary) status = vj_fail(&u->error, VJ_SYSTEM, "no memory");
-    return status == VJ_OK ? vj_new_files_rename(&e->files, &u->error) : status;
+    if (status == VJ_OK) status = vj_new_files_rename(&e->files, &u->error);
+    for (int32_t i = 0; i < e->files.count && status == VJ_OK && e->request->wrote; i++)
+        if (e->files.file[i].placed) e->request->wrote(e->request->wrote_self, e->files.file[i].path);
+    return status;
 }
 
 /* Also when memory ends in the middle. */
