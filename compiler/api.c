@@ -36,6 +36,11 @@ static int32_t target_row(int32_t i, vj_target_info *info) {
     return row != NULL;
 }
 
+static const char *cpu_row(const char *name) {
+    const vj_target *row = vj_target_by_name(name);
+    return row ? row->name : NULL;
+}
+
 static vj_compiler_api the_api = {.version = VJ_COMPILER_API,
                                   .compile = vj_compile,
                                   .free_orc = free_orc,
@@ -48,6 +53,7 @@ static vj_compiler_api the_api = {.version = VJ_COMPILER_API,
                                   .peak = vj_peak,
                                   .stream = vj_stream,
                                   .target = target_row,
+                                  .cpu = cpu_row,
                                   .feature = vj_feature_by_name};
 
 static void complete(void) {

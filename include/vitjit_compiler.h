@@ -150,6 +150,8 @@ typedef struct vj_compiler_api {
     vj_status (*stream)(int32_t threads, double seconds, double *gbytes);
     /* `vitjit targets`: the i-th row, an architecture's baseline before its others; 0 when there is none. */
     int32_t (*target)(int32_t i, vj_target_info *info);
+    /* The name of the row for LLVM's name of a CPU, or `native`; NULL: it is unknown. */
+    const char *(*cpu)(const char *name);
     /* A CPU feature's VJ_CPU_* bit, by LLVM's name for it, and the bits of what it never comes without; 0: unknown. */
     uint64_t (*feature)(const char *name, size_t length, uint64_t *companions);
 } vj_compiler_api;

@@ -202,6 +202,7 @@ void vj_cache_beside(const char *model_path, const char *name, char *path, size_
 /* cache_files.c */
 #define VJ_CACHE_BYTES (INT64_C(8) << 30)
 void vj_cache_bound(const char *folder, int64_t bytes);
+bool vj_cache_is_ours(const char *name); /* by the name's ending */
 
 #pragma GCC visibility push(default)
 /* For the command line. */
@@ -209,6 +210,8 @@ vj_status vj_compile_with(const vj_compile_request *request, vj_model **model);
 vj_status vj_compiler_open(const vj_compiler_api **api);
 const char *vj_model_introduction(const vj_model *model);
 vj_status vj_cache_list(const char *folder, FILE *out);
+/* What was compiled from this model file, or those in this folder; VJ_BAD_INPUT when there is nothing. */
+vj_status vj_cache_remove(const char *folder, const char *model, FILE *out);
 vj_status vj_cache_verify(const char *folder, FILE *out);    /* VJ_BAD_INPUT when a file is damaged */
 vj_status vj_cache_prune(const char *folder, int64_t bytes); /* 0: all */
 int32_t vj_model_parts(const vj_model *model);

@@ -41,10 +41,23 @@ int32_t vj_target_lanes(const vj_target *target, vj_dtype dtype) {
     return target->vector_bytes / (int32_t)vj_element_bytes(dtype);
 }
 
-const vj_target *vj_target_by_name(const char *name) {
+static const vj_target *row_called(const char *name) {
     for (int32_t i = 0; i < vj_target_count(); i++)
         if (strcmp(targets[i].name, name) == 0) return &targets[i];
     return NULL;
+}
+
+const vj_target *vj_target_by_name(const char *name) {
+    static const struct {
+        const char *cpu, *row;
+    } names[] = {
+#define CPU_NAME(cpu, row) {cpu, row},
+#include "cpu_names.def"
+    };
+    const vj_target *row = strcmp(name, "native") == 0 ? vj_target_host() : row_called(name);
+    for (size_t i = 0; !row && i < sizeof names / sizeof *names; i++)
+        if (strcmp(names[i].cpu, name) == 0) row = row_called(names[i].row);
+    return row;
 }
 
 #if defined(__x86_64__)

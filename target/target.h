@@ -64,7 +64,8 @@ typedef struct vj_target {
 int32_t vj_target_lanes(const vj_target *target, vj_dtype dtype);
 int32_t vj_target_count(void);
 const vj_target *vj_target_at(int32_t i);
-const vj_target *vj_target_by_name(const char *name); /* NULL: unknown */
+/* A row by its own name, by LLVM's name of a CPU that runs it best (cpu_names.def), or `native`. NULL: unknown */
+const vj_target *vj_target_by_name(const char *name);
 /* The machine's best row for a CPU that has these features. */
 const vj_target *vj_target_best(const vj_machine *machine, uint64_t have);
 /* That for the CPU that this runs on. */

@@ -67,9 +67,11 @@ static vj_status find_mode(vj_command *c) {
 
 static vj_status judge_words(vj_command *c) {
     if (c->mode == VJ_MODE_CACHE) {
-        const char *work = c->words.count == 2 ? c->words.at[1] : "";
+        const char *work = c->words.count > 1 ? c->words.at[1] : "";
+        if (strcmp(work, "rm") == 0 && c->words.count == 3 && *c->words.at[2]) return VJ_OK;
+        if (c->words.count != 2) work = "";
         if (strcmp(work, "ls") == 0 || strcmp(work, "verify") == 0 || strcmp(work, "prune") == 0) return VJ_OK;
-        return vj_print_error(VJ_USAGE, NULL, "vitjit cache wants one word: ls, verify or prune");
+        return vj_print_error(VJ_USAGE, NULL, "vitjit cache wants ls, verify, prune or rm MODEL");
     }
     if (c->mode == VJ_MODE_HELP || c->mode == VJ_MODE_VERSION) return VJ_OK;
     if (c->mode == VJ_MODE_TARGETS)

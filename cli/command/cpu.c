@@ -17,6 +17,18 @@ static bool is_target(const vj_target_info *row, const char *text) {
            (same_machine(row->triple, text) && (!strchr(text, '-') || strstr(text, "-linux-gnu")));
 }
 
+/* Names that other tools have for a machine: arm64-linux-gnu is aarch64-linux-gnu. */
+static const char *usual_name(const char *text, char name[128]) {
+    static const char *const others[][2] = {{"arm64", "aarch64"}, {"amd64", "x86_64"}, {"x64", "x86_64"}};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        const size_t length = strlen(others[i][0]);
+        if (strncmp(text, others[i][0], length) != 0 || (text[length] && text[length] != '-')) continue;
+        const int written = snprintf(name, 128, "%s%s", others[i][1], text + length);
+        if (written < 128) return name;
+    }
+    return text;
+}
+
 /* Known, and not ELF or wasm. */
 static bool has_other_format(const char *triple) {
     static const char *const systems[] = {"windows", "mingw", "cygwin", "darwin", "macos", "ios", "uefi", "aix"};
@@ -38,22 +50,29 @@ static vj_status no_target(const char *option, const char *text) {
 }
 
 static bool find_target(const vj_compiler_api *api, const char *text, vj_target_info *row) {
+    char name[128];
+    text = usual_name(text, name);
     for (int32_t i = 0; api->target(i, row); i++)
         if (is_target(row, text)) return true;
     return false;
 }
 
-/* A row by its name, or by what stands behind its architecture's in it (v3: x86-64-v3). The psABI's x86-64-v1 is x86-64. The
- * row's number; -1: none. */
+/* A row by its name, or by what stands behind its architecture's in it (v3: x86-64-v3), or by LLVM's name of a CPU. The
+ * psABI's x86-64-v1 is x86-64. The row's number; -1: none. */
 static int32_t find_cpu(const vj_compiler_api *api, const char *word, vj_target_info *row) {
     vj_target_info base = {0};
-    if (strcmp(word, "v1") == 0 || strcmp(word, "x86-64-v1") == 0) word = "x86-64";
+    char name[128];
+    word = usual_name(word, name);
+    if (strcmp(word, "v1") == 0 || strcmp(word, "x86-64-v1") == 0 || strcmp(word, "x86_64") == 0) word = "x86-64";
     for (int32_t i = 0; api->target(i, row); i++) {
         if (!base.name || !same_machine(base.triple, row->triple)) base = *row;
         const size_t length = strlen(base.name);
         const bool is_better = strncmp(row->name, base.name, length) == 0 && row->name[length] == '-';
         if (strcmp(row->name, word) == 0 || (is_better && strcmp(row->name + length + 1, word) == 0)) return i;
     }
+    const char *known = api->cpu(word);
+    for (int32_t i = 0; known && api->target(i, row); i++)
+        if (strcmp(row->name, known) == 0) return i;
     return -1;
 }
 

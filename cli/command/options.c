@@ -103,11 +103,12 @@ static const vj_usage usages[] = {
     {"MODEL.onnx --input NAME=x.npy --output DIR", "run on tensors"},
     {"MODEL.onnx", "introduce the model, run it once on seeded inputs"},
     {"MODEL.onnx --inspect|--test DIR...|--bench [SECONDS]|--report|--check|--emit-...", NULL},
+    {"MODEL.onnx IMAGE... --bench", "measure from pictures' files to their classes"},
     {"MODEL.onnx [IMAGE...] --bench --precision f32,bf16,int8", "compare precisions: time, memory, accuracy"},
     {"MODEL.onnx --calibration-data FOLDER", "choose the precision of each product on these pictures"},
     {"FOLDER ... [--variant q8]", "the same with FOLDER/onnx/model.onnx or FOLDER/model.onnx"},
     {"MODEL.so ...", "the same with what --emit-lib wrote"},
-    {"cache ls|verify|prune", "what the cache holds; is it whole; delete it all"},
+    {"cache ls|verify|prune|rm MODEL", "what the cache holds; is it whole; delete it all, or a model's"},
     {"targets", "CPUs that code can be made for"},
 };
 

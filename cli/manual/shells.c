@@ -8,7 +8,7 @@
 typedef enum value_kind { NO_VALUE, WORDS, A_FILE, A_FOLDER, ANYTHING } value_kind;
 
 static value_kind value_of(const vj_option *o) {
-    if (o->kind == FLAG || o->kind == MODE || o->kind == EMIT || o->kind == BENCH || !o->value) return NO_VALUE;
+    if (o->kind == FLAG || o->kind == MAYBE || o->kind == MODE || o->kind == EMIT || o->kind == BENCH || !o->value) return NO_VALUE;
     if (o->kind == CHOICE || o->kind == CHOICES) return WORDS;
     if (strstr(o->value, "FILE") || strstr(o->value, "PATH")) return A_FILE;
     return strcmp(o->value, "DIR") == 0 ? A_FOLDER : ANYTHING;
@@ -46,7 +46,7 @@ void vj_write_bash(FILE *out) {
           "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}\n"
           "    COMPREPLY=()\n"
           "    if [[ ${COMP_WORDS[1]} == cache && $COMP_CWORD -eq 2 ]]; then\n"
-          "        mapfile -t COMPREPLY < <(compgen -W 'ls verify prune' -- \"$cur\")\n"
+          "        mapfile -t COMPREPLY < <(compgen -W 'ls verify prune rm' -- \"$cur\")\n"
           "        return\n"
           "    fi\n"
           "    case $prev in\n",
@@ -125,7 +125,7 @@ void vj_write_fish(FILE *out) {
     const vj_option *table = vj_option_table(&rows);
     fputs("# fish completion for vitjit\n"
           "complete -c vitjit -n '__fish_use_subcommand' -a 'cache targets'\n"
-          "complete -c vitjit -n '__fish_seen_subcommand_from cache' -f -a 'ls verify prune'\n",
+          "complete -c vitjit -n '__fish_seen_subcommand_from cache' -f -a 'ls verify prune rm'\n",
           out);
     for (int32_t i = 0; i < rows; i++) {
         const vj_option *o = &table[i];

@@ -34,14 +34,15 @@ static void print_head(const vj_command *command, const vj_benched *b) {
     cpu_words(cpu);
     printf("%-11s %s, products in %s, weights in %s\n", "model", file_name(command->model),
            vj_precision_name(b->stats.precision), vj_precision_name(b->stats.weight_format));
-    printf("%-11s %s%s%d CPU%s, code for %s\n", "machine", cpu, *cpu ? ", " : "", (int)cpus, cpus == 1 ? "" : "s", b->cpu);
+    printf("%-11s %s%s%d CPU%s, code for %s\n", "machine", cpu, *cpu ? ", " : "", (int)cpus, cpus == 1 ? "" : "s",
+           b->cpu);
     printf("%-11s a batch of %lld on %d thread%s", "run", (long long)b->images, (int)b->threads,
            b->threads == 1 ? "" : "s");
-    if (b->streams > 1)
-        printf(", %d streams at once", (int)b->streams);
-    if (b->pictures) printf(", %d picture%s in turn, from file to class", (int)b->pictures, b->pictures == 1 ? "" : "s");
-    printf("; %lld runs of warm-up (%.0f ms), then %lld in %.2f s\n", (long long)b->times.warm_runs,
-           b->times.warm_ms, (long long)b->timing.runs, (b->times.end_ms - b->times.begin_ms) * 1e-3);
+    if (b->streams > 1) printf(", %d streams at once", (int)b->streams);
+    if (b->pictures)
+        printf(", %d picture%s in turn, from file to class", (int)b->pictures, b->pictures == 1 ? "" : "s");
+    printf("; %lld runs of warm-up (%.0f ms), then %lld in %.2f s\n", (long long)b->times.warm_runs, b->times.warm_ms,
+           (long long)b->timing.runs, (b->times.end_ms - b->times.begin_ms) * 1e-3);
 }
 
 static double images_per_second(const vj_benched *b) {

@@ -34,8 +34,7 @@ vj_status vj_take_times(vj_repeated step, void *self, double seconds, int64_t it
     vj_status status = VJ_OK;
     times->begin_ms = vj_clock_ms();
     const double end = times->begin_ms + seconds * 1e3;
-    for (double now = times->begin_ms;
-         times->runs < most && (iterations || times->runs < LEAST_RUNS || now < end);) {
+    for (double now = times->begin_ms; times->runs < most && (iterations || times->runs < LEAST_RUNS || now < end);) {
         if ((status = step(self))) return status;
         times->end_ms = vj_clock_ms();
         times->ms[times->runs++] = times->end_ms - now;

@@ -116,7 +116,8 @@ vj_status vj_run_emit(const vj_command *command) {
 
 vj_status vj_run_cache(const vj_command *command) {
     const char *work = command->words.at[1];
-    const vj_status status = strcmp(work, "ls") == 0       ? vj_cache_list(command->cache, stdout)
+    const vj_status status = strcmp(work, "ls") == 0   ? vj_cache_list(command->cache, stdout)
+                             : strcmp(work, "rm") == 0 ? vj_cache_remove(command->cache, command->words.at[2], stdout)
                              : strcmp(work, "verify") == 0 ? vj_cache_verify(command->cache, stdout)
                                                            : vj_cache_prune(command->cache, 0);
     return status ? vj_print_error(status, command->cache, "%s", vj_error_message()) : VJ_OK;

@@ -29,6 +29,15 @@ const vj_import_row *vj_find_row(const vj_scope *scope, const Onnx__NodeProto *n
     return best;
 }
 
+/* Of an op that is known from a later opset on: which. 0: no opset helps. */
+static int32_t later_opset(const vj_scope *scope, const Onnx__NodeProto *node) {
+    const int64_t opset = vj_opset_of(scope, node->domain);
+    int32_t least = 0;
+    for (const vj_import_row *r = table; r < table + TABLE_ROWS; r++)
+        if (r->since > opset && is_row_of(r, node) && (!least || r->since < least)) least = r->since;
+    return vj_is_default_domain(node->domain) ? least : 0;
+}
+
 /* Why the node itself (not a function that it calls) cannot be imported. "" means an unknown op; NULL means that it can
  * be, or that it is a call of *function. */
 static const char *why_not(const vj_scope *scope, const Onnx__NodeProto *node, int32_t *function) {
@@ -66,12 +75,14 @@ typedef struct survey {
     vj_importer *im;
     missing *rows;
     int32_t count, capacity;
-    bool *seen; /* for each function: whether its body was visited, which happens for its first call only */
+    int32_t opset; /* from which on all of them are known; 0: some are in none */
+    bool *seen;    /* for each function: whether its body was visited, which happens for its first call only */
 } survey;
 
-static missing *missing_row(survey *s, const char *op, const char *why) {
+static missing *missing_row(survey *s, const char *op, const char *why, int32_t later) {
     for (int32_t i = 0; i < s->count; i++)
         if (strcmp(s->rows[i].op, op) == 0) return &s->rows[i];
+    s->opset = later && (s->opset || !s->count) ? (later > s->opset ? later : s->opset) : 0;
     missing *row = VJ_PUSH(s->im->arena, s->rows, s->count, s->capacity);
     *row = (missing){.op = op, .why = why, .nodes = {.arena = s->im->arena}};
     return row;
@@ -92,7 +103,7 @@ static bool survey_nodes(survey *s, const vj_scope *scope) {
             if (!survey_nodes(s, &body)) return false;
         }
         if (!why) continue;
-        missing *row = missing_row(s, vj_onnx_op_name(s->im->arena, node), why);
+        missing *row = missing_row(s, vj_onnx_op_name(s->im->arena, node), why, later_opset(scope, node));
         if (row->count++ < NAMES_TOLD)
             vj_text_add(&row->nodes, "%s'%s%.60s'", row->count > 1 ? ", " : "", scope->path, vj_onnx_node_name(node));
     }
@@ -109,7 +120,10 @@ bool vj_check_support(vj_importer *im, const vj_scope *scope) {
                     s.rows[i].why, s.rows[i].count, s.rows[i].nodes.at, s.rows[i].count > NAMES_TOLD ? ", ..." : "");
     vj_fail(im->error, VJ_UNSUPPORTED, "%s: %d op%s of opset %lld not supported: %s", im->onnx->path, s.count,
             s.count == 1 ? "" : "s", (long long)vj_opset_of(scope, ""), text.at);
-    vj_hint(im->error, "--inspect lists the ops of the model; exporting with another opset may avoid them");
+    if (s.opset)
+        vj_hint(im->error, "export the model with opset %d or a later one", s.opset);
+    else
+        vj_hint(im->error, "--inspect lists the ops of the model, with those that are not supported");
     return false;
 }
 

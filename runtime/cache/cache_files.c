@@ -1,4 +1,4 @@
-/* cache_files.c - the cache as a folder of files: its bound, and what `vitjit cache` does. */
+/* cache_files.c - the cache as a folder of files: its bound, whether they are whole. */
 #include "runtime/runtime.h"
 
 #include <dirent.h>
@@ -27,7 +27,7 @@ static bool ends_in(const char *name, const char *end) {
 }
 
 /* Nothing else in the folder is touched. */
-static bool is_ours(const char *name) {
+bool vj_cache_is_ours(const char *name) {
     return ends_in(name, ".entry") || ends_in(name, ".image") || ends_in(name, ".weights") || ends_in(name, ".seen") ||
            ends_in(name, ".tmp");
 }
@@ -45,7 +45,7 @@ static cached_file *list_files(const char *folder, size_t *count) {
             if (!more) break;
             files = more;
         }
-        if (!is_ours(e->d_name)) continue;
+        if (!vj_cache_is_ours(e->d_name)) continue;
         cached_file *f = &files[(*count)++];
         snprintf(f->name, sizeof f->name, "%s", e->d_name);
         f->bytes = st.st_blocks * 512;
@@ -71,21 +71,6 @@ void vj_cache_bound(const char *folder, int64_t bytes) {
         if (unlink(path) == 0) total -= files[i].bytes; /* unlinked, never cut: others may have it mapped */
     }
     free(files);
-}
-
-vj_status vj_cache_list(const char *asked, FILE *out) {
-    char folder[4096];
-    size_t count;
-    if (!vj_cache_folder(asked, folder, sizeof folder)) return vj_error_set(VJ_USAGE, "there is no cache folder");
-    cached_file *files = list_files(folder, &count);
-    int64_t total = 0;
-    for (size_t i = 0; i < count; i++) {
-        fprintf(out, "%12lld  %s\n", (long long)files[i].bytes, files[i].name);
-        total += files[i].bytes;
-    }
-    fprintf(out, "%12lld  %s: %zu files\n", (long long)total, folder, count);
-    free(files);
-    return VJ_OK;
 }
 
 static bool image_is_whole(const char *path) {

@@ -5,7 +5,8 @@
  * to nothing. A start with one reads everything once, to see whether it is as it was; a note in the cache spares it that as
  * long as the files are the ones that were read (content.c).
  *
- *     vitjit-entry 2 CHECK          of what follows
+ *     vitjit-entry 3 CHECK          of what follows
+ *     model PATH                    that was compiled, for people; of one in memory there is none
  *     graph KEY
  *     file SIZE DIGEST NAME         of what lies between its parts; external data's name, or nothing
  *     part OFFSET LENGTH DIGEST
@@ -76,7 +77,7 @@ static bool read_entry(vj_cache *cache, const vj_key *key, entry *e) {
     char check[VJ_KEY_TEXT];
     int begin = 0;
     *e = (entry){.text = vj_cache_get(cache, key, "entry", MOST_BYTES, &bytes)};
-    if (!e->text || sscanf(e->text, "vitjit-entry 2 %32s%n", check, &begin) != 1 || e->text[begin] != '\n')
+    if (!e->text || sscanf(e->text, "vitjit-entry 3 %32s%n", check, &begin) != 1 || e->text[begin] != '\n')
         return false;
     const vj_key is = vj_key_of(e->text + begin + 1, bytes - (size_t)begin - 1);
     e->check = key_of_text(check);
@@ -188,8 +189,15 @@ static bool write_file_lines(FILE *out, const vj_content *content, const vj_mode
     return true;
 }
 
+static void write_path(FILE *out, const char *model_path) {
+    char *path = model_path ? realpath(model_path, NULL) : NULL;
+    if (path && !strchr(path, '\n')) fprintf(out, "model %s\n", path);
+    free(path);
+}
+
 static bool write_lines(FILE *out, const vj_content *model, const char *model_path, const vj_compiled *compiled) {
     char text[VJ_KEY_TEXT];
+    write_path(out, model_path);
     vj_key_text(compiled->graph_key, text);
     fprintf(out, "graph %s\n", text);
     bool good = write_file_lines(out, model, &compiled->files[0]);
@@ -209,7 +217,7 @@ char *vj_entry_text(const vj_content *model, const char *model_path, const vj_co
     FILE *out = open_memstream(&text, bytes);
     if (!out) return NULL;
     snprintf(check, sizeof check, "%032d", 0);
-    const int begin = fprintf(out, "vitjit-entry 2 %s\n", check);
+    const int begin = fprintf(out, "vitjit-entry 3 %s\n", check);
     bool good = compiled->file_count > 0 && write_lines(out, model, model_path, compiled);
     if (fclose(out) != 0 || *bytes > MOST_BYTES) good = false;
     if (good) {

@@ -602,7 +602,7 @@ part_cache() {
     prints '"cache_hit":true'
     [ "$(stat -c %a own)" = 700 ] || fail "the cache is open to others"
     run 0 cache ls --cache own
-    prints ".weights"
+    prints "digits.onnx  f32 "
     cp "$digits/digits.onnx" other.onnx
     run 0 other.onnx --stats --quiet --cache own
     prints '"cache_hit":true'

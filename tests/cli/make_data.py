@@ -79,6 +79,10 @@ def main():
     products()
     node = helper.make_node
     x, y = value("x", F, 1, 3), value("y", F, 1, 3)
+    grid = node("GridSample", ["x", "g"], ["y"], name="late")
+    planes = [value("x", F, 1, 3, 4, 4), value("g", F, 1, 2, 2, 2)], [value("y", F, 1, 3, 2, 2)]
+    save("late", [grid], *planes, opset=13)  # an op of opset 16
+    save("never", [grid, node("Nonsense", ["y"], ["z"])], planes[0], [value("z", F, 1, 3, 2, 2)], opset=13)
     save("unsupported", [node("Foo", ["x"], ["a"], name="first"), node("Bar", ["a"], ["b"], name="second"), node("Foo", ["b"], ["y"], name="third")], [x], [y])
     save("domain", [node("Relu", ["x"], ["y"], domain="com.example")], [x], [y], domain="com.example")
     save("opset6", [node("Add", ["x", "x"], ["y"])], [x], [y], opset=6)

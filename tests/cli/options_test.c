@@ -62,6 +62,7 @@ static void modes(void **state) {
     has_mode("cache ls", VJ_MODE_CACHE);
     has_mode("cache verify", VJ_MODE_CACHE);
     has_mode("cache prune", VJ_MODE_CACHE);
+    has_mode("cache rm m.onnx", VJ_MODE_CACHE);
     has_mode("targets", VJ_MODE_TARGETS);
     has_mode("--version", VJ_MODE_VERSION);
     has_mode("-h", VJ_MODE_HELP);

@@ -22,6 +22,18 @@ static void rows_are_sound(void **state) {
     assert_null(vj_target_at(-1));
     assert_null(vj_target_at(vj_target_count()));
     assert_null(vj_target_by_name("z80"));
+    assert_ptr_equal(vj_target_by_name("native"), vj_target_host());
+    static const char *const known[][2] = {{"znver2", "x86-64-v3"},
+                                           {"znver4", "x86-64-v4-bf16"},
+                                           {"skylake-avx512", "x86-64-v4"},
+                                           {"icelake-server", "x86-64-v4-vnni"},
+                                           {"sapphirerapids", "x86-64-v4-amx"},
+                                           {"alderlake", "x86-64-v3-vnni"},
+                                           {"nehalem", "x86-64-v2"},
+                                           {"neoverse-n1", "aarch64"},
+                                           {"neoverse-v1", "aarch64-bf16"}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        assert_string_equal(vj_target_by_name(known[i][0])->name, known[i][1]);
 }
 
 static void facts(void **state) {

@@ -1,0 +1,120 @@
+#!/bin/sh
+# names.sh - names that people have for things: models in the cache, CPUs and machines, and hints that name what helps.
+#     sh names.sh VITJIT SOURCE_FOLDER PART
+. "$(dirname "$0")/harness.sh"
+
+part_cachemodels() {
+    mkdir -p zoo
+    cp "$digits/digits.onnx" zoo/one.onnx
+    cp "$data/rounded.onnx" zoo/two.onnx
+    run 0 cache ls --cache own
+    prints "0.00 MB in own: 0 files"
+    run 0 zoo/one.onnx --quiet --cache own
+    run 0 zoo/one.onnx --quiet --cache own --precision bf16
+    run 0 zoo/one.onnx --quiet --cache own --weight-format int8
+    run 0 zoo/two.onnx --quiet --cache own
+    touch -d '2020-02-02 12:00' own/*
+    cp "$digits/digits.onnx" copy.onnx
+    run 0 copy.onnx --quiet --cache own # the same content: no row more, but used just now
+    run 0 cache ls --cache own
+    lines 6
+    grep -Eq "^model  +precision  +CPU  +code MB +weights MB  last used$" "$log/out" || fail "no head"
+    for what in f32 bf16 'f32[+]int8'; do
+        grep -Eq "^$work/zoo/one.onnx  $what +[a-z0-9-]+ +0\.[0-9]+ +[0-9.]+  20[0-9-]+ [0-9:]+$" "$log/out" || fail "no row of $what"
+    done
+    [ "$(grep -c '2020-02-02 12:00$' "$log/out")" -eq 3 ] || fail "not three that were used last in 2020"
+    # asking is no use of it
+    touch -d '2020-02-02 12:00' own/*
+    run 0 cache ls --cache own
+    run 0 cache ls --cache own
+    [ "$(grep -c '2020-02-02 12:00$' "$log/out")" -eq 4 ] || fail "listing marks as used"
+    # a model goes, another stays
+    bad 2 cache rm nothing.onnx --cache own
+    stderr_has "nothing.onnx: nothing of it is in the cache own"
+    run 0 cache rm zoo/one.onnx --cache own
+    prints "removed 3 entries, "
+    run 0 cache ls --cache own
+    lines 3
+    prints "$work/zoo/two.onnx  f32"
+    run 0 zoo/two.onnx --stats --quiet --cache own
+    prints '"cache_hit":true'
+    run 0 zoo/one.onnx --stats --quiet --cache own
+    prints '"cache_hit":false'
+    # code and weights that another model needs stay: the same graph, in a file with a field that ONNX has not
+    cp zoo/one.onnx three.onnx
+    printf '\372\177\001\000' >>three.onnx
+    run 0 three.onnx --stats --quiet --cache own
+    prints '"compile_ms":0,"cache_hit":true'
+    # a folder, and models that are gone
+    rm zoo/one.onnx
+    run 0 cache rm zoo --cache own
+    prints "removed 2 entries, "
+    run 0 cache ls --cache own
+    lines 3
+    prints_not zoo
+    run 0 three.onnx --stats --quiet --cache own
+    prints '"cache_hit":true'
+    run 0 cache rm three.onnx --cache own
+    run 0 cache ls --cache own
+    lines 1
+    [ -z "$(find own -name '*.image' -o -name '*.weights')" ] || fail "code or weights of no model are left"
+    run 0 cache prune --cache own
+    # damaged files are rows without facts
+    run 0 copy.onnx --quiet --cache own
+    for file in own/*.image; do echo junk >"$file"; done
+    run 0 cache ls --cache own
+    prints "copy.onnx  ?"
+    for file in own/*.entry; do echo junk >"$file"; done
+    run 0 cache ls --cache own
+    prints "(in memory)"
+    mkfifo own/0.entry
+    run 0 cache ls --cache own
+    bad 1 cache rm --cache own
+    bad 1 cache rm a b --cache own
+    bad 1 cache ls a --cache own
+}
+
+part_cpunames() {
+    for pair in znver4=x86-64-v4-bf16 skylake-avx512=x86-64-v4 icelake-server=x86-64-v4-vnni alderlake=x86-64-v3-vnni haswell=x86-64-v3 nehalem=x86-64-v2 \
+        neoverse-n1=aarch64 neoverse-v1=aarch64-bf16 apple-m2=aarch64-bf16 sifive-x280=riscv64-v; do
+        run 0 "$data/pair.onnx" --inspect --cpu "${pair%%=*}"
+        grep -q "^CPU  *${pair#*=}\$" "$log/out" || fail "${pair%%=*} is not ${pair#*=}"
+    done
+    host=$("$vitjit" --version | sed -n 's/^this machine: //p')
+    run 0 "$data/pair.onnx" --inspect --cpu native
+    grep -q "^CPU  *$host\$" "$log/out" || fail "native is not $host"
+    for target in arm64 aarch64 arm64-linux-gnu arm64-unknown-linux-gnu; do
+        run 0 "$data/pair.onnx" --inspect --target $target
+        grep -q "^CPU  *aarch64\$" "$log/out" || fail "$target is not aarch64"
+    done
+    run 0 "$data/pair.onnx" --inspect --target arm64 --cpu neoverse-v2
+    run 0 "$data/pair.onnx" --inspect --target amd64 --features avx2,fma
+    run 0 "$data/pair.onnx" --inspect --cpu arm64
+    bad 3 "$data/pair.onnx" --emit-obj --target arm64-apple-darwin
+    bad 1 "$data/pair.onnx" --inspect --target arm6
+    bad 1 "$data/pair.onnx" --inspect --cpu generic
+    bad 1 "$data/pair.onnx" --emit-obj --cpu znver4,znver5
+    stderr_has "--cpu names x86-64-v4-bf16 twice"
+    bad 1 "$data/pair.onnx" --emit-obj --cpu znver4,neoverse-n1
+    bad 1 "$data/pair.onnx" --cpu neoverse-n1
+    stderr_has "does not run on this machine"
+}
+
+part_hints() {
+    # an op that is in no opset: another one helps nothing
+    bad 3 "$data/unsupported.onnx"
+    stderr_has "hint: --inspect lists the ops of the model"
+    ! grep -q "opset [0-9]* or" "$log/err" || fail "a later opset is advised, which has not the op either"
+    bad 3 "$data/domain.onnx"
+    ! grep -q "opset [0-9]* or" "$log/err" || fail "a later opset is advised for another domain"
+    # one that a later opset has
+    bad 3 "$data/late.onnx"
+    stderr_has "GridSample"
+    stderr_has "hint: export the model with opset 16 or a later one"
+    # together with one that none has
+    bad 3 "$data/never.onnx"
+    ! grep -q "opset [0-9]* or" "$log/err" || fail "a later opset is advised, which lacks one of the ops"
+}
+
+"part_$part"
+exit "$failed"
