@@ -188,6 +188,8 @@ static vj_status write_header(emission *e, const char *header, const char *objec
                                    .object = after_slash(object),
                                    .weights_file = weights ? after_slash(weights) : NULL,
                                    .header = after_slash(header),
+                                   .link = vj_link_line(u->arena, u->target, e->request->linker, after_slash(object),
+                                                        e->request->what == VJ_EMIT_LIB),
                                    .precision = vj_precision_text(u),
                                    .producer = u->facts.producer,
                                    .source = after_slash(u->request->path)};
@@ -211,6 +213,16 @@ static vj_status pack(emission *e, const char **weights) {
     return status;
 }
 
+/* The line that is printed: how a program is linked with it, and what it is. */
+static void summarise(const emission *e, const char *file, const char *weights) {
+    vj_arena *arena = e->u->arena;
+    const char *line = vj_link_line(arena, e->u->target, e->request->linker, file, e->request->what == VJ_EMIT_LIB);
+    *e->summary = strdup(vj_sprintf(arena, "%s   # %s%s%s%s%s", line, descriptors(e)->cpu,
+                                    e->request->prefix ? ", functions " : "",
+                                    e->request->prefix ? vj_sprintf(arena, "%s_*", e->prefix) : "",
+                                    weights ? ", weights in " : "", weights ? weights : ""));
+}
+
 static vj_status emit_object(emission *e) {
     vj_unit *u = e->u;
     const char *object = main_path(e), *header = path_of(e, ".h"), *weights = NULL;
@@ -219,8 +231,7 @@ static vj_status emit_object(emission *e) {
     if (status == VJ_OK) status = write_header(e, header, object, weights);
     if (status == VJ_OK) status = vj_new_file_write(&e->files, object, e->code.at, e->code.size, &u->error);
     if (status != VJ_OK) return status;
-    *e->summary = strdup(vj_sprintf(u->arena, "cc main.c %s -lm   # %s%s%s", object, descriptors(e)->cpu,
-                                    weights ? ", weights in " : "", weights ? weights : ""));
+    summarise(e, object, weights);
     return VJ_OK;
 }
 
@@ -269,9 +280,7 @@ static vj_status emit_library(emission *e) {
     if (status == VJ_OK) status = write_header(e, header, library, weights);
     if (status == VJ_OK) status = link_library(e, linker, library);
     if (status != VJ_OK) return status;
-    *e->summary = strdup(vj_sprintf(u->arena, "%s main.c %s%s -Wl,-rpath,'$ORIGIN'   # %s%s%s", linker,
-                                    strchr(library, '/') ? "" : "./", library, descriptors(e)->cpu,
-                                    weights ? ", weights in " : "", weights ? weights : ""));
+    summarise(e, library, weights);
     return VJ_OK;
 }
 

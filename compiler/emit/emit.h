@@ -31,6 +31,9 @@ void vj_new_files_drop(vj_new_files *files);
 vj_status vj_library_image(vj_unit *u, vj_bytes *image);
 /* cc; for another machine than this the compiler's name that distributions give: aarch64-linux-gnu-gcc. */
 const char *vj_default_linker(vj_arena *arena, const vj_target *target);
+/* link_line.c: the command that links main.c with an object or a library; linker: NULL, or the caller's. */
+const char *vj_link_line(vj_arena *arena, const vj_target *target, const char *linker, const char *file,
+                         bool is_library);
 typedef struct vj_library_link {
     const char *linker; /* a command: words parted by blanks */
     const char *object, *output;
@@ -48,6 +51,7 @@ typedef struct vj_header_facts {
     const char *prefix;                    /* of symbols; a C identifier */
     const char *object;                    /* file names for the comment: the object, and its weights or NULL */
     const char *weights_file;
+    const char *link; /* the command that links a program in the files' folder */
     const char *header;
     const char *precision; /* in words */
     const char *producer;

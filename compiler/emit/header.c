@@ -66,8 +66,8 @@ static void add_opening(vj_text *out, const vj_header_facts *x) {
     const vj_model *m = x->shapes;
     vj_arena *arena = out->arena;
     const char *object = for_comment(arena, x->object), *p = x->prefix;
-    vj_text_add(out, "/* %s - the interface of %s, written by vitjit %s. Link: cc main.c %s -lm\n *\n",
-                for_comment(arena, x->header), object, m->compiler, object);
+    vj_text_add(out, "/* %s - the interface of %s, written by vitjit %s. Link:\n *     %s\n *\n",
+                for_comment(arena, x->header), object, m->compiler, for_comment(arena, x->link));
     vj_text_add(out, " * model     %s (%s)\n * hash      %016llx%016llx\n * CPU       %s\n * precision %s\n",
                 for_comment(arena, x->source), for_comment(arena, x->producer), (unsigned long long)m->hash[1],
                 (unsigned long long)m->hash[0], for_comment(arena, m->cpu), for_comment(arena, x->precision));

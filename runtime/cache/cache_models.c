@@ -212,8 +212,9 @@ vj_status vj_cache_remove(const char *asked, const char *model, FILE *out) {
     if (status == VJ_OK && entries)
         fprintf(out, "removed %zu entr%s, %.2f MB\n", entries, entries == 1 ? "y" : "ies", (double)bytes * 1e-6);
     else if (status == VJ_OK)
-        status = vj_error_set(VJ_BAD_INPUT, "%s: nothing of it is in the cache %s\n  hint: vitjit cache ls lists what is",
-                              model, all.folder);
+        status =
+            vj_error_set(VJ_BAD_INPUT, "%s: nothing of it is in the cache %s\n  hint: vitjit cache ls lists what is",
+                         model, all.folder);
     close_models(&all);
     return status;
 }

@@ -116,5 +116,47 @@ part_hints() {
     ! grep -q "opset [0-9]* or" "$log/err" || fail "a later opset is advised, which lacks one of the ops"
 }
 
+# line: the printed command, without its comment; it is run as it stands, on main.c
+line() { sed -n 's/   #.*//p' "$log/out"; }
+
+# links NAME PREFIX: main.c with what was emitted, by the printed command and by the header's, and the program says that it is PREFIX's
+links() {
+    printf '#include "%s.h"\n#include <stdio.h>\nint main(void) { return puts(%s_model()->inputs[0].name) < 0; }\n' "$1" "$2" >main.c
+    command="$(line)"
+    { sh -c "$command" && ./a.out; } >"$log/out" 2>"$log/err" || fail "the printed command makes no program"
+    prints image
+    rm -f a.out
+}
+
+part_links() {
+    mkdir -p "sub dir/deep" objects
+    run 0 "$digits/digits.onnx" --emit-obj
+    links digits digits
+    rm digits.h
+    run 0 "$digits/digits.onnx" --emit-obj --prefix net -o objects
+    prints "functions net_*"
+    links digits net
+    run 0 "$digits/digits.onnx" --emit-obj -o "sub dir/deep/x.o"
+    links x digits
+    run 0 "$digits/digits.onnx" --emit-lib
+    links digits digits
+    run 0 "$digits/digits.onnx" --emit-lib -o "sub dir/lib.so" --prefix other
+    links lib other
+    run 0 "$digits/digits.onnx" --emit-lib -o "$work/objects/lib.so"
+    links lib digits
+    # the header's own line, in its folder
+    command=$(sed -n '2s/^ \* *//p' objects/lib.h)
+    printf '#include "lib.h"\nint main(void) { return digits_model()->input_count != 1; }\n' >objects/main.c
+    (cd objects && sh -c "$command" && ./a.out) >"$log/out" 2>"$log/err" || fail "the header's command makes no program"
+    # other machines have compilers of their own
+    run 0 "$digits/digits.onnx" --emit-obj --target aarch64 -o arm.o
+    prints "aarch64-linux-gnu-gcc main.c arm.o -lm"
+    grep -qF " *     aarch64-linux-gnu-gcc main.c arm.o -lm" arm.h || fail "arm.h names another compiler"
+    run 0 "$digits/digits.onnx" --emit-obj --target riscv64
+    prints "riscv64-linux-gnu-gcc main.c digits.o -lm"
+    run 0 "$digits/digits.onnx" --emit-obj --target wasm32
+    prints "clang --target=wasm32 -ffreestanding -nostdlib -Wl,--no-entry main.c digits.o -o main.wasm"
+}
+
 "part_$part"
 exit "$failed"
