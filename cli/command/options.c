@@ -302,9 +302,7 @@ static vj_status set(const vj_option *o, const char *value, vj_command *c) {
     return VJ_USAGE;
 }
 
-static bool wants_value(vj_option_kind k) {
-    return k != FLAG && k != MAYBE && k != MODE && k != EMIT && k != BENCH;
-}
+static bool wants_value(vj_option_kind k) { return k != FLAG && k != MAYBE && k != MODE && k != EMIT && k != BENCH; }
 
 /* One option and the value behind it, in the same word or the next; *i is moved past what was used. */
 static vj_status take(int argc, char **argv, int *i, vj_command *c) {

@@ -56,7 +56,7 @@ static void options(FILE *out) {
         put(out, o->name);
         fputs("\\fR", out);
         if (o->value) {
-            fputs(" \\fI", out);
+            fputs(o->kind == MAYBE ? "\\fI" : " \\fI", out);
             put(out, o->value);
             fputs("\\fR", out);
         }

@@ -8,7 +8,8 @@
 typedef enum value_kind { NO_VALUE, WORDS, A_FILE, A_FOLDER, ANYTHING } value_kind;
 
 static value_kind value_of(const vj_option *o) {
-    if (o->kind == FLAG || o->kind == MAYBE || o->kind == MODE || o->kind == EMIT || o->kind == BENCH || !o->value) return NO_VALUE;
+    if (o->kind == FLAG || o->kind == MAYBE || o->kind == MODE || o->kind == EMIT || o->kind == BENCH || !o->value)
+        return NO_VALUE;
     if (o->kind == CHOICE || o->kind == CHOICES) return WORDS;
     if (strstr(o->value, "FILE") || strstr(o->value, "PATH")) return A_FILE;
     return strcmp(o->value, "DIR") == 0 ? A_FOLDER : ANYTHING;

@@ -27,8 +27,9 @@ const char *vj_link_line(vj_arena *arena, const vj_target *target, const char *l
     const char *folder = folder_of(arena, file);
     const char *include = *folder ? vj_sprintf(arena, " -I%s", quoted(arena, folder)) : "";
     if (target->machine->format != VJ_FORMAT_ELF)
-        return vj_sprintf(arena, "clang --target=wasm32 -ffreestanding -nostdlib -Wl,--no-entry%s main.c %s -o main.wasm", include,
-                          quoted(arena, file));
+        return vj_sprintf(arena,
+                          "clang --target=wasm32 -ffreestanding -nostdlib -Wl,--no-entry%s main.c %s -o main.wasm",
+                          include, quoted(arena, file));
     if (!linker) linker = vj_default_linker(arena, target);
     if (!is_library) return vj_sprintf(arena, "%s%s main.c %s -lm", linker, include, quoted(arena, file));
     /* The program finds the library beside itself, or where it is from there. */

@@ -719,7 +719,7 @@ part_sizes() {
     mkdir out
     f=$data/found
     for case in "$f" "$f.none"; do
-        run 0 "$f.onnx" --input "x=$case.x.npy" --output out
+        run 0 "$f.onnx" --input "x=$case.x.npy" --output out --quiet
         silent
         for name in rows places shape; do
             cmp -s "out/$name.npy" "$case.$name.npy" || fail "$name.npy is not numpy's"
