@@ -90,6 +90,17 @@ static void add_times(cJSON *json, const vj_times *times) {
         cJSON_AddItemToArray(list, cJSON_CreateNumber(times->ms[i]));
 }
 
+void vj_add_timing(cJSON *json, const vj_timing *t) {
+    cJSON_AddNumberToObject(json, "min_ms", t->min_ms);
+    cJSON_AddNumberToObject(json, "median_ms", t->median_ms);
+    cJSON_AddNumberToObject(json, "p90_ms", t->p90_ms);
+    cJSON_AddNumberToObject(json, "p99_ms", t->p99_ms);
+    cJSON_AddNumberToObject(json, "max_ms", t->max_ms);
+    cJSON_AddNumberToObject(json, "mean_ms", t->mean_ms);
+    cJSON_AddNumberToObject(json, "deviation_ms", t->deviation_ms);
+    cJSON_AddNumberToObject(json, "runs", (double)t->runs);
+}
+
 void vj_add_benched(cJSON *json, const vj_benched *b, bool raw) {
     char cpu[128];
     cpu_words(cpu);

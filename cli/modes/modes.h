@@ -136,6 +136,7 @@ vj_status vj_run_bench_pictures(const vj_command *command);
 /* What is known of the model, which may go then. */
 void vj_bench_model(vj_benched *b, const vj_job *job);
 void vj_print_benched(const vj_command *command, const vj_benched *b);
+void vj_add_timing(struct cJSON *json, const vj_timing *timing);
 /* raw: with all times */
 void vj_add_benched(struct cJSON *json, const vj_benched *b, bool raw);
 
@@ -210,7 +211,6 @@ vj_status vj_trace_write(const char *path, const char *model, const vj_profile *
 double vj_peak_rss_bytes(void); /* of this process, so far */
 vj_status vj_print_stats(const vj_command *command, const vj_model *model);
 struct cJSON *vj_stats_json(const vj_model_stats *s, const vj_timing *timing);
-void vj_add_timing(struct cJSON *json, const vj_timing *timing);
 /* To where --stats says; frees the object. */
 vj_status vj_deliver_json(const vj_command *command, struct cJSON *json);
 vj_status vj_print_bench_stats(const vj_command *command, const vj_model_stats *s, const vj_benched *benched,

@@ -22,17 +22,6 @@ static void add_model(cJSON *json, const vj_model_stats *s) {
     cJSON_AddBoolToObject(json, "cache_hit", s->cache_hit);
 }
 
-void vj_add_timing(cJSON *json, const vj_timing *t) {
-    cJSON_AddNumberToObject(json, "min_ms", t->min_ms);
-    cJSON_AddNumberToObject(json, "median_ms", t->median_ms);
-    cJSON_AddNumberToObject(json, "p90_ms", t->p90_ms);
-    cJSON_AddNumberToObject(json, "p99_ms", t->p99_ms);
-    cJSON_AddNumberToObject(json, "max_ms", t->max_ms);
-    cJSON_AddNumberToObject(json, "mean_ms", t->mean_ms);
-    cJSON_AddNumberToObject(json, "deviation_ms", t->deviation_ms);
-    cJSON_AddNumberToObject(json, "runs", (double)t->runs);
-}
-
 static void add_profile(cJSON *json, const vj_profile *profile) {
     cJSON_AddNumberToObject(json, "peak_gflops", profile->peak_gflops);
     cJSON_AddNumberToObject(json, "profiled_ms", profile->wall_ms);
