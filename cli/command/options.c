@@ -130,7 +130,7 @@ void vj_options_help(FILE *out) {
         }
         char left[64], letter[8] = "";
         if (o->letter) snprintf(letter, sizeof letter, "-%c, ", o->letter);
-        snprintf(left, sizeof left, "%s%s%s%s", letter, o->name, o->value && o->kind != MAYBE ? " " : "",
+        snprintf(left, sizeof left, "%s%s%s%s", letter, o->name, o->value && strncmp(o->value, "[=", 2) != 0 ? " " : "",
                  o->value ? o->value : "");
         fprintf(out, o->about ? "  %-28s %s\n" : "  %s\n", left, o->about);
     }

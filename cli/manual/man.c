@@ -1,6 +1,8 @@
 /* man.c - vitjit(1) in the macros of man(7). */
 #include "manual.h"
 
+#include <string.h>
+
 /* Text of the page: a backslash is roff's, and so is a hyphen that is to be one (groff_char(7)). */
 static void put(FILE *out, const char *text) {
     if (*text == '.' || *text == '\'') fputs("\\&", out);
@@ -56,7 +58,7 @@ static void options(FILE *out) {
         put(out, o->name);
         fputs("\\fR", out);
         if (o->value) {
-            fputs(o->kind == MAYBE ? "\\fI" : " \\fI", out);
+            fputs(strncmp(o->value, "[=", 2) == 0 ? "\\fI" : " \\fI", out);
             put(out, o->value);
             fputs("\\fR", out);
         }

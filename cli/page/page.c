@@ -167,6 +167,7 @@ vj_status vj_write_page(const vj_command *command) {
     if (status) return status;
     status = collect(command, api, &profile, &data);
     if (status == VJ_OK) status = write_page(command->report_page, data);
+    if (status == VJ_OK) vj_print_wrote(command->report_page);
     cJSON_Delete(data);
     vj_profile_free(&profile);
     return status;
