@@ -74,6 +74,32 @@ static void matches_pillow(void **state) {
     free(want);
 }
 
+/* To the last bit: sums are integers. */
+static void resizes_as_pillow(void **state) {
+    (void)state;
+    size_t bytes, total;
+    char *cases = (char *)slurp("resized.txt", &bytes), *at = cases, *rest, name[64];
+    uint8_t *want = slurp("resized.bin", &total);
+    int32_t seen = 0;
+    for (; next_line(&at, name, &rest); seen++) {
+        char filter[16];
+        int width, height, offset;
+        vj_picture picture, small;
+        vj_why why;
+        assert_int_equal(sscanf(rest, "%15s %d %d %d", filter, &width, &height, &offset), 4);
+        assert_int_equal(read_one(name, &picture, &why), VJ_OK);
+        assert_true(vj_resample(&picture, width, height, vj_filter_by_name(filter), &small, &why));
+        const int32_t size = width * height * picture.channels;
+        assert_true((size_t)(offset + size) <= total);
+        if (memcmp(small.pixels, want + offset, (size_t)size) != 0) fail_msg("%s %s differs", name, rest);
+        vj_picture_free(&small);
+        vj_picture_free(&picture);
+    }
+    assert_int_equal(seen, 84);
+    free(cases);
+    free(want);
+}
+
 static void refuses_damage(void **state) {
     (void)state;
     size_t bytes;
@@ -270,7 +296,7 @@ static void names_and_versions(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(matches_pillow),     cmocka_unit_test(refuses_damage),   cmocka_unit_test(survives_changes),
+        cmocka_unit_test(matches_pillow), cmocka_unit_test(resizes_as_pillow),     cmocka_unit_test(refuses_damage),   cmocka_unit_test(survives_changes),
         cmocka_unit_test(regular_files_only), cmocka_unit_test(inputs_of_shapes), cmocka_unit_test(every_input),
         cmocka_unit_test(names_and_versions),
     };

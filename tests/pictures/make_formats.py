@@ -2,7 +2,8 @@
 """Makes the pictures of tests/pictures/formats, and what Pillow makes of them. usage: make_formats.py (made with Pillow 13.0.0)
 
 cases.txt has a line a picture: FILE CHANNELS WIDTH HEIGHT OFFSET, its pixels as convert("RGB") or ("L") gives them in
-expected.bin. damaged.txt has those that must be refused, and a part of the reason.
+expected.bin. damaged.txt has those that must be refused, and a part of the reason. resized.txt has lines FILE FILTER WIDTH HEIGHT OFFSET,
+the bytes of Image.resize in resized.bin: both orders of the passes, one pass alone, few taps and many.
 """
 import os
 import shutil
@@ -179,6 +180,19 @@ def load(name):
     return picture.convert("L" if grey else "RGB"), 1 if grey else 3
 
 
+def resized():
+    lines, pixels = [], b""
+    filters = dict(nearest=0, lanczos=1, bilinear=2, bicubic=3, box=4, hamming=5)
+    for name in ("rgb24.bmp", "grey2.png"):
+        picture, _ = load(name)
+        for filter_name, number in filters.items():
+            for size in ((23, 14), (58, 5), (61, 9), (7, 37), (3, 2), (90, 50), (20, 80)):
+                lines.append(f"{name} {filter_name} {size[0]} {size[1]} {len(pixels)}")
+                pixels += picture.resize(size, number).tobytes()
+    put("resized.txt", ("\n".join(lines) + "\n").encode())
+    put("resized.bin", pixels)
+
+
 def main():
     shutil.rmtree(FOLDER, ignore_errors=True)
     os.makedirs(FOLDER)
@@ -196,6 +210,7 @@ def main():
         pixels += picture.tobytes()
     put("cases.txt", ("\n".join(lines) + "\n").encode())
     put("expected.bin", pixels)
+    resized()
     damaged(rgb)
 
 
