@@ -163,6 +163,7 @@ vj_status vj_load_by_orc(vj_unit *u, const vj_bytes *object, vj_compiled *out);
 
 /* What a model is, in lines. Of a unit that is not planned: what is known of the file. */
 char *vj_introduction(vj_unit *u);
+char *vj_metadata_json(vj_unit *u); /* an object of strings */
 /* The introduction, 0, the metadata as a JSON object, 0; of code with marks the kernels, 0. */
 char *vj_notes(vj_unit *u, size_t *bytes);
 /* `attention 12 of 12, ...` */

@@ -100,7 +100,7 @@ char *vj_introduction(vj_unit *u) {
     return text.at;
 }
 
-static const char *metadata_json(vj_unit *u) {
+char *vj_metadata_json(vj_unit *u) {
     vj_text text = {.arena = u->arena};
     vj_text_add(&text, "{");
     for (int32_t i = 0; i < u->facts.metadata_count; i++) {
@@ -114,7 +114,7 @@ static const char *metadata_json(vj_unit *u) {
 }
 
 char *vj_notes(vj_unit *u, size_t *bytes) {
-    const char *introduction = vj_introduction(u), *json = metadata_json(u);
+    const char *introduction = vj_introduction(u), *json = vj_metadata_json(u);
     const char *kernels = u->request->marks ? vj_kernels_json(u) : NULL;
     const size_t first = strlen(introduction) + 1, second = strlen(json) + 1;
     const size_t third = kernels ? strlen(kernels) + 1 : 0;

@@ -91,8 +91,19 @@ typedef struct vj_compiled {
 } vj_compiled;
 
 typedef enum vj_emit_format { VJ_EMIT_OBJ, VJ_EMIT_ASM, VJ_EMIT_LL, VJ_EMIT_IR, VJ_EMIT_LIB } vj_emit_format;
+/* What is asked of who knows pictures, which the compiler does not: a part of the header for these descriptors and this metadata (a JSON
+ * object of strings). Its macros begin with `macros`, its functions with `prefix`. */
+typedef struct vj_header_request {
+    const vj_model *shapes;
+    int32_t shape_count;
+    const char *metadata, *prefix, *macros;
+} vj_header_request;
+
 typedef struct vj_emit_request {
     vj_emit_format what;
+    /* NULL, or it gives C that the header contains (malloc'ed; NULL: nothing). */
+    char *(*header_part)(void *self, const vj_header_request *x);
+    void *header_self;
     /* One object for several shapes: of each set of sizes one program, which share their packed weights. 0: the options'. */
     const vj_shape_set *sets;
     int32_t set_count;

@@ -1,7 +1,7 @@
 /* vitjit_model.h - the small ABI between compiled model code and whoever calls it.
  *
  * The same text is embedded in every header that `vitjit --emit-obj` writes, so a program that links an emitted
- * object needs no other file. Everything here is plain data: no allocation, no globals, no library.
+ * object needs no other file. Everything here is plain data, and words for it: no allocation, no globals, no library.
  */
 #ifndef VITJIT_MODEL_H
 #define VITJIT_MODEL_H
@@ -171,6 +171,24 @@ enum {
     VJ_RUN_BAD_CPU = 3,      /* the CPU lacks what the code needs, for each of the CPUs it was made for */
     VJ_RUN_BAD_VALUE = 4     /* an input has another value than the one that the code was made for */
 };
+
+/* The same in words; never NULL. */
+static inline const char *vj_run_status_text(int status) {
+    switch (status) {
+    case VJ_RUN_OK:
+        return "done";
+    case VJ_RUN_BAD_ARGUMENT:
+        return "a null or misaligned pointer, a batch below 1 or above the model's, or a shape that there is none of";
+    case VJ_RUN_BAD_WEIGHTS:
+        return "the weights are another model's, or cut short";
+    case VJ_RUN_BAD_CPU:
+        return "this CPU lacks what the code needs";
+    case VJ_RUN_BAD_VALUE:
+        return "an input has another value than the one that the code was made for";
+    default:
+        return "an unknown status";
+    }
+}
 
 #ifdef __cplusplus
 }

@@ -8,6 +8,7 @@
  * comparison.c --bench of several precisions, side by side; comparison_table.c prints them
  * test.c       --test: ONNX test data
  * stats.c      --stats
+ * emit_header.c  what an emitted header says of pictures and classes
  * tools.c      --inspect, --report, --check, passes, --emit-*, targets, cache, --version
  *
  * Sees the rooms command, tensors and job.
@@ -215,6 +216,9 @@ struct cJSON *vj_stats_json(const vj_model_stats *s, const vj_timing *timing);
 vj_status vj_deliver_json(const vj_command *command, struct cJSON *json);
 vj_status vj_print_bench_stats(const vj_command *command, const vj_model_stats *s, const vj_benched *benched,
                                const vj_profile *profile);
+
+/* emit_header.c: for vj_emit_request.header_part; `self` is the command. */
+char *vj_header_of_recipe(void *self, const vj_header_request *x);
 
 /* tools.c */
 vj_status vj_run_inspect(const vj_command *command);

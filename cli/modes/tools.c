@@ -93,6 +93,8 @@ vj_status vj_run_emit(const vj_command *command) {
     if (status) return status;
     status = vj_request_fill(command, &request);
     const vj_emit_request emit = {.what = command->emit,
+                                  .header_part = vj_header_of_recipe,
+                                  .header_self = (void *)(uintptr_t)command,
                                   .output = command->emit_path,
                                   .prefix = command->prefix,
                                   .linker = command->linker,

@@ -178,6 +178,20 @@ static vj_status generate(emission *e, vj_emit_kind kind) {
     return vj_generate_object(&abi, kind, &e->code, &stats, &u->error);
 }
 
+/* What the request has to say in the header. */
+static const char *header_part(const emission *e) {
+    vj_arena *arena = e->u->arena;
+    const vj_header_request x = {.shapes = descriptors(e),
+                                 .shape_count = e->shapes,
+                                 .metadata = vj_metadata_json(e->u),
+                                 .prefix = e->prefix,
+                                 .macros = vj_macro_prefix(arena, e->prefix)};
+    char *text = e->request->header_part ? e->request->header_part(e->request->header_self, &x) : NULL;
+    const char *kept = vj_strdup(arena, text ? text : "");
+    free(text);
+    return kept;
+}
+
 static vj_status write_header(emission *e, const char *header, const char *object, const char *weights) {
     vj_unit *u = e->u;
     const vj_header_facts facts = {.required = required_values(e),
@@ -192,7 +206,8 @@ static vj_status write_header(emission *e, const char *header, const char *objec
                                                         e->request->what == VJ_EMIT_LIB),
                                    .precision = vj_precision_text(u),
                                    .producer = u->facts.producer,
-                                   .source = after_slash(u->request->path)};
+                                   .source = after_slash(u->request->path),
+                                   .part = header_part(e)};
     const char *text = vj_header_text(u->arena, &facts);
     return vj_new_file_write(&e->files, header, text, strlen(text), &u->error);
 }

@@ -56,6 +56,7 @@ typedef struct vj_header_facts {
     const char *precision; /* in words */
     const char *producer;
     const char *source; /* the ONNX file's name */
+    const char *part;   /* C of the request's header_part; "": none */
 } vj_header_facts;
 /* The text of the header, in the arena. */
 char *vj_header_text(vj_arena *arena, const vj_header_facts *facts);

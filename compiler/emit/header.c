@@ -158,6 +158,7 @@ char *vj_header_text(vj_arena *arena, const vj_header_facts *facts) {
     vj_text_add(&text, "%s\n", vj_model_header);
     add_functions(&text, facts->prefix);
     vj_add_macros(&text, facts);
+    vj_text_add(&text, "%s", facts->part);
     add_assertions(&text, facts);
     vj_add_cpp(&text, facts->prefix, facts->shape_count > 1);
     vj_text_add(&text, "\n#endif\n");

@@ -536,6 +536,31 @@ part_objects() {
     prints "cc main.c digits.o"
     [ -s digits.o ] && [ -s digits.h ] || fail "no digits.o and digits.h"
     [ -z "$(ls -A | grep -vxE 'digits\.[oh]|cache')" ] || fail "more was written: $(ls -A)"
+    # what pictures and classes are, for a program that has the header alone
+    cat >header.c <<'EOC'
+#include <stdio.h>
+#include "digits.h"
+int main(void) {
+    const float mean[] = DIGITS_IMAGE_MEAN, deviation[] = DIGITS_IMAGE_DEVIATION;
+    printf("%d %d x %d last %d: %g %g; %d %s %s; %s; %d\n", DIGITS_IMAGE_CHANNELS, DIGITS_IMAGE_HEIGHT, DIGITS_IMAGE_WIDTH,
+           DIGITS_IMAGE_CHANNELS_LAST, mean[0], deviation[0], DIGITS_LABEL_COUNT, digits_label(0), digits_label(9),
+           vj_run_status_text(VJ_RUN_BAD_CPU), digits_label(10) == NULL && digits_label(-1) == NULL);
+    return 0;
+}
+EOC
+    cc -std=c11 -Wall -Wextra -Werror header.c -o header.out && ./header.out >"$log/out"
+    prints "1 8 x 8 last 0: 0.5 0.5; 10 zero nine; this CPU lacks what the code needs; 1"
+    rm header.c header.out
+    # labels that would end a string, a comment or the line
+    mkdir odd && cp "$data/means.onnx" odd
+    printf '{"image_mean": [0.25, 0.5, 0.75], "image_std": 0.5, "image_processor_type": "ViTImageProcessor"}' >odd/preprocessor_config.json
+    printf '{"id2label": {"0": "a\\"b\\\\??/", "1": "\\u001b[31mred\\n", "2": "\\u00e9*/"}}' >odd/config.json
+    run 0 odd/means.onnx --emit-obj -o odd
+    printf '#include <stdio.h>\n#include "means.h"\nint main(void) { const double m[] = MEANS_IMAGE_MEAN; printf("%%g %%g|%%s|%%s|%%s|", m[2], m[0], means_label(0), means_label(1), means_label(2)); return 0; }\n' >odd/odd.c
+    cc -std=c11 -Wall -Wextra -Werror -trigraphs odd/odd.c -o odd/odd.out && odd/odd.out >"$log/out"
+    printf '0.75 0.25|a"b\\??/|\033[31mred\n|\303\251*/|' | cmp -s - "$log/out" || fail "the labels in a header are others"
+    grep -q "$(printf '\033')" odd/means.h && fail "a control character in the header"
+    rm -r odd
     mkdir objects
     run 0 "$digits/digits.onnx" --emit-obj -o objects --prefix small --weights file --target aarch64
     ls objects >"$log/out"

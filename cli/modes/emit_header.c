@@ -1,0 +1,95 @@
+/* emit_header.c - what an emitted header says of pictures and classes: the size, mean and deviation of the recipe, the labels. */
+#include "modes.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Text of a file inside a comment. */
+static void put_comment(FILE *out, const char *text) {
+    for (; *text; text++)
+        fputc(*text < 0x20 || *text > 0x7e || *text == '*' || *text == '\\' ? '_' : *text, out);
+}
+
+/* As a string of C: plain ASCII; ? too, since two of them begin a trigraph. */
+static void put_string(FILE *out, const char *text) {
+    fputc('"', out);
+    for (; *text; text++)
+        if (*text < 0x20 || *text > 0x7e || strchr("\"\\?", *text))
+            fprintf(out, "\\%03o", (unsigned char)*text);
+        else
+            fputc(*text, out);
+    fputc('"', out);
+}
+
+static bool picture_input(const vj_model *shape, vj_picture_input *input) {
+    const vj_tensor_info *t = &shape->inputs[0];
+    return shape->input_count == 1 &&
+           vj_picture_input_of((vj_dtype)t->dtype, t->rank, t->dims, input, NULL) == VJ_OK;
+}
+
+static void put_numbers(FILE *out, const vj_header_request *x, const char *name, const vj_recipe *recipe,
+                        double (*number)(const vj_recipe *, int32_t), int32_t count) {
+    fprintf(out, "#define %s_IMAGE_%s {", x->macros, name);
+    for (int32_t c = 0; c < count; c++)
+        fprintf(out, "%s%.9g", c ? ", " : "", number(recipe, c));
+    fputs("}\n", out);
+}
+
+static void put_picture(FILE *out, const vj_header_request *x, const vj_recipe *recipe) {
+    vj_picture_input input;
+    if (recipe->guessed || !picture_input(&x->shapes[0], &input)) return;
+    fputs("/* Pictures as the input holds them, by ", out);
+    put_comment(out, recipe->source);
+    fprintf(out, input.dtype == VJ_U8
+                     ? ": the pixels, 0 to 255. */\n"
+                     : ":\n * (pixel / 255 - mean) / deviation, channel by channel: red, green, blue, or grey. */\n");
+    fprintf(out, "#define %s_IMAGE_CHANNELS %d\n", x->macros, (int)input.channels);
+    fprintf(out, "#define %s_IMAGE_CHANNELS_LAST %d\n", x->macros, (int)input.channels_last);
+    for (int32_t s = 0; s < x->shape_count; s++) {
+        char shape[24] = "";
+        if (!picture_input(&x->shapes[s], &input)) continue;
+        if (x->shape_count > 1) snprintf(shape, sizeof shape, "SHAPE_%d_", (int)s);
+        fprintf(out, "#define %s_%sIMAGE_HEIGHT %d\n", x->macros, shape, (int)input.height);
+        fprintf(out, "#define %s_%sIMAGE_WIDTH %d\n", x->macros, shape, (int)input.width);
+    }
+    if (input.dtype == VJ_U8) return;
+    put_numbers(out, x, "MEAN", recipe, vj_recipe_mean, input.channels);
+    put_numbers(out, x, "DEVIATION", recipe, vj_recipe_deviation, input.channels);
+}
+
+static void put_labels(FILE *out, const vj_header_request *x, const vj_recipe *recipe) {
+    if (recipe->label_count == 0) return;
+    fprintf(out, "/* The name of class i, in UTF-8; a null pointer where it has none. */\n");
+    fprintf(out, "#define %s_LABEL_COUNT %d\n", x->macros, (int)recipe->label_count);
+    fprintf(out, "static inline const char *%s_label(int64_t i) {\n    static const char *const labels[] = {\n", x->prefix);
+    for (int32_t i = 0; i < recipe->label_count; i++) {
+        fputs("        ", out);
+        if (recipe->labels[i])
+            put_string(out, recipe->labels[i]);
+        else
+            fputc('0', out);
+        fputs(",\n", out);
+    }
+    fprintf(out, "    };\n    return i >= 0 && i < %d ? labels[i] : 0;\n}\n", (int)recipe->label_count);
+}
+
+char *vj_header_of_recipe(void *self, const vj_header_request *x) {
+    const vj_command *command = self;
+    const vj_recipe_options none = {0};
+    vj_recipe recipe;
+    vj_why why = {0};
+    char *text = NULL;
+    size_t size = 0;
+    if (!vj_recipe_of_model(command->model, x->metadata, &none, &recipe, &why)) {
+        vj_print_warning(command->model, "the header says nothing of pictures: %s", why.text);
+        return NULL;
+    }
+    FILE *out = open_memstream(&text, &size);
+    if (out) {
+        put_picture(out, x, &recipe);
+        put_labels(out, x, &recipe);
+        if (fclose(out) != 0) text = NULL;
+    }
+    vj_recipe_free(&recipe);
+    return text;
+}
