@@ -149,7 +149,8 @@ static void resample_row(const int16_t *planes, size_t plane, int32_t channels, 
         const size_t begin = (size_t)i * (size_t)k->stride;
         const int32_t count = (k->at[i].count + LANES - 1) & ~(LANES - 1);
         for (int32_t c = 0; c < channels; c++)
-            *to++ = to_byte(weighed(planes + (size_t)c * plane + k->at[i].first, k->high + begin, k->low + begin, count));
+            *to++ =
+                to_byte(weighed(planes + (size_t)c * plane + k->at[i].first, k->high + begin, k->low + begin, count));
     }
 }
 

@@ -8,6 +8,7 @@
  * foreign.c   files given as a model that are something else
  * folder.c    folders that are to be written to
  * messages.c  one form for errors, warnings, notices
+ * plain.c     texts from files, without what a terminal would obey
  * progress.c  how long the work has been going on
  *
  * The lowest room of cli: it sees runtime and pictures alone.
@@ -115,6 +116,11 @@ void vj_progress_end(void);
 /* --quiet: no warnings, no notices, no progress. */
 void vj_set_quiet(void);
 bool vj_is_quiet(void);
+
+/* plain.c: control characters, bytes that are no UTF-8 and what turns the direction of text become \xNN; with `lines`, ends of
+ * lines stay. */
+void vj_put_plain(FILE *out, const char *text, bool lines);
+char *vj_plain_text(const char *text); /* malloc'ed, one line; NULL: no memory */
 
 /* folder.c: is the folder there, and can it be written to? Asked before long work. */
 vj_status vj_outputs_folder(const char *folder);

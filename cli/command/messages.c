@@ -13,10 +13,14 @@ static void line(const char *file, const char *kind, const char *format, va_list
     fflush(stdout);
     const size_t length = file ? strlen(file) : 0;
     const bool named = !file || (strncmp(text, file, length) == 0 && text[length] == ':');
-    if (named && *kind && file)
-        fprintf(stderr, "vitjit: %s: %s%s\n", file, kind, text + length + 2);
-    else
-        fprintf(stderr, "vitjit: %s%s%s%s\n", named ? "" : file, named ? "" : ": ", kind, text);
+    fputs("vitjit: ", stderr);
+    if (file && (!named || *kind)) {
+        vj_put_plain(stderr, file, false);
+        fputs(": ", stderr);
+    }
+    fputs(kind, stderr);
+    vj_put_plain(stderr, named && *kind && file ? text + length + 2 : text, true);
+    fputc('\n', stderr);
 }
 
 vj_status vj_print_error(vj_status status, const char *file, const char *format, ...) {
@@ -30,8 +34,10 @@ vj_status vj_print_error(vj_status status, const char *file, const char *format,
 void vj_print_hint(const char *format, ...) {
     va_list args;
     va_start(args, format);
+    char text[8192];
+    vsnprintf(text, sizeof text, format, args);
     fputs("  hint: ", stderr);
-    vfprintf(stderr, format, args);
+    vj_put_plain(stderr, text, true);
     fputc('\n', stderr);
     va_end(args);
 }

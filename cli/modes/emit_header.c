@@ -23,8 +23,7 @@ static void put_string(FILE *out, const char *text) {
 
 static bool picture_input(const vj_model *shape, vj_picture_input *input) {
     const vj_tensor_info *t = &shape->inputs[0];
-    return shape->input_count == 1 &&
-           vj_picture_input_of((vj_dtype)t->dtype, t->rank, t->dims, input, NULL) == VJ_OK;
+    return shape->input_count == 1 && vj_picture_input_of((vj_dtype)t->dtype, t->rank, t->dims, input, NULL) == VJ_OK;
 }
 
 static void put_numbers(FILE *out, const vj_header_request *x, const char *name, const vj_recipe *recipe,
@@ -61,7 +60,8 @@ static void put_labels(FILE *out, const vj_header_request *x, const vj_recipe *r
     if (recipe->label_count == 0) return;
     fprintf(out, "/* The name of class i, in UTF-8; a null pointer where it has none. */\n");
     fprintf(out, "#define %s_LABEL_COUNT %d\n", x->macros, (int)recipe->label_count);
-    fprintf(out, "static inline const char *%s_label(int64_t i) {\n    static const char *const labels[] = {\n", x->prefix);
+    fprintf(out, "static inline const char *%s_label(int64_t i) {\n    static const char *const labels[] = {\n",
+            x->prefix);
     for (int32_t i = 0; i < recipe->label_count; i++) {
         fputs("        ", out);
         if (recipe->labels[i])

@@ -66,7 +66,8 @@ static void print_top_json(const char *file, const vj_recipe *recipe, const doub
 }
 
 static void print_top_text(const char *file, const vj_recipe *recipe, const double *p, const int32_t *top, int32_t k) {
-    printf("%s\n", file);
+    vj_put_plain(stdout, file, false);
+    putchar('\n');
     for (int32_t n = 0; n < k; n++) {
         const char *label = label_of(recipe, top[n]);
         if (label)
@@ -119,6 +120,7 @@ void vj_print_summaries(const vj_command *command, const char *file, const vj_ar
         print_summaries_json(file, outputs, count);
         return;
     }
-    printf("%s\n", file);
+    vj_put_plain(stdout, file, false);
+    putchar('\n');
     vj_print_outputs(outputs, count);
 }

@@ -21,6 +21,18 @@ static bool picture_input(const vj_model *model, vj_picture_input *input, vj_why
     return vj_picture_input_of((vj_dtype)t->dtype, t->rank, t->dims, input, why) == VJ_OK;
 }
 
+/* Labels are printed, in tables and pictures' texts: a file's control characters are not. */
+static bool make_labels_plain(vj_recipe *recipe, vj_why *why) {
+    for (int32_t i = 0; i < recipe->label_count; i++) {
+        if (!recipe->labels[i]) continue;
+        char *plain = vj_plain_text(recipe->labels[i]);
+        if (!plain) return vj_because(why, VJ_SYSTEM, "no memory for labels");
+        free(recipe->labels[i]);
+        recipe->labels[i] = plain;
+    }
+    return true;
+}
+
 static bool find_recipe(const vj_command *command, const vj_model *model, vj_recipe *recipe, vj_why *why) {
     const vj_recipe_options options = {.mean = command->mean,
                                        .std = command->std,
@@ -28,7 +40,10 @@ static bool find_recipe(const vj_command *command, const vj_model *model, vj_rec
                                        .resize = command->resize,
                                        .crop_pct = command->crop_pct,
                                        .labels = command->labels};
-    return vj_recipe_of_model(command->model, vj_model_metadata(model), &options, recipe, why);
+    if (!vj_recipe_of_model(command->model, vj_model_metadata(model), &options, recipe, why)) return false;
+    if (make_labels_plain(recipe, why)) return true;
+    vj_recipe_free(recipe);
+    return false;
 }
 
 /* A wrong option is the caller's mistake, a wrong file or metadata the input's; what is not followed is neither's. */

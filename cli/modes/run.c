@@ -54,7 +54,7 @@ vj_status vj_run_introduction(const vj_command *command) {
     vj_status status = vj_job_prepare(command, &job, &inputs, &count);
     const double compiled = vj_clock_ms();
     if (status == VJ_OK && !command->quiet) {
-        fputs(vj_model_introduction(job.model), stdout);
+        vj_put_plain(stdout, vj_model_introduction(job.model), true);
         status = print_memory(&job);
         if (status == VJ_OK) status = vj_print_recipe(command, job.model);
     }

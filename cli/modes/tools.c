@@ -20,7 +20,7 @@ static vj_status print_text(const vj_command *command, text_call call, bool prin
         vj_progress_begin("compiling");
         status = call(&request.compile, &text, error, sizeof error);
         vj_progress_end();
-        if (text && print) fputs(text, stdout);
+        if (text && print) vj_put_plain(stdout, text, true);
         if (status) vj_print_error(status, command->model, "%s", error);
     }
     free(text);
@@ -32,7 +32,7 @@ static vj_status print_text(const vj_command *command, text_call call, bool prin
 static vj_status introduce_compiled(const vj_command *command) {
     vj_job job;
     vj_status status = vj_job_open(command, NULL, 0, &job);
-    if (status == VJ_OK) fputs(vj_model_introduction(job.model), stdout);
+    if (status == VJ_OK) vj_put_plain(stdout, vj_model_introduction(job.model), true);
     vj_job_close(&job);
     return status;
 }

@@ -405,6 +405,37 @@ part_pictures() {
     # a batch baked into the graph: the last run is filled up
     run 0 "$data/fixed2.onnx" "$pictures/rgb.png" "$pictures/rgb.jpg" "$pictures/rgb.png" --topk 1
     lines 6
+    # f16, channels last, and bytes, which take the pixels as they are: Pillow's
+    for kind in f16 nhwc u8; do
+        mkdir seen
+        run 0 "$data/see_$kind.onnx" "$pictures/rgb.png" --resize 12x16 --mean 0.25,0.5,0.125 --std 0.5,0.25,0.75 --output seen
+        cmp seen/seen.npy "$data/see_$kind.seen.npy" || fail "the model sees another picture"
+        rm -r seen
+    done
+    stderr_has "pixels as they are (0 to 255)"
+    # every kind, told by its first bytes
+    formats=$source/tests/pictures/formats
+    cp "$formats/lossless.webp" webp.jpg
+    run 0 "$data/means.onnx" "$formats/rgb24.bmp" "$formats/lossy.webp" "$formats/progressive.jpg" webp.jpg --topk 1
+    lines 8
+    run 2 "$data/means.onnx" "$formats/scans127.jpg" "$formats/huge.png" "$formats/cut.bmp" "$formats/other.gif" --topk 1
+    stderr_has "more than 100 scans"
+    stderr_has "65536 x 65536 pixels"
+    stderr_has "other.gif: a GIF: pictures are"
+    # nothing waits for a FIFO
+    mkfifo pipe.png
+    run 2 "$data/means.onnx" pipe.png
+    stderr_has "pipe.png: not a regular file"
+    run 2 "$data/means.onnx" "$pictures/rgb.png" --labels pipe.png
+    stderr_has "not a regular file"
+    run 2 "$data/open.onnx" --input x=pipe.png
+    stderr_has "not a regular file"
+    rm pipe.png
+    # what a terminal would obey is shown
+    printf 'plain\n\033[2J\302\233m\nthird\n' >labels.txt
+    run 0 "$data/means.onnx" "$pictures/rgb.png" --labels labels.txt
+    prints '\x1b[2J\xc2\x9bm'
+    ! grep -q "$(printf '\033')" "$log/out" || fail "an escape reaches the terminal"
     bad 1 "$data/means.onnx" "$pictures/rgb.png" --mean nonsense
     bad 1 "$data/rows.onnx" "$pictures/rgb.png"
     stderr_has "does not take pictures"

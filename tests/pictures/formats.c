@@ -296,9 +296,9 @@ static void names_and_versions(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(matches_pillow), cmocka_unit_test(resizes_as_pillow),     cmocka_unit_test(refuses_damage),   cmocka_unit_test(survives_changes),
-        cmocka_unit_test(regular_files_only), cmocka_unit_test(inputs_of_shapes), cmocka_unit_test(every_input),
-        cmocka_unit_test(names_and_versions),
+        cmocka_unit_test(matches_pillow),   cmocka_unit_test(resizes_as_pillow),  cmocka_unit_test(refuses_damage),
+        cmocka_unit_test(survives_changes), cmocka_unit_test(regular_files_only), cmocka_unit_test(inputs_of_shapes),
+        cmocka_unit_test(every_input),      cmocka_unit_test(names_and_versions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
