@@ -57,6 +57,7 @@ typedef struct vj_command {
     uint32_t asked_modes;
     bool given[VJ_MOST_OPTIONS]; /* by the row of the table */
     vj_emit_format emit;
+    bool recursive, fast_decode; /* of pictures */
     vj_list inputs, expects, shapes, fixes, also_outputs, disabled_passes, keep_f32, calibration_data;
     const char *output, *attention, *emit_path, *prefix, *weights, *linker;
     const char *cpu, *target, *features, *precision, *weight_format, *calibration, *jit;

@@ -46,6 +46,7 @@ static const vj_option table[] = {
     {"--quiet", 0, FLAG, 0, FIELD(quiet), NULL, ANY, "results and errors only"},
 
     {.about = "Pictures"},
+    {"--recursive", 'r', FLAG, 0, FIELD(recursive), NULL, PREPARES, "pictures of the folders below a folder too"},
     {"--topk", 0, COUNT, 1, FIELD(topk), "K", VJ_MODE_PICTURES, "so many labels a picture (5)"},
     {"--format", 0, CHOICE, 0, FIELD(format), "text|jsonl", VJ_MODE_PICTURES, "a table, or a JSON object a picture"},
     {"--labels", 0, TEXT, 0, FIELD(labels), "FILE", PICTURES, "a label a line, or JSON"},

@@ -17,26 +17,56 @@ static vj_status add(vj_paths *paths, const char *path) {
     return VJ_OK;
 }
 
-static int is_picture(const struct dirent *entry) { return vj_picture_is_name(entry->d_name); }
-
 static int by_name(const struct dirent **a, const struct dirent **b) { return strcmp((*a)->d_name, (*b)->d_name); }
 
-static vj_status add_folder(vj_paths *paths, const char *folder) {
-    struct dirent **entries = NULL;
-    const int count = scandir(folder, &entries, is_picture, by_name);
-    vj_status status = VJ_OK;
-    if (count < 0) status = vj_print_error(VJ_BAD_INPUT, folder, "%s", strerror(errno));
-    if (count == 0) status = vj_print_error(VJ_BAD_INPUT, folder, "no .jpg, .jpeg, .png, .webp or .bmp in this folder");
+/* Folders that a link leads to are left, so that there is no way round in circles, and hidden ones. */
+static bool is_folder(const char *path, const struct dirent *entry) {
+    struct stat st;
+    if (entry->d_name[0] == '.') return false;
+    if (entry->d_type != DT_UNKNOWN) return entry->d_type == DT_DIR;
+    return lstat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static vj_status add_folder(vj_paths *paths, const char *folder, bool recursive);
+
+/* An entry of a folder: a picture, by its name, or with --recursive what is in it. */
+static vj_status add_entry(vj_paths *paths, const char *folder, const struct dirent *entry, bool recursive) {
     const size_t length = strlen(folder);
     const char *slash = length && folder[length - 1] == '/' ? "" : "/";
+    char *path = NULL;
+    vj_status status = VJ_OK;
+    if (asprintf(&path, "%s%s%s", folder, slash, entry->d_name) < 0)
+        return vj_print_error(VJ_SYSTEM, folder, "no memory");
+    if (recursive && is_folder(path, entry))
+        status = add_folder(paths, path, true);
+    else if (vj_picture_is_name(entry->d_name))
+        status = add(paths, path);
+    free(path);
+    return status;
+}
+
+/* In the order of the names. */
+static vj_status add_folder(vj_paths *paths, const char *folder, bool recursive) {
+    struct dirent **entries = NULL;
+    const int count = scandir(folder, &entries, NULL, by_name);
+    if (count < 0) return vj_print_error(VJ_BAD_INPUT, folder, "%s", strerror(errno));
+    vj_status worst = VJ_OK;
     for (int i = 0; i < count; i++) {
-        char path[8192];
-        snprintf(path, sizeof path, "%s%s%s", folder, slash, entries[i]->d_name);
-        if (status != VJ_SYSTEM && add(paths, path) != VJ_OK) status = VJ_SYSTEM;
+        const vj_status status = worst == VJ_SYSTEM ? VJ_OK : add_entry(paths, folder, entries[i], recursive);
+        if (status != VJ_OK) worst = status;
         free(entries[i]);
     }
     free(entries);
-    return status;
+    return worst;
+}
+
+static vj_status add_given_folder(vj_paths *paths, const char *folder, bool recursive) {
+    const int32_t before = paths->count;
+    const vj_status status = add_folder(paths, folder, recursive);
+    if (status != VJ_OK || paths->count > before) return status;
+    vj_print_error(VJ_BAD_INPUT, folder, "no .jpg, .jpeg, .png, .webp or .bmp in this folder");
+    if (!recursive) vj_print_hint("--recursive looks in the folders below too");
+    return VJ_BAD_INPUT;
 }
 
 static vj_status add_list(vj_paths *paths) {
@@ -65,7 +95,7 @@ vj_status vj_paths_find(const vj_command *command, vj_paths *paths) {
         if (strcmp(word, "-") == 0)
             status = add_list(paths);
         else if (stat(word, &st) == 0 && S_ISDIR(st.st_mode))
-            status = add_folder(paths, word);
+            status = add_given_folder(paths, word, command->recursive);
         else
             status = add(paths, word);
         if (status != VJ_OK) worst = status;

@@ -422,6 +422,20 @@ part_pictures() {
     stderr_has "more than 100 scans"
     stderr_has "65536 x 65536 pixels"
     stderr_has "other.gif: a GIF: pictures are"
+    # folders below folders, in the order of the names, without going round in circles
+    mkdir -p album/b/c album/.hidden album/d
+    for place in album/a.png album/b/a.png album/b/c/z.PNG album/.hidden/a.png; do cp "$pictures/rgb.png" $place; done
+    ln -s .. album/b/up
+    run 0 "$data/means.onnx" album --topk 1
+    lines 2
+    run 0 "$data/means.onnx" album -r --topk 1 --format jsonl
+    lines 3
+    printf 'album/a.png\nalbum/b/a.png\nalbum/b/c/z.PNG\n' >wanted
+    sed 's/.*"file":"\([^"]*\)".*/\1/' "$log/out" | cmp -s - wanted || fail "other pictures, or in another order"
+    run 2 "$data/means.onnx" album/d
+    stderr_has "--recursive"
+    run 2 "$data/means.onnx" album/d --recursive
+    rm -r album
     # nothing waits for a FIFO
     mkfifo pipe.png
     run 2 "$data/means.onnx" pipe.png
