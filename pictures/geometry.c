@@ -280,3 +280,14 @@ void vj_plan_picture(const vj_geometry *geometry, int32_t picture_height, int32_
     else
         crop(&m, &g, height, width);
 }
+
+bool vj_first_resize(const vj_recipe *recipe, const vj_picture_input *input, int32_t picture_height,
+                     int32_t picture_width, int32_t *height, int32_t *width) {
+    vj_picture_plan plan;
+    vj_plan_picture(&recipe->geometry, picture_height, picture_width, input->height, input->width, &plan);
+    const bool turned = plan.count > 0 && plan.steps[0].kind == VJ_STEP_TURN;
+    if (turned >= plan.count || plan.steps[turned].kind != VJ_STEP_RESIZE) return false;
+    *height = turned ? plan.steps[turned].width : plan.steps[turned].height;
+    *width = turned ? plan.steps[turned].height : plan.steps[turned].width;
+    return true;
+}

@@ -77,6 +77,25 @@ static bool choose_colours(struct jpeg_decompress_struct *info, vj_why *why) {
     }
 }
 
+/* The least of the sizes that the inverse transform can give, 1/8, 1/4 and 1/2, which is none smaller than what is wanted. */
+static void choose_scale(struct jpeg_decompress_struct *info, const vj_picture_options *options, int32_t orientation) {
+    const int32_t height = (int32_t)info->image_height,
+                  width = (int32_t)info->image_width; /* as stored, at most 65535 */
+    const bool on_side = orientation >= 5;
+    int32_t wanted_height, wanted_width;
+    if (!options || !options->fast_for ||
+        !vj_first_resize(options->fast_for, options->fast_input, on_side ? width : height, on_side ? height : width,
+                         &wanted_height, &wanted_width))
+        return;
+    const JDIMENSION least_height = (JDIMENSION)(on_side ? wanted_width : wanted_height);
+    const JDIMENSION least_width = (JDIMENSION)(on_side ? wanted_height : wanted_width);
+    info->scale_num = 1;
+    for (info->scale_denom = 8; info->scale_denom > 1; info->scale_denom /= 2) {
+        jpeg_calc_output_dimensions(info);
+        if (info->output_height >= least_height && info->output_width >= least_width) break;
+    }
+}
+
 static void read_lines(struct jpeg_decompress_struct *info, vj_picture *picture) {
     const size_t stride = (size_t)picture->width * (size_t)picture->channels;
     while (info->output_scanline < info->output_height) {
@@ -100,8 +119,8 @@ static void read_cmyk(struct jpeg_decompress_struct *info, vj_picture *picture) 
 }
 
 /* Decodes the file. libjpeg may leave this function by longjmp. */
-static bool decode(struct jpeg_decompress_struct *info, vj_encoded file, vj_picture *picture, int32_t *orientation,
-                   vj_why *why) {
+static bool decode(struct jpeg_decompress_struct *info, vj_encoded file, const vj_picture_options *options,
+                   vj_picture *picture, int32_t *orientation, vj_why *why) {
     jpeg_create_decompress(info);
     struct jpeg_progress_mgr progress = {.progress_monitor = watch};
     info->progress = &progress;
@@ -110,6 +129,7 @@ static bool decode(struct jpeg_decompress_struct *info, vj_encoded file, vj_pict
     jpeg_read_header(info, TRUE);
     *orientation = exif_orientation(info);
     if (!choose_colours(info, why)) return false;
+    choose_scale(info, options, *orientation);
     jpeg_calc_output_dimensions(info);
     const int32_t channels = info->out_color_space == JCS_GRAYSCALE ? 1 : 3;
     if (!vj_picture_alloc(picture, info->output_width, info->output_height, channels, why)) return false;
@@ -122,7 +142,8 @@ static bool decode(struct jpeg_decompress_struct *info, vj_encoded file, vj_pict
     return true;
 }
 
-bool vj_jpeg_read(vj_encoded file, vj_picture *picture, int32_t *orientation, vj_why *why) {
+bool vj_jpeg_read(vj_encoded file, const vj_picture_options *options, vj_picture *picture, int32_t *orientation,
+                  vj_why *why) {
     struct jpeg_decompress_struct info = {0};
     jpeg_failure failure;
     info.err = jpeg_std_error(&failure.base);
@@ -133,7 +154,7 @@ bool vj_jpeg_read(vj_encoded file, vj_picture *picture, int32_t *orientation, vj
         vj_because(why, failure.base.msg_code == JERR_OUT_OF_MEMORY ? VJ_SYSTEM : VJ_BAD_INPUT, "a damaged JPEG: %s",
                    failure.text);
     else
-        good = decode(&info, file, picture, orientation, why);
+        good = decode(&info, file, options, picture, orientation, why);
     jpeg_destroy_decompress(&info);
     return good;
 }

@@ -72,7 +72,7 @@ static bool refuse(const char *name, vj_why *why) {
     return vj_because(why, VJ_UNSUPPORTED, "%s: %s", name, readable);
 }
 
-static bool decode(vj_encoded file, vj_picture *picture, vj_why *why) {
+static bool decode(vj_encoded file, const vj_picture_options *options, vj_picture *picture, vj_why *why) {
     int32_t at = 0, orientation = 1;
     bool good = false;
     if (file.size == 0) return vj_because(why, VJ_BAD_INPUT, "the file is empty");
@@ -80,7 +80,7 @@ static bool decode(vj_encoded file, vj_picture *picture, vj_why *why) {
         at++;
     switch (at < KINDS ? kinds[at].kind : UNKNOWN) {
     case JPEG:
-        good = vj_jpeg_read(file, picture, &orientation, why);
+        good = vj_jpeg_read(file, options, picture, &orientation, why);
         break;
     case PNG:
         good = vj_png_read(file, picture, &orientation, why);
@@ -99,8 +99,8 @@ static bool decode(vj_encoded file, vj_picture *picture, vj_why *why) {
     return good && orient(picture, orientation, why);
 }
 
-static vj_status decode_whole(vj_encoded file, vj_picture *picture, vj_why *why) {
-    if (decode(file, picture, why)) return VJ_OK;
+static vj_status decode_file(vj_encoded file, const vj_picture_options *options, vj_picture *picture, vj_why *why) {
+    if (decode(file, options, picture, why)) return VJ_OK;
     vj_picture_free(picture);
     return why->status ? why->status : VJ_BAD_INPUT;
 }
@@ -118,7 +118,7 @@ vj_status vj_picture_decode(const void *bytes, size_t size, const vj_picture_opt
     *why = (vj_why){0};
     *picture = (vj_picture){0};
     const vj_status status = check_options(options, why);
-    return status ? status : decode_whole((vj_encoded){bytes, size}, picture, why);
+    return status ? status : decode_file((vj_encoded){bytes, size}, options, picture, why);
 }
 
 vj_status vj_picture_read(const char *path, const vj_picture_options *options, vj_picture *picture, vj_why *why) {
@@ -131,7 +131,7 @@ vj_status vj_picture_read(const char *path, const vj_picture_options *options, v
     vj_status status = check_options(options, why);
     if (status) return status;
     if (!vj_file_read(path, MOST_BYTES, &bytes, &size, NULL, why)) return why->status;
-    status = decode_whole((vj_encoded){bytes, size}, picture, why);
+    status = decode_file((vj_encoded){bytes, size}, options, picture, why);
     free(bytes);
     return status;
 }

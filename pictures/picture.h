@@ -55,8 +55,10 @@ typedef struct vj_encoded {
     size_t size;
 } vj_encoded;
 
-/* jpeg.c, png.c, webp.c, bmp.c. *orientation is EXIF's, 1 to 8, and stays when the file says none. */
-bool vj_jpeg_read(vj_encoded file, vj_picture *picture, int32_t *orientation, vj_why *why);
+/* jpeg.c, png.c, webp.c, bmp.c. *orientation is EXIF's, 1 to 8, and stays when the file says none. options: the caller's, or
+ * NULL. */
+bool vj_jpeg_read(vj_encoded file, const vj_picture_options *options, vj_picture *picture, int32_t *orientation,
+                  vj_why *why);
 bool vj_png_read(vj_encoded file, vj_picture *picture, int32_t *orientation, vj_why *why);
 bool vj_webp_read(vj_encoded file, vj_picture *picture, int32_t *orientation, vj_why *why);
 bool vj_bmp_read(vj_encoded file, vj_picture *picture, vj_why *why);
@@ -161,6 +163,10 @@ void vj_plan_picture(const vj_geometry *geometry, int32_t picture_height, int32_
 
 /* words.c: every step, in one line. */
 void vj_recipe_words(const vj_recipe *recipe, const vj_picture_input *input, char *text, size_t room);
+
+/* geometry.c: the size that the first resize of an upright picture makes of the whole of it; false: something else comes first. */
+bool vj_first_resize(const vj_recipe *recipe, const vj_picture_input *input, int32_t picture_height,
+                     int32_t picture_width, int32_t *height, int32_t *width);
 
 /* preprocess.c: fills out[channels][height][width]. */
 bool vj_preprocess(const vj_picture *picture, const vj_recipe *recipe, int32_t channels, int32_t height, int32_t width,

@@ -12,9 +12,7 @@ static bool convert(const vj_picture *from, int32_t channels, vj_picture *to, vj
     const uint8_t *in = from->pixels;
     uint8_t *out = to->pixels;
     for (size_t i = 0; i < pixels; i++, in += from->channels, out += channels) {
-        if (channels == from->channels)
-            memcpy(out, in, (size_t)channels);
-        else if (channels == 1)
+        if (channels == 1)
             out[0] = (uint8_t)((in[0] * 19595u + in[1] * 38470u + in[2] * 7471u + 0x8000u) >> 16);
         else
             out[0] = out[1] = out[2] = in[0];
@@ -84,10 +82,11 @@ static bool do_step(const vj_picture *from, const vj_recipe *recipe, const vj_pi
 }
 
 /* Does all steps of the plan. *to is the caller's even when one fails. */
-static bool follow(const vj_picture_plan *plan, const vj_recipe *recipe, vj_picture *to, vj_why *why) {
+static bool follow(const vj_picture *from, const vj_picture_plan *plan, const vj_recipe *recipe, vj_picture *to,
+                   vj_why *why) {
     for (int32_t i = 0; i < plan->count; i++) {
         vj_picture next = {0};
-        const bool good = do_step(to, recipe, &plan->steps[i], &next, why);
+        const bool good = do_step(i ? to : from, recipe, &plan->steps[i], &next, why);
         vj_picture_free(to);
         *to = next;
         if (!good) return false;
@@ -140,12 +139,15 @@ bool vj_preprocess(const vj_picture *picture, const vj_recipe *recipe, int32_t c
         return false;
     }
     vj_picture_plan plan;
-    vj_picture made = {0};
+    vj_picture converted = {0}, made = {0};
     vj_plan_picture(&recipe->geometry, picture->height, picture->width, height, width, &plan);
     for (int32_t i = 0; recipe->geometry.crop_input && i < plan.count; i++)
         if (plan.steps[i].top > 0 || plan.steps[i].left > 0) return too_small(&plan, i, why);
-    const bool good = convert(picture, channels, &made, why) && follow(&plan, recipe, &made, why);
-    if (good) fill(&made, recipe, &plan, out);
+    const bool same = picture->channels == channels;
+    const vj_picture *start = same ? picture : &converted;
+    const bool good = (same || convert(picture, channels, &converted, why)) && follow(start, &plan, recipe, &made, why);
+    if (good) fill(plan.count ? &made : start, recipe, &plan, out);
+    vj_picture_free(&converted);
     vj_picture_free(&made);
     return good;
 }

@@ -47,6 +47,7 @@ static const vj_option table[] = {
 
     {.about = "Pictures"},
     {"--recursive", 'r', FLAG, 0, FIELD(recursive), NULL, PREPARES, "pictures of the folders below a folder too"},
+    {"--fast-decode", 0, FLAG, 0, FIELD(fast_decode), NULL, PREPARES, "large JPEGs at 1/2, 1/4 or 1/8 of their size: faster, other pixels"},
     {"--topk", 0, COUNT, 1, FIELD(topk), "K", VJ_MODE_PICTURES, "so many labels a picture (5)"},
     {"--format", 0, CHOICE, 0, FIELD(format), "text|jsonl", VJ_MODE_PICTURES, "a table, or a JSON object a picture"},
     {"--labels", 0, TEXT, 0, FIELD(labels), "FILE", PICTURES, "a label a line, or JSON"},

@@ -117,13 +117,15 @@ static vj_status bad_picture(const char *path, vj_status status, const vj_why *w
     return vj_print_error(status == VJ_SYSTEM ? VJ_SYSTEM : VJ_BAD_INPUT, path, "%s", why->text);
 }
 
-vj_status vj_loader_read(const char *path, vj_picture *picture) {
+static vj_status read_picture(const char *path, const vj_picture_options *options, vj_picture *picture) {
     vj_why why = {0};
-    const vj_status status = vj_picture_read(path, NULL, picture, &why);
+    const vj_status status = vj_picture_read(path, options, picture, &why);
     if (status) return bad_picture(path, status, &why);
     if (picture->transparent) vj_print_warning(path, "it has transparent pixels; their colour is taken as it stands");
     return VJ_OK;
 }
+
+vj_status vj_loader_read(const char *path, vj_picture *picture) { return read_picture(path, NULL, picture); }
 
 /* In the corner of the input, zeros behind it. */
 static vj_status prepare_corner(const vj_loader *l, const vj_picture *picture, const int64_t seen[2], char *out,
@@ -159,7 +161,8 @@ vj_status vj_loader_put(vj_loader *l, const char *path, const vj_picture *pictur
 
 vj_status vj_loader_add(vj_loader *l, const char *path) {
     vj_picture picture;
-    vj_status status = vj_loader_read(path, &picture);
+    const vj_picture_options fast = {.size = sizeof fast, .fast_for = &l->recipe, .fast_input = &l->shape};
+    vj_status status = read_picture(path, l->command->fast_decode ? &fast : NULL, &picture);
     if (status) return status;
     status = vj_loader_put(l, path, &picture, NULL);
     vj_picture_free(&picture);

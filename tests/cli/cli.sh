@@ -418,6 +418,7 @@ part_pictures() {
     cp "$formats/lossless.webp" webp.jpg
     run 0 "$data/means.onnx" "$formats/rgb24.bmp" "$formats/lossy.webp" "$formats/progressive.jpg" webp.jpg --topk 1
     lines 8
+    run 0 "$data/means.onnx" "$formats/half.jpg" --fast-decode --topk 1
     run 2 "$data/means.onnx" "$formats/scans127.jpg" "$formats/huge.png" "$formats/cut.bmp" "$formats/other.gif" --topk 1
     stderr_has "more than 100 scans"
     stderr_has "65536 x 65536 pixels"

@@ -100,6 +100,41 @@ static void resizes_as_pillow(void **state) {
     free(want);
 }
 
+/* As Pillow's draft, whose sides are no smaller than the wanted ones either. */
+static void decodes_fast(void **state) {
+    (void)state;
+    size_t bytes, total;
+    char *cases = (char *)slurp("drafts.txt", &bytes), *at = cases, *rest, name[64];
+    uint8_t *want = slurp("drafts.bin", &total);
+    int32_t seen = 0, smaller = 0;
+    for (; next_line(&at, name, &rest); seen++) {
+        int height, width, of_width, of_height, offset;
+        char resize[32], path[4096];
+        assert_int_equal(sscanf(rest, "%d %d %d %d %d", &height, &width, &of_width, &of_height, &offset), 5);
+        snprintf(resize, sizeof resize, "%dx%d", height, width);
+        snprintf(path, sizeof path, DATA "%s", name);
+        const vj_recipe_options wanted = {.size = sizeof wanted, .resize = resize, .mean = "0", .std = "1"};
+        const vj_picture_input input = {.dtype = VJ_F32, .channels = 3, .height = height, .width = width};
+        vj_recipe *recipe;
+        vj_picture picture;
+        vj_why why;
+        assert_int_equal(vj_recipe_open("nowhere/m.onnx", NULL, &wanted, &recipe, &why), VJ_OK);
+        const vj_picture_options fast = {.size = sizeof fast, .fast_for = recipe, .fast_input = &input};
+        assert_int_equal(vj_picture_read(path, &fast, &picture, &why), VJ_OK);
+        if (picture.width != of_width || picture.height != of_height)
+            fail_msg("%s %s: %d x %d, Pillow's %d x %d", name, resize, (int)picture.width, (int)picture.height,
+                     of_width, of_height);
+        for (int32_t i = 0; i < 3 * of_width * of_height; i++)
+            if (abs(picture.pixels[i] - want[offset + i]) > 2) fail_msg("%s %s: byte %d", name, resize, (int)i);
+        smaller += of_width < 61;
+        vj_picture_free(&picture);
+        vj_recipe_close(recipe);
+    }
+    assert_true(seen == 10 && smaller == 8);
+    free(cases);
+    free(want);
+}
+
 static void refuses_damage(void **state) {
     (void)state;
     size_t bytes;
@@ -296,9 +331,9 @@ static void names_and_versions(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(matches_pillow),   cmocka_unit_test(resizes_as_pillow),  cmocka_unit_test(refuses_damage),
-        cmocka_unit_test(survives_changes), cmocka_unit_test(regular_files_only), cmocka_unit_test(inputs_of_shapes),
-        cmocka_unit_test(every_input),      cmocka_unit_test(names_and_versions),
+        cmocka_unit_test(matches_pillow),   cmocka_unit_test(resizes_as_pillow), cmocka_unit_test(decodes_fast),
+        cmocka_unit_test(refuses_damage),   cmocka_unit_test(survives_changes),  cmocka_unit_test(regular_files_only),
+        cmocka_unit_test(inputs_of_shapes), cmocka_unit_test(every_input),       cmocka_unit_test(names_and_versions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

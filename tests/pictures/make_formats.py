@@ -4,6 +4,7 @@
 cases.txt has a line a picture: FILE CHANNELS WIDTH HEIGHT OFFSET, its pixels as convert("RGB") or ("L") gives them in
 expected.bin. damaged.txt has those that must be refused, and a part of the reason. resized.txt has lines FILE FILTER WIDTH HEIGHT OFFSET,
 the bytes of Image.resize in resized.bin: both orders of the passes, one pass alone, few taps and many.
+drafts.txt has lines FILE HEIGHT WIDTH OF_WIDTH OF_HEIGHT OFFSET: what is wanted, and what Image.draft makes of it.
 """
 import os
 import shutil
@@ -193,6 +194,19 @@ def resized():
     put("resized.bin", pixels)
 
 
+def drafts():
+    lines, pixels = [], b""
+    for name in ("half.jpg", "progressive.jpg"):
+        for width, height in ((61, 37), (30, 18), (13, 8), (16, 11), (7, 4)):
+            picture = Image.open(path(name))
+            picture.draft("RGB", (width, height))
+            picture = picture.convert("RGB")
+            lines.append(f"{name} {height} {width} {picture.width} {picture.height} {len(pixels)}")
+            pixels += picture.tobytes()
+    put("drafts.txt", ("\n".join(lines) + "\n").encode())
+    put("drafts.bin", pixels)
+
+
 def main():
     shutil.rmtree(FOLDER, ignore_errors=True)
     os.makedirs(FOLDER)
@@ -211,6 +225,7 @@ def main():
     put("cases.txt", ("\n".join(lines) + "\n").encode())
     put("expected.bin", pixels)
     resized()
+    drafts()
     damaged(rgb)
 
 
