@@ -26,11 +26,12 @@ static bool picture_input(const vj_model *shape, vj_picture_input *input) {
     return shape->input_count == 1 && vj_picture_input_of((vj_dtype)t->dtype, t->rank, t->dims, input, NULL) == VJ_OK;
 }
 
+/* In the order of the input's channels. */
 static void put_numbers(FILE *out, const vj_header_request *x, const char *name, const vj_recipe *recipe,
                         double (*number)(const vj_recipe *, int32_t), int32_t count) {
     fprintf(out, "#define %s_IMAGE_%s {", x->macros, name);
     for (int32_t c = 0; c < count; c++)
-        fprintf(out, "%s%.9g", c ? ", " : "", number(recipe, c));
+        fprintf(out, "%s%.9g", c ? ", " : "", number(recipe, recipe->bgr ? count - 1 - c : c));
     fputs("}\n", out);
 }
 
@@ -39,9 +40,11 @@ static void put_picture(FILE *out, const vj_header_request *x, const vj_recipe *
     if (recipe->guessed || !picture_input(&x->shapes[0], &input)) return;
     fputs("/* Pictures as the input holds them, by ", out);
     put_comment(out, recipe->source);
-    fprintf(out, input.dtype == VJ_U8
-                     ? ": the pixels, 0 to 255. */\n"
-                     : ":\n * (pixel / 255 - mean) / deviation, channel by channel: red, green, blue, or grey. */\n");
+    fprintf(out, ":\n * %s, channel by channel: %s. */\n",
+            input.dtype == VJ_U8 ? "the pixels, 0 to 255" : "(pixel / 255 - mean) / deviation",
+            input.channels == 1 ? "grey"
+            : recipe->bgr       ? "blue, green, red"
+                                : "red, green, blue");
     fprintf(out, "#define %s_IMAGE_CHANNELS %d\n", x->macros, (int)input.channels);
     fprintf(out, "#define %s_IMAGE_CHANNELS_LAST %d\n", x->macros, (int)input.channels_last);
     for (int32_t s = 0; s < x->shape_count; s++) {
