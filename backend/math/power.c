@@ -2,26 +2,43 @@
  * (whole.c).
  *
  *     mod        exact, as C's fmod; of f64 too
- *     pow        1 ulp, with the C standard's special values
+ *     pow        1 ulp, of f64 2e-12 of the result, with the C standard's special values
  */
 #include "vmath.h"
 
-static LLVMValueRef power(const vj_gen *g, LLVMValueRef x, LLVMValueRef y) {
-    LLVMTypeRef wide = vj_like(g->f64, x);
+#define LN2 0.69314718055994530942
+
+static LLVMValueRef widened(const vj_gen *g, LLVMValueRef x, bool is_double) {
+    return is_double ? x : LLVMBuildFPExt(g->b, x, vj_like(g->f64, x), "");
+}
+
+/* log2 of |x|; that of a subnormal double by a larger one */
+static LLVMValueRef wide_log2(const vj_gen *g, LLVMValueRef size, bool is_double) {
+    if (!is_double) return vj_wide_log2(g, widened(g, size, false));
+    LLVMValueRef small = LLVMBuildFCmp(g->b, LLVMRealOLT, size, vj_real(g, size, 0x1p-1022), "");
+    LLVMValueRef larger = LLVMBuildFMul(g->b, size, vj_real(g, size, 0x1p54), "");
+    LLVMValueRef log = vj_wide_log2(g, LLVMBuildSelect(g->b, small, larger, size, ""));
+    return LLVMBuildSelect(g->b, small, LLVMBuildFSub(g->b, log, vj_real(g, log, 54), ""), log, "");
+}
+
+static LLVMValueRef power(const vj_gen *g, LLVMValueRef x, LLVMValueRef y, bool is_double) {
+    LLVMTypeRef integer = vj_like(is_double ? g->i64 : g->i32, x), element = is_double ? g->i64 : g->i32;
     LLVMValueRef size = vj_size(g, x), height = vj_size(g, y), infinity = vj_real(g, x, (double)__builtin_inff());
-    LLVMValueRef log = vj_wide_log2(g, LLVMBuildFPExt(g->b, size, wide, ""));
-    LLVMValueRef product = LLVMBuildFMul(g->b, LLVMBuildFPExt(g->b, y, wide, ""), log, "");
-    LLVMValueRef r = LLVMBuildFPTrunc(g->b, vj_wide_exp2(g, product), LLVMTypeOf(x), "");
+    LLVMValueRef r = LLVMBuildFMul(g->b, widened(g, y, is_double), wide_log2(g, size, is_double), "");
+    if (is_double)
+        r = vj_double_exp(g, LLVMBuildFMul(g->b, r, vj_real(g, r, LN2), ""));
+    else
+        r = LLVMBuildFPTrunc(g->b, vj_wide_exp2(g, r), LLVMTypeOf(x), "");
     r = LLVMBuildSelect(g->b, vj_real_equal(g, size, 1), vj_real(g, x, 1), r, "");
-    /* Is y an integer, and an odd one? From 2^24 on all floats are even; an infinity counts as even. */
-    LLVMValueRef small = LLVMBuildFCmp(g->b, LLVMRealOLT, height, vj_real(g, x, 0x1p24), "");
+    /* Is y an integer, and an odd one? From 2^24 on all floats are even, from 2^53 on doubles; an infinity counts as even. */
+    LLVMValueRef small = LLVMBuildFCmp(g->b, LLVMRealOLT, height, vj_real(g, x, is_double ? 0x1p53 : 0x1p24), "");
     LLVMValueRef kept = LLVMBuildSelect(g->b, small, y, vj_real(g, x, 0), "");
-    LLVMValueRef digits = LLVMBuildFPToSI(g->b, kept, vj_like(g->i32, x), "");
+    LLVMValueRef digits = LLVMBuildFPToSI(g->b, kept, integer, "");
     LLVMValueRef back = LLVMBuildSIToFP(g->b, digits, LLVMTypeOf(x), "");
     LLVMValueRef whole = LLVMBuildFCmp(g->b, LLVMRealOEQ, back, kept, "");
-    LLVMValueRef low = LLVMBuildAnd(g->b, digits, vj_whole(g, g->i32, x, 1), "");
+    LLVMValueRef low = LLVMBuildAnd(g->b, digits, vj_whole(g, element, x, 1), "");
     LLVMValueRef odd =
-        LLVMBuildAnd(g->b, whole, LLVMBuildICmp(g->b, LLVMIntNE, low, vj_whole(g, g->i32, x, 0), ""), "");
+        LLVMBuildAnd(g->b, whole, LLVMBuildICmp(g->b, LLVMIntNE, low, vj_whole(g, element, x, 0), ""), "");
     r = LLVMBuildSelect(g->b, odd, vj_with_sign(g, r, x), r, "");
     /* A negative number has no power that is no integer; minus zero and minus infinity have. */
     LLVMValueRef zero = vj_real(g, x, 0), nan = vj_real(g, x, (double)__builtin_nanf(""));
@@ -32,10 +49,6 @@ static LLVMValueRef power(const vj_gen *g, LLVMValueRef x, LLVMValueRef y) {
     r = LLVMBuildSelect(g->b, bad, nan, r, "");
     LLVMValueRef unit = LLVMBuildOr(g->b, vj_real_equal(g, x, 1), vj_real_equal(g, y, 0), "");
     return LLVMBuildSelect(g->b, unit, vj_real(g, x, 1), r, "");
-}
-
-static LLVMValueRef widened(const vj_gen *g, LLVMValueRef x, bool is_double) {
-    return is_double ? x : LLVMBuildFPExt(g->b, x, vj_like(g->f64, x), "");
 }
 
 /* a - part b, where part has 24 bits: exact. A double b is taken in two parts, of 26 bits and of the others. */
@@ -102,7 +115,7 @@ static LLVMValueRef remainder_of(vj_gen *g, LLVMValueRef x, LLVMValueRef y, bool
 
 LLVMValueRef vj_gen_pow(vj_gen *g, vj_dtype dtype, LLVMValueRef x, LLVMValueRef y) {
     if (vj_dtype_is_int(dtype)) return vj_whole_power(g, dtype, x, y);
-    return dtype == VJ_F32 ? power(g, x, y) : NULL;
+    return power(g, x, y, dtype == VJ_F64);
 }
 
 LLVMValueRef vj_gen_mod(vj_gen *g, vj_dtype dtype, LLVMValueRef x, LLVMValueRef y) {

@@ -37,12 +37,24 @@ static bool difference(const vj_importer *im, vj_affine x, vj_affine y, int64_t 
 
 static bool same(vj_affine x, vj_affine y) { return x.a == y.a && x.b == y.b && (!x.a || x.data == y.data); }
 
+/* The unknown that x is, if it was computed by op. */
+static const vj_unknown *made_by(const vj_importer *im, vj_affine_op op, vj_affine x) {
+    const vj_unknown *u = x.a == 1 && x.b == 0 && x.data ? &im->unknowns[x.data - 1] : NULL;
+    return u && u->op == op ? u : NULL;
+}
+
+/* Whether x is one of the numbers that y is the min or max of, in a chain as exporters write it. */
+static bool is_among(const vj_importer *im, vj_affine_op op, vj_affine x, vj_affine y) {
+    enum { TURNS = 64 };
+    const vj_unknown *u = made_by(im, op, y);
+    for (int32_t i = 0; u && i < TURNS; i++, u = made_by(im, op, u->x))
+        if (same(u->x, x) || same(u->y, x)) return true;
+    return false;
+}
+
 /* Returns whether x was computed as min(y, ..) or y as max(x, ..). */
 static bool made_at_most(const vj_importer *im, vj_affine x, vj_affine y) {
-    const vj_unknown *u = x.a == 1 && x.b == 0 && x.data ? &im->unknowns[x.data - 1] : NULL;
-    const vj_unknown *v = y.a == 1 && y.b == 0 && y.data ? &im->unknowns[y.data - 1] : NULL;
-    return (u && u->op == VJ_AFFINE_MIN && (same(u->x, y) || same(u->y, y))) ||
-           (v && v->op == VJ_AFFINE_MAX && (same(v->x, x) || same(v->y, x)));
+    return is_among(im, VJ_AFFINE_MIN, y, x) || is_among(im, VJ_AFFINE_MAX, x, y);
 }
 
 /* Compares x and y. Returns false unless the result is the same for all N. */
@@ -107,6 +119,10 @@ static bool combine(const vj_importer *im, vj_affine_op op, vj_affine x, vj_affi
         return modulo(x, y, z);
     case VJ_AFFINE_MIN:
     case VJ_AFFINE_MAX:
+        if (made_at_most(im, x, y) || made_at_most(im, y, x)) {
+            *z = made_at_most(im, x, y) == (op == VJ_AFFINE_MIN) ? x : y;
+            return true;
+        }
         if (!difference(im, x, y, &left, &right) || (left < 0 && right > 0)) return false;
         *z = (left >= 0) == (op == VJ_AFFINE_MAX) ? x : y;
         return true;

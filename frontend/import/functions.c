@@ -109,14 +109,19 @@ static bool bind_operands(vj_importer *im, vj_scope *body) {
     return true;
 }
 
+bool vj_count_inlined(vj_importer *im, size_t nodes) {
+    if (nodes > (size_t)(NODES - im->inlined))
+        return vj_stop(im, VJ_UNSUPPORTED, "functions and loops, written out, have more than %d nodes", NODES);
+    im->inlined += (int32_t)nodes;
+    return true;
+}
+
 bool vj_open_call(vj_importer *im, int32_t function) {
     const Onnx__FunctionProto *f = im->onnx->model->functions[function];
     const int32_t depth = im->scope->depth + 1;
     if (is_recursive(im->scope, f)) return vj_stop(im, VJ_BAD_INPUT, "the function calls itself");
     if (depth > DEPTH) return vj_stop(im, VJ_UNSUPPORTED, "is a call within %d others", DEPTH);
-    if (f->n_node > (size_t)(NODES - im->inlined))
-        return vj_stop(im, VJ_UNSUPPORTED, "functions, written out, have more than %d nodes", NODES);
-    im->inlined += (int32_t)f->n_node;
+    if (!vj_count_inlined(im, f->n_node)) return false;
     vj_scope body = vj_scope_of_function(im->onnx, function);
     body.outer = im->scope;
     body.path = vj_sprintf(im->arena, "%.400s/", im->origin->node);

@@ -173,8 +173,12 @@ vj_scope vj_scope_of_function(const vj_onnx *onnx, int32_t function);       /* w
  * scope's nodes, and the scope's results become those of the node, or go to `finish`. */
 bool vj_open_scope(vj_importer *im, const vj_scope *inner);
 
-/* control.c: an attribute that is a graph of so many inputs, its scope, and its result number i when it is done. */
+/* control.c: an attribute that is a graph of so many inputs; its scope, to be opened when its inputs are bound; both at once, with at most one
+ * input; and its result number i when it is done. */
 const Onnx__GraphProto *vj_graph_attribute(vj_importer *im, const char *name, size_t inputs);
+bool vj_graph_scope(vj_importer *im, const Onnx__GraphProto *g, const char *path,
+                    bool (*finish)(vj_importer *im, const vj_scope *inner), void *state, vj_scope *scope);
+vj_binding *vj_graph_input(vj_importer *im, const vj_scope *scope, size_t i);
 bool vj_open_graph(vj_importer *im, const Onnx__GraphProto *g, vj_value input,
                    bool (*finish)(vj_importer *im, const vj_scope *inner), void *state);
 vj_binding *vj_graph_result(vj_importer *im, const vj_scope *inner, size_t i);
@@ -186,6 +190,7 @@ void vj_blame_constant(vj_importer *im);
 bool vj_check_functions(vj_importer *im);
 /* The node with its references to attributes of the enclosing function replaced by the attributes. */
 const Onnx__NodeProto *vj_resolve_references(vj_importer *im, const Onnx__NodeProto *node);
+bool vj_count_inlined(vj_importer *im, size_t nodes); /* false with an error: they are too many by now */
 bool vj_open_call(vj_importer *im, int32_t function); /* opens the scope of the function that the node calls */
 
 /* constraints.c: element types that ONNX forbids for the current node */

@@ -17,23 +17,39 @@ const Onnx__GraphProto *vj_graph_attribute(vj_importer *im, const char *name, si
     return a->g;
 }
 
+bool vj_graph_scope(vj_importer *im, const Onnx__GraphProto *g, const char *path,
+                    bool (*finish)(vj_importer *im, const vj_scope *inner), void *state, vj_scope *scope) {
+    *scope = (vj_scope){.onnx = im->onnx,
+                        .outer = im->scope,
+                        .is_branch = true,
+                        .path = path,
+                        .nodes = g->node,
+                        .node_count = g->n_node,
+                        .graph = g,
+                        .function = im->scope->function,
+                        .call = im->scope->call,
+                        .depth = im->scope->depth,
+                        .finish = finish,
+                        .state = state,
+                        .names = vj_bindings_new(im->arena, g->n_node + g->n_initializer, im->names)};
+    return vj_check_support(im, scope) && vj_bind_initializers(im, scope);
+}
+
+vj_binding *vj_graph_input(vj_importer *im, const vj_scope *scope, size_t i) {
+    const char *name = vj_text_of(scope->graph->input[i]->name);
+    vj_binding *b = vj_bindings_add(scope->names, name);
+    if (!b) vj_stop(im, VJ_BAD_INPUT, "its graph has two values named '%.100s'", name);
+    return b;
+}
+
 bool vj_open_graph(vj_importer *im, const Onnx__GraphProto *g, vj_value input,
                    bool (*finish)(vj_importer *im, const vj_scope *inner), void *state) {
-    vj_scope branch = {.onnx = im->onnx,
-                       .outer = im->scope,
-                       .is_branch = true,
-                       .path = vj_sprintf(im->arena, "%.400s/", im->origin->node),
-                       .nodes = g->node,
-                       .node_count = g->n_node,
-                       .graph = g,
-                       .function = im->scope->function,
-                       .call = im->scope->call,
-                       .depth = im->scope->depth,
-                       .finish = finish,
-                       .state = state,
-                       .names = vj_bindings_new(im->arena, g->n_node + g->n_initializer, im->names)};
-    if (g->n_input) vj_bindings_add(branch.names, vj_text_of(g->input[0]->name))->value = input;
-    return vj_check_support(im, &branch) && vj_bind_initializers(im, &branch) && vj_open_scope(im, &branch);
+    vj_scope branch;
+    const char *path = vj_sprintf(im->arena, "%.400s/", im->origin->node);
+    if (!vj_graph_scope(im, g, path, finish, state, &branch)) return false;
+    vj_binding *b = g->n_input ? vj_graph_input(im, &branch, 0) : NULL;
+    if (b) b->value = input;
+    return vj_going(im) && vj_open_scope(im, &branch);
 }
 
 vj_binding *vj_graph_result(vj_importer *im, const vj_scope *inner, size_t i) {

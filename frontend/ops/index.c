@@ -59,7 +59,9 @@ bool vj_build_gather_elements(vj_importer *im) {
     int32_t axis = vj_axis_of(im, given, to.rank);
     if (axis < 0) return false;
     if (to.rank != type_of(im, data)->rank) return vj_stop(im, VJ_BAD_INPUT, "data and indices differ in rank");
-    if (!vj_closed_length(im, data, axis, &length) || !vj_indices_fit(im, index, length)) return false;
+    if (!vj_is_data_dim(type_of(im, data)->dims[axis]) &&
+        (!vj_closed_length(im, data, axis, &length) || !vj_indices_fit(im, index, length)))
+        return false;
     for (int32_t d = 0; d < to.rank; d++) {
         const vj_dim have = type_of(im, data)->dims[d], want = to.dims[d];
         if (d == axis || vj_dim_equal(have, want)) continue;
@@ -154,19 +156,32 @@ bool vj_build_arg(vj_importer *im) {
     return vj_bind(im, 0, vj_emit_cast(im, vj_emit_reshape(im, index, type.dims, type.rank), VJ_I64));
 }
 
-vj_value vj_emit_flat_index(vj_importer *im, vj_value index, const vj_type *data, int32_t first, int64_t *length) {
+/* Numbers that count along `dim`, from its front. */
+static vj_value from_front_of(vj_importer *im, vj_value index, vj_dim dim) {
+    if (!vj_is_data_dim(dim)) return vj_indices_fit(im, index, dim.c) ? vj_emit_from_front(im, index, dim.c) : VJ_NONE;
+    vj_value wrapped = vj_emit2(im, VJ_OP_add, index, vj_affine_value(im, vj_affine_of_dim(im, dim)));
+    vj_value below = vj_emit2(im, VJ_OP_lt, index, vj_emit_number(im, VJ_I64, 0));
+    return vj_emit3(im, VJ_OP_select, below, wrapped, index);
+}
+
+vj_value vj_emit_flat_index(vj_importer *im, vj_value index, const vj_type *data, int32_t first, vj_dim *length) {
     const vj_type type = *type_of(im, index);
     const int64_t k = type.dims[type.rank - 1].c;
     vj_value sum = VJ_NONE;
-    *length = 1;
+    *length = vj_dim_const(1);
+    for (int64_t i = 0; i < k; i++)
+        if (vj_is_data_dim(data->dims[first + i])) index = vj_emit_cast(im, index, VJ_I64);
     for (int64_t i = k - 1; i >= 0 && vj_going(im); i--) {
-        const int64_t extent = data->dims[first + i].c;
+        const vj_dim both[2] = {*length, data->dims[first + i]};
         vj_value at = vj_emit_slice(im, index, type.rank - 1, i, vj_dim_const(1), 1);
-        if (!vj_indices_fit(im, at, extent)) return VJ_NONE;
-        at = vj_emit_from_front(im, vj_going(im) ? vj_emit_reshape(im, at, type.dims, type.rank - 1) : VJ_NONE, extent);
-        if (*length != 1) at = vj_emit2(im, VJ_OP_mul, at, vj_emit_number(im, type.dtype, (double)*length));
+        at = from_front_of(im, vj_emit_reshape(im, at, type.dims, type.rank - 1), both[1]);
+        if (!vj_going(im)) return VJ_NONE;
+        if (length->sym)
+            at = vj_emit2(im, VJ_OP_mul, at, vj_affine_value(im, vj_affine_of_dim(im, *length)));
+        else if (length->c != 1)
+            at = vj_emit2(im, VJ_OP_mul, at, vj_emit_number(im, type_of(im, at)->dtype, (double)length->c));
         sum = sum < 0 ? at : vj_emit2(im, VJ_OP_add, sum, at);
-        if (!vj_mul(*length, extent, length)) vj_stop(im, VJ_BAD_INPUT, "has too many elements");
+        if (!vj_dim_product(im, both, 2, length)) return VJ_NONE;
     }
     return sum;
 }
@@ -176,9 +191,7 @@ bool vj_tuples_fit(vj_importer *im, const vj_type *index, const vj_type *data, i
         index->dims[index->rank - 1].c > data->rank - first)
         return vj_stop(im, VJ_BAD_INPUT, "its index tuples do not fit a tensor of rank %d", data->rank);
     for (int32_t i = 0; i < index->dims[index->rank - 1].c; i++)
-        if (vj_is_data_dim(data->dims[first + i]))
-            return vj_stop(im, VJ_UNSUPPORTED, "indexes an axis whose size the data decides by tuples");
-        else if (data->dims[first + i].sym) {
+        if (data->dims[first + i].sym == VJ_SYM_BATCH) {
             vj_stop(im, VJ_UNSUPPORTED, "indexes the batch");
             vj_hint(im->error, "fix the batch: --batch 1");
             return false;
@@ -188,7 +201,7 @@ bool vj_tuples_fit(vj_importer *im, const vj_type *index, const vj_type *data, i
 
 bool vj_build_gather_nd(vj_importer *im) {
     vj_value data = vj_operand_value(im, 0), index = vj_operand_value(im, 1);
-    int64_t given = vj_int_attribute(im, "batch_dims", 0), length;
+    int64_t given = vj_int_attribute(im, "batch_dims", 0);
     if (!vj_going(im)) return false;
     const vj_type type = *type_of(im, data), tuples = *type_of(im, index);
     if (given < 0 || given >= type.rank || given >= tuples.rank)
@@ -200,7 +213,7 @@ bool vj_build_gather_nd(vj_importer *im) {
     const int32_t k = (int32_t)tuples.dims[tuples.rank - 1].c, rest = type.rank - lead - k;
     const int32_t rank = tuples.rank - 1 + rest;
     if (rank > VJ_MAX_RANK) return vj_stop(im, VJ_UNSUPPORTED, "makes a tensor of rank %d", rank);
-    vj_dim batch, count, row, out[VJ_MAX_RANK];
+    vj_dim batch, count, row, length, out[VJ_MAX_RANK];
     memcpy(out, tuples.dims, (size_t)(tuples.rank - 1) * sizeof *out);
     memcpy(out + tuples.rank - 1, type.dims + lead + k, (size_t)rest * sizeof *out);
     vj_value flat = vj_emit_flat_index(im, index, &type, lead, &length);
@@ -210,11 +223,11 @@ bool vj_build_gather_nd(vj_importer *im) {
         return false;
     const vj_tensor *known = lead ? NULL : vj_fold(im, flat);
     if (known) {
-        data = vj_emit_reshape(im, data, (vj_dim[]){vj_dim_const(length), row}, 2);
+        data = vj_emit_reshape(im, data, (vj_dim[]){length, row}, 2);
         return vj_bind(im, 0, vj_emit_reshape(im, vj_emit_rows(im, data, known->i, known->count), out, rank));
     }
     const vj_attr attr = vj_int(VJ_ATTR_AXIS, 1);
-    data = vj_emit_reshape(im, data, (vj_dim[]){batch, vj_dim_const(length), row}, 3);
+    data = vj_emit_reshape(im, data, (vj_dim[]){batch, length, row}, 3);
     flat = vj_emit_reshape(im, flat, (vj_dim[]){batch, count, vj_dim_const(1)}, 3);
     flat = vj_emit_broadcast(im, flat, (vj_dim[]){batch, count, row}, 3);
     vj_value y = vj_emit(im, VJ_OP_gather_elements, (vj_value[]){data, flat}, 2, &attr, 1);

@@ -12,7 +12,7 @@ bool vj_indices_fit(vj_importer *im, vj_value index, int64_t length);
 vj_value vj_emit_from_front(vj_importer *im, vj_value index, int64_t length);
 /* Turns index tuples [.., k] into indices [..] of the k axes of data from `first` on, flattened to one axis of
  * `length`. */
-vj_value vj_emit_flat_index(vj_importer *im, vj_value index, const vj_type *data, int32_t first, int64_t *length);
+vj_value vj_emit_flat_index(vj_importer *im, vj_value index, const vj_type *data, int32_t first, vj_dim *length);
 /* Returns whether axes `first` .. `first + k` - 1 exist in data and none of them is the batch; k is the last dim of
  * index. */
 bool vj_tuples_fit(vj_importer *im, const vj_type *index, const vj_type *data, int32_t first);

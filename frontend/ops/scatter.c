@@ -44,7 +44,9 @@ bool vj_build_scatter_elements(vj_importer *im) {
     if (!vj_going(im)) return false;
     const vj_type type = *type_of(im, data), from = *type_of(im, index);
     int32_t axis = vj_axis_of(im, given, type.rank);
-    if (!vj_closed_length(im, data, axis, &length) || !vj_indices_fit(im, index, length)) return false;
+    if (axis < 0 || (!vj_is_data_dim(type.dims[axis]) &&
+                     (!vj_closed_length(im, data, axis, &length) || !vj_indices_fit(im, index, length))))
+        return false;
     if (from.rank != type.rank || type_of(im, updates)->rank != type.rank)
         return vj_stop(im, VJ_BAD_INPUT, "its operands differ in rank");
     vj_value part = data;
@@ -132,12 +134,11 @@ static vj_value scattered(vj_importer *im, const char *how, vj_value data, vj_va
     if (!vj_tuples_fit(im, &tuples, &type, 0)) return VJ_NONE;
     const int32_t k = (int32_t)tuples.dims[tuples.rank - 1].c;
     const vj_dim one = vj_dim_const(1);
-    vj_dim count, row, rows[2];
-    int64_t length;
+    vj_dim count, row, length;
     if (!vj_dim_product(im, tuples.dims, tuples.rank - 1, &count) ||
         !vj_dim_product(im, type.dims + k, type.rank - k, &row))
         return VJ_NONE;
-    bool fits = from.rank == tuples.rank - 1 + type.rank - k && !count.sym;
+    bool fits = from.rank == tuples.rank - 1 + type.rank - k && count.sym != VJ_SYM_BATCH;
     for (int32_t d = 0; fits && d < from.rank; d++)
         fits = vj_dim_equal(from.dims[d], d < tuples.rank - 1 ? tuples.dims[d] : type.dims[k + d - tuples.rank + 1]);
     if (!fits) vj_stop(im, VJ_BAD_INPUT, "its updates do not fit the data and the indices");
@@ -148,13 +149,11 @@ static vj_value scattered(vj_importer *im, const char *how, vj_value data, vj_va
     vj_value flat = vj_emit_flat_index(im, index, &type, 0, &length);
     if (!vj_going(im)) return VJ_NONE;
     flat = vj_emit_reshape(im, flat, (vj_dim[]){count}, 1);
-    rows[0] = vj_dim_const(length);
-    rows[1] = row;
-    data = vj_emit_reshape(im, data, rows, 2);
+    data = vj_emit_reshape(im, data, (vj_dim[]){length, row}, 2);
     updates = vj_emit_reshape(im, updates, (vj_dim[]){count, row}, 2);
     const vj_tensor *known = vj_fold(im, flat);
-    vj_value y = known && strcmp(how, "set") == 0
-                     ? placed_rows(im, data, known, updates, length)
+    vj_value y = known && !length.sym && strcmp(how, "set") == 0
+                     ? placed_rows(im, data, known, updates, length.c)
                      : vj_emit_scatter(im, how, data, vj_emit_reshape(im, flat, (vj_dim[]){count, one}, 2), updates, 0);
     return vj_emit_reshape(im, y, type.dims, type.rank);
 }

@@ -413,8 +413,7 @@ def broken():
     fails("branch of too few results", model_of([conditional("c", ["y", "z"], neg, neg)], x, ["y", "z"], consts={"c": np.array(True)}), 2, "gives 1")
     fails("op of a branch", model_of([conditional("c", ["y"], branch([n("Foo", ["x"], ["r"], name="foo")], ["r"]), neg)], x, ["y"],
                                      consts={"c": np.array(True)}), 3, "Foo (1: 'choice/foo')")
-    fails("Loop", model_of([n("Loop", ["", "c"], ["y"], name="loop", body=neg)], x, ["y"], consts={"c": np.array(True)}), 3,
-          "Loop, control flow (1: 'loop')")
+    fails("SequenceMap", model_of([n("SequenceMap", ["x"], ["y"], name="map", body=neg)], x, ["y"]), 3, "SequenceMap, control flow (1: 'map')")
     inner = b""
     for _ in range(500):
         inner = field(1, field(4, b"If") + field(5, field(1, b"then_branch") + field(6, inner)))

@@ -306,6 +306,7 @@ def special():
     for y in (nan, inf, -inf, 0.0, -0.0, 1, -1, 2, -2, 0.5, -0.5, 3, -3, 1.5, 1 / 3):
         op("Pow", ends, s(y))
         op("Pow", ends, np.full(ends.shape, y, np.float32))
+        op("Pow", np.append(ends[:11], [1e300, -1e300, 1e-310]), s(y, np.float64))
     x = np.array(rows, np.float32)
     op("Hardmax", x)
     op("Hardmax", x.T.copy(), axis=0)
@@ -358,6 +359,83 @@ def branches():
     same = graph_of("same", [*nodes, n("Cast", ["k"], ["f"], to=1)], ["f"])
     twin = graph_of("twin", [n("Constant", [], ["f"], value_floats=[5.0, 6.0])], ["f"])
     both("constants", [*decide, n("If", ["c"], ["y"], then_branch=same, else_branch=twin)], ["y"], zero)
+
+
+def keypoints():
+    """What finds points and gathers them, as SuperPoint does: indices into sizes that the data decides, and results padded to the longest."""
+    n = make_data.h.make_node
+
+    def points(i):
+        """The points of picture i that are above a half and not in its last column, their scores, and their number."""
+        t = lambda name: f"{name}{i}"
+        return [n("Gather", ["x", t("at")], [t("p")], axis=0), n("Greater", [t("p"), "half"], [t("g")]), n("NonZero", [t("g")], [t("nz")]),
+                n("Transpose", [t("nz")], [t("kp")], perm=[1, 0]), n("GatherND", [t("p"), t("kp")], [t("s")]),
+                n("Gather", [t("kp"), "one"], [t("column")], axis=1), n("Less", [t("column"), "last"], [t("keep")]),
+                n("NonZero", [t("keep")], [t("kz")]), n("Transpose", [t("kz")], [t("rows")], perm=[1, 0]),
+                n("GatherND", [t("kp"), t("rows")], [t("ks")]), n("GatherND", [t("s"), t("rows")], [t("ss")]),
+                n("Cast", [t("ks")], [t("kf")], to=1), n("Shape", [t("ss")], [t("n")])]
+
+    def padded(i):
+        """Row i of the results is written in place."""
+        t = lambda name: f"{name}{i}"
+        last = "zeros" if i == 0 else f"k{i - 1}"
+        return [n("Squeeze", [t("n"), "axis0"], [t("count")]), n("Range", ["zero", t("count"), "one"], [t("r")]), n("Unsqueeze", [t("r"), "axis1"], [t("r1")]),
+                n("Add", [t("r1"), t("none")], [t("rr")]), n("Mul", [t("r1"), "zero"], [t("r0")]), n("Add", [t("r0"), t("at")], [t("ri")]),
+                n("Concat", [t("ri"), t("rr")], [t("index")], axis=1), n("ScatterND", [last, t("index"), t("kf")], [f"k{i}"])]
+
+    consts = {"half": np.array(0.5, np.float32), "one": np.array(1, np.int64), "zero": np.array(0, np.int64), "last": np.array(6, np.int64),
+              "axis0": make_data.i64(0), "axis1": make_data.i64(1), "two": make_data.i64(2)}
+    for pictures in (1, 2, 3):
+        consts.update({f"at{i}": np.array(i, np.int64) for i in range(pictures)}, **{f"none{i}": np.array(0, np.int64) for i in range(pictures)})
+        nodes = [node for i in range(pictures) for node in points(i)]
+        most = "n0"
+        for i in range(1, pictures):
+            nodes.append(n("Max", [most, f"n{i}"], [f"most{i}"]))
+            most = f"most{i}"
+        consts["pictures"] = make_data.i64(pictures)
+        nodes += [n("Concat", ["pictures", most, "two"], ["dims"], axis=0), n("ConstantOfShape", ["dims"], ["zeros"])]
+        nodes += [node for i in range(pictures) for node in padded(i)]
+        make_data.graph(f"keypoints of {pictures}", nodes, {"x": make_data.rng.random((pictures, 5, 7)).astype(np.float32)}, [f"k{pictures - 1}", "ss0"],
+                        consts=dict(consts), opset=17)
+    found = [n("NonZero", ["x"], ["nz"]), n("Transpose", ["nz"], ["t"], perm=[1, 0])]
+    x = (make_data.rng.random((4, 6)) > 0.5).astype(np.float32)
+    tuples = make_data.i64([0, 1], [2, 0], [-1, -1])
+    make_data.graph("tuples of two into found rows", [*found, n("GatherND", ["t", "i"], ["y"])], {"x": x}, ["y"], consts={"i": tuples})
+    make_data.graph("elements of found rows", [*found, n("GatherElements", ["t", "i"], ["y"], axis=0)], {"x": x}, ["y"], consts={"i": tuples})
+    make_data.graph("elements into found rows", [*found, n("ScatterElements", ["t", "i", "u"], ["y"], axis=0)], {"x": x}, ["y"],
+                    consts={"i": make_data.i64([0, 1], [2, 0]), "u": make_data.i64([7, 8], [9, 10])})
+    for reduction in ("none", "add"):
+        make_data.graph(f"rows into found rows {reduction}", [*found, n("ScatterND", ["t", "i", "u"], ["y"], reduction=reduction)], {"x": x}, ["y"],
+                        consts={"i": make_data.i64([1], [-1]), "u": make_data.i64([7, 8], [9, 10])})
+
+
+def loops():
+    """Loop and Scan whose turns can be counted before they run."""
+    n, h = make_data.h.make_node, make_data.h
+    info = lambda name, kind=1, shape=None: h.make_tensor_value_info(name, kind, shape)
+
+    def body(nodes, inputs, outputs):
+        return h.make_graph(nodes, "body", inputs, [h.make_empty_tensor_value_info(o) for o in outputs])
+
+    i64, x = make_data.i64, f32(2, 3)
+    step = [n("Cast", ["i"], ["f"], to=1), n("Add", ["s", "f"], ["a"]), n("Tanh", ["a"], ["s2"]), n("ReduceSum", ["s2"], ["r"], keepdims=0), n("Identity", ["go"], ["on"])]
+    heads = [info("i", 7, []), info("go", 9, []), info("s", 1)]
+    model = lambda operands: [n("Loop", operands, ["y", "z"], body=body(step, heads, ["on", "s2", "r"]), name="loop")]
+    make_data.graph("five turns", model(["m", "", "x"]), {"x": x}, ["y", "z"], consts={"m": np.array(5, np.int64)})
+    make_data.graph("a condition too", model(["m", "c", "x"]), {"x": x}, ["y", "z"], consts={"m": np.array(3, np.int64), "c": np.array(True)})
+    ends = [n("Identity", ["s"], ["s1"]), n("Mul", ["s1", "s1"], ["s2"]), n("Less", ["i", "limit"], ["on"])]
+    make_data.graph("its body ends it", [n("Loop", ["m", "c", "x"], ["y"], body=body(ends, heads, ["on", "s2"]))], {"x": x}, ["y"],
+                    consts={"m": np.array(2**63 - 1, np.int64), "c": np.array(True), "limit": np.array(2, np.int64)})
+    make_data.graph("no turn", [n("Loop", ["m", "", "x"], ["y"], body=body(ends, heads, ["on", "s2"])), n("Neg", ["y"], ["w"])], {"x": x}, ["w"],
+                    consts={"m": np.array(0, np.int64), "limit": np.array(2, np.int64)})
+    grow = [n("Unsqueeze", ["i", "axis"], ["i1"]), n("Gather", ["x", "i"], ["row"], axis=0), n("Mul", ["s", "row"], ["s2"]), n("Identity", ["go"], ["on"])]
+    make_data.graph("rows by number", [n("Shape", ["x"], ["d"]), n("Gather", ["d", "zero"], ["m"]),
+                                       n("Loop", ["m", "", "one"], ["y", "z"], body=body(grow, heads, ["on", "s2", "i1"]))], {"x": f32(4, 3)}, ["y", "z"],
+                    consts={"zero": np.array(0, np.int64), "one": np.ones(3, np.float32), "axis": i64(0)})
+    scan = [n("Mul", ["s", "e"], ["m"]), n("Add", ["m", "o"], ["s2"]), n("Exp", ["s2"], ["w"])]
+    inputs = [info("s", 1, [3]), info("e", 1, [3]), info("o", 1, [3])]
+    make_data.graph("a scan", [n("Scan", ["x", "a", "b"], ["y", "z"], num_scan_inputs=2, body=body(scan, inputs, ["s2", "w"]))],
+                    {"x": f32(3), "a": f32(5, 3), "b": f32(5, 3)}, ["y", "z"])
 
 
 def spectra():
@@ -472,7 +550,8 @@ def deform():
 
 
 FAMILIES = {"windows": windows, "attention": attention, "products": products, "norms": norms, "sequences": sequences, "order": order, "rotary": rotary,
-            "halves": halves, "special": special, "branches": branches, "spectra": spectra, "recurrent": recurrent, "deform": deform}
+            "halves": halves, "special": special, "branches": branches, "spectra": spectra, "recurrent": recurrent, "deform": deform,
+            "keypoints": keypoints, "loops": loops}
 
 
 def main():

@@ -555,9 +555,41 @@ def deform():
     bad("integers", x=x.astype(np.int32), w=w.astype(np.int32), o=o.astype(np.int32))
 
 
+def loops():
+    """Loop and Scan: bodies that do not fit, turns that nobody can count."""
+    out, info = h.make_empty_tensor_value_info, h.make_tensor_value_info
+
+    def loop(name, nodes, inputs, outputs, status=2, operands=("m", "", "x"), op="Loop", consts=None, words=None, results=1, **attrs):
+        body = h.make_graph(nodes, "b", [out(i) for i in inputs], [out(o) for o in outputs])
+        node = h.make_node(op, list(operands), ["y", "z", "w"][:results], name="n", body=body, **attrs)
+        inits = {"m": np.array(3, np.int64), "no": np.array(True), **(consts or {})}
+        g = h.make_graph([node], "g", [info("x", T.FLOAT, [20, 30]), info("k", T.FLOAT, [500])], [out("y")], [nh.from_array(v, k) for k, v in inits.items()])
+        keep(f"{op}: {name}", h.make_model(g, opset_imports=[h.make_opsetid("", 17)], ir_version=8), status, words or f"node 'n' ({op}")
+
+    go, half = h.make_node("Identity", ["c"], ["on"]), h.make_node("Neg", ["s"], ["a"])
+    heads = ("i", "c", "s")
+    loop("no inputs", [go, half], (), ("on", "a"), words="node 'n")
+    loop("too few outputs", [go], heads, ("on",))
+    loop("an input twice", [go, half], ("i", "i", "s"), ("on", "a"))
+    loop("two numbers of turns", [go, half], heads, ("on", "a"), consts={"m": i64(1, 2)})
+    loop("a condition of two", [go, half], heads, ("on", "a"), operands=("m", "no", "x"), consts={"no": np.array([True, False])})
+    loop("more turns than are written out", [go, half], heads, ("on", "a"), 3, consts={"m": np.array(257, np.int64)})
+    loop("no end", [go, half], heads, ("on", "a"), 3, operands=("", "no", "x"))
+    loop("an end that the data decides", [h.make_node("ReduceMax", ["s"], ["t"], keepdims=0), h.make_node("Cast", ["t"], ["on"], to=T.BOOL), half], heads,
+         ("on", "a"), 3)
+    loop("an output that nobody makes", [go], heads, ("on", "a"))
+    loop("more results than the body has", [go, half], heads, ("on", "a"), results=3)
+    add = h.make_node("Add", ["s", "e"], ["a"])
+    loop("no scan inputs", [add], ("s", "e"), ("a",), op="Scan", operands=("x", "x"), num_scan_inputs=0)
+    loop("more scan inputs than operands", [add], ("s", "e"), ("a",), op="Scan", operands=("x", "x"), num_scan_inputs=2**40)
+    loop("backwards", [add], ("s", "e"), ("a",), 3, op="Scan", operands=("x", "x"), num_scan_inputs=1, scan_input_directions=[1])
+    loop("tensors of different lengths", [add], ("s", "e"), ("a",), op="Scan", operands=("x", "k"), num_scan_inputs=2)
+    loop("a long tensor", [h.make_node("Add", ["s", "e"], ["a"])], ("s", "e"), ("a",), 3, op="Scan", operands=("m", "k"), num_scan_inputs=1)
+
+
 def main():
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent / "data")
-    for part in (axes, shapes, movement, windows, regions, products, norms, resizing, types, operands, graphs, spectra, branches, recurrent, deform):
+    for part in (axes, shapes, movement, windows, regions, products, norms, resizing, types, operands, graphs, spectra, branches, recurrent, deform, loops):
         part()
     raw = b"".join(records)
     (folder / "refused.bad.bin").write_bytes(raw)

@@ -457,6 +457,43 @@ static void test_mod(void **state) {
     test_two("mod", VJ_X_MOD, fmod);
 }
 
+/* The power of doubles. */
+static void test_double_pow(void **state) {
+    (void)state;
+    for (int32_t t = 0; t < vj_target_count(); t++) {
+        const vj_target *target = vj_target_at(t);
+        if (!vj_target_runs_here(target)) continue;
+        code c = make(target, VJ_X_POW, target->vector_bytes / 8, VJ_F64);
+        uint64_t seed = 7;
+        long double largest = 0;
+        for (int32_t block = 0; block < 20; block++) {
+            static double x[BLOCK], y[BLOCK], out[BLOCK];
+            fill_doubles(x, &seed);
+            fill_doubles(y, &seed);
+            if (block % 2) memmove(y + 1, y, (BLOCK - 1) * sizeof *y); /* special numbers with others */
+            if (block % 4 > 1)
+                for (int32_t i = 0; i < BLOCK; i++)
+                    y[i] = nearbyint(y[i]);
+            c.map(x, y, out);
+            for (int32_t i = 0; i < BLOCK; i++) {
+                const long double want = powl((long double)x[i], (long double)y[i]);
+                const double rounded = (double)want;
+                if (!isfinite(rounded) || !isfinite(out[i]) || fabs(rounded) < 0x1p-1000 || fabs(rounded) > 0x1p1000) {
+                    assert_int_equal(isnan(rounded), isnan(out[i]));
+                    assert_int_equal(signbit(rounded), isnan(rounded) ? signbit(rounded) : signbit(out[i]));
+                    continue;
+                }
+                const long double error = fabsl((long double)out[i] - want) / fabsl(want);
+                if (error > largest) largest = error;
+            }
+        }
+        print_message("pow f64       %-10s %Lg of the result\n", target->name, largest);
+        assert_true(largest <= 2e-12L);
+        LLVMErrorRef error = LLVMOrcDisposeLLJIT(c.jit);
+        assert_null(error);
+    }
+}
+
 /* The remainder of doubles is exact. */
 static void test_double_mod(void **state) {
     (void)state;
@@ -485,14 +522,15 @@ static void test_double_mod(void **state) {
 
 int main(void) {
     enum { COUNT = sizeof functions / sizeof *functions, DOUBLES = sizeof double_functions / sizeof *double_functions };
-    struct CMUnitTest tests[COUNT + 3 + DOUBLES];
+    struct CMUnitTest tests[COUNT + 4 + DOUBLES];
     for (size_t i = 0; i < COUNT; i++)
         tests[i] = (struct CMUnitTest){functions[i].name, test_function, NULL, NULL, (void *)(uintptr_t)&functions[i]};
     tests[COUNT] = (struct CMUnitTest)cmocka_unit_test(test_pow);
     tests[COUNT + 1] = (struct CMUnitTest)cmocka_unit_test(test_mod);
     tests[COUNT + 2] = (struct CMUnitTest)cmocka_unit_test(test_double_mod);
+    tests[COUNT + 3] = (struct CMUnitTest)cmocka_unit_test(test_double_pow);
     for (size_t i = 0; i < DOUBLES; i++)
-        tests[COUNT + 3 + i] = (struct CMUnitTest){double_functions[i].name, test_double_function, NULL, NULL,
+        tests[COUNT + 4 + i] = (struct CMUnitTest){double_functions[i].name, test_double_function, NULL, NULL,
                                                    (void *)(uintptr_t)&double_functions[i]};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
