@@ -11,9 +11,10 @@ static const vj_type *type_of(vj_importer *im, vj_value v) { return vj_type_at(i
 typedef struct turns {
     const Onnx__GraphProto *body;
     int64_t count, turn;
-    bool is_open; /* the body says when it ends, within `count` turns */
+    bool is_open;                  /* the body says when it ends, within `count` turns */
     int32_t states, reads, writes; /* the results of the node are the states, then the writes */
-    int32_t lead;                  /* what a Loop's body takes and gives beside them: the turn's number and the condition; a Scan's: nothing */
+    int32_t
+        lead; /* what a Loop's body takes and gives beside them: the turn's number and the condition; a Scan's: nothing */
     vj_binding *state;
     vj_value *read, *written; /* written[w * count + turn] */
 } turns;
@@ -24,11 +25,10 @@ static void take(vj_binding *to, const vj_binding *from) {
     to->asked = from->asked;
 }
 
-static bool bind_number(vj_importer *im, vj_binding *to, vj_dtype dtype, int64_t number) {
+static void bind_number(vj_importer *im, vj_binding *to, vj_dtype dtype, int64_t number) {
     vj_known *k = vj_known_new(im, dtype, 0, NULL);
     k->at[0].b = number;
     to->known = k;
-    return true;
 }
 
 /* Element `turn` of the read's first axis, without that axis. */
@@ -67,7 +67,8 @@ static bool finish(vj_importer *im, turns *t) {
         if ((size_t)i < im->node->n_output && !vj_bind_same(im, i, &t->state[i])) return false;
     for (int32_t w = 0; w < t->writes; w++) {
         if (!vj_result_is_used(im, t->states + w)) continue;
-        if (!vj_bind(im, t->states + w, vj_emit_concat(im, t->written + w * t->count, (int32_t)t->count, 0))) return false;
+        if (!vj_bind(im, t->states + w, vj_emit_concat(im, t->written + w * t->count, (int32_t)t->count, 0)))
+            return false;
     }
     return vj_going(im);
 }
@@ -149,7 +150,8 @@ bool vj_build_loop(vj_importer *im) {
         const vj_known *go = vj_known_operand(im, 1);
         if (!vj_going(im)) return false;
         if (!go) return vj_stop_unknown(im, 1, "condition");
-        if (go->count != 1 || go->dtype != VJ_BOOL) return vj_stop(im, VJ_BAD_INPUT, "its condition is not one boolean");
+        if (go->count != 1 || go->dtype != VJ_BOOL)
+            return vj_stop(im, VJ_BAD_INPUT, "its condition is not one boolean");
         if (!go->at[0].b) t->count = 0;
     }
     t->states = im->node->n_input > 2 ? (int32_t)im->node->n_input - 2 : 0;
@@ -160,7 +162,8 @@ bool vj_build_loop(vj_importer *im) {
 /* Scan from the front, along first axes. */
 bool vj_build_scan_graph(vj_importer *im) {
     turns *t = VJ_NEW(im->arena, turns);
-    static const char *const lists[] = {"scan_input_axes", "scan_input_directions", "scan_output_axes", "scan_output_directions"};
+    static const char *const lists[] = {"scan_input_axes", "scan_input_directions", "scan_output_axes",
+                                        "scan_output_directions"};
     const Onnx__AttributeProto *a = vj_find_attribute(im, "body");
     if (!a || !a->g) return vj_stop(im, VJ_BAD_INPUT, "attribute 'body' is no graph");
     t->body = a->g;
@@ -169,10 +172,12 @@ bool vj_build_scan_graph(vj_importer *im) {
         int32_t count;
         const int64_t *list = vj_ints_attribute(im, lists[i], &count);
         for (int32_t j = 0; j < count; j++)
-            if (list[j]) return vj_stop(im, VJ_UNSUPPORTED, "reads or writes along another axis than the first, or backwards");
+            if (list[j])
+                return vj_stop(im, VJ_UNSUPPORTED, "reads or writes along another axis than the first, or backwards");
     }
     if (!vj_going(im)) return false;
-    if (reads < 1 || reads > (int64_t)im->node->n_input) return vj_stop(im, VJ_BAD_INPUT, "num_scan_inputs is %lld", (long long)reads);
+    if (reads < 1 || reads > (int64_t)im->node->n_input)
+        return vj_stop(im, VJ_BAD_INPUT, "num_scan_inputs is %lld", (long long)reads);
     t->reads = (int32_t)reads;
     t->states = (int32_t)im->node->n_input - t->reads;
     t->writes = (int32_t)vj_min64((int64_t)t->body->n_output, INT16_MAX) - t->states;
@@ -181,7 +186,8 @@ bool vj_build_scan_graph(vj_importer *im) {
         t->read[i] = vj_operand_value(im, t->states + i);
         if (!vj_going(im)) return false;
         const vj_type *type = type_of(im, t->read[i]);
-        if (type->rank < 1 || type->dims[0].sym) return vj_stop(im, VJ_UNSUPPORTED, "reads a tensor whose length is not known");
+        if (type->rank < 1 || type->dims[0].sym)
+            return vj_stop(im, VJ_UNSUPPORTED, "reads a tensor whose length is not known");
         if (i && type->dims[0].c != t->count) return vj_stop(im, VJ_BAD_INPUT, "reads tensors of different lengths");
         t->count = type->dims[0].c;
     }

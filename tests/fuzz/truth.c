@@ -87,14 +87,14 @@ double rounded(vj_dtype dtype, double x, bool flush) {
 static double absolute_error(const vj_node *node, const vj_tensor *t) {
     if (t->type.dtype != VJ_F32) return smallest(t->type.dtype);
     if (node->op == VJ_OP_gelu) return 4e-7;
-    return node->op == VJ_OP_sin || node->op == VJ_OP_cos ? 6e-7 : smallest(t->type.dtype);
+    return node->op == VJ_OP_sin || node->op == VJ_OP_cos ? 1e-7 : smallest(t->type.dtype);
 }
 
-/* Beyond this magnitude a sum of products may overflow on the way, and an angle is not reduced exactly (wide.c, trig.c,
- * double.c). */
+/* Beyond this magnitude a sum of products may overflow on the way, and an angle in f64 is not reduced exactly
+ * (double.c). */
 static double largest_operand(const vj_node *node, vj_dtype dtype, bool sums) {
-    if (node->op == VJ_OP_tan) return 0x1p20;
-    if (node->op == VJ_OP_sin || node->op == VJ_OP_cos) return dtype == VJ_F64 ? 0x1p20 : 0x1p30;
+    if (node->op == VJ_OP_tan || node->op == VJ_OP_sin || node->op == VJ_OP_cos)
+        return dtype == VJ_F64 ? 0x1p20 : INFINITY;
     return sums && dtype != VJ_F64 ? 1e15 : INFINITY;
 }
 
