@@ -32,7 +32,7 @@ bool vj_graph_scope(vj_importer *im, const Onnx__GraphProto *g, const char *path
                         .finish = finish,
                         .state = state,
                         .names = vj_bindings_new(im->arena, g->n_node + g->n_initializer, im->names)};
-    return vj_check_support(im, scope) && vj_bind_initializers(im, scope);
+    return vj_bind_initializers(im, scope);
 }
 
 vj_binding *vj_graph_input(vj_importer *im, const vj_scope *scope, size_t i) {
@@ -46,7 +46,7 @@ bool vj_open_graph(vj_importer *im, const Onnx__GraphProto *g, vj_value input,
                    bool (*finish)(vj_importer *im, const vj_scope *inner), void *state) {
     vj_scope branch;
     const char *path = vj_sprintf(im->arena, "%.400s/", im->origin->node);
-    if (!vj_graph_scope(im, g, path, finish, state, &branch)) return false;
+    if (!vj_graph_scope(im, g, path, finish, state, &branch) || !vj_check_support(im, &branch)) return false;
     vj_binding *b = g->n_input ? vj_graph_input(im, &branch, 0) : NULL;
     if (b) b->value = input;
     return vj_going(im) && vj_open_scope(im, &branch);

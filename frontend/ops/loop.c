@@ -13,8 +13,7 @@ typedef struct turns {
     int64_t count, turn;
     bool is_open;                  /* the body says when it ends, within `count` turns */
     int32_t states, reads, writes; /* the results of the node are the states, then the writes */
-    int32_t
-        lead; /* what a Loop's body takes and gives beside them: the turn's number and the condition; a Scan's: nothing */
+    int32_t lead; /* a Loop's body takes the turn's number and the condition before them: 2; a Scan's: 0 */
     vj_binding *state;
     vj_value *read, *written; /* written[w * count + turn] */
 } turns;
@@ -44,7 +43,9 @@ static bool end_turn(vj_importer *im, const vj_scope *inner);
 static bool begin_turn(vj_importer *im, turns *t) {
     vj_scope body;
     const char *path = vj_sprintf(im->arena, "%.400s/%lld/", im->origin->node, (long long)t->turn);
-    if (!vj_count_inlined(im, t->body->n_node) || !vj_graph_scope(im, t->body, path, end_turn, t, &body)) return false;
+    if (!vj_count_inlined(im, t->body->n_node + 1) || !vj_graph_scope(im, t->body, path, end_turn, t, &body))
+        return false;
+    if (t->turn == 0 && !vj_check_support(im, &body)) return false;
     size_t at = 0;
     vj_binding *to;
     for (int32_t i = 0; i < t->lead; i++) {
