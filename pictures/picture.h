@@ -172,6 +172,15 @@ bool vj_first_resize(const vj_recipe *recipe, const vj_picture_input *input, int
 bool vj_preprocess(const vj_picture *picture, const vj_recipe *recipe, int32_t channels, int32_t height, int32_t width,
                    float *out, vj_why *why);
 
+/* Where a picture's pixels are in the input: x of the picture (edges are whole numbers, a pixel's middle is between them) is at
+ * x * scale_x + shift_x. A quarter turn is not followed: recipes that turn are of readers, whose outputs have no places. */
+typedef struct vj_placement {
+    int32_t width, height, input_width, input_height;
+    double scale_x, scale_y, shift_x, shift_y;
+} vj_placement;
+void vj_place_picture(const vj_recipe *recipe, int32_t picture_height, int32_t picture_width, int32_t height,
+                      int32_t width, vj_placement *placement);
+
 /* Turns a model's input back into the picture that it shows, resized and cropped; the inverse of vj_preprocess. */
 bool vj_unprocess(const float *in, const vj_recipe *recipe, int32_t channels, int32_t height, int32_t width,
                   vj_picture *picture, vj_why *why);

@@ -152,6 +152,25 @@ bool vj_preprocess(const vj_picture *picture, const vj_recipe *recipe, int32_t c
     return good;
 }
 
+void vj_place_picture(const vj_recipe *recipe, int32_t picture_height, int32_t picture_width, int32_t height,
+                      int32_t width, vj_placement *p) {
+    vj_picture_plan plan;
+    int32_t h = picture_height, w = picture_width;
+    vj_plan_picture(&recipe->geometry, h, w, height, width, &plan);
+    *p = (vj_placement){w, h, width, height, 1, 1, 0, 0};
+    for (int32_t i = 0; i < plan.count; i++) {
+        const vj_picture_step *step = &plan.steps[i];
+        const bool resizes = step->kind == VJ_STEP_RESIZE;
+        const double by_x = resizes ? (double)step->width / w : 1, by_y = resizes ? (double)step->height / h : 1;
+        p->scale_x *= by_x;
+        p->scale_y *= by_y;
+        p->shift_x = p->shift_x * by_x + step->left;
+        p->shift_y = p->shift_y * by_y + step->top;
+        h = step->height;
+        w = step->width;
+    }
+}
+
 bool vj_unprocess(const float *in, const vj_recipe *recipe, int32_t channels, int32_t height, int32_t width,
                   vj_picture *picture, vj_why *why) {
     if (!vj_picture_alloc(picture, width, height, channels, why)) return false;

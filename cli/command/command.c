@@ -210,7 +210,7 @@ static vj_status judge_calibration(vj_command *c) {
 }
 
 vj_status vj_command_read(int argc, char **argv, vj_command *c) {
-    *c = (vj_command){.seconds = 3, .rtol = 1e-3, .min_cosine = 0.999, .pass_limit = -1};
+    *c = (vj_command){.seconds = 3, .rtol = 1e-3, .min_cosine = 0.999, .threshold = -1, .pass_limit = -1};
     vj_status status = vj_options_parse(argc, argv, c);
     if (status == VJ_OK) status = find_mode(c);
     if (status == VJ_OK) status = judge_words(c);

@@ -59,13 +59,13 @@ typedef struct vj_command {
     vj_emit_format emit;
     bool recursive, fast_decode; /* of pictures */
     vj_list inputs, expects, shapes, fixes, also_outputs, disabled_passes, keep_f32, calibration_data;
-    const char *output, *attention, *emit_path, *prefix, *weights, *linker;
+    const char *output, *attention, *draw, *emit_path, *prefix, *weights, *linker;
     const char *cpu, *target, *features, *precision, *weight_format, *calibration, *jit;
     const char *cache, *print_after, *stop_after;
     const char *format, *variant, *labels, *mean, *std, *resize, *crop_pct, *interpolation;
     int64_t batch, threads, topk, pass_limit, streams, iterations;
     const char *profile, *report_page;
-    double seconds, rtol, atol, min_cosine, min_agreement;
+    double seconds, rtol, atol, threshold, min_cosine, min_agreement;
     const char *stats; /* a file; "": standard output */
     bool no_cache, quiet, print_rewrites, round_up;
     bool compiled;     /* the model is a shared library, by its first bytes */

@@ -2,13 +2,9 @@
  * model's last outputs (VJ_ATTENTION_PREFIX); their names say which layer, and where the patches stand among the keys. */
 #include "modes.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#define MAX_STEM 200
 /* Smaller pictures are magnified to the first, but none beyond the second. */
 enum { LEAST_SIDE = 224, MOST_SIDE = 4096 };
 
@@ -49,30 +45,6 @@ static map read_map(const vj_tensor_info *t) {
     return m;
 }
 
-/* The picture's name without folder and extension, of plain characters. */
-static void stem_of(const char *path, char stem[MAX_STEM + 1]) {
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path, *dot = strrchr(name, '.');
-    const size_t whole = dot && dot != name ? (size_t)(dot - name) : strlen(name);
-    vj_plain_name(name, whole, stem, MAX_STEM);
-}
-
-static int by_text(const void *a, const void *b) { return strcmp(a, b); }
-
-static vj_status stems_differ(const vj_command *command, const vj_paths *paths) {
-    char(*stems)[MAX_STEM + 1] = calloc((size_t)paths->count + 1, sizeof *stems);
-    if (!stems) return vj_print_error(VJ_SYSTEM, command->attention, "no memory");
-    for (int32_t i = 0; i < paths->count; i++)
-        stem_of(paths->at[i], stems[i]);
-    qsort(stems, (size_t)paths->count, sizeof *stems, by_text);
-    vj_status status = VJ_OK;
-    for (int32_t i = 1; i < paths->count && status == VJ_OK; i++)
-        if (strcmp(stems[i - 1], stems[i]) == 0)
-            status = vj_print_error(VJ_USAGE, command->attention,
-                                    "the maps of two pictures would both be written to %s.layer-..", stems[i]);
-    free(stems);
-    return status;
-}
-
 vj_status vj_check_attention(const vj_command *command, const vj_model *model, const vj_paths *paths) {
     int32_t drawn = 0, left_out = 0;
     char layers[128] = "";
@@ -91,28 +63,7 @@ vj_status vj_check_attention(const vj_command *command, const vj_model *model, c
         return VJ_UNSUPPORTED;
     }
     if (left_out) vj_print_notice(command->model, "not drawn: attention %s: %s", layers, why);
-    return stems_differ(command, paths);
-}
-
-/* Written whole under another name, then renamed. */
-static vj_status write_png(const char *path, const vj_picture *picture) {
-    char temporary[4200];
-    vj_why why = {0};
-    snprintf(temporary, sizeof temporary, "%s.XXXXXX", path);
-    const int descriptor = mkstemp(temporary);
-    if (descriptor < 0) return vj_print_error(VJ_SYSTEM, path, "%s", strerror(errno));
-    const mode_t mask = umask(0);
-    umask(mask);
-    fchmod(descriptor, 0666 & ~mask);
-    FILE *file = fdopen(descriptor, "wb");
-    if (!file) close(descriptor);
-    bool good = file && vj_png_write(file, picture, &why) && fflush(file) == 0;
-    if (file) good = fclose(file) == 0 && good;
-    if (good) good = rename(temporary, path) == 0;
-    if (good) return VJ_OK;
-    const int reason = errno;
-    unlink(temporary);
-    return vj_print_error(VJ_SYSTEM, path, "%s", why.text[0] ? why.text : strerror(reason));
+    return vj_stems_differ(command->attention, "layer-..", paths->at, paths->count);
 }
 
 static vj_status draw_head(const vj_command *command, const char *stem, const map *m, int64_t head, const float *row,
@@ -124,7 +75,7 @@ static vj_status draw_head(const vj_command *command, const char *stem, const ma
                                 (int)m->layer, (long long)head);
     if (length >= (int)sizeof path) return vj_print_error(VJ_USAGE, command->attention, "the path is too long");
     vj_status status = vj_heat_over(picture, row + m->first, (int32_t)m->rows, (int32_t)m->columns, &heat, &why)
-                           ? write_png(path, &heat)
+                           ? vj_png_write_whole(path, &heat)
                            : vj_print_error(VJ_SYSTEM, path, "%s", why.text);
     vj_picture_free(&heat);
     return status;
@@ -139,32 +90,94 @@ static bool magnified(const vj_picture *picture, vj_picture *to, vj_why *why) {
     return vj_resample(picture, picture->width * times, picture->height * times, VJ_NEAREST, to, why);
 }
 
-static vj_status draw_all(const vj_command *command, const vj_model *model, const vj_array *outputs, int64_t image,
-                          int64_t images, const char *file, const vj_picture *picture) {
-    char stem[MAX_STEM + 1];
-    vj_status status = VJ_OK;
-    stem_of(file, stem);
+/* The mean of the heads' maps of one layer, malloc'ed. */
+static float *mean_of(const map *m, const float *rows, int64_t heads, int64_t keys) {
+    const int64_t count = m->rows * m->columns;
+    float *mean = calloc((size_t)count, sizeof *mean);
+    for (int64_t head = 0; mean && head < heads; head++)
+        for (int64_t i = 0; i < count; i++)
+            mean[i] += rows[head * keys + m->first + i] / (float)heads;
+    return mean;
+}
+
+/* A layer's row of the sheet. */
+static bool add_to_sheet(vj_sheet *sheet, int32_t row, const map *m, const float *rows, int64_t heads, int64_t keys,
+                         vj_why *why) {
+    const int32_t h = (int32_t)m->rows, w = (int32_t)m->columns;
+    float *mean = mean_of(m, rows, heads, keys);
+    bool good = mean && vj_sheet_map(sheet, row, sheet->heads, mean, h, w, why);
+    vj_sheet_name(sheet, row, m->layer);
+    for (int64_t head = 0; head < heads && good; head++)
+        good = vj_sheet_map(sheet, row, (int32_t)head, rows + head * keys + m->first, h, w, why);
+    free(mean);
+    return good;
+}
+
+/* The maps that can be drawn of an output: so many heads, of so many keys; 0: none. */
+static int64_t heads_of(const vj_array *output, const map *m, int64_t images, int64_t *keys) {
+    *keys = output->rank ? output->dims[output->rank - 1] : 0;
+    return m->rows == 0 || *keys == 0 ? 0 : vj_array_elements(output) / *keys / images;
+}
+
+static bool open_sheet(const vj_model *model, const vj_array *outputs, int64_t images, const vj_picture *picture,
+                       vj_sheet *sheet, vj_why *why) {
+    int64_t layers = 0, most = 0, keys;
     for (int32_t i = 0; i < vj_output_count(model); i++) {
         if (!is_map(vj_output_name(model, i))) continue;
         const map m = read_map(&model->outputs[i]);
-        const int64_t keys = outputs[i].rank ? outputs[i].dims[outputs[i].rank - 1] : 0;
-        if (m.rows == 0 || keys == 0) continue;
-        const int64_t heads = vj_array_elements(&outputs[i]) / keys / images;
-        for (int64_t head = 0; head < heads && status == VJ_OK; head++) {
-            const float *row = (const float *)outputs[i].data + (image * heads + head) * keys;
-            status = draw_head(command, stem, &m, head, row, picture);
-        }
+        const int64_t heads = heads_of(&outputs[i], &m, images, &keys);
+        layers += heads > 0;
+        if (heads > most) most = heads;
     }
+    return vj_sheet_open(sheet, picture, (int32_t)layers, (int32_t)most, why);
+}
+
+/* Each map in a file, and all of them on the sheet. */
+static vj_status draw_all(const vj_command *command, const vj_model *model, const vj_array *outputs, int64_t image,
+                          int64_t images, const char *stem, const vj_picture *picture, vj_sheet *sheet) {
+    vj_status status = VJ_OK;
+    vj_why why = {.text = "no memory for the sheet"};
+    int32_t layer = 0;
+    int64_t drawn = 0;
+    for (int32_t i = 0; i < vj_output_count(model) && status == VJ_OK; i++) {
+        if (!is_map(vj_output_name(model, i))) continue;
+        const map m = read_map(&model->outputs[i]);
+        int64_t keys;
+        const int64_t heads = heads_of(&outputs[i], &m, images, &keys);
+        if (heads == 0) continue;
+        const float *rows = (const float *)outputs[i].data + image * heads * keys;
+        if (!add_to_sheet(sheet, layer++, &m, rows, heads, keys, &why))
+            status = vj_print_error(VJ_SYSTEM, command->attention, "%s", why.text);
+        for (int64_t head = 0; head < heads && status == VJ_OK; head++)
+            status = draw_head(command, stem, &m, head, rows + head * keys, picture);
+        drawn += heads;
+    }
+    if (status == VJ_OK)
+        vj_print_notice(NULL, "wrote %s/%s.layer-LL.head-HH.png, %lld maps", command->attention, stem,
+                        (long long)drawn);
     return status;
+}
+
+static vj_status write_sheet(const vj_command *command, const char *stem, const vj_sheet *sheet) {
+    char path[4100];
+    const int length = snprintf(path, sizeof path, "%s/%s.attention.png", command->attention, stem);
+    if (length >= (int)sizeof path) return vj_print_error(VJ_USAGE, command->attention, "the path is too long");
+    return vj_png_write_said(path, &sheet->canvas);
 }
 
 vj_status vj_draw_attention(const vj_command *command, const vj_model *model, const vj_array *outputs, int64_t image,
                             int64_t images, const char *file, const vj_picture *picture) {
+    char stem[VJ_STEM_MOST + 1];
     vj_picture large = {0};
+    vj_sheet sheet = {0};
     vj_why why = {0};
-    const vj_status status = magnified(picture, &large, &why)
-                                 ? draw_all(command, model, outputs, image, images, file, &large)
-                                 : vj_print_error(VJ_SYSTEM, file, "%s", why.text);
+    vj_status status;
+    vj_stem_of(file, stem);
+    if (!magnified(picture, &large, &why) || !open_sheet(model, outputs, images, &large, &sheet, &why))
+        status = vj_print_error(VJ_SYSTEM, file, "%s", why.text);
+    else if ((status = draw_all(command, model, outputs, image, images, stem, &large, &sheet)) == VJ_OK)
+        status = write_sheet(command, stem, &sheet);
+    vj_sheet_close(&sheet);
     vj_picture_free(&large);
     return status;
 }

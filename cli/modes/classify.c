@@ -11,6 +11,7 @@ typedef struct gallery {
     const vj_command *command;
     vj_job job;
     vj_loader loader;
+    vj_reading reading;
     int32_t results;   /* outputs that are no maps of attention */
     int64_t classes;   /* of a single [N, C] output that is printed as labels; 0: statistics are printed */
     vj_array *written; /* with --output: the outputs of all pictures so far */
@@ -69,9 +70,13 @@ static vj_status print_one(gallery *g, int64_t i, int64_t rows) {
     if (!arrays) return vj_print_error(VJ_SYSTEM, g->loader.files[i], "no memory");
     for (int32_t k = 0; k < count; k++)
         arrays[k] = row_of(&g->job.outputs[k], i, rows);
-    vj_print_summaries(g->command, g->loader.files[i], arrays, count);
+    vj_status status = VJ_OK;
+    if (g->reading.kind)
+        status = vj_reading_show(&g->reading, arrays, g->loader.files[i], &g->loader.placements[i], &g->loader.recipe);
+    else
+        vj_print_summaries(g->command, g->loader.files[i], arrays, count);
     free(arrays);
-    return VJ_OK;
+    return status;
 }
 
 /* --attention */
@@ -139,7 +144,7 @@ static vj_status run_all(gallery *g, const vj_paths *paths) {
     const int32_t count = g->results;
     if (status == VJ_OK && g->command->output && g->written[0].name)
         status = vj_outputs_write(g->command->output, g->written, count);
-    if (status == VJ_OK && any && !g->classes && !g->command->output)
+    if (status == VJ_OK && any && !g->classes && !g->reading.kind && !g->command->output)
         vj_print_notice(g->command->model,
                         "--output DIR writes the outputs to files; --topk K or --labels FILE prints classes");
     return status;
@@ -154,6 +159,9 @@ static vj_status open_gallery(gallery *g, const vj_paths *paths) {
     if (!g->written) return vj_print_error(VJ_SYSTEM, command->model, "no memory");
     g->results = vj_results_count(command, g->job.model);
     status = judge_outputs(g);
+    g->reading = (vj_reading){.command = command};
+    if (status == VJ_OK && !g->classes) vj_reading_choose(command, g->job.model, &g->reading);
+    if (status == VJ_OK) status = vj_check_asked(&g->reading, paths->at, paths->count);
     if (status == VJ_OK && command->attention) status = vj_check_attention(command, g->job.model, paths);
     if (status == VJ_OK) vj_loader_announce(&g->loader);
     return status;

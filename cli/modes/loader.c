@@ -95,7 +95,8 @@ static vj_status prepare_batch(vj_loader *l, const vj_job *job) {
     const int64_t dims[4] = {l->batch, t->dims[1], t->dims[2], t->dims[3]};
     memcpy(l->input.dims, dims, sizeof dims);
     l->files = calloc((size_t)l->batch, sizeof *l->files);
-    if (!l->input.name || !l->files || !vj_array_alloc(&l->input))
+    l->placements = calloc((size_t)l->batch, sizeof *l->placements);
+    if (!l->input.name || !l->files || !l->placements || !vj_array_alloc(&l->input))
         return vj_print_error(VJ_SYSTEM, l->command->model, "no memory for a batch of %lld", (long long)l->batch);
     return VJ_OK;
 }
@@ -148,6 +149,15 @@ static vj_status prepare_corner(const vj_loader *l, const vj_picture *picture, c
     return status;
 }
 
+/* Where the picture's pixels are in the input: in its corner, where it has not the whole. */
+static void note_placement(vj_loader *l, const vj_picture *picture, const int64_t seen[2]) {
+    vj_placement *placement = &l->placements[l->filled];
+    vj_place_picture(&l->recipe, picture->height, picture->width, seen ? (int32_t)seen[0] : l->shape.height,
+                     seen ? (int32_t)seen[1] : l->shape.width, placement);
+    placement->input_height = l->shape.height;
+    placement->input_width = l->shape.width;
+}
+
 vj_status vj_loader_put(vj_loader *l, const char *path, const vj_picture *picture, const int64_t seen[2]) {
     vj_why why = {0};
     char *out = (char *)l->input.data + l->image_bytes * (size_t)l->filled;
@@ -155,6 +165,7 @@ vj_status vj_loader_put(vj_loader *l, const char *path, const vj_picture *pictur
     const vj_status status = whole ? vj_picture_prepare(picture, &l->recipe, &l->shape, out, l->image_bytes, &why)
                                    : prepare_corner(l, picture, seen, out, &why);
     if (status) return bad_picture(path, status, &why);
+    note_placement(l, picture, seen);
     l->files[l->filled++] = path;
     return VJ_OK;
 }
@@ -181,6 +192,7 @@ vj_array vj_loader_batch(vj_loader *l) {
 void vj_loader_free(vj_loader *l) {
     vj_array_free(&l->input);
     free(l->files);
+    free(l->placements);
     vj_recipe_free(&l->recipe);
     *l = (vj_loader){0};
 }

@@ -2,7 +2,7 @@
  *
  * run.c        tensors in, tensors out; the introduction of a model
  * classify.c   pictures in, labels out; pictures.c finds the files, loader.c makes inputs of them, labels.c prints,
- *              classes.c says whether an output is of classes, attention.c draws where heads look
+ *              classes.c says whether an output is of classes, attention.c draws where heads look, sheet.c all of them in one
  * bench.c      --bench: measure.c takes times, streams.c those of several callers, bench_pictures.c those of pictures, bench_text.c
  *              prints them; profile.c runs code with marks: when each thread worked on which kernel; trace.c writes it for Perfetto
  * comparison.c --bench of several precisions, side by side; comparison_table.c prints them
@@ -11,12 +11,13 @@
  * emit_header.c  what an emitted header says of pictures and classes
  * tools.c      --inspect, --report, --check, passes, --emit-*, targets, cache, --version
  *
- * Sees the rooms command, tensors and job.
+ * Sees the rooms command, tensors, job and results.
  */
 #ifndef VITJIT_CLI_MODES_MODES_H
 #define VITJIT_CLI_MODES_MODES_H
 
 #include "cli/job/job.h"
+#include "cli/results/results.h"
 #include "pictures/picture.h"
 
 struct cJSON;
@@ -44,8 +45,9 @@ typedef struct vj_loader {
     vj_picture_input shape; /* of one picture */
     size_t image_bytes;
     vj_array input;
-    const char **files; /* of the pictures in the batch; borrowed */
-    int64_t filled;     /* so many; the user empties it */
+    const char **files;       /* of the pictures in the batch; borrowed */
+    vj_placement *placements; /* of each */
+    int64_t filled;           /* so many; the user empties it */
 } vj_loader;
 /* Does the model take pictures, and how are they prepared? Says what does not fit. Free it on failure too. */
 vj_status vj_loader_open(const vj_command *command, const vj_job *job, vj_loader *loader);
@@ -71,6 +73,18 @@ vj_status vj_check_attention(const vj_command *command, const vj_model *model, c
 /* All maps of image `image` of a run of `images`, over the picture as the model sees it. */
 vj_status vj_draw_attention(const vj_command *command, const vj_model *model, const vj_array *outputs, int64_t image,
                             int64_t images, const char *file, const vj_picture *picture);
+
+/* sheet.c: maps of attention side by side; tiles are the picture with a map over it */
+typedef struct vj_sheet {
+    vj_picture canvas, tile;
+    int32_t heads;
+} vj_sheet;
+bool vj_sheet_open(vj_sheet *sheet, const vj_picture *picture, int32_t layers, int32_t heads, vj_why *why);
+void vj_sheet_name(vj_sheet *sheet, int32_t row, int32_t layer);
+/* Column `heads` is that of the mean. */
+bool vj_sheet_map(vj_sheet *sheet, int32_t row, int32_t column, const float *weights, int32_t rows, int32_t columns,
+                  vj_why *why);
+void vj_sheet_close(vj_sheet *sheet);
 
 /* labels.c: a picture's results on stdout */
 vj_status vj_print_labels(const vj_command *command, const char *file, const vj_recipe *recipe, const float *row,

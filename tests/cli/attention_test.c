@@ -160,8 +160,44 @@ static void flat(void **state) {
     vj_picture_free(&black);
 }
 
+/* A map of the sheet is what is drawn over the picture at its size, beside each other and the mean's column; the rest is paper. */
+static void sheet_of_maps(void **state) {
+    static const float weights[2][4] = {{0.1f, 0.2f, 0.3f, 0.4f}, {0.9f, 0, 0, 0.1f}};
+    vj_why why = {0};
+    vj_picture grey = {0}, heat = {0};
+    vj_sheet sheet;
+    (void)state;
+    assert_true(vj_picture_alloc(&grey, 256, 128, 1, &why));
+    memset(grey.pixels, 100, 256 * 128);
+    assert_true(vj_sheet_open(&sheet, &grey, 1, 1, &why));
+    assert_int_equal(sheet.tile.width, 128);
+    assert_int_equal(sheet.tile.height, 64);
+    for (int32_t column = 0; column < 2; column++)
+        assert_true(vj_sheet_map(&sheet, 0, column, weights[column], 2, 2, &why));
+    int32_t left = sheet.canvas.width, top = 0;
+    for (int32_t column = 1; column >= 0; column--) {
+        assert_true(vj_heat_over(&sheet.tile, weights[column], 2, 2, &heat, &why));
+        bool found = false;
+        for (int32_t x = left - 128; x >= 0 && !found; x--)
+            for (int32_t y = 0; y + 64 <= sheet.canvas.height && !found; y++) {
+                found = true;
+                for (int32_t row = 0; row < 64 && found; row++)
+                    found =
+                        memcmp(sheet.canvas.pixels + ((size_t)(y + row) * (size_t)sheet.canvas.width + (size_t)x) * 3,
+                               heat.pixels + (size_t)row * 128 * 3, 128 * 3) == 0;
+                if (found) left = x, top = column == 1 ? y : (assert_int_equal(y, top), y);
+            }
+        assert_true(found);
+        vj_picture_free(&heat);
+    }
+    assert_int_equal(light(&sheet.canvas, 0, sheet.canvas.width - 1), 3 * 255);
+    vj_sheet_close(&sheet);
+    vj_picture_free(&grey);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(whole_weights), cmocka_unit_test(rows_of_the_class_token),
-                                       cmocka_unit_test(wrong_option), cmocka_unit_test(drawn), cmocka_unit_test(flat)};
+                                       cmocka_unit_test(wrong_option),  cmocka_unit_test(drawn),
+                                       cmocka_unit_test(flat),          cmocka_unit_test(sheet_of_maps)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

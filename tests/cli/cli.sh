@@ -316,8 +316,8 @@ part_attention() {
     run 0 "$digits/digits.onnx" "$digits/pictures/two.png" "$digits/pictures/six.png" --topk 1 --quiet --attention maps
     lines 4
     prints "%  two"
-    [ "$(ls maps | wc -l)" -eq 32 ] || fail "not 2 pictures x 4 layers x 4 heads"
-    for name in two.layer-00.head-00 two.layer-03.head-03 six.layer-01.head-02; do
+    [ "$(ls maps | wc -l)" -eq 34 ] || fail "not 2 pictures x (4 layers x 4 heads, a sheet)"
+    for name in two.layer-00.head-00 two.layer-03.head-03 six.layer-01.head-02 six.attention; do
         [ "$(head -c 4 "maps/$name.png" | tail -c 3)" = PNG ] || fail "$name.png is no PNG"
     done
     # the outputs are those of the model alone
@@ -458,6 +458,67 @@ part_pictures() {
     bad 2 "$digits/digits.onnx" "$digits/pictures/one.png" --labels gone.txt
     bad 2 "$digits/digits.onnx" "$digits/pictures/one.png" --output missing
     empty nothing
+}
+
+part_results() {
+    results=$source/tests/results/data
+    picture=$source/tests/pictures/data/rgb.png
+    run 0 "$results/depth/model.onnx" "$picture"
+    prints "depth  min"
+    stderr_has "vitjit: wrote rgb.depth.png"
+    [ -s rgb.depth.png ] && [ "$(ls -A | grep -cv cache)" -eq 1 ] || fail "not rgb.depth.png alone"
+    run 0 "$results/depth/model.onnx" "$picture" --draw none --format jsonl --quiet
+    silent
+    prints_not '"picture"'
+    # boxes are drawn where that is asked for
+    rm rgb.depth.png
+    run 0 "$results/detr/model.onnx" "$picture" --quiet
+    [ "$(ls -A | grep -cv cache)" -eq 0 ] || fail "a file nobody asked for"
+    run 0 "$results/detr/model.onnx" "$picture" --draw boxes.png --threshold 0.9
+    stderr_has "wrote boxes.png"
+    lines "$(($(grep -c %  "$log/out") + 1))"
+    run 0 "$results/detr/model.onnx" "$picture" --threshold 1 --quiet
+    prints "no object scores above 1"
+    # what does not fit is said before anything is done
+    cp "$picture" rgb.png
+    bad 1 "$results/detr/model.onnx" rgb.png --draw rgb.png
+    stderr_has "the picture itself"
+    bad 1 "$results/detr/model.onnx" rgb.png "$source/tests/pictures/data/grey.png" --draw one.png
+    stderr_has "one file for 2 pictures"
+    bad 1 "$results/detr/model.onnx" rgb.png --draw out.jpg
+    bad 2 "$results/detr/model.onnx" rgb.png --draw gone/
+    bad 1 "$results/depth/model.onnx" rgb.png "$picture"
+    stderr_has "rgb.depth.png"
+    bad 1 "$results/depth/model.onnx" rgb.png --threshold 0.5
+    bad 1 "$results/clip/model.onnx" rgb.png --draw a.png
+    bad 1 "$digits/digits.onnx" rgb.png --draw a.png
+    bad 1 "$digits/digits.onnx" rgb.png --threshold 0.5
+    bad 1 "$results/detr/model.onnx" --threshold 0.5
+    # a folder that cannot be written to is no half-written file
+    mkdir there
+    run 0 "$results/segformer/model.onnx" rgb.png --draw there --quiet
+    [ "$(ls -A there)" = rgb.mask.png ] || fail "there has not rgb.mask.png alone"
+    # without config.json the outputs tell, and it is said
+    cp "$results/detr/model.onnx" detr.onnx
+    run 0 detr.onnx rgb.png --threshold 0.9
+    stderr_has "a guess: taken for a detector by output 'logits' and 'pred_boxes'; no config.json names an architecture"
+    prints "class "
+    # one above, as the Hub has it, with labels that would change the terminal
+    mkdir -p hub/onnx
+    cp detr.onnx hub/onnx/model.onnx
+    printf '{"architectures": ["DetrForObjectDetection"]}' >hub/config.json
+    printf 'a\033[1mb\nsky\ntree\nroad\ncat\n' >names.txt
+    run 0 hub/onnx/model.onnx rgb.png --threshold 0.3 --labels names.txt --mean 0.5 --std 0.5
+    prints_not "class "
+    prints 'a\x1b[1mb'
+    ! grep -qF guess: "$log/err" || fail "config.json above is not read"
+    # a config.json of something else
+    printf '{"architectures": ["ViTModel"]}' >config.json
+    cp "$results/foreground/model.onnx" plane.onnx
+    run 0 detr.onnx rgb.png
+    stderr_has "ViTModel says nothing of results"
+    printf '{"architectures": [[{}]]}' >config.json
+    run 0 detr.onnx rgb.png
 }
 
 part_bench() {

@@ -1,0 +1,129 @@
+/* files.c - the pictures that are written of results: their names, and that each is whole or not there. */
+#include "results.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+void vj_stem_of(const char *path, char stem[VJ_STEM_MOST + 1]) {
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path, *dot = strrchr(name, '.');
+    const size_t whole = dot && dot != name ? (size_t)(dot - name) : strlen(name);
+    vj_plain_name(name, whole, stem, VJ_STEM_MOST);
+}
+
+static int by_text(const void *a, const void *b) { return strcmp(a, b); }
+
+vj_status vj_stems_differ(const char *where, const char *what, char *const *paths, int32_t count) {
+    char(*stems)[VJ_STEM_MOST + 1] = calloc((size_t)count + 1, sizeof *stems);
+    if (!stems) return vj_print_error(VJ_SYSTEM, where, "no memory");
+    for (int32_t i = 0; i < count; i++)
+        vj_stem_of(paths[i], stems[i]);
+    qsort(stems, (size_t)count, sizeof *stems, by_text);
+    vj_status status = VJ_OK;
+    for (int32_t i = 1; i < count && status == VJ_OK; i++)
+        if (strcmp(stems[i - 1], stems[i]) == 0)
+            status =
+                vj_print_error(VJ_USAGE, where, "those of two pictures would both be written to %s.%s", stems[i], what);
+    free(stems);
+    return status;
+}
+
+vj_status vj_png_write_whole(const char *path, const vj_picture *picture) {
+    char temporary[VJ_PATH_ROOM + 8];
+    vj_why why = {0};
+    snprintf(temporary, sizeof temporary, "%s.XXXXXX", path);
+    const int descriptor = mkstemp(temporary);
+    if (descriptor < 0) return vj_print_error(VJ_SYSTEM, path, "%s", strerror(errno));
+    const mode_t mask = umask(0);
+    umask(mask);
+    fchmod(descriptor, 0666 & ~mask); /* mkstemp makes files for the owner alone */
+    FILE *file = fdopen(descriptor, "wb");
+    if (!file) close(descriptor);
+    bool good = file && vj_png_write(file, picture, &why) && fflush(file) == 0;
+    if (file) good = fclose(file) == 0 && good;
+    if (good) good = rename(temporary, path) == 0;
+    if (good) return VJ_OK;
+    const int reason = errno;
+    unlink(temporary);
+    return vj_print_error(VJ_SYSTEM, path, "%s", why.text[0] ? why.text : strerror(reason));
+}
+
+vj_status vj_png_write_said(const char *path, const vj_picture *picture) {
+    const vj_status status = vj_png_write_whole(path, picture);
+    if (status == VJ_OK) vj_print_notice(NULL, "wrote %s", path);
+    return status;
+}
+
+static bool is_folder(const char *path) {
+    struct stat st;
+    return path[0] && (path[strlen(path) - 1] == '/' || (stat(path, &st) == 0 && S_ISDIR(st.st_mode)));
+}
+
+static bool is_same_file(const char *a, const char *b) {
+    struct stat first, second;
+    return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev &&
+           first.st_ino == second.st_ino;
+}
+
+static bool ends_in(const char *text, const char *end) {
+    const size_t length = strlen(text), tail = strlen(end);
+    return length >= tail && strcmp(text + length - tail, end) == 0;
+}
+
+static vj_status check_file(const char *file, char *const *paths, int32_t count) {
+    if (!ends_in(file, ".png"))
+        return vj_print_error(VJ_USAGE, NULL,
+                              "--draw writes PNG: '%s' is neither a folder that is there nor a name that "
+                              "ends in .png",
+                              file);
+    if (count > 1)
+        return vj_print_error(VJ_USAGE, NULL,
+                              "--draw %s: one file for %d pictures\n  hint: the name of a folder makes a "
+                              "file a picture",
+                              file, (int)count);
+    if (count == 1 && is_same_file(file, paths[0]))
+        return vj_print_error(VJ_USAGE, NULL, "--draw %s: that is the picture itself", file);
+    return VJ_OK;
+}
+
+static vj_status check_kind(const vj_reading *reading) {
+    const vj_kind *kind = reading->kind;
+    const char *model = reading->command->model, *what = kind ? kind->what : "neither by its outputs";
+    if (reading->command->threshold >= 0 && (!kind || kind->threshold == 0))
+        return vj_print_error(VJ_USAGE, model, "--threshold is for detectors and key points: it is %s", what);
+    if (reading->command->draw && (!kind || !kind->picture))
+        return vj_print_error(VJ_USAGE, model, "--draw is for results in pictures: it is %s",
+                              kind ? kind->what : "none by its outputs");
+    return VJ_OK;
+}
+
+vj_status vj_check_asked(const vj_reading *reading, char *const *paths, int32_t count) {
+    const char *draw = reading->command->draw;
+    const vj_kind *kind = reading->kind;
+    char what[64];
+    vj_status status = check_kind(reading);
+    if (status || !kind || !kind->picture || (!draw && kind->draws) || (draw && strcmp(draw, "none") == 0))
+        return status;
+    if (draw && !is_folder(draw)) return check_file(draw, paths, count);
+    status = vj_outputs_folder(draw ? draw : ".");
+    snprintf(what, sizeof what, "%s.png", kind->picture);
+    return status ? status : vj_stems_differ(draw ? draw : ".", what, paths, count);
+}
+
+bool vj_result_path(const vj_result *result, char path[VJ_PATH_ROOM]) {
+    const char *draw = result->command->draw;
+    const vj_kind *kind = result->reading->kind;
+    char stem[VJ_STEM_MOST + 1];
+    if ((!draw && kind->draws) || (draw && strcmp(draw, "none") == 0)) return false;
+    if (draw && !is_folder(draw)) {
+        snprintf(path, VJ_PATH_ROOM, "%.4096s", draw);
+        return true;
+    }
+    vj_stem_of(result->file, stem);
+    const char *folder = draw ? draw : "";
+    const char *slash = *folder && folder[strlen(folder) - 1] != '/' ? "/" : "";
+    snprintf(path, VJ_PATH_ROOM, "%.3900s%s%s.%s.png", folder, slash, stem, kind->picture);
+    return true;
+}

@@ -1,0 +1,199 @@
+/* results.h - what a model's outputs say about a picture: objects, masks, depth, key points. One file a kind of result.
+ *
+ * kinds.c      the table of kinds: architectures, outputs' names and ranks. The way in: vj_reading_choose, vj_reading_show
+ * model.c      what kinds ask of a model
+ * config.c     the architecture that the model's config.json names
+ * objects.c    detectors of queries: logits and boxes
+ * yolo.c       detectors of a grid, whose boxes overlap, and those that name their objects themselves
+ * listing.c    prints objects, and draws them
+ * segments.c   segmenters: a class a pixel; queries.c the same of a mask a query
+ * depth.c      depth
+ * restore.c    pictures from pictures
+ * matte.c      the foreground
+ * pose.c       key points from heat maps
+ * towers.c     how near texts are to a picture
+ * sample.c     a plane of numbers, read where the pixels of the picture as it was are
+ * canvas.c     lines, boxes and text in a picture; font.c its letters
+ * files.c      which files are written, and that they are whole
+ * json.c       an object a picture
+ *
+ * Sees the rooms command, tensors and job.
+ */
+#ifndef VITJIT_CLI_RESULTS_RESULTS_H
+#define VITJIT_CLI_RESULTS_RESULTS_H
+
+#include "cli/tensors/tensors.h"
+#include "pictures/picture.h"
+
+/* config.c */
+
+/* What config.json says; empty where it says nothing, or is not there. */
+typedef struct vj_config {
+    char architecture[128];
+} vj_config;
+/* A file that is no JSON is like none: whoever needs it has said so. */
+void vj_config_read(const char *model_path, vj_config *config);
+
+/* kinds.c */
+
+enum { VJ_KIND_OUTPUTS = 3 };
+typedef struct vj_result vj_result;
+
+/* An output that a kind reads: names that it may have, parted by `|`, its rank with the batch, and its last dim (0: any). */
+typedef struct vj_wanted {
+    const char *names;
+    int32_t rank, last;
+} vj_wanted;
+
+/* A row of the table. */
+typedef struct vj_kind {
+    const char *what;          /* "a detector" */
+    const char *architectures; /* their last letters, parted by `|`; NULL: the outputs alone tell */
+    vj_wanted outputs[VJ_KIND_OUTPUTS];
+    vj_status (*show)(const vj_result *result);
+    int32_t variant;     /* the kind's own */
+    const char *picture; /* what the name of its file has behind the stem; NULL: it has none */
+    bool draws;          /* which is drawn over the picture, where --draw asks for it; others are written unasked */
+    double threshold;    /* that --threshold replaces; 0: it has none; negative: all are shown without it */
+    bool (*fits)(const vj_model *model, const int32_t *at); /* what names and ranks do not say, or NULL */
+} vj_kind;
+
+/* How a model's outputs are read. */
+typedef struct vj_reading {
+    const vj_command *command;
+    const vj_kind *kind; /* NULL: as numbers */
+    int32_t at[VJ_KIND_OUTPUTS];
+    bool sigmoid; /* of towers: texts are judged alone, not beside each other */
+} vj_reading;
+/* Decides by the model's config.json and outputs, and says so where it is a guess. */
+void vj_reading_choose(const vj_command *command, const vj_model *model, vj_reading *reading);
+/* Of one picture: outputs are the model's, this picture's part of each. */
+vj_status vj_reading_show(const vj_reading *reading, const vj_array *outputs, const char *file,
+                          const vj_placement *placement, const vj_recipe *recipe);
+
+/* One picture's outputs as its kind reads them. */
+struct vj_result {
+    const vj_reading *reading;
+    const vj_command *command;
+    const char *file;
+    const vj_placement *placement;
+    const vj_recipe *recipe;           /* for labels */
+    vj_array outputs[VJ_KIND_OUTPUTS]; /* float32, the first dim 1 */
+    double threshold;
+};
+
+/* model.c */
+/* So many outputs the model has that are no maps of attention; they are the first. */
+int32_t vj_plain_outputs(const vj_model *model);
+/* The input that takes pictures. */
+bool vj_model_picture(const vj_model *model, vj_picture_input *input);
+const float *vj_result_data(const vj_result *result, int32_t i);
+
+/* objects.c, yolo.c, segments.c, queries.c, depth.c, restore.c, matte.c, pose.c, towers.c */
+enum { VJ_OBJECTS_SOFTMAX, VJ_OBJECTS_TOP_100, VJ_OBJECTS_TOP_QUERIES, VJ_OBJECTS_BY_LABELS };
+vj_status vj_show_objects(const vj_result *result);
+enum { VJ_YOLO_PLANES, VJ_YOLO_ROWS, VJ_YOLO_DONE };
+vj_status vj_show_yolo(const vj_result *result);
+bool vj_is_yolo_planes(const vj_model *model, const int32_t *at);
+bool vj_is_yolo_rows(const vj_model *model, const int32_t *at);
+bool vj_is_yolo_done(const vj_model *model, const int32_t *at);
+vj_status vj_show_segments(const vj_result *result);
+enum { VJ_QUERIES_PLAIN, VJ_QUERIES_384, VJ_QUERIES_INPUT, VJ_QUERIES_NO_NULL };
+vj_status vj_show_queries(const vj_result *result);
+vj_status vj_show_depth(const vj_result *result);
+vj_status vj_show_restored(const vj_result *result);
+vj_status vj_show_matte(const vj_result *result);
+bool vj_is_matte(const vj_model *model, const int32_t *at);
+vj_status vj_show_pose(const vj_result *result);
+vj_status vj_show_towers(const vj_result *result);
+
+/* listing.c */
+
+/* An object in a picture; x0, y0, x1, y1 in pixels of the picture as it was. */
+typedef struct vj_object {
+    int32_t label;
+    double score, box[4];
+} vj_object;
+/* The likeliest first; among equals the first. */
+void vj_objects_sort(vj_object *objects, int64_t count);
+/* A box of the input as one of the picture. */
+void vj_box_of_picture(const vj_placement *placement, double box[4]);
+/* Prints those above the threshold, at most `most`, and draws them where that is asked for. Sorts them. */
+vj_status vj_list_objects(const vj_result *result, vj_object *objects, int64_t count, int64_t most);
+
+/* segments.c: the rest of it, with planes[classes][height][width] of the whole input */
+vj_status vj_show_classes(const vj_result *result, const float *planes, int64_t classes, int64_t height, int64_t width);
+
+/* sample.c */
+
+typedef enum vj_sampling { VJ_SAMPLE_BILINEAR, VJ_SAMPLE_BICUBIC } vj_sampling;
+/* Where the pixels of a picture are in a plane that stands for the whole input. PyTorch's interpolate without
+ * antialiasing and corners, where the picture was resized alone. */
+typedef struct vj_sampler {
+    struct vj_taps *columns, *rows; /* malloc'ed */
+    float *line;                    /* of the plane's width */
+    int64_t plane_width;
+    int32_t width, height;
+} vj_sampler;
+bool vj_sampler_open(vj_sampler *sampler, const vj_placement *placement, vj_sampling sampling, int64_t plane_height,
+                     int64_t plane_width);
+/* Row y of the picture. */
+void vj_sample_row(vj_sampler *sampler, const float *plane, int32_t y, float *out);
+/* Has the model seen this row, this column? What was cropped it has not. */
+bool vj_seen_row(const vj_placement *placement, int32_t y);
+bool vj_seen_column(const vj_placement *placement, int32_t x);
+/* All rows of a plane, malloc'ed; NULL without memory. */
+float *vj_sample_plane(const vj_placement *placement, vj_sampling sampling, const float *plane, int64_t plane_height,
+                       int64_t plane_width);
+void vj_sampler_close(vj_sampler *sampler);
+
+/* canvas.c: what lies outside of the picture is not drawn */
+typedef struct vj_colour {
+    uint8_t red, green, blue;
+} vj_colour;
+vj_colour vj_class_colour(int64_t index);
+/* A colour picture with the same pixels. */
+bool vj_canvas_of(const vj_picture *picture, vj_picture *canvas, vj_why *why);
+void vj_draw_rectangle(vj_picture *canvas, int64_t x, int64_t y, int64_t width, int64_t height, vj_colour colour);
+void vj_draw_frame(vj_picture *canvas, const double box[4], int32_t thickness, vj_colour colour);
+void vj_draw_dot(vj_picture *canvas, double x, double y, int32_t radius, vj_colour colour);
+/* Letters are `times` the font's; characters that the font lacks are boxes. */
+void vj_draw_text(vj_picture *canvas, int64_t x, int64_t y, const char *text, int32_t times, vj_colour colour);
+int64_t vj_text_width(const char *text, int32_t times);
+/* Text on a ground of the colour, in black or white. */
+void vj_draw_label(vj_picture *canvas, int64_t x, int64_t y, const char *text, int32_t times, vj_colour ground);
+/* A size of letters and lines that suits the picture. */
+int32_t vj_times_of(const vj_picture *picture);
+
+/* font.c: a character's columns, the lowest bit the upper row; of what is not in it, a box. */
+enum { VJ_FONT_WIDTH = 5, VJ_FONT_HEIGHT = 7 };
+const uint8_t *vj_font_columns(unsigned char character);
+
+/* files.c */
+enum { VJ_STEM_MOST = 200 };
+/* The picture's name without folder and extension, of plain characters. */
+void vj_stem_of(const char *path, char stem[VJ_STEM_MOST + 1]);
+/* Written whole under another name, then renamed. */
+vj_status vj_png_write_whole(const char *path, const vj_picture *picture);
+/* The same, and said in a line. */
+vj_status vj_png_write_said(const char *path, const vj_picture *picture);
+/* Do --threshold and --draw go with the kind, and can the files be written? Asked before long work; `paths` are of `count` pictures. */
+vj_status vj_check_asked(const vj_reading *reading, char *const *paths, int32_t count);
+/* The file of a picture's result; false: none is wanted. */
+enum { VJ_PATH_ROOM = 4200 };
+bool vj_result_path(const vj_result *result, char path[VJ_PATH_ROOM]);
+/* Are the stems of all pictures different? Says which are not; `what` stands behind the stem. */
+vj_status vj_stems_differ(const char *where, const char *what, char *const *paths, int32_t count);
+
+/* json.c */
+struct cJSON;
+bool vj_wants_json(const vj_command *command);
+/* {"file": ...}; NULL without memory. */
+struct cJSON *vj_result_json(const vj_result *result);
+/* An object of the list with "index" and "label". */
+struct cJSON *vj_json_class(const vj_result *result, struct cJSON *list, int64_t index);
+vj_status vj_json_print(struct cJSON *json);
+/* The label, or "class N"; control characters are escaped. */
+const char *vj_class_name(const vj_result *result, int64_t index, char text[256]);
+
+#endif
