@@ -55,7 +55,7 @@ static vj_status read_pictures(const vj_command *plain, vj_job *job, vj_samples 
     vj_loader loader = {0};
     vj_status status = vj_paths_find(plain, &paths);
     if (status == VJ_OK) status = vj_job_open(plain, NULL, 0, job);
-    if (status == VJ_OK) status = vj_loader_open(plain, job, &loader);
+    if (status == VJ_OK) status = vj_loader_open(plain, job, 0, &loader);
     if (status == VJ_OK) vj_loader_announce(&loader);
     s->inputs = 1;
     for (int32_t i = 0; i < paths.count && status == VJ_OK; i++) {

@@ -31,7 +31,7 @@ static const vj_option table[] = {
     {"--emit-ir", 0, EMIT, VJ_EMIT_IR, 0, NULL, ANY, "write STEM.vj"},
 
     {.about = "Running"},
-    {"--input", 0, LIST, 0, FIELD(inputs), "NAME=x.npy", VJ_MODE_TENSORS | VJ_MODE_BENCH, "an input's value (repeat); with none: seeded values"},
+    {"--input", 0, LIST, 0, FIELD(inputs), "NAME=x.npy", VJ_MODE_TENSORS | VJ_MODE_BENCH | VJ_MODE_PICTURES, "an input's value (repeat); with none: seeded values; beside pictures: texts"},
     {"--output", 0, TEXT, 0, FIELD(output), "DIR", VJ_MODE_TENSORS | VJ_MODE_PICTURES, "write every output to DIR/NAME.npy"},
     {"--attention", 0, TEXT, 0, FIELD(attention), "DIR", VJ_MODE_PICTURES, "draw where each head looks: DIR/PICTURE.layer-LL.head-HH.png, all in PICTURE.attention.png"},
     {"--expect", 0, LIST, 0, FIELD(expects), "NAME=y.npy", VJ_MODE_TENSORS, "compare an output (repeat); exit status 4 when it differs"},

@@ -88,7 +88,7 @@ static vj_status leave_bad_out(way *w, vj_status *worst) {
 
 static vj_status open_way(way *w, vj_status *worst) {
     vj_status status = vj_job_open(w->command, NULL, 0, &w->job);
-    if (status == VJ_OK) status = vj_loader_open(w->command, &w->job, &w->loader);
+    if (status == VJ_OK) status = vj_loader_open(w->command, &w->job, 0, &w->loader);
     if (status) return status;
     vj_loader_announce(&w->loader);
     const vj_tensor_info *t = &w->job.model->outputs[0];

@@ -11,6 +11,7 @@ typedef struct gallery {
     const vj_command *command;
     vj_job job;
     vj_loader loader;
+    vj_companions companions;
     vj_reading reading;
     int32_t results;   /* outputs that are no maps of attention */
     int64_t classes;   /* of a single [N, C] output that is printed as labels; 0: statistics are printed */
@@ -18,12 +19,14 @@ typedef struct gallery {
     vj_status worst;
 } gallery;
 
+static bool is_batch(const gallery *g, int64_t dim) { return dim == -1 || (g->loader.fixed && dim == g->loader.batch); }
+
 /* What the outputs are, and what is printed of them. */
 static vj_status judge_outputs(gallery *g) {
     const vj_model *model = g->job.model;
     const vj_tensor_info *t = &model->outputs[0];
-    const bool rows = g->results == 1 && t->rank == 2 && t->dtype == VJ_F32 &&
-                      (g->loader.fixed ? t->dims[0] == g->loader.batch : t->dims[0] == -1) && t->dims[1] > 0;
+    const bool rows =
+        g->results == 1 && t->rank == 2 && t->dtype == VJ_F32 && is_batch(g, t->dims[0]) && t->dims[1] > 0;
     if (rows) vj_guess_labels(g->command, t, &g->loader.recipe);
     if (rows && (g->loader.recipe.label_count > 0 || g->command->topk || vj_are_classes(g->command, t)))
         g->classes = t->dims[1];
@@ -34,7 +37,7 @@ static vj_status judge_outputs(gallery *g) {
                          (long long)g->classes);
     for (int32_t i = 0; i < g->results && g->command->output; i++) {
         const vj_tensor_info *o = &model->outputs[i];
-        bool first = o->rank > 0 && (g->loader.fixed ? o->dims[0] == g->loader.batch : o->dims[0] == -1);
+        bool first = o->rank > 0 && is_batch(g, o->dims[0]);
         for (int32_t d = 1; d < o->rank; d++)
             first = first && o->dims[d] >= 0;
         if (!first)
@@ -120,8 +123,7 @@ static vj_status run_batch(gallery *g) {
     if (g->loader.filled == 0) return VJ_OK;
     const vj_array input = vj_loader_batch(&g->loader);
     const int64_t rows = input.dims[0];
-    vj_status status = vj_job_bind(&g->job, &input, 1);
-    if (status == VJ_OK) status = vj_job_run(&g->job);
+    vj_status status = vj_companions_bind(&g->companions, &g->loader, &input, &g->job);
     if (status) return status;
     for (int64_t i = 0; i < g->loader.filled; i++)
         note(g, print_one(g, i, rows));
@@ -152,8 +154,9 @@ static vj_status run_all(gallery *g, const vj_paths *paths) {
 
 static vj_status open_gallery(gallery *g, const vj_paths *paths) {
     const vj_command *command = g->command;
-    vj_status status = vj_job_open(command, NULL, 0, &g->job);
-    if (status == VJ_OK) status = vj_loader_open(command, &g->job, &g->loader);
+    vj_status status = vj_companions_open(command, &g->companions, &g->job);
+    if (status == VJ_OK)
+        status = vj_loader_open(command, &g->job, vj_companions_batch(&g->companions, g->job.model), &g->loader);
     if (status) return status;
     g->written = calloc((size_t)vj_output_count(g->job.model) + 1, sizeof *g->written);
     if (!g->written) return vj_print_error(VJ_SYSTEM, command->model, "no memory");
@@ -170,6 +173,7 @@ static vj_status open_gallery(gallery *g, const vj_paths *paths) {
 static void close_gallery(gallery *g) {
     if (g->written) vj_arrays_free(g->written, vj_output_count(g->job.model));
     vj_loader_free(&g->loader);
+    vj_companions_free(&g->companions);
     vj_job_close(&g->job);
 }
 

@@ -174,7 +174,7 @@ static vj_status take_pictures(comparison *c) {
     vj_status status = c->skipped = vj_paths_find(c->command, &paths);
     if (status != VJ_SYSTEM && paths.count) {
         status = open_sides(c, NULL, 0);
-        if (status == VJ_OK) status = vj_loader_open(c->command, &c->wide->job, &loader);
+        if (status == VJ_OK) status = vj_loader_open(c->command, &c->wide->job, 0, &loader);
         if (status == VJ_OK) {
             vj_loader_announce(&loader);
             c->on.fixed_batch = loader.fixed ? loader.batch : 0;

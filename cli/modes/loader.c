@@ -13,9 +13,13 @@ static vj_status not_for_pictures(const vj_command *command, const char *why) {
 }
 
 /* One input that holds pictures; false with the reason otherwise. */
-static bool picture_input(const vj_model *model, vj_picture_input *input, vj_why *why) {
-    const vj_tensor_info *t = &model->inputs[0];
-    if (vj_input_count(model) != 1) return vj_because(why, VJ_UNSUPPORTED, "it has not exactly one input");
+static bool picture_input(const vj_command *command, const vj_model *model, int32_t *place, vj_picture_input *input,
+                          vj_why *why) {
+    *place = vj_picture_place(command, model);
+    if (*place < 0)
+        return vj_because(why, VJ_UNSUPPORTED,
+                          "it has not exactly one input, or but one that no --input NAME=x.npy gives");
+    const vj_tensor_info *t = &model->inputs[*place];
     if (t->rank > 0 && (t->dims[0] == 0 || t->dims[0] < -1))
         return vj_because(why, VJ_UNSUPPORTED, "its input's first dim is no batch");
     return vj_picture_input_of((vj_dtype)t->dtype, t->rank, t->dims, input, why) == VJ_OK;
@@ -58,7 +62,8 @@ vj_status vj_print_recipe(const vj_command *command, const vj_model *model) {
     vj_why why = {0};
     char text[1024];
     vj_picture_input input;
-    if (!picture_input(model, &input, &why)) return VJ_OK;
+    int32_t place;
+    if (!picture_input(command, model, &place, &input, &why)) return VJ_OK;
     why = (vj_why){0};
     if (!find_recipe(command, model, &recipe, &why)) {
         vj_print_warning(command->model, "pre-processing: %s", why.text);
@@ -83,13 +88,13 @@ void vj_loader_announce(const vj_loader *l) {
         vj_print_notice(l->command->model, "pre-processing: %s", text);
 }
 
-static vj_status prepare_batch(vj_loader *l, const vj_job *job) {
-    const vj_tensor_info *t = &job->model->inputs[0];
+static vj_status prepare_batch(vj_loader *l, const vj_job *job, int64_t batch) {
+    const vj_tensor_info *t = &job->model->inputs[l->place];
     int64_t n;
     vj_status status = vj_job_batch(job, &n, &l->batch);
     if (status) return status;
-    l->fixed = t->dims[0] > 0;
-    if (l->fixed) l->batch = t->dims[0];
+    l->fixed = t->dims[0] > 0 || batch;
+    if (l->fixed) l->batch = t->dims[0] > 0 ? t->dims[0] : batch;
     l->image_bytes = vj_picture_input_bytes(&l->shape);
     l->input = (vj_array){.name = strdup(t->name), .dtype = l->shape.dtype, .rank = 4};
     const int64_t dims[4] = {l->batch, t->dims[1], t->dims[2], t->dims[3]};
@@ -101,11 +106,11 @@ static vj_status prepare_batch(vj_loader *l, const vj_job *job) {
     return VJ_OK;
 }
 
-vj_status vj_loader_open(const vj_command *command, const vj_job *job, vj_loader *l) {
+vj_status vj_loader_open(const vj_command *command, const vj_job *job, int64_t batch, vj_loader *l) {
     vj_why why = {0};
     *l = (vj_loader){.command = command};
-    if (!picture_input(job->model, &l->shape, &why)) return not_for_pictures(command, why.text);
-    const vj_status status = prepare_batch(l, job);
+    if (!picture_input(command, job->model, &l->place, &l->shape, &why)) return not_for_pictures(command, why.text);
+    const vj_status status = prepare_batch(l, job, batch);
     if (status) return status;
     why = (vj_why){0};
     if (!find_recipe(command, job->model, &l->recipe, &why)) return recipe_failed(command, &why);

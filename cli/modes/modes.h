@@ -2,6 +2,7 @@
  *
  * run.c        tensors in, tensors out; the introduction of a model
  * classify.c   pictures in, labels out; pictures.c finds the files, loader.c makes inputs of them, labels.c prints,
+ *              companions.c brings the inputs beside them,
  *              classes.c says whether an output is of classes, attention.c draws where heads look, sheet.c all of them in one
  * bench.c      --bench: measure.c takes times, streams.c those of several callers, bench_pictures.c those of pictures, bench_text.c
  *              prints them; profile.c runs code with marks: when each thread worked on which kernel; trace.c writes it for Perfetto
@@ -42,6 +43,7 @@ typedef struct vj_loader {
     vj_recipe recipe;
     int64_t batch; /* pictures a run at most; exactly so many when the graph has its batch baked in */
     bool fixed;
+    int32_t place;          /* of the picture's input */
     vj_picture_input shape; /* of one picture */
     size_t image_bytes;
     vj_array input;
@@ -50,7 +52,8 @@ typedef struct vj_loader {
     int64_t filled;           /* so many; the user empties it */
 } vj_loader;
 /* Does the model take pictures, and how are they prepared? Says what does not fit. Free it on failure too. */
-vj_status vj_loader_open(const vj_command *command, const vj_job *job, vj_loader *loader);
+/* `batch`: what the pictures of each run must be where the code leaves it open; 0: up to as many as a run takes. */
+vj_status vj_loader_open(const vj_command *command, const vj_job *job, int64_t batch, vj_loader *loader);
 void vj_loader_announce(const vj_loader *loader);
 /* Into the batch, in which there is room; what cannot be read has been said. */
 vj_status vj_loader_add(vj_loader *loader, const char *path);
@@ -63,6 +66,22 @@ vj_array vj_loader_batch(vj_loader *loader);
 void vj_loader_free(vj_loader *loader);
 /* The pre-processing as a line of the introduction; nothing for models that take no picture. */
 vj_status vj_print_recipe(const vj_command *command, const vj_model *model);
+
+/* companions.c: inputs beside the picture's */
+typedef struct vj_companions {
+    vj_array *arrays; /* of --input, so many are given */
+    int32_t given;
+} vj_companions;
+/* Which input the picture's is; -1: none, or several may be. */
+int32_t vj_picture_place(const vj_command *command, const vj_model *model);
+/* Opens the job for them; where they are others in number than the pictures, for a batch of pictures of its own. */
+vj_status vj_companions_open(const vj_command *command, vj_companions *companions, vj_job *job);
+/* The batch that they have where the code leaves it open, which is then the pictures' too; 0: none. */
+int64_t vj_companions_batch(const vj_companions *companions, const vj_model *model);
+/* Binds them and the batch of pictures that the loader has, and runs. */
+vj_status vj_companions_bind(const vj_companions *companions, const vj_loader *loader, const vj_array *batch,
+                             vj_job *job);
+void vj_companions_free(vj_companions *companions);
 
 /* attention.c: --attention */
 

@@ -52,7 +52,7 @@ vj_status vj_png_write_whole(const char *path, const vj_picture *picture) {
 
 vj_status vj_png_write_said(const char *path, const vj_picture *picture) {
     const vj_status status = vj_png_write_whole(path, picture);
-    if (status == VJ_OK) vj_print_notice(NULL, "wrote %s", path);
+    if (status == VJ_OK) vj_print_wrote(path);
     return status;
 }
 

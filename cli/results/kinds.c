@@ -150,6 +150,8 @@ void vj_reading_choose(const vj_command *command, const vj_model *model, vj_read
     const bool known = config.architecture[0] && choose_by_architecture(model, config.architecture, reading, &guess);
     if (!known) guess = choose_by_outputs(model, reading);
     reading->sigmoid = strncmp(config.architecture, "Siglip", 6) == 0;
+    for (int32_t i = 0; i < model->input_count; i++)
+        reading->masked |= strcmp(model->inputs[i].name, "pixel_mask") == 0;
     if (guess) say_guess(model, &config, reading);
 }
 

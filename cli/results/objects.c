@@ -8,12 +8,14 @@
 
 /* A query's box in the picture. */
 static void place(const vj_result *r, const float *box, double out[4]) {
-    const double width = r->placement->input_width, height = r->placement->input_height;
+    const vj_placement *p = r->placement;
+    const bool masked = r->reading->masked;
+    const double width = masked ? p->width : p->input_width, height = masked ? p->height : p->input_height;
     out[0] = ((double)box[0] - 0.5 * (double)box[2]) * width;
     out[1] = ((double)box[1] - 0.5 * (double)box[3]) * height;
     out[2] = ((double)box[0] + 0.5 * (double)box[2]) * width;
     out[3] = ((double)box[1] + 0.5 * (double)box[3]) * height;
-    vj_box_of_picture(r->placement, out);
+    if (!masked) vj_box_of_picture(p, out);
 }
 
 /* The likeliest class but the last, and its probability among all. */

@@ -64,6 +64,7 @@ typedef struct vj_reading {
     const vj_kind *kind; /* NULL: as numbers */
     int32_t at[VJ_KIND_OUTPUTS];
     bool sigmoid; /* of towers: texts are judged alone, not beside each other */
+    bool masked;  /* the model is told where in its input the picture lies: places are parts of that */
 } vj_reading;
 /* Decides by the model's config.json and outputs, and says so where it is a guess. */
 void vj_reading_choose(const vj_command *command, const vj_model *model, vj_reading *reading);

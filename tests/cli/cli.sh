@@ -512,6 +512,21 @@ part_results() {
     prints_not "class "
     prints 'a\x1b[1mb'
     ! grep -qF guess: "$log/err" || fail "config.json above is not read"
+    # texts beside pictures, as many as there are, and the same for all
+    ids=input_ids=$results/clip_texts/input_ids.npy
+    run 0 "$results/clip_texts/model.onnx" rgb.png --input "$ids" --format jsonl
+    cp "$log/out" one
+    run 0 "$results/clip_texts/model.onnx" rgb.png rgb.png --input "$ids" --format jsonl
+    lines 2
+    [ "$(head -1 "$log/out")" = "$(cat one)" ] && [ "$(tail -1 "$log/out")" = "$(cat one)" ] || fail "another run gives other texts"
+    run 0 "$results/clip_texts/model.onnx" rgb.png rgb.png rgb.png --input "$ids" --batch 4
+    lines 15
+    bad 1 "$results/clip_texts/model.onnx" rgb.png
+    stderr_has "--input NAME=x.npy"
+    run 1 "$results/clip_texts/model.onnx" rgb.png --input "$ids" --input "other=$results/clip_texts/input_ids.npy"
+    stderr_has "there is no input 'other'"
+    bad 2 "$results/clip_texts/model.onnx" rgb.png --input input_ids=gone.npy
+    run 1 "$results/depth/model.onnx" rgb.png --input "$ids"
     # a config.json of something else
     printf '{"architectures": ["ViTModel"]}' >config.json
     cp "$results/foreground/model.onnx" plane.onnx

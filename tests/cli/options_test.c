@@ -51,6 +51,7 @@ static void modes(void **state) {
     has_mode("m.onnx -", VJ_MODE_PICTURES);
     has_mode("m.onnx a.png --output out --topk 3", VJ_MODE_PICTURES);
     has_mode("m.onnx --input x=x.npy", VJ_MODE_TENSORS);
+    has_mode("m.onnx a.png --input x=x.npy", VJ_MODE_PICTURES);
     has_mode("m.onnx --output out", VJ_MODE_TENSORS);
     has_mode("m.onnx --expect y=y.npy", VJ_MODE_TENSORS);
     has_mode("m.onnx --bench", VJ_MODE_BENCH);
@@ -188,7 +189,6 @@ static void mistakes(void **state) {
                                         "m.onnx --bench --streams 0",
                                         "m.onnx --iterations 5",
                                         "m.onnx --bench --streams 2 --profile p.json",
-                                        "m.onnx a.png --input x=x.npy",
                                         "m.onnx --topk 3",
                                         "m.onnx --emit-obj --stats",
                                         "m.onnx --inspect --output out",

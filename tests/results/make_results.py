@@ -5,6 +5,7 @@ transformers' post-processing (for YOLO's kind ONNX Runtime's NonMaxSuppression)
 usage: make_results.py [CASE...]     (needs torch, transformers, onnx, onnxruntime, pillow and scipy)
 """
 import importlib
+import inspect
 import json
 import os
 import sys
@@ -119,6 +120,28 @@ class Towers(nn.Module):
         x = F.normalize(self.planes(pixel_values).mean((2, 3)), dim=1)
         logits = 6 * x @ F.normalize(self.texts, dim=1).T
         return logits, logits.T, x
+
+
+class Texts(nn.Module):
+    """A picture beside texts that are an input: as many as there are."""
+
+    def __init__(self):
+        super().__init__()
+        self.planes, self.words = Planes(8, 8), nn.Embedding(20, 8)
+
+    def forward(self, input_ids, pixel_values):
+        x = F.normalize(self.planes(pixel_values).mean((2, 3)), dim=1)
+        logits = 6 * x @ F.normalize(self.words(input_ids).mean(1), dim=1).T
+        return logits, logits.T
+
+
+class Masked(Detector):
+    """A detector that is told where the picture lies."""
+
+    def forward(self, pixel_values, pixel_mask):
+        mask = F.interpolate(pixel_mask[:, None].float(), size=(6, 8), mode="nearest").flatten(2).transpose(1, 2)
+        x = torch.tanh(self.stem(pixel_values)).flatten(2).transpose(1, 2) * mask
+        return self.logits(x), self.boxes(x).sigmoid()
 
 
 class Yolo(nn.Module):
@@ -357,6 +380,22 @@ def siglip(out, s):
     return texts(lambda x: x.sigmoid())(out, s)
 
 
+@case("CLIPModel", Texts, ["logits_per_image", "logits_per_text"])
+def clip_texts(out, s):
+    return ["--input", "input_ids=@input_ids.npy"], *texts(lambda x: x.softmax(0))(out, s)[1:]
+
+
+clip_texts.more = {"input_ids": torch.tensor([[3, 1, 4, 1], [5, 9, 2, 6], [5, 3, 5, 8], [9, 7, 9, 3]])}
+
+
+@case("DetrForObjectDetection", lambda: Masked(6), DETECTS)
+def detr_mask(out, s):
+    return detected(("detr", "Detr"), 0.5)(out, s)
+
+
+detr_mask.more = {"pixel_mask": torch.ones(1, 12, 16, dtype=torch.int64)}
+
+
 def suppressed(boxes, scores, labels, bound, s):
     beside = torch.zeros(1, len(LABELS), len(scores))
     beside[0, labels, torch.arange(len(scores))] = scores
@@ -421,14 +460,21 @@ def make(name):
     os.makedirs(folder, exist_ok=True)
     picture = Image.open(PICTURE).convert("RGB")
     x, seen = pixels(picture, height, width, **recipe)
-    module = model().eval()
+    module, more = model().eval(), getattr(post, "more", {})
+    inputs = {"pixel_values": x, **more}
+    arguments = tuple(inputs[n] for n in inspect.signature(module.forward).parameters)
     with torch.no_grad():
-        out = module(x)
+        out = module(*arguments)
     out = out if isinstance(out, tuple) else (out,)
     options, result, expected = post(out, SimpleNamespace(w=picture.width, h=picture.height, seen=seen))
     path = os.path.join(folder, "model.onnx")
-    torch.onnx.export(module, (x,), path, opset_version=17, dynamo=False, input_names=["pixel_values"], output_names=names,
-                      dynamic_axes={n: {0: "batch"} for n in ["pixel_values", *names] if n != "logits_per_text"})
+    ordered = list(inspect.signature(module.forward).parameters)
+    axes = {n: {0: "texts" if n in ("input_ids", "logits_per_text") else "batch"} for n in [*ordered, *names]}
+    if name in ("clip", "siglip"):
+        del axes["logits_per_text"]
+    torch.onnx.export(module, arguments, path, opset_version=17, dynamo=False, input_names=ordered, output_names=names, dynamic_axes=axes)
+    if "input_ids" in more:
+        np.save(os.path.join(folder, "input_ids.npy"), more["input_ids"].numpy())
     config = {"id2label": {str(i): label for i, label in enumerate(LABELS)}}
     if architecture:
         config["architectures"] = [architecture]

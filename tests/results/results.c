@@ -107,16 +107,26 @@ static bool is_there(const char *path) {
     return file != NULL;
 }
 
+/* What stands behind @ is a file of the case. */
+static void add_option(char *options, size_t room, const char *name, const char *option) {
+    const size_t used = strlen(options);
+    const char *at = strchr(option, '@');
+    if (at)
+        snprintf(options + used, room - used, " %.*s%s/data/%s/%s", (int)(at - option), option, VJ_TEST_DIR, name,
+                 at + 1);
+    else
+        snprintf(options + used, room - used, " %s", option);
+}
+
 static void run(const char *vitjit, const char *pictures, const char *name) {
-    char path[1024], options[256] = "", written[1100];
+    char path[1024], options[2048] = "", written[1100];
     case_name = name;
     const int before = failures;
     snprintf(path, sizeof path, VJ_TEST_DIR "/data/%s/expected.json", name);
     cJSON *expected = read_json(path);
     const cJSON *given = cJSON_GetObjectItem(expected, "options"), *option,
                 *want = cJSON_GetObjectItem(expected, "result");
-    cJSON_ArrayForEach(option, given)
-        snprintf(options + strlen(options), sizeof options - strlen(options), " %s", option->valuestring);
+    cJSON_ArrayForEach(option, given) add_option(options, sizeof options, name, option->valuestring);
     if (!want) fail(path, "no expected result");
     snprintf(written, sizeof written, "%s/out", folder_path());
     if (status_of("cd %s && rm -rf out && mkdir out && %s %s/data/%s/model.onnx %s/rgb.png --quiet --format jsonl%s%s "
