@@ -96,6 +96,9 @@ static vj_status check_kind(const vj_reading *reading) {
     if (reading->command->draw && (!kind || !kind->picture))
         return vj_print_error(VJ_USAGE, model, "--draw is for results in pictures: it is %s",
                               kind ? kind->what : "none by its outputs");
+    if (reading->command->fast_decode && kind && kind->picture)
+        return vj_print_error(VJ_USAGE, model, "--fast-decode: the results of %s are placed in the whole picture",
+                              kind->what);
     return VJ_OK;
 }
 

@@ -494,6 +494,8 @@ part_results() {
     bad 1 "$digits/digits.onnx" rgb.png --draw a.png
     bad 1 "$digits/digits.onnx" rgb.png --threshold 0.5
     bad 1 "$results/detr/model.onnx" --threshold 0.5
+    bad 1 "$results/detr/model.onnx" rgb.png --fast-decode
+    run 0 "$results/clip/model.onnx" rgb.png --fast-decode
     # a folder that cannot be written to is no half-written file
     mkdir there
     run 0 "$results/segformer/model.onnx" rgb.png --draw there --quiet
