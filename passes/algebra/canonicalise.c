@@ -91,6 +91,17 @@ static bool is_bias(vj_match *m) {
     return vj_has_one_use(m->f, p) && (vj_set_attr(m, vj_ints(VJ_ATTR_DIMS, &type->dims[type->rank - 1].c, 1)), true);
 }
 
+/* A reduction that drops its axes, of which a reshape that puts them back is the only reader. */
+static bool is_put_back(vj_match *m) {
+    const vj_value s = vj_captured(m, "s");
+    const vj_node *node = vj_producer(m->f, s);
+    const vj_attr *axes = vj_attr_find(node, VJ_ATTR_AXES);
+    if (!vj_has_one_use(m->f, s)) return false;
+    vj_set_attr(m, vj_ints(VJ_ATTR_AXES, axes->as.ints, axes->count));
+    vj_set_attr(m, vj_name(VJ_ATTR_KIND, vj_attr_name(node, VJ_ATTR_KIND, "")));
+    return true;
+}
+
 static bool is_bias_of_biased(vj_match *m) { return vj_type_at(m->f, vj_captured(m, "c"))->rank == 1 && is_bias(m); }
 
 static const vj_rule rules[] = {
@@ -120,7 +131,44 @@ static const vj_rule rules[] = {
     {"bias", "add(p=linear(x, w), b:weight)", "linear(x, w, reshape(b){dims=$})", is_bias},
     {"second_bias", "add(p=linear(x, w, c:weight), b:weight)", "linear(x, w, add(c, reshape(b){dims=$}))",
      is_bias_of_biased},
+    {"axes_put_back", "reshape(s=reduce(x){keep=0})", "reduce(x){kind=$, axes=$, keep=1}", is_put_back},
 };
+
+/* How many of the last dims of a reshape the columns of its operand became; 0: they are not dims of their own. */
+static int32_t dims_of_columns(const vj_type *type, int64_t columns) {
+    int64_t product = 1;
+    for (int32_t i = 1; i <= type->rank; i++) {
+        const vj_dim dim = type->dims[type->rank - i];
+        if (dim.sym != VJ_SYM_NONE || !vj_mul(product, dim.c, &product)) return 0;
+        if (product >= columns) return product == columns ? i : 0;
+    }
+    return 0;
+}
+
+/* A bias a head and channel, behind the reshape that cuts the columns of a linear into heads, is one a column. */
+static vj_value bias_behind_reshape(vj_func *f, const vj_node *node) {
+    for (int32_t i = 0; i < 2; i++) {
+        const vj_value r = node->args[i], b = node->args[1 - i],
+                       p = vj_op_of(f, r) == VJ_OP_reshape ? vj_operand(f, r, 0) : VJ_NONE;
+        if (vj_op_of(f, p) != VJ_OP_linear || vj_operand(f, p, 2) >= 0 || !vj_is_weight(f, b) ||
+            !vj_has_one_use(f, r) || !vj_has_one_use(f, p))
+            continue;
+        const vj_type type = *vj_type_at(f, node->first_result), *bias = vj_type_at(f, b);
+        const vj_dim columns = vj_last_dim(vj_type_at(f, p));
+        const int32_t count = dims_of_columns(&type, columns.c);
+        int64_t elements;
+        bool fits = count > 0 && bias->rank >= count && vj_type_elements(f, bias, &elements) && elements == columns.c &&
+                    vj_type_equal(vj_type_at(f, r), &type);
+        for (int32_t k = 1; fits && k <= count; k++)
+            fits = vj_dim_equal(bias->dims[bias->rank - k], type.dims[type.rank - k]);
+        if (!fits) continue;
+        const vj_value row = vj_make_reshape(f, b, 1, &columns, node->origin);
+        const vj_value args[] = {vj_operand(f, p, 0), vj_operand(f, p, 1), row};
+        return vj_make_reshape(f, vj_make(f, VJ_OP_linear, args, 3, NULL, 0, node->origin), type.rank, type.dims,
+                               node->origin);
+    }
+    return VJ_NONE;
+}
 
 /* Movement ops */
 
@@ -277,6 +325,8 @@ static vj_value canonical(vj_pass_context *c, int32_t n) {
         return gather_node(c->f, &node);
     case VJ_OP_linear:
         return linear_node(c->f, &node);
+    case VJ_OP_add:
+        return bias_behind_reshape(c->f, &node);
     case VJ_OP_concat:
         return node.arg_count == 1 ? node.args[0] : VJ_NONE;
     case VJ_OP_cast:

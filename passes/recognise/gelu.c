@@ -33,6 +33,10 @@
     }
 
 static const vj_rule rules[] = {
+    /* erfc(-u) = 1 + erf(u) */
+    {"erfc_of_negated", "sub(1, erf(neg(u)))", "add(erf(u), 1)", NULL},
+    {"erfc_of_negated_product", "sub(1, erf(mul(neg(x), c:uniform)))", "add(erf(mul(x, c)), 1)", NULL},
+    {"erfc_of_negated_quotient", "sub(1, erf(div(neg(x), c:uniform)))", "add(erf(div(x, c)), 1)", NULL},
     SPELLINGS(ERF_BY_DIV, "erf"),
     SPELLINGS(ERF_BY_MUL, "erf"),
     SPELLINGS(TANH_OF(WITH_CUBE(CUBE_BY_POW)), "tanh"),

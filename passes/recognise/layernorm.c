@@ -12,8 +12,9 @@
 
 /* The mean of squares less the square of the mean, which flax and TensorFlow write. layernorm computes it in two passes,
  * which loses less. */
-#define AROUND  "sub(x, m=" MEAN("x") ")"
-#define MOMENTS "sub(" MEAN("mul(x, x)") ", mul(m, m))"
+#define AROUND            "sub(x, m=" MEAN("x") ")"
+#define MOMENTS           "sub(" MEAN("mul(x, x)") ", mul(m, m))"
+#define MOMENTS_BY_ITSELF "sub(" MEAN("mul(x, x)") ", mul(m=" MEAN("x") ", m))"
 
 /* Over whatever axes; the condition says which. */
 #define MEAN_OF(name, x) name "=reduce(" x "){kind=mean, keep=1}"
@@ -79,6 +80,12 @@ static bool over_inner_axis(vj_match *m) {
     return true;
 }
 
+/* The same, and a mean `o` over that axis is in the offset. */
+static bool over_inner_axis_with_mean(vj_match *m) {
+    const vj_attr *mean = axes_of(m, "m"), *again = axes_of(m, "o");
+    return again->count == 1 && again->as.ints[0] == mean->as.ints[0] && over_inner_axis(m);
+}
+
 /* A sum over so many elements as the number says, which divides it or is one over what multiplies it. */
 static bool is_count(vj_match *m, bool divides) {
     double number;
@@ -100,12 +107,13 @@ static bool is_count(vj_match *m, bool divides) {
 static bool divides_by_count(vj_match *m) { return is_count(m, true); }
 static bool is_over_count(vj_match *m) { return is_count(m, false); }
 
-#define PLAIN  "layernorm(x){axis=last, eps=$}"
-#define TIMES  "mul(" PLAIN ", g)"
-#define TURNED "transpose(layernorm(transpose(x){perm=$}){axis=last, eps=$}){perm=$}"
-#define GAINED "layernorm(x, reshape(g){dims=$}){axis=$, eps=$}"
-#define MOVED  "layernorm(x, _, reshape(g){dims=$}){axis=$, eps=$}"
-#define BOTH   "layernorm(x, w, reshape(g){dims=$}){axis=$, eps=$}"
+#define PLAIN      "layernorm(x){axis=last, eps=$}"
+#define TIMES      "mul(" PLAIN ", g)"
+#define NORMALISED "layernorm(transpose(x){perm=$}){axis=last, eps=$}"
+#define TURNED     "transpose(" NORMALISED "){perm=$}"
+#define GAINED     "layernorm(x, reshape(g){dims=$}){axis=$, eps=$}"
+#define MOVED      "layernorm(x, _, reshape(g){dims=$}){axis=$, eps=$}"
+#define BOTH       "layernorm(x, w, reshape(g){dims=$}){axis=$, eps=$}"
 
 /* What is divided by a root, with the gain behind, within or in front. */
 #define SPELLINGS(name, centred, root)                                                                                 \
@@ -115,8 +123,32 @@ static bool is_over_count(vj_match *m) { return is_count(m, false); }
         name "_gain_over_root", "mul(" centred ", div(g:weight, " root "))", TIMES, eps_is_given                       \
     }
 
-/* x * i + (b - mean * i) with i = gain / root */
-#define SPREAD(root) "add(mul(x, i=div(g:weight, " root ")), sub(b:weight, mul(m, i)))"
+/* x * i + (b - mean * i) with i = gain / root, or 1 / root, and without b. Keras adds the product with the negated mean. */
+#define SPREADS(name, root)                                                                                            \
+    {name "_gain_and_offset", "add(mul(x, i=div(g:weight, " root ")), sub(b:weight, mul(" MEAN("x") ", i)))",          \
+     "add(" TIMES ", b)", eps_is_given},                                                                               \
+        {name "_gain", "sub(mul(x, i=div(g:weight, " root ")), mul(" MEAN("x") ", i))", TIMES, eps_is_given},          \
+        {name "_offset", "add(div(x, i=" root "), sub(b:weight, div(" MEAN("x") ", i)))", "add(" PLAIN ", b)",         \
+         eps_is_given},                                                                                                \
+    {                                                                                                                  \
+        name, "sub(div(x, i=" root "), div(" MEAN("x") ", i))", PLAIN, eps_is_given                                    \
+    }
+
+/* The same over an inner axis: where TensorFlow normalises the last one, tf2onnx may move the transposes and leave the channels second. */
+#define ROOT_BY_AXES   ROOT_OF("v=reduce(mul(" CENTRED_BY_AXES ", d)){kind=mean, keep=1}")
+#define MEAN_BY_AXES   MEAN_OF("o", "x")
+#define TURNED_ROW(of) "transpose(" of "){perm=$}"
+#define SPREADS_INNER(name)                                                                                            \
+    {name "_gain_and_offset",                                                                                          \
+     "add(mul(x, i=div(g:weight, " ROOT_BY_AXES ")), sub(b:weight, mul(" MEAN_BY_AXES ", i)))",                        \
+     TURNED_ROW("add(mul(" NORMALISED ", " TURNED_ROW("g") "), " TURNED_ROW("b") ")"), over_inner_axis_with_mean},     \
+        {name "_gain", "sub(mul(x, i=div(g:weight, " ROOT_BY_AXES ")), mul(" MEAN_BY_AXES ", i))",                     \
+         TURNED_ROW("mul(" NORMALISED ", " TURNED_ROW("g") ")"), over_inner_axis_with_mean},                           \
+        {name "_offset", "add(div(x, i=" ROOT_BY_AXES "), sub(b:weight, div(" MEAN_BY_AXES ", i)))",                   \
+         TURNED_ROW("add(" NORMALISED ", " TURNED_ROW("b") ")"), over_inner_axis_with_mean},                           \
+    {                                                                                                                  \
+        name, "sub(div(x, i=" ROOT_BY_AXES "), div(" MEAN_BY_AXES ", i))", TURNED, over_inner_axis_with_mean           \
+    }
 
 static const vj_rule rules[] = {
     {"mean_by_count", "div(s=reduce(x){kind=sum, keep=1}, c:uniform)", "reduce(x){kind=mean, axes=$, keep=1}",
@@ -130,10 +162,11 @@ static const vj_rule rules[] = {
     {"power_without_epsilon", "mul(" CENTRED ", pow(" VARIANCE ", -0.5))", "layernorm(x){axis=last, eps=0}", NULL},
     {"centred_by_power", "mul(" CENTRED ", pow(add(" VARIANCE ", e:uniform), -0.5))", PLAIN, eps_is_given},
     {"moments_by_power", "mul(" AROUND ", pow(add(" MOMENTS ", e:uniform), -0.5))", PLAIN, eps_is_given},
-    {"spread_centred", SPREAD("sqrt(add(" MEAN("mul(d=sub(x, m=" MEAN("x") "), d)") ", e:uniform))"),
-     "add(" TIMES ", b)", eps_is_given},
-    {"spread_moments", SPREAD("sqrt(add(sub(" MEAN("mul(x, x)") ", mul(m=" MEAN("x") ", m)), e:uniform))"),
-     "add(" TIMES ", b)", eps_is_given},
+    {"negated_mean_times", "add(y, mul(neg(" MEAN_OF("m", "x") "), i))", "sub(y, mul(m, i))", NULL},
+    {"negated_mean_over", "add(y, div(neg(" MEAN_OF("m", "x") "), i))", "sub(y, div(m, i))", NULL},
+    SPREADS("spread_centred", ROOT),
+    SPREADS("spread_moments", ROOT_OF(MOMENTS_BY_ITSELF)),
+    SPREADS_INNER("spread_inner_axis"),
     {"last_axes", "div(" CENTRED_BY_AXES ", " ROOT_OF(VARIANCE_BY_AXES) ")", "layernorm(x){axis=$, eps=$}",
      over_last_axes},
     {"inner_axis", "div(" CENTRED_BY_AXES ", " ROOT_OF(VARIANCE_BY_AXES) ")", TURNED, over_inner_axis},
