@@ -183,6 +183,12 @@ bool vj_build_is_nan(vj_importer *im) {
     return vj_bind(im, 0, vj_emit1(im, VJ_OP_not, vj_emit2(im, VJ_OP_eq, x, x)));
 }
 
+/* What tf2onnx leaves of TensorFlow's op of that name, which ONNX does not have. */
+bool vj_build_erfc(vj_importer *im) {
+    const vj_value x = vj_operand_value(im, 0);
+    return vj_bind(im, 0, vj_emit2(im, VJ_OP_sub, vj_emit_number(im, dtype_of(im, x), 1), vj_emit1(im, VJ_OP_erf, x)));
+}
+
 /* Activations. `number` makes a constant of x's type. */
 
 static vj_value number(vj_importer *im, vj_value x, double n) { return vj_emit_number(im, dtype_of(im, x), n); }
