@@ -45,7 +45,7 @@ static map read_map(const vj_tensor_info *t) {
     return m;
 }
 
-vj_status vj_check_attention(const vj_command *command, const vj_model *model, const vj_paths *paths) {
+vj_status vj_check_attention(const vj_command *command, const vj_model *model) {
     int32_t drawn = 0, left_out = 0;
     char layers[128] = "";
     for (int32_t i = 0; i < vj_output_count(model); i++) {
@@ -63,7 +63,7 @@ vj_status vj_check_attention(const vj_command *command, const vj_model *model, c
         return VJ_UNSUPPORTED;
     }
     if (left_out) vj_print_notice(command->model, "not drawn: attention %s: %s", layers, why);
-    return vj_stems_differ(command->attention, "layer-..", paths->at, paths->count);
+    return VJ_OK;
 }
 
 static vj_status draw_head(const vj_command *command, const char *stem, const map *m, int64_t head, const float *row,
@@ -166,15 +166,13 @@ static vj_status write_sheet(const vj_command *command, const char *stem, const 
 }
 
 vj_status vj_draw_attention(const vj_command *command, const vj_model *model, const vj_array *outputs, int64_t image,
-                            int64_t images, const char *file, const vj_picture *picture) {
-    char stem[VJ_STEM_MOST + 1];
+                            int64_t images, const char *stem, const vj_picture *picture) {
     vj_picture large = {0};
     vj_sheet sheet = {0};
     vj_why why = {0};
     vj_status status;
-    vj_stem_of(file, stem);
     if (!magnified(picture, &large, &why) || !open_sheet(model, outputs, images, &large, &sheet, &why))
-        status = vj_print_error(VJ_SYSTEM, file, "%s", why.text);
+        status = vj_print_error(VJ_SYSTEM, stem, "%s", why.text);
     else if ((status = draw_all(command, model, outputs, image, images, stem, &large, &sheet)) == VJ_OK)
         status = write_sheet(command, stem, &sheet);
     vj_sheet_close(&sheet);

@@ -13,9 +13,10 @@ typedef struct gallery {
     vj_loader loader;
     vj_companions companions;
     vj_reading reading;
-    int32_t results;   /* outputs that are no maps of attention */
-    int64_t classes;   /* of a single [N, C] output that is printed as labels; 0: statistics are printed */
-    vj_array *written; /* with --output: the outputs of all pictures so far */
+    const vj_stems *stems; /* of all pictures */
+    int32_t results;       /* outputs that are no maps of attention */
+    int64_t classes;       /* of a single [N, C] output that is printed as labels; 0: statistics are printed */
+    vj_array *written;     /* with --output: the outputs of all pictures so far */
     vj_status worst;
 } gallery;
 
@@ -88,10 +89,10 @@ static vj_status draw(gallery *g, int64_t i, int64_t rows) {
     vj_why why = {0};
     const char *in = (const char *)g->loader.input.data + g->loader.image_bytes * (size_t)i;
     if (!g->command->attention) return VJ_OK;
-    vj_status status =
-        vj_unprepare(in, &g->loader.recipe, &g->loader.shape, &seen, &why)
-            ? vj_draw_attention(g->command, g->job.model, g->job.outputs, i, rows, g->loader.files[i], &seen)
-            : vj_print_error(VJ_SYSTEM, g->loader.files[i], "%s", why.text);
+    vj_status status = vj_unprepare(in, &g->loader.recipe, &g->loader.shape, &seen, &why)
+                           ? vj_draw_attention(g->command, g->job.model, g->job.outputs, i, rows,
+                                               vj_stem_of(g->stems, g->loader.files[i]), &seen)
+                           : vj_print_error(VJ_SYSTEM, g->loader.files[i], "%s", why.text);
     vj_picture_free(&seen);
     return status;
 }
@@ -164,8 +165,9 @@ static vj_status open_gallery(gallery *g, const vj_paths *paths) {
     status = judge_outputs(g);
     g->reading = (vj_reading){.command = command};
     if (status == VJ_OK && !g->classes) vj_reading_choose(command, g->job.model, &g->reading);
+    g->reading.stems = g->stems;
     if (status == VJ_OK) status = vj_check_asked(&g->reading, paths->at, paths->count);
-    if (status == VJ_OK && command->attention) status = vj_check_attention(command, g->job.model, paths);
+    if (status == VJ_OK && command->attention) status = vj_check_attention(command, g->job.model);
     if (status == VJ_OK) vj_loader_announce(&g->loader);
     return status;
 }
@@ -193,7 +195,7 @@ typedef struct hall {
 
 /* The size's hall, opened when it is met first. */
 static vj_status enter(hall **all, const vj_command *command, const vj_sizes *range, const int64_t size[2],
-                       const vj_paths *paths, hall **found) {
+                       const vj_paths *paths, const vj_stems *stems, hall **found) {
     for (hall *h = *all; h; h = h->next)
         if (h->size[0] == size[0] && h->size[1] == size[1]) return *found = h, VJ_OK;
     hall *h = *found = calloc(1, sizeof *h);
@@ -204,6 +206,7 @@ static vj_status enter(hall **all, const vj_command *command, const vj_sizes *ra
     const vj_status status = vj_command_of_size(command, range, size, &h->own);
     if (status) return status;
     h->g.command = &h->own.command;
+    h->g.stems = stems;
     return open_gallery(&h->g, paths);
 }
 
@@ -223,7 +226,7 @@ static vj_status show_sized(gallery *g, hall **all, hall **now, const vj_sizes *
     if (bad == VJ_OK) bad = vj_size_of_picture(g->command, range, path, picture.height, picture.width, &of);
     if (bad == VJ_OK) {
         if (*now && memcmp((*now)->size, of.size, sizeof of.size) != 0) status = run_batch(&(*now)->g);
-        if (status == VJ_OK) status = enter(all, g->command, range, of.size, paths, now);
+        if (status == VJ_OK) status = enter(all, g->command, range, of.size, paths, g->stems, now);
         if (status == VJ_OK) tell_zeros(path, &of);
         if (status == VJ_OK) bad = vj_loader_put(&(*now)->g.loader, path, &picture, of.seen);
         if (status == VJ_OK && (*now)->g.loader.filled == (*now)->g.loader.batch) status = run_batch(&(*now)->g);
@@ -253,16 +256,20 @@ static vj_status classify_sizes(gallery *g, const vj_sizes *range, const vj_path
 }
 
 vj_status vj_classify(const vj_command *command) {
-    gallery g = {.command = command};
+    vj_stems stems = {0};
+    gallery g = {.command = command, .stems = &stems};
     vj_paths paths = {0};
     vj_sizes range;
     vj_status status = vj_picture_range(command, &range);
     if (status == VJ_OK && command->output) status = vj_outputs_folder(command->output);
     if (status == VJ_OK && command->attention) status = vj_outputs_folder(command->attention);
     if (status == VJ_OK) note(&g, vj_paths_find(command, &paths));
+    if (status == VJ_OK && !vj_stems_make(&stems, paths.at, paths.count, paths.shared))
+        status = vj_print_error(VJ_SYSTEM, command->model, "no memory for the pictures' names");
     if (status == VJ_OK && g.worst != VJ_SYSTEM && paths.count > 0)
         status = range.is_range ? classify_sizes(&g, &range, &paths) : classify(&g, &paths);
     close_gallery(&g);
+    vj_stems_free(&stems);
     vj_paths_free(&paths);
     free((void *)(uintptr_t)range.shape.name);
     return status ? status : g.worst;

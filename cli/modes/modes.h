@@ -31,6 +31,7 @@ vj_status vj_run_introduction(const vj_command *command);
 typedef struct vj_paths {
     char **at;
     int32_t count;
+    size_t shared; /* so many characters say the folder that all words are in, with its slash */
 } vj_paths;
 /* What cannot be listed has been said; the rest is there all the same. */
 vj_status vj_paths_find(const vj_command *command, vj_paths *paths);
@@ -87,11 +88,11 @@ void vj_companions_free(vj_companions *companions);
 
 /* The outputs that are results; maps of attention stand behind them. */
 int32_t vj_results_count(const vj_command *command, const vj_model *model);
-/* Can maps be drawn, and each picture's be told from the others'? Says which layers have none. */
-vj_status vj_check_attention(const vj_command *command, const vj_model *model, const vj_paths *paths);
-/* All maps of image `image` of a run of `images`, over the picture as the model sees it. */
+/* Can maps be drawn? Says which layers have none. */
+vj_status vj_check_attention(const vj_command *command, const vj_model *model);
+/* All maps of image `image` of a run of `images`, over the picture as the model sees it; `stem` begins their files' names. */
 vj_status vj_draw_attention(const vj_command *command, const vj_model *model, const vj_array *outputs, int64_t image,
-                            int64_t images, const char *file, const vj_picture *picture);
+                            int64_t images, const char *stem, const vj_picture *picture);
 
 /* sheet.c: maps of attention side by side; tiles are the picture with a map over it */
 typedef struct vj_sheet {

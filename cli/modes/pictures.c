@@ -84,20 +84,47 @@ static vj_status add_list(vj_paths *paths) {
     return status;
 }
 
+/* The path at `at` is in a folder that its first `folder` characters say, slash included: what is shared goes no further. */
+static void share(vj_paths *paths, int32_t at, size_t folder) {
+    const char *all = paths->at[0], *own = paths->at[at];
+    size_t same = 0;
+    const size_t most = at == 0 || folder < paths->shared ? folder : paths->shared;
+    while (same < most && own[same] == all[same])
+        same++;
+    while (same > 0 && all[same - 1] != '/')
+        same--;
+    paths->shared = same;
+}
+
+/* The paths from `first` on are those of a word: a folder, of that length, or files (0). */
+static void share_word(vj_paths *paths, int32_t first, size_t folder) {
+    if (folder > 0 && first < paths->count) {
+        share(paths, first, paths->at[first][folder - 1] == '/' ? folder : folder + 1);
+        return;
+    }
+    for (int32_t i = first; i < paths->count; i++) {
+        const char *slash = strrchr(paths->at[i], '/');
+        share(paths, i, slash ? (size_t)(slash + 1 - paths->at[i]) : 0);
+    }
+}
+
 /* Files that are not there are kept: their error comes in their turn. */
 vj_status vj_paths_find(const vj_command *command, vj_paths *paths) {
     vj_status worst = VJ_OK;
     *paths = (vj_paths){0};
     for (int32_t i = 1; i < command->words.count && worst != VJ_SYSTEM; i++) {
         const char *word = command->words.at[i];
+        const int32_t before = paths->count;
+        size_t folder = 0;
         struct stat st;
         vj_status status;
         if (strcmp(word, "-") == 0)
             status = add_list(paths);
         else if (stat(word, &st) == 0 && S_ISDIR(st.st_mode))
-            status = add_given_folder(paths, word, command->recursive);
+            status = add_given_folder(paths, word, command->recursive), folder = strlen(word);
         else
             status = add(paths, word);
+        share_word(paths, before, folder);
         if (status != VJ_OK) worst = status;
     }
     return worst;

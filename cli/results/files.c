@@ -7,29 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-void vj_stem_of(const char *path, char stem[VJ_STEM_MOST + 1]) {
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path, *dot = strrchr(name, '.');
-    const size_t whole = dot && dot != name ? (size_t)(dot - name) : strlen(name);
-    vj_plain_name(name, whole, stem, VJ_STEM_MOST);
-}
-
-static int by_text(const void *a, const void *b) { return strcmp(a, b); }
-
-vj_status vj_stems_differ(const char *where, const char *what, char *const *paths, int32_t count) {
-    char(*stems)[VJ_STEM_MOST + 1] = calloc((size_t)count + 1, sizeof *stems);
-    if (!stems) return vj_print_error(VJ_SYSTEM, where, "no memory");
-    for (int32_t i = 0; i < count; i++)
-        vj_stem_of(paths[i], stems[i]);
-    qsort(stems, (size_t)count, sizeof *stems, by_text);
-    vj_status status = VJ_OK;
-    for (int32_t i = 1; i < count && status == VJ_OK; i++)
-        if (strcmp(stems[i - 1], stems[i]) == 0)
-            status =
-                vj_print_error(VJ_USAGE, where, "those of two pictures would both be written to %s.%s", stems[i], what);
-    free(stems);
-    return status;
-}
-
 vj_status vj_png_write_whole(const char *path, const vj_picture *picture) {
     char temporary[VJ_PATH_ROOM + 8];
     vj_why why = {0};
@@ -105,26 +82,22 @@ static vj_status check_kind(const vj_reading *reading) {
 vj_status vj_check_asked(const vj_reading *reading, char *const *paths, int32_t count) {
     const char *draw = reading->command->draw;
     const vj_kind *kind = reading->kind;
-    char what[64];
-    vj_status status = check_kind(reading);
+    const vj_status status = check_kind(reading);
     if (status || !kind || !kind->picture || (!draw && kind->draws) || (draw && strcmp(draw, "none") == 0))
         return status;
     if (draw && !is_folder(draw)) return check_file(draw, paths, count);
-    status = vj_outputs_folder(draw ? draw : ".");
-    snprintf(what, sizeof what, "%s.png", kind->picture);
-    return status ? status : vj_stems_differ(draw ? draw : ".", what, paths, count);
+    return vj_outputs_folder(draw ? draw : ".");
 }
 
 bool vj_result_path(const vj_result *result, char path[VJ_PATH_ROOM]) {
     const char *draw = result->command->draw;
     const vj_kind *kind = result->reading->kind;
-    char stem[VJ_STEM_MOST + 1];
     if ((!draw && kind->draws) || (draw && strcmp(draw, "none") == 0)) return false;
     if (draw && !is_folder(draw)) {
         snprintf(path, VJ_PATH_ROOM, "%.4096s", draw);
         return true;
     }
-    vj_stem_of(result->file, stem);
+    const char *stem = vj_stem_of(result->reading->stems, result->file);
     const char *folder = draw ? draw : "";
     const char *slash = *folder && folder[strlen(folder) - 1] != '/' ? "/" : "";
     snprintf(path, VJ_PATH_ROOM, "%.3900s%s%s.%s.png", folder, slash, stem, kind->picture);

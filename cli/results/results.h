@@ -14,7 +14,7 @@
  * towers.c     how near texts are to a picture
  * sample.c     a plane of numbers, read where the pixels of the picture as it was are
  * canvas.c     lines, boxes and text in a picture; font.c its letters
- * files.c      which files are written, and that they are whole
+ * files.c      which files are written, and that they are whole; stems.c the pictures' part of their names
  * json.c       an object a picture
  *
  * Sees the rooms command, tensors and job.
@@ -33,6 +33,21 @@ typedef struct vj_config {
 } vj_config;
 /* A file that is no JSON is like none: whoever needs it has said so. */
 void vj_config_read(const char *model_path, vj_config *config);
+
+/* stems.c */
+
+enum { VJ_STEM_MOST = 200 };
+/* What the files of each picture's results are called: no two pictures have the same. */
+typedef struct vj_stems {
+    struct vj_stem *at; /* by path */
+    int32_t count;
+} vj_stems;
+/* A picture's name without folder and extension, of plain characters. Where those of several meet, their paths behind the
+ * first `shared` characters; then with the extensions; then a number. Borrows the paths. False: no memory. */
+bool vj_stems_make(vj_stems *stems, char *const *paths, int32_t count, size_t shared);
+/* Of one of the paths. */
+const char *vj_stem_of(const vj_stems *stems, const char *path);
+void vj_stems_free(vj_stems *stems);
 
 /* kinds.c */
 
@@ -61,7 +76,8 @@ typedef struct vj_kind {
 /* How a model's outputs are read. */
 typedef struct vj_reading {
     const vj_command *command;
-    const vj_kind *kind; /* NULL: as numbers */
+    const vj_stems *stems; /* of all pictures; borrowed */
+    const vj_kind *kind;   /* NULL: as numbers */
     int32_t at[VJ_KIND_OUTPUTS];
     bool sigmoid; /* of towers: texts are judged alone, not beside each other */
     bool masked;  /* the model is told where in its input the picture lies: places are parts of that */
@@ -171,9 +187,6 @@ enum { VJ_FONT_WIDTH = 5, VJ_FONT_HEIGHT = 7 };
 const uint8_t *vj_font_columns(unsigned char character);
 
 /* files.c */
-enum { VJ_STEM_MOST = 200 };
-/* The picture's name without folder and extension, of plain characters. */
-void vj_stem_of(const char *path, char stem[VJ_STEM_MOST + 1]);
 /* Written whole under another name, then renamed. */
 vj_status vj_png_write_whole(const char *path, const vj_picture *picture);
 /* The same, and said in a line. */
@@ -183,8 +196,6 @@ vj_status vj_check_asked(const vj_reading *reading, char *const *paths, int32_t 
 /* The file of a picture's result; false: none is wanted. */
 enum { VJ_PATH_ROOM = 4200 };
 bool vj_result_path(const vj_result *result, char path[VJ_PATH_ROOM]);
-/* Are the stems of all pictures different? Says which are not; `what` stands behind the stem. */
-vj_status vj_stems_differ(const char *where, const char *what, char *const *paths, int32_t count);
 
 /* json.c */
 struct cJSON;

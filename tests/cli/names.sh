@@ -1,5 +1,5 @@
 #!/bin/sh
-# names.sh - names that people have for things: models in the cache, CPUs and machines, and hints that name what helps.
+# names.sh - names that people have for things: models in the cache, CPUs and machines, hints that name what helps, files of results.
 #     sh names.sh VITJIT SOURCE_FOLDER PART
 . "$(dirname "$0")/harness.sh"
 
@@ -156,6 +156,65 @@ part_links() {
     prints "riscv64-linux-gnu-gcc main.c digits.o -lm"
     run 0 "$digits/digits.onnx" --emit-obj --target wasm32
     prints "clang --target=wasm32 -ffreestanding -nostdlib -Wl,--no-entry main.c digits.o -o main.wasm"
+}
+
+# written FILES: what the depth of pictures was written to, in `out`, which is emptied
+written() {
+    want=$(printf '%s.depth.png\n' "$@" | LC_ALL=C sort)
+    got=$(ls -A out | LC_ALL=C sort)
+    [ "$got" = "$want" ] || fail "written were $(echo "$got" | tr '\n' ' ')"
+    rm -f out/*
+}
+
+part_stems() {
+    depth=$source/tests/results/data/depth/model.onnx
+    pictures=$source/tests/pictures/data
+    mkdir -p out set/a/deep set/b set/c
+    cp "$pictures/rgb.png" set/a/cat.png
+    cp "$pictures/grey.png" set/b/cat.png
+    cp "$pictures/rgb.png" set/b/dog.png
+    # names that meet have the path below the folder given; the others stay, and the pictures are not mixed up
+    run 0 "$depth" set/a/cat.png --draw out --quiet
+    cp out/cat.depth.png first.png
+    run 0 "$depth" set/b/cat.png --draw out --quiet
+    cp out/cat.depth.png second.png
+    written cat
+    run 0 "$depth" -r set --draw out --format jsonl
+    stderr_has "wrote out/a_cat.depth.png"
+    grep '"set/b/cat.png"' "$log/out" | grep -qF '"out/b_cat.depth.png"' || fail "jsonl names another file of set/b/cat.png"
+    cmp -s out/a_cat.depth.png first.png && cmp -s out/b_cat.depth.png second.png || fail "names and pictures are mixed up"
+    written a_cat b_cat dog
+    # the same of folders, of files, from elsewhere, and of a list
+    for words in "set/a set/b" "set/a/ ./set/b" "$work/set/a $work/set/b"; do
+        run 0 "$depth" $words --draw out --quiet
+        case $words in
+        *./*) written set_a_cat set_b_cat dog ;;
+        *) written a_cat b_cat dog ;;
+        esac
+    done
+    run 0 "$depth" set/b/dog.png set/b/cat.png set/a/cat.png --draw out --quiet
+    written a_cat b_cat dog
+    (cd set/c && printf '../a/cat.png\n../b/cat.png\n' | "$vitjit" "$depth" - --draw "$work/out" --quiet >"$log/out" 2>"$log/err") || fail "no list"
+    written a_cat b_cat
+    cp set/a/cat.png set/cat.png
+    cp set/a/cat.png set/a/deep/cat.png
+    run 0 "$depth" -r set --draw out --quiet
+    written a_cat a_deep_cat b_cat cat dog
+    # one folder, several formats
+    cp "$pictures/rgb.jpg" set/c/cat.jpg
+    cp "$pictures/rgb.png" set/c/cat.png
+    run 0 "$depth" set/c --draw out --quiet
+    written cat.jpg cat.png
+    # a name that already is what another becomes
+    cp "$pictures/rgb.png" set/a_deep_cat.png
+    run 0 "$depth" -r set --draw out --quiet
+    written a_cat a_deep_cat a_deep_cat.png b_cat c_cat.jpg c_cat.png cat dog
+    # names of characters that files do not get; a picture that is given twice is one
+    mkdir other
+    for name in ж я; do cp "$pictures/rgb.png" "other/$name.png"; done
+    cp "$pictures/rgb.png" other/__-2.png
+    run 0 "$depth" other other/ж.png --draw out --quiet
+    written __ __-2 __-3
 }
 
 "part_$part"
