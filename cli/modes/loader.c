@@ -51,7 +51,7 @@ static bool find_recipe(const vj_command *command, const vj_model *model, vj_rec
 }
 
 /* A wrong option is the caller's mistake, a wrong file or metadata the input's; what is not followed is neither's. */
-static vj_status recipe_failed(const vj_command *command, const vj_why *why) {
+vj_status vj_recipe_failed(const vj_command *command, const vj_why *why) {
     const bool option = strncmp(why->text, "--", 2) == 0;
     const vj_status status = option ? VJ_USAGE : why->status ? why->status : VJ_BAD_INPUT;
     return vj_print_error(status, option ? NULL : command->model, "%s", why->text);
@@ -113,7 +113,7 @@ vj_status vj_loader_open(const vj_command *command, const vj_job *job, int64_t b
     const vj_status status = prepare_batch(l, job, batch);
     if (status) return status;
     why = (vj_why){0};
-    if (!find_recipe(command, job->model, &l->recipe, &why)) return recipe_failed(command, &why);
+    if (!find_recipe(command, job->model, &l->recipe, &why)) return vj_recipe_failed(command, &why);
     if (command->fit_pictures) l->recipe.geometry = (vj_geometry){.mode = VJ_RESIZE_EXACT, .crop_pct = 1};
     return VJ_OK;
 }

@@ -65,6 +65,8 @@ vj_status vj_loader_put(vj_loader *loader, const char *path, const vj_picture *p
 /* The model's input with the pictures so far, and zeros where the graph wants more; borrows the loader's memory. */
 vj_array vj_loader_batch(vj_loader *loader);
 void vj_loader_free(vj_loader *loader);
+/* Says why there is no recipe. */
+vj_status vj_recipe_failed(const vj_command *command, const vj_why *why);
 /* The pre-processing as a line of the introduction; nothing for models that take no picture. */
 vj_status vj_print_recipe(const vj_command *command, const vj_model *model);
 
@@ -253,6 +255,8 @@ vj_status vj_print_bench_stats(const vj_command *command, const vj_model_stats *
 
 /* emit_header.c: for vj_emit_request.header_part; `self` is the command. */
 char *vj_header_of_recipe(void *self, const vj_header_request *x);
+/* Do --mean, --std and --labels make sense? Asked before long work. */
+vj_status vj_check_header_options(const vj_command *command);
 
 /* tools.c */
 vj_status vj_run_inspect(const vj_command *command);

@@ -89,6 +89,7 @@ vj_status vj_run_emit(const vj_command *command) {
     vj_request request;
     char *summary = NULL, error[ERROR_BYTES] = "";
     vj_status status = check_emit_path(command->emit_path);
+    if (status == VJ_OK) status = vj_check_header_options(command);
     if (status == VJ_OK) status = vj_compiler(&api);
     if (status) return status;
     status = vj_request_fill(command, &request);

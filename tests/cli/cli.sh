@@ -690,7 +690,29 @@ EOC
     cc -std=c11 -Wall -Wextra -Werror -trigraphs odd/odd.c -o odd/odd.out && odd/odd.out >"$log/out"
     printf '0.75 0.25|a"b\\??/|\033[31mred\n|\303\251*/|' | cmp -s - "$log/out" || fail "the labels in a header are others"
     grep -q "$(printf '\033')" odd/means.h && fail "a control character in the header"
-    rm -r odd
+    # what the command line says goes before, and where nothing is known of a model
+    printf 'x\ny\nz\n' >names.txt
+    printf '#include <stdio.h>\n#include "means.h"\nint main(void) { const double m[] = MEANS_IMAGE_MEAN, d[] = MEANS_IMAGE_DEVIATION; printf("%%g %%g %%g %%s|", m[0], m[2], d[1], means_label(2)); return 0; }\n' >odd/told.c
+    for folder in odd bare; do
+        mkdir -p $folder
+        [ $folder = odd ] || cp "$data/means.onnx" odd/told.c bare
+        run 0 $folder/means.onnx --emit-obj -o $folder --mean 0.125,0.25,0.375 --std 0.625 --labels names.txt
+        cc -std=c11 -Wall -Wextra -Werror $folder/told.c -o told.out && ./told.out >"$log/out"
+        printf '0.125 0.375 0.625 z|' | cmp -s - "$log/out" || fail "the options are not in the header of $folder"
+    done
+    run 0 bare/means.onnx --emit-obj -o bare --mean 0.25
+    stderr_has "--mean is not in the header: nothing says the other, --std"
+    grep -q IMAGE_MEAN bare/means.h && fail "a guess is in the header"
+    run 0 odd/means.onnx --emit-obj -o odd --std 0.625
+    cc -std=c11 -Wall -Wextra -Werror -Wno-trigraphs -DTOLD odd/told.c -o told.out && ./told.out >"$log/out"
+    prints "0.25 0.75 0.625"
+    rm bare/means.[oh]
+    bad 1 bare/means.onnx --emit-obj -o bare --mean 1,2
+    bad 2 bare/means.onnx --emit-obj -o bare --labels gone.txt
+    bad 1 bare/means.onnx --emit-asm -o bare --mean 0.5 --std 0.5
+    stderr_has "--mean is for the header that --emit-obj and --emit-lib write"
+    [ "$(ls bare | grep -c means)" -eq 1 ] || fail "files are written with options that make no sense"
+    rm -r odd bare names.txt told.out
     mkdir objects
     run 0 "$digits/digits.onnx" --emit-obj -o objects --prefix small --weights file --target aarch64
     ls objects >"$log/out"
