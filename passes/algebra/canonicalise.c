@@ -102,6 +102,20 @@ static bool is_put_back(vj_match *m) {
     return true;
 }
 
+/* Two transposes that do the same, of values of the same type, which no one else reads both of. */
+static bool are_moved_alike(vj_match *m) {
+    const vj_value a = vj_captured(m, "a"), b = vj_captured(m, "b");
+    const vj_attr *p = vj_attr_find(vj_producer(m->f, a), VJ_ATTR_PERM);
+    const vj_attr *q = vj_attr_find(vj_producer(m->f, b), VJ_ATTR_PERM);
+    if (!vj_type_equal(vj_type_at(m->f, a), vj_type_at(m->f, b)) || vj_is_weight(m->f, a) || vj_is_weight(m->f, b) ||
+        (!vj_has_one_use(m->f, a) && !vj_has_one_use(m->f, b)))
+        return false;
+    for (int32_t i = 0; i < p->count; i++)
+        if (p->as.ints[i] != q->as.ints[i]) return false;
+    vj_set_attr(m, vj_ints(VJ_ATTR_PERM, p->as.ints, p->count));
+    return true;
+}
+
 static bool is_bias_of_biased(vj_match *m) { return vj_type_at(m->f, vj_captured(m, "c"))->rank == 1 && is_bias(m); }
 
 static const vj_rule rules[] = {
@@ -131,6 +145,7 @@ static const vj_rule rules[] = {
     {"bias", "add(p=linear(x, w), b:weight)", "linear(x, w, reshape(b){dims=$})", is_bias},
     {"second_bias", "add(p=linear(x, w, c:weight), b:weight)", "linear(x, w, add(c, reshape(b){dims=$}))",
      is_bias_of_biased},
+    {"sum_of_transposes", "add(a=transpose(x), b=transpose(y))", "transpose(add(x, y)){perm=$}", are_moved_alike},
     {"axes_put_back", "reshape(s=reduce(x){keep=0})", "reduce(x){kind=$, axes=$, keep=1}", is_put_back},
 };
 

@@ -66,15 +66,14 @@ static bool over_last_axes(vj_match *m) {
     return true;
 }
 
-/* One axis that is not the last: the channels of [N, C, H, W]. It changes places with the last. */
+/* One axis that is not the last: the channels of [N, C, H, W]. It goes behind the others, which keep their order. */
 static bool over_inner_axis(vj_match *m) {
     const vj_attr *axes = axes_of(m, "m");
     const int32_t rank = vj_type_at(m->f, m->root)->rank;
     int64_t *perm = VJ_NEW_ARRAY(m->f->arena, int64_t, rank);
     if (!same_axes(m) || axes->count != 1 || axes->as.ints[0] == rank - 1 || !eps_is_given(m)) return false;
-    for (int32_t i = 0; i < rank; i++)
-        perm[i] = i;
-    perm[axes->as.ints[0]] = rank - 1;
+    for (int32_t i = 0; i < rank - 1; i++)
+        perm[i] = i < axes->as.ints[0] ? i : i + 1;
     perm[rank - 1] = axes->as.ints[0];
     vj_set_attr(m, vj_ints(VJ_ATTR_PERM, perm, rank));
     return true;
@@ -110,7 +109,8 @@ static bool is_over_count(vj_match *m) { return is_count(m, false); }
 #define PLAIN      "layernorm(x){axis=last, eps=$}"
 #define TIMES      "mul(" PLAIN ", g)"
 #define NORMALISED "layernorm(transpose(x){perm=$}){axis=last, eps=$}"
-#define TURNED     "transpose(" NORMALISED "){perm=$}"
+#define BACK(of)   "transpose(" of "){perm=back}"
+#define TURNED     BACK(NORMALISED)
 #define GAINED     "layernorm(x, reshape(g){dims=$}){axis=$, eps=$}"
 #define MOVED      "layernorm(x, _, reshape(g){dims=$}){axis=$, eps=$}"
 #define BOTH       "layernorm(x, w, reshape(g){dims=$}){axis=$, eps=$}"
@@ -141,11 +141,11 @@ static bool is_over_count(vj_match *m) { return is_count(m, false); }
 #define SPREADS_INNER(name)                                                                                            \
     {name "_gain_and_offset",                                                                                          \
      "add(mul(x, i=div(g:weight, " ROOT_BY_AXES ")), sub(b:weight, mul(" MEAN_BY_AXES ", i)))",                        \
-     TURNED_ROW("add(mul(" NORMALISED ", " TURNED_ROW("g") "), " TURNED_ROW("b") ")"), over_inner_axis_with_mean},     \
+     BACK("add(mul(" NORMALISED ", " TURNED_ROW("g") "), " TURNED_ROW("b") ")"), over_inner_axis_with_mean},           \
         {name "_gain", "sub(mul(x, i=div(g:weight, " ROOT_BY_AXES ")), mul(" MEAN_BY_AXES ", i))",                     \
-         TURNED_ROW("mul(" NORMALISED ", " TURNED_ROW("g") ")"), over_inner_axis_with_mean},                           \
+         BACK("mul(" NORMALISED ", " TURNED_ROW("g") ")"), over_inner_axis_with_mean},                                 \
         {name "_offset", "add(div(x, i=" ROOT_BY_AXES "), sub(b:weight, div(" MEAN_BY_AXES ", i)))",                   \
-         TURNED_ROW("add(" NORMALISED ", " TURNED_ROW("b") ")"), over_inner_axis_with_mean},                           \
+         BACK("add(" NORMALISED ", " TURNED_ROW("b") ")"), over_inner_axis_with_mean},                                 \
     {                                                                                                                  \
         name, "sub(div(x, i=" ROOT_BY_AXES "), div(" MEAN_BY_AXES ", i))", TURNED, over_inner_axis_with_mean           \
     }

@@ -107,6 +107,20 @@ static vj_value add_number(vj_func *f, vj_dtype dtype, double number) {
                                     : vj_add_const_i64(f, dtype, 0, NULL, &integer);
 }
 
+/* {perm=back}: what undoes the perm that the condition gives. */
+static vj_attr undoing(const vj_match *m) {
+    for (int32_t i = 0; i < m->attr_count; i++) {
+        const vj_attr *perm = &m->attrs[i];
+        if (perm->key != VJ_ATTR_PERM) continue;
+        int64_t *back = VJ_NEW_ARRAY(m->f->arena, int64_t, perm->count);
+        for (int32_t k = 0; k < perm->count; k++)
+            back[perm->as.ints[k]] = k;
+        return vj_ints(VJ_ATTR_PERM, back, perm->count);
+    }
+    assert(!"a rule's condition does not give a perm");
+    return vj_int(VJ_ATTR_PERM, 0);
+}
+
 static vj_attr made_attr(const vj_match *m, const vj_pattern_attr *p, const vj_type *first) {
     if (p->kind == VJ_IS_GIVEN) {
         for (int32_t i = 0; i < m->attr_count; i++)
@@ -114,6 +128,7 @@ static vj_attr made_attr(const vj_match *m, const vj_pattern_attr *p, const vj_t
         assert(!"a rule's condition does not give an attribute");
     }
     if (p->kind == VJ_IS_FLOAT) return vj_float(p->key, p->f);
+    if (p->kind == VJ_IS_WORD && p->key == VJ_ATTR_PERM) return undoing(m);
     if (p->kind == VJ_IS_WORD) return vj_name(p->key, p->word);
     return vj_int(p->key, p->kind == VJ_IS_LAST ? first->rank - 1 : p->i);
 }
