@@ -85,7 +85,7 @@ static void read_image(const cached_models *all, cached_model *m) {
 static bool read_entry(const cached_models *all, const char *name, cached_model *m) {
     char *text = read_text(all, name), key[VJ_KEY_TEXT] = "";
     *m = (cached_model){.precision = "?", .weight_format = "?"};
-    snprintf(m->entry, NAME, "%s", name);
+    snprintf(m->entry, NAME, "%.*s", NAME - 1, name); /* what is longer is none of the cache's */
     const char *graph = text ? strstr(text, "\ngraph ") : NULL, *model = text ? strstr(text, "\nmodel ") : NULL;
     if (graph && sscanf(graph, "\ngraph %32[0-9a-f]", key) == 1) snprintf(m->image, NAME, "%s.image", key);
     m->path = model ? strndup(model + 7, strcspn(model + 7, "\n")) : strdup("(in memory)");

@@ -44,15 +44,35 @@ if [ "$target" = wasm32 ]; then
     node "$here/cross.mjs" "$folder/program" "$input" "$wanted" "$rtol" ${weights:--} ${RUNS:-}
     exit
 fi
-# shellcheck disable=SC2086
-$compiler -static $program "$folder/model.o" -o "$folder/program" -lm
-# shellcheck disable=SC2086
-$runner "$folder/program" "$input" "$wanted" "$rtol" $weights
-[ -n "$library" ] || exit 0
-"$vitjit" "$model" --quiet --emit-lib -o "$folder/model.so" --prefix m --target "$machine" --cpu "$target"
-# shellcheck disable=SC2086
-$compiler $program "$folder/model.so" -Wl,-rpath,"$folder" -o "$folder/linked" -lm
+
 # The machine's C library is where its compiler has it.
 libc=$($compiler -print-file-name=libc.so.6)
-# shellcheck disable=SC2086
-${runner:+$runner -L "$(dirname "$libc")/.."} "$folder/linked" "$input" "$wanted" "$rtol" $weights
+
+link_object() {
+    # shellcheck disable=SC2086
+    $compiler -static $program "$folder/shift.s" "$folder/model.o" -o "$folder/program" -lm
+}
+
+link_library() {
+    "$vitjit" "$model" --quiet --emit-lib -o "$folder/model.so" --prefix m --target "$machine" --cpu "$target" --linker "$compiler $folder/shift.s"
+    # shellcheck disable=SC2086
+    $compiler $program "$folder/model.so" -Wl,-rpath,"$folder" -o "$folder/program" -lm
+}
+
+# run HOW: links and runs. QEMU 7.2 aborts where a conversion (vfcvt) is the first instruction of a piece that it translates, as one at a
+# page's begin is; the code is then linked some instructions further on.
+run() {
+    for shift in 8 264 520 776; do
+        printf '.text\n.space %d\n' $shift >"$folder/shift.s"
+        $1
+        status=0
+        # shellcheck disable=SC2086
+        ${runner:+$runner -L "$(dirname "$libc")/.."} "$folder/program" "$input" "$wanted" "$rtol" $weights 2>"$folder/said" || status=$?
+        grep -q 'decode_save_opc: Assertion' "$folder/said" || break
+    done
+    cat "$folder/said" >&2
+    return $status
+}
+
+run link_object
+[ -z "$library" ] || run link_library
