@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* backend.h - planned programs become object code. Only this folder knows LLVM. The way in: vj_generate_code for an image,
  * vj_generate_object for an object.
  *

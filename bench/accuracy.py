@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """How far the answers of vitjit in f32 and in bf16, and of OpenVINO in bf16, are from those in double precision: a table. With --int8: of vitjit in
 int8, and of what ONNX Runtime, OpenVINO and NNCF make of the same models in int8.
 

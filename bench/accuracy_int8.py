@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The table of accuracy in int8: vitjit without data beside what ONNX Runtime's and OpenVINO's tools make of the same model.
 
 A row is an output of floats, an engine's figures are 1 - cosine with the answer in double precision and the largest error over the largest value. Peers:

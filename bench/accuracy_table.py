@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the tables of accuracy share: each judged output of a model by vitjit in float32 and in another precision, and by peers."""
 import sys
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """How compile time and memory grow with the number of nodes: chains of one op each, generated, compiled with a stack of 1 MB.
 
 usage: chains.py VITJIT [--chains relu,add,...] [--nodes 1250,2500,...] [--stop-after PASS] [--results build/bench/chains.jsonl] [--svg FILE]

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """vitjit beside ONNX Runtime and OpenVINO on many models, in one sitting: latency, start, memory, throughput, and a model of scaling.
 
 usage: compare.py VITJIT [FOLDER | MODEL.onnx]... [-j 1,2] [--batch N] [--rounds 7] [--seconds 0.5] [--parts latency,start,throughput,plan]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The engines that bench/compare.py compares, each in processes of its own: threads of one that spin would slow the others.
 
 A latency or throughput engine is opened once a case and asked in turns; one that waits for its turn is stopped (SIGSTOP). vitjit is

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* gemm_bench.c - GFLOP/s of the gemm kernels of Vision Transformers beside the peak that this core reaches, one thread.
  *
  *     gemm_bench [TARGET] [SECONDS-PER-SHAPE] [f32 | bf16 | int8 | weights-bf16 | weights-f16] [tiles]

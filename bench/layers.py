@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """One layer beside ONNX Runtime, in turns, on one thread: recurrent layers of text readers, deformable convolutions of BiRefNet's decoder.
 
 usage: layers.py VITJIT [NAME...] [--rounds 5] [--seconds 0.5]        needs numpy, onnx, onnxruntime

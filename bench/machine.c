@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* machine.c - what the model of scaling (scaling.py) wants to know of this machine, as one JSON object:
  *
  *     threads          that the process may use

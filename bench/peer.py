@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """One engine beside vitjit, in a process of its own: what bench/compare.py starts, stops and asks.
 
 usage: peer.py ENGINE MODEL.onnx THREADS BATCH [--sessions N] [--cache FOLDER] [--once]

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Precisions of vitjit side by side on several models: a table, and a plot of time beside accuracy.
 
 usage: precisions.py VITJIT [FOLDER | MODEL.onnx]... [--precision f32,bf16,int8] [--seconds 5] [-j N] [--picture FILE]... [--cpu NAME]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A line of progress on stderr: a bar, what is under way, how long it will still take."""
 import sys
 import time

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tables and a plot from the lines of a sitting (sitting.py)."""
 import math
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What vitjit's plan says of more cores than there are at hand: work, span, barriers, bandwidth.
 
 A plan is a list of phases; no thread goes on to the next before all parts of one are done. A phase is cut into PARTS parts for each

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A sitting: what was measured on one machine with one build, as JSON lines that are written as they come.
 
 An interrupted sitting goes on where it ended: compare.py asks which rounds are there. The first line is the head; a file whose head is

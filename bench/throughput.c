@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* throughput.c - images a second and latencies of several sessions that run at once, through the public C API.
  *
  *     throughput MODEL SESSIONS SECONDS [THREADS [CACHE [PRECISION]]]

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* web.c - an emitted object as a WebAssembly module for bench/web.mjs: one image, static memory, no imports. */
 #include "model.h"
 

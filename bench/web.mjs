@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // web.mjs - node web.mjs FOLDER MODEL.onnx ROUNDS: times FOLDER/model.wasm and onnxruntime-web on MODEL.onnx, in turns.
 // FOLDER is made by bench/web. Both have run until the engine's optimising compiler is done; a round is a second of each.
 import { readFileSync } from "node:fs";

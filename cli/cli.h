@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cli.h - the command line: a thin user of vitjit.h, and of the compiler's library for what compiles without running.
  *
  * main.c, cli.c   from main to one mode a call

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* main.c - the command `vitjit`, and what signals would do to its exit status. */
 #include "cli/cli.h"
 

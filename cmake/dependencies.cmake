@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Debian 12 packages: one interface target a dependency, so that only the folder that links it can include it.
 find_package(PkgConfig REQUIRED)
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # A text file as an array of characters that ends with 0, compiled into a target: `extern const char NAME[];`.
 # As a script (cmake -P) it writes the array; included, it gives vj_embed_text.
 if(CMAKE_SCRIPT_MODE_FILE)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # cmake --install: programs, libraries, public headers, pkg-config files and the CMake package.
 include(CMakePackageConfigHelpers)
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # One library a folder of the top level, a layer. Headers are included as "layer/room/header.h" ("header.h" in the room itself).
 # Each room has an include root: a directory of links that shows its headers under these names and nothing else, so that a header of a
 # room that a file may not see cannot be found.

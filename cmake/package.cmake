@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Packages of what is installed, by CPack: a Debian package, and a tarball for other places. scripts/release makes and tries them.
 set(CPACK_PACKAGE_NAME vitjit)
 set(CPACK_PACKAGE_VENDOR "the vitjit authors")

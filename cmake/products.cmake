@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # What is shipped: libvitjit (the C API: runtime and cache, no LLVM), libvitjit_compiler (opened on a cache miss),
 # libvitjit_picture (picture files as inputs), libvitjit_rt (runtime.cmake) and the command line.
 add_library(vitjit SHARED $<TARGET_OBJECTS:vj_runtime>)

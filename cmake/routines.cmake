@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Freestanding C that is linked into generated code: each file of a folder becomes LLVM bitcode by clang-19, for every
 # architecture that code is generated for, and is compiled into a target: `const unsigned char vj_bitcode_PREFIXNAME_ARCH[]`
 # and `const size_t vj_bitcode_PREFIXNAME_ARCH_size`. As a script (cmake -P) it writes such an array; included, it gives vj_embed_routines.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # libvitjit_rt: what a program needs beside a model that was compiled ahead of time (threads, mapped weights, vj_load). libc
 # alone, so it also builds without the compiler's dependencies, for any machine: -DVITJIT_RUNTIME_ONLY=ON.
 find_package(Threads REQUIRED)

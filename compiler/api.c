@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* api.c - the library's one exported symbol. */
 #include "compiler.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* build.c - the name of this build: the cache must not take what another compiler made. */
 #include "compiler.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* calibration.c - the text of a calibration (docs/numbers.md has its form) as the passes take it. It is a file that people pass on: all of it is
  * checked. */
 #include "compiler.h"

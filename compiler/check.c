@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* check.c - --check: the compiled kernels beside the evaluator.
  *
  * The code runs phase by phase on seeded inputs, in the arena as planned and as two parts, so what the planner and the

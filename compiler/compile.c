@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* compile.c - the way from a model file to an image: open, import, passes (the last of them plans), code generation beside
  * the packing of weights, link, write. compile_model at the end has them in this order. */
 #include "compiler.h"

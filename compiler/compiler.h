@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* compiler.h - the layer that knows all others: a model file and options in, an image or an object out.
  *
  * api.c       the library's one exported symbol, vj_compiler_get: the way in from the runtime. Each call it names is in a file below

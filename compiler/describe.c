@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* describe.c - the model as the ABI describes it (vitjit_model.h), from a planned unit. */
 #include "compiler.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* explain.c - what a page about a model shows of its compilation (--report=FILE.html), as JSON:
  *
  *     {"cpu", "precision", "inputs", "weights_bytes", "arena_bytes", "phases",

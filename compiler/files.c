@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* files.c - which bytes of the model's files the graph key has the digests of, so that the cache need not read them again
  * to know the model when it comes back.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* hash.c - the graph key and the keys of weights: XXH3-128 over canonical walks.
  *
  * The graph key walks a function's nodes in order, and feeds operands by number, so names never count; a weight's key

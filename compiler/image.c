@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* image.c - the image's bytes: header, tables, strings, notes, code (include/vitjit_image.h). */
 #include "compiler.h"
 

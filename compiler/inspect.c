@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* inspect.c - texts about a model: --inspect, which works on unsupported models too, and --report as text and JSON. */
 #include "compiler.h"
 

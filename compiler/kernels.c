@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* kernels.c - what a profile wants to know of each kernel: its work, its traffic, its place in the plan. */
 #include "compiler.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* notes.c - the introduction of a model, and its metadata as JSON: what an image carries for people and for tools. */
 #include "compiler.h"
 

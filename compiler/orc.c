@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* orc.c - loads code through ORC. In a build with a sanitizer that code is instrumented too, as the project's own is: a
  * fault in a kernel is reported as any other. An image's code never is: it may need no symbol of the process. */
 #include "compiler.h"

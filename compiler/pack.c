@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* pack.c - packed weights, made in pieces of some megabytes and written to a descriptor.
  *
  * A matrix's element (k, n) stands in its dense source at offset + koff[k] + noff[n]. Reading follows whichever side is

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* pack_blocks.c - panels of blocks (ir/kernel/blocks.h), from the numbers, zero points or table, and scales of their source. */
 #include "pack_blocks.h"
 

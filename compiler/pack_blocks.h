@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* pack_blocks.h - private to packing weights. */
 #ifndef VITJIT_COMPILER_PACK_BLOCKS_H
 #define VITJIT_COMPILER_PACK_BLOCKS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* peak.c - what this machine can do at most: multiply-adds, by the program of backend/module/peak.c, and reads of memory, each thread a block
  * of its own that no cache holds; on some threads at once. */
 #include "compiler.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* precision.c - what products are computed in and how their weights are stored: as the caller asks it of the passes, and as
  * people are told. */
 #include "compiler.h"

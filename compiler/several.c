@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* several.c - one opened model planned for several sets of sizes, and for several CPUs: a unit each, in one arena. */
 #include "compiler.h"
 

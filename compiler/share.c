@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* share.c - where the packed weights of several programs stand, in one file that serves them all: equal ones once. Those
  * of one program stay where they were planned. */
 #include "compiler.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* shown.c - names of the model as a terminal may see them. */
 #include "compiler.h"
 

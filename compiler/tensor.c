@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* tensor.c - a tensor of ONNX test data as dense elements of its type. */
 #include "compiler.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* frontend.h - turns the bytes of an ONNX model into a function of the tensor level. Only this folder knows protobuf.
  *
  * onnx/     reads the file. wire.c walks the wire format before protobuf-c does: it checks nesting and lengths, and cuts

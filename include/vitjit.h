@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* vitjit.h - run vision transformers (ONNX) as native code.
  *
  *     vj_options opt;

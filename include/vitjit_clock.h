@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* vitjit_clock.h - the clock that durations are measured with. Private to the project (not installed). */
 #ifndef VITJIT_CLOCK_H
 #define VITJIT_CLOCK_H

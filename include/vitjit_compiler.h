@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* vitjit_compiler.h - what may be asked of the compiler: model file and options in, image and packed weights out. It is compiler/, the only folder that knows all the
  * others; built as a library of its own (libvitjit_compiler) that the runtime opens on a cache miss only.
  */

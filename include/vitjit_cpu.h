@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* vitjit_cpu.h - which features of VJ_CPU_* this CPU has, each asked for by itself, with the operating system saving their
  * registers; and which of several variants is the best. Private to the project (not installed). Freestanding: the compiler,
  * the runtime and every emitted object ask alike. vitjit_cpu.def is the table of features.

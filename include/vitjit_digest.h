@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* vitjit_digest.h - the digest of large files: the XXH3-128s of its blocks, chained, so that all cores can share the
  * work. Private to the project (not installed).
  */

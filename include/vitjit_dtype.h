@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* vitjit_dtype.h - sizes and names of element types: one table for the compiler, the runtime and the code of emitted objects.
  * Private to the project (not installed). Freestanding.
  */

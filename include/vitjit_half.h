@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* vitjit_half.h - f16 and bf16 to f32 and back, with round to nearest even, NaN stays NaN. Private to the project (not
  * installed): the compiler and the command line convert alike. */
 #ifndef VITJIT_HALF_H

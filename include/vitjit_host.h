@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* vitjit_host.h - which features of this CPU the compiler and the runtime use. Private to the project (not installed), and not
  * for emitted objects, which have no environment.
  */

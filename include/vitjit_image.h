@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* vitjit_image.h - the image: compiled code with its plan, as the compiler writes it and the runtime maps it. Private to
  * the project (not installed).
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* vitjit_model.h - the small ABI between compiled model code and whoever calls it.
  *
  * The same text is embedded in every header that `vitjit --emit-obj` writes, so a program that links an emitted

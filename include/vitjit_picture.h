@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* vitjit_picture.h - picture files as inputs of models: decoding, and the pre-processing that a model wants (its recipe). The library
  * is libvitjit_picture; it needs neither libvitjit nor a model, and of vitjit.h the types alone.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* vitjit_rt.h - what a program that links an emitted object may want beside it: threads and mapped weights. The library
  * is libvitjit_rt, which has vj_load and the sessions of vitjit.h too; it needs libc alone. Nothing here is needed to call
  * `vit_run`.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* passes.h - what happens to a function between the frontend and the backend. pipeline.c has the whole order on a page.
  *
  * tensor level   fold, canonicalise, recognise (layernorm, gelu, softmax, attention, qkv), weights algebra

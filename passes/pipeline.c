@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* pipeline.c - all passes, in their order. */
 #include "passes/rewrite/rewrite.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* report.c - what recognition found, as counts and reasons. */
 #include "passes.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* api.c - recipes for programs: found, asked, closed. */
 #include "picture.h"
 

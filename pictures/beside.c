@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* beside.c - the files that belong to a model: beside it, or above its folder where that is called `onnx`, as the Hub has them. */
 #include "picture.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bmp.c - uncompressed BMP: 1, 4 and 8 bits by a palette, 16, 24 and 32 bits by masks. What is run-length coded, or holds a JPEG or
  * PNG, is refused. Numbers are little-endian; every offset is checked against the file's end before it is used. */
 #include "picture.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* classes.c - finds a class of classes.def by its name, or by the model_type whose processor it is. */
 #include "recipe.h"
 

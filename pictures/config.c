@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* config.c - what the files beside a model say of the model itself: what it is, and the size of the pictures that it takes.
  *
  * Hugging Face's preprocessor_config.json (pad_size, crop_size, size, image_mean) goes before config.json (image_size and

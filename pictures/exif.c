@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* exif.c - the orientation in EXIF data, through libexif. */
 #include "picture.h"
 

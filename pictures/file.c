@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* file.c - reads a whole regular file. Opened without blocking and looked at before anything is read: a FIFO would wait for a
  * writer for ever, and a device has no end. */
 #include "picture.h"

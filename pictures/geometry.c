@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* geometry.c - which steps make a picture as large as the model's input.
  *
  * The input's size wins. A recipe that ends in one size (a crop, a pad, a plain resize) is scaled to it as a whole, so that the

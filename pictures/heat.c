@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* heat.c - draws a map of weights over a picture. The map is resized to the picture, coloured by a ramp and mixed with
  * the picture in grey. */
 #include "picture.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* imagenet.c - the names of ImageNet-1k's classes, for models whose head has a thousand and that bring none. */
 #include "picture.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* input.c - pre-processed pictures in the type and the order of dims that a model's input has, and back. In between is what
  * preprocess.c makes: planes of floats. */
 #include "picture.h"

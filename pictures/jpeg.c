@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* jpeg.c - JPEG through libjpeg: grey, colour, and CMYK as Pillow converts it. A damaged file is refused. */
 #include "picture.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* keys.c - reads the keys of transformers, timm and OpenCLIP over the defaults of a class, and makes a recipe of them. */
 #include "recipe.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* labels.c - the names of a model's classes, in JSON or a line each. */
 #include "recipe.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* picture.c - tells a picture file's kind by its first bytes, and brings it into EXIF's orientation. */
 #include "picture.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* picture.h - what the library of pictures keeps to itself and the command line: include/vitjit_picture.h is its public part.
  *
  * api.c          the public functions over recipes and inputs

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* pixels.c - the memory of a picture. */
 #include "picture.h"
 

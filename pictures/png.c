@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* png.c - PNG through libspng. Of 16 bits a channel the upper 8 are kept, and transparency is noted and dropped, both
  * as in Pillow's convert("RGB"). A damaged file is refused. */
 #include "picture.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* preprocess.c - turns a picture into a model's input: the steps of its plan, then scale, mean and std, plane by plane. */
 #include "picture.h"
 

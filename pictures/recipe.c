@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* recipe.c - finds pre-processing and labels. Wrong pre-processing is the commonest silent error of the field, so
  * recipe->source names whatever is used.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* recipe.h - what the files that find a recipe share. */
 #ifndef VITJIT_PICTURES_RECIPE_H
 #define VITJIT_PICTURES_RECIPE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* resample.c - Pillow's Image.resize, so that a picture gives a model the pixels it was trained on: the same bytes.
  *
  * It is a separable convolution. When shrinking, the filter is stretched by the scale (antialiasing). Taps outside the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* values.c - numbers, sizes and filters, in JSON and in options. */
 #include "recipe.h"
 

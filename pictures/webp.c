@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* webp.c - WebP through libwebp: a still, or the first frame of an animation on its canvas, as Pillow shows it. */
 #include "picture.h"
 

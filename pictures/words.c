@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* words.c - says what a recipe does, step by step, for an input of one size. */
 #include "picture.h"
 

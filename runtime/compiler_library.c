@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* compiler_library.c - opens libvitjit_compiler on a cache miss, and compiles. */
 #include "runtime.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cpu.c - what this CPU has. */
 #include "runtime.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cpus.c - how many CPUs the process may use: its affinity mask, and the quotas of its cgroups and of all above them.
  */
 #include <sched.h>

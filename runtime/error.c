@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* error.c - the thread's last failure, and the small facts of the C API. */
 #include "runtime.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* family.c - models of one file for sizes as they come: each compiled, or found in the cache, when it is met first.
  *
  * The models stay until the family goes, so that a session of one needs no lock. Compiling holds no lock either: two

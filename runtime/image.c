@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* image.c - checks an image, offset by offset, and maps its code. */
 #include "runtime.h"
 

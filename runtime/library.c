@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* library.c - finds what vj_load takes of an emitted library, by reading its file.
  *
  * The dynamic linker has no part in it: it would map the code, and run constructors, before anyone could look. Nothing of

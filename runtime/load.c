@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* load.c - models compiled ahead of time, from the file of an emitted library.
  *
  * One open descriptor from the first look to the last: what is checked is what is used. The image is read into memory,

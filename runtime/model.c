@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* model.c - the public model: an image checked and mapped, its weights, and what it says of itself. */
 #include "runtime.h"
 

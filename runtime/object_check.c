@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* object_check.c - what is wrong with what an emitted object is to be given, in words. Its own init and run answer with a
  * number, and cannot know how large the scratch memory is. */
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* options.c - the options of a caller, who may be built for an older library. */
 #include "runtime.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* pool.c - threads that run the steps of a job together; every step is cut into parts, and ends before the next begins.
  *
  * Parts are claimed, not assigned. Each thread begins with a range of its own, so that the usual case touches one cache

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* pool.h - the thread pool as the rest of the runtime uses it; vitjit_rt.h is its public half. */
 #ifndef VITJIT_RUNTIME_POOL_H
 #define VITJIT_RUNTIME_POOL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* runtime.h - images, weights, threads, cache and the C API. libc and inline XXH3 only. It sees no other folder.
  *
  * Of libvitjit alone:

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* session.c - one caller's bindings and scratch memory; the run. */
 #include "runtime.h"
 

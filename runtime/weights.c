@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* weights.c - packed weights, mapped read-only and shared between processes. */
 #include "runtime.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* weights_file.c - a file of packed weights, mapped for programs that link emitted objects. */
 #include <fcntl.h>
 #include <sys/mman.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* attention_tiling.c - attention on a matrix unit: where it is, and how it is cut. */
 #include "tiling.h"
 

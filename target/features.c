@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* features.c - names of CPU features, in LLVM's words. */
 #include <stdio.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* multiplier.c - how a target multiplies, and how many sums its registers hold. */
 #include "multiplier.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* multiplier.h - private to the schedule: how a target multiplies operands of some types, and what a step of it takes. */
 #ifndef VITJIT_TARGET_MULTIPLIER_H
 #define VITJIT_TARGET_MULTIPLIER_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* schedule.c - how a kernel is cut into tiles and units on a target, from counts of instructions.
  *
  * The model of a core: two multiply-adds and two loads a cycle, and a multiply-add's result after four. It only has to

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* schedule.h - decisions: how a kernel is cut into tiles and units on a target. A schedule is a small struct that can be
  * printed, tested and overridden; the generators only carry it out.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* target.h - facts about CPUs, and the decisions made from them. Pure C: LLVM is not known here.
  *
  * A target is a row of facts (targets.def). Generators and schedules ask the row; nothing tests for an architecture by

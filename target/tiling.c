@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* tiling.c - products on a matrix unit: which they are, and how they are cut; and what blocks of weights take. */
 #include "tiling.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* tiling.h - private to the schedule: what is decided for products on a matrix unit, and what blocks of weights take. */
 #ifndef VITJIT_TARGET_TILING_H
 #define VITJIT_TARGET_TILING_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* abi.h - what the files of this folder share: the functions of an emitted object around its kernels, freestanding C. Each
  * is compiled to LLVM bitcode for every machine's baseline CPU when vitjit is built, and linked into the object, where
  * its names get the object's prefix. Nothing here is specific to a model: what is, driver_abi.c writes as constants.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* init.c - binds a context to weights, a shape and the best code that the CPU can run. */
 #include "abi.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* run.c - checks what a run is given, and runs on the caller's thread. */
 #include "abi.h"
 

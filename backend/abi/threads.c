@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* threads.c - a run on the caller's threads: with their barrier one call, without one a call for each phase. */
 #include "abi.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* types.c - the structs of vitjit_model.h as the machine's compiler lays them out. driver_abi.c takes their types. */
 #include "abi.h"
 

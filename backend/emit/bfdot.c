@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bfdot.c - aarch64's dot product of pairs of bfloat16 (FEAT_BF16), by the instruction or by its twin.
  *
  * BFDOT (Arm's architecture manual, BFDotAdd with FPCR.EBF = 0, as Linux has it) multiplies both pairs, adds the products,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bitcode.c - see bitcode.h. */
 #include "bitcode.h"
 

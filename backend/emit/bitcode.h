@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bitcode.h - private to backend/: the C of calls/ and abi/ as LLVM bitcode, for each machine (cmake/routines.cmake). */
 #ifndef VITJIT_BACKEND_EMIT_BITCODE_H
 #define VITJIT_BACKEND_EMIT_BITCODE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* block_bytes.c - panels of blocks (ir/kernel/blocks.h), widened to groups of four bytes, as products of bytes read them: the differences of
  * numbers and zero points, which fit into signed bytes. Beside them, for each column of a block, what its sums begin with: A's bytes stand
  * 128 above what they are, so it is -128 times the sum of the differences. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* blocks.c - panels of blocks (ir/kernel/blocks.h), widened to panels of f32 or bf16: the difference of two integers, or what a table has,
  * times the scale, rounded once, and for bf16 once more.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* dot.c - dot products of pairs of bfloat16, by an instruction or by its twin.
  *
  * vdpbf16ps (Intel's manual, volume 2; what a Zen 4 computes agrees with it on 570 million sums, ordinary and made to differ):

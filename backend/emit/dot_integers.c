@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* dot_integers.c - dot products of fours of 8-bit integers, unsigned by signed, added to 32 bits: exact in every form, so that all
  * targets have the same bits.
  *

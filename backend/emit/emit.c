@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* emit.c - the few verbs that the generators use: constants, loops, vector loads and stores, multiply-add, reductions.
  *
  * Nothing here knows a kernel. Vectors of booleans are <n x i1> in registers and bytes in memory.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* function.c - the function of a kernel: its signature, and the attributes by which LLVM knows the target. */
 #include "gen.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* gen.h - private to backend/: what the generators share.
  *
  * A kernel becomes one LLVM function:

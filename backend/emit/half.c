@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* half.c - float16 and bfloat16. In registers and in memory they are their bits, i16, so that no target needs LLVM's types
  * of that width, which become calls where the CPU has no instructions. Casts are the only arithmetic.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* lookup.c - what tables have.
  *
  * Bytes from a table of 256, a byte each: by permutations of registers that hold the table, where the CPU permutes bytes (AVX-512 VBMI),

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* tiles.c - AMX by LLVM's intrinsics, which take tile numbers as immediates, and the twin.
  *
  * tdpbf16ps (Intel's manual, volume 2): for each row of the sum, the products of the even and of the odd elements of k are added up

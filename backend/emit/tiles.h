@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* tiles.h - the tiles of a matrix unit (AMX), by their instructions or by a twin that computes the same bits in memory.
  *
  * There are eight tiles of at most 16 rows of 64 bytes. A configuration says how many rows each has; rows are whole here. Tiles

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* access.c - loads and stores through the accesses of a kernel, for one element or for lanes along one axis. What the
  * index terms of an access are at the point is given: expr.c computes it. */
 #include "access.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* access.h - private to expr.c and access.c: loads whose index terms are known. */
 #ifndef VITJIT_BACKEND_KERNELS_ACCESS_H
 #define VITJIT_BACKEND_KERNELS_ACCESS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* attention.c - softmax(scores) times values, a block of queries at a time; the block's scores stay on the stack.
  *
  * A unit is a share of the query blocks at one point of the batch axes. A block is a few tiles of queries. Blocks, and

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* attention.h - private to the attention generator.
  *
  * attention.c          units, blocks of queries, blocks of keys

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* attention_place.c - where the tiles of keys and values are that attention multiplies by.
  *
  * Floats: keys with a unit stride over j are read as they are; keys with a unit stride over d are transposed, a tile at a

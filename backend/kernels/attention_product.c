@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* attention_product.c - the two products of attention, tile by tile: scores[i, j] = q[i, d] . k[j, d] with lanes
  * along keys, results[i, e] = scores[i, j] . v[j, e] with lanes along value dims.
  *

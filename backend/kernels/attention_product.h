@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* attention_product.h - private to the attention generator: a product of tiles. */
 #ifndef VITJIT_BACKEND_KERNELS_ATTENTION_PRODUCT_H
 #define VITJIT_BACKEND_KERNELS_ATTENTION_PRODUCT_H

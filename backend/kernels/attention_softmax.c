@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* attention_softmax.c - the softmax of a block of scores, in place: the largest score of each row, exp of the
  * differences, their sum. 1 / sum is applied to the results. A row of nothing but -inf gives NaN, as softmax does.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* attention_tiles.c - attention by the tiles of a matrix unit: a tile of up to 32 queries after another, of which scores, weights
  * and results stay in the first level.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* call.c - calls: a routine of backend/routines, in bitcode, is linked into the kernel's module and called with the buffers and
  * constant parameters. */
 #include "backend/emit/gen.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* expr.c - scalar expressions at a point of the iteration space, for one element or for lanes along one axis: leaves,
  * and what the table of elementwise ops cannot say. Floats that are cast to integers truncate and saturate, NaN becomes
  * 0. */

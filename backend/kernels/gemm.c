@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* gemm.c - products: the loops around a tile.
  *
  * A unit is (point of the batch axes, group of column tiles, block of row tiles), the last fastest. In a unit column

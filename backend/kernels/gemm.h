@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* gemm.h - private to the gemm generator.
  *
  * gemm.c        units, columns and row tiles: the loops around a tile

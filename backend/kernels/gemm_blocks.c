@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* gemm_blocks.c - bytes by blocks: the sums of a block are integers, and exact. In f32 they are multiplied by the block's scale times the
  * size of the row's step, and added to the sums of the whole depth, one block after the other. */
 #include "gemm.h"

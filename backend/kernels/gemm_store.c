@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* gemm_store.c - the epilogue of a tile: each result's expression at each vector of the tile, stored.
  *
  * Where a result's rows are adjacent in memory and its columns are not (keys that attention wants transposed, pixels of

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* gemm_tile.c - a tile: the place of its elements, and its walk through the depth: where each step's groups of A and B are. Sums stay
  * in registers.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* gemm_tiles.c - a block of a product by a matrix unit: up to 48 x 32 sums in six tiles, of three tiles of A and two of B.
  *
  * A step of k is 16 groups (pairs of bfloat16, fours of bytes), as many as rows of a tile of B, which are 1 KiB of a panel in a row. The end of a depth

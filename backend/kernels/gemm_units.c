@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* gemm_units.c - products on a matrix unit: the loops around a block of its tiles.
  *
  * A unit is (point of the batch axes, group of column tiles, block of row tiles), the last fastest. Its sums are kept in

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* kernel.c - one kernel becomes one function, whose body the kind's generator writes. */
 #include "backend/emit/gen.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* lanes.c - what the generators do with the lanes of a tile: storing some of them, transposing a square of them. */
 #include "backend/emit/gen.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* micro.c - forms of multiplying: fused multiply-adds of what is widened to f32, and dot products of groups. */
 #include "micro.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* micro.h - what multiplies: the sums of a tile, and a step of k that adds to them. Whoever walks through k (a gemm, an
  * attention) says how operands are loaded; the form says what is done with them.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* nest.c - nests: stages of reductions over a row, then results; elementwise kernels are nests without a row.
  *
  * Outer points are done in groups: one point, or as many as a vector has lanes where lanes run along an outer axis

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* reduce.c - reductions: the value to start from, two values as one, the lanes of a vector as one. */
 #include "reduce.h"
 #include "ir/tensor/scalar.h"

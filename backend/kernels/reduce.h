@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* reduce.h - reductions of nests and of attention's softmax, on scalars and vectors of elements of `dtype`. */
 #ifndef VITJIT_BACKEND_KERNELS_REDUCE_H
 #define VITJIT_BACKEND_KERNELS_REDUCE_H

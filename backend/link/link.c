@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* link.c - resolves ELF64 relocatable objects into one position-independent blob of code.
  *
  * The objects come from LLVM, but nothing in them is trusted: every offset and size is checked before use. Loadable

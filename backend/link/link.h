@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* link.h - RISC-V's part of the linker of images. */
 #ifndef VITJIT_BACKEND_LINK_LINK_H
 #define VITJIT_BACKEND_LINK_LINK_H

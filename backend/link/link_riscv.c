@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* link_riscv.c - applies RISC-V's PC-relative relocations (RISC-V ELF psABI, "Relocations") to instructions. The
  * formats of immediates are in the RISC-V manual, "Base Instruction Formats" and "Compressed Instruction Formats".
  */

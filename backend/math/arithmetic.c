@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* arithmetic.c - the scalar operations that are an instruction or a few: arithmetic, roundings, extremes, comparisons,
  * bits. Integers wrap; division by zero gives 0 (the evaluator's rules; the machine would trap). */
 #include "vmath.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* coarse.c - functions of f32 whose results are rounded to bfloat16, which has eight bits: in two thirds of the steps of vmath.c's.
  *
  * Polynomials are fits as there. Errors in f32, before the rounding:

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* double.c - exp, log, tanh, sigmoid, sin, cos and tan of f64, without calls, branches or tables. Doubles are rare in
  * the models that come here; the series are Taylor's on small intervals. Against the C library in extended precision, as a
  * part of the result; tests/vmath measures them:

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* far.c - the rest of large floats by multiples of pi / 2: Payne and Hanek, Radian reduction for trigonometric functions, 1983.
  *
  * x is a whole number of 24 bits times 2^e. Of the digits of 2 / pi those that make multiples of 4 in the product are left out, and 96

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* parts.c - the steps that the functions of this room share. */
 #include "vmath.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* power.c - pow and mod: of f32 through f64 vectors, as f32 does not hold their intermediate values; of integers
  * (whole.c).
  *

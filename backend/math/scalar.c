@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* scalar.c - the code of a scalar operation: vj_gen_<id> of the rows of elementwise.def. */
 #include "vmath.h"
 

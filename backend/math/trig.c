@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* trig.c - sin, cos, tan, the inverse trigonometric and the hyperbolic functions: through f64 vectors. But for the
  * first two they are rare, so that short code and few ways go before speed: plain Taylor series on small intervals, log2
  * and 2^x of wide.c.

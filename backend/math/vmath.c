@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* vmath.c - exp, log, erf, tanh, sigmoid and gelu on f32 scalars or vectors, without calls, branches or tables.
  *
  * Polynomials are minimax fits of this project (iterated least squares on 4000 Chebyshev points in double precision);

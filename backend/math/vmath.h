@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* vmath.h - private to the vector maths: constants, and the steps that its functions share. Files stand on those above
  * them in this list.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* whole.c - integer arithmetic beyond one instruction: division, power, shifts. It wraps, and never
  * traps. */
 #include "vmath.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* wide.c - steps in f64 that functions of f32 and of f64 go through: log2, 2^x, and the rest by multiples of pi / 2. */
 #include "vmath.h"
 

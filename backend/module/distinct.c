@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* distinct.c - which kernels of a program are the same code.
  *
  * Kernels that differ only in names, buffers and offsets are one function: their descriptions, everything that the

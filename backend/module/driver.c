@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* driver.c - the model's driver: void phase(const vj_args *, phase, part, parts), as vitjit_image.h says.
  *
  * What the plan says of kernels is in constant tables, and one function of a fixed size walks them: code for every kernel's

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* driver.h - private to backend/: the code around the kernels. */
 #ifndef VITJIT_BACKEND_MODULE_DRIVER_H
 #define VITJIT_BACKEND_MODULE_DRIVER_H

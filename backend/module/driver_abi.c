@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* driver_abi.c - what an emitted object has around its variants' phases: the descriptors as constants, and the functions of
  * abi/, which get the object's prefix.
  *

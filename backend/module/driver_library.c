@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* driver_library.c - what the object of a shared library has for vj_load: the model's image, and the note that tells where
  * it is (include/vitjit_image.h). */
 #include <assert.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* image_code.c - an image's code: every distinct kernel in a module of its own, and so on any core; the driver in one
  * more; linked to a blob.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* object.c - modules, and how they become object code. */
 #include <llvm-c/Analysis.h>
 #include <llvm-c/Support.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* object.h - private to backend/: the steps from kernels to object code.
  *
  * distinct.c     which kernels are the same code, and their symbols

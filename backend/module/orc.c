@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* orc.c - the same object through LLVM's ORC: the differential check of link.c and of the loader. */
 #include <llvm-c/Core.h>
 #include <llvm-c/LLJIT.h>

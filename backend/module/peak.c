@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* peak.c - a program whose speed is the most that a target's multiply-adds can reach on one core: a gemm whose operands
  * do not move with k (strides of 0), so that its loop has no memory in it. */
 #include "backend/backend.h"

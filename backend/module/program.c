@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* program.c - the kernels of programs become functions of a module, and a whole planned program one object, without an ABI. */
 #include "object.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* variants.c - an object with the ABI: programs for several shapes and CPUs become one module.
  *
  * Each CPU's kernels are made in a module of their own, where all functions, also the routines that calls link in, have that

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* calls.h - what the routines of this folder share. They are freestanding C: they include only the compiler's own
  * headers and call no library (floor and fabs are written out). Each is compiled to LLVM bitcode when vitjit is built,
  * and linked into the module of a kernel that calls it.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* gridsample.c - samples pictures at the points of a grid (ONNX GridSample): the nearest pixel, or a weighted sum of
  * pixels.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* inside.h - what pack and unpack share: the rows of a padded tensor that lie inside its true dims. */
 #ifndef VITJIT_BACKEND_ROUTINES_INSIDE_H
 #define VITJIT_BACKEND_ROUTINES_INSIDE_H

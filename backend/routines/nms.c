@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* nms.c - suppresses boxes that overlap better ones (ONNX NonMaxSuppression). For each batch and class, the boxes are
  * sorted by score, and each is compared with those chosen before it. One unit does all, as results are appended to one
  * list.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* pack.c - copies the elements inside the true dims to a dense list. The rest of the list is 0. */
 #include "inside.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* roialign.c - divides regions of pictures into bins (ONNX RoiAlign). A bin is the mean of samples that are
  * interpolated between four pixels, or the largest of their weighted pixels.
  *

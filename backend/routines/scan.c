@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* scan.c - running sums or products along rows. Floats are accumulated in double, so that long rows keep their
  * precision. */
 #include "calls.h"

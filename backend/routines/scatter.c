@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* scatter.c - copies the data and writes updates at the indices, or combines them with what is there.
  *
  * The columns (outer, inner) are divided among the units, so that one unit does all updates of a column in their

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* topk.c - the k largest or smallest elements of rows, sorted, by a heap of k entries: O(length * log(k)) for a row.
  *
  * The order is total (equal values: the lower index first; NaN above all numbers), so that the result depends on

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* unique.c - the distinct rows. Heap sort sorts the rows' indices, so that equal rows become neighbours. The order
  * is total: of equal rows the lower index comes first; NaN comes after all numbers and equals nothing. One unit does
  * all. */

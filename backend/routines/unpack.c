@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* unpack.c - copies a dense list to the elements inside the true dims of a padded tensor. The rest is 0. */
 #include "inside.h"
 

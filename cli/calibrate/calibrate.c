@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* calibrate.c - --calibration-data, step by step. */
 #include "calibrate.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* calibrate.h - --calibration-data: in which precision each product of a model is computed, tried on the user's inputs.
  *
  * calibrate.c  the way in, and the steps: the model in float32, probes, smoothing, the choice

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* choice.c - which products stay wide: as few as keep the results as near to float32's as asked.
  *
  * Products are ordered by what they lose themselves, as a part of their results. If all in bytes are too far off, so many of the worst go to

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* probe.c - runs of the model with what each product loses in smaller types among its outputs (passes/precision/precision_probe.c). */
 #include "calibrate.h"
 

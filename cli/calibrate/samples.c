@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* samples.c - the inputs that a model is calibrated on, all in memory: pictures as they are classified, or rows of .npy files. */
 #include "calibrate.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* smoothing.c - how far the channels of an activation are divided before they become bytes, and the rows of the weights multiplied.
  *
  * Xiao and others (SmoothQuant, ICML 2023, section 4) divide channel k by max|x_k|^a / max|w_k|^(1-a), and take one a for the model. Here the

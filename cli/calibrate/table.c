@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* table.c - the calibration as a table: each layer, what smaller types lose in it, and its time in a run of the choice. */
 #include "calibrate.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* text.c - the calibration as a file; docs/numbers.md has its form. */
 #include "calibrate.h"
 

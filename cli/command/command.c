@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* command.c - what the options mean together: the mode, the words it needs, the options it takes. */
 #include "command.h"
 

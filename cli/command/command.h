@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* command.h - the command line as it was typed, and what is said to people about it.
  *
  * command.c   what the options mean together: the mode, and which options it takes. The way in: vj_command_read

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* compiler.c - the compiler's library, which commands open that want it. */
 #include "command.h"
 

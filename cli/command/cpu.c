@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cpu.c - --target, --cpu and --features become rows of `vitjit targets`. */
 #include "command.h"
 

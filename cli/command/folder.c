@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* folder.c - folders that results are to be written to. */
 #include "command.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* foreign.c - files that are given as a model and are something else: named by their first bytes, with the way to an ONNX model. */
 #include "command.h"
 

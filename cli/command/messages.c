@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* messages.c - what the command line tells people: errors in one form, warnings, notices. */
 #include "command.h"
 

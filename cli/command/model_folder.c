@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* model_folder.c - a folder for a model: the ONNX file in it, where the Hub and exporters put it, of the variant asked for.
  *
  * FOLDER/onnx goes before FOLDER, and model.onnx before what is called otherwise. Variants have transformers.js's names.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* option_table.h - a row an option: parsing, --help, the manual page and the shells' completions are made of it. */
 #ifndef VITJIT_CLI_COMMAND_OPTION_TABLE_H
 #define VITJIT_CLI_COMMAND_OPTION_TABLE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* options.c - one table of options: it drives parsing, --help, the modes that take each, and suggestions. */
 #include "command.h"
 #include "option_table.h"

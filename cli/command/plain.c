@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* plain.c - texts from files for the terminal: what could move its cursor, change its colours or type for its user is shown as \xNN. */
 #include "command.h"
 

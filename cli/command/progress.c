@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* progress.c - a line on the terminal that says how long work has been going on, from a thread of its own: the work may
  * be one long call. */
 #include "command.h"

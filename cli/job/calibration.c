@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* calibration.c - which calibration a command takes: the one that --calibration names, else the one beside the model. */
 #include "job.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* expect.c - --expect NAME=y.npy: the outputs beside files. */
 #include "job.h"
 

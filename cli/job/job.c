@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* job.c - a compiled model with its inputs and outputs bound. */
 #include "job.h"
 

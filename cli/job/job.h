@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* job.h - what the command asks of the compiler, and the compiled model with its inputs and outputs bound.
  *
  * job.c      compiles, binds, runs. The way in: vj_job_open, or vj_job_prepare with the command's own inputs

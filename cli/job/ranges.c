@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ranges.c - --shape NAME=1x3x48x64..640:32: sizes that an input may have, of which it says one when it comes. */
 #include "job.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* request.c - what the command asks of the compiler. */
 #include "job.h"
 

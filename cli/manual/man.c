@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* man.c - vitjit(1) in the macros of man(7). */
 #include "manual.h"
 

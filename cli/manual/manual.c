@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* manual.c - writes the manual page and the shells' completions from the table of options, when vitjit is built:
  *
  *     manual man|bash|zsh|fish

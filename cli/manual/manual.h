@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* manual.h - forms of the table of options for readers and shells. A program of the build, which is not installed. */
 #ifndef VITJIT_CLI_MANUAL_MANUAL_H
 #define VITJIT_CLI_MANUAL_MANUAL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* shells.c - completions for bash, zsh and fish. An option's value is one of its words, a file, a folder, or nothing that
  * can be guessed.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* attention.c - --attention DIR: where each head of each layer looks, over the picture as the model sees it. The maps are the
  * model's last outputs (VJ_ATTENTION_PREFIX); their names say which layer, and where the patches stand among the keys. */
 #include "modes.h"

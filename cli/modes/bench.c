@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bench.c - --bench: how long a run takes, of one caller or of several. */
 #include "modes.h"
 

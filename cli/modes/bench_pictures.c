@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bench_pictures.c - --bench with pictures: from their files to their classes, batch after batch, in turn. */
 #include "modes.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bench_text.c - what --bench prints of its figures, and the same as JSON. */
 #include "modes.h"
 

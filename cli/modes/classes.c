@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* classes.c - is an output of rows one of classes, and what are these called when the model brings no names? */
 #include "modes.h"
 

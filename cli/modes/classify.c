@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* classify.c - pictures in, labels out: runs in batches, one line of error a bad picture. */
 #include "modes.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* companions.c - a model's inputs beside the picture's: those of --input, which are the same for all pictures (texts), and pixel_mask,
  * which is 1 where the picture lies in the input. */
 #include "modes.h"

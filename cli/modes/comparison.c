@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* comparison.c - --bench with a list of precisions: one model in each, in turns on the same inputs, beside its answers in float32.
  *
  * All are compiled and open at once. Accuracy is taken over all inputs; time on the first batch of them, in rounds, forwards

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* comparison_table.c - precisions of a model side by side: a table, and with --stats a JSON object. */
 #include "modes.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* emit_header.c - what an emitted header says of pictures and classes: the size, mean and deviation of the recipe, the labels. */
 #include "modes.h"
 

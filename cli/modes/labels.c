@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* labels.c - what is printed of a picture's results: a table for people or JSON lines. */
 #include "modes.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* loader.c - pictures as batches of a model's input, by the recipe of its pre-processing. */
 #include "modes.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* measure.c - how long something takes, again and again: the times as they came, and what they come to. */
 #include "modes.h"
 

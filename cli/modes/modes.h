@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* modes.h - one function a mode of the command, vj_run_*, vj_classify and vj_run_introduction, and what they share.
  *
  * run.c        tensors in, tensors out; the introduction of a model

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* pictures.c - which picture files the words of the command line mean: files, folders, `-` for a list on stdin. */
 #include "modes.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* profile.c - the time of each kernel, from runs of code with marks: other code than what is measured and delivered. */
 #include "modes.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* run.c - tensors in, tensors out; and the introduction of a model with one run on seeded inputs. */
 #include "modes.h"
 

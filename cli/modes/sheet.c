@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* sheet.c - all maps of attention of a picture in one: a row a layer, a column a head, the mean of the heads behind them, and what the
  * colours mean. */
 #include "modes.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* stats.c - --stats: one JSON object as the last line of stdout. Per image are flops and the arena's sizes. */
 #include "modes.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* streams.c - --streams: several callers at once, each with a session of its own of one model, on a thread of its own. */
 #include "modes.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* test.c - --test: ONNX test-data sets. A set is a folder with input_0.pb, output_0.pb, ...; a folder of the words may
  * be one, or hold some (test_data_set_0, ...). Files belong to the graph's inputs and outputs by their order. */
 #include "modes.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* tools.c - what needs the compiler but no run (--inspect, --report, --check, passes, --emit-*), and what needs no
  * model. */
 #include "modes.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* trace.c - a profile as trace events, the JSON that chrome://tracing and Perfetto load (Google, "Trace Event Format"):
  * complete events ("X") in microseconds, a line an event. */
 #include "modes.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* page.c - what the compiler explains, a profile's kernels with the spans of one of its runs, and what each product loses in smaller
  * types go as JSON into page.html, which draws them.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* page.h - --report=FILE.html: one page about a model, which needs no other file and no network.
  *
  * page.c     collects: what the compiler explains, a profile, each layer's loss in smaller types; writes

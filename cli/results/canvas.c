@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* canvas.c - draws boxes, dots and text over pictures in red, green and blue. */
 #include "results.h"
 

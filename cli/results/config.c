@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* config.c - what the config.json of a model says about its architecture. */
 #include "results.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* depth.c - depth: a plane [1,H,W] or [1,1,H,W], at the picture's size as transformers' post_process_depth_estimation makes it
  * (bicubic), and a grey picture of it, from the least (black) to the largest (white). What is printed is of the picture's pixels. */
 #include "results.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* files.c - the pictures that are written of results: their names, and that each is whole or not there. */
 #include "results.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* font.c - letters of 5 x 7 pixels, of ASCII. */
 #include "results.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* json.c - what all kinds of results share of their printing: an object a picture, and the names of classes. */
 #include "results.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* kinds.c - the table of kinds of results, and which one a model's outputs are. Rows with architectures go before those that tell by
  * outputs alone; the first that fits is taken. */
 #include "results.h"

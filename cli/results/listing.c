@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* listing.c - the objects of a picture: printed, and drawn over it. */
 #include "results.h"
 

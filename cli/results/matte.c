@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* matte.c - the foreground: a plane [1,1,H,W] of logits or probabilities, at the picture's size (bilinear), and a grey picture of it.
  * Values that lie outside of 0 to 1 are logits. What the model has not seen is black. */
 #include "results.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* model.c - what kinds of results ask of a model and of its outputs. */
 #include "results.h"
 

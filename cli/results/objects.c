@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* objects.c - detectors of queries: outputs logits [1,Q,C] and boxes [1,Q,4], centre and size as parts of the input. As transformers'
  * post_process_object_detection: either a softmax whose last class is "no object", one object a query, or a sigmoid a class, the best
  * of all queries' classes together. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* pose.c - key points: the largest value of a heat map each, [1,K,h,w], moved between the map's pixels by one Newton step on the
  * logarithm of the blurred map (DARK: Zhang et al. 2020; with unbiased data processing: Huang et al. 2020), as transformers'
  * VitPoseImageProcessor does. The map's outer pixels are the input's. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* queries.c - segmenters of queries: each has logits of classes and a mask. A pixel's score of a class is the sum over the queries of
  * the class's probability times the mask's, as in transformers' post_process_semantic_segmentation. The last class is "nothing here",
  * where the kind has one. */

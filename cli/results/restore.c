@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* restore.c - pictures from pictures: planes [1,C,H,W] from 0 to 1 become a picture. Of the part of the input that shows the picture
  * alone: what was padded is cut off. */
 #include "results.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* results.h - what a model's outputs say about a picture: objects, masks, depth, key points. One file a kind of result.
  *
  * kinds.c      the table of kinds: architectures, outputs' names and ranks. The way in: vj_reading_choose, vj_reading_show

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* sample.c - reads a plane of a model's output at the pixels of the picture as it was: bilinear, or bicubic with a = -0.75. Taps
  * beyond the plane's edge are those at the edge. */
 #include "results.h"

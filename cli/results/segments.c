@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* segments.c - segmenters: planes of a class each, read at every pixel of the picture; the largest is the pixel's class. As
  * transformers' post_process_semantic_segmentation. What the model has not seen, because it was cropped, is black, and counts for no
  * class. */

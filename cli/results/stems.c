@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* stems.c - what the files of a picture's results are called: by the picture's name, and where names meet, by what tells the
  * pictures apart. */
 #include "results.h"

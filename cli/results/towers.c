@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* towers.c - how near texts are to a picture: logits_per_image [1,T]. Beside each other by a softmax (CLIP), or each alone by a sigmoid
  * (SigLIP). Labels name the texts. */
 #include "results.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* yolo.c - detectors of a grid, whose boxes overlap: of boxes of a class that overlap more than a bound the likelier stays.
  *
  * VJ_YOLO_PLANES  [1,4+C,A], as YOLOv8 and YOLO11 have it: centre and size in the input's pixels, then a score a class

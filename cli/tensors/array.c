@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* array.c - tensors in memory: sizes, elements, seeded values, statistics. */
 #include "tensors.h"
 

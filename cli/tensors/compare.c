@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* compare.c - a result beside the expected one: --expect and --test. */
 #include "tensors.h"
 

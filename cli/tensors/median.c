@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* median.c - numbers in order, and the one in their middle. */
 #include "tensors.h"
 

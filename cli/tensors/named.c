@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* named.c - the files of options like --input NAME=x.npy. */
 #include "tensors.h"
 

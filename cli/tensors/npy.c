@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* npy.c - .npy files (NumPy's format, versions 1 and 2): C order, little-endian, numbers and booleans. A file is never
  * trusted: its header must be one dictionary of the three keys, and its length must be what the header says. */
 #include "tensors.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* outputs.c - results as FOLDER/NAME.npy. All files are written whole under temporary names, and only then renamed: a
  * full disk leaves nothing behind. Names come from the model and never leave the folder. */
 #include "tensors.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* print.c - what is printed of a tensor: its type and statistics. */
 #include "tensors.h"
 

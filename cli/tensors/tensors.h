@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* tensors.h - tensors in memory and in files, apart from any model's code.
  *
  * array.c    tensors in memory: seeded values, statistics. The way in: vj_array

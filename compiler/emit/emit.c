@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* emit.c - --emit-obj, --emit-lib, --emit-asm, --emit-llvm and --emit-ir: code as files, for the host or for another target. */
 #include "emit.h"
 

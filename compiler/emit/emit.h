@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* emit.h - private to --emit-*: files that appear together or not at all, the header's text, libraries. */
 #ifndef VITJIT_COMPILER_EMIT_EMIT_H
 #define VITJIT_COMPILER_EMIT_EMIT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* files.c - new files that appear together or not at all: each is written under a temporary name in its folder,
  * and all are renamed when the last one is whole. */
 #include "emit.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* header.c - the header of an emitted object. It stands alone: vitjit_model.h's text is inside, under its own
  * guard, so that several of these headers, and vitjit.h, go together. */
 #include "emit.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* header_cpp.c - the C++ part of an emitted header: one small class over the functions. */
 #include "emit.h"
 

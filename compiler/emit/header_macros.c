@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* header_macros.c - the macros of an emitted header: what the caller's memory has to hold. */
 #include "emit.h"
 

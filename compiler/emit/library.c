@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* library.c - --emit-lib: the image that a library carries for vj_load, and the linker that makes the library. */
 #include "emit.h"
 

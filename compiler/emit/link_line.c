@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* link_line.c - the command that links a program with what was emitted, as it is typed where the program is. */
 #include "emit.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* arena.c - an emitted object without heap and without a library: all memory is static, and known to the linker.
  *     usage: arena FOLDER-OF-DIGITS */
 #include "digits.h"

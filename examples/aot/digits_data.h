@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* digits_data.h - the held-out pictures of examples/digits, read without the heap, and how many a model gets right. */
 #ifndef DIGITS_DATA_H
 #define DIGITS_DATA_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* load.c - a shared library that `vitjit --emit-lib` wrote, by vj_load: the program knows no model.
  *     usage: load digits.so FOLDER-OF-DIGITS */
 #include <vitjit.h>

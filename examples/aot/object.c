@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* object.c - an emitted object on the threads of libvitjit_rt.   usage: object FOLDER-OF-DIGITS */
 #include <stdlib.h>
 

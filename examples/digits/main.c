@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Classifies the held-out digits with the emitted object alone, and compares with what `vitjit --output` wrote.
  *     vitjit digits.onnx --emit-obj && cc main.c digits.o -lm -o digits
  *     ./digits test_images.npy test_labels.npy jit/logits.npy */

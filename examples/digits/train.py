@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Trains the small Vision Transformer that the demo runs, on scikit-learn's bundled handwritten digits.
 
 usage: train.py [DIR]      (default: this script's folder; about two minutes on one core)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Embeddings of a folder of pictures, as one .npy with a row a picture, in the order of the files' names:
  *     embeddings MODEL.onnx FOLDER OUT.npy [--output NAME] [--pool class|mean|tokens] [--prefix N] [--normalise]
  *

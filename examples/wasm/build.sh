@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # build.sh [FOLDER]: compiles the model and puts the page and all it needs into FOLDER (default: site), to be served as it is.
 # VITJIT and CLANG name the commands.
 set -eu

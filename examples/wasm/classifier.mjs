@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // classifier.mjs - from pixels to probabilities: the part that the page and node share.
 // A picture is {width, height, data}: RGBA bytes, row by row, as a canvas gives them.
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* model.c - the digits model as a WebAssembly module: static memory for one picture and what JavaScript calls. No libc, no
  * imports, no heap; build.sh compiles it. */
 #include "digits.h"

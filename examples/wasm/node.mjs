@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // node.mjs - the page's module and code under node: node node.mjs FOLDER PICTURE.png...   (FOLDER: what build.sh made)
 import { readFileSync } from "node:fs";
 import { basename, join } from "node:path";

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // page.mjs - the page: pictures in, a table of probabilities out.
 import { Classifier, DIGITS, inkBox, lightOnDark } from "./classifier.mjs";
 

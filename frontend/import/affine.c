@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* affine.c - arithmetic of the elements that shapes.c computes: a * N + b, where N is the open batch or a size that the
  * data decides.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bindings.c - a map from ONNX value names to what they stand for: open addressing, FNV-1a. */
 #include "import.h"
 

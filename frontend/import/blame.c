@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* blame.c - names the constant that fixes a size which the current node cannot take.
  *
  * A model may leave a size open that its weights do not: the positions of a ViT for 196 patches, added to 576. The

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* constraints.c - element types that ONNX forbids, for ops that the IR would accept with any type. What an IR op
  * refuses itself, like the exponential of an integer, needs no row. */
 #include "import.h"

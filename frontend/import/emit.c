@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* emit.c - emits IR nodes with the current node's origin. A failure names the ONNX node. */
 #include "import.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* emit_sizes.c - emits IR nodes whose results may have sizes that the data decides. */
 #include "import.h"
 

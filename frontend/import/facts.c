@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* facts.c - what --inspect prints of a model, supported or not. */
 #include "frontend/onnx/model.h"
 #include "import.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* fixed.c - inputs whose value decides shapes.
  *
  * A shape must be known when the code is generated. Where it depends on an input's value (the axes of a reduction, a

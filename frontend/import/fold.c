@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* fold.c - computes values that follow from constants alone: pads, sizes and indices that exporters write as a few
  * nodes. Only what a builder must know at compile time is computed. */
 #include "import.h"

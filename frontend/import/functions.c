@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* functions.c - inlines the local functions of a model where they are called.
  *
  * A call opens a scope of its own: its operands become the function's inputs, its attributes replace the references to

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* import.c - imports the graph node by node through the table of builders. */
 #include "import.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* import.h - what the builders of ONNX ops share. Private to frontend/.
  *
  * A builder reads the operands and attributes of the current node, emits IR nodes and binds the results. Errors are

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* inputs.c - binds initializers and inputs, and decides the sizes of open dims.
  *
  * The first dim of an input is the batch when the model leaves it open: N, or options->fixed_batch. A name of a dim

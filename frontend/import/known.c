@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* known.c - operands whose elements are known while importing. */
 #include "import.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* open_dims.c - sizes for what an input leaves open, where nobody gives a shape: those of pictures, from the caller's files, and
  * an example for people to go by.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* operands.c - the current node's operands, attributes and results. */
 #include "import.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* scope.c - the lists of nodes that are imported: the model's graph, bodies of functions, branches of If. */
 #include "import.h"
 

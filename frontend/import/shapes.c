@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* shapes.c - solves shape sub-graphs while importing.
  *
  * Exporters compute reshape targets with a dozen nodes that start at Shape. Here the elements of small integer values

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* sizes.c - sizes that the data decides, while importing.
  *
  * An unknown is an i64 with a range. A node of the graph finds it, or ordinary nodes compute it from other unknowns. An

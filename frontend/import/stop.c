@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* stop.c - errors of the current node, and the names that messages have for nodes and ops. */
 #include "import.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* support.c - decides which nodes can be imported. One error lists all that cannot. */
 #include "import.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* topological.c - sorts nodes topologically. ONNX requires sorted lists of nodes, yet tools that convert models write
  * some that are not. A sorted list stays as it is; otherwise a node moves in front of the first node that uses it.
  * Nodes of a cycle keep their order, and the import reports them. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* attention.c - the builder of Attention.
  *
  * Whatever limits the keys that a query sees (a boolean mask, causality, windows, padding of the keys) is combined into

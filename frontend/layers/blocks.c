@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* blocks.c - ops whose weights are numbers of 4 or 8 bits with a scale a block: MatMulNBits, MatMulBnb4 and
  * GatherBlockQuantized of the domain com.microsoft. A weight becomes an expression of constants, scale * (q - zero point)
  * in f32, exactly as ONNX Runtime's ContribOperators documentation defines it; whoever packs it reads it in blocks. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* causal.c - the builder of CausalConvWithState: a depthwise convolution of a sequence that goes on from a state. */
 #include "windows.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* conv.c - builders of Conv and ConvTranspose.
  *
  * A transposed convolution of stride s is a convolution for each of the s phases of a spatial axis: results whose

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* deform.c - the builder of DeformConv.
  *
  * A tap of a window reads between pixels: the sum of the four around it, each times how near it is. All taps of all

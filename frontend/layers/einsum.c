@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* einsum.c - Einsum as transposes, reshapes, sums and products of two operands.
  *
  * A letter that occurs twice in a term takes the diagonal. Operands are multiplied from the left, two at a time. A

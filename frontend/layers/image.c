@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* image.c - builders of ops on pictures: CenterCropPad, Col2Im, AffineGrid; and Det. */
 #include "frontend/import/import.h"
 

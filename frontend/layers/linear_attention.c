@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* linear_attention.c - the builder of LinearAttention. Each token updates and reads a state [B, heads, key dim, value
  * dim]; the recurrence is written out token by token. */
 #include "frontend/import/import.h"

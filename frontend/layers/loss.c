@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* loss.c - builders of the losses that exporters leave at the end of trained networks: the negative log likelihood of
  * given classes, and the same after a softmax. */
 #include "frontend/import/import.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* maxpool.c - the builder of MaxPool. Its indices come from a walk through the taps of the window: a tap of all windows
  * is a slice of the padded input, and its index is kept where its value is larger than those of the taps before. */
 #include "windows.h"

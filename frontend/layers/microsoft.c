@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* microsoft.c - ops of the domain com.microsoft that ONNX Runtime's optimiser writes, except its attentions. Each
  * becomes the IR of the ONNX ops that it stands for. ONNX Runtime's ContribOperators documentation defines them. */
 #include "frontend/import/import.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* microsoft_attention.c - Attention and MultiHeadAttention of the domain com.microsoft, as ONNX Runtime's transformer
  * scripts write them. A mask is added to the scores: 0 where a query sees a key, else mask_filter_value. So a query
  * that sees no key attends to all alike, as in ONNX Runtime. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* microsoft_quantize.c - quantised ops of the domain com.microsoft, as ONNX Runtime's quantiser and optimiser write them: products
  * of bytes as products of whole numbers, the others as what they compute between dequantising and quantising. ONNX Runtime's
  * ContribOperators documentation defines them. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* norm.c - builders of the normalisations. */
 #include "frontend/import/import.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* products.c - the builder of Gemm. */
 #include "frontend/import/import.h"
 

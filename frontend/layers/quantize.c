@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* quantize.c - builders of quantised ops, whose integers are q = x / scale + zero point. They become exact integer
  * arithmetic in 32 bits and a few float operations, as ONNX defines them. */
 #include "quantize.h"

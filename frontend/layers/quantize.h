@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* quantize.h - what the builders of quantised ops share (quantize.c). Integers are q = round(x / scale) + zero point. */
 #ifndef VITJIT_FRONTEND_LAYERS_QUANTIZE_H
 #define VITJIT_FRONTEND_LAYERS_QUANTIZE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* recurrent.c - builders of LSTM, GRU and RNN.
  *
  * The steps are written out: their number is known, and their kernels are alike, so that they share their code. What all

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* resize.c - builders of Resize and Upsample. Every mode is separable and linear, and sizes are known, so each axis
  * that changes is a product with a constant matrix [in, out], or, in mode nearest, a gather. */
 #include "frontend/import/import.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* rotary.c - the builders of RotaryEmbedding, ONNX's and com.microsoft's: pairs of elements of a head are rotated by
  * the angle of their token. */
 #include "frontend/ops/indices.h"

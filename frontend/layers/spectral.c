@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* spectral.c - builders of Fourier transforms (DFT, STFT), which become products with constant matrices, and of the constants that go with
  * them: windows and MelWeightMatrix. */
 #include "frontend/import/import.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* windows.c - the windows of Conv and the pools, and the builders of the pools that have no indices. */
 #include "windows.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* windows.h - the windows of Conv and the pools: strides, dilations and padding of the spatial axes. */
 #ifndef VITJIT_FRONTEND_LAYERS_WINDOWS_H
 #define VITJIT_FRONTEND_LAYERS_WINDOWS_H

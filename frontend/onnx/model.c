@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* model.c - opens a model: makes the slim message, unpacks and checks it. The model's sources stay open until it is
  * closed. */
 #include "wire.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* model.h - an opened model: the unpacked message, its sources, and tensors as constants. Private to frontend/. */
 #ifndef VITJIT_FRONTEND_ONNX_MODEL_H
 #define VITJIT_FRONTEND_ONNX_MODEL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* source.c - regular files as sources of constants.
  *
  * A path of external data is opened component by component from the model's folder, without following links, and must

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* tensor.c - a TensorProto as a type and a constant.
  *
  * The elements are raw bytes, in the model or in a file beside it, or a list of numbers in a field of their type. Raw

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* unpack.c - runs protobuf-c's unpack with a memory budget, as a small file can describe a message of many times its
  * size. */
 #include "model.h"

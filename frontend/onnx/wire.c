@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* wire.c - walks the wire format of a model before protobuf-c sees it.
  *
  * protobuf-c copies every bytes field, so that all weights would be in memory, and it trusts the nesting and the number

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* wire.h - the walk over the protobuf wire format that comes before protobuf-c. Private to frontend/. */
 #ifndef VITJIT_FRONTEND_ONNX_WIRE_H
 #define VITJIT_FRONTEND_ONNX_WIRE_H

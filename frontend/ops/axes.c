@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* axes.c - builders of the ops along axes: the Softmax family and the Reduce family. */
 #include "frontend/import/import.h"
 

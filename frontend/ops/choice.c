@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* choice.c - builders of ops that write ones at chosen indices: OneHot, Hardmax, EyeLike. */
 #include "frontend/import/import.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* constant.c - builders of constants: Constant, ConstantOfShape, Range, Size. */
 #include "frontend/import/import.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* control.c - graphs in attributes: the builder of If. A branch replaces the node where its condition is known while importing; else both
  * do, and each result is selected. */
 #include "frontend/import/import.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* data.c - builders of ops where the data decides the size of the result: NonZero, Compress, Unique,
  * NonMaxSuppression. */
 #include "frontend/import/import.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* elementwise.c - builders of elementwise ops and activations. */
 #include "frontend/import/import.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* index.c - builders of ops with indices that may be computed at run time: Gather..., TopK, ArgMax; and what they
  * share. */
 #include "indices.h"

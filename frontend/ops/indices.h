@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* indices.h - what the builders of ops with indices share: index.c, scatter.c, regions.c. Private to frontend/. */
 #ifndef VITJIT_FRONTEND_OPS_INDICES_H
 #define VITJIT_FRONTEND_OPS_INDICES_H

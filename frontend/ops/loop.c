@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* loop.c - builders of Loop and Scan, whose number of turns must be known while importing, and small: the body is imported so many times. */
 #include "frontend/import/import.h"
 

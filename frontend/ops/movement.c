@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* movement.c - builders of the ops that move elements: Transpose, Slice, Split, Concat, Gather, Pad, Trilu, ... */
 #include "frontend/import/import.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* regions.c - builders of ops that sample pictures at computed coordinates, RoiAlign and GridSample; and of
  * ReverseSequence. */
 #include "indices.h"

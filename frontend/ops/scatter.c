@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* scatter.c - builders of ops that write at given indices, Scatter..., TensorScatter, MaxUnpool; and of running
  * sums. */
 #include "indices.h"

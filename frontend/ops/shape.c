@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* shape.c - builders of the ops that change a shape: Reshape, Flatten, Squeeze, Unsqueeze, Expand, Tile. */
 #include "frontend/import/import.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* arena.c - the bump allocator. All memory of a function lives in one arena and is freed with it. */
 #include "base.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* base.h - what every folder of the compiler uses: memory, checked arithmetic, errors.
  *
  * arena.c   the bump allocator: all memory of a function lives in one arena and is freed with it

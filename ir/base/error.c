@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* error.c - the first failure of a compilation, and growing texts. */
 #include "base.h"
 

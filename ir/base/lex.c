@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* lex.c - tokens of the textual form. */
 #include "lex.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* lex.h - tokens of the textual form. Blanks, newlines and comments (from ; to the end of the line) separate tokens and
  * mean nothing else. Errors begin with line:column. The text may be any zero-terminated bytes. */
 #ifndef VITJIT_IR_BASE_LEX_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* names.c - a map from names to indices: open addressing, FNV-1a. */
 #include "names.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* names.h - a map from names to indices, for the parser and the printer. */
 #ifndef VITJIT_IR_BASE_NAMES_H
 #define VITJIT_IR_BASE_NAMES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* number.c - numbers as text, with a decimal point in every locale. The library may run inside a program whose locale
  * has a comma. */
 #include "base.h"

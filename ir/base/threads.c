@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* threads.c - threads of the compiler. Without memory or threads there is less help, and no failure. */
 #include "threads.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* threads.h - work that several threads do at once, and wait for. */
 #ifndef VITJIT_IR_BASE_THREADS_H
 #define VITJIT_IR_BASE_THREADS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* blocks.c - evaluates the ops that compute by blocks of the depth. */
 #include "eval.h"
 #include "ir/tensor/scalar.h"

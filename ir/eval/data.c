@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* data.c - evaluates ops that find a size, and pack and unpack, with the definitions in ir/routines. A routine writes
  * to buffers for the most elements that there can be; those that it found become the result. */
 #include "eval.h"

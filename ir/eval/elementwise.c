@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* elementwise.c - one result element from the operands' elements of the same index, with broadcasting. Integers
  * wrap to their width; division truncates; min and max propagate NaN. What the ops mean is said in elementwise.def. */
 #include "eval.h"

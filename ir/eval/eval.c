@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* eval.c - the reference evaluator. It evaluates on demand from the outputs, so that constants and what follows from
  * them exist only from their first use to their last. The results of a node have an arena of their own, which is freed
  * after their last use. */

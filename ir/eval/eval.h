@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* eval.h - what the files of the reference evaluator share. Private to ir/eval.
  *
  * eval.c         the driver: the order of evaluation, lifetimes, rounding

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* make.c - tensors of the evaluator, and the results of a node once the sizes in their types are known. */
 #include "eval.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* movement.c - evaluates ops that move elements and compute nothing. */
 #include "eval.h"
 

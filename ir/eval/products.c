@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* products.c - evaluates matmul, linear and attention for floats, and matmul for integers too. Inner loops run along
  * rows of the right operand, so that whole models evaluate in seconds. */
 #include "eval.h"

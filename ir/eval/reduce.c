@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* reduce.c - evaluates ops along axes: reductions, softmax, layer normalisation. */
 #include "eval.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* routines.c - evaluates ops that a routine computes, with the definition in ir/routines. */
 #include "eval.h"
 #include "ir/routines/routines.h"

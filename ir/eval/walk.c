@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* walk.c - steps through several tensors at once, by strides. */
 #include "eval.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* windows.c - evaluates convolution and pooling over up to three spatial dims. Fewer are the last ones of three. */
 #include "eval.h"
 

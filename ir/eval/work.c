@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* work.c - estimates how many steps the evaluator takes for a node. The frontend uses it to bound the cost of
  * folding. */
 #include "ir/tensor/ir.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* axes.c - result types of the ops along axes: reduce, softmax, layernorm. */
 #include "infer.h"
 

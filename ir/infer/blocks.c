@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* blocks.c - result types of the ops that compute by blocks of the depth: round_blocks, byte_rows, linear_blocks. */
 #include "infer.h"
 

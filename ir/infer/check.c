@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* check.c - the checks that the rules of ops share, and their messages. */
 #include "infer.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* data.c - result types of the ops that find a size (nonzero, unique, nms) and of those that move elements between a
  * padded tensor and a dense list (pack, unpack). */
 #include "infer.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* elementwise.c - result types of the elementwise ops. */
 #include "infer.h"
 #include "ir/tensor/scalar.h"

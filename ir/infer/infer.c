@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* infer.c - infers the result types of a node: checks what holds for every op, then calls the op's own rule. */
 #include "infer.h"
 

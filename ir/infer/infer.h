@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* infer.h - what the inference functions share (check.c). vj_infer_<id> gives the result types of op <id> of ops.def.
  * When it is called, the number of operands and the presence and kinds of operands and attributes have been checked. */
 #ifndef VITJIT_IR_INFER_INFER_H

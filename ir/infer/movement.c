@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* movement.c - result types of the ops that move elements and compute nothing. */
 #include "infer.h"
 

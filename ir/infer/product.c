@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* product.c - result types of products (matmul, linear, conv, attention) and of pool, which has the windows of conv. */
 #include "infer.h"
 #include "ir/tensor/grids.h"

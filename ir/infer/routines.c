@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* routines.c - result types of the ops that a routine computes. */
 #include "infer.h"
 #include "ir/routines/routines.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* blocks.h - the layout of packed weights of 4 and 8 bits: numbers with a scale and a zero point for every block of the depth.
  *
  * Element (k, n) is (number - zero point) * scale, in f32; or, where numbers of 4 bits are places in a table (NF4, FP4), table[number] *

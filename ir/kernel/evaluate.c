@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* evaluate.c - runs a kernel in double precision exactly by its definition: the oracle of generated code. */
 #include "vitjit_half.h"
 #include "evaluate.h"

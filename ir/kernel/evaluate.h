@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* evaluate.h - private to the kernel evaluator: the state of a run, and expressions at one point of the space. */
 #ifndef VITJIT_IR_KERNEL_EVALUATE_H
 #define VITJIT_IR_KERNEL_EVALUATE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* evaluate_expr.c - the scalar expressions of kernels in double precision; integers are exact to 2^53 and wrap to
  * their width. What an operation means is said in ir/tensor/elementwise.def. */
 #include "evaluate.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* kernel.c - making programs, buffers, kernels and expressions: the verbs that lowering and the parser use. */
 #include "kernel.h"
 

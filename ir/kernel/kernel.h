@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* kernel.h - the kernel level and the planned level: what is left when movement ops have become access maps.
  *
  * A program is compiled for ONE image; the driver loops over the N images of a batch, so N appears in no kernel. (A

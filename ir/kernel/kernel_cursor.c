@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* kernel_cursor.c - what the reader of programs takes from the text: signs, words, numbers, types, buffers. */
 #include "kernel_parse.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* kernel_kinds.c - the table of kernel kinds, and the axes and operands of a kernel by it. */
 #include "kernel.h"
 

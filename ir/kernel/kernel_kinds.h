@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* kernel_kinds.h - the kinds of kernel: their groups of axes, their operands, and what each may do (kernel_kinds.def). */
 #ifndef VITJIT_IR_KERNEL_KERNEL_KINDS_H
 #define VITJIT_IR_KERNEL_KERNEL_KINDS_H

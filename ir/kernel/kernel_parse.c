@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* kernel_parse.c - reads back what kernel_print.c writes, so that tests of generators are small text files. Weights are
  * constants of a function made on the way; one that was printed elided has a name and no bytes. */
 #include "kernel_parse.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* kernel_parse.h - private to the reader of programs: the cursor and its few verbs.
  *
  * kernel_parse.c       program, buffers, weights

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* kernel_parse_body.c - reads kernels: axes, accesses, expressions. */
 #include "kernel_parse.h"
 #include "ir/routines/routines.h"

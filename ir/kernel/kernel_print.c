@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* kernel_print.c - the textual form of programs (docs/kernel-ir.md has the grammar). kernel_parse.c reads it back. */
 #include "kernel.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* kernel_verify.c - is a program sound? Whatever this accepts, generated code runs without leaving its buffers.
  * Failures are the compiler's own mistakes: the text says which kernel and what. */
 #include "kernel_verify.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* kernel_verify.h - private to the verifier of programs: the place that is checked, and its parts.
  *
  * kernel_verify.c       axes, accesses, operands, results, buffers, weights

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* kernel_verify_call.c - calls: a routine's buffers are as large as its parameters ask for, and apart. */
 #include "kernel_verify.h"
 #include "ir/routines/routines.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* kernel_verify_expr.c - the scalar expressions of a kernel: entries name earlier ones, types agree, and a root refers
  * only to what exists where it stands. */
 #include "kernel_verify.h"

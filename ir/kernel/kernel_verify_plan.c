@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* kernel_verify_plan.c - the planned level: every buffer has its place, no two that live at once share bytes, and no
  * kernel of a phase reads what another of the phase writes. */
 #include "kernel_verify.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* panels.h - the layout of packed weights: B of a product, in the order in which micro-kernels read it.
  *
  * A panel is 16 columns over the whole depth. Of a type that products multiply in pairs or fours (dot products, matrix

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* check.c - what the routines' definitions share: words of their tables, checks of a use, and the axis of a node. */
 #include "routines.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* gridsample.c - ONNX GridSample: samples pictures at the points of a grid. Along each axis, a sample is the nearest
  * pixel, interpolated between two, or by Keys' cubic kernel over four. */
 #include "routines.h"

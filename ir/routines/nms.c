@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* nms.c - suppresses boxes that overlap better ones (ONNX NonMaxSuppression). In each class, the best box that is left
  * is chosen, and all boxes that overlap it by more than the threshold are removed. The corners of a box may be in any
  * order. Of equal scores the first is better; NaN is worse than all. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* nonzero.c - the indices of the elements that are not 0, in row-major order. */
 #include "routines.h"
 

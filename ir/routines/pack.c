@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* pack.c - pack and unpack: move elements between a padded tensor and a dense list. */
 #include "routines.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* roialign.c - ONNX RoiAlign: divides regions into bins. A bin is the mean of samples that are interpolated between
  * pixels, or the largest of the samples' weighted pixels. A sample outside of the picture is 0. */
 #include "routines.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* routine.c - the table of routines. */
 #include "routines.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* routines.h - the routines that kernels of the kind `call` run: what they read and write, and what they compute.
  *
  * routines.def   the table

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* scan.c - running sums or products along rows. */
 #include "routines.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* topk.c - the k largest or smallest elements of rows, sorted. Of equal elements the first come first. NaN is larger
  * than all numbers. */
 #include "routines.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* unique.c - the distinct rows, in the order of their values (NaN last, and equal to nothing) or of their first
  * occurrence. */
 #include "routines.h"

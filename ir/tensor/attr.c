@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* attr.c - looking up a node's attributes. */
 #include "ir.h"
 

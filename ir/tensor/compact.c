@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* compact.c - vj_compact: drops what nobody uses, restores the order, renumbers. Linear in nodes and operands. */
 #include "users.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* const.c - the elements of constants: from files, from memory, or made by a rule. Read in blocks, never held whole. */
 #include "ir.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* func.c - building and editing functions. Names, operands and attributes are copied into the function's arena. */
 #include "users.h"
 

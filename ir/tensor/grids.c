@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* grids.c - reads the grids of an attention. */
 #include "grids.h"
 

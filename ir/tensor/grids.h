@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* grids.h - the grids of an attention whose scores and weights are quantised and dequantised again.
  *
  * Operand `grids` of the op attention is f32[count, VJ_GRID_NUMBERS]: a row is a grid. All but the last are of scores, one after another,

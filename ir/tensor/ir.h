@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ir.h - the tensor level: a function in static single assignment form over tensors.
  *
  * A function is one list of nodes in topological order; a node has operands and results, which are values; values are

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* op.c - the table of ops and attributes, made of ops.def and attrs.def. */
 #include "ir.h"
 

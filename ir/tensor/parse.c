@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* parse.c - reads the textual form. Any bytes may come: what is no function is refused with line:column. */
 #include "parse.h"
 

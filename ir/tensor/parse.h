@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* parse.h - what the two halves of the parser share. */
 #ifndef VITJIT_IR_TENSOR_PARSE_H
 #define VITJIT_IR_TENSOR_PARSE_H

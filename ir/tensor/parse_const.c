@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* parse_const.c - constants of the textual form: splat(2), iota, seed(3), [1,2,3], file("x.bin", 128). */
 #include "parse.h"
 

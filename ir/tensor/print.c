@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* print.c - a function as text. docs/ir.md has the grammar; the parser reads back what is printed here. */
 #include "ir.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* scalar.h - what the rows of elementwise.def mean, on one element: floats in double, integers in 64 bits, which the
  * caller wraps to their width. Both reference evaluators and the reading of weights have their arithmetic from here;
  * generated code has nothing of it. */

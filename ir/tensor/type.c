@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* type.c - types of values: an element type and dims. */
 #include "ir.h"
 

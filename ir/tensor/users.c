@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* users.c - the index of uses: of each value a list of the places where it stands, doubly linked through one array, so
  * that replacing, counting and walking uses takes as long as there are some. Operand i of a node owns use first_use + i
  * of the array. Uses of killed nodes are in no list; vj_compact makes the array anew. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* users.h - private to ir/tensor: how the verbs keep the index of uses and the weights true. */
 #ifndef VITJIT_IR_TENSOR_USERS_H
 #define VITJIT_IR_TENSOR_USERS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* verify.c - what must hold of every function, whoever made or changed it. A failure is a bug of the one before. */
 #include "users.h"
 

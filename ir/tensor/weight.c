@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* weight.c - which values are weights: constants, and what is made of them by ops whose results can be read in blocks.
  * Each value has a note of it, made when the value is and kept true: a change goes on to the users as far as it changes
  * anything. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bound.c - sizes that the data decides become their bounds, so that all passes behind work with numbers.
  *
  * The function is made anew. Values have room for the most there can be; what lies behind the true size is anything,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bound.h - private to the pass `bound`: the function that is made anew, its sizes and masks.
  *
  * bound.c         the pass: the walk, outputs

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bound_nodes.c - each op with dims at their bounds. What is elementwise, or moves whole rows, goes on as it is; an op
  * that takes several elements of an axis together gets them masked by what changes nothing: 0 of a sum, -inf of a
  * largest, ... An op that is not named here is refused where it meets a size that the data decides. */

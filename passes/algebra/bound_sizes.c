@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bound_sizes.c - nodes of the function that is made anew: sizes, masks, packing. */
 #include "bound.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* canonicalise.c - one spelling for each thing: identities go, chains of movement ops merge, products with weights are
  * `linear`, equal nodes are one. The arithmetic is a table of rules; movement ops, whose attributes need computing, are
  * functions. */

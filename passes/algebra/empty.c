@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* empty.c - nodes that read a tensor without elements (a dim of 0) and make one that has some: a sum over nothing, a concat
  * with nothing, a frame around nothing. They become constants, or lose that operand. Behind this pass an empty tensor is
  * read by those alone whose result is empty too, and for these there is nothing to compute. */

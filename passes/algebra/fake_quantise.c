@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* fake_quantise.c - a number that is quantised and dequantised again (fake quantisation: Jacob et al., Quantization and Training of
  * Neural Networks for Efficient Integer-Arithmetic-Only Inference, 2018, section 3) stays a float: with q = round(x) + zero, taken to a
  * byte's range,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* fold.c - constant expressions with a small result are computed, by the reference evaluator in double precision, and
  * rounded once. A product with a large weight is summed up while the weight is read in blocks of rows. What only moves
  * or scales a weight stays an expression (weight_read.c) above a size, so that weights are never held whole. */

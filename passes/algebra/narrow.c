@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* narrow.c - what no one reads is not computed: slices move towards the inputs.
  *
  * When every use of a value is a slice of it, the value is computed only for the box that holds them all: the box moves

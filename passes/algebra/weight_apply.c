@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* weight_apply.c - elementwise ops on blocks of weights: each element by the function that the op means in double, and
  * rounded to f32. */
 #include "ir/tensor/scalar.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* weight_keep.c - what a reader of weights keeps: a few ranges of values, and the room of its recursion. */
 #include <stdlib.h>
 

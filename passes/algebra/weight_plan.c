@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* weight_plan.c - long weight expressions. A short one is read as it is: a range of the result from ranges of its leaves.
  * In a long one, or where a part is used again and again, some parts are kept whole, so that what lies between them is
  * short: reading goes a few levels deep, and every part is computed once for each part that is kept. Parts are listed by a

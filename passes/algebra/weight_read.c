@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* weight_read.c - reading weight expressions in blocks. A range of a result is a few ranges of its operands: movement
  * ops split it into runs that stay contiguous; a transpose is transposed in slabs of bounded size, kept while neighbours
  * are read; vectors that are broadcast over a matrix are small and are kept whole. */

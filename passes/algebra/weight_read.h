@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* weight_read.h - private to the reading of weight expressions, in blocks.
  *
  * weight_apply.c   elementwise ops on a block, from the table

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* weights.c - algebra on weights: what scales the columns or rows of a product goes into its weight, as an expression
  * that is computed when the weight is packed; what it does to the bias is computed at compile time.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* weights.h - private to the pass `weights`.
  *
  * weights_half.c   factors of weights that the model stores in a half

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* weights_half.c - factors of weights that the model stores in a half: they go in only where every product is a number of that
  * half, so that it is still stored so. */
 #include "weights.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* weights_scale.c - the scale of an attention goes into the columns of the product that make its queries, when it is a
  * power of two: then every product and sum is the same number times that power, bit for bit. */
 #include "weights.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* widen.c - float16 and bfloat16 are ways to store: everything between inputs, constants and outputs is float32.
  *
  * Inputs and constants are cast where they come in, outputs where they go out, and casts to a half in between are gone,

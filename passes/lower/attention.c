@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* attention.c - softmax(q k^T * scale + bias, masked) v as one kernel; scores and weights on their grids. */
 #include "ir/tensor/grids.h"
 #include "lower.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* batch.c - a program is compiled for one image: does the function keep the images of an open batch apart?
  *
  * A dim c * N becomes c when every node treats its N as an index of its own. N is the major part of its dim; a reshape

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* build.c - a kernel in the making. Accesses are subaxes of the number of the point; axes are the intervals
  * between the values where any of them has a new subaxis, merged again where no access minds. */
 #include "lower.h"

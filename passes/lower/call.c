@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* call.c - nodes that a routine computes: their operands stand dense, their results are written dense. */
 #include "lower.h"
 

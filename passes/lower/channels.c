@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* channels.c - which pictures [B, C, spatial...] stand channels last, as [B, spatial..., C].
  *
  * A window reads adjacent channels then, and lanes run along them: products, depthwise windows, pools and padding

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* concat.c - an elementwise op on a concat and a constant becomes one on each part, so that each part's kernel
  * can take it in: class token and patches, plus the position embedding. */
 #include "lower.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* conv.c - windows: conv as a gemm one of whose operands moves with window axes, a batch of gemms where it has
  * groups; depthwise conv, other types than kernels of products have, and pool as nests over windows. */
 #include "lower.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* copy.c - copies, and the end of a build: its kernel, and behind it copies of the results that could not be written where
  * they belong. */
 #include "lower.h"

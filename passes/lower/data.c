@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* data.c - nodes that find out a size, and pack and unpack, as calls. Their sizes are bounds here (bound.c). */
 #include "lower.h"
 

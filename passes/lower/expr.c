@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* expr.c - scalar expressions of values, and the chain of nodes that a kernel takes in behind its own:
  * elementwise ops whose other operands can be read already, movement ops between them, and in the end the cut into q, k
  * and v. */

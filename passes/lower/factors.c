@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* factors.c - the factors of products in the types that kernels multiply.
  *
  * A kernel reads f32 or bf16, packed weights also in f16. Where both factors are read as they stand they have one type, and

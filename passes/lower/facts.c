@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* facts.c - what lowering asks of every value, found once in the order of the nodes: who uses it, what do
  * movement ops make it from, can it be read already. It is noted here too when a value stands in a buffer.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* fail.c - an error that names the node. */
 #include "lower.h"
 

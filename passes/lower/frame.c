@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* frame.c - padding: a nest whose read has guards, and a value outside of them. */
 #include "lower.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* gather.c - gathers. By constant indices of a few evenly spaced runs they are movement: a slice for each run,
  * joined. Others are a nest that reads through an index. */
 #include "lower.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* gemm.c - linear and matmul: a gemm of floats or of 8-bit integers, and for other types a nest that sums over a row; and linear_blocks. */
 #include "lower.h"
 

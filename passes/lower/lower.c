@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* lower.c - the pass: nodes become kernels. Movement ops become addresses, elementwise ops go into the kernel that
  * makes their operand, or into the one that uses them, and the rest are kernels of their own. */
 #include "lower.h"

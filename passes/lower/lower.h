@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* lower.h - private to lowering: nodes of the tensor level become kernels.
  *
  * From the lowest file up; each calls those in front of it alone, but for vj_lowering.compute:

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* movement.c - movement ops on views, and the pieces that values are cut into. */
 #include "lower.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* nest.c - nests: elementwise regions, reductions over a row and what is made of them, concats. */
 #include "lower.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* patches.c - a convolution in bf16 or of integers of patches of few channels is a product of a matrix that has a patch in each row: the kernel
  * that makes the picture's bf16 writes it so, as runs of a patch's few pixels are short for units that multiply groups. */
 #include "lower.h"

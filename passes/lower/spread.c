@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* spread.c - nodes that no kernel computes as they are become several: attention in another type than f32, and
  * means over padded windows that do not count the padding. */
 #include "lower.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* value.c - where values stand, and where they are to be written. */
 #include "lower.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* view.c - movement ops on subaxes. */
 #include "view.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* view.h - how the elements of a tensor stand in a buffer, when movement ops have been worked into the addresses.
  *
  * An index along a dim of the tensor is a number of mixed radix: subaxes from major to minor, each with an extent and a

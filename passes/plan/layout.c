@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* layout.c - rows of arena buffers, and the list of buffers that are in use.
  *
  * A tile reads as many rows as it is high, and their lines fall into few sets of the first-level cache when the rows'

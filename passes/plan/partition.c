@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* partition.c - schedules, and kernels grouped into phases: within a phase no kernel reads what another writes. */
 #include "passes/rewrite/rewrite.h"
 

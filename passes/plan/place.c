@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* place.c - greedy into the lowest gap (Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inference",
  * 2020, section 5), by several orders that are mended until the lower bound is reached.
  *

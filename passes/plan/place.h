@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* place.h - private to planning: places for buffers whose lifetimes are known. */
 #ifndef VITJIT_PASSES_PLAN_PLACE_H
 #define VITJIT_PASSES_PLAN_PLACE_H

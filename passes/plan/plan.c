@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* plan.c - every buffer gets its place: scratch by lifetimes in phases (place.c). A result takes the place of an operand
  * that is read for the last time element by element, as the element is written. */
 #include "place.h"

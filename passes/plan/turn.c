@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* turn.c - a half that stands turned is rounded by a kernel of its own.
  *
  * A normalisation over channels of a picture walks along pixels, and the product behind it reads adjacent channels. What it would

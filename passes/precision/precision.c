@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* precision.c - products are computed in bf16 where nothing forbids it (precision_choice.c): their factors are cast. For int8 those with
  * weights are in bytes first (precision_int8.c), and the others in bf16.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* precision.h - private to the passes that choose types: precision.c, weight_format.c.
  *
  * precision_choice.c  which products must not lose digits, and why

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* precision_choice.c - which products must not lose digits: those that say where something is, or which of several things it
  * is. It is found on the function alone, whatever CPU comes. */
 #include "ir/tensor/grids.h"

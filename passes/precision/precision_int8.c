@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* precision_int8.c - products of floats with weights are computed in bytes. No data is needed; a calibration may say more.
  *
  * Weights become i8 by columns: a column's scale takes its largest number to 127. Activations become u8 by rows (tokens) while they

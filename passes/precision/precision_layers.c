@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* precision_layers.c - which product each layer of a calibration is about. They go by the names of nodes, of equal names in their order. Of those in
  * bytes the depth and the weight's largest number must be what they were, or the calibration is of another model. */
 #include "precision.h"

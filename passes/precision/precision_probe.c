@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* precision_probe.c - what products lose in smaller types: each is computed in f32, as the model goes on with it, and from the same factors in bf16 and in
  * bytes where these may be. Outputs are, of product i,
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* weight_blocks.c - weights of products that the model stores in 4 or 8 bits stay so: each becomes one difference and
  * one product of whole tensors, below what moves it, as lowering packs it (passes/rewrite/block_size.c). Their values
  * are the same. */

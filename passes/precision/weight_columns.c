@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* weight_columns.c - what each column, or each row, of a weight [depth, columns] amounts to, read in blocks of rows. */
 #include "precision.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* weight_format.c - weights of products are stored in 16 bits: those that the model stores so, as they are; others where that is
  * asked for, rounded to nearest even. Products widen them, and multiply in the type of the other factor. In 8 or 4 bits, where that is
  * asked for, they become blocks (passes/rewrite/block_weight.c), and what cannot be one is rounded to 16 bits.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* attention.c - softmax(q k^T * scale + bias) v becomes one node. The search starts at the product with v and goes up
  * (attention_walk.c) through the softmax, factors, biases, masks and movement ops to the product of q and k. Factors on
  * q and on k, in front of movement ops too, are found and taken out. Splitting and merging heads stays as movement ops

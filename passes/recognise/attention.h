@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* attention.h - what attention*.c share: the walk from the weights of an attention up to the product of q and k. */
 #ifndef VITJIT_PASSES_RECOGNISE_ATTENTION_H
 #define VITJIT_PASSES_RECOGNISE_ATTENTION_H

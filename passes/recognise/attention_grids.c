@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* attention_grids.c - scores and weights of an attention that are quantised and dequantised again: what the pass `fake_quantise` made of
  * them,
  *

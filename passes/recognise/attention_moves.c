@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* attention_moves.c - reshapes and transposes between the product of q and k and the product with v: scores seen as
  * windows of a picture and back, heads merged with the batch, keys times queries turned. Values that were found above
  * them are brought below them. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* attention_walk.c - what stands between the product of q and k and the product with v: the softmax, factors, biases,
  * masks, movement ops, grids. The walk goes upwards and notes what each does in the attention's own axes. */
 #include "attention.h"

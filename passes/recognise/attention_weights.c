@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* attention_weights.c - the weights of attentions become outputs, where the caller asks for them (keep_attention). A fused attention
  * has none in memory: they are computed once more beside it, from the same queries, keys, bias and mask. Whole weights
  * are large, so what pictures need is asked for by itself: those of the class token's query, or the mean over queries.

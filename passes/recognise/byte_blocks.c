@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* byte_blocks.c - products whose graph allows their activations to be rounded by blocks (round_blocks), with weights in blocks, are products
  * of bytes: x becomes u8 with a size of a step for each block of the depth, and
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* byte_table.c - long elementwise expressions of a byte and of constants are looked up: a byte has 256 values. Frameworks that quantise
  * around every op write a GELU so: dequantised, and between its divisions, erf, sums and products quantised and dequantised again.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* fusion_report.c - what the report tells: how many of each thing there are, and why some were not recognised. Counted at the
  * end of the tensor level, so that it says what the kernels are made of. */
 #include "attention.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* gelu.c - GELU in the spellings of the exporters: the factors x, 1/2 and 1 + erf (or tanh) in every order, and what else
  * comes to the same. */
 #include "passes/rewrite/rewrite.h"

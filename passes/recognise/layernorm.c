@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* layernorm.c - layer normalisation written out as means, differences and a root, and the gain and offset behind it. */
 #include "passes/rewrite/rewrite.h"
 

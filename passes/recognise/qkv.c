@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* qkv.c - the products that make query, key and value of one attention from the same x become one product, with the
  * weights side by side, and slices of it. */
 #include "qkv.h"

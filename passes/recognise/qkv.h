@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* qkv.h - private to the pass `qkv`.
  *
  * qkv.c        the pass, and linears over one x

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* qkv_bytes.c - products of bytes over one x, each with its sums of columns, scale and bias behind it, become one: weights,
  * and what belongs to columns, side by side. */
 #include "qkv.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* quantised.c - products whose factors are dequantised bytes, (q - zero) * scale, multiply the bytes: u8 by i8, the weight, with
  * sums in i32. With columns n of the weight and c[n] the sum over one of q - zero,
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* quantised.h - what quantised*.c share: factors of products that are dequantised bytes, and their weights.
  *
  * quantised.c         the pass: products of such factors multiply the bytes

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* quantised_again.c - a number that is dequantised and quantised again by the same scale and zero point, with nothing but movement
  * between, is the byte that it was: what frameworks that put both around every op write around those that only move. */
 #include "quantised.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* quantised_conv.c - convolutions of bytes: a picture is padded with its zero point, windows are summed by a filter of ones. */
 #include "quantised.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* quantised_factor.c - the walk from an operand of a product up to bytes: through casts, the product with a scale, the
  * difference to a zero point, and movement ops between them, in the order in which dequantising has them. What moves the
  * factor is made anew for the bytes, and for zero points and scales that are no single numbers.

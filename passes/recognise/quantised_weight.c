@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* quantised_weight.c - weights of products of bytes: their zero points and scales by output columns, the sums of the columns.
  * Where the differences to the zero points fit into i8 they are the weight, so that no sums of activations are wanted. */
 #include "quantised.h"

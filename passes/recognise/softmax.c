@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* softmax.c - softmax written out: exponentials, with the row's largest element taken off or not, over their sum; and masks
  * of scores written as products. */
 #include "passes/rewrite/rewrite.h"

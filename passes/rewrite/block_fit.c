@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* block_fit.c - blocks of floats in 4 and 8 bits. Loops over blocks are innermost, for the compiler to take them as vectors. */
 #include "block_fit.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* block_fit.h - scales, zero points and numbers for blocks of floats, from the floats alone.
  *
  * Element (number - zero point) * scale is to be near the float. In 8 bits there is no zero point, and the largest of a block has

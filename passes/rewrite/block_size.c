@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* block_size.c - how many elements of the depth share a scale and a zero point: whatever moved and joined them, what they are says it. */
 #include "rewrite.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* block_steps.c - what round_blocks says, written out: the bytes of each block, and the size of their steps. */
 #include "ir/tensor/scalar.h"
 #include "rewrite.h"

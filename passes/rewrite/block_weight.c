@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* block_weight.c - a weight of floats becomes one in blocks of 4 or 8 bits, a block of all columns at a time. */
 #include "rewrite.h"
 

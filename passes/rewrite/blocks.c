@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* blocks.c - weights that the model stores in 4 or 8 bits, dequantised: (numbers - zero points) * scales, or table[numbers] * scales, which
  * is moved and joined. */
 #include "rewrite.h"

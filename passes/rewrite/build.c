@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* build.c - building nodes whose operands are known to fit. */
 #include "rewrite.h"
 

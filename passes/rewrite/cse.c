@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cse.c - nodes of one op with the same operands and attributes are one node. */
 #include "rewrite.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* factors.c - the weights of products: which are packed, and which the model stores in a half. */
 #include "rewrite.h"
 

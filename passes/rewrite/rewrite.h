@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* rewrite.h - what the passes of all rooms share: their entries, the rule engine, small builders.
  *
  * rules.c, rules_parse.c  rewriting by rules that are text: pattern, condition, replacement

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* rules.c - matching rules over the producers of a value and building what replaces it. Every order of the operands of
  * commutative ops is tried. */
 #include "rules.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* rules.h - the compiled form of rules, between rules_parse.c and rules.c. */
 #ifndef VITJIT_PASSES_REWRITE_RULES_H
 #define VITJIT_PASSES_REWRITE_RULES_H

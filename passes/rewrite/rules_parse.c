@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* rules_parse.c - the text of a rule becomes a tree. Rules are the program's own: a mistake in one is an assert.
  *
  *     expression = [name "="] op "(" [expression {"," expression}] ")" ["{" key "=" value {"," key "=" value} "}"]

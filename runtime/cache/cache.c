@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cache.c - files of earlier compilations.
  *
  * FILEKEY.entry     a text: the graph key, and of what content it is that of (entry.c)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cache_files.c - the cache as a folder of files: its bound, whether they are whole. */
 #include "runtime/runtime.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cache_folder.c - the folder of the cache: it must be the user's own and closed to others. Files are written under a temporary
  * name and renamed.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cache_folder.h - the cache as a folder: names of its files, which are read and written whole. */
 #ifndef VITJIT_RUNTIME_CACHE_CACHE_FOLDER_H
 #define VITJIT_RUNTIME_CACHE_CACHE_FOLDER_H

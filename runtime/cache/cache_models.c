@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cache_models.c - the cache by its models: what `vitjit cache ls` and `cache rm` are about. Nothing is marked as used by it, and
  * nothing in the files is trusted: what is damaged has no precision and no CPU.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* content.c - a model's bytes, in a file or in memory: samples, what lies between parts, and whether a file is the one it was.
  *
  * A file counts as the same while its device, inode, size and times are (as for git's index:

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* digest.c - digests of parts of files and of mapped memory, on all cores.
  *
  * A file is read, not mapped: a mapping would count as resident memory, hundreds of megabytes of it for a moment.

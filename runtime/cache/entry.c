@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* entry.c - from a model's files to its graph key, by what the cache remembers of them.
  *
  * An entry lists parts of the model's files with their digests, which the compiler had for the graph key, and of each file

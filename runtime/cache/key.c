@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* key.c - the file key: what a compilation depends on, as one number. */
 #include "runtime/runtime.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* debug.c - what debuggers and profilers learn of mapped code.
  *
  * gdb and lldb stop at __jit_debug_register_code and read __jit_debug_descriptor ("JIT Compilation Interface", GDB

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* debug_elf.c - mapped code as an ELF object with nothing but the address of its text and a symbol table. */
 #include "runtime/runtime.h"
 

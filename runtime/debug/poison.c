@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* poison.c - builds with AddressSanitizer: what no buffer has of a session's scratch may not be touched by code that
  * ORC loaded, which is instrumented. */
 #include "runtime/runtime.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* profile.c - when each thread began and ended its share of each kernel. Threads take places in one array by a counter:
  * no lock, and no memory that is touched for the first time while a kernel is timed. */
 #include "runtime/runtime.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* answers.h - what test programs for other machines share: reading files and comparing floats with recorded ones. */
 #ifndef VITJIT_TESTS_ANSWERS_H
 #define VITJIT_TESTS_ANSWERS_H

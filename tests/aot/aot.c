@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* aot.c - tests objects and images of small programs: they agree with the evaluator, and give the same bits whoever
  * runs them and however they are divided. Also tests what init and run refuse, and the linker on damaged objects. */
 #include <setjmp.h>

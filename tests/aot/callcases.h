@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* callcases.h - programs of one call. '@' in the text stands for each of the types in turn. */
 #ifndef VITJIT_TESTS_AOT_CALLCASES_H
 #define VITJIT_TESTS_AOT_CALLCASES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* calls.c - runs the code of every routine for every target that runs here, with the units divided in every way, and
  * compares it with the routine's definition. For other architectures the code is only generated and linked, which fails
  * on undefined symbols. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cross.c - a program for another machine that links an emitted object. It runs the object on the caller's thread, and
  * divided into three parts, which must give the same bits. In WebAssembly cross.mjs calls it; elsewhere main reads .npy
  * files of floats and compares. It uses no heap. MODEL_HEADER is the header of an object with the prefix m; N is the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // cross.mjs - runs cross.c's WebAssembly module and compares as its main does.
 // node cross.mjs MODULE.wasm INPUT.npy WANTED.npy RTOL [WEIGHTS | - [RUNS]]; RUNS: prints the time of the fastest, of both ways.
 import { readFileSync } from "node:fs";

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # cross.sh VITJIT TARGET MODEL INPUT.npy WANTED.npy N [RTOL [lib]]: emits MODEL for TARGET, links it with cross.c by that machine's own
 # compiler, runs it there (qemu-user, node) on N images, and compares at rtol 1e-4. With lib also as a shared library, where the machine has
 # them. 77: a tool is missing.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* fat.c - a program that links an object for several CPUs. It checks which of them init chooses, for this CPU and for
  * those that the caller names, and that all code which this CPU can run gives the recorded answers, on two threads at
  * once and in parts. MODEL_HEADER is the header of an object with the prefix m; N is the batch size. */

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # fat.sh VITJIT MACHINE MODEL INPUT.npy WANTED.npy N: objects for several CPUs of a machine. What is in them; then fat.c on
 # CPUs of several kinds, by qemu-user: each must take the best code that it can run, or refuse. 77: a tool is missing.
 set -eu

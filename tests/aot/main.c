@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* main.c - a plain C program that links an emitted object. It runs the object in every way, checks what is refused, and
  * writes the outputs of seven images. Its argument is the folder with `in` and small.weights. */
 #include <stdio.h>

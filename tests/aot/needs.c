@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* needs.c - finds undefined symbols. The objects are not checked, as LLVM has just written them. */
 #include "needs.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* needs.h - finds the symbols that an emitted object needs from elsewhere. */
 #ifndef VITJIT_TESTS_NEEDS_H
 #define VITJIT_TESTS_NEEDS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* nests.c - compares the code of nests of every kind, for every target that runs here, with the evaluator: rows and
  * outer points along the lanes, several row axes, guards, rolls, all types. Units are divided in every way. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* noise.h - a hash of an index (Wang's), as the numbers that fill buffers: the same on every run. */
 #ifndef VITJIT_TESTS_AOT_NOISE_H
 #define VITJIT_TESTS_AOT_NOISE_H

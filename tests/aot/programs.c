@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* programs.c - a small planned program and its expected answers. */
 #include "programs.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* programs.h - a small planned program for the tests of objects. Its kernels are built by hand; the evaluator computes
  * the expected answers. */
 #ifndef VITJIT_TESTS_AOT_PROGRAMS_H

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # rows.sh VITJIT MODEL INPUT.npy N [OPTION...]: for every row of `vitjit targets` whose code this machine runs, an object and a shared library of MODEL,
 # linked with cross.c, must have the bits of the model compiled just in time for that row. One input, image; one output, logits.
 set -eu

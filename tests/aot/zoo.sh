@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # zoo.sh VITJIT "TARGET..." MODEL.onnx...: cross.sh with full-size exports, by hand: emulators are slow. MODEL.npz stands beside MODEL.onnx,
 # with the input as in_NAME and ONNX Runtime's answers as out_NAME, of which the first is compared. One line a run; exit status
 # 1 when one failed or was skipped.

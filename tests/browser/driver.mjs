@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // driver.mjs - a headless Chromium by the WebDriver protocol (W3C, "WebDriver"), spoken to chromedriver over HTTP.
 import { spawn } from "node:child_process";
 import { createServer } from "node:http";

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // report.mjs PAGE.html PICTURES - opens what --report=FILE.html wrote: everything is drawn, nothing is fetched, it fits a phone, in light
 // and in dark. Screenshots go to the folder PICTURES.
 import assert from "node:assert/strict";

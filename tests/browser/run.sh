@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # run.sh VITJIT [FOLDER]: pages in headless Chromium: a report of the digits model, and examples/wasm. Screenshots stay in FOLDER (build/browser).
 # Wants chromium, chromium-driver and node, and for the second page clang-19 and lld-19 (scripts/packages-browser, scripts/packages-cross).
 set -eu

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // wasm.mjs SITE PICTURES - the page of examples/wasm: each picture of SITE/pictures is chosen as a file, and the answer read. A
 // screenshot of the last goes to the folder PICTURES.
 import assert from "node:assert/strict";

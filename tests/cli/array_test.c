@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* array_test.c - tests tensors in memory and their comparison. */
 #include <math.h>
 #include <setjmp.h>

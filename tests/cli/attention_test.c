@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* attention_test.c - compares kept attention weights with ONNX Runtime's, and tests the pictures that are drawn of
  * them. */
 #include <math.h>

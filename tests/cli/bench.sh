@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # bench.sh - what --bench says: of one caller, of several, of pictures; and that every file that is written is named.
 #     sh bench.sh VITJIT SOURCE_FOLDER PART
 # The figures are judged by what the runs' own times say, which awk computes.

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # cli.sh - the command line as a user meets it: results, messages, exit statuses, and that nothing is left half-written.
 #     sh cli.sh VITJIT SOURCE_FOLDER PART
 # Expected values come from ONNX Runtime (tests/fixtures) and numpy (make_data.py).

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # folders.sh - folders given as models, what the files in them say of the model, and files that are no model at all.
 #     sh folders.sh VITJIT SOURCE_FOLDER PART
 # Expected classes are ONNX Runtime's (make_folders.py).

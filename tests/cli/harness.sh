@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # harness.sh - what the tests of the command share: a folder of its own for each, runs and what is expected of them. Sourced by
 #     sh FILE.sh VITJIT SOURCE_FOLDER PART
 set -u

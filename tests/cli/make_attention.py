@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Makes tests/cli/data/attention.*.npy: four digits, and the attention weights that ONNX Runtime computes for them in the
 first and the last layer of examples/digits.
 

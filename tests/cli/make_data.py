@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Makes tests/cli/data: tiny models that are wrong in one way each, or that ask the command line for something special.
 
 usage: make_data.py     (needs onnx and numpy; expected values are numpy's)

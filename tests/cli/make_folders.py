@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Makes tests/cli/data/thousand.onnx, a classifier of 1000 classes that leaves batch, channels, height and width open, and
 thousand.txt, the five likeliest classes of tests/pictures/data/rgb.png at 24 x 40 (height x width), likeliest first.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Makes models that give back the picture that they see, and what they should see: tests/cli/data/see_*. usage: make_inputs.py
 
 f16 and f32 are negated (a copy is no kernel), u8 becomes f32. The pixels are Pillow's: tests/pictures/data/rgb.png as 12 x 16.

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # names.sh - names that people have for things: models in the cache, CPUs and machines, hints that name what helps, files of results.
 #     sh names.sh VITJIT SOURCE_FOLDER PART
 . "$(dirname "$0")/harness.sh"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* npy_test.c - tests that .npy files written by NumPy are read and damaged ones refused. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* options_test.c - tests the parsing of the command line. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // page.mjs PAGE.html [REPORT.txt] - what the page of --report=FILE.html has as data.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";

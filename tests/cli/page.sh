@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # page.sh VITJIT DIGITS: --report=FILE.html. Its data are read by node (77: it is not here), which holds them together: recognition as
 # --report has it, no two values in one place of the arena at a time, threads that do one thing at a time.
 set -euo pipefail

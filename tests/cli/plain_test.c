@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* plain_test.c - texts from files, as they are shown. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* profile_test.c - tests --profile and the table of --bench: every span belongs to a kernel of the plan, the shares of
  * a run add up to the work of the model, and code for plain runs has no marks. */
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* check.c - tests --check: good code passes for every CPU that runs here, and a kernel whose code is wrong is named. */
 #include <math.h>
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* emit.c - tests emitted objects as a user would: compiles, links and runs them; checks that wrong weights are refused
  * and that no file is left half-written. */
 #include <dirent.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* keys.c - tests what the graph key and the weights' digest depend on; the notes; inspect and report. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* library.c - tests emitted shared libraries: vj_load gives the same bits as compilation just in time, the dynamic
  * linker loads them too, and a file that is damaged, cut short, foreign or for another machine is refused before any of
  * it runs. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* pack.c - compares packed weights with the evaluator, element by element, for every layout of a matrix and every way
  * of reading it. */
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* precision.c - tests objects and libraries whose products are in bf16, or whose weights are narrow: one weights file serves all
  * CPUs, each CPU's code gives the bits of compilation just in time for it, and a program that is compiled already takes no
  * other precision. */

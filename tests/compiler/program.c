@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* program.c - a plain C program that links an emitted object. It uses no library but libc, and no heap. It is built with
  * MODEL_HEADER, PREFIX and UPPER.   usage: program INPUT OUTPUT [WEIGHTS [WRONG-WEIGHTS...]] */
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* resolutions.c - a plain C program that links an object for two shapes, with one file of weights. It runs every batch of
  * both, by one thread and in parts, with exactly the scratch memory that the header asks for. The header has the prefix
  * `any`.   usage: resolutions WEIGHTS LOGITS-OF-SHAPE-0.npy LOGITS-OF-SHAPE-1.npy */

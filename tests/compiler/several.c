@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* several.c - plans one model for several sizes and CPUs: tests which weights they share and at which offsets, and
  * compares every packed weight of every program with the evaluator. */
 #include <math.h>

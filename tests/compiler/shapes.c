@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* shapes.c - tests an object for several shapes, made by the command line, with one file of weights. */
 #include <setjmp.h>
 #include <stdarg.h>

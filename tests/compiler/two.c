@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* two.c - links two models into one program, which includes the library's header too.
  * usage: two INPUT1 INPUT2 OUTPUT1 OUTPUT2 */
 #include <stdio.h>

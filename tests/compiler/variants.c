@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* variants.c - a program that links an object for several CPUs, whose prefix is m. It checks which of them init takes for the
  * features of a CPU that is named, and runs each that this CPU can run.
  * usage: variants WEIGHTS INPUT OUTPUT CPU=FEATURES...: of each run OUTPUT.CPU is written; m_init_as must take CPU for FEATURES */

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # names.sh SOURCE_DIR: files that the pages and the comments name exist. In pages (*.md): paths from a top-level folder, other paths of
 # sources, and names of source files alone. In sources: the name that the first line begins with is the file's own, and what the
 # opening comment of a header lists, a line a file, stands beside it, or where its path says. Words with capitals (NAME.ir) and in <angle brackets> stand for

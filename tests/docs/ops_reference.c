@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ops_reference.c - writes docs/ops.md, the reference of ops, from frontend/import/import_table.def,
  * frontend/import/op_notes.def and ir/tensor/ops.def.
  * usage: ops_reference > docs/ops.md, or ops_reference --check docs/ops.md */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* picture_reference.c - the tables of classes in docs/pictures.md, from pictures/classes.def: writes them, or with --check FILE says whether
  * the page has them. */
 #include <stdarg.h>

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # aot.sh BUILD_DIR SOURCE_DIR SANITIZERS MACHINE: examples/aot in a clean folder, against an installed prefix; MACHINE is
 # `native`, or another, for which they are built by its own compiler and run by qemu (77: these are not here).
 set -eu

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* digits.c - the trained digits with products in bf16 and in int8, and with weights in int8 and int4, by the command line: held-out
  * digits and pictures, and that the answers are not those of f32. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* embeddings.c - the embeddings example and the command line over a folder, beside PyTorch's rows in double precision. */
 #include <math.h>
 #include <setjmp.h>

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Makes tests/examples/data: three tiny models that give embeddings, in the forms of DINOv2, CLIP and SigLIP (random weights,
 transformers' own code and exporter), pictures, and the rows that PyTorch computes for them from Pillow's pixels.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // wasm.mjs SITE EXAMPLES - what examples/wasm computes under node, against the recorded labels and ONNX Runtime's answers.
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # wasm.sh VITJIT SOURCE_DIR: builds the page of examples/wasm in a clean folder, and runs its module and code under node on the
 # bundled pictures (77: the tools are not here). A browser is not needed.
 set -eu

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* folder.h - a temporary folder for a test, its files, and shell commands. */
 #ifndef VITJIT_TESTS_FOLDER_H
 #define VITJIT_TESTS_FOLDER_H

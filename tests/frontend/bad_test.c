@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bad_test.c - bad models. Each model of the packs *bad.bin must fail with its status and words. Files cut at every
  * byte and files with changed bytes may give any answer but a crash or a leak. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* compiled_test.c - compiles and runs each ONNX op of the packs *ops.bin, and compares with ONNX Runtime's answer. A
  * sanitizer's build, in which LLVM takes most of the time, does every third of them. */
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* dims_test.c - tests how open dims get their sizes: names that mean nothing, batches of their own, and what the error says
  * of a size that the weights cannot take. The models are tests/fixtures/dims. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* external_test.c - external data, what is read and what is refused; and files of test data. */
 #include <fcntl.h>
 #include <setjmp.h>

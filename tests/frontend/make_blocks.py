@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Makes tests/frontend/data/blocks_{ops,bad}.bin: weights of 4 and 8 bits with a scale a block, with ONNX Runtime's answers, and such
 models that must be refused. The layout is make_data.py's.
 

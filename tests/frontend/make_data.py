@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Makes tests/frontend/data: small ONNX models with ONNX Runtime's answers, and bad models with the failure they must give.
 
     make_data.py [FOLDER]        needs numpy, onnx and onnxruntime

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Makes tests/frontend/data/dialects_{ops,bad}.bin: local functions, If and com.microsoft, with ONNX Runtime's answers,
 and models of these kinds that must be refused. The layout is make_data.py's.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Makes tests/frontend/data/index_{ops,bad}.bin: ops that read and write at computed indices, sort, and run along an axis,
 with ONNX Runtime's answers, and models of these kinds that must be refused. The layout is make_data.py's.
 

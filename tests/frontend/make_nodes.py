@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Makes tests/frontend/data/nodes_ops.bin: trigonometric ops, bits, ones at chosen indices, losses, quantised ops, pictures;
 with ONNX Runtime's answers. The layout is make_data.py's.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Makes the packs of cases in tests/frontend/data that are one family of ops each: FAMILY_ops.bin, in the layout of ops.bin.
 
     make_packs.py [FAMILY...]      all when none is named; needs numpy, onnx and onnxruntime

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Makes tests/frontend/data/quantised_{ops,bad}.bin: quantised ops of com.microsoft, and the spellings of quantised products and
 convolutions that ONNX Runtime's quantisers write, with ONNX Runtime's answers; models of these kinds that must be refused. The
 layout is make_data.py's.

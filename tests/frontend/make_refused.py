@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Makes tests/frontend/data/refused.bad.bin: models with one node that ONNX does not allow, or that asks for the impossible.
 bad_test wants each refused, with the node's name.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Makes tests/frontend/data/sizes_ops.bin: sizes that the data decides, found by NonZero, Compress, Unique and NonMaxSuppression,
 and what exporters write around them; with ONNX Runtime's answers. The layout is make_data.py's.
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* model_eval.c - a tool for developers and tests/frontend/zoo.py: imports a model and runs it in the reference
  * evaluator.
  *

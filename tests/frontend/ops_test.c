@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ops_test.c - imports and evaluates each ONNX op of the packs *ops.bin, and compares with ONNX Runtime's answer. As
  * the evaluator also folds constants, this checks every fold against an independent oracle. */
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* options_test.c - tests the import options (the batch, shapes, further outputs) and the facts of --inspect. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* pack.c - reads the files that make_data.py writes. */
 #include "pack.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* pack.h - reads the files that make_data.py writes. Their layout is described there. */
 #ifndef VITJIT_TESTS_FRONTEND_PACK_H
 #define VITJIT_TESTS_FRONTEND_PACK_H

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Imports exported models and evaluates them in double precision: zoo.py MODEL_EVAL FILE.onnx...
 
 Beside FILE.onnx lies FILE.npz with in_<name>, out_<name> (ONNX Runtime's answer) and f64_<i> (the same model in double).

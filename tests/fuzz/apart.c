@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* apart.c - runs work in a process of its own, so that a crash, an endless loop or too much memory is an outcome. */
 #include "graph.h"
 

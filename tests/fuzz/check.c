@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* check.c - checks all that must hold for one function: its text reads back, the passes keep its meaning, and its code
  * computes it for every target, in any number of parts and with a pass left out. Compiling twice must give the same
  * bytes. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* clone.c - copies functions with changes. A copy is made node by node through inference, so that it is always
  * valid. */
 #include "graph.h"

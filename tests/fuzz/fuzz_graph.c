@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* fuzz_graph.c - compiles random functions and compares them with the evaluator.
  *
  *     fuzz_graph [--seconds S] [--seed N] [--count N] [--one SEED] [--text FILE] [--no-shrink] [--verbose]

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* fuzz_onnx.c - imports and compiles changed ONNX models, and compares them with the evaluator where they are small.
  * Only a crash, a sanitizer's report, an endless loop, more than a gigabyte of memory, or a wrong result is a failure.
  *

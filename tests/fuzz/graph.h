@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* graph.h - the parts of the differential fuzzer.
  *
  * settings.c        reads arguments

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* machine.c - runs a planned program's code on buffers that end at a page that must not be touched. Scratch and outputs
  * begin as bytes of 0xff, so that a float which is read before it is written is NaN. */
 #include "graph.h"

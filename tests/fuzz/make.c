@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* make.c - makes random functions. Every node is made twice, in the function and in its twin with a fixed batch, and
  * evaluated there. A graph whose numbers overflow after three steps would find nothing. */
 #include "graph.h"

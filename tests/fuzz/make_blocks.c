@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* make_blocks.c - makes products with weights of 4 and 8 bits that have a scale a block, as quantisers write them: (numbers - zero
  * points) * scales, or places in a table times scales, stored by rows, by columns or flat, moved, cut and joined. Lowering packs many in
  * blocks. */

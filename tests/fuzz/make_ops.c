@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* make_ops.c - chooses operands and attributes that fit, with a row for each op. make.c guesses for ops without a
  * row. */
 #include "graph.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* make_patterns.c - makes the parts of vision transformers as exporters write them, in many spellings. Rules of
  * recognition fire on most, and must not change the meaning of any. Tokens are [.., T, D], pictures [B, C, H, W]. */
 #include "graph.h"

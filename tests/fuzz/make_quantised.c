@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* make_quantised.c - makes products of dequantised bytes as quantisers write them: both signs, zero points and scales that are
  * constant or of the run, one or one a column, in floats and in whole numbers. The pass `quantised` makes products of bytes of most. */
 #include "graph.h"

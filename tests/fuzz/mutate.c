@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* mutate.c - changes ONNX models. The message is unpacked, gets one to three meaningful changes (attributes, dims,
  * types, names, operands, the order of nodes, numbers in initializers), and is packed. Now and then bytes are changed
  * too. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* mutate.h - changes to ONNX models that a careless exporter or an attacker could make. */
 #ifndef VITJIT_TESTS_FUZZ_MUTATE_H
 #define VITJIT_TESTS_FUZZ_MUTATE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* mutate_blocks.c - changes weights that have a scale a block so that the model stays one, which chance would seldom do: what an
  * attribute says and what the sizes of several initializers are change together. */
 #include "mutate_blocks.h"

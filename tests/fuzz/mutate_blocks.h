@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* mutate_blocks.h - private to the changes of models. */
 #ifndef VITJIT_TESTS_FUZZ_MUTATE_BLOCKS_H
 #define VITJIT_TESTS_FUZZ_MUTATE_BLOCKS_H

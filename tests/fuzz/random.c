@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* random.c - numbers from a seed. */
 #include "graph.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* settings.c - reads the arguments that all fuzzers have. */
 #include "graph.h"
 

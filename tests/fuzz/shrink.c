@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* shrink.c - finds a smaller function that fails in the same way, by removing outputs, nodes and sizes as long as it
  * does. */
 #include "graph.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* truth.c - evaluates a function in double precision, and estimates how far rounding may lead from there.
  *
  * No fixed tolerance fits random graphs, as the effect of one rounding depends on all that follows. So the function is

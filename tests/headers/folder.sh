@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # folder.sh CC SOURCE_DIR FOLDER INCLUDE_DIRS FOLDERS: each header of a layer or room alone, with the include directories that the
 # folder's files have; then one header of every folder, which must be found just when the folder has a root for it. Lists are
 # CMake's: separated by semicolons.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # public.sh CC SOURCE_DIR: the headers of include/ compile alone as C17, the installed ones as C++17 too.
 set -euo pipefail
 cc=$1 include=$2/include

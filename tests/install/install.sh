@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # install.sh BUILD_DIR CONSUMER_DIR DIGITS_DIR SANITIZERS
 set -eu
 build=$1 consumer=$2 digits=$3 sanitizers=$4

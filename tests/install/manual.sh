@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # manual.sh BUILD_DIR: the manual page and the completions have every option of --help, and bash's completes.
 set -euo pipefail
 build=$1

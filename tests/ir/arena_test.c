@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* arena_test.c - memory, checked arithmetic, errors, texts. */
 #include <setjmp.h>
 #include <stdarg.h>

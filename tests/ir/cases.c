@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cases.c - reads, runs and blesses small text cases. */
 #include "cases.h"
 

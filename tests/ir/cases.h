@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cases.h - small text cases: files *.ir of functions in the textual form with a mode line on top.
  *
  *     ; test round-trip

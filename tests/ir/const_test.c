@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* const_test.c - tests the reading of constants, and the half precision formats. */
 #include <setjmp.h>
 #include <stdarg.h>

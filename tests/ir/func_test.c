@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* func_test.c - building and editing functions. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* irtest.c - runs the *.ir cases of the modes that need no passes: round-trip, verify, infer, run. */
 #include "cases.h"
 

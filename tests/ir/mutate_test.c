@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* mutate_test.c - reads the cases of this folder with random damage. A text must be refused with a status, or be a
  * sound function whose text reads back and prints the same. The damage is the same on every run. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* passcase.h - what a mode line pass=A,B precision=bf16 weight_format=f16 keep_f32=PATTERN says. */
 #ifndef VITJIT_TESTS_PASSCASE_H
 #define VITJIT_TESTS_PASSCASE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* passtest.c - runs the *.ir cases of mode pass=NAME[,NAME] in the given folder: runs and verifies each pass in turn,
  * then compares the text. A case also fails when running its last pass again changes something. */
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* users_test.c - values know their uses and whether they are weights: after every verb, against a plain recount. */
 #include <setjmp.h>
 #include <stdarg.h>

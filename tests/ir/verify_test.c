@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* verify_test.c - breaks each rule of the verifier once, as only a broken pass could. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* answers.c - what the evaluator says of a case, and how far code may be from it.
  *
  * The bound of a result's error is that of a sum of products: k terms added one after another in any order have an

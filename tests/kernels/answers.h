@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* answers.h - what the evaluator says of a case, and how far code may be from it. */
 #ifndef VITJIT_TESTS_KERNELS_ANSWERS_H
 #define VITJIT_TESTS_KERNELS_ANSWERS_H

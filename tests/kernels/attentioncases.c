@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* attentioncases.c - tests attention: layouts of keys, tails, bias and masks, different widths, many keys. */
 #include <float.h>
 #include <math.h>

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # bfdot.sh BFDOTCASES: has aarch64's BFDOT, by qemu-user, the bits of its twin on this machine? 77: a tool is missing.
 set -eu
 here=$(dirname "$0")

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bfdotcases.c - bfdotcases FOLDER writes a product of aarch64-bf16 as assembly, entry.s, and cases with the answers of this
  * machine's code for it by the twin of BFDOT. bfdotfar.c runs the one on the others. */
 #include <stdint.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bfdotfar.c - bfdotfar CASES: on aarch64 with FEAT_BF16, has the product of entry.s the bits that the cases of bfdotcases.c
  * want? Prints the first that has not. */
 #include <stdint.h>

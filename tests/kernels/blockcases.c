@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* blockcases.c - tests products of bytes by blocks: steps of rows and blocks, tails of all kinds, bytes at their ends. */
 #include <math.h>
 #include <setjmp.h>

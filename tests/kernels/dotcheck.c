@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* dotcheck.c - compares dot products of pairs of bfloat16, by the row's instruction and by its twin, with their definition in doubles,
  * bit for bit: ordinary numbers, and those at which a product, a sum or their order could be rounded, flushed or lost otherwise.
  */

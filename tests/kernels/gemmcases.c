@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* gemmcases.c - tests products of every form that lowering makes: packed and plain B, tails, several axes, segments,
  * transposed results, epilogues, windows with padding, rolls. */
 #include <math.h>

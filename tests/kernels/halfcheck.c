@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* halfcheck.c - compares casts between float32 and the 16-bit floats with include/vitjit_half.h, which rounds a double once,
  * bit for bit. It tests every target that runs here, vectors and single elements, all 65,536 halves, the float32
  * numbers on, beside and halfway between halves, and a million patterns more. The other targets' code must need no

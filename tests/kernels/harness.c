@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* harness.c - runs single kernels. A kernel's function takes a pointer for each access. An adapter in the same module
  * takes them as an array, so that C can call any kernel. */
 #include "harness.h"

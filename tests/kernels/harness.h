@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* harness.h - runs single kernels by ORC on buffers between guard pages. */
 #ifndef VITJIT_TESTS_KERNELS_HARNESS_H
 #define VITJIT_TESTS_KERNELS_HARNESS_H

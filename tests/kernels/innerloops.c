@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* innerloops.c - reads the assembly of the loops that take almost all time, for every target, including those that do
  * not run here. It checks that sums stay in registers and that all multiplications are fused with additions, and prints
  * the instructions of each loop. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* kernelcase.c - makes the cases: buffers, numbers in them, panels and blocks. */
 #include <math.h>
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* kernelcheck.c - runs a kernel's code for every row and compares it with the evaluator.
  *
  * LLVM takes nearly all of the time. So a case is compiled once for all rows for which the generator makes the same, namely for one of

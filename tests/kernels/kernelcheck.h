@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* kernelcheck.h - runs one kernel for every target that this CPU has, between guard pages, and compares it with the
  * evaluator in double precision. */
 #ifndef VITJIT_TESTS_KERNELS_KERNELCHECK_H

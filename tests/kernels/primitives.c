@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* primitives.c - see primitives.h. */
 #include "primitives.h"
 

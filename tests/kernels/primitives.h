@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* primitives.h - single operations of generated code as functions, and what products of bfloat16 are held to. */
 #ifndef VITJIT_TESTS_KERNELS_PRIMITIVES_H
 #define VITJIT_TESTS_KERNELS_PRIMITIVES_H

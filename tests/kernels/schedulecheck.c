@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* schedulecheck.c - tests decisions of the schedule: tiles cover the rows exactly, units cover the work, and known
  * shapes get known tiles. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* tilecheck.c - compares products of tiles, by AMX and by the twin, with their definition in doubles, bit for bit, for several numbers
  * of rows, whose memory has strides and alignments of its own. Where there is no AMX its code is generated.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* chains.c - graphs as deep as they are long: all passes and code generation on a thread with a small stack, and the
  * results of chains that are cut into several kernels. Text is `head`, `step` for each node, `tail`; in a step $0 is
  * its own number, $1 and $2 those before. */

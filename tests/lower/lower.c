@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* lower.c - lowers small functions, one for each case of lowering. The programs must compute what the functions do,
  * with the expected number of kernels. */
 #include <setjmp.h>

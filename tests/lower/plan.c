@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* plan.c - compares the memory planner with an exact one on small random programs.
  *
  * The exact planner is a branch and bound over packings in which every buffer is at offset 0 or directly behind

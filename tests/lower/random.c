@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* random.c - lowers and runs seeded random graphs of products, elementwise ops, reductions and movement, in f32 and with products
  * in bf16: the evaluators round neither, so both must agree. */
 #include <math.h>

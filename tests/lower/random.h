@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* random.h - lowers and runs random graphs (random.c). */
 #ifndef VITJIT_TESTS_LOWER_RANDOM_H
 #define VITJIT_TESTS_LOWER_RANDOM_H

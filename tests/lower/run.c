@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* run.c - lowers and runs functions. The arena is filled with NaN, so that reading what was never written shows. */
 #include "run.h"
 

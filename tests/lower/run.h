@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* run.h - lowers a function, runs its program kernel by kernel in one arena, and compares with the function itself. */
 #ifndef VITJIT_TESTS_LOWER_RUN_H
 #define VITJIT_TESTS_LOWER_RUN_H

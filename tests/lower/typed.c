@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* typed.c - products of narrow factors: which types the kernels read, and that they compute what the functions say. Weights
  * are made of numbers that their types hold. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How far answers are from those in double precision, and which outputs can be judged so.
 
 A model has its answers beside it: MODEL.npz with in_NAME, out_NAME (ONNX Runtime's, in the model's order) and f64_I (PyTorch's in double precision;

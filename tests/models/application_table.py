@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Application models of transformers, made small: one row a model, its class, its config, its inputs and the outputs that are compared.
 
 A config is a function of the module `transformers`, called when the row's turn comes. Inputs are shapes (noise, as pictures are after normalisation), or

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Exports application models of transformers (application_table.py), runs them with vitjit and judges the answers by ONNX Runtime's.
 
 usage: applications.py VITJIT FOLDER [NAME...] [--jobs N] [--limit SECONDS] [--minutes M]    FOLDER holds the exports meanwhile

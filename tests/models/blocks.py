@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Weights in blocks of 4 and 8 bits, as docs/numbers.md says that --weight-format int4 and int8 find them, in numpy."""
 import numpy as np
 

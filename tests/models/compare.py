@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Runs vitjit on exported models (export.py) and judges its answers.
 
 usage: compare.py VITJIT STEM... [--rtol 1e-4]     STEM.onnx has STEM.in.npy, STEM.out.npy and STEM.f64.npy beside it

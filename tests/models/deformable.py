@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Deformable convolutions (Dai et al. 2017, Zhu et al. 2018) as segmenters have them (Zheng et al. 2024, BiRefNet): offsets and a mask
 are convolutions of the same picture.
 

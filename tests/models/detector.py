@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A detector on a small trunk (Li et al. 2021, ViT-FRCNN): proposals by top-k and suppression, regions of the map, classes.
 
 torchvision's nms and roi_align as ops of our own, with plain PyTorch for the truth; the TorchScript exporter writes

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Exports a model family to ONNX with its input and the answers to judge by.
 
 usage: export.py DIR NAME [--scale tiny|full] [--exporter ts|dynamo] [--opset N] [--batch N] [--dynamic] [--spiky] [--as STEM]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The model families of the tests, in plain PyTorch as users write them, and Hugging Face's own where it has them.
 
 family(name, scale) -> (module, image side). scale is "tiny" (fixtures: two blocks, narrow, odd sizes) or "full".

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Small versions of the literature's other vision transformers, one idea each, written for these tests.
 
 Each takes images of 32 x 32 to 10 classes (`Upsampled` to a map). What they are for is the shape of their graphs: windows and

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Saves a model as ONNX Runtime's optimiser leaves it, with the original's inputs and answers beside it.
 
 usage: optimised.py MODEL.onnx DIR [--level basic|extended]... [--transformers vit|bert|clip|swin --heads N --hidden N]

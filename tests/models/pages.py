@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pages of text through a detector and a recogniser (PP-OCR), as one program of them does it."""
 import onnx
 from PIL import Image

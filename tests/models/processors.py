@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Pre-processing beside that of the Python processors, class by class. usage: processors.py VITJIT FOLDER [--table] [NAME...]
 
 A model that gives back its input shows what vitjit makes of a picture: with a preprocessor_config.json that says the class and the

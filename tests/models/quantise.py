@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Quantises exported models as people publish them, with ONNX Runtime's tools and NNCF, and runs them in ONNX Runtime.
 
 KINDS: what quantise() makes. `dynamic_u8`: weights u8 by matrix, scales of activations computed as it runs; `dynamic_s8`: weights s8 by column;

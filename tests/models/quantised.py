@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Quantises models of the families with the tools that people use, and holds vitjit's answers to ONNX Runtime's.
 
 usage: quantised.py VITJIT FOLDER NAME [KIND...]     KIND: see quantise.py; without any seven of them

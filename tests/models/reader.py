@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Text readers before transformers (Shi et al. 2015, CRNN): convolutions make the columns of a line, recurrent layers read them."""
 import torch.nn as nn
 

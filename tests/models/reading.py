@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Lines of text in four fonts as pictures, and what a recogniser of text (PP-OCR) reads in them.
 
 A font is Pillow's own or a file of the folder that matplotlib brings: a sans serif, DejaVu's serif and typewriter ones, a Times. The lines are always the

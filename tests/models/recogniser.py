@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """A recogniser of text with trained weights (PP-OCRv6) on rendered lines: in f32, bf16 and int8, quantised by others, and behind its detector.
 
 usage: recogniser.py VITJIT MODELS FONTS [--quantised]     (folders of rapidocr and of matplotlib)

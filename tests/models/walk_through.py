@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """The README's walk-through with a Hugging Face model: export, classify a picture, compare with transformers' own answer.
 
 usage: walk_through.py VITJIT DIR

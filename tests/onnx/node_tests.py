@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Runs ONNX's backend node tests through `vitjit MODEL --no-cache --test DIR` and compares with the list of refusals.
 
     node_tests.py VITJIT FOLDER [--update] [NAME...]        needs onnx

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # samples.sh - ONNX's own test data: every folder of DATA has a model, inputs and the answers that ONNX gives.
 #     sh samples.sh VITJIT DATA
 set -u

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* attention_report.c - why a softmax of a quantised model is part of no attention. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* block_fit.c - holds blocks of 4 and 8 bits to what is known of them: floats of a grid are found again, errors are near the least that
  * a search of all zero points and of many scales in double precision finds, and floats that have no block are refused. */
 #include <float.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* calibration.c - what the pass `precision` makes of a calibration, and of probes. What products in smaller types come to is said here by loops of
  * their own. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* differential.c - evaluates the functions of this folder's cases in double precision on seeded inputs before and after
  * their passes, and compares every weight expression that is left, read in blocks of odd sizes, with the evaluator. */
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* long_weights.c - weight expressions of 20,000 ops, read on a stack of 1 MiB with bounded memory. What they come to is
  * known: each step is undone by another, or is said by a loop of its own here. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* precision_report.c - what the passes `precision` and `weight_format` tell: of each product that stays in f32 why, which
  * patterns named one, a model that has nothing for bf16, formats that do not go together. */
 #include <setjmp.h>

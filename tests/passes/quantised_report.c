@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* quantised_report.c - what the pass `quantised` tells: how many products of dequantised bytes there are, which multiply bytes, and
  * of each other one why not. A model without any has no such row. */
 #include <setjmp.h>

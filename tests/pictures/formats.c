@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* formats.c - every kind of picture beside Pillow's pixels (formats/ is made by make_formats.py), damaged files, what is no file, and
  * inputs of every type and order of dims. */
 #include <math.h>

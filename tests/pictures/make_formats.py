@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Makes the pictures of tests/pictures/formats, and what Pillow makes of them. usage: make_formats.py (made with Pillow 13.0.0)
 
 cases.txt has a line a picture: FILE CHANNELS WIDTH HEIGHT OFFSET, its pixels as convert("RGB") or ("L") gives them in

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Makes the pictures of tests/pictures/data and what Pillow makes of them. usage: make_pictures.py (made with Pillow 13.0.0)
 
 cases.txt has a line a case: FILE CHANNELS FILTER WIDTH HEIGHT OFFSET (filter `none`: only decoded), pixels in expected.bin;

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Makes tests/pictures/recipes: what transformers' processors (Pillow's backends), and timm's and OpenCLIP's transforms make of two small pictures.
 usage: make_recipes.py (made with transformers 5.23.0, Pillow 13.0.0)
 

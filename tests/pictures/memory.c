@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* memory.c - every allocation of a decoder fails once: there is a reason each time, no crash and no leak of the picture. */
 #include <setjmp.h>
 #include <stdarg.h>

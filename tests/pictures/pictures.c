@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* pictures.c - compares decoding, resampling and pre-processing with Pillow (data/ is made by make_pictures.py). */
 #include <math.h>
 #include <setjmp.h>

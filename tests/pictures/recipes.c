@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* recipes.c - compares pre-processing by recipes with what transformers', timm's and OpenCLIP's give (recipes/ is made by make_recipes.py), and what is
  * refused. */
 #include <math.h>

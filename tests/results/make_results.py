@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Makes tests/results/data: for each kind of result a small random model with its config.json and preprocessor_config.json, and what
 transformers' post-processing (for YOLO's kind ONNX Runtime's NonMaxSuppression) makes of PyTorch's outputs on Pillow's pixels.
 

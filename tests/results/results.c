@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* results.c - what the command prints and writes of a picture beside what make_results.py recorded.
  *     results VITJIT PICTURES [CASE...]     PICTURES: the folder of tests/pictures/data
  * A case is a folder of data/: model.onnx, config.json, preprocessor_config.json; expected.json has options and the object that is

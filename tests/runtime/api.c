@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* api.c - tests the C API: the errors of every function, concurrent sessions, the caller's scheduler, and what a run
  * may not do. */
 #include <setjmp.h>

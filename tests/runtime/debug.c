@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* debug.c - tests the object that debuggers get, the list that contains it and perf's map; and malformed lines of
  * symbols. */
 #include <elf.h>

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # debuggers.sh gdb|perf VITJIT MODEL: does the tool name the kernels of code that vitjit mapped? Exit status 77: the tool is
 # not there, or the system does not let it work.
 set -eu

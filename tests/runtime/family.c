@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* family.c - tests models for sizes as they come: ONNX Runtime's answers at each, what the models share, and the errors.
  * The models and answers are tests/fixtures/dims. */
 #include <math.h>

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes data/*.onnx: small models whose answers are whole numbers, so that the tests compute them with plain loops.
 
 small      y[N,16] = relu(x[N,16] @ W + b), W[k,c] = (3k + 5c) % 7 - 3, b[c] = c - 8

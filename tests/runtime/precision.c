@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* precision.c - tests the options of precision and weights through the C API: what is refused, what is told, and the bits for any
  * number of threads and any split of a batch. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* rt.c - tests libvitjit_rt alone: the public pool under load and in forked processes, and mapped weights. */
 #include <setjmp.h>
 #include <stdarg.h>

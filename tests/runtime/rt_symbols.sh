@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # rt_symbols.sh LIBVITJIT_RT.A LIBVITJIT_RT.SO LIBVITJIT.SO FOLDER_OF_MAPS SANITIZERS: what the libraries give to the
 # linker, what they ask of it, and how large they are.
 set -eu

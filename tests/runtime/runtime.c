@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* runtime.c - tests the pool, images, bindings and the cache. The image is made by hand. Its code counts its calls in
  * the first output, so that the number of phases, parts and images of a run can be checked. */
 #include <setjmp.h>

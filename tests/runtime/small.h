@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* small.h - runs the model of data/small.onnx and compares it with plain loops. */
 #ifndef VJ_TESTS_RUNTIME_SMALL_H
 #define VJ_TESTS_RUNTIME_SMALL_H

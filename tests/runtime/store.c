@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* store.c - tests the whole cache through the public API. Every step runs in a process of its own, as only a process
  * that has never compiled shows what a warm start loads. */
 #include <dirent.h>

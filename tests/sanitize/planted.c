@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* planted.c - runs generated kernels with planted faults, which are not verified here. A sanitizer that instruments
  * generated code must report each. Every fault runs in a process of its own.   usage: planted [FAULT] */
 #include <pthread.h>

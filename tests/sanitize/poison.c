@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* poison.c - tests that exactly the gaps and the end of scratch memory are poisoned, in every slot, and that all is
  * unpoisoned afterwards. */
 #include <sanitizer/asan_interface.h>

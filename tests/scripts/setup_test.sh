@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # setup_test.sh SCRIPTS: scripts/setup on made-up machines. Each is a folder of programs that is all there is in PATH:
 # dpkg-query knows the packages of $installed, apt-get writes down what it is asked, id says who we are.
 set -euo pipefail

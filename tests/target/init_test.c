@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* init_test.c - which code the init of an emitted object takes: its C, compiled for this machine, beside a made-up model whose
  * CPUs stand side by side.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* permission.c - the request for tiles: what the CPU is found to have when the system grants it, refuses it, or must not be
  * asked. Filters of system calls play the system, in processes of their own, so that a machine without tiles shows it all.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* target_test.c - tests the table of targets, and the choice of the host's row. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* vmath.c - compares every vector function over the whole range of floats with the C library in double precision.
  *
  * Samples are every 997th bit pattern (4.3 million, NaNs among them), and all patterns around powers of two, zero, the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A user's program: compiles a model, runs a batch of two, prints the version. */
 #include <stdio.h>
 #include <stdlib.h>

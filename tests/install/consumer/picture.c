@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A user's program on libvitjit_picture alone: prepares a picture, and prints its first values. */
 #include <stdio.h>
 

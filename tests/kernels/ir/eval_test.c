@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* eval_test.c - compares the reference evaluator with eval.cases (by PyTorch in double precision, checked by ONNX
  * Runtime), and tests what those cases cannot express: rounding, an open batch, values that are not evaluated, bad
  * indices. */

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes eval.cases: small functions of every op with the answers that PyTorch gives in double precision (integers in their
 own type). Where ONNX has the same op, ONNX Runtime must agree in its own precision, or this script stops.
 

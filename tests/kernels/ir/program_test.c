@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* program_test.c - compares the kernel evaluator with the tensor evaluator. */
 #include <inttypes.h>
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* program_text_test.c - tests the text of programs: what is printed reads back, and what is none is refused. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* program_verify_test.c - tests what the verifier of programs refuses. */
 #include <inttypes.h>
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* programs.h - sound programs, a form of kernel each, as the printer writes them. */
 #ifndef VITJIT_TESTS_KERNELS_PROGRAMS_H
 #define VITJIT_TESTS_KERNELS_PROGRAMS_H
