@@ -14,8 +14,7 @@
 #define MOST_BYTES ((size_t)16 << 20)
 #define MOST_SIDE  (1 << 15)
 
-/* An object that the caller frees; NULL: there is none. What is wrong with a file is said by who reads the recipe. */
-static cJSON *read_beside(const char *model_path, const char *name) {
+cJSON *vj_json_beside(const char *model_path, const char *name) {
     char path[4096];
     uint8_t *text;
     size_t size;
@@ -83,9 +82,9 @@ static void from_config(vj_input_size *size, const cJSON *json) {
 void vj_input_size_find(const char *model_path, vj_input_size *size) {
     static const char *const names[] = {"preprocessor_config.json", "processor_config.json"};
     *size = (vj_input_size){0};
-    cJSON *config = read_beside(model_path, "config.json");
+    cJSON *config = vj_json_beside(model_path, "config.json");
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        cJSON *json = read_beside(model_path, names[i]);
+        cJSON *json = vj_json_beside(model_path, names[i]);
         const cJSON *inner = get(json, "image_processor");
         from_preprocessor(size, inner ? inner : json, names[i]);
         cJSON_Delete(json);
@@ -95,7 +94,7 @@ void vj_input_size_find(const char *model_path, vj_input_size *size) {
 }
 
 vj_head vj_head_find(const char *model_path) {
-    cJSON *config = read_beside(model_path, "config.json");
+    cJSON *config = vj_json_beside(model_path, "config.json");
     const cJSON *first = cJSON_GetArrayItem(get(config, "architectures"), 0);
     const cJSON *classes = get(config, "num_classes"); /* timm's, whose `architecture` says nothing of the head */
     vj_head head = VJ_HEAD_UNKNOWN;

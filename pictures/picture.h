@@ -215,6 +215,11 @@ bool vj_file_beside(const char *model_path, const char *name, char *path, size_t
 
 /* config.c */
 
+/* A file beside the model as JSON, which the caller frees (cJSON_Delete); NULL: there is none that can be read. What is wrong with
+ * it is said by who reads the recipe. */
+struct cJSON;
+struct cJSON *vj_json_beside(const char *model_path, const char *name);
+
 /* The size of the pictures that a model takes, as the files beside it say; 0: they do not. */
 typedef struct vj_input_size {
     int32_t channels, height, width;

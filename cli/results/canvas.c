@@ -16,7 +16,7 @@ vj_colour vj_class_colour(int64_t index) {
     return (vj_colour){parts[0], parts[1], parts[2]};
 }
 
-bool vj_canvas_of(const vj_picture *picture, vj_picture *canvas, vj_why *why) {
+static bool copy_in_colour(const vj_picture *picture, vj_picture *canvas, vj_why *why) {
     if (!vj_picture_alloc(canvas, picture->width, picture->height, 3, why)) return false;
     const size_t pixels = (size_t)picture->width * (size_t)picture->height;
     for (size_t i = 0; i < pixels; i++)
@@ -24,6 +24,17 @@ bool vj_canvas_of(const vj_picture *picture, vj_picture *canvas, vj_why *why) {
             canvas->pixels[i * 3 + c] =
                 picture->channels == 3 ? picture->pixels[i * 3 + c] : picture->pixels[i * (size_t)picture->channels];
     return true;
+}
+
+vj_status vj_canvas_open(const vj_result *r, vj_picture *canvas) {
+    vj_picture picture = {0};
+    vj_why why = {0};
+    vj_status status = VJ_OK;
+    *canvas = (vj_picture){0};
+    if (vj_picture_read(r->file, NULL, &picture, &why) != VJ_OK || !copy_in_colour(&picture, canvas, &why))
+        status = vj_print_error(VJ_BAD_INPUT, r->file, "%s", why.text);
+    vj_picture_free(&picture);
+    return status;
 }
 
 static void put(vj_picture *canvas, int64_t x, int64_t y, vj_colour colour) {

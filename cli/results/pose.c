@@ -111,18 +111,14 @@ static void print_text(const vj_result *r, const point *points, int64_t count) {
 }
 
 static vj_status draw(const vj_result *r, const point *points, int64_t count, const char *path) {
-    vj_picture picture = {0}, canvas = {0};
-    vj_why why = {0};
-    vj_status status = VJ_OK;
-    if (vj_picture_read(r->file, NULL, &picture, &why) != VJ_OK || !vj_canvas_of(&picture, &canvas, &why)) {
-        status = vj_print_error(VJ_BAD_INPUT, r->file, "%s", why.text);
-    } else {
+    vj_picture canvas;
+    vj_status status = vj_canvas_open(r, &canvas);
+    if (status == VJ_OK) {
         for (int64_t k = 0; k < count; k++)
             if (points[k].score > r->threshold)
                 vj_draw_dot(&canvas, points[k].x, points[k].y, 2 * vj_times_of(&canvas), vj_class_colour(k));
         status = vj_png_write_said(path, &canvas);
     }
-    vj_picture_free(&picture);
     vj_picture_free(&canvas);
     return status;
 }

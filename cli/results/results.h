@@ -170,8 +170,8 @@ typedef struct vj_colour {
     uint8_t red, green, blue;
 } vj_colour;
 vj_colour vj_class_colour(int64_t index);
-/* A colour picture with the same pixels. */
-bool vj_canvas_of(const vj_picture *picture, vj_picture *canvas, vj_why *why);
+/* The result's own picture, in colour; vj_picture_free frees it. On failure it is empty, and the message has been printed. */
+vj_status vj_canvas_open(const vj_result *r, vj_picture *canvas);
 void vj_draw_rectangle(vj_picture *canvas, int64_t x, int64_t y, int64_t width, int64_t height, vj_colour colour);
 void vj_draw_frame(vj_picture *canvas, const double box[4], int32_t thickness, vj_colour colour);
 void vj_draw_dot(vj_picture *canvas, double x, double y, int32_t radius, vj_colour colour);
