@@ -8,8 +8,8 @@ LSTM and GRU: two bidirectional layers of 256 over 80 steps. DeformConv: a block
 convolutions of that, the deformable one), KERNEL.CHANNELS.SIDE. The ratio is ONNX Runtime's least time over vitjit's: others may run beside.
 """
 import argparse
+import json
 import os
-import re
 import subprocess
 import tempfile
 import time
@@ -85,8 +85,8 @@ def main():
             x = rng.standard_normal([d.dim_value for d in onnx.load(path).graph.input[0].type.tensor_type.shape.dim]).astype(np.float32)
             ours, theirs = [], []
             for _ in range(a.rounds):
-                said = subprocess.run([a.vitjit, path, "--bench", str(a.seconds), "-j1"], capture_output=True, text=True, check=True)
-                ours.append(float(re.search(r"min ([0-9.]+) ms", said.stdout + said.stderr)[1]))
+                said = subprocess.run([a.vitjit, path, "--bench", str(a.seconds), "-j1", "--stats"], capture_output=True, text=True, check=True)
+                ours.append(json.loads(said.stdout.splitlines()[-1])["min_ms"])
                 end = time.perf_counter() + a.seconds
                 while True:
                     start = time.perf_counter()
