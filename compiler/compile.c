@@ -12,10 +12,6 @@
 
 #include "vitjit_clock.h"
 
-void vj_warn(const vj_compile_request *request, const char *text) {
-    if (request->options->log) request->options->log(request->options->log_self, VJ_LOG_WARNING, text);
-}
-
 static void warn(void *self, const char *text) { vj_warn(self, text); }
 
 static int32_t asked_to_stop(void *self) {
@@ -26,7 +22,9 @@ static int32_t asked_to_stop(void *self) {
 void vj_unit_begin(vj_unit *u, const vj_compile_request *request) {
     *u = (vj_unit){.request = request,
                    .sizes = {request->options->shapes, request->options->shape_count},
-                   .arena = vj_arena_new()};
+                   .arena = vj_arena_new(),
+                   .told_ms = vj_clock_ms(),
+                   .error = {.for_command = request->for_command != 0}};
     vj_arena_on_oom(u->arena, &u->out_of_memory);
 }
 
@@ -37,7 +35,9 @@ vj_status vj_unit_end(vj_unit *u, vj_status status, char *error, size_t error_by
 }
 
 vj_status vj_no_memory(vj_error *error) {
-    *error = (vj_error){.status = VJ_SYSTEM, .text = "the machine has not enough memory for this model"};
+    *error = (vj_error){.status = VJ_SYSTEM,
+                        .text = "the machine has not enough memory for this model",
+                        .for_command = error->for_command};
     return VJ_SYSTEM;
 }
 
@@ -62,7 +62,11 @@ vj_status vj_unit_open(vj_unit *u) {
     *opened = r->bytes ? vj_onnx_open_memory(u->arena, r->bytes, r->bytes_size, r->path, &u->facts, &u->error)
                        : vj_onnx_open(u->arena, r->path, &u->facts, &u->error);
     u->onnx = *opened;
-    return u->onnx ? VJ_OK : u->error.status;
+    if (!u->onnx) return u->error.status;
+    vj_tell(u, "read: opset %lld, %d nodes, %.1f MB of constants%s%s", (long long)u->facts.opset, u->facts.node_count,
+            (double)u->facts.parameter_bytes / 1e6, u->facts.producer ? ", written by " : "",
+            u->facts.producer ? u->facts.producer : "");
+    return VJ_OK;
 }
 
 /* Import and passes */
@@ -83,7 +87,10 @@ static vj_status import(vj_unit *u) {
                                        .warn = u->quiet ? NULL : warn,
                                        .warn_self = (void *)(uintptr_t)u->request};
     u->f = vj_import(u->arena, u->onnx, &options, &u->error);
-    return u->f ? VJ_OK : u->error.status;
+    if (!u->f) return u->error.status;
+    vj_tell(u, "imported: %d operations, %s", u->f->node_count,
+            u->f->batch_is_open ? "for any batch" : "for one batch");
+    return VJ_OK;
 }
 
 static vj_status run_passes(vj_unit *u) {
@@ -96,12 +103,18 @@ static vj_status run_passes(vj_unit *u) {
                                    .disabled_count = r->disabled_pass_count,
                                    .pass_limit = r->pass_limit,
                                    .keep_attention = r->options->keep_attention,
+                                   .tell = vj_is_told(r, VJ_LOG_DEBUG) ? vj_tell_pass : NULL,
+                                   .tell_self = (void *)(uintptr_t)r,
                                    .cancel = asked_to_stop,
                                    .cancel_self = (void *)(uintptr_t)r};
     vj_status status = vj_ask_precision(u, &options);
     if (status) return status;
     u->report = (vj_report){.arena = u->arena};
     status = vj_run_passes(u->arena, u->f, &options, &u->report, &u->program, &u->error);
+    if (status == VJ_OK && u->program)
+        vj_tell(u, "planned: %d kernels in %d phases, %.1f MB of packed weights, %.2f MB of scratch an image",
+                u->program->kernel_count, u->program->phase_count, (double)u->program->weights_bytes / 1e6,
+                (double)u->program->per_image_bytes / 1e6);
     return status == VJ_OK ? vj_check_precision(u, &options) : status;
 }
 
@@ -129,7 +142,8 @@ vj_status vj_unit_plan(vj_unit *u) {
     if (status == VJ_UNSUPPORTED && may_fix_batch(u)) {
         const vj_error first = u->error;
         const bool was_imported = u->f != NULL;
-        u->error = (vj_error){0};
+        u->error = (vj_error){.for_command = first.for_command};
+        vj_tell(u, "not for any batch: %s; once more for one", first.text);
         u->fixed_batch = u->request->fixed_batch > 0 ? u->request->fixed_batch : 1;
         status = import_and_run_passes(u);
         const bool came_further = u->f && !was_imported;
@@ -200,6 +214,9 @@ static vj_status make_image(vj_unit *u, const vj_weights_store *store, vj_compil
     vj_status status = vj_share_weights(u);
     if (status == VJ_OK) status = generate_beside_pack(u, &g, store, &out->weights_fd);
     if (status == VJ_OK && u->request->options->use_orc) status = vj_load_by_orc(u, &g.object, out);
+    if (status == VJ_OK)
+        vj_tell(u, "code for %s: %d different kernels, %.1f kB; weights packed", u->target->name,
+                g.stats.distinct_kernels, (double)g.code.size / 1e3);
     if (status == VJ_OK) status = vj_write_image(u, &g.code, g.entry, &g.stats, &out->image, &out->image_bytes);
     vj_bytes_free(&g.object);
     vj_bytes_free(&g.code);

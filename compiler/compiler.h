@@ -11,8 +11,10 @@
  * pack.c      packed weights, written in blocks to a descriptor
  * describe.c  the descriptor of vitjit_model.h
  * image.c     the image's bytes
- * notes.c     the introduction and the metadata, which an image carries; shown.c names as terminals may see them; kernels.c what a profile wants of its kernels; json.c
+ * notes.c     the introduction and the metadata, which an image carries; kernels.c what a profile wants of its kernels
+ * text.c      words of a model for others: names as terminals may see them, strings of JSON
  * orc.c       code through ORC, instrumented in sanitizers' builds
+ * log.c       what a compilation tells of itself
  * inspect.c   --inspect and --report; explain.c what a page of --report=FILE.html shows
  * check.c     the compiled kernels beside the evaluator
  * tensor.c    tensors of ONNX test data
@@ -54,6 +56,7 @@ typedef struct vj_unit {
     const bool *packs;
     const vj_calibration *calibration; /* or NULL */
     bool quiet;                        /* warnings have been said for another unit */
+    double told_ms;                    /* when the last step was told */
     jmp_buf out_of_memory;             /* where the arena goes when memory ends */
     vj_error error;
 } vj_unit;
@@ -82,10 +85,17 @@ void vj_write_error(const vj_error *e, char *error, size_t error_bytes);
 vj_status vj_unit_open(vj_unit *u);
 /* Imports the opened model and runs the passes; a second time when the batch has to be fixed. */
 vj_status vj_unit_plan(vj_unit *u);
-void vj_warn(const vj_compile_request *request, const char *text);
 
 vj_status vj_compile(const vj_compile_request *request, const vj_weights_store *store, vj_compiled *out, char *error,
                      size_t error_bytes);
+
+/* log.c */
+
+bool vj_is_told(const vj_compile_request *request, vj_log_level level);
+void vj_warn(const vj_compile_request *request, const char *text);
+/* VJ_LOG_INFO: a step, with the time since the one before. Units that are quiet tell nothing. */
+void vj_tell(vj_unit *u, const char *format, ...) VJ_PRINTF(2, 3);
+void vj_tell_pass(void *request, const vj_pass *pass, int64_t rewrites, double ms); /* VJ_LOG_DEBUG */
 
 /* precision.c */
 
@@ -170,10 +180,9 @@ char *vj_notes(vj_unit *u, size_t *bytes);
 /* `attention 12 of 12, ...` */
 char *vj_fused_text(vj_unit *u);
 
-/* shown.c: of a name of the model: what would disturb a terminal becomes a question mark. */
+/* text.c: a name of the model; what would disturb a terminal becomes a question mark. */
 const char *vj_shown(vj_arena *arena, const char *name);
-
-/* json.c: a string in its quotes. Bytes that are no UTF-8 become U+FFFD, so that the text is always valid. */
+/* A string of JSON in its quotes. Bytes that are no UTF-8 become U+FFFD, so that the text is always valid. */
 void vj_add_json_string(vj_text *out, const char *text);
 
 /* build.c: the version and the GNU build-id of the library that holds this code. */

@@ -35,7 +35,7 @@ static vj_status inspect(vj_unit *u, char **out) {
     if (status == VJ_SYSTEM || (status == VJ_USAGE && u->program))
         return status; /* it is planned: the request is wrong */
     const vj_error why = u->error;
-    u->error = (vj_error){0};
+    u->error = (vj_error){.for_command = why.for_command};
     if (status != VJ_OK) u->program = NULL;
     vj_text text = {.arena = u->arena};
     vj_text_add(&text, "%s", vj_introduction(u));

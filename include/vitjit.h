@@ -62,7 +62,9 @@ typedef struct vj_fixed_input {
 } vj_fixed_input;
 #define VJ_FIXED_BYTES 65536
 
-typedef enum vj_log_level { VJ_LOG_ERROR, VJ_LOG_WARNING, VJ_LOG_INFO } vj_log_level;
+/* VJ_LOG_WARNING: what a caller should know. VJ_LOG_INFO: the steps of a compilation, with what they found and the time they
+ * took. VJ_LOG_DEBUG: each pass. */
+typedef enum vj_log_level { VJ_LOG_ERROR, VJ_LOG_WARNING, VJ_LOG_INFO, VJ_LOG_DEBUG } vj_log_level;
 
 /* Weights of attentions, softmax(q k^T ..), as further outputs: `vitjit.attention.LL` in the order of the layers, with
  * `.HxW+F` behind it where the keys are the places of a picture of H x W patches behind F other tokens. */
@@ -88,7 +90,7 @@ typedef struct vj_options {
     const char *const *also_outputs; /* names of further values of the graph that become outputs */
     int32_t also_output_count;
     int32_t use_orc; /* nonzero: load code through LLVM's ORC instead of the library's own loader */
-    void (*log)(void *self, vj_log_level level, const char *text); /* NULL: silent */
+    void (*log)(void *self, vj_log_level level, const char *text); /* NULL: silent; one line, without its end */
     void *log_self;
     int32_t (*cancel)(void *self); /* NULL, or asked between steps of compilation: nonzero stops it with VJ_SYSTEM */
     void *cancel_self;
@@ -104,7 +106,7 @@ typedef struct vj_options {
      * them. One that matches no product is VJ_USAGE, and so are patterns where neither the options above nor the model asks for less. */
     const char *const *keep_f32;
     int32_t keep_f32_count;
-    int32_t reserved;
+    int32_t log_level; /* vj_log_level: what `log` is told of; below VJ_LOG_WARNING: warnings */
     /* Of VJ_I8: the text of a calibration, as `vitjit --calibration-data` writes it, or NULL. One of another model is VJ_BAD_INPUT. */
     const char *calibration;
     size_t calibration_bytes;

@@ -30,6 +30,7 @@ typedef struct vj_compile_request {
     const vj_fixed_input *offered;
     int32_t offered_count;
     vj_picture_size picture;
+    int32_t for_command; /* nonzero: hints of failures name the command's options, else members of vj_options */
     /* for tools */
     const char *print_after, *stop_after; /* as in passes.h; dumps go to stderr */
     int32_t print_rewrites;               /* a line a rewrite, to stderr */

@@ -48,6 +48,7 @@ typedef struct vj_calibration {
     double least_cosine, agreement; /* of the results, with those of f32; agreement below 0: there are no classes */
 } vj_calibration;
 
+struct vj_pass;
 typedef struct vj_pipeline_options {
     const vj_target *target;
     const char *print_after; /* a pass name, "all", or NULL */
@@ -69,6 +70,8 @@ typedef struct vj_pipeline_options {
     bool verify; /* after every pass, in release builds too */
     int32_t (*cancel)(void *self);
     void *cancel_self;
+    void (*tell)(void *self, const struct vj_pass *pass, int64_t rewrites, double ms); /* NULL, or called behind each */
+    void *tell_self;
 } vj_pipeline_options;
 
 /* What a pass works on. */

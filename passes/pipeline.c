@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "vitjit_clock.h"
+
 static const vj_pass passes[] = {
     {"bound", "sizes that the data decides become bounds", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_bound},
     {"widen", "float16 and bfloat16 are computed in float32", VJ_LEVEL_TENSOR, VJ_LEVEL_TENSOR, vj_pass_widen},
@@ -119,8 +121,10 @@ vj_status vj_run_passes(vj_arena *arena, vj_func *f, const vj_pipeline_options *
             return vj_fail(error, VJ_SYSTEM, "the compilation was cancelled");
         /* from lowering on no pass can be left out */
         if (pass->after == VJ_LEVEL_TENSOR && is_disabled(options, pass)) continue;
+        const double start = options->tell ? vj_clock_ms() : 0;
         vj_status status = vj_run_pass(pass, &c);
         if (status != VJ_OK) return status;
+        if (options->tell) options->tell(options->tell_self, pass, c.rewrites, vj_clock_ms() - start);
         if (!is_sound(&c, pass)) return error->status;
         dump(&c, pass);
         if (options->stop_after && strcmp(options->stop_after, pass->name) == 0) return VJ_OK;

@@ -5,12 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A mistake in an option is the caller's; recipe.c names it by the command line's spelling. */
-static vj_status status_of(const vj_why *why) {
-    if (why->status) return why->status;
-    return strncmp(why->text, "--", 2) == 0 ? VJ_USAGE : VJ_BAD_INPUT;
-}
-
 static vj_status find(const char *model_path, const char *metadata, const vj_recipe_options *options,
                       vj_recipe **recipe, vj_why *why) {
     vj_recipe_options own = {0}; /* those of an older caller end earlier */
@@ -29,7 +23,7 @@ static vj_status find(const char *model_path, const char *metadata, const vj_rec
         return VJ_OK;
     }
     free(found);
-    return status_of(why);
+    return why->status ? why->status : VJ_BAD_INPUT;
 }
 
 vj_status vj_recipe_open(const char *model_path, const char *metadata, const vj_recipe_options *options,

@@ -125,10 +125,11 @@ static bool find_class(finding *f, const vj_recipe_options *options, vj_recipe *
         recipe->source[0] = 0;
         return true;
     }
-    return vj_because(why, VJ_UNSUPPORTED,
-                      "the pre-processing of '%.80s' is not followed (%s); --mean, --std, and --resize or --crop-pct "
-                      "together go before it",
-                      f->type, refused ? refused : "the type is unknown");
+    return vj_because(
+        why, VJ_UNSUPPORTED,
+        "the pre-processing of '%.80s' is not followed (%s); options for mean, std, and resize or crop_pct "
+        "together go before it",
+        f->type, refused ? refused : "the type is unknown");
 }
 
 static bool read_keys(const finding *f, vj_recipe *recipe, vj_why *why) {

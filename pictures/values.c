@@ -123,17 +123,21 @@ static bool crop_from_text(vj_geometry *g, const char *text) {
     return end != text && !*end && part > 0.01 && part <= 1;
 }
 
+static bool is_wrong(vj_why *why, const char *what, const char *text) {
+    return vj_because(why, VJ_USAGE, "%s: '%.200s'", what, text);
+}
+
 bool vj_options_apply(vj_recipe *recipe, const vj_recipe_options *o, vj_why *why) {
     if (o->mean && !vj_numbers_from_text(o->mean, false, recipe->mean, &recipe->mean_count))
-        return vj_recipe_fail(why, "--mean wants numbers, not", o->mean);
+        return is_wrong(why, "mean wants numbers, not", o->mean);
     if (o->std && !vj_numbers_from_text(o->std, true, recipe->std, &recipe->std_count))
-        return vj_recipe_fail(why, "--std wants positive numbers, not", o->std);
+        return is_wrong(why, "std wants positive numbers, not", o->std);
     if (o->interpolation && (recipe->filter = vj_filter_by_name(o->interpolation)) == VJ_FILTER_COUNT)
-        return vj_recipe_fail(why, "--interpolation wants nearest, box, bilinear, hamming, bicubic or lanczos, not",
-                              o->interpolation);
+        return is_wrong(why, "interpolation wants nearest, box, bilinear, hamming, bicubic or lanczos, not",
+                        o->interpolation);
     if (o->resize && !resize_from_text(&recipe->geometry, o->resize))
-        return vj_recipe_fail(why, "--resize wants N or HxW, not", o->resize);
+        return is_wrong(why, "resize wants N or HxW, not", o->resize);
     if (o->crop_pct && !crop_from_text(&recipe->geometry, o->crop_pct))
-        return vj_recipe_fail(why, "--crop-pct wants a number above 0.01 and up to 1, not", o->crop_pct);
+        return is_wrong(why, "crop_pct wants a number above 0.01 and up to 1, not", o->crop_pct);
     return !o->labels || vj_labels_from_file(recipe, o->labels, why);
 }

@@ -129,7 +129,7 @@ static vj_status compile_or_find(const vj_compile_request *request, vj_model **m
     /* Passes left out or cut short, and dumps, are for finding faults: nothing of them is kept or found. */
     bool bisecting = request->print_after || request->print_rewrites || request->stop_after ||
                      request->disabled_pass_count || request->pass_limit >= 0;
-    vj_cache *cache = o->use_orc || bisecting ? NULL : vj_cache_open(o->cache, o->log, o->log_self);
+    vj_cache *cache = o->use_orc || bisecting ? NULL : vj_cache_open(o->cache, o->log, o->log_self, o->log_level);
     if (!cache) return compile_and_keep(request, NULL, NULL, NULL, &start, model);
     const vj_status status = with_cache(request, cache, &start, model);
     vj_cache_close(cache);

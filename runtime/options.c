@@ -59,6 +59,8 @@ vj_status vj_options_take(const vj_options *given, vj_options *options) {
     }
     if (options->keep_attention < VJ_KEEP_NO_ATTENTION || options->keep_attention > VJ_KEEP_ATTENTION_ROWS)
         return vj_error_set(VJ_USAGE, "vj_options: keep_attention is %d", options->keep_attention);
+    if (options->log_level < VJ_LOG_ERROR || options->log_level > VJ_LOG_DEBUG)
+        return vj_error_set(VJ_USAGE, "vj_options: log_level is %d", options->log_level);
     if (options->scheduler && (options->scheduler->parts < 1 || !options->scheduler->run))
         return vj_error_set(VJ_USAGE, "vj_options: a scheduler needs `run` and at least one part");
     return judge_precision(options);

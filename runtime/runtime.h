@@ -162,7 +162,7 @@ void vj_key_text(const uint64_t half[2], char text[VJ_KEY_TEXT]);
 typedef struct vj_cache vj_cache;
 typedef void (*vj_log_fn)(void *self, vj_log_level level, const char *text);
 /* NULL when there is no usable folder (logged) or none is wanted. */
-vj_cache *vj_cache_open(const char *folder, vj_log_fn log, void *log_self);
+vj_cache *vj_cache_open(const char *folder, vj_log_fn log, void *log_self, int32_t log_level);
 void vj_cache_close(vj_cache *cache);
 bool vj_cache_find(vj_cache *cache, const vj_key *file_key, const vj_content *model, const char *model_path,
                    vj_compiled *found);

@@ -44,6 +44,7 @@ static const vj_option table[] = {
     {"--iterations", 0, COUNT, 1, FIELD(iterations), "N", VJ_MODE_BENCH, "so many runs (of each stream), in the place of SECONDS"},
     {"--stats", 0, MAYBE, 0, FIELD(stats), "[=FILE]", RUNS | VJ_MODE_REPORT, "one JSON object as the last line of stdout, or in a file; of --bench then with the time of each run"},
     {"--profile", 0, TEXT, 0, FIELD(profile), "FILE.json", VJ_MODE_INTRODUCE | VJ_MODE_TENSORS | VJ_MODE_BENCH, "a trace of some more runs for Perfetto: a span a kernel and thread"},
+    {"--log", 0, CHOICE, 0, FIELD(log), "info|debug", MODELS, "what a compilation does, to stderr: its steps, or each pass too"},
     {"--quiet", 0, FLAG, 0, FIELD(quiet), NULL, ANY, "results and errors only"},
 
     {.about = "Pictures"},

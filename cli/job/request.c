@@ -9,7 +9,10 @@
 #include "vitjit_dtype.h"
 
 static void log_line(void *self, vj_log_level level, const char *text) {
-    if (level != VJ_LOG_INFO) vj_print_warning(self, "%s", text);
+    if (level < VJ_LOG_INFO)
+        vj_print_warning(self, "%s", text);
+    else
+        vj_print_notice(self, "%s", text);
 }
 
 /* How often the name is given before shape `end`. */
@@ -128,11 +131,13 @@ vj_status vj_request_fill(const vj_command *command, vj_request *request) {
     fill_precision(command, o);
     o->use_orc = command->jit && strcmp(command->jit, "orc") == 0;
     o->log = log_line;
+    if (command->log) o->log_level = strcmp(command->log, "debug") == 0 ? VJ_LOG_DEBUG : VJ_LOG_INFO;
     o->log_self = (void *)(uintptr_t)command->model;
     if (o->precision == VJ_I8) status = vj_request_calibration(command, request);
     request->compile = (vj_compile_request){.path = command->model,
                                             .options = o,
                                             .fixed_batch = command->batch,
+                                            .for_command = 1,
                                             .picture = picture_size(command),
                                             .print_after = command->print_after,
                                             .print_rewrites = command->print_rewrites,

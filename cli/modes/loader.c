@@ -53,9 +53,8 @@ static bool find_recipe(const vj_command *command, const vj_model *model, vj_rec
 
 /* A wrong option is the caller's mistake, a wrong file or metadata the input's; what is not followed is neither's. */
 vj_status vj_recipe_failed(const vj_command *command, const vj_why *why) {
-    const bool option = strncmp(why->text, "--", 2) == 0;
-    const vj_status status = option ? VJ_USAGE : why->status ? why->status : VJ_BAD_INPUT;
-    return vj_print_error(status, option ? NULL : command->model, "%s", why->text);
+    const vj_status status = why->status ? why->status : VJ_BAD_INPUT;
+    return vj_print_error(status, status == VJ_USAGE ? NULL : command->model, "%s", why->text);
 }
 
 vj_status vj_print_recipe(const vj_command *command, const vj_model *model) {

@@ -160,7 +160,7 @@ bool vj_closed_axis(vj_importer *im, vj_dim dim) {
     if (!dim.sym || !vj_going(im)) return vj_going(im);
     if (vj_is_data_dim(dim)) return vj_stop(im, VJ_UNSUPPORTED, "works along a size that the data decides");
     vj_stop(im, VJ_UNSUPPORTED, "works along the batch");
-    vj_hint(im->error, "fix the batch: --batch 1");
+    vj_advise_batch(im->error, 1);
     return false;
 }
 

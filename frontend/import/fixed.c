@@ -146,7 +146,7 @@ bool vj_stop_unknown(vj_importer *im, int32_t operand, const char *what) {
             lacking ? lacking : "");
     if (lacking) {
         im->again = false;
-        vj_hint(im->error, "give it: --fix %.60s=x.npy (another value is another program)", lacking);
+        vj_advise_value(im->error, lacking);
     }
     return false;
 }

@@ -123,7 +123,7 @@ static bool first_dim(vj_importer *im, const char *input, const char *name, cons
         return true;
     }
     vj_stop(im, VJ_USAGE, "input '%.100s' wants its own batch: the shapes given for others have several", input);
-    vj_hint(im->error, "give its shape too: --shape %.60s=...", input);
+    vj_advise_shape(im->error, input, "...");
     return false;
 }
 
@@ -132,7 +132,7 @@ static bool first_dim(vj_importer *im, const char *input, const char *name, cons
 static bool ask_for_size(vj_importer *im, const char *input, const Onnx__TensorTypeProto *t, int32_t axis) {
     const char *name = t->shape ? t->shape->dim[axis]->dim_param : NULL;
     vj_stop(im, VJ_USAGE, "input '%.100s' leaves dim %d ('%.60s') open", input, axis, name && *name ? name : "?");
-    vj_hint(im->error, "give its size, for example --shape %.60s=%s", input, vj_example_shape(im->arena, t));
+    vj_advise_shape(im->error, input, vj_example_shape(im->arena, t));
     return false;
 }
 
@@ -192,7 +192,7 @@ static bool bind_input(vj_importer *im, const Onnx__ValueInfoProto *info) {
     size_t rank = t->shape ? t->shape->n_dim : given ? (size_t)given->rank : 0;
     if (!t->shape && !given) {
         vj_stop(im, VJ_USAGE, "input '%.100s' leaves its shape open", name);
-        vj_hint(im->error, "give it, for example --shape %.60s=%s", name, vj_example_shape(im->arena, t));
+        vj_advise_shape(im->error, name, vj_example_shape(im->arena, t));
         return false;
     }
     if (rank > VJ_MAX_RANK) return vj_stop(im, VJ_UNSUPPORTED, "input '%.100s' has %zu dims", name, rank);

@@ -70,7 +70,7 @@ const int64_t *vj_constant_list(vj_importer *im, int32_t i, const char *what, in
         }
         if (k->at[j].a) {
             vj_stop(im, VJ_UNSUPPORTED, "its %s depend on the batch", what);
-            vj_hint(im->error, "fix the batch: --batch 1");
+            vj_advise_batch(im->error, 1);
             return NULL;
         }
         list[j] = k->at[j].b;

@@ -46,7 +46,7 @@ vj_value vj_materialise(vj_importer *im, vj_binding *b) {
         has_data |= k->at[i].a && k->at[i].data;
         if (k->at[i].a && !k->at[i].data) {
             vj_stop(im, VJ_UNSUPPORTED, "'%s' depends on the batch and is used as data", b->name);
-            vj_hint(im->error, "fix the batch: --batch 1");
+            vj_advise_batch(im->error, 1);
             return VJ_NONE;
         }
         f[i] = k->at[i].f;

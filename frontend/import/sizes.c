@@ -32,7 +32,7 @@ bool vj_new_size(vj_importer *im, int64_t most, vj_dim *dim) {
     if (!vj_going(im)) return false;
     if (im->f->batch_is_open) {
         vj_stop(im, VJ_UNSUPPORTED, "makes a size that the data decides, which needs a fixed batch");
-        vj_hint(im->error, "fix the batch: --batch 1");
+        vj_advise_batch(im->error, 1);
         return false;
     }
     const int32_t i = add_unknown(im, &(vj_unknown){.op = VJ_AFFINE_FOUND, .most = most, .value = VJ_NONE});

@@ -124,7 +124,7 @@ bool vj_check_support(vj_importer *im, const vj_scope *scope) {
     if (s.opset)
         vj_hint(im->error, "export the model with opset %d or a later one", s.opset);
     else
-        vj_hint(im->error, "--inspect lists the ops of the model, with those that are not supported");
+        vj_hint(im->error, "`vitjit MODEL --inspect` lists the ops of the model, with those that are not supported");
     return false;
 }
 

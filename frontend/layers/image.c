@@ -156,7 +156,7 @@ bool vj_build_affine_grid(vj_importer *im) {
     if (t.dims[0].sym || t.dims[0].c != size[0]) {
         vj_stop(im, t.dims[0].sym ? VJ_UNSUPPORTED : VJ_BAD_INPUT, "its size is for a batch of %lld",
                 (long long)size[0]);
-        if (t.dims[0].sym) vj_hint(im->error, "fix the batch: --batch %lld", (long long)size[0]);
+        if (t.dims[0].sym) vj_advise_batch(im->error, size[0]);
         return false;
     }
     int64_t pixels = 1;

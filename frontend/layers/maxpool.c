@@ -109,7 +109,7 @@ static bool bind_indices(vj_importer *im, vj_value x, vj_value y, const vj_windo
             return vj_stop(im, VJ_UNSUPPORTED, "indices of maxima among more than %d taps", MOST_TAPS);
     if (k.x.dims[0].sym) {
         vj_stop(im, VJ_UNSUPPORTED, "the indices of the maxima depend on the image's position in the batch");
-        vj_hint(im->error, "fix the batch: --batch 1");
+        vj_advise_batch(im->error, 1);
         return false;
     }
     if (!vj_type_elements(im->f, &k.x, &elements)) return vj_stop(im, VJ_BAD_INPUT, "its operand is too large");

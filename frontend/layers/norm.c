@@ -82,7 +82,7 @@ static bool batch_norm_in_training(vj_importer *im, const vj_value *at, double e
     int32_t axes[VJ_MAX_RANK];
     if (type_of(im, at[0])->dims[0].sym) {
         vj_stop(im, VJ_UNSUPPORTED, "takes its mean over the batch");
-        vj_hint(im->error, "fix the batch: --batch 1");
+        vj_advise_batch(im->error, 1);
         return false;
     }
     for (int32_t d = 1; d < rank; d++)

@@ -133,7 +133,7 @@ static bool read_input(recurrent *a) {
     a->steps = x.dims[0].c;
     if (x.dims[0].sym) {
         vj_stop(im, VJ_UNSUPPORTED, "the number of its steps must be known at compile time");
-        if (!vj_is_data_dim(x.dims[0])) vj_hint(im->error, "they stand where the batch does: --batch fixes them");
+        if (!vj_is_data_dim(x.dims[0])) vj_advise_own_batch(im->error); /* they stand where the batch does */
         return false;
     }
     if (a->steps < 1) return vj_stop(im, VJ_BAD_INPUT, "has no steps");

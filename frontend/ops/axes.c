@@ -102,7 +102,7 @@ bool vj_build_reduce(vj_importer *im) {
     for (int32_t i = 0; i < count; i++)
         if (type_of(im, x)->dims[axes[i]].sym == VJ_SYM_BATCH) {
             vj_stop(im, VJ_UNSUPPORTED, "reduces over the batch");
-            vj_hint(im->error, "fix the batch: --batch 1");
+            vj_advise_batch(im->error, 1);
             return false;
         }
     return vj_bind(im, 0, reduce_as(im, im->row->op, x, axes, count, keep));

@@ -194,7 +194,7 @@ bool vj_tuples_fit(vj_importer *im, const vj_type *index, const vj_type *data, i
     for (int32_t i = 0; i < index->dims[index->rank - 1].c; i++)
         if (data->dims[first + i].sym == VJ_SYM_BATCH) {
             vj_stop(im, VJ_UNSUPPORTED, "indexes the batch");
-            vj_hint(im->error, "fix the batch: --batch 1");
+            vj_advise_batch(im->error, 1);
             return false;
         }
     return true;

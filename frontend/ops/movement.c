@@ -36,7 +36,7 @@ static vj_value slice_open(vj_importer *im, vj_value x, int32_t axis, vj_affine 
     if (from_front && end.a == 0 && end.b >= 0 && end.b <= dim.c)
         return vj_emit_slice(im, x, axis, 0, vj_dim_const(end.b), 1);
     vj_stop(im, VJ_UNSUPPORTED, "cuts the batch apart (axis %d)", axis);
-    vj_hint(im->error, "fix the batch: --batch 1");
+    vj_advise_batch(im->error, 1);
     return VJ_NONE;
 }
 
@@ -200,7 +200,7 @@ bool vj_build_split(vj_importer *im) {
     if (vj_is_data_dim(dim)) return vj_stop(im, VJ_UNSUPPORTED, "splits a size that the data decides (axis %d)", axis);
     if (dim.sym) {
         vj_stop(im, VJ_UNSUPPORTED, "cuts the batch apart (axis %d)", axis);
-        vj_hint(im->error, "fix the batch: --batch %d", parts);
+        vj_advise_batch(im->error, parts);
         return false;
     }
     const int64_t *sizes = split_sizes(im, dim.c, parts);
@@ -276,7 +276,7 @@ vj_value vj_emit_gather(vj_importer *im, vj_value data, vj_value indices, int32_
     if (!vj_going(im)) return VJ_NONE;
     if (type.dims[axis].sym == VJ_SYM_BATCH && (!list || changed)) {
         vj_stop(im, VJ_UNSUPPORTED, "indexes the batch");
-        vj_hint(im->error, "fix the batch: --batch 1");
+        vj_advise_batch(im->error, 1);
         return VJ_NONE;
     }
     if (list && index_type.rank <= 1 && is_progression(list, count, &step)) {

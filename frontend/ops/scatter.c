@@ -231,7 +231,7 @@ bool vj_build_max_unpool(vj_importer *im) {
     if (!vj_dim_product(im, dims, type.rank, &all) || !vj_dim_product(im, type.dims, type.rank, &count)) return false;
     if (all.sym) {
         vj_stop(im, VJ_UNSUPPORTED, "indexes the batch");
-        vj_hint(im->error, "fix the batch: --batch 1");
+        vj_advise_batch(im->error, 1);
         return false;
     }
     vj_value zeros = vj_emit_broadcast(im, vj_emit_number(im, type.dtype, 0), &all, 1);

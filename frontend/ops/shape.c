@@ -10,7 +10,7 @@ static bool cannot_take_batch(vj_importer *im, vj_dim total) {
     if (vj_is_data_dim(total))
         return vj_stop(im, VJ_UNSUPPORTED, "gives a shape of fixed size to a tensor whose size the data decides");
     vj_stop(im, VJ_UNSUPPORTED, "is written for one batch size, but the model leaves the batch open");
-    vj_hint(im->error, "compile for that size: --batch N; or export the model with a fixed or a truly dynamic batch");
+    vj_advise_own_batch(im->error);
     return false;
 }
 

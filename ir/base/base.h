@@ -3,6 +3,7 @@
  *
  * arena.c   the bump allocator: all memory of a function lives in one arena and is freed with it
  * error.c   the first failure of a compilation, with its status, text and hint
+ * advice.c  hints that name a setting
  * Every size that comes from a model passes through the checked arithmetic below before it is used.
  */
 #ifndef VITJIT_IR_BASE_BASE_H
@@ -95,11 +96,18 @@ typedef struct vj_error {
     vj_status status;
     char text[2048];
     char hint[512];
+    bool for_command; /* hints name the command's options, else members of vj_options; stays as it is */
 } vj_error;
 
 /* Notes the failure unless there is one already. Returns the status of the first failure. */
 vj_status vj_fail(vj_error *error, vj_status status, const char *format, ...) VJ_PRINTF(3, 4);
 void vj_hint(vj_error *error, const char *format, ...) VJ_PRINTF(2, 3);
+
+/* advice.c: hints for a graph that wants a batch of n; of a size that it does not say; the shape of an input; its value. */
+void vj_advise_batch(vj_error *error, int64_t n);
+void vj_advise_own_batch(vj_error *error);
+void vj_advise_shape(vj_error *error, const char *input, const char *example);
+void vj_advise_value(vj_error *error, const char *input);
 
 /* number.c: like strtod and snprintf("%.*g"), but with a decimal point in every locale that the host program may
  * set. */

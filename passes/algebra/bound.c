@@ -78,7 +78,7 @@ vj_status vj_pass_bound(vj_pass_context *c) {
     vj_compact(f);
     if (has_data_dims(f) && f->batch_is_open) {
         vj_fail(c->error, VJ_UNSUPPORTED, "sizes that the data decides need a fixed batch");
-        vj_hint(c->error, "fix the batch: --batch 1");
+        vj_advise_batch(c->error, 1);
         return c->error->status;
     }
     if (!vj_may_rewrite(c, "bounds", NULL)) return VJ_OK;

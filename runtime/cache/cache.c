@@ -111,6 +111,7 @@ bool vj_cache_find(vj_cache *c, const vj_key *file_key, const vj_content *model,
         return false;
     }
     *found = (vj_compiled){.image = image, .image_bytes = image_bytes, .weights_fd = fd, .from_cache = 1};
+    vj_cache_found(c, &graph);
     return true;
 }
 

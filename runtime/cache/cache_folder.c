@@ -22,6 +22,14 @@ static void warn(const vj_cache *c, const char *format, ...) {
     if (c->log) c->log(c->log_self, VJ_LOG_WARNING, text);
 }
 
+void vj_cache_found(const vj_cache *c, const vj_key *graph_key) {
+    char path[4300], text[4400];
+    if (!c->log || c->log_level < VJ_LOG_INFO) return;
+    vj_cache_path(c, graph_key->half, "image", path, sizeof path);
+    snprintf(text, sizeof text, "found in the cache: %s", path);
+    c->log(c->log_self, VJ_LOG_INFO, text);
+}
+
 bool vj_cache_folder(const char *asked, char *folder, size_t room) {
     const char *home;
     if (asked)
@@ -49,12 +57,13 @@ static bool make_folder(char *path) {
     return mkdir(path, 0700) == 0 || errno == EEXIST;
 }
 
-vj_cache *vj_cache_open(const char *asked, vj_log_fn log, void *log_self) {
+vj_cache *vj_cache_open(const char *asked, vj_log_fn log, void *log_self, int32_t log_level) {
     vj_cache *c = calloc(1, sizeof *c);
     if (!c) return NULL;
     static atomic_uint opened;
     c->log = log;
     c->log_self = log_self;
+    c->log_level = log_level;
     c->serial = atomic_fetch_add(&opened, 1);
     struct stat st;
     if (!vj_cache_folder(asked, c->folder, sizeof c->folder - 128)) {

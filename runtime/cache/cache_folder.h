@@ -9,10 +9,12 @@ struct vj_cache {
     char folder[4096];
     vj_log_fn log;
     void *log_self;
+    int32_t log_level;
     unsigned serial; /* of this handle in the process, for names of temporary files */
     bool read_only;  /* writing failed once: said so, and not tried again */
 };
 
+void vj_cache_found(const vj_cache *c, const vj_key *graph_key); /* logs it */
 void vj_cache_path(const vj_cache *c, const uint64_t key[2], const char *kind, char *path, size_t room);
 /* A name of this handle alone: two compilations at once, in one process or in two, do not meet. */
 void vj_cache_temporary(const vj_cache *c, const char *path, char *name, size_t room);

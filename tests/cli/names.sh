@@ -101,10 +101,24 @@ part_cpunames() {
     stderr_has "does not run on this machine"
 }
 
+part_log() {
+    run 0 "$data/pair.onnx" --cache own --log info
+    stderr_has "pair.onnx: read: opset "
+    stderr_has "pair.onnx: planned: "
+    ! grep -q ": pass " "$log/err" || fail "passes are told at info"
+    run 0 "$data/pair.onnx" --cache own --log info
+    stderr_has "found in the cache: own/"
+    run 0 "$data/pair.onnx" --no-cache --log debug
+    stderr_has "pass layernorm: recognises layer normalisation; 0 rewrites"
+    run 0 "$data/pair.onnx" --cache own
+    silent
+    bad 1 "$data/pair.onnx" --log all
+}
+
 part_hints() {
     # an op that is in no opset: another one helps nothing
     bad 3 "$data/unsupported.onnx"
-    stderr_has "hint: --inspect lists the ops of the model"
+    stderr_has 'hint: `vitjit MODEL --inspect` lists the ops of the model'
     ! grep -q "opset [0-9]* or" "$log/err" || fail "a later opset is advised, which has not the op either"
     bad 3 "$data/domain.onnx"
     ! grep -q "opset [0-9]* or" "$log/err" || fail "a later opset is advised for another domain"

@@ -376,7 +376,7 @@ static void cache_finds_and_rebuilds(void **state) {
     char folder[] = "/tmp/vitjit-test-XXXXXX", path[300];
     int warnings = 0;
     assert_non_null(mkdtemp(folder));
-    vj_cache *c = vj_cache_open(folder, note_warning, &warnings);
+    vj_cache *c = vj_cache_open(folder, note_warning, &warnings, VJ_LOG_WARNING);
     assert_non_null(c);
     vj_weights_store store = vj_cache_store(c);
     const uint64_t digest[2] = {7, 9};
@@ -413,7 +413,7 @@ static void cache_finds_and_rebuilds(void **state) {
     vj_cache_close(c);
     assert_int_equal(warnings, 0);
     assert_int_equal(chmod(folder, 0755), 0);
-    assert_null(vj_cache_open(folder, note_warning, &warnings));
+    assert_null(vj_cache_open(folder, note_warning, &warnings, VJ_LOG_WARNING));
     assert_int_equal(warnings, 1);
     rmdir(folder);
     free(put.image);
@@ -428,7 +428,7 @@ static void entries_hold_for_their_content(void **state) {
     assert_non_null(bytes);
     for (int32_t i = 0; i < SIZE; i++)
         bytes[i] = (char)(i * 7 + i / 251);
-    vj_cache *c = vj_cache_open(folder, NULL, NULL);
+    vj_cache *c = vj_cache_open(folder, NULL, NULL, 0);
     assert_non_null(c);
     const vj_content model = {-1, bytes, SIZE}, shorter = {-1, bytes, SIZE - 1};
     vj_file_part parts[2] = {{5000, 100000, {0}}, {300000, 1, {0}}};

@@ -1,6 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* json.c - strings of JSON. */
+/* text.c - words of a model for others: names as terminals may see them, strings of JSON. */
 #include "compiler.h"
+
+const char *vj_shown(vj_arena *arena, const char *name) {
+    char *copy = vj_strdup(arena, name ? name : "");
+    for (char *at = copy; *at; at++)
+        if ((unsigned char)*at < 0x20 || *at == 0x7f) *at = '?';
+    return copy;
+}
 
 /* A JSON string. Bytes that are no UTF-8 become U+FFFD, so that the text is always valid. */
 static int32_t utf8_length(const unsigned char *at) {
