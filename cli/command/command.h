@@ -6,6 +6,7 @@
  * cpu.c       which CPUs --target, --cpu and --features mean
  * compiler.c  the compiler's library, opened when it is wanted
  * model_folder.c  a folder for a model: which of its files is meant
+ * hub.c       a model's folder of the Hub's cache: which of its snapshots is meant
  * foreign.c   files given as a model that are something else
  * folder.c    folders that are to be written to
  * messages.c  one form for errors, warnings, notices
@@ -90,6 +91,9 @@ bool vj_command_of_precision(const vj_command *list, int32_t i, char word[VJ_WOR
 
 /* model_folder.c, foreign.c: the model's file, where a folder is given; says what a file is that is no model. Behind vj_set_quiet. */
 vj_status vj_find_model(vj_command *command);
+
+/* hub.c: the path of the snapshot that a model's folder of the Hub's cache means; "": it is no such folder. */
+vj_status vj_hub_snapshot(const char *folder, char *path, size_t room);
 vj_status vj_check_model_file(const vj_command *command);
 
 /* options.c */

@@ -201,10 +201,13 @@ vj_status vj_find_model(vj_command *c) {
             return vj_print_error(VJ_USAGE, c->model, "--variant chooses a file of a folder, and this is a file");
         return vj_check_model_file(c);
     }
+    char snapshot[4096];
+    vj_status status = vj_hub_snapshot(c->model, snapshot, sizeof snapshot);
+    if (status) return status;
     survey *s = calloc(1, sizeof *s);
     if (!s) return vj_print_error(VJ_SYSTEM, c->model, "no memory");
-    s->folder = c->model;
-    vj_status status = find_in_folder(c, s);
+    s->folder = *snapshot ? snapshot : c->model;
+    status = find_in_folder(c, s);
     free(s);
     return status ? status : vj_check_model_file(c);
 }

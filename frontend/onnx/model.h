@@ -43,6 +43,10 @@ void vj_source_close(vj_source *source);
 /* Opens a file of external data. `name` is relative to the folder of `model_path` and must stay inside it. */
 vj_source *vj_source_open_external(vj_arena *arena, const char *model_path, const char *name, vj_error *error);
 
+/* inside.c - a descriptor of the file `name` below the folder; a link is followed where it leads to the folder too, or, in the Hub's cache,
+ * to the blobs of the model's repository. -1 with errno: EXDEV where it leads out. `folder_opened`: whether the folder itself could be. */
+int vj_open_inside(vj_arena *arena, const char *folder, const char *name, bool *folder_opened);
+
 /* tensor.c - a TensorProto as a type and a constant. Every size is checked; `what` names the tensor in messages. */
 vj_dtype vj_dtype_of_onnx(int32_t elem_type); /* VJ_NO_DTYPE when vitjit does not have the type */
 const char *vj_onnx_dtype_name(int32_t elem_type);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* source.c - regular files as sources of constants.
  *
- * A path of external data is opened component by component from the model's folder, without following links, and must
- * lead to a regular file. So a model cannot make vitjit read files elsewhere, or wait on a pipe.
+ * External data is opened by inside.c and must be a regular file. So a model cannot make vitjit read files elsewhere, or wait on a pipe.
  */
 #include "model.h"
 
@@ -54,31 +53,14 @@ void vj_source_close(vj_source *source) {
     if (source) source->fd = -1;
 }
 
-static int open_folder_of(vj_arena *arena, const char *model_path) {
+static const char *folder_of(vj_arena *arena, const char *model_path) {
     const char *slash = strrchr(model_path, '/');
-    const char *folder = ".";
-    if (slash) folder = slash == model_path ? "/" : vj_strndup(arena, model_path, (size_t)(slash - model_path));
-    return open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (!slash) return ".";
+    return slash == model_path ? "/" : vj_strndup(arena, model_path, (size_t)(slash - model_path));
 }
 
 static bool is(const char *part, size_t length, const char *word) {
     return strlen(word) == length && memcmp(part, word, length) == 0;
-}
-
-static int open_inside(int folder, vj_arena *arena, const char *name) {
-    int at = folder;
-    for (const char *part = name;;) {
-        size_t length = strcspn(part, "/");
-        bool last = !part[length];
-        int next = openat(at, vj_strndup(arena, part, length),
-                          O_RDONLY | O_NOFOLLOW | O_CLOEXEC | (last ? O_NONBLOCK : O_DIRECTORY));
-        int why = errno;
-        if (at != folder) close(at);
-        errno = why;
-        if (last || next < 0) return next;
-        at = next;
-        part += length + 1;
-    }
 }
 
 /* Returns whether the name is relative and has no empty, "." or ".." parts. */
@@ -91,6 +73,23 @@ static bool name_stays_inside(const char *name) {
     }
 }
 
+static vj_source *not_opened(const char *model_path, const char *name, int why, vj_error *error) {
+    const vj_status status = why == EMFILE || why == ENFILE || why == ENOMEM ? VJ_SYSTEM : VJ_BAD_INPUT;
+    if (why == ENOENT) {
+        vj_fail(error, status, "%s: external data '%s' is missing", model_path, name);
+        vj_hint(error, "copy '%s' into the model's folder", name);
+    } else if (why == EXDEV) {
+        vj_fail(error, status, "%s: external data '%s' is behind a symbolic link that leads out of the model's folder",
+                model_path, name);
+        vj_hint(error, "put the file itself into the model's folder");
+    } else if (why == ENOTDIR) {
+        vj_fail(error, status, "%s: external data '%s' is not a file", model_path, name);
+    } else {
+        vj_fail(error, status, "%s: external data '%s': %s", model_path, name, strerror(why));
+    }
+    return NULL;
+}
+
 vj_source *vj_source_open_external(vj_arena *arena, const char *model_path, const char *name, vj_error *error) {
     while (strncmp(name, "./", 2) == 0)
         name += 2;
@@ -99,26 +98,11 @@ vj_source *vj_source_open_external(vj_arena *arena, const char *model_path, cons
         vj_hint(error, "save the model again with its data in one file beside it");
         return NULL;
     }
-    int folder = open_folder_of(arena, model_path);
-    if (folder < 0) {
-        vj_fail(error, VJ_BAD_INPUT, "%s: its folder cannot be opened: %s", model_path, strerror(errno));
-        return NULL;
-    }
-    int fd = open_inside(folder, arena, name);
-    int why = errno;
-    close(folder);
+    bool folder_opened;
+    const int fd = vj_open_inside(arena, folder_of(arena, model_path), name, &folder_opened);
     if (fd >= 0)
         return from_descriptor(arena, vj_sprintf(arena, "%s: external data '%s'", model_path, name), fd, error);
-    if (why == ENOENT) {
-        vj_fail(error, VJ_BAD_INPUT, "%s: external data '%s' is missing", model_path, name);
-        vj_hint(error, "copy '%s' into the model's folder", name);
-    } else if (why == ELOOP || why == ENOTDIR) {
-        vj_fail(error, VJ_BAD_INPUT, "%s: external data '%s' is behind a symbolic link or not a file", model_path,
-                name);
-        vj_hint(error, "put the file itself into the model's folder");
-    } else {
-        vj_fail(error, why == EMFILE || why == ENFILE ? VJ_SYSTEM : VJ_BAD_INPUT, "%s: external data '%s': %s",
-                model_path, name, strerror(why));
-    }
+    if (folder_opened) return not_opened(model_path, name, errno, error);
+    vj_fail(error, VJ_BAD_INPUT, "%s: its folder cannot be opened: %s", model_path, strerror(errno));
     return NULL;
 }

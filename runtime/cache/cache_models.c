@@ -168,10 +168,15 @@ vj_status vj_cache_list(const char *asked, FILE *out) {
     return status;
 }
 
-/* The model itself, or one in the folder of that name. */
+static bool is_in(const char *path, const char *folder) {
+    const size_t length = strlen(folder);
+    return strncmp(path, folder, length) == 0 && (!path[length] || path[length] == '/');
+}
+
+/* The model itself, or one in the folder of that name. The entry's path may be a link's. */
 static bool is_of(const cached_model *m, const char *path) {
-    const size_t length = strlen(path);
-    return strncmp(m->path, path, length) == 0 && (!m->path[length] || m->path[length] == '/');
+    char real[PATH_MAX];
+    return is_in(m->path, path) || (realpath(m->path, real) && is_in(real, path));
 }
 
 static bool is_used(const cached_models *all, const char *path, const char *name) {

@@ -190,10 +190,15 @@ static bool write_file_lines(FILE *out, const vj_content *content, const vj_mode
     return true;
 }
 
+/* The folder's whole path, and the name in it, though it be a link's: the Hub's cache has its files under names that say nothing. */
 static void write_path(FILE *out, const char *model_path) {
-    char *path = model_path ? realpath(model_path, NULL) : NULL;
-    if (path && !strchr(path, '\n')) fprintf(out, "model %s\n", path);
-    free(path);
+    const char *slash = model_path ? strrchr(model_path, '/') : NULL;
+    char *folder = slash ? strndup(model_path, (size_t)(slash - model_path) + 1) : strdup(".");
+    char *whole = model_path && folder ? realpath(folder, NULL) : NULL;
+    if (whole && !strchr(whole, '\n') && !strchr(model_path, '\n'))
+        fprintf(out, "model %s/%s\n", whole[1] ? whole : "", slash ? slash + 1 : model_path);
+    free(whole);
+    free(folder);
 }
 
 static bool write_lines(FILE *out, const vj_content *model, const char *model_path, const vj_compiled *compiled) {

@@ -94,6 +94,70 @@ part_folders() {
     stderr_has "tf2onnx.convert --saved-model saved"
 }
 
+# npy FILE BYTES: f32[1,3]
+npy() { { printf '\223NUMPY\001\000\166\000%-117s\n' "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 3), }"; printf "$2"; } >"$1"; }
+
+# The Hub's cache has links for files: a snapshot's lead into the folder `blobs` of their model.
+part_hubcache() {
+    repo=hub/models--vitjit--small
+    mkdir -p $repo/blobs $repo/refs $repo/snapshots/1f00/onnx $repo/snapshots/2e00
+    weights='\000\000\300\077\000\000\000\300\000\000\120\100' # 1.5, -2, 3.25
+    npy zeros.npy '\000\000\000\000\000\000\000\000\000\000\000\000'
+    npy sum.npy "$weights"
+    cp "$data/external_missing.onnx" $repo/blobs/1234
+    printf "$weights" >$repo/blobs/5678
+    echo '{"image_size": 24}' >$repo/blobs/9abc
+    ln -s ../../../blobs/1234 $repo/snapshots/1f00/onnx/model.onnx
+    ln -s ../../../blobs/5678 $repo/snapshots/1f00/onnx/gone.bin
+    ln -s ../../blobs/9abc $repo/snapshots/1f00/config.json
+    printf 1f00 >$repo/refs/main
+    sum="--input x=zeros.npy --expect y=sum.npy --cache own"
+    for model in $repo/snapshots/1f00 $repo/snapshots/1f00/onnx/model.onnx $repo $repo/; do run 0 $model $sum; done
+    stderr_has "vitjit: $repo/snapshots/1f00: the model is onnx/model.onnx"
+    ln -s "$work/$repo" elsewhere # the folder itself is the user's matter
+    run 0 elsewhere $sum
+    (cd $repo/snapshots/1f00/onnx && "$vitjit" model.onnx --input x="$work/zeros.npy" --expect y="$work/sum.npy" --cache "$work/own" >"$log/out" 2>"$log/err") ||
+        fail "not from within the folder"
+    # a row of the cache has the name of the snapshot, not that of the blob
+    run 0 cache ls --cache own
+    lines 3
+    prints "$work/$repo/snapshots/1f00/onnx/model.onnx"
+    run 0 cache rm $repo/blobs/1234 --cache own
+    run 0 $repo $sum
+    run 0 cache rm $repo --cache own
+    prints "removed 1 entry"
+    # what a link leads to elsewhere is not read
+    printf "$weights" >secret
+    ln -sf ../../../../../secret $repo/snapshots/1f00/onnx/gone.bin
+    bad 2 $repo $sum --quiet
+    stderr_has "external data 'gone.bin' is behind a symbolic link that leads out of the model's folder"
+    ln -sf ../../../blobs/5678 $repo/snapshots/1f00/onnx/gone.bin
+    # refs/main says which snapshot; without it the only one is taken
+    printf 2e00 >$repo/refs/main
+    bad 2 $repo --quiet
+    stderr_has "$repo/snapshots/2e00: is a folder without a model"
+    printf 3d00 >$repo/refs/main
+    bad 2 $repo
+    stderr_has "refs/main names the snapshot 3d00, which is not there"
+    for name in ../../.. . "$(printf '\001')" ''; do
+        printf %s "$name" >$repo/refs/main
+        bad 2 $repo
+        stderr_has "$repo/refs/main: it names no snapshot"
+    done
+    rm $repo/refs/main
+    mkfifo $repo/refs/main
+    bad 2 $repo
+    rm $repo/refs/main
+    bad 1 $repo
+    stderr_has "it holds 2 snapshots and no refs/main: 1f00, 2e00"
+    stderr_has "hint: name one: vitjit $repo/snapshots/1f00"
+    rm -r $repo/snapshots/2e00
+    run 0 $repo $sum
+    rm -r $repo/snapshots/1f00
+    bad 2 $repo
+    stderr_has "without a snapshot"
+}
+
 # compiled SHAPE: the introduction says that the input was compiled so
 compiled() { grep -qF "compiled    pixel_values  f32[N,$1]" "$log/out" || fail "the input is not compiled as $1"; }
 
