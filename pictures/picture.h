@@ -206,6 +206,8 @@ bool vj_recipe_find(const char *model_path, const vj_key_value *metadata, int32_
 /* The same with the metadata as a JSON object of strings (vj_model_metadata). */
 bool vj_recipe_of_model(const char *model_path, const char *metadata, const vj_recipe_options *options,
                         vj_recipe *recipe, vj_why *why);
+/* By the options alone, whatever a model brings; a guess, unless they say all that a recipe needs. */
+bool vj_recipe_of_options(const vj_recipe_options *options, vj_recipe *recipe, vj_why *why);
 /* Frees what it holds, not the struct. */
 void vj_recipe_free(vj_recipe *recipe);
 

@@ -182,6 +182,15 @@ bool vj_recipe_find(const char *model_path, const vj_key_value *metadata, int32_
     return good;
 }
 
+bool vj_recipe_of_options(const vj_recipe_options *options, vj_recipe *recipe, vj_why *why) {
+    const finding nothing = {0};
+    *recipe = (vj_recipe){.guessed = !complete(options)};
+    add_source(recipe, "%s", "the command line");
+    const bool good = read_keys(&nothing, recipe, why) && vj_options_apply(recipe, options, why);
+    if (!good) vj_recipe_free(recipe);
+    return good;
+}
+
 /* The model's metadata as pairs of strings, which are borrowed from the JSON object. */
 static vj_key_value *metadata_pairs(const cJSON *json, int32_t *count) {
     const int size = cJSON_GetArraySize(json);

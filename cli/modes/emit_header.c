@@ -87,29 +87,22 @@ static vj_recipe_options options_of(const vj_command *command) {
 
 static bool is_count(int32_t numbers) { return numbers == 1 || numbers == 3; }
 
-/* An option is at fault where there is another recipe, or another reason, without it: files beside the model, which metadata
- * may go before, are not judged here. */
 vj_status vj_check_header_options(const vj_command *command) {
     const char *given = command->mean ? "--mean" : command->std ? "--std" : command->labels ? "--labels" : NULL;
     if (!given) return VJ_OK;
     if (command->emit != VJ_EMIT_OBJ && command->emit != VJ_EMIT_LIB)
         return vj_print_error(VJ_USAGE, NULL, "%s is for the header that --emit-obj and --emit-lib write", given);
-    const vj_recipe_options options = options_of(command), none = {0};
-    vj_recipe recipe, plain;
-    vj_why why = {0}, other = {0};
-    const bool good = vj_recipe_of_model(command->model, "{}", &options, &recipe, &why);
-    if (good) {
-        const bool counts =
-            (!command->mean || is_count(recipe.mean_count)) && (!command->std || is_count(recipe.std_count));
-        vj_recipe_free(&recipe);
-        return counts ? VJ_OK : vj_print_error(VJ_USAGE, NULL, "--mean and --std want 1 or 3 numbers");
-    }
-    const bool good_without = vj_recipe_of_model(command->model, "{}", &none, &plain, &other);
-    if (good_without) vj_recipe_free(&plain);
-    return good_without || strcmp(why.text, other.text) != 0 ? vj_recipe_failed(command, &why) : VJ_OK;
+    const vj_recipe_options options = options_of(command);
+    vj_recipe recipe;
+    vj_why why = {0};
+    if (!vj_recipe_of_options(&options, &recipe, &why)) return vj_recipe_failed(command, &why);
+    const bool counts =
+        (!command->mean || is_count(recipe.mean_count)) && (!command->std || is_count(recipe.std_count));
+    vj_recipe_free(&recipe);
+    return counts ? VJ_OK : vj_print_error(VJ_USAGE, NULL, "--mean and --std want 1 or 3 numbers");
 }
 
-/* The options' mean alone beside a deviation that is a guess is a guess too; what cannot be written is said. */
+/* The options' mean alone is a guess where nothing, or a guess, says the deviation; what cannot be written is said. */
 static void judge_options(const vj_command *command, const vj_header_request *x, vj_recipe *recipe) {
     const char *given = command->mean ? "--mean" : "--std", *wanted = command->mean ? "--std" : "--mean";
     const vj_recipe_options none = {0};
@@ -117,27 +110,43 @@ static void judge_options(const vj_command *command, const vj_header_request *x,
     vj_recipe plain;
     vj_why why = {0};
     if (!command->mean && !command->std) return;
-    if (!picture_input(&x->shapes[0], &input) || input.dtype == VJ_U8)
+    if (!picture_input(&x->shapes[0], &input) || input.dtype == VJ_U8) {
         vj_print_warning(command->model, "%s is not in the header: the model's input is no picture of floats", given);
-    else if (!(command->mean && command->std) && vj_recipe_of_model(command->model, x->metadata, &none, &plain, &why)) {
-        if (plain.guessed)
+    } else if (!(command->mean && command->std)) {
+        const bool found = vj_recipe_of_model(command->model, x->metadata, &none, &plain, &why);
+        recipe->guessed = !found || plain.guessed;
+        if (found) vj_recipe_free(&plain);
+        if (recipe->guessed)
             vj_print_warning(command->model, "%s is not in the header: nothing says the other, %s", given, wanted);
-        recipe->guessed = plain.guessed;
-        vj_recipe_free(&plain);
     }
+}
+
+/* Where the model's own recipe cannot be read, what is known all the same: the names of its classes, and what the options say. */
+static bool find_recipe(const vj_command *command, const vj_header_request *x, vj_recipe *recipe) {
+    vj_recipe_options options = options_of(command);
+    vj_why why = {0}, other = {0};
+    if (vj_recipe_of_model(command->model, x->metadata, &options, recipe, &why)) return true;
+    const bool told = options.crop_pct != NULL;
+    vj_print_warning(command->model,
+                     told ? "the header has of pictures what the options say, and not what the model says: %s"
+                          : "the header says nothing of pictures: %s",
+                     why.text);
+    if (!told) {
+        options.mean = "0";
+        options.std = options.crop_pct = "1";
+    }
+    const bool good = vj_recipe_of_model(command->model, x->metadata, &options, recipe, &other) ||
+                      vj_recipe_of_options(&options, recipe, &other);
+    if (good) recipe->guessed = !told;
+    return good;
 }
 
 char *vj_header_of_recipe(void *self, const vj_header_request *x) {
     const vj_command *command = self;
-    const vj_recipe_options options = options_of(command);
     vj_recipe recipe;
-    vj_why why = {0};
     char *text = NULL;
     size_t size = 0;
-    if (!vj_recipe_of_model(command->model, x->metadata, &options, &recipe, &why)) {
-        vj_print_warning(command->model, "the header says nothing of pictures: %s", why.text);
-        return NULL;
-    }
+    if (!find_recipe(command, x, &recipe)) return NULL;
     judge_options(command, x, &recipe);
     FILE *out = open_memstream(&text, &size);
     if (out) {

@@ -713,6 +713,25 @@ EOC
     bad 1 bare/means.onnx --emit-asm -o bare --mean 0.5 --std 0.5
     stderr_has "--mean is for the header that --emit-obj and --emit-lib write"
     [ "$(ls bare | grep -c means)" -eq 1 ] || fail "files are written with options that make no sense"
+    # of a class that is not followed, or with a file that is damaged: what the options say, and the model's names of classes
+    for text in '{"image_processor_type": "ImageGPTImageProcessor"}' '{"image_mean": [0.5, 0.5, "x"]}' '{'; do
+        echo "$text" >odd/preprocessor_config.json
+        run 0 odd/means.onnx --emit-obj -o odd --mean 0.125,0.25,0.375 --std 0.625 --labels names.txt
+        cc -std=c11 -Wall -Wextra -Werror odd/told.c -o told.out && ./told.out >"$log/out"
+        printf '0.125 0.375 0.625 z|' | cmp -s - "$log/out" || fail "the options are not in the header beside $text"
+        run 0 odd/means.onnx --emit-obj -o odd --std 0.625
+        stderr_has "the header says nothing of pictures: "
+        stderr_has "--std is not in the header: nothing says the other, --mean"
+        grep -q IMAGE odd/means.h && fail "half a recipe is in the header"
+        bad 2 odd/means.onnx --emit-obj -o odd --labels gone.txt
+        run 0 odd/means.onnx --emit-obj -o odd --labels names.txt
+        grep -q '"y",' odd/means.h || fail "names of classes are not in the header beside $text"
+    done
+    stderr_has "the header says nothing of pictures: not a JSON object"
+    echo '{"image_processor_type": "ImageGPTImageProcessor"}' >odd/preprocessor_config.json
+    run 0 odd/means.onnx --emit-obj -o odd
+    stderr_has "the header says nothing of pictures: the pre-processing of 'ImageGPTImageProcessor' is not followed"
+    grep -q '303.251\*/",' odd/means.h || fail "the model's names of classes are not in the header"
     rm -r odd bare names.txt told.out
     mkdir objects
     run 0 "$digits/digits.onnx" --emit-obj -o objects --prefix small --weights file --target aarch64
