@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* config.c - what the files beside a model say of the model itself: what it is, and the size of the pictures that it takes.
  *
- * Hugging Face's preprocessor_config.json (pad_size, crop_size, size, image_mean) goes before config.json (image_size and
- * num_channels, of a vision_config too; timm's pretrained_cfg.input_size): it says what a picture is made into.
+ * Hugging Face's preprocessor_config.json goes before config.json (image_size and num_channels, of a vision_config too; timm's
+ * pretrained_cfg.input_size): it says what a picture is made into. Its size is the one that the recipe of its class ends in, with the
+ * class's own where the file says none; without a class that is known, pad_size, crop_size or size.
  */
 #include "picture.h"
 
@@ -65,6 +66,21 @@ static void from_preprocessor(vj_input_size *size, const cJSON *json, const char
     take_channels(size, cJSON_GetArraySize(get(json, "image_mean")));
 }
 
+/* The recipe's own size. Classes have pictures of three channels. */
+static void from_class(vj_input_size *size, const char *model_path, const cJSON *json) {
+    const vj_recipe_options none = {0};
+    vj_recipe recipe;
+    vj_why why = {0};
+    int32_t height, width;
+    if (!vj_recipe_find(model_path, NULL, 0, &none, &recipe, &why)) return;
+    if (recipe.class && !recipe.guessed && vj_recipe_own_size(&recipe, &height, &width) &&
+        set_sides(size, height, width, recipe.source)) {
+        take_channels(size, cJSON_GetArraySize(get(json, "image_mean")));
+        take_channels(size, 3);
+    }
+    vj_recipe_free(&recipe);
+}
+
 static void from_config(vj_input_size *size, const cJSON *json) {
     const cJSON *cfg = get(json, "pretrained_cfg");
     const cJSON *input = get(cfg ? cfg : json, "input_size"), *vision = get(json, "vision_config");
@@ -85,8 +101,9 @@ void vj_input_size_find(const char *model_path, vj_input_size *size) {
     cJSON *config = vj_json_beside(model_path, "config.json");
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         cJSON *json = vj_json_beside(model_path, names[i]);
-        const cJSON *inner = get(json, "image_processor");
-        from_preprocessor(size, inner ? inner : json, names[i]);
+        const cJSON *inner = get(json, "image_processor"), *keys = inner ? inner : json;
+        if (keys) from_class(size, model_path, keys);
+        from_preprocessor(size, keys, names[i]);
         cJSON_Delete(json);
     }
     from_config(size, config);

@@ -101,6 +101,13 @@ static bool own_size(const vj_geometry *g, int32_t *height, int32_t *width) {
     return *height > 0 && *width > 0;
 }
 
+bool vj_recipe_own_size(const vj_recipe *recipe, int32_t *height, int32_t *width) {
+    const vj_geometry *g = &recipe->geometry;
+    if (!own_size(g, height, width)) return false;
+    if (!g->pad && !g->crop_height) resized(g, *height, *width, height, width);
+    return true;
+}
+
 static int32_t scaled_side(int32_t x, double factor) { return x > 0 ? side(nearbyint(x * factor)) : 0; }
 
 /* One edge stays one where the input keeps the aspect of the recipe's own size, and becomes a box otherwise. */

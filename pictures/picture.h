@@ -135,7 +135,8 @@ struct vj_recipe {
     bool bgr;                       /* whether the input has blue first; mean and std have red first */
     char **labels;                  /* malloc'ed; NULL when there are none */
     int32_t label_count;
-    char source[256]; /* where all this comes from, for one line on stderr */
+    const char *class; /* of classes.def, whose habits are in it; NULL: none's */
+    char source[256];  /* where all this comes from, for one line on stderr */
     bool guessed;
 };
 
@@ -144,6 +145,9 @@ struct vj_recipe {
 /* The geometry for an input of height x width: where the recipe's own size differs from it, all its sizes are scaled. Returns whether
  * they were. */
 bool vj_geometry_for(const vj_geometry *geometry, int32_t height, int32_t width, vj_geometry *scaled);
+
+/* The one size that the recipe ends in; false: it follows from the picture or the input. */
+bool vj_recipe_own_size(const vj_recipe *recipe, int32_t *height, int32_t *width);
 
 typedef enum vj_step_kind { VJ_STEP_TURN, VJ_STEP_RESIZE, VJ_STEP_PLACE, VJ_STEP_MIRROR } vj_step_kind;
 /* One step: to a picture of height x width. _PLACE and _MIRROR: where in it the old one's corner comes to lie; what is beyond the new
@@ -225,7 +229,7 @@ struct cJSON *vj_json_beside(const char *model_path, const char *name);
 /* The size of the pictures that a model takes, as the files beside it say; 0: they do not. */
 typedef struct vj_input_size {
     int32_t channels, height, width;
-    char source[32]; /* the file that says height and width */
+    char source[256]; /* the file that says height and width, and whose habits, where it leaves them to a class */
 } vj_input_size;
 void vj_input_size_find(const char *model_path, vj_input_size *size);
 

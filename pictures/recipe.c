@@ -140,8 +140,8 @@ static bool read_keys(const finding *f, vj_recipe *recipe, vj_why *why) {
     cJSON_Delete(none);
     if (!good)
         return vj_because(why, reason.status ? reason.status : VJ_BAD_INPUT, "%s: %s", recipe->source, reason.text);
-    if (f->class && f->class->name[0] && strcmp(f->class->name, "timm") != 0)
-        add_source(recipe, "%s's habits", f->class->name);
+    if (f->class && f->class->name[0]) recipe->class = f->class->name;
+    if (recipe->class && strcmp(recipe->class, "timm") != 0) add_source(recipe, "%s's habits", f->class->name);
     return true;
 }
 

@@ -192,6 +192,31 @@ static vj_status load(vj_job *job) {
     return status ? print_last_error(job, status) : VJ_OK;
 }
 
+static bool has_shape(const vj_request *request, const char *name) {
+    for (int32_t i = 0; i < request->shape_count; i++)
+        if (strcmp(request->shapes[i].name, name) == 0) return true;
+    return false;
+}
+
+/* The size that files beside the model gave to an input that leaves it open: the introduction says which inputs were compiled so. Said once,
+ * however many jobs a command has of its model. */
+static void tell_picture_size(const vj_job *job) {
+    static bool told;
+    const vj_picture_size *size = &job->request.compile.picture;
+    const vj_model *model = job->model;
+    for (int32_t i = 0; i < model->input_count && job->request.picture_source[0] && !told; i++) {
+        const vj_tensor_info *t = &model->inputs[i];
+        const int32_t side = t->rank == 4 && t->dims[1] == size->channels ? 2 : 1;
+        char line[256];
+        snprintf(line, sizeof line, "\n%-11s %.200s ", "compiled", t->name);
+        told = t->rank == 4 && t->dims[side] == size->height && t->dims[side + 1] == size->width &&
+               strstr(vj_model_introduction(model), line) && !has_shape(&job->request, t->name);
+        if (told)
+            vj_print_notice(job->command->model, "'%s' leaves sizes open: pictures of %d x %d, from %s", t->name,
+                            (int)size->height, (int)size->width, job->request.picture_source);
+    }
+}
+
 vj_status vj_job_open(const vj_command *command, const vj_array *inputs, int32_t count, vj_job *job) {
     *job = (vj_job){.command = command, .n = 1, .images = 1};
     vj_status status = vj_request_fill(command, &job->request);
@@ -199,6 +224,7 @@ vj_status vj_job_open(const vj_command *command, const vj_array *inputs, int32_t
         status = load(job);
     else if (status == VJ_OK)
         status = compile_and_refine(job, inputs, count);
+    if (status == VJ_OK) tell_picture_size(job);
     if (status == VJ_OK && (status = vj_session_create(job->model, &job->session))) print_last_error(job, status);
     return status;
 }

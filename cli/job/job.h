@@ -41,7 +41,8 @@ typedef struct vj_request {
     vj_fixed_input *fixed;
     int32_t fix_count;
     vj_cpu_choice cpu;
-    char *calibration; /* the text of a file; malloc'ed */
+    char *calibration;        /* the text of a file; malloc'ed */
+    char picture_source[256]; /* where compile.picture comes from; "": nothing says it */
     const char *model;
 } vj_request;
 vj_status vj_request_fill(const vj_command *command, vj_request *request);

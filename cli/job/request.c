@@ -101,10 +101,11 @@ static void fill_precision(const vj_command *command, vj_options *o) {
 }
 
 /* What the files beside a model say of its pictures goes for dims that it leaves open. Tensors that are given have sizes. */
-static vj_picture_size picture_size(const vj_command *command) {
+static vj_picture_size picture_size(const vj_command *command, char *source, size_t room) {
     vj_input_size size = {0};
     if (!command->compiled && !command->inputs.count && command->mode != VJ_MODE_TEST)
         vj_input_size_find(command->model, &size);
+    snprintf(source, room, "%s", size.source);
     return (vj_picture_size){size.channels, size.height, size.width};
 }
 
@@ -134,11 +135,12 @@ vj_status vj_request_fill(const vj_command *command, vj_request *request) {
     if (command->log) o->log_level = strcmp(command->log, "debug") == 0 ? VJ_LOG_DEBUG : VJ_LOG_INFO;
     o->log_self = (void *)(uintptr_t)command->model;
     if (o->precision == VJ_I8) status = vj_request_calibration(command, request);
+    const vj_picture_size picture = picture_size(command, request->picture_source, sizeof request->picture_source);
     request->compile = (vj_compile_request){.path = command->model,
                                             .options = o,
                                             .fixed_batch = command->batch,
                                             .for_command = 1,
-                                            .picture = picture_size(command),
+                                            .picture = picture,
                                             .print_after = command->print_after,
                                             .print_rewrites = command->print_rewrites,
                                             .stop_after = command->stop_after,

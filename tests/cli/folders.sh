@@ -199,6 +199,26 @@ part_opensizes() {
         run 0 hub --inspect
         compiled 3,40,40
     done
+    # what the recipe of a class ends in, though the file leaves sizes out; transformers' processors make these sizes
+    while read -r size keys; do
+        echo "{\"image_processor_type\": $keys}" >hub/preprocessor_config.json
+        run 0 hub --inspect
+        compiled "3,$size"
+    done <<'END'
+224,224 "ViTImageProcessor"
+384,384 "ConvNextImageProcessor"
+224,224 "CLIPImageProcessor", "size": {"shortest_edge": 256}
+40,40 "BeitImageProcessor", "crop_size": 64, "size": 40
+42,42 "DPTImageProcessor", "size": 40, "ensure_multiple_of": 14
+1024,768 "Sapiens2ImageProcessor"
+END
+    echo '{"image_processor_type": "ViTImageProcessor"}' >hub/preprocessor_config.json
+    run 0 hub
+    stderr_has "hub/onnx/model.onnx: 'pixel_values' leaves sizes open: pictures of 224 x 224, from preprocessor_config.json, ViT's habits"
+    run 0 hub --quiet
+    silent
+    run 0 hub --shape pixel_values=1x3x224x224
+    ! grep -q "leaves sizes open" "$log/err" || fail "a size is told that was given"
     # no size, or none that can be: asked for
     rm hub/config.json
     for size in '"size": {"shortest_edge": 40}' '"size": 0' '"size": -3' '"size": 1e9' '"size": "large"' '"size": {"height": 4}' '"size": []'; do
