@@ -135,8 +135,8 @@ static bool may_fix_batch(const vj_unit *u) {
 }
 
 /* A graph that mixes the images of a batch cannot stay generic in it: it is compiled for the batch asked for. Some graphs
- * show that to the import, others to the passes. Where the second try fails at the same place, the first error stands, but
- * for what is asked of the caller: that may make it work. */
+ * show that to the import, others to the passes. Where the second try finds nothing else than what is not supported, and comes
+ * no further, the first error stands. */
 vj_status vj_unit_plan(vj_unit *u) {
     vj_status status = import_and_run_passes(u);
     if (status == VJ_UNSUPPORTED && may_fix_batch(u)) {
@@ -147,7 +147,7 @@ vj_status vj_unit_plan(vj_unit *u) {
         u->fixed_batch = u->request->fixed_batch > 0 ? u->request->fixed_batch : 1;
         status = import_and_run_passes(u);
         const bool came_further = u->f && !was_imported;
-        if (status != VJ_OK && status != VJ_USAGE && !came_further) {
+        if (status == VJ_UNSUPPORTED && !came_further) {
             u->error = first;
             status = first.status;
         }

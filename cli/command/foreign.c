@@ -76,6 +76,11 @@ static const struct {
      "<html",
      {.what = "a web page: what was downloaded is not the file",
       .hint = "download it again, from the link that gives the file itself"}},
+    {0,
+     1,
+     "{",
+     {.what = "a JSON file, as lies beside a model",
+      .hint = "the .onnx file, or the folder that both are in, is wanted"}},
     {0, 2, "\x1f\x8b", {.what = "a gzip archive", .hint = "unpack it first"}},
 };
 

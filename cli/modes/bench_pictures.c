@@ -37,7 +37,7 @@ static void label_batch(way *w) {
     int32_t top[TOP];
     const int32_t k = w->classes < TOP ? (int32_t)w->classes : TOP;
     for (int64_t i = 0; i < w->loader.filled && w->classes; i++)
-        vj_rank_classes((const float *)w->job.outputs[0].data + i * w->classes, w->classes, w->probabilities, top, k);
+        vj_rank_classes(&w->job.outputs[0], i, w->classes, w->probabilities, top, k);
 }
 
 /* Times are kept as long as there is room for them. */
@@ -93,8 +93,7 @@ static vj_status open_way(way *w, vj_status *worst) {
     if (status) return status;
     vj_loader_announce(&w->loader);
     const vj_tensor_info *t = &w->job.model->outputs[0];
-    if (vj_output_count(w->job.model) == 1 && t->rank == 2 && t->dtype == VJ_F32 && t->dims[1] > 0)
-        w->classes = t->dims[1];
+    if (vj_output_count(w->job.model) == 1 && vj_are_class_rows(t)) w->classes = t->dims[1];
     w->probabilities = malloc((size_t)(w->classes + 1) * sizeof *w->probabilities);
     if (!w->probabilities) return vj_print_error(VJ_SYSTEM, w->command->model, "no memory");
     return leave_bad_out(w, worst);

@@ -27,8 +27,7 @@ static bool is_batch(const gallery *g, int64_t dim) { return dim == -1 || (g->lo
 static vj_status judge_outputs(gallery *g) {
     const vj_model *model = g->job.model;
     const vj_tensor_info *t = &model->outputs[0];
-    const bool rows =
-        g->results == 1 && t->rank == 2 && t->dtype == VJ_F32 && is_batch(g, t->dims[0]) && t->dims[1] > 0;
+    const bool rows = g->results == 1 && vj_are_class_rows(t) && is_batch(g, t->dims[0]);
     if (rows) vj_guess_labels(g->command, t, &g->loader.recipe);
     if (rows && (g->loader.recipe.label_count > 0 || g->command->topk || vj_are_classes(g->command, t)))
         g->classes = t->dims[1];
@@ -67,10 +66,8 @@ static vj_array row_of(const vj_array *output, int64_t i, int64_t rows) {
 
 static vj_status print_one(gallery *g, int64_t i, int64_t rows) {
     const int32_t count = g->results;
-    if (g->classes) {
-        const float *row = (const float *)g->job.outputs[0].data + i * g->classes;
-        return vj_print_labels(g->command, g->loader.files[i], &g->loader.recipe, row, g->classes);
-    }
+    if (g->classes)
+        return vj_print_labels(g->command, g->loader.files[i], &g->loader.recipe, &g->job.outputs[0], i, g->classes);
     vj_array *arrays = calloc((size_t)count + 1, sizeof *arrays);
     if (!arrays) return vj_print_error(VJ_SYSTEM, g->loader.files[i], "no memory");
     for (int32_t k = 0; k < count; k++)

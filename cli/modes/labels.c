@@ -8,10 +8,10 @@
 #include <cjson/cJSON.h>
 
 /* Logits become probabilities; a row that is one already (the graph ends in a softmax) stays. */
-static void probabilities(const float *row, int64_t classes, double *out) {
+static void probabilities(const vj_array *logits, int64_t row, int64_t classes, double *out) {
     double most = -INFINITY, least = INFINITY, sum = 0;
     for (int64_t i = 0; i < classes; i++) {
-        out[i] = (double)row[i];
+        out[i] = vj_array_at(logits, row * classes + i);
         sum += out[i];
         most = fmax(most, out[i]);
         least = fmin(least, out[i]);
@@ -36,8 +36,13 @@ static void pick(const double *p, int64_t classes, int32_t *top, int32_t k) {
     }
 }
 
-void vj_rank_classes(const float *row, int64_t classes, double *p, int32_t *top, int32_t k) {
-    probabilities(row, classes, p);
+bool vj_are_class_rows(const vj_tensor_info *t) {
+    const bool is_float = t->dtype == VJ_F32 || t->dtype == VJ_F64 || t->dtype == VJ_F16 || t->dtype == VJ_BF16;
+    return is_float && t->rank == 2 && t->dims[1] > 0;
+}
+
+void vj_rank_classes(const vj_array *logits, int64_t row, int64_t classes, double *p, int32_t *top, int32_t k) {
+    probabilities(logits, row, classes, p);
     pick(p, classes, top, k);
 }
 
@@ -78,16 +83,17 @@ static void print_top_text(const char *file, const vj_recipe *recipe, const doub
     }
 }
 
-vj_status vj_print_labels(const vj_command *command, const char *file, const vj_recipe *recipe, const float *row,
-                          int64_t classes) {
+vj_status vj_print_labels(const vj_command *command, const char *file, const vj_recipe *recipe, const vj_array *logits,
+                          int64_t row, int64_t classes) {
     for (int64_t i = 0; i < classes; i++)
-        if (isnan(row[i])) return vj_print_error(VJ_BAD_INPUT, file, "the model's output is not a number");
+        if (isnan(vj_array_at(logits, row * classes + i)))
+            return vj_print_error(VJ_BAD_INPUT, file, "the model's output is not a number");
     int64_t k = command->topk ? command->topk : 5;
     if (k > classes) k = classes;
     double *p = malloc((size_t)classes * sizeof *p);
     int32_t *top = malloc((size_t)k * sizeof *top);
     if (p && top) {
-        vj_rank_classes(row, classes, p, top, (int32_t)k);
+        vj_rank_classes(logits, row, classes, p, top, (int32_t)k);
         const bool json = command->format && command->format[0] == 'j';
         (json ? print_top_json : print_top_text)(file, recipe, p, top, (int32_t)k);
     }

@@ -110,10 +110,12 @@ bool vj_sheet_map(vj_sheet *sheet, int32_t row, int32_t column, const float *wei
 void vj_sheet_close(vj_sheet *sheet);
 
 /* labels.c: a picture's results on stdout */
-vj_status vj_print_labels(const vj_command *command, const char *file, const vj_recipe *recipe, const float *row,
-                          int64_t classes);
+bool vj_are_class_rows(const vj_tensor_info *t); /* floats [N, C] */
+vj_status vj_print_labels(const vj_command *command, const char *file, const vj_recipe *recipe, const vj_array *logits,
+                          int64_t row, int64_t classes);
 /* Probabilities of a row's classes, and the k likeliest, from the likeliest on. */
-void vj_rank_classes(const float *row, int64_t classes, double *probabilities, int32_t *top, int32_t k);
+void vj_rank_classes(const vj_array *logits, int64_t row, int64_t classes, double *probabilities, int32_t *top,
+                     int32_t k);
 void vj_print_summaries(const vj_command *command, const char *file, const vj_array *outputs, int32_t count);
 
 /* classes.c */

@@ -62,6 +62,11 @@ void vj_blame_constant(vj_importer *im) {
     snprintf(im->error->text + used, sizeof im->error->text - used, "; %s '%.200s', %s, fixes the size",
              is_initializer(im, name) ? "the initializer" : "the constant", name,
              vj_type_text(im->arena, vj_type_at(im->f, largest)));
-    if (!im->error->hint[0])
+    if (im->error->hint[0]) return;
+    const int64_t *picture = im->options ? im->options->picture : NULL;
+    if (im->took_picture && picture)
+        vj_hint(im->error, "the files beside the model say %lld x %lld; give the size that it was made for",
+                (long long)picture[1], (long long)picture[2]);
+    else
         vj_hint(im->error, "give a size that it was made for, or export the model so that it follows the size");
 }

@@ -49,7 +49,8 @@ static bool meets_data(const vj_importer *im) {
 /* A builder that meets a symbol where it needs a number calls the model wrong. With sizes that the data decides, the
  * model is right and only unsupported; with sizes that the caller chose, they may be wrong. */
 static bool stop_node(vj_importer *im) {
-    if (im->error->status == VJ_BAD_INPUT && im->options && im->options->shape_count) vj_blame_constant(im);
+    const bool is_sized = im->took_picture || (im->options && im->options->shape_count);
+    if (im->error->status == VJ_BAD_INPUT && is_sized) vj_blame_constant(im);
     if (im->error->status == VJ_BAD_INPUT && im->unknown_count && meets_data(im)) im->error->status = VJ_UNSUPPORTED;
     return false;
 }

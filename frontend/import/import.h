@@ -126,6 +126,7 @@ struct vj_importer {
     bool is_repeat;         /* whether this import is a repeat, whose warnings were given the first time */
     vj_dim_name *dims;
     int32_t dim_count, dim_capacity;
+    bool took_picture;   /* whether an input has the picture's size, which the files beside the model say */
     bool batches_differ; /* whether the shapes given differ in the inputs' open first dims */
     vj_unknown *unknowns;
     int32_t unknown_count, unknown_capacity;

@@ -188,7 +188,10 @@ static bool bind_input(vj_importer *im, const Onnx__ValueInfoProto *info) {
     if (fixed) return vj_bind_fixed_input(im, fixed, t);
     const vj_shape *given = given_shape(im, name);
     vj_shape picture;
-    if (!given && vj_picture_shape(im, t, &picture)) given = &picture;
+    if (!given && vj_picture_shape(im, t, &picture)) {
+        given = &picture;
+        im->took_picture = true;
+    }
     size_t rank = t->shape ? t->shape->n_dim : given ? (size_t)given->rank : 0;
     if (!t->shape && !given) {
         vj_stop(im, VJ_USAGE, "input '%.100s' leaves its shape open", name);

@@ -219,6 +219,13 @@ END
     silent
     run 0 hub --shape pixel_values=1x3x224x224
     ! grep -q "leaves sizes open" "$log/err" || fail "a size is told that was given"
+    # one that the weights cannot take
+    mkdir positions
+    cp "$source/tests/fixtures/dims/positions.onnx" positions/model.onnx
+    echo '{"image_size": 48, "num_channels": 3}' >positions/config.json
+    bad 2 positions --quiet
+    stderr_has "the initializer 'position_embeddings', f32[1,16,8], fixes the size"
+    stderr_has "hint: the files beside the model say 48 x 48; give the size that it was made for"
     # no size, or none that can be: asked for
     rm hub/config.json
     for size in '"size": {"shortest_edge": 40}' '"size": 0' '"size": -3' '"size": 1e9' '"size": "large"' '"size": {"height": 4}' '"size": []'; do
@@ -249,6 +256,15 @@ part_classes() {
     run 0 hub "$picture" --format jsonl --topk 1 --quiet
     silent
     prints "\"index\":$(head -n 1 "$data/thousand.txt"),\"label\":\"$(head -n 1 wanted)\""
+    # logits of other types
+    for type in f16 f64; do
+        cp "$data/thousand_$type.onnx" hub/onnx/model.onnx
+        run 0 hub "$picture"
+        sed 1d "$log/out" | sed 's/^ *[0-9.]* %  //' | cmp -s - wanted || fail "not ONNX Runtime's five classes from logits in $type"
+        run 0 hub "$picture" --bench 0
+        prints "from file to class"
+    done
+    cp "$data/thousand.onnx" hub/onnx/model.onnx
     # names that are there are no guess
     seq 1000 | sed 's/^/name /' >names.txt
     run 0 hub "$picture" --labels names.txt
@@ -284,6 +300,9 @@ part_foreign() {
     printf '\020\000\000\000\000\000\000\000{"a":{"b":[0]}}  ' >model.safetensors
     bad 2 model.safetensors
     stderr_has "a safetensors file, weights without a graph"
+    echo '{"architectures": ["ViTForImageClassification"]}' >config.json
+    bad 2 config.json
+    stderr_has "it is a JSON file, as lies beside a model"
     printf 'GGUF\003\000\000\000' >model.gguf
     bad 2 model.gguf
     stderr_has "GGUF"

@@ -58,7 +58,7 @@ static void a_question_mark_is_no_name(void **state) {
     drop(&m);
     import(&m, "unnamed", NULL, 0, 0);
     refused(&m, VJ_USAGE, "leaves dim 2 ('?') open");
-    assert_non_null(strstr(m.error.hint, "--shape x=1x3x224x224"));
+    assert_non_null(strstr(m.error.hint, "vj_options.shapes, for example x=1x3x224x224"));
     drop(&m);
 }
 
@@ -106,7 +106,7 @@ static void shapes_that_differ_give_each_input_its_batch(void **state) {
     drop(&m);
     import(&m, "same", named, 2, 0);
     refused(&m, VJ_USAGE, "input 'attention_mask' wants its own batch");
-    assert_non_null(strstr(m.error.hint, "--shape attention_mask="));
+    assert_non_null(strstr(m.error.hint, "vj_options.shapes, for example attention_mask="));
     drop(&m);
 }
 

@@ -119,7 +119,7 @@ static void shapes_bind_open_dims(void **state) {
     drop(&m);
     import(&m, "bad.bin", "open dim", NULL);
     assert_int_equal(m.error.status, VJ_USAGE);
-    assert_non_null(strstr(m.error.hint, "--shape"));
+    assert_non_null(strstr(m.error.hint, "vj_options.shapes, for example x="));
     drop(&m);
     shape.dims[0] = 3; /* the model says 2 */
     import(&m, "bad.bin", "open dim", &options);
