@@ -101,6 +101,7 @@ static vj_value plane_offsets(vj_importer *im, const vj_type *x) {
 
 static bool bind_indices(vj_importer *im, vj_value x, vj_value y, const vj_windows *w) {
     if (!vj_going(im)) return false;
+    if (w->none) return vj_bind(im, 1, vj_empty_pool(im, x, w, VJ_I64));
     walk k = {.im = im, .w = w, .x = *vj_type_at(im->f, x), .y = *vj_type_at(im->f, y)};
     k.column_major = vj_int_attribute(im, "storage_order", 0) != 0;
     int64_t taps = 1, windows = 1, elements;
@@ -128,7 +129,7 @@ bool vj_build_max_pool(vj_importer *im) {
     vj_value x = vj_operand_value(im, 0);
     bool count_pad = false;
     vj_windows w;
-    if (!vj_read_pool(im, &x, &w, &count_pad)) return false;
+    if (!vj_read_pool(im, &x, &w, &count_pad, VJ_BY_PADDED)) return false;
     vj_value y = vj_max_pool(im, x, &w);
     if (vj_result_is_used(im, 1) && !bind_indices(im, x, y, &w)) return false;
     return vj_bind(im, 0, y);

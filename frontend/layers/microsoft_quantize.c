@@ -161,7 +161,7 @@ static bool has_channels_last(vj_importer *im) {
 bool vj_build_ms_qlinear_average_pool(vj_importer *im) {
     vj_value y;
     if (has_channels_last(im)) return false;
-    return vj_average_pool(im, dequantised(im, 0), &y) && bind_quantised(im, y, 3, 0);
+    return vj_average_pool(im, dequantised(im, 0), VJ_BY_ALL, &y) && bind_quantised(im, y, 3, 0);
 }
 
 bool vj_build_ms_qlinear_global_average_pool(vj_importer *im) {

@@ -70,18 +70,6 @@ bool vj_read_windows(vj_importer *im, const vj_type *x, const int64_t *kernel, v
     return strcmp(how, "NOTSET") == 0 || auto_pads(im, how, x, w);
 }
 
-/* ceil_mode adds a window where it begins inside the input or its left padding. `more` is the padding that it needs
- * behind. */
-static void widen(const vj_type *x, const vj_windows *w, int64_t *more) {
-    for (int32_t i = 0; i < w->spatial; i++) {
-        int64_t size = x->dims[2 + i].c, reach = (w->kernel[i] - 1) * w->dilation[i] + 1;
-        int64_t room = size + w->low[i] + w->high[i] - reach;
-        if (room < 0 || room % w->stride[i] == 0) continue;
-        int64_t last = (room / w->stride[i] + 1) * w->stride[i]; /* where the added window begins */
-        if (last < size + w->low[i]) more[i] = last - room;
-    }
-}
-
 static vj_value padded(vj_importer *im, vj_value x, const vj_windows *w) {
     int64_t low[VJ_MAX_RANK] = {0}, high[VJ_MAX_RANK] = {0};
     bool any = false;
@@ -95,9 +83,18 @@ static vj_value padded(vj_importer *im, vj_value x, const vj_windows *w) {
     return any ? vj_emit(im, VJ_OP_pad, &x, 1, attrs, 4) : x;
 }
 
+vj_value vj_empty_pool(vj_importer *im, vj_value x, const vj_windows *w, vj_dtype dtype) {
+    const vj_type type = *vj_type_at(im->f, x);
+    vj_dim dims[VJ_MAX_RANK] = {type.dims[0], type.dims[1]};
+    for (int32_t i = 0; i < w->spatial; i++)
+        dims[2 + i] = vj_dim_const(w->count[i]);
+    return vj_emit_broadcast(im, vj_emit_number(im, dtype, 0), dims, type.rank);
+}
+
 #define MOST_WORK 0x1p36 /* steps for an image */
 
 static vj_value pooled(vj_importer *im, vj_value x, const vj_windows *w, bool is_max, bool count_pad) {
+    if (w->none) return vj_empty_pool(im, x, w, vj_type_at(im->f, x)->dtype);
     vj_attr attrs[] = {vj_name(VJ_ATTR_KIND, is_max ? "max" : "mean"),
                        vj_ints(VJ_ATTR_KERNEL, w->kernel, w->spatial),
                        vj_ints(VJ_ATTR_STRIDE, w->stride, w->spatial),
@@ -113,36 +110,70 @@ static vj_value pooled(vj_importer *im, vj_value x, const vj_windows *w, bool is
     return y;
 }
 
-bool vj_read_pool(vj_importer *im, vj_value *x, vj_windows *w, bool *count_pad) {
+/* Counts the windows along spatial axis i as ONNX Runtime does, for all opsets alike. ceil_mode adds one where it begins
+ * inside the input or its left padding. A window that is too long for the axis stays while it is so by less than a stride,
+ * and without ceil_mode too, for the division is towards 0; longer by less than two there is none. `more` is the padding
+ * that the windows need behind. */
+static bool count_windows(vj_importer *im, const vj_type *x, int32_t i, bool ceil_mode, vj_windows *w, int64_t *more) {
+    const int64_t size = x->dims[2 + i].c, stride = w->stride[i], padded = size + w->low[i] + w->high[i];
+    const int64_t reach = (w->kernel[i] - 1) * w->dilation[i] + 1, room = padded - reach;
+    w->count[i] = room / stride + 1;
+    if (w->count[i] < 0)
+        return vj_stop(im, VJ_BAD_INPUT, "a window of %lld does not fit on axis %d, of %lld with its padding",
+                       (long long)reach, 2 + i, (long long)padded);
+    if (ceil_mode && room > 0 && room % stride != 0 && w->count[i] * stride < size + w->low[i]) w->count[i]++;
+    w->none = w->none || w->count[i] == 0;
+    *more = vj_max64(0, (w->count[i] - 1) * stride - room);
+    return true;
+}
+
+/* A window that is too long for axis i stands alone there. It loses the taps behind the axis, which may be millions. */
+static bool shorten(vj_importer *im, const vj_type *x, int32_t i, vj_windows *w) {
+    const int64_t last = (x->dims[2 + i].c + w->low[i] - 1) / w->dilation[i]; /* the last tap that is on the axis */
+    if (last * w->dilation[i] < w->low[i]) return vj_stop(im, VJ_BAD_INPUT, "its window has no tap on axis %d", 2 + i);
+    w->kernel[i] = last + 1;
+    w->high[i] = 0;
+    w->stride[i] = vj_max64(w->stride[i], w->dilation[i]); /* so that no second one fits */
+    return true;
+}
+
+bool vj_read_pool(vj_importer *im, vj_value *x, vj_windows *w, bool *count_pad, vj_divisor divisor) {
     int64_t more[VJ_MAX_SPATIAL] = {0};
     const bool ceil_mode = vj_int_attribute(im, "ceil_mode", 0) != 0;
     if (!vj_going(im) || !vj_read_windows(im, vj_type_at(im->f, *x), NULL, w)) return false;
-    if (ceil_mode) widen(vj_type_at(im->f, *x), w, more);
-    bool widened = false;
-    for (int32_t i = 0; i < w->spatial; i++)
-        widened = widened || more[i];
-    if (widened && *count_pad) {
+    bool beyond = false;
+    for (int32_t i = 0; i < w->spatial; i++) {
+        if (!count_windows(im, vj_type_at(im->f, *x), i, ceil_mode, w, &more[i])) return false;
+        beyond = beyond || more[i];
+    }
+    if (w->none) return true;
+    if (beyond && *count_pad && divisor == VJ_BY_PADDED) {
         *x = padded(im, *x, w);
+        if (!vj_going(im)) return false;
         memset(w->low, 0, sizeof w->low);
         memset(w->high, 0, sizeof w->high);
         *count_pad = false;
     }
-    for (int32_t i = 0; i < w->spatial; i++)
+    for (int32_t i = 0; i < w->spatial; i++) {
         w->high[i] += more[i];
-    return vj_going(im);
+        if (more[i] && w->count[i] == 1 && !*count_pad && !shorten(im, vj_type_at(im->f, *x), i, w)) return false;
+    }
+    return true;
 }
 
-bool vj_average_pool(vj_importer *im, vj_value x, vj_value *y) {
+bool vj_average_pool(vj_importer *im, vj_value x, vj_divisor divisor, vj_value *y) {
     bool count_pad = vj_int_attribute(im, "count_include_pad", 0) != 0;
     vj_windows w;
-    if (!vj_read_pool(im, &x, &w, &count_pad)) return false;
+    if (!vj_read_pool(im, &x, &w, &count_pad, divisor)) return false;
     *y = pooled(im, x, &w, false, count_pad);
     return vj_going(im);
 }
 
+/* Before opset 19 ONNX Runtime divides by all taps, unless there is a ceil_mode. */
 bool vj_build_average_pool(vj_importer *im) {
+    const bool by_all = im->row->ir_op == 0 && vj_int_attribute(im, "ceil_mode", 0) == 0;
     vj_value y;
-    return vj_average_pool(im, vj_operand_value(im, 0), &y) && vj_bind(im, 0, y);
+    return vj_average_pool(im, vj_operand_value(im, 0), by_all ? VJ_BY_ALL : VJ_BY_PADDED, &y) && vj_bind(im, 0, y);
 }
 
 vj_value vj_max_pool(vj_importer *im, vj_value x, const vj_windows *w) { return pooled(im, x, w, true, false); }
@@ -181,7 +212,7 @@ bool vj_build_lp_pool(vj_importer *im) {
     int64_t p;
     bool count_pad = false;
     vj_windows w;
-    if (!read_p(im, &p) || !vj_read_pool(im, &x, &w, &count_pad)) return false;
+    if (!read_p(im, &p) || !vj_read_pool(im, &x, &w, &count_pad, VJ_BY_PADDED)) return false;
     return vj_bind(im, 0, rooted(im, summed(im, raised(im, x, p), &w), p));
 }
 

@@ -550,9 +550,41 @@ def deform():
     case(c=1, m=1, mask=False)
 
 
+def pools():
+    """Windows that are longer than their axis, with and without its padding: one window, none, and what a mean is divided by."""
+    x1, x2, x3 = f32(2, 3, 5), f32(1, 3, 4, 6), f32(1, 2, 3, 2, 5)
+    kinds = [("LpPool", 18, dict(p=1)), ("LpPool", 22, dict(p=3))]
+    for opset in (11, 18, 19, 22):
+        kinds += [("MaxPool", opset, {})] * (opset in (11, 22)) + [("AveragePool", opset, {}), ("AveragePool", opset, dict(count_include_pad=1))]
+    for ceil in (0, 1):
+        for name, opset, more in kinds:
+            more = dict(more, opset=opset, ceil_mode=ceil)
+            op(name, x1, kernel_shape=[7], strides=[3], **more)
+            op(name, x1, kernel_shape=[8], strides=[4], pads=[1, 0], **more)
+            op(name, x2, kernel_shape=[32, 32], strides=[32, 32], **more)
+            op(name, x2, kernel_shape=[6, 3], strides=[4, 2], pads=[0, 1, 1, 1], **more)
+            op(name, x3, kernel_shape=[4, 5, 2], strides=[2, 8, 2], pads=[0, 2, 0, 0, 0, 1], **more)
+            op(name, x1, kernel_shape=[6], **more)                                           # no window
+            op(name, x2, kernel_shape=[6, 3], strides=[2, 2], pads=[0, 1, 0, 1], **more)      # none along one axis
+        for opset, name in ((19, "AveragePool"), (22, "AveragePool"), (12, "MaxPool"), (22, "LpPool")):
+            more = dict(opset=opset, ceil_mode=ceil)
+            op(name, x1, kernel_shape=[5], strides=[9], dilations=[2], pads=[1, 0], **more)
+            op(name, x2, kernel_shape=[4, 2], strides=[12, 1], dilations=[5, 3], pads=[3, 0, 1, 0], **more)
+        op("AveragePool", x1, opset=19, kernel_shape=[5], strides=[9], dilations=[2], pads=[1, 2], ceil_mode=ceil, count_include_pad=1)
+        op("MaxPool", x2, opset=12, outs=2, kernel_shape=[32, 7], strides=[32, 4], ceil_mode=ceil)
+        op("MaxPool", x2, opset=12, outs=2, kernel_shape=[3, 4], strides=[9, 2], dilations=[2, 1], pads=[0, 1, 0, 0], ceil_mode=ceil)
+        op("MaxPool", x2, opset=12, outs=2, kernel_shape=[2, 8], strides=[1, 2], ceil_mode=ceil)
+        op("MaxPool", rng_ints(np.uint8), opset=12, kernel_shape=[9, 9], strides=[9, 9], ceil_mode=ceil)
+        op("AveragePool", x2, opset=17, kernel_shape=[2**20, 2**20], strides=[2**20, 2**20], ceil_mode=ceil)  # more taps than could be walked
+        op("AveragePool", x1, opset=17, kernel_shape=[7], strides=[7], ceil_mode=ceil, dyn=True)
+        op("AveragePool", x1, opset=17, kernel_shape=[9], strides=[4], ceil_mode=ceil, dyn=True)
+    for name in ("AveragePool", "MaxPool"):
+        op(name, x2, kernel_shape=[5, 6], strides=[3, 3], auto_pad="VALID")
+
+
 FAMILIES = {"windows": windows, "attention": attention, "products": products, "norms": norms, "sequences": sequences, "order": order, "rotary": rotary,
             "halves": halves, "special": special, "branches": branches, "spectra": spectra, "recurrent": recurrent, "deform": deform,
-            "keypoints": keypoints, "loops": loops}
+            "keypoints": keypoints, "loops": loops, "pools": pools}
 
 
 def main():

@@ -229,9 +229,20 @@ def refused():
            num_heads=2)
 
 
+def long_windows():
+    """Windows beyond their axis, of which ONNX Runtime counts all taps where padding counts."""
+    zero = lambda x: c(x, np.uint8)
+    picture = ints(np.uint8, 1, 3, 6, 5)
+    for ceil in (0, 1):
+        for count in (0, 1):
+            for shape in (dict(kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 0]), dict(kernel_shape=[8, 9], strides=[8, 9]),
+                          dict(kernel_shape=[8, 2], strides=[3, 1])):
+                ms("QLinearAveragePool", picture, c(0.05), zero(20), c(0.043), zero(11), ceil_mode=ceil, count_include_pad=count, **shape)
+
+
 def main():
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent / "data")
-    for part in (products, elementwise, written_by_quantisers, around_products, refused):
+    for part in (products, elementwise, written_by_quantisers, around_products, refused, long_windows):
         part()
     packed = b"".join(text(name) + text(m.SerializeToString()) + struct.pack("<I", batch) + tensors(i) + tensors(o) for name, m, batch, i, o in cases)
     (folder / "quantised_ops.bin").write_bytes(packed)

@@ -202,9 +202,12 @@ def windows():
             refuse("Conv", f"{key} {value}", x, {"w": w}, {key: value})
             if key in ("strides", "dilations", "pads"):
                 refuse("MaxPool", f"{key} {value}", x, attrs={"kernel_shape": [2, 2], key: value})
-    for k in ([2], [2, 2, 2], [0, 2], [-1, 2], [7, 1], [BIG, 1]):
+    for k in ([2], [2, 2, 2], [0, 2], [-1, 2], [8, 1], [BIG, 1]):
         refuse("MaxPool", f"kernel_shape {k}", x, attrs={"kernel_shape": k})
         refuse("AveragePool", f"kernel_shape {k}", x, attrs={"kernel_shape": k})
+    for op in ("MaxPool", "AveragePool", "LpPool"): # two strides longer than the axis with its padding
+        refuse(op, "a window longer than the picture", x, attrs={"kernel_shape": [2, 15], "strides": [1, 4], "pads": [0, 1, 0, 0], "ceil_mode": 1})
+    refuse("MaxPool", "a window longer than the picture, with no tap on it", f32(1, 1, 1), attrs={"kernel_shape": [2], "strides": [6], "pads": [1, 0], "dilations": [2]})
     refuse("MaxPool", "no kernel_shape", x)
     for op in ("MaxPool", "AveragePool", "LpPool"):
         n = 2**20 # as many windows of as many places
