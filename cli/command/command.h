@@ -64,7 +64,7 @@ typedef struct vj_command {
     const char *output, *attention, *draw, *emit_path, *prefix, *weights, *linker;
     const char *cpu, *target, *features, *precision, *weight_format, *calibration, *jit;
     const char *cache, *print_after, *stop_after;
-    const char *format, *log, *variant, *labels, *mean, *std, *resize, *crop_pct, *interpolation;
+    const char *format, *log, *variant, *task, *labels, *mean, *std, *resize, *crop_pct, *interpolation;
     int64_t batch, threads, topk, pass_limit, streams, iterations;
     const char *profile, *report_page;
     double seconds, rtol, atol, threshold, min_cosine, min_agreement;

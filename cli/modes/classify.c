@@ -162,8 +162,10 @@ static vj_status open_gallery(gallery *g, const vj_paths *paths) {
     g->results = vj_results_count(command, g->job.model);
     status = judge_outputs(g);
     g->reading = (vj_reading){.command = command};
-    if (status == VJ_OK && !g->classes) vj_reading_choose(command, g->job.model, &g->reading);
+    if (status == VJ_OK && !g->classes)
+        vj_reading_choose(command, g->job.model, g->companions.arrays, g->companions.given, &g->reading);
     g->reading.stems = g->stems;
+    g->companions.task = g->reading.task;
     if (status == VJ_OK) status = vj_check_asked(&g->reading, paths->at, paths->count);
     if (status == VJ_OK && command->attention) status = vj_check_attention(command, g->job.model);
     if (status == VJ_OK) vj_loader_announce(&g->loader);

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* companions.c - a model's inputs beside the picture's: those of --input, which are the same for all pictures (texts), and pixel_mask,
- * which is 1 where the picture lies in the input. */
+/* companions.c - a model's inputs beside the picture's: those of --input, which are the same for all pictures (texts), and those that
+ * made.c makes. */
 #include "modes.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const char mask_name[] = "pixel_mask";
 
 static bool is_given(const vj_command *command, const char *name) {
     const size_t length = strlen(name);
@@ -20,7 +17,7 @@ int32_t vj_picture_place(const vj_command *command, const vj_model *model) {
     int32_t place = -1;
     for (int32_t i = 0; i < model->input_count; i++) {
         const char *name = model->inputs[i].name;
-        if (is_given(command, name) || (model->input_count > 1 && strcmp(name, mask_name) == 0)) continue;
+        if (is_given(command, name) || (model->input_count > 1 && vj_is_made(name))) continue;
         if (place >= 0) return -1;
         place = i;
     }
@@ -73,73 +70,23 @@ vj_status vj_companions_open(const vj_command *command, vj_companions *c, vj_job
 
 int64_t vj_companions_batch(const vj_companions *c, const vj_model *model) { return batch_of(c, model); }
 
-static void put_one(vj_array *a, int64_t i) {
-    switch (a->dtype) {
-    case VJ_F32:
-        ((float *)a->data)[i] = 1;
-        break;
-    case VJ_I32:
-        ((int32_t *)a->data)[i] = 1;
-        break;
-    case VJ_I64:
-        ((int64_t *)a->data)[i] = 1;
-        break;
-    default: /* a byte */
-        ((uint8_t *)a->data)[i] = 1;
-    }
-}
-
-static bool is_inside(int64_t at, int64_t size, int32_t input, double scale, double shift, int32_t picture) {
-    const double x = ((double)at + 0.5) * input / (double)size;
-    return x > shift && x < shift + picture * scale;
-}
-
-/* mask [N,h,w], of whatever size: 1 where the middle of the place lies in the picture. */
-static void fill_mask(vj_array *mask, const vj_placement *placements, int64_t filled) {
-    const int64_t height = mask->dims[1], width = mask->dims[2];
-    for (int64_t n = 0; n < filled; n++)
-        for (int64_t y = 0; y < height; y++)
-            for (int64_t x = 0; x < width; x++) {
-                const vj_placement *p = &placements[n];
-                if (is_inside(y, height, p->input_height, p->scale_y, p->shift_y, p->height) &&
-                    is_inside(x, width, p->input_width, p->scale_x, p->shift_x, p->width))
-                    put_one(mask, (n * height + y) * width + x);
-            }
-}
-
-/* A batch of no pictures is one of masks that are all 1, so that no row of attention is empty. */
-static vj_status make_mask(const vj_command *command, const vj_tensor_info *t, const vj_loader *l, int64_t rows,
-                           vj_array *mask) {
-    const bool plain =
-        t->dtype == VJ_F32 || t->dtype == VJ_I32 || t->dtype == VJ_I64 || vj_dtype_bytes((vj_dtype)t->dtype) == 1;
-    if (t->rank != 3 || t->dims[1] < 1 || t->dims[2] < 1 || !plain)
-        return vj_print_error(VJ_UNSUPPORTED, command->model, "its input '%s' is no mask [N,H,W]", t->name);
-    *mask = (vj_array){
-        .name = strdup(t->name), .dtype = (vj_dtype)t->dtype, .rank = 3, .dims = {rows, t->dims[1], t->dims[2]}};
-    if (!mask->name || !vj_array_alloc(mask))
-        return vj_print_error(VJ_SYSTEM, command->model, "no memory for '%s'", t->name);
-    fill_mask(mask, l->placements, l->filled);
-    for (int64_t i = l->filled * t->dims[1] * t->dims[2]; i < vj_array_elements(mask); i++)
-        put_one(mask, i);
-    return VJ_OK;
-}
-
 vj_status vj_companions_bind(const vj_companions *c, const vj_loader *l, const vj_array *input, vj_job *job) {
     const vj_command *command = job->command;
-    vj_array *all = calloc((size_t)c->given + 2, sizeof *all), mask = {0};
+    const int32_t inputs = job->model->input_count, given = c->given + 1;
+    vj_array *all = calloc((size_t)given + (size_t)inputs, sizeof *all);
     vj_status status = all ? VJ_OK : vj_print_error(VJ_SYSTEM, command->model, "no memory for the inputs");
-    int32_t count = c->given + 1;
+    int32_t count = given;
     if (all && c->given) memcpy(all + 1, c->arrays, (size_t)c->given * sizeof *all);
     if (all) all[0] = *input;
-    for (int32_t i = 0; i < job->model->input_count && status == VJ_OK && job->model->input_count > 1; i++) {
+    for (int32_t i = 0; i < inputs && status == VJ_OK && inputs > 1; i++) {
         const vj_tensor_info *t = &job->model->inputs[i];
-        if (strcmp(t->name, mask_name) != 0 || is_given(command, mask_name)) continue;
-        status = make_mask(command, t, l, input->dims[0], &mask);
-        all[count++] = mask;
+        if (vj_is_made(t->name) && !is_given(command, t->name))
+            status = vj_make_input(command, t, l, input->dims[0], c->task, &all[count++]);
     }
     if (status == VJ_OK) status = vj_job_bind(job, all, count);
     if (status == VJ_OK) status = vj_job_run(job);
-    vj_array_free(&mask);
+    for (int32_t i = given; i < count; i++)
+        vj_array_free(&all[i]);
     free(all);
     return status;
 }

@@ -3,7 +3,7 @@
  *
  * run.c        tensors in, tensors out; the introduction of a model
  * classify.c   pictures in, labels out; pictures.c finds the files, loader.c makes inputs of them, labels.c prints,
- *              companions.c brings the inputs beside them,
+ *              companions.c brings the inputs beside them, made.c makes some,
  *              classes.c says whether an output is of classes, attention.c draws where heads look, sheet.c all of them in one
  * bench.c      --bench: measure.c takes times, streams.c those of several callers, bench_pictures.c those of pictures, bench_text.c
  *              prints them; profile.c runs code with marks: when each thread worked on which kernel; trace.c writes it for Perfetto
@@ -75,6 +75,7 @@ vj_status vj_print_recipe(const vj_command *command, const vj_model *model);
 typedef struct vj_companions {
     vj_array *arrays; /* of --input, so many are given */
     int32_t given;
+    vj_task task; /* that the model is asked for, where it has an input that says so */
 } vj_companions;
 /* Which input the picture's is; -1: none, or several may be. */
 int32_t vj_picture_place(const vj_command *command, const vj_model *model);
@@ -86,6 +87,13 @@ int64_t vj_companions_batch(const vj_companions *companions, const vj_model *mod
 vj_status vj_companions_bind(const vj_companions *companions, const vj_loader *loader, const vj_array *batch,
                              vj_job *job);
 void vj_companions_free(vj_companions *companions);
+
+/* made.c */
+/* Is an input of that name, beside the picture's, made here? */
+bool vj_is_made(const char *name);
+/* Makes it for the batch that the loader has, in `rows` rows; vj_array_free frees it, on failure too. */
+vj_status vj_make_input(const vj_command *command, const vj_tensor_info *input, const vj_loader *loader, int64_t rows,
+                        vj_task task, vj_array *made);
 
 /* attention.c: --attention */
 

@@ -69,8 +69,11 @@ static vj_status check_file(const char *file, char *const *paths, int32_t count)
 static vj_status check_kind(const vj_reading *reading) {
     const vj_kind *kind = reading->kind;
     const char *model = reading->command->model, *what = kind ? kind->what : "neither by its outputs";
-    if (reading->command->threshold >= 0 && (!kind || kind->threshold == 0))
-        return vj_print_error(VJ_USAGE, model, "--threshold is for detectors and key points: it is %s", what);
+    if (reading->command->threshold >= 0 && reading->threshold == 0)
+        return vj_print_error(VJ_USAGE, model, "--threshold is for detectors, segments and key points: it is %s%s",
+                              what, reading->masks ? " by classes" : "");
+    if (reading->command->task && !reading->masks)
+        return vj_print_error(VJ_USAGE, model, "--task is for masks of queries: it is %s", what);
     if (reading->command->draw && (!kind || !kind->picture))
         return vj_print_error(VJ_USAGE, model, "--draw is for results in pictures: it is %s",
                               kind ? kind->what : "none by its outputs");

@@ -7,8 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LOGITS_AND_BOXES {{"logits", 3, 0}, {"pred_boxes", 3, 4}}
-#define LOGITS_AND_MASKS {{"class_queries_logits", 3, 0}, {"masks_queries_logits", 4, 0}}
+#define LOGITS_AND_BOXES      {{"logits", 3, 0}, {"pred_boxes", 3, 4}}
+#define LOGITS_AND_MASKS      {{"class_queries_logits", 3, 0}, {"masks_queries_logits", 4, 0}}
+#define LOGITS_AND_PRED_MASKS {{"logits", 3, 0}, {"pred_masks", 4, 0}}
 
 static bool is_segments(const vj_model *model, const int32_t *at);
 static bool is_restored(const vj_model *model, const int32_t *at);
@@ -21,19 +22,22 @@ static const vj_kind table[] = {
     {"a detector", "RTDetrForObjectDetection|RTDetrV2ForObjectDetection|DFineForObjectDetection|RfDetrForObjectDetection|Deimv2ForObjectDetection", LOGITS_AND_BOXES, vj_show_objects, VJ_OBJECTS_TOP_QUERIES, "objects", true, 0.5, NULL},
     {"a detector", "*ForObjectDetection", LOGITS_AND_BOXES, vj_show_objects, VJ_OBJECTS_BY_LABELS, "objects", true, 0.5, NULL},
     {"a segmenter", "*ForSemanticSegmentation|*SegmentationModel", {{"logits", 4, 0}}, vj_show_segments, 0, "mask", false, 0, NULL},
-    {"a segmenter", "Mask2FormerForUniversalSegmentation", LOGITS_AND_MASKS, vj_show_queries, VJ_QUERIES_384, "mask", false, 0, NULL},
-    {"a segmenter", "EomtForUniversalSegmentation|EomtDinov3ForUniversalSegmentation", LOGITS_AND_MASKS, vj_show_queries, VJ_QUERIES_INPUT, "mask", false, 0, NULL},
-    {"a segmenter", "*ForUniversalSegmentation|*ForInstanceSegmentation", LOGITS_AND_MASKS, vj_show_queries, VJ_QUERIES_PLAIN, "mask", false, 0, NULL},
-    {"a segmenter", "ConditionalDetrForSegmentation", {{"logits", 3, 0}, {"pred_masks", 4, 0}}, vj_show_queries, VJ_QUERIES_NO_NULL, "mask", false, 0, NULL},
-    {"a segmenter", "DetrForSegmentation", {{"logits", 3, 0}, {"pred_masks", 4, 0}}, vj_show_queries, VJ_QUERIES_PLAIN, "mask", false, 0, NULL},
+    {"a segmenter", "Mask2FormerForUniversalSegmentation", LOGITS_AND_MASKS, vj_show_queries, VJ_QUERIES_384, "mask", false, 0.5, NULL},
+    {"a segmenter", "EomtForUniversalSegmentation|EomtDinov3ForUniversalSegmentation", LOGITS_AND_MASKS, vj_show_queries, VJ_QUERIES_INPUT, "mask", false, 0.8, NULL},
+    {"a segmenter", "OneFormerForUniversalSegmentation", LOGITS_AND_MASKS, vj_show_queries, VJ_QUERIES_ONEFORMER, "mask", false, 0.5, NULL},
+    {"a segmenter", "*ForUniversalSegmentation|*ForInstanceSegmentation", LOGITS_AND_MASKS, vj_show_queries, VJ_QUERIES_PLAIN, "mask", false, 0.5, NULL},
+    {"a segmenter", "ConditionalDetrForSegmentation", LOGITS_AND_PRED_MASKS, vj_show_queries, VJ_QUERIES_NO_NULL, "mask", false, 0.5, NULL},
+    {"a segmenter", "DetrForSegmentation", LOGITS_AND_PRED_MASKS, vj_show_queries, VJ_QUERIES_DETR, "mask", false, 0.5, NULL},
     {"depth", "*ForDepthEstimation", {{"predicted_depth", 3, 0}}, vj_show_depth, 0, "depth", false, 0, NULL},
     {"a picture", "*ForImageSuperResolution", {{"reconstruction", 4, 0}}, vj_show_restored, 0, "restored", false, 0, NULL},
     {"a foreground", "BiRefNet|BriaRMBG|MODNet", {{"logits|alphas|output|output_image", 4, 0}}, vj_show_matte, 0, "foreground", false, 0, NULL},
     {"key points", "VitPoseForPoseEstimation", {{"heatmaps", 4, 0}}, vj_show_pose, 0, "keypoints", true, -1, NULL},
     {"texts beside a picture", "CLIPModel|SiglipModel|Siglip2Model|ChineseCLIPModel|AltCLIPModel|AlignModel|MetaClip2Model", {{"logits_per_image", 2, 0}}, vj_show_towers, 0, NULL, false, 0, NULL},
 
+    {"a segmenter", NULL, LOGITS_AND_PRED_MASKS, vj_show_queries, VJ_QUERIES_DETR, "mask", false, 0.5, NULL},
     {"a detector", NULL, LOGITS_AND_BOXES, vj_show_objects, VJ_OBJECTS_BY_LABELS, "objects", true, 0.5, NULL},
-    {"a segmenter", NULL, LOGITS_AND_MASKS, vj_show_queries, VJ_QUERIES_PLAIN, "mask", false, 0, NULL},
+    {"a detector", NULL, {{"labels", 2, 0}, {"boxes", 3, 4}, {"scores", 2, 0}}, vj_show_placed, 0, "objects", true, 0.5, vj_is_placed},
+    {"a segmenter", NULL, LOGITS_AND_MASKS, vj_show_queries, VJ_QUERIES_PLAIN, "mask", false, 0.5, NULL},
     {"depth", NULL, {{"predicted_depth|depth", 3, 0}}, vj_show_depth, 0, "depth", false, 0, NULL},
     {"depth", NULL, {{"predicted_depth|depth", 4, 0}}, vj_show_depth, 0, "depth", false, 0, NULL},
     {"a picture", NULL, {{"reconstruction", 4, 0}}, vj_show_restored, 0, "restored", false, 0, NULL},
@@ -77,8 +81,10 @@ static bool is_restored(const vj_model *model, const int32_t *at) {
            dims[2] >= in.height && dims[3] >= in.width;
 }
 
-static bool has_form(const vj_tensor_info *t, const vj_wanted *wanted) {
-    return t->rank == wanted->rank && vj_is_float(t->dtype) && (!wanted->last || t->dims[t->rank - 1] == wanted->last);
+/* What has the name may be of whole numbers, too. */
+static bool has_form(const vj_tensor_info *t, const vj_wanted *wanted, bool named) {
+    const bool type = vj_is_float(t->dtype) || (named && (t->dtype == VJ_I64 || t->dtype == VJ_I32));
+    return t->rank == wanted->rank && type && (!wanted->last || t->dims[t->rank - 1] == wanted->last);
 }
 
 static bool is_taken(const int32_t *at, int32_t count, int32_t output) {
@@ -93,9 +99,9 @@ static int32_t find_output(const vj_model *model, const vj_kind *kind, int32_t n
     const vj_wanted *wanted = &kind->outputs[number];
     const int32_t count = vj_plain_outputs(model);
     for (int32_t i = 0; i < count && wanted->names; i++)
-        if (is_one_of(wanted->names, model->outputs[i].name) && has_form(&model->outputs[i], wanted)) return i;
+        if (is_one_of(wanted->names, model->outputs[i].name) && has_form(&model->outputs[i], wanted, true)) return i;
     for (int32_t i = 0; i < count && (by_form || !wanted->names); i++)
-        if (!is_taken(at, number, i) && has_form(&model->outputs[i], wanted)) return i;
+        if (!is_taken(at, number, i) && has_form(&model->outputs[i], wanted, false)) return i;
     return -1;
 }
 
@@ -143,7 +149,25 @@ static void say_guess(const vj_model *model, const vj_config *config, const vj_r
                     config->architecture, config->architecture[0] ? " " : "", why);
 }
 
-void vj_reading_choose(const vj_command *command, const vj_model *model, vj_reading *reading) {
+/* DETR's head of masks is trained for panoptic segmentation alone. */
+static void choose_task(const vj_config *config, const vj_array *given, int32_t count, vj_reading *reading) {
+    const int32_t variant = reading->kind->variant;
+    const char *why = vj_task_find(reading->command, config, given, count, &reading->task);
+    if (!why && (variant == VJ_QUERIES_DETR || variant == VJ_QUERIES_NO_NULL)) {
+        reading->task = VJ_TASK_PANOPTIC;
+        why = "its kind";
+    }
+    if (why)
+        vj_print_notice(reading->command->model, "its masks are read for %s segmentation, as %s says",
+                        vj_task_word(reading->task), why);
+    else
+        vj_print_notice(reading->command->model,
+                        "its masks are read for semantic segmentation, for nothing says which it is; --task instance "
+                        "or panoptic reads them otherwise");
+}
+
+void vj_reading_choose(const vj_command *command, const vj_model *model, const vj_array *given, int32_t count,
+                       vj_reading *reading) {
     vj_config config;
     bool guess = false;
     *reading = (vj_reading){.command = command};
@@ -154,6 +178,11 @@ void vj_reading_choose(const vj_command *command, const vj_model *model, vj_read
     for (int32_t i = 0; i < model->input_count; i++)
         reading->masked |= strcmp(model->inputs[i].name, "pixel_mask") == 0;
     if (guess) say_guess(model, &config, reading);
+    if (!reading->kind) return;
+    reading->masks = reading->kind->show == vj_show_queries;
+    if (reading->masks) choose_task(&config, given, count, reading);
+    const bool by_classes = reading->masks && reading->task == VJ_TASK_SEMANTIC;
+    reading->threshold = by_classes ? 0 : reading->kind->threshold;
 }
 
 /* An output as float32; owned where it is not already. */
@@ -172,7 +201,7 @@ static bool as_f32(const vj_array *from, vj_array *to, bool *owned) {
 
 vj_status vj_reading_show(const vj_reading *reading, const vj_array *outputs, const char *file,
                           const vj_placement *placement, const vj_recipe *recipe) {
-    const double asked = reading->command->threshold, own = reading->kind->threshold;
+    const double asked = reading->command->threshold, own = reading->threshold;
     vj_result result = {
         reading, reading->command, file, placement, recipe, {{0}}, asked >= 0 ? asked : own < 0 ? -INFINITY : own};
     bool owned[VJ_KIND_OUTPUTS] = {false};

@@ -4,10 +4,13 @@
  * kinds.c      the table of kinds: architectures, outputs' names and ranks. The way in: vj_reading_choose, vj_reading_show
  * model.c      what kinds ask of a model
  * config.c     the architecture that the model's config.json names
- * objects.c    detectors of queries: logits and boxes
+ * task.c       which reading of masks is meant: semantic, instance, panoptic
+ * objects.c    detectors of queries: logits and boxes; those that say labels, boxes and scores
  * yolo.c       detectors of a grid, whose boxes overlap, and those that name their objects themselves
  * listing.c    prints objects, and draws them
- * segments.c   segmenters: a class a pixel; queries.c the same of a mask a query
+ * segments.c   segmenters: a class a pixel
+ * queries.c    a mask a query, by the task: a class a pixel, or shared.c and instances.c; masks.c what these share
+ * pieces.c     prints segments, and paints them
  * depth.c      depth
  * restore.c    pictures from pictures
  * matte.c      the foreground
@@ -30,10 +33,21 @@
 
 /* What config.json says; empty where it says nothing, or is not there. */
 typedef struct vj_config {
-    char architecture[128];
+    char architecture[128], name[256];
 } vj_config;
 /* A file that is no JSON is like none: whoever needs it has said so. */
 void vj_config_read(const char *model_path, vj_config *config);
+
+/* task.c */
+
+typedef enum vj_task { VJ_TASK_SEMANTIC, VJ_TASK_INSTANCE, VJ_TASK_PANOPTIC } vj_task;
+const char *vj_task_word(vj_task task);
+/* OneFormer's text of the task, "the task is panoptic", as numbers of tokens. */
+enum { VJ_TASK_TOKENS = 7 };
+const int32_t *vj_task_tokens(vj_task task, int32_t *count);
+/* Which one is meant, and what says it; NULL: nothing does. `given` are the inputs of --input. */
+const char *vj_task_find(const vj_command *command, const vj_config *config, const vj_array *given, int32_t count,
+                         vj_task *task);
 
 /* stems.c */
 
@@ -80,11 +94,15 @@ typedef struct vj_reading {
     const vj_stems *stems; /* of all pictures; borrowed */
     const vj_kind *kind;   /* NULL: as numbers */
     int32_t at[VJ_KIND_OUTPUTS];
-    bool sigmoid; /* of towers: texts are judged alone, not beside each other */
-    bool masked;  /* the model is told where in its input the picture lies: places are parts of that */
+    bool masks; /* of queries, which are read by the task */
+    vj_task task;
+    double threshold; /* the kind's, or 0 where it has none for the task */
+    bool sigmoid;     /* of towers: texts are judged alone, not beside each other */
+    bool masked;      /* the model is told where in its input the picture lies: places are parts of that */
 } vj_reading;
-/* Decides by the model's config.json and outputs, and says so where it is a guess. */
-void vj_reading_choose(const vj_command *command, const vj_model *model, vj_reading *reading);
+/* Decides by the model's config.json, outputs and the inputs of --input, and says so where it is a guess. */
+void vj_reading_choose(const vj_command *command, const vj_model *model, const vj_array *given, int32_t count,
+                       vj_reading *reading);
 /* Of one picture: outputs are the model's, this picture's part of each. */
 vj_status vj_reading_show(const vj_reading *reading, const vj_array *outputs, const char *file,
                           const vj_placement *placement, const vj_recipe *recipe);
@@ -108,6 +126,8 @@ bool vj_model_picture(const vj_model *model, vj_picture_input *input);
 const float *vj_result_data(const vj_result *result, int32_t i);
 
 /* objects.c, yolo.c, segments.c, queries.c, depth.c, restore.c, matte.c, pose.c, towers.c */
+vj_status vj_show_placed(const vj_result *result);
+bool vj_is_placed(const vj_model *model, const int32_t *at);
 enum { VJ_OBJECTS_SOFTMAX, VJ_OBJECTS_TOP_100, VJ_OBJECTS_TOP_QUERIES, VJ_OBJECTS_BY_LABELS };
 vj_status vj_show_objects(const vj_result *result);
 enum { VJ_YOLO_PLANES, VJ_YOLO_ROWS, VJ_YOLO_DONE };
@@ -116,7 +136,15 @@ bool vj_is_yolo_planes(const vj_model *model, const int32_t *at);
 bool vj_is_yolo_rows(const vj_model *model, const int32_t *at);
 bool vj_is_yolo_done(const vj_model *model, const int32_t *at);
 vj_status vj_show_segments(const vj_result *result);
-enum { VJ_QUERIES_PLAIN, VJ_QUERIES_384, VJ_QUERIES_INPUT, VJ_QUERIES_NO_NULL };
+/* At which size masks are judged, and whose rules there are. */
+enum {
+    VJ_QUERIES_PLAIN, /* their own: MaskFormer */
+    VJ_QUERIES_384,   /* 384 x 384: Mask2Former */
+    VJ_QUERIES_INPUT, /* the input's: EoMT */
+    VJ_QUERIES_DETR,
+    VJ_QUERIES_NO_NULL, /* Conditional DETR: no class is "nothing here" */
+    VJ_QUERIES_ONEFORMER
+};
 vj_status vj_show_queries(const vj_result *result);
 vj_status vj_show_depth(const vj_result *result);
 vj_status vj_show_restored(const vj_result *result);
@@ -142,6 +170,38 @@ vj_status vj_list_objects(const vj_result *result, vj_object *objects, int64_t c
 /* segments.c: the rest of it, with planes[classes][height][width] of the whole input */
 vj_status vj_show_classes(const vj_result *result, const float *planes, int64_t classes, int64_t height, int64_t width);
 
+/* masks.c */
+
+/* A query taken as an object of a class. */
+typedef struct vj_claim {
+    int64_t query;
+    int32_t label;
+    double score;
+} vj_claim;
+/* Are the outputs logits and masks of as many queries? Says what is not. */
+vj_status vj_check_queries(const vj_result *result);
+int64_t vj_mask_classes(const vj_result *result); /* without "nothing here" */
+/* Softmax over the classes, [queries][classes], malloc'ed; NULL without memory. */
+double *vj_mask_probabilities(const vj_result *result);
+/* The size at which masks are judged: as if they were a picture of that size that became the masks. */
+vj_placement vj_mask_size(const vj_result *result);
+/* A query's mask at that size, as logits; false: no memory. */
+bool vj_mask_of(const vj_result *result, int64_t query, const vj_placement *size, float *out);
+void vj_mask_sigmoid(float *values, int64_t count);
+/* Of each query its best class, where that scores above the threshold and is not "nothing here", which takes part in the choice
+ * with `with_null`. Into room for all queries; how many there are. */
+int64_t vj_claims_best(const vj_result *result, const double *probabilities, bool with_null, vj_claim *claims);
+/* The likeliest pairs of query and class above the threshold, from the likeliest on, as many as there are queries at most. Malloc'ed;
+ * NULL without memory. */
+int64_t vj_claims_top(const vj_result *result, const double *probabilities, vj_claim **claims);
+
+/* shared.c, instances.c */
+vj_status vj_show_shared(const vj_result *result, const double *probabilities);
+vj_status vj_show_instances(const vj_result *result, const double *probabilities);
+
+/* pieces.c: segments in a map [height][width] of the picture, which says whose each pixel is; -1: nobody's */
+vj_status vj_show_pieces(const vj_result *result, const vj_claim *claims, int64_t count, const int32_t *map);
+
 /* sample.c */
 
 typedef enum vj_sampling { VJ_SAMPLE_BILINEAR, VJ_SAMPLE_BICUBIC } vj_sampling;
@@ -160,6 +220,8 @@ void vj_sample_row(vj_sampler *sampler, const float *plane, int32_t y, float *ou
 /* Has the model seen this row, this column? What was cropped it has not. */
 bool vj_seen_row(const vj_placement *placement, int32_t y);
 bool vj_seen_column(const vj_placement *placement, int32_t x);
+/* Is the input the whole picture, and nothing else? */
+bool vj_is_whole(const vj_placement *placement);
 /* All rows of a plane, malloc'ed; NULL without memory. */
 float *vj_sample_plane(const vj_placement *placement, vj_sampling sampling, const float *plane, int64_t plane_height,
                        int64_t plane_width);

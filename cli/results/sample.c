@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sample.c - reads a plane of a model's output at the pixels of the picture as it was: bilinear, or bicubic with a = -0.75. Taps
- * beyond the plane's edge are those at the edge. */
+ * beyond the edge of the plane, or of the part of it in which the picture lies, are those at the edge. */
 #include "results.h"
 
 #include <math.h>
@@ -13,12 +13,19 @@ struct vj_taps {
     int32_t count;
 };
 
-static int64_t within(double at, int64_t size) { return at<0 ? 0 : at>(double)(size - 1) ? size - 1 : (int64_t)at; }
+/* The first and the last place of a row or column in which the picture lies. */
+typedef struct span {
+    int64_t first, last;
+} span;
 
-static struct vj_taps bilinear(double at, int64_t size) {
-    const double from = at < 0 ? 0 : at, low = floor(from);
+static int64_t within(double at, span s) {
+    return at<(double)s.first ? s.first : at>(double) s.last ? s.last : (int64_t)at;
+}
+
+static struct vj_taps bilinear(double at, span s) {
+    const double from = at < (double)s.first ? (double)s.first : at, low = floor(from);
     const double part = from - low;
-    return (struct vj_taps){{within(low, size), within(low + 1, size)}, {(float)(1 - part), (float)part}, 2};
+    return (struct vj_taps){{within(low, s), within(low + 1, s)}, {(float)(1 - part), (float)part}, 2};
 }
 
 /* Keys 1981, a = -0.75 */
@@ -29,22 +36,31 @@ static double cubic(double x) {
     return x < 2 ? ((a * x - 5 * a) * x + 8 * a) * x - 4 * a : 0;
 }
 
-static struct vj_taps bicubic(double at, int64_t size) {
+static struct vj_taps bicubic(double at, span s) {
     const double low = floor(at);
     struct vj_taps taps = {.count = 4};
     for (int32_t i = 0; i < 4; i++) {
-        taps.at[i] = within(low + i - 1, size);
+        taps.at[i] = within(low + i - 1, s);
         taps.weight[i] = (float)cubic(at - (low + i - 1));
     }
     return taps;
 }
 
+static span span_of(double begin, double end, int64_t size) {
+    const double slack = 1e-6; /* of a place: rounding makes none the picture's */
+    const span all = {0, size - 1};
+    const int64_t first = within(floor(begin + slack), all), last = within(ceil(end - slack) - 1, all);
+    return (span){first, last < first ? first : last};
+}
+
 static struct vj_taps *make_taps(int32_t count, double scale, double shift, int32_t input, int64_t size,
                                  vj_sampling sampling) {
     struct vj_taps *taps = calloc((size_t)count, sizeof *taps);
+    const double unit = (double)size / input;
+    const span s = span_of(shift * unit, (count * scale + shift) * unit, size);
     for (int32_t i = 0; taps && i < count; i++) {
-        const double at = ((i + 0.5) * scale + shift) * (double)size / input - 0.5;
-        taps[i] = sampling == VJ_SAMPLE_BICUBIC ? bicubic(at, size) : bilinear(at, size);
+        const double at = ((i + 0.5) * scale + shift) * unit - 0.5;
+        taps[i] = sampling == VJ_SAMPLE_BICUBIC ? bicubic(at, s) : bilinear(at, s);
     }
     return taps;
 }
@@ -90,6 +106,15 @@ bool vj_seen_row(const vj_placement *g, int32_t y) {
 
 bool vj_seen_column(const vj_placement *g, int32_t x) {
     return seen((x + 0.5) * g->scale_x + g->shift_x, g->input_width);
+}
+
+static bool covers(int32_t size, int32_t input, double scale, double shift) {
+    return fabs(shift) < 1e-9 && fabs(size * scale - input) < 1e-6 * input;
+}
+
+bool vj_is_whole(const vj_placement *g) {
+    return covers(g->width, g->input_width, g->scale_x, g->shift_x) &&
+           covers(g->height, g->input_height, g->scale_y, g->shift_y);
 }
 
 float *vj_sample_plane(const vj_placement *g, vj_sampling sampling, const float *plane, int64_t plane_height,

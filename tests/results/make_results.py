@@ -86,6 +86,51 @@ class Queries(nn.Module):
         return self.logits(torch.tanh(features / 20)) + self.own, masks
 
 
+class Segments(Queries):
+    """The same with a part of the picture a query, and with so few queries for their classes that transformers' choice of the likeliest
+    pairs comes in their order."""
+
+    def __init__(self, height=12, width=16):
+        super().__init__(71, 9)
+        self.own[range(9), [0, 1, 2, 3, 4, 5, 0, 1, 70]] += torch.linspace(10, 7, 9)
+        self.register_buffer("parts", F.interpolate(torch.eye(9).reshape(1, 9, 3, 3), size=(height, width), mode="bilinear"))
+
+    def forward(self, pixel_values):
+        logits, masks = super().forward(pixel_values)
+        return logits, masks / 6 + 60 * self.parts - 24
+
+
+class Tasked(Segments):
+    """One that is told its task by tokens."""
+
+    def __init__(self):
+        super().__init__()
+        self.words = nn.Embedding(20, 71)
+
+    def forward(self, pixel_values, task_inputs):
+        logits, masks = super().forward(pixel_values)
+        return logits + self.words(task_inputs % 20).mean(1)[:, None], masks
+
+
+class PanopticDetr(Segments):
+    """DETR's outputs with masks."""
+
+    def forward(self, pixel_values):
+        logits, masks = super().forward(pixel_values)
+        return logits, logits[..., :4].sigmoid(), masks
+
+
+class Placed(Detector):
+    """A detector that places its boxes itself, as RT-DETR's own exports do."""
+
+    def forward(self, images, orig_target_sizes):
+        logits, boxes = super().forward(images)
+        scores, index = logits.sigmoid().flatten(1).topk(40, dim=1)
+        boxes = boxes.gather(1, (index // 5)[..., None].expand(-1, -1, 4))
+        boxes = torch.cat([boxes[..., :2] - boxes[..., 2:] / 2, boxes[..., :2] + boxes[..., 2:] / 2], 2)
+        return index % 5, boxes * orig_target_sizes.repeat(1, 2)[:, None], scores
+
+
 class Restored(nn.Module):
     def __init__(self):
         super().__init__()
@@ -169,9 +214,14 @@ class Yolo(nn.Module):
 
 # -- the picture as the model sees it --------------------------------------------------------------------------------------------------
 
-def pixels(picture, height, width, shorter=None, mean=MEAN, std=STD):
+def pixels(picture, height, width, shorter=None, padded=False, mean=MEAN, std=STD):
     """[1,3,height,width], of the nearest pixels (whose values no rounding decides), and (corner's x, y, resized width, height)."""
     w, h = picture.size
+    if padded:
+        size = (width, round(width * h / w)) if w >= h else (round(height * w / h), height)
+        whole = Image.new("RGB", (width, height))
+        whole.paste(picture.resize(size, Image.Resampling.NEAREST), (0, 0))
+        return pixels(whole, height, width, mean=mean, std=std)[0], (0, 0, *size)
     if shorter:
         size = (shorter, shorter * h // w) if w <= h else (shorter * w // h, shorter)
     else:
@@ -183,20 +233,24 @@ def pixels(picture, height, width, shorter=None, mean=MEAN, std=STD):
     return torch.from_numpy(np.ascontiguousarray(x.transpose(2, 0, 1)[None], np.float32)), (left, top, *size)
 
 
-def preprocessor(height, width, shorter=None, mean=MEAN, std=STD):
+def preprocessor(height, width, shorter=None, padded=False, mean=MEAN, std=STD):
     config = {"image_processor_type": "ViTImageProcessor", "do_resize": True, "resample": 0, "do_rescale": True,
               "rescale_factor": 1 / 255, "do_normalize": True, "image_mean": mean, "image_std": std,
               "do_center_crop": bool(shorter)}
     config["size"] = {"shortest_edge": shorter} if shorter else {"height": height, "width": width}
     if shorter:
         config["crop_size"] = {"height": height, "width": width}
+    if padded:
+        config.update({"image_processor_type": "EomtImageProcessor", "do_split_image": False, "do_pad": True,
+                       "size": {"shortest_edge": height, "longest_edge": width}})
     return config
 
 
 # -- what is expected ------------------------------------------------------------------------------------------------------------------
 
 def named(index, **rest):
-    return {"index": int(index), "label": LABELS[int(index)], **rest}
+    label = {"label": LABELS[int(index)]} if int(index) < len(LABELS) else {}
+    return {"index": int(index), **label, **rest}
 
 
 def objects_of(result):
@@ -235,9 +289,38 @@ def mask_of(scores, unseen=None):
     return {"classes": shares, "seen": float(seen.mean())}, picture
 
 
+def segments_of(result, task, near):
+    """What is printed and painted of a post-processing's segments; `near`: pixels at which two of them are nearly equal."""
+    of, map_ = result["segments_info"], result["segmentation"].numpy().astype(int)
+    assert len(of) > 2, f"{len(of)} segments"
+    assert len({round(one["score"], 3) for one in of}) == len(of), "two segments have one score"
+    order = sorted(range(len(of)), key=lambda i: -of[i]["score"])
+    picture, segments = np.zeros((*map_.shape, 3), np.uint8), []
+    for rank, i in enumerate(order):
+        here = map_ == of[i]["id"]
+        picture[here] = colour(rank)
+        segments.append(named(of[i]["label_id"], score=of[i]["score"], share=float(here.mean()),
+                              colour="#%02x%02x%02x" % tuple(colour(rank))))
+    if near is not None:
+        picture[near.numpy()] = SKIPPED
+    return {"segments": segments, "task": task, "seen": 1.0}, picture
+
+
+def enlarged(x, size, interpolation):
+    """torchvision's resize of a tensor, which OneFormer's processor takes."""
+    return F.interpolate(x, size=size, mode=interpolation, align_corners=False, antialias=True)
+
+
 def processor(name):
     """transformers' processor of pictures of that model, the one that needs Pillow alone."""
-    return getattr(importlib.import_module(f"transformers.models.{name[0]}.image_processing_pil_{name[0]}"), name[1] + "ImageProcessorPil")()
+    module = importlib.import_module(f"transformers.models.{name[0]}.image_processing_pil_{name[0]}")
+    of = getattr(module, name[1] + "ImageProcessorPil")
+    if name[0] != "oneformer":
+        return of()
+    module.tvF = SimpleNamespace(InterpolationMode=SimpleNamespace(BILINEAR="bilinear"), resize=enlarged)
+    made = of.__new__(of)  # without the names of classes, which it would fetch
+    made.class_info_file = "coco_panoptic.json"
+    return made
 
 
 CASES = {}
@@ -285,6 +368,34 @@ def cropped(out, s):
     return ["--threshold", "0.4"], objects_of(result), None
 
 
+def placed_outputs(out, threshold):
+    keep = out[2][0] > threshold
+    return ["--threshold", str(threshold)], out[2][0][keep], out[0][0][keep], out[1][0][keep]
+
+
+@case(None, lambda: Placed(5), ["labels", "boxes", "scores"])
+def placed(out, s):
+    """Boxes that the model itself has placed in the picture, beside those of transformers' post-processing of its queries."""
+    options, scores, labels, boxes = placed_outputs(out, 0.97)
+    inner = Detector.forward(s.module, s.x)
+    result = processor(("rt_detr", "RTDetr")).post_process_object_detection(
+        SimpleNamespace(logits=inner[0], pred_boxes=inner[1]), threshold=0.97, target_sizes=[(s.h, s.w)])[0]
+    assert torch.equal(result["scores"], scores) and torch.allclose(result["boxes"], boxes, atol=1e-4)
+    return options, objects_of({"scores": scores, "labels": labels, "boxes": boxes}), None
+
+
+@case(None, lambda: Placed(5), ["labels", "boxes", "scores"], height=40, width=40, shorter=46)
+def placed_cropped(out, s):
+    """Of a picture that is cropped the input has the size that is given."""
+    options, scores, labels, boxes = placed_outputs(out, 0.97)
+    boxes = torch.tensor([back(b, s.seen, s.w, s.h) for b in boxes.tolist()])
+    return options, objects_of({"scores": scores, "labels": labels, "boxes": boxes}), None
+
+
+placed.more = {"orig_target_sizes": "picture"}
+placed_cropped.more = {"orig_target_sizes": torch.tensor([[40, 40]])}
+
+
 @case("SegformerForSemanticSegmentation", lambda: Planes(5, 4), ["logits"])
 def segformer(out, s):
     scores = F.interpolate(out[0], size=(s.h, s.w), mode="bilinear", align_corners=False)[0]
@@ -326,6 +437,90 @@ def maskformer(out, s):
 @case("Mask2FormerForUniversalSegmentation", lambda: Queries(6), QUERIES)
 def mask2former(out, s):
     return by_queries(("mask2former", "Mask2Former"))(out, s)
+
+
+def segmented(name, task, options, size=None):
+    def post(out, s):
+        outputs = SimpleNamespace(class_queries_logits=out[0], masks_queries_logits=out[1], logits=out[0], pred_masks=out[-1])
+        result = getattr(processor(name), f"post_process_{task}_segmentation")(outputs, target_sizes=[(s.h, s.w)])[0]
+        return options, *segments_of(result, task, near_ties(out[0], out[-1], size, s) if task == "panoptic" else None)
+    return post
+
+
+def near_ties(logits, masks, size, s):
+    """Pixels at which the two largest weighed masks are nearly equal."""
+    scores, labels = logits[0].softmax(1).max(1)
+    kept = (scores > 0.5) & (labels < logits.shape[2] - 1)
+    masks = F.interpolate(masks, size=size, mode="bilinear", align_corners=False) if size else masks
+    masks = F.interpolate(masks.sigmoid(), size=(s.h, s.w), mode="bilinear", align_corners=False)[0, kept]
+    two = (masks * scores[kept, None, None]).topk(2, dim=0).values
+    return two[0] - two[1] < 1e-4 * two[0]
+
+
+MASKFORMER, MASK2FORMER, ONEFORMER = ("maskformer", "MaskFormer"), ("mask2former", "Mask2Former"), ("oneformer", "OneFormer")
+DETR, EOMT = ("detr", "Detr"), ("eomt", "Eomt")
+
+
+@case("MaskFormerForInstanceSegmentation", Segments, QUERIES)
+def maskformer_instance(out, s):
+    return segmented(MASKFORMER, "instance", ["--task", "instance"])(out, s)
+
+
+@case("Mask2FormerForUniversalSegmentation", Segments, QUERIES)
+def mask2former_instance(out, s):
+    return segmented(MASK2FORMER, "instance", [])(out, s)
+
+
+mask2former_instance.called = "someone/mask2former-tiny-coco-instance"
+
+
+@case("Mask2FormerForUniversalSegmentation", Segments, QUERIES)
+def mask2former_panoptic(out, s):
+    return segmented(MASK2FORMER, "panoptic", ["--task", "panoptic"], (384, 384))(out, s)
+
+
+@case("OneFormerForUniversalSegmentation", Tasked, QUERIES)
+def oneformer_instance(out, s):
+    return segmented(ONEFORMER, "instance", ["--task", "instance"])(out, s)
+
+
+@case("OneFormerForUniversalSegmentation", Tasked, QUERIES)
+def oneformer_panoptic(out, s):
+    return segmented(ONEFORMER, "panoptic", ["--input", "task_inputs=@task_inputs.npy"])(out, s)
+
+
+# "the task is instance" and "... panoptic" as CLIP's tokenizer has them
+oneformer_instance.more = {"task_inputs": torch.tensor([[49406, 518, 10549, 533, 34572, 49407] + 71 * [0]])}
+oneformer_panoptic.more = {"task_inputs": torch.tensor([[49406, 518, 10549, 533, 1072, 24755, 49407] + 70 * [0]])}
+
+
+@case("DetrForSegmentation", PanopticDetr, ["logits", "pred_boxes", "pred_masks"])
+def detr_masks(out, s):
+    return segmented(DETR, "panoptic", [])(out, s)
+
+
+@case("DetrForSegmentation", PanopticDetr, ["logits", "pred_boxes", "pred_masks"])
+def detr_instance(out, s):
+    return segmented(DETR, "instance", ["--task", "instance"])(out, s)
+
+
+def eomt(task, **threshold):
+    def post(out, s):
+        outputs = SimpleNamespace(class_queries_logits=out[0], masks_queries_logits=out[1], patch_offsets=None)
+        result = getattr(processor(EOMT), f"post_process_{task}_segmentation")(
+            outputs, target_sizes=[(s.h, s.w)], size={"shortest_edge": 64, "longest_edge": 64}, **threshold)[0]
+        return ["--task", task, *(["--threshold", "0.4"] if threshold else [])], *segments_of(result, task, None)
+    return post
+
+
+@case("EomtForUniversalSegmentation", lambda: Segments(16, 16), QUERIES, height=64, width=64, padded=True)
+def eomt_panoptic(out, s):
+    return eomt("panoptic", threshold=0.4)(out, s)
+
+
+@case("EomtForUniversalSegmentation", lambda: Segments(16, 16), QUERIES, height=64, width=64, padded=True)
+def eomt_instance(out, s):
+    return eomt("instance")(out, s)
 
 
 @case("DPTForDepthEstimation", Depth, ["predicted_depth"])
@@ -462,23 +657,27 @@ def make(name):
     picture = Image.open(PICTURE).convert("RGB")
     x, seen = pixels(picture, height, width, **recipe)
     module, more = model().eval(), getattr(post, "more", {})
-    inputs = {"pixel_values": x, **more}
+    if more.get("orig_target_sizes") == "picture":
+        more = {"orig_target_sizes": torch.tensor([[picture.width, picture.height]])}
+    inputs = {"pixel_values": x, "images": x, **more}
     arguments = tuple(inputs[n] for n in inspect.signature(module.forward).parameters)
     with torch.no_grad():
         out = module(*arguments)
     out = out if isinstance(out, tuple) else (out,)
-    options, result, expected = post(out, SimpleNamespace(w=picture.width, h=picture.height, seen=seen))
+    options, result, expected = post(out, SimpleNamespace(w=picture.width, h=picture.height, seen=seen, x=x, module=module))
     path = os.path.join(folder, "model.onnx")
     ordered = list(inspect.signature(module.forward).parameters)
     axes = {n: {0: "texts" if n in ("input_ids", "logits_per_text") else "batch"} for n in [*ordered, *names]}
     if name in ("clip", "siglip"):
         del axes["logits_per_text"]
     torch.onnx.export(module, arguments, path, opset_version=17, dynamo=False, input_names=ordered, output_names=names, dynamic_axes=axes)
-    if "input_ids" in more:
-        np.save(os.path.join(folder, "input_ids.npy"), more["input_ids"].numpy())
+    for given in [option for option in options if "=@" in option]:
+        np.save(os.path.join(folder, given.split("=@")[1]), more[given.split("=@")[0]].numpy())
     config = {"id2label": {str(i): label for i, label in enumerate(LABELS)}}
     if architecture:
         config["architectures"] = [architecture]
+    if hasattr(post, "called"):
+        config["_name_or_path"] = post.called
     write_json(os.path.join(folder, "config.json"), config)
     write_json(os.path.join(folder, "preprocessor_config.json"), preprocessor(height, width, **recipe))
     write_json(os.path.join(folder, "expected.json"), {"options": options, "result": result})
