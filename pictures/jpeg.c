@@ -119,16 +119,20 @@ static void read_cmyk(struct jpeg_decompress_struct *info, vj_picture *picture) 
     }
 }
 
-/* Decodes the file. libjpeg may leave this function by longjmp. */
-static bool decode(struct jpeg_decompress_struct *info, vj_encoded file, const vj_picture_options *options,
-                   vj_picture *picture, int32_t *orientation, vj_why *why) {
+static void read_header(struct jpeg_decompress_struct *info, vj_encoded file, int32_t *orientation) {
     jpeg_create_decompress(info);
-    struct jpeg_progress_mgr progress = {.progress_monitor = watch};
-    info->progress = &progress;
     jpeg_mem_src(info, file.at, (unsigned long)file.size);
     jpeg_save_markers(info, JPEG_APP0 + 1, 0xffff);
     jpeg_read_header(info, TRUE);
     *orientation = exif_orientation(info);
+}
+
+/* Decodes the file. libjpeg may leave this function by longjmp. */
+static bool decode(struct jpeg_decompress_struct *info, vj_encoded file, const vj_picture_options *options,
+                   vj_picture *picture, int32_t *orientation, vj_why *why) {
+    struct jpeg_progress_mgr progress = {.progress_monitor = watch};
+    read_header(info, file, orientation);
+    info->progress = &progress;
     if (!choose_colours(info, why)) return false;
     choose_scale(info, options, *orientation);
     jpeg_calc_output_dimensions(info);
@@ -143,19 +147,40 @@ static bool decode(struct jpeg_decompress_struct *info, vj_encoded file, const v
     return true;
 }
 
+static void set_errors(struct jpeg_decompress_struct *info, jpeg_failure *failure) {
+    info->err = jpeg_std_error(&failure->base);
+    failure->base.error_exit = fail;
+    failure->base.emit_message = warn;
+}
+
 bool vj_jpeg_read(vj_encoded file, const vj_picture_options *options, vj_picture *picture, int32_t *orientation,
                   vj_why *why) {
     struct jpeg_decompress_struct info = {0};
     jpeg_failure failure;
-    info.err = jpeg_std_error(&failure.base);
-    failure.base.error_exit = fail;
-    failure.base.emit_message = warn;
+    set_errors(&info, &failure);
     volatile bool good = false;
     if (setjmp(failure.back)) /* before anything that could fail: making the decompressor allocates */
         vj_because(why, failure.base.msg_code == JERR_OUT_OF_MEMORY ? VJ_SYSTEM : VJ_BAD_INPUT, "a damaged JPEG: %s",
                    failure.text);
     else
         good = decode(&info, file, options, picture, orientation, why);
+    jpeg_destroy_decompress(&info);
+    return good;
+}
+
+bool vj_jpeg_measure(vj_encoded file, int32_t *height, int32_t *width) {
+    struct jpeg_decompress_struct info = {0};
+    jpeg_failure failure;
+    set_errors(&info, &failure);
+    volatile bool good = false;
+    if (!setjmp(failure.back)) {
+        int32_t orientation;
+        read_header(&info, file, &orientation);
+        const bool on_side = orientation >= 5 && orientation <= 8;
+        *height = (int32_t)(on_side ? info.image_width : info.image_height);
+        *width = (int32_t)(on_side ? info.image_height : info.image_width);
+        good = true;
+    }
     jpeg_destroy_decompress(&info);
     return good;
 }

@@ -73,13 +73,20 @@ static bool refuse(const char *name, vj_why *why) {
     return vj_because(why, VJ_UNSUPPORTED, "%s: %s", name, readable);
 }
 
-static bool decode(vj_encoded file, const vj_picture_options *options, vj_picture *picture, vj_why *why) {
-    int32_t at = 0, orientation = 1;
-    bool good = false;
-    if (file.size == 0) return vj_because(why, VJ_BAD_INPUT, "the file is empty");
+static kind kind_of(vj_encoded file, const char **name) {
+    int32_t at = 0;
     while (at < KINDS && !begins(file, kinds[at].start))
         at++;
-    switch (at < KINDS ? kinds[at].kind : UNKNOWN) {
+    *name = at < KINDS ? kinds[at].name : NULL;
+    return at < KINDS ? kinds[at].kind : UNKNOWN;
+}
+
+static bool decode(vj_encoded file, const vj_picture_options *options, vj_picture *picture, vj_why *why) {
+    int32_t orientation = 1;
+    const char *name;
+    bool good = false;
+    if (file.size == 0) return vj_because(why, VJ_BAD_INPUT, "the file is empty");
+    switch (kind_of(file, &name)) {
     case JPEG:
         good = vj_jpeg_read(file, options, picture, &orientation, why);
         break;
@@ -93,7 +100,7 @@ static bool decode(vj_encoded file, const vj_picture_options *options, vj_pictur
         good = vj_bmp_read(file, picture, why);
         break;
     case OTHER:
-        return refuse(kinds[at].name, why);
+        return refuse(name, why);
     case UNKNOWN:
         return refuse(NULL, why);
     }
@@ -122,6 +129,16 @@ vj_status vj_picture_decode(const void *bytes, size_t size, const vj_picture_opt
     return status ? status : decode_file((vj_encoded){bytes, size}, options, picture, why);
 }
 
+bool vj_picture_measure(const void *bytes, size_t size, int32_t *height, int32_t *width) {
+    const vj_encoded file = {bytes, size};
+    const char *name;
+    return kind_of(file, &name) == JPEG && vj_jpeg_measure(file, height, width);
+}
+
+bool vj_picture_bytes(const char *path, uint8_t **bytes, size_t *size, vj_why *why) {
+    return vj_file_read(path, MOST_BYTES, bytes, size, NULL, why);
+}
+
 vj_status vj_picture_read(const char *path, const vj_picture_options *options, vj_picture *picture, vj_why *why) {
     vj_why unwanted;
     uint8_t *bytes;
@@ -131,7 +148,7 @@ vj_status vj_picture_read(const char *path, const vj_picture_options *options, v
     *picture = (vj_picture){0};
     vj_status status = check_options(options, why);
     if (status) return status;
-    if (!vj_file_read(path, MOST_BYTES, &bytes, &size, NULL, why)) return why->status;
+    if (!vj_picture_bytes(path, &bytes, &size, why)) return why->status;
     status = decode_file((vj_encoded){bytes, size}, options, picture, why);
     free(bytes);
     return status;

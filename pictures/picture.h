@@ -60,10 +60,16 @@ typedef struct vj_encoded {
  * NULL. */
 bool vj_jpeg_read(vj_encoded file, const vj_picture_options *options, vj_picture *picture, int32_t *orientation,
                   vj_why *why);
+bool vj_jpeg_measure(vj_encoded file, int32_t *height, int32_t *width);
 bool vj_png_read(vj_encoded file, vj_picture *picture, int32_t *orientation, vj_why *why);
 bool vj_webp_read(vj_encoded file, vj_picture *picture, int32_t *orientation, vj_why *why);
 bool vj_bmp_read(vj_encoded file, vj_picture *picture, vj_why *why);
 bool vj_png_write(FILE *file, const vj_picture *picture, vj_why *why);
+
+/* picture.c: a picture file's bytes, malloc'ed; and the upright size that they say without being decoded. False: of such files only
+ * decoding says it (all but JPEG), and why they cannot be read. */
+bool vj_picture_bytes(const char *path, uint8_t **bytes, size_t *size, vj_why *why);
+bool vj_picture_measure(const void *bytes, size_t size, int32_t *height, int32_t *width);
 
 /* exif.c: the orientation that EXIF data (TIFF, with "Exif" before it or without) has; 1 when it has none. */
 int32_t vj_exif_orientation(const uint8_t *data, size_t size);

@@ -219,20 +219,20 @@ static void tell_zeros(const char *path, const vj_fitted_size *of) {
 /* One picture, behind those of the hall before, whose batch ends where the size changes. */
 static vj_status show_sized(gallery *g, hall **all, hall **now, const vj_sizes *range, const vj_paths *paths,
                             int32_t i) {
-    vj_picture picture;
+    vj_opened_picture picture;
     vj_fitted_size of;
     const char *path = paths->at[i];
-    vj_status bad = vj_loader_read(path, &picture), status = VJ_OK;
+    vj_status bad = vj_loader_read(g->command, path, &picture), status = VJ_OK;
     if (bad == VJ_OK) bad = vj_size_of_picture(g->command, range, path, picture.height, picture.width, &of);
     if (bad == VJ_OK) {
         if (*now && memcmp((*now)->size, of.size, sizeof of.size) != 0) status = run_batch(&(*now)->g);
         if (status == VJ_OK) status = enter(all, g->command, range, of.size, paths, g->stems, now);
         if (status == VJ_OK) tell_zeros(path, &of);
-        if (status == VJ_OK) bad = vj_loader_put(&(*now)->g.loader, path, &picture, of.seen);
+        if (status == VJ_OK) bad = vj_loader_put(&(*now)->g.loader, &picture, of.seen);
         if (status == VJ_OK && (*now)->g.loader.filled == (*now)->g.loader.batch) status = run_batch(&(*now)->g);
     }
     note(g, bad);
-    vj_picture_free(&picture);
+    vj_loader_drop(&picture);
     return status;
 }
 

@@ -123,15 +123,29 @@ static vj_status bad_picture(const char *path, vj_status status, const vj_why *w
     return vj_print_error(status == VJ_SYSTEM ? VJ_SYSTEM : VJ_BAD_INPUT, path, "%s", why->text);
 }
 
-static vj_status read_picture(const char *path, const vj_picture_options *options, vj_picture *picture) {
-    vj_why why = {0};
-    const vj_status status = vj_picture_read(path, options, picture, &why);
-    if (status) return bad_picture(path, status, &why);
+static vj_status decoded(const char *path, vj_status status, const vj_why *why, const vj_picture *picture) {
+    if (status) return bad_picture(path, status, why);
     if (picture->transparent) vj_print_warning(path, "it has transparent pixels; their colour is taken as it stands");
     return VJ_OK;
 }
 
-vj_status vj_loader_read(const char *path, vj_picture *picture) { return read_picture(path, NULL, picture); }
+/* With --fast-decode a JPEG waits until it is known what for. */
+vj_status vj_loader_read(const vj_command *command, const char *path, vj_opened_picture *p) {
+    vj_why why = {0};
+    *p = (vj_opened_picture){.path = path};
+    if (!vj_picture_bytes(path, &p->bytes, &p->size, &why)) return bad_picture(path, why.status, &why);
+    if (command->fast_decode && vj_picture_measure(p->bytes, p->size, &p->height, &p->width)) return VJ_OK;
+    const vj_status status = vj_picture_decode(p->bytes, p->size, NULL, &p->picture, &why);
+    p->height = p->picture.height;
+    p->width = p->picture.width;
+    return decoded(path, status, &why, &p->picture);
+}
+
+void vj_loader_drop(vj_opened_picture *p) {
+    vj_picture_free(&p->picture);
+    free(p->bytes);
+    *p = (vj_opened_picture){0};
+}
 
 /* In the corner of the input, zeros behind it. */
 static vj_status prepare_corner(const vj_loader *l, const vj_picture *picture, const int64_t seen[2], char *out,
@@ -157,31 +171,42 @@ static vj_status prepare_corner(const vj_loader *l, const vj_picture *picture, c
 /* Where the picture's pixels are in the input: in its corner, where it has not the whole. */
 static void note_placement(vj_loader *l, const vj_picture *picture, const int64_t seen[2]) {
     vj_placement *placement = &l->placements[l->filled];
-    vj_place_picture(&l->recipe, picture->height, picture->width, seen ? (int32_t)seen[0] : l->shape.height,
-                     seen ? (int32_t)seen[1] : l->shape.width, placement);
+    vj_place_picture(&l->recipe, picture->height, picture->width, (int32_t)seen[0], (int32_t)seen[1], placement);
     placement->input_height = l->shape.height;
     placement->input_width = l->shape.width;
 }
 
-vj_status vj_loader_put(vj_loader *l, const char *path, const vj_picture *picture, const int64_t seen[2]) {
+static vj_status decode_for(const vj_loader *l, const int64_t seen[2], vj_opened_picture *p) {
+    vj_why why = {0};
+    vj_picture_input input = l->shape;
+    input.height = (int32_t)seen[0];
+    input.width = (int32_t)seen[1];
+    const vj_picture_options fast = {.size = sizeof fast, .fast_for = &l->recipe, .fast_input = &input};
+    const vj_status status = vj_picture_decode(p->bytes, p->size, &fast, &p->picture, &why);
+    return decoded(p->path, status, &why, &p->picture);
+}
+
+vj_status vj_loader_put(vj_loader *l, vj_opened_picture *p, const int64_t seen[2]) {
     vj_why why = {0};
     char *out = (char *)l->input.data + l->image_bytes * (size_t)l->filled;
-    const bool whole = !seen || (seen[0] == l->shape.height && seen[1] == l->shape.width);
-    const vj_status status = whole ? vj_picture_prepare(picture, &l->recipe, &l->shape, out, l->image_bytes, &why)
-                                   : prepare_corner(l, picture, seen, out, &why);
-    if (status) return bad_picture(path, status, &why);
-    note_placement(l, picture, seen);
-    l->files[l->filled++] = path;
+    const int64_t all[2] = {l->shape.height, l->shape.width};
+    if (!seen) seen = all;
+    vj_status status = p->picture.pixels ? VJ_OK : decode_for(l, seen, p);
+    if (status) return status;
+    status = memcmp(seen, all, sizeof all) == 0
+                 ? vj_picture_prepare(&p->picture, &l->recipe, &l->shape, out, l->image_bytes, &why)
+                 : prepare_corner(l, &p->picture, seen, out, &why);
+    if (status) return bad_picture(p->path, status, &why);
+    note_placement(l, &p->picture, seen);
+    l->files[l->filled++] = p->path;
     return VJ_OK;
 }
 
 vj_status vj_loader_add(vj_loader *l, const char *path) {
-    vj_picture picture;
-    const vj_picture_options fast = {.size = sizeof fast, .fast_for = &l->recipe, .fast_input = &l->shape};
-    vj_status status = read_picture(path, l->command->fast_decode ? &fast : NULL, &picture);
-    if (status) return status;
-    status = vj_loader_put(l, path, &picture, NULL);
-    vj_picture_free(&picture);
+    vj_opened_picture picture;
+    vj_status status = vj_loader_read(l->command, path, &picture);
+    if (status == VJ_OK) status = vj_loader_put(l, &picture, NULL);
+    vj_loader_drop(&picture);
     return status;
 }
 

@@ -59,10 +59,18 @@ vj_status vj_loader_open(const vj_command *command, const vj_job *job, int64_t b
 void vj_loader_announce(const vj_loader *loader);
 /* Into the batch, in which there is room; what cannot be read has been said. */
 vj_status vj_loader_add(vj_loader *loader, const char *path);
-/* The two steps of that: the picture is the caller's. `seen`, which may be NULL: it becomes so high and wide, in a corner of the
- * input. */
-vj_status vj_loader_read(const char *path, vj_picture *picture);
-vj_status vj_loader_put(vj_loader *loader, const char *path, const vj_picture *picture, const int64_t seen[2]);
+/* The two steps of that. A picture that is open has its size; its pixels may come with the second step, when it is known what for. Free it
+ * with vj_loader_drop, on failure too. `seen`, which may be NULL: it becomes so high and wide, in a corner of the input. */
+typedef struct vj_opened_picture {
+    const char *path; /* borrowed */
+    int32_t height, width;
+    uint8_t *bytes;
+    size_t size;
+    vj_picture picture;
+} vj_opened_picture;
+vj_status vj_loader_read(const vj_command *command, const char *path, vj_opened_picture *picture);
+vj_status vj_loader_put(vj_loader *loader, vj_opened_picture *picture, const int64_t seen[2]);
+void vj_loader_drop(vj_opened_picture *picture);
 /* The model's input with the pictures so far, and zeros where the graph wants more; borrows the loader's memory. */
 vj_array vj_loader_batch(vj_loader *loader);
 void vj_loader_free(vj_loader *loader);

@@ -242,6 +242,19 @@ part_dims() {
             $2 != columns[$1] || far($3, least[$1]) || far($4, most[$1]) { exit 1 }' "$dims/lines.txt" got ||
             fail "not what ONNX Runtime reads in the pictures"
     done
+    # JPEGs at a part of their size, as for one size (tests/pictures has Pillow's pixels of these), upright ones and turned ones
+    for case in rgb.jpg:16:26 exif8.jpg:4:3; do
+        size=${case#*:}
+        picture="$source/tests/pictures/data/${case%%:*} --mean 0.5 --std 0.5 --format jsonl --quiet"
+        run 0 "$data/open.onnx" $picture --shape "x=Nx3x${size%:*}x${size#*:}" --resize "${size%:*}x${size#*:}" --fast-decode
+        mv "$log/out" one_size
+        run 0 "$data/open.onnx" $picture --shape "x=Nx3x${size%:*}x2..64" --fast-decode
+        cmp -s "$log/out" one_size || fail "not decoded as for one size"
+        run 0 "$data/open.onnx" $picture --shape "x=Nx3x${size%:*}x2..64"
+        ! cmp -s "$log/out" one_size || fail "--fast-decode means nothing"
+        run 0 "$data/open.onnx" $picture --shape "x=Nx3x${size%:*}x2..64:2" --round-up --fast-decode
+    done
+    bad 2 "$data/open.onnx" "$source/tests/pictures/data/truncated.jpg" --shape x=Nx3x16x2..64 --fast-decode --mean 0.5 --std 0.5 --quiet
     run 2 "$dims/line.onnx" "$dims/48.png" "$dims/37.png" "$dims/32.png" --shape x=Nx3x16x32..64:16 --mean 0.5 --std 0.5
     lines 4
     prints "f32[1,12,11]"
