@@ -175,9 +175,9 @@ static vj_status judge_precision(const vj_command *c) {
 /* --bench takes the options of pictures where there are some, and then not what is for tensors and their kernels. */
 static vj_status judge_pictures(const vj_command *c) {
     const bool pictures = c->mode == VJ_MODE_BENCH && c->words.count > 1;
-    if (pictures && c->inputs.count) return vj_print_error(VJ_USAGE, NULL, "pictures and --input: one of them");
-    if (pictures && (c->profile || c->streams > 1))
-        return vj_print_error(VJ_USAGE, NULL, "pictures and %s: one of them", c->profile ? "--profile" : "--streams");
+    if (pictures && is_list(c->precision) && c->inputs.count)
+        return vj_print_error(VJ_USAGE, NULL, "pictures and --input: one of them with a list of precisions");
+    if (pictures && c->profile) return vj_print_error(VJ_USAGE, NULL, "pictures and --profile: one of them");
     if (c->streams > 1 && c->profile) return vj_print_error(VJ_USAGE, NULL, "--streams and --profile: one of them");
     static const char *const options[] = {"--mean", "--std", "--resize", "--crop-pct", "--interpolation"};
     for (size_t i = 0; c->mode == VJ_MODE_BENCH && c->words.count < 2 && i < sizeof options / sizeof *options; i++)

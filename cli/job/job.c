@@ -399,12 +399,11 @@ void vj_job_close(vj_job *job) {
     *job = (vj_job){0};
 }
 
-vj_status vj_job_share(const vj_job *job, const vj_array *inputs, int32_t count, vj_job *other) {
+vj_status vj_job_join(const vj_job *job, vj_job *other) {
     *other = *job;
     other->session = NULL;
     other->outputs = NULL;
-    const vj_status status = vj_job_renew(other);
-    return status ? status : vj_job_bind(other, inputs, count);
+    return vj_job_renew(other);
 }
 
 void vj_job_leave(vj_job *other) {

@@ -63,6 +63,8 @@ typedef struct vj_fitted_size {
 } vj_fitted_size;
 vj_status vj_size_of_picture(const vj_command *command, const vj_sizes *range, const char *file, int64_t height,
                              int64_t width, vj_fitted_size *of);
+/* Says what is filled up. */
+void vj_tell_zeros(const char *file, const vj_fitted_size *of);
 /* The command for pictures of one size. */
 typedef struct vj_sized_command {
     vj_command command;
@@ -102,8 +104,8 @@ vj_status vj_job_seed(vj_job *job, uint64_t number, vj_array **inputs);
 vj_status vj_job_renew(vj_job *job);
 vj_status vj_job_run(vj_job *job);
 void vj_job_close(vj_job *job);
-/* A session more of the job's model, with the same inputs bound and outputs of its own; it goes before the job. */
-vj_status vj_job_share(const vj_job *job, const vj_array *inputs, int32_t count, vj_job *other);
+/* A session more of the job's model, to be bound; it goes before the job. */
+vj_status vj_job_join(const vj_job *job, vj_job *other);
 void vj_job_leave(vj_job *other);
 /* The batch of a model whose first input has this shape, for --batch (0: 1). */
 vj_status vj_job_batch(const vj_job *job, int64_t *n, int64_t *images);

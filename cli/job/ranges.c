@@ -101,7 +101,8 @@ static vj_status add_each(vj_request *request, const vj_sizes *range) {
 
 /* Sizes that come with the inputs want inputs. */
 static vj_status judge_range(const vj_command *command, const char *name) {
-    if (command->inputs.count > 0 || command->mode == VJ_MODE_EMIT || command->mode == VJ_MODE_PICTURES) return VJ_OK;
+    const bool pictures = command->words.count > 1 && command->mode & (VJ_MODE_PICTURES | VJ_MODE_BENCH);
+    if (command->inputs.count > 0 || command->mode == VJ_MODE_EMIT || pictures) return VJ_OK;
     vj_print_error(VJ_USAGE, NULL, "--shape gives '%s' a range of sizes, and there is no input to say which", name);
     vj_print_hint("give one size, or --input %s=x.npy", name);
     return VJ_USAGE;
@@ -256,6 +257,12 @@ vj_status vj_size_of_picture(const vj_command *command, const vj_sizes *range, c
         return VJ_BAD_INPUT;
     }
     return VJ_OK;
+}
+
+void vj_tell_zeros(const char *file, const vj_fitted_size *of) {
+    if (memcmp(of->seen, of->size, sizeof of->size) != 0)
+        vj_print_notice(file, "it becomes %lld x %lld, zeros behind it to %lld x %lld", (long long)of->seen[0],
+                        (long long)of->seen[1], (long long)of->size[0], (long long)of->size[1]);
 }
 
 vj_status vj_command_of_size(const vj_command *command, const vj_sizes *range, const int64_t size[2],

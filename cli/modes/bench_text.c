@@ -37,19 +37,26 @@ static void print_head(const vj_command *command, const vj_benched *b) {
            vj_precision_name(b->stats.precision), vj_precision_name(b->stats.weight_format));
     printf("%-11s %s%s%d CPU%s, code for %s\n", "machine", cpu, *cpu ? ", " : "", (int)cpus, cpus == 1 ? "" : "s",
            b->cpu);
-    printf("%-11s a batch of %lld on %d thread%s", "run", (long long)b->images, (int)b->threads,
-           b->threads == 1 ? "" : "s");
+    printf("%-11s a batch of %s%lld on %d thread%s", "run", b->sizes > 1 && b->images > 1 ? "up to " : "",
+           (long long)b->images, (int)b->threads, b->threads == 1 ? "" : "s");
     if (b->streams > 1) printf(", %d streams at once", (int)b->streams);
     if (b->pictures)
         printf(", %d picture%s in turn, from file to class", (int)b->pictures, b->pictures == 1 ? "" : "s");
+    if (b->sizes > 1) printf(", of %d sizes", (int)b->sizes);
     printf("; %lld runs of warm-up (%.0f ms), then %lld in %.2f s\n", (long long)b->times.warm_runs, b->times.warm_ms,
            (long long)b->timing.runs, (b->times.end_ms - b->times.begin_ms) * 1e-3);
 }
 
-static double images_per_second(const vj_benched *b) {
-    if (b->streams == 1) return (double)b->images * 1e3 / b->timing.median_ms;
-    return (double)(b->timing.runs * b->images) * 1e3 / (b->times.end_ms - b->times.begin_ms);
+/* Where runs are alike and follow each other the median says it all. */
+static bool by_median(const vj_benched *b) { return b->streams == 1 && b->sizes <= 1; }
+
+/* Of something of which a run has so much, and all together so much. */
+static double per_second(const vj_benched *b, double of_run, double of_all) {
+    if (by_median(b)) return of_run * 1e3 / b->timing.median_ms;
+    return of_all * 1e3 / (b->times.end_ms - b->times.begin_ms);
 }
+
+static double images_per_second(const vj_benched *b) { return per_second(b, (double)b->images, b->done_images); }
 
 static double above(double ms, const vj_timing *t) { return 100 * (ms / t->median_ms - 1); }
 
@@ -73,15 +80,17 @@ void vj_bench_model(vj_benched *b, const vj_job *job) {
 
 void vj_print_benched(const vj_command *command, const vj_benched *b) {
     const vj_timing *t = &b->timing;
-    const double rate = images_per_second(b);
     if (!command->quiet) print_head(command, b);
     printf("%-11s p50 %.3f ms, p90 %.3f, p99 %.3f; min %.3f, max %.3f, deviation %.3f\n", "time", t->median_ms,
            t->p90_ms, t->p99_ms, t->min_ms, t->max_ms, t->deviation_ms);
     if (b->pictures)
         printf("%-11s p50 of reading and preparing %.3f ms, of the run %.3f, of classes %.3f\n", "parts", b->decode_ms,
                b->run_ms, b->label_ms);
-    printf("%-11s %.1f images/s, %.1f GFLOP/s %s\n", "throughput", rate, rate / (double)b->images * b->flops * 1e-9,
-           b->streams > 1 ? "of all streams" : "at the median");
+    printf("%-11s %.1f images/s, %.1f GFLOP/s %s\n", "throughput", images_per_second(b),
+           per_second(b, b->flops, b->done_flops) * 1e-9,
+           by_median(b)     ? "at the median"
+           : b->streams > 1 ? "of all streams"
+                            : "of all sizes");
     if (!command->quiet) print_noise(t);
 }
 
@@ -116,6 +125,7 @@ void vj_add_benched(cJSON *json, const vj_benched *b, bool raw) {
     cJSON_AddNumberToObject(json, "warm_up_runs", (double)b->times.warm_runs);
     if (b->pictures) {
         cJSON_AddNumberToObject(json, "pictures", b->pictures);
+        cJSON_AddNumberToObject(json, "sizes", b->sizes);
         cJSON_AddNumberToObject(json, "decode_ms", b->decode_ms);
         cJSON_AddNumberToObject(json, "run_ms", b->run_ms);
         cJSON_AddNumberToObject(json, "label_ms", b->label_ms);

@@ -210,12 +210,6 @@ static vj_status enter(hall **all, const vj_command *command, const vj_sizes *ra
     return open_gallery(&h->g, paths);
 }
 
-static void tell_zeros(const char *path, const vj_fitted_size *of) {
-    if (memcmp(of->seen, of->size, sizeof of->size) != 0)
-        vj_print_notice(path, "it becomes %lld x %lld, zeros behind it to %lld x %lld", (long long)of->seen[0],
-                        (long long)of->seen[1], (long long)of->size[0], (long long)of->size[1]);
-}
-
 /* One picture, behind those of the hall before, whose batch ends where the size changes. */
 static vj_status show_sized(gallery *g, hall **all, hall **now, const vj_sizes *range, const vj_paths *paths,
                             int32_t i) {
@@ -227,7 +221,7 @@ static vj_status show_sized(gallery *g, hall **all, hall **now, const vj_sizes *
     if (bad == VJ_OK) {
         if (*now && memcmp((*now)->size, of.size, sizeof of.size) != 0) status = run_batch(&(*now)->g);
         if (status == VJ_OK) status = enter(all, g->command, range, of.size, paths, g->stems, now);
-        if (status == VJ_OK) tell_zeros(path, &of);
+        if (status == VJ_OK) vj_tell_zeros(path, &of);
         if (status == VJ_OK) bad = vj_loader_put(&(*now)->g.loader, &picture, of.seen);
         if (status == VJ_OK && (*now)->g.loader.filled == (*now)->g.loader.batch) status = run_batch(&(*now)->g);
     }

@@ -169,10 +169,25 @@ static vj_status take_paths(comparison *c, const vj_paths *paths, vj_loader *loa
     return status;
 }
 
+/* All precisions see the same batches: pictures of one size. */
+static vj_status refuse_range(const vj_command *command) {
+    vj_sizes range;
+    vj_status status = vj_picture_range(command, &range);
+    if (status == VJ_OK && range.is_range)
+        status = vj_print_error(VJ_USAGE, NULL,
+                                "--shape gives '%s' a range of sizes: with a list of precisions "
+                                "pictures have one",
+                                range.shape.name);
+    free((void *)(uintptr_t)range.shape.name);
+    return status;
+}
+
 static vj_status take_pictures(comparison *c) {
     vj_paths paths;
     vj_loader loader = {0};
-    vj_status status = c->skipped = vj_paths_find(c->command, &paths);
+    vj_status status = refuse_range(c->command);
+    if (status) return status;
+    status = c->skipped = vj_paths_find(c->command, &paths);
     if (status != VJ_SYSTEM && paths.count) {
         status = open_sides(c, NULL, 0);
         if (status == VJ_OK) status = vj_loader_open(c->command, &c->wide->job, 0, &loader);

@@ -123,12 +123,6 @@ static vj_status bad_picture(const char *path, vj_status status, const vj_why *w
     return vj_print_error(status == VJ_SYSTEM ? VJ_SYSTEM : VJ_BAD_INPUT, path, "%s", why->text);
 }
 
-static vj_status decoded(const char *path, vj_status status, const vj_why *why, const vj_picture *picture) {
-    if (status) return bad_picture(path, status, why);
-    if (picture->transparent) vj_print_warning(path, "it has transparent pixels; their colour is taken as it stands");
-    return VJ_OK;
-}
-
 /* With --fast-decode a JPEG waits until it is known what for. */
 vj_status vj_loader_read(const vj_command *command, const char *path, vj_opened_picture *p) {
     vj_why why = {0};
@@ -138,7 +132,7 @@ vj_status vj_loader_read(const vj_command *command, const char *path, vj_opened_
     const vj_status status = vj_picture_decode(p->bytes, p->size, NULL, &p->picture, &why);
     p->height = p->picture.height;
     p->width = p->picture.width;
-    return decoded(path, status, &why, &p->picture);
+    return status ? bad_picture(path, status, &why) : VJ_OK;
 }
 
 void vj_loader_drop(vj_opened_picture *p) {
@@ -183,7 +177,7 @@ static vj_status decode_for(const vj_loader *l, const int64_t seen[2], vj_opened
     input.width = (int32_t)seen[1];
     const vj_picture_options fast = {.size = sizeof fast, .fast_for = &l->recipe, .fast_input = &input};
     const vj_status status = vj_picture_decode(p->bytes, p->size, &fast, &p->picture, &why);
-    return decoded(p->path, status, &why, &p->picture);
+    return status ? bad_picture(p->path, status, &why) : VJ_OK;
 }
 
 vj_status vj_loader_put(vj_loader *l, vj_opened_picture *p, const int64_t seen[2]) {
@@ -193,6 +187,8 @@ vj_status vj_loader_put(vj_loader *l, vj_opened_picture *p, const int64_t seen[2
     if (!seen) seen = all;
     vj_status status = p->picture.pixels ? VJ_OK : decode_for(l, seen, p);
     if (status) return status;
+    if (p->picture.transparent && !l->silent)
+        vj_print_warning(p->path, "it has transparent pixels; their colour is taken as it stands");
     status = memcmp(seen, all, sizeof all) == 0
                  ? vj_picture_prepare(&p->picture, &l->recipe, &l->shape, out, l->image_bytes, &why)
                  : prepare_corner(l, &p->picture, seen, out, &why);

@@ -5,8 +5,8 @@
  * classify.c   pictures in, labels out; pictures.c finds the files, loader.c makes inputs of them, labels.c prints,
  *              companions.c brings the inputs beside them, made.c makes some,
  *              classes.c says whether an output is of classes, attention.c draws where heads look, sheet.c all of them in one
- * bench.c      --bench: measure.c takes times, streams.c those of several callers, bench_pictures.c those of pictures, bench_text.c
- *              prints them; profile.c runs code with marks: when each thread worked on which kernel; trace.c writes it for Perfetto
+ * bench.c      --bench: measure.c takes times, streams.c those of several callers, bench_pictures.c those of pictures, in the models of
+ *              bench_rooms.c; bench_text.c prints them; profile.c runs code with marks: when each thread worked on which kernel; trace.c writes it for Perfetto
  * comparison.c --bench of several precisions, side by side; comparison_table.c prints them
  * test.c       --test: ONNX test data
  * stats.c      --stats
@@ -45,6 +45,7 @@ typedef struct vj_loader {
     vj_recipe recipe;
     int64_t batch; /* pictures a run at most; exactly so many when the graph has its batch baked in */
     bool fixed;
+    bool silent;            /* no warnings: the pictures have been read before */
     int32_t place;          /* of the picture's input */
     vj_picture_input shape; /* of one picture */
     size_t image_bytes;
@@ -171,8 +172,47 @@ vj_status vj_run_once(void *job);
 /* Runs the bound job to warm it up, then for so long. */
 vj_status vj_measure(vj_job *job, double seconds, vj_timing *timing);
 
-/* streams.c: the command's --streams, on the job's model. */
-vj_status vj_time_streams(const vj_job *job, const vj_array *inputs, int32_t count, vj_times *all);
+/* streams.c */
+
+/* Who does something again and again. */
+typedef struct vj_caller {
+    vj_repeated step;
+    void *self;
+    bool timed; /* the warm-up is over */
+    vj_times times;
+} vj_caller;
+/* Times of so many at once, for as long or as often as the command says; all begin when all are warm. */
+vj_status vj_time_callers(const vj_command *command, vj_caller *const *callers, int32_t count, vj_times *all);
+
+/* bench_rooms.c: pictures that can be read, in rooms: a model for each size, of which there is one without ranges. */
+typedef struct vj_bench_room {
+    int64_t size[2];
+    vj_sized_command own; /* with ranges */
+    const vj_command *command;
+    vj_job job;
+    vj_companions companions;
+    vj_loader loader;
+    int64_t classes; /* of a single output [N, C]; 0: the way of a picture ends with the run */
+} vj_bench_room;
+typedef struct vj_bench_guest {
+    const char *path;
+    int32_t room;
+    int64_t seen[2]; /* with ranges: what it becomes, in a corner of the input */
+} vj_bench_guest;
+typedef struct vj_bench_rooms {
+    const vj_command *command;
+    vj_sizes range;
+    vj_paths paths;
+    vj_bench_room **at; /* each stays where it is */
+    int32_t count;
+    vj_bench_guest *guests;
+    int32_t guest_count;
+} vj_bench_rooms;
+/* *worst: of what could not be read, which has been said. Close it on failure too. */
+vj_status vj_bench_rooms_open(const vj_command *command, vj_bench_rooms *rooms, vj_status *worst);
+void vj_bench_rooms_close(vj_bench_rooms *rooms);
+/* A loader more for the room's pictures; `job` has its model. */
+vj_status vj_bench_loader(const vj_bench_room *room, const vj_job *job, vj_loader *loader);
 
 /* bench.c, bench_pictures.c, bench_text.c */
 
@@ -185,6 +225,8 @@ typedef struct vj_benched {
     double flops; /* of a run */
     int64_t images;
     int32_t threads, streams, pictures;
+    int32_t sizes;                      /* that pictures have; 0 as 1 */
+    double done_images, done_flops;     /* of all runs together */
     double decode_ms, run_ms, label_ms; /* with pictures: medians of the parts of a run */
 } vj_benched;
 vj_status vj_run_bench(const vj_command *command);

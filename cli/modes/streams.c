@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* streams.c - --streams: several callers at once, each with a session of its own of one model, on a thread of its own. */
+/* streams.c - times of a caller, or with --streams of several at once, each on a thread of its own. */
 #include "modes.h"
 
 #include <pthread.h>
@@ -15,8 +15,8 @@ typedef struct gate {
 } gate;
 
 typedef struct stream {
-    vj_job job; /* the model is another's */
-    vj_times times;
+    const vj_command *command;
+    vj_caller *caller;
     pthread_t thread;
     gate *gate;
     vj_status status;
@@ -43,24 +43,32 @@ static void open_gate(gate *g, int32_t count, bool give_up) {
     pthread_mutex_unlock(&g->lock);
 }
 
+static vj_status warm_up(const vj_command *command, vj_caller *caller) {
+    return vj_warm_up(caller->step, caller->self, command->seconds, &caller->times);
+}
+
+static vj_status take_times(const vj_command *command, vj_caller *caller) {
+    caller->timed = true;
+    return vj_take_times(caller->step, caller->self, command->seconds, command->iterations, &caller->times);
+}
+
 static void *run_stream(void *self) {
     stream *s = self;
-    const vj_command *c = s->job.command;
-    s->status = vj_warm_up(vj_run_once, &s->job, c->seconds, &s->times);
-    if (wait_at(s->gate) && s->status == VJ_OK)
-        s->status = vj_take_times(vj_run_once, &s->job, c->seconds, c->iterations, &s->times);
+    s->status = warm_up(s->command, s->caller);
+    if (wait_at(s->gate) && s->status == VJ_OK) s->status = take_times(s->command, s->caller);
     return NULL;
 }
 
-static vj_status join_times(const stream *streams, int32_t count, vj_times *all) {
-    *all = (vj_times){.mixed = true, .warm_ms = streams[0].times.warm_ms, .begin_ms = streams[0].times.begin_ms};
+static vj_status join_times(vj_caller *const *callers, int32_t count, vj_times *all) {
+    const vj_times *first = &callers[0]->times;
+    *all = (vj_times){.mixed = true, .warm_ms = first->warm_ms, .begin_ms = first->begin_ms};
     for (int32_t i = 0; i < count; i++)
-        all->runs += streams[i].times.runs;
+        all->runs += callers[i]->times.runs;
     all->ms = malloc((size_t)all->runs * sizeof *all->ms);
     if (!all->ms) return vj_print_error(VJ_SYSTEM, NULL, "no memory");
     int64_t at = 0;
     for (int32_t i = 0; i < count; i++) {
-        const vj_times *s = &streams[i].times;
+        const vj_times *s = &callers[i]->times;
         memcpy(all->ms + at, s->ms, (size_t)s->runs * sizeof *s->ms);
         at += s->runs;
         all->warm_runs += s->warm_runs;
@@ -70,13 +78,14 @@ static vj_status join_times(const stream *streams, int32_t count, vj_times *all)
     return VJ_OK;
 }
 
-static vj_status run_all(stream *streams, int32_t count) {
+static vj_status run_all(const vj_command *command, vj_caller *const *callers, stream *streams, int32_t count) {
     gate g = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
     int32_t started = 0;
     vj_status status = VJ_OK;
     for (; started < count && status == VJ_OK; started++) {
-        streams[started].gate = &g;
-        if (pthread_create(&streams[started].thread, NULL, run_stream, &streams[started]) == 0) continue;
+        stream *s = &streams[started];
+        *s = (stream){.command = command, .caller = callers[started], .gate = &g};
+        if (pthread_create(&s->thread, NULL, run_stream, s) == 0) continue;
         status = vj_print_error(VJ_SYSTEM, NULL, "no thread for stream %d of %d", (int)started + 1, (int)count);
         break;
     }
@@ -88,18 +97,23 @@ static vj_status run_all(stream *streams, int32_t count) {
     return status;
 }
 
-vj_status vj_time_streams(const vj_job *job, const vj_array *inputs, int32_t count, vj_times *all) {
-    const int32_t number = (int32_t)job->command->streams;
-    stream *streams = calloc((size_t)number, sizeof *streams);
-    vj_status status = streams ? VJ_OK : vj_print_error(VJ_SYSTEM, NULL, "no memory for %d streams", (int)number);
-    for (int32_t i = 0; i < number && status == VJ_OK; i++)
-        status = vj_job_share(job, inputs, count, &streams[i].job);
-    if (status == VJ_OK) status = run_all(streams, number);
-    if (status == VJ_OK) status = join_times(streams, number, all);
-    for (int32_t i = 0; streams && i < number; i++) {
-        vj_job_leave(&streams[i].job);
-        vj_times_free(&streams[i].times);
-    }
+/* One alone is on the caller's own thread, and its runs keep their order. */
+static vj_status time_one(const vj_command *command, vj_caller *caller, vj_times *all) {
+    vj_status status = warm_up(command, caller);
+    if (status == VJ_OK) status = take_times(command, caller);
+    *all = caller->times;
+    caller->times = (vj_times){0};
+    return status;
+}
+
+vj_status vj_time_callers(const vj_command *command, vj_caller *const *callers, int32_t count, vj_times *all) {
+    if (count == 1) return time_one(command, callers[0], all);
+    stream *streams = calloc((size_t)count, sizeof *streams);
+    vj_status status = streams ? VJ_OK : vj_print_error(VJ_SYSTEM, NULL, "no memory for %d streams", (int)count);
+    if (status == VJ_OK) status = run_all(command, callers, streams, count);
+    if (status == VJ_OK) status = join_times(callers, count, all);
+    for (int32_t i = 0; i < count; i++)
+        vj_times_free(&callers[i]->times);
     free(streams);
     return status;
 }

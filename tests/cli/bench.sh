@@ -82,8 +82,14 @@ part_streams() {
     bad 1 "$model" --bench --streams 2 --profile p.json
     bad 1 "$model" --bench --streams 2 --precision f32,bf16
     stderr_has "--streams means nothing with a list of precisions"
-    bad 1 "$model" "$digits/pictures" --bench --streams 2
-    stderr_has "pictures and --streams"
+    # of pictures, each stream from files to classes
+    run 0 "$model" "$digits/pictures" --bench --streams 3 --iterations 20 --stats=object --batch 2
+    prints "a batch of 2 on 1 thread, 3 streams at once, 10 pictures in turn, from file to class; "
+    prints "of all streams"
+    [ "$(grep -c pre-processing "$log/err")" -eq 1 ] || fail "the pre-processing is said more than once"
+    [ "$(figure runs)" = 60 ] && [ "$(figure streams)" = 3 ] && [ "$(figure pictures)" = 10 ] || fail "not 3 streams of 20 runs over 10 pictures"
+    judge_times
+    awk -v d="$(figure decode_ms)" -v r="$(figure run_ms)" -v m="$(figure max_ms)" 'BEGIN { exit !(d > 0 && r > 0 && d < m && r < m) }' || fail "the parts are not parts"
 }
 
 part_benchpictures() {
@@ -105,6 +111,49 @@ part_benchpictures() {
     bad 1 "$source/tests/cli/data/pair.onnx" "$digits/pictures/one.png" --bench
     stderr_has "does not take pictures"
     bad 1 "$model" "$digits/pictures" --bench --input "image=$digits/test_images.npy"
+    stderr_has "does not take pictures"
+    bad 1 "$model" "$digits/pictures" --bench --profile p.json
+    # warnings about a picture come once, however often it is read
+    run 0 "$data/means.onnx" "$source/tests/pictures/data/rgba.png" --bench --iterations 9
+    [ "$(grep -c 'transparent pixels' "$log/err")" -eq 1 ] || fail "a warning that is repeated"
+    # texts beside the pictures, as many as they are; for each picture of a batch the same
+    clip=$source/tests/results/data/clip_texts
+    ids="--input input_ids=$clip/input_ids.npy"
+    run 0 "$clip/model.onnx" "$digits/pictures" --bench --iterations 4 --stats=object --streams 2 $ids
+    [ "$(figure runs)" = 8 ] || fail "not 8 runs"
+    bad 1 "$clip/model.onnx" "$digits/pictures" --bench --precision f32,bf16 $ids
+    stderr_has "pictures and --input: one of them with a list of precisions"
+}
+
+# With a range of sizes each picture is run in its own, by a model that is compiled before anything is measured.
+part_benchsizes() {
+    dims=$source/tests/fixtures/dims
+    words="$dims/line.onnx $dims/37.png $dims/48.png $dims/37.png $dims/32.png --mean 0.5 --std 0.5 --stats=object"
+    run 0 $words --bench --iterations 8 --shape x=Nx3x16x32..64
+    prints "a batch of 1 on "
+    prints ", 4 pictures in turn, from file to class, of 3 sizes; "
+    prints "of all sizes"
+    [ "$(figure runs)" = 8 ] && [ "$(figure sizes)" = 3 ] || fail "not 8 runs of 3 sizes"
+    judge_times
+    # a batch is of pictures of one size that follow each other: 48, 48 and 48, then 32; eight of these have 16 pictures, and their times
+    # add up to all the time
+    run 0 $words --bench --iterations 8 --shape x=Nx3x16x32..64:16 --round-up --batch 3 -j 1
+    prints "a batch of up to 3 on 1 thread, 4 pictures in turn, from file to class, of 2 sizes; "
+    [ "$(grep -c 'zeros behind it' "$log/err")" -eq 2 ] || fail "zeros are not told once of each picture"
+    judge_times
+    awk -v i="$(figure images_per_s)" '{ s += $1 } END { n = i * s / 1000; exit !(n > 15.99 && n < 16.01) }' times || fail "not 16 pictures in all runs"
+    run 0 $words --bench --iterations 8 --shape x=Nx3x16x32..64:16 --round-up --batch 3 --streams 2 --fast-decode
+    prints "2 streams at once, 4 pictures in turn, from file to class, of 2 sizes; "
+    [ "$(figure runs)" = 16 ] || fail "not 2 streams of 8 runs"
+    # what has none of the sizes is left out, once
+    run 2 $words --bench --iterations 8 --shape x=Nx3x16x32..64:16
+    [ "$(grep -c 'it becomes 16 x 37' "$log/err")" -eq 2 ] || fail "not the two of another size"
+    [ "$(figure pictures)" = 2 ] || fail "not two pictures"
+    bad 2 "$dims/line.onnx" "$dims/37.png" --bench --shape x=Nx3x16x32..64:16 --mean 0.5 --std 0.5 --quiet
+    bad 1 $words --bench --shape x=Nx3x16x32..64 --resize 16
+    bad 1 $words --bench --shape x=Nx3x16x32..64 --precision f32,bf16
+    stderr_has "with a list of precisions pictures have one"
+    bad 1 "$dims/line.onnx" --bench --shape x=Nx3x16x32..64
 }
 
 part_wrote() {

@@ -246,15 +246,15 @@ part_dims() {
     for case in rgb.jpg:16:26 exif8.jpg:4:3; do
         size=${case#*:}
         picture="$source/tests/pictures/data/${case%%:*} --mean 0.5 --std 0.5 --format jsonl --quiet"
-        run 0 "$data/open.onnx" $picture --shape "x=Nx3x${size%:*}x${size#*:}" --resize "${size%:*}x${size#*:}" --fast-decode
+        run 0 "$data/thousand.onnx" $picture --shape "pixel_values=Nx3x${size%:*}x${size#*:}" --resize "${size%:*}x${size#*:}" --fast-decode
         mv "$log/out" one_size
-        run 0 "$data/open.onnx" $picture --shape "x=Nx3x${size%:*}x2..64" --fast-decode
+        run 0 "$data/thousand.onnx" $picture --shape "pixel_values=Nx3x${size%:*}x2..64" --fast-decode
         cmp -s "$log/out" one_size || fail "not decoded as for one size"
-        run 0 "$data/open.onnx" $picture --shape "x=Nx3x${size%:*}x2..64"
+        run 0 "$data/thousand.onnx" $picture --shape "pixel_values=Nx3x${size%:*}x2..64"
         ! cmp -s "$log/out" one_size || fail "--fast-decode means nothing"
-        run 0 "$data/open.onnx" $picture --shape "x=Nx3x${size%:*}x2..64:2" --round-up --fast-decode
+        run 0 "$data/thousand.onnx" $picture --shape "pixel_values=Nx3x${size%:*}x2..64:2" --round-up --fast-decode
     done
-    bad 2 "$data/open.onnx" "$source/tests/pictures/data/truncated.jpg" --shape x=Nx3x16x2..64 --fast-decode --mean 0.5 --std 0.5 --quiet
+    bad 2 "$data/thousand.onnx" "$source/tests/pictures/data/truncated.jpg" --shape pixel_values=Nx3x16x2..64 --fast-decode --mean 0.5 --std 0.5 --quiet
     run 2 "$dims/line.onnx" "$dims/48.png" "$dims/37.png" "$dims/32.png" --shape x=Nx3x16x32..64:16 --mean 0.5 --std 0.5
     lines 4
     prints "f32[1,12,11]"

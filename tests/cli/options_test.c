@@ -57,6 +57,7 @@ static void modes(void **state) {
     has_mode("m.onnx --expect y=y.npy", VJ_MODE_TENSORS);
     has_mode("m.onnx --bench", VJ_MODE_BENCH);
     has_mode("m.onnx --bench --input x=x.npy", VJ_MODE_BENCH);
+    has_mode("m.onnx a.png --bench --input x=x.npy --streams 2", VJ_MODE_BENCH);
     has_mode("--test m.onnx a b", VJ_MODE_TEST);
     has_mode("m.onnx --print-after fold", VJ_MODE_PASSES);
     has_mode("m.onnx --print-rewrites", VJ_MODE_PASSES);
@@ -185,8 +186,8 @@ static void mistakes(void **state) {
                                         "m.onnx --stats=",
                                         "m.onnx --inspect --report",
                                         "m.onnx --emit-obj --emit-ir",
-                                        "m.onnx a.png --bench --input x=x.npy",
-                                        "m.onnx a.png --bench --streams 2",
+                                        "m.onnx a.png --bench --profile p.json",
+                                        "m.onnx a.png --bench --precision f32,bf16 --input x=x.npy",
                                         "m.onnx --bench --streams 0",
                                         "m.onnx --iterations 5",
                                         "m.onnx --bench --streams 2 --profile p.json",
