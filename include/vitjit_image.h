@@ -11,9 +11,10 @@
 
 #include "vitjit_model.h"
 
-#define VJ_IMAGE_MAGIC      0x31474d494a5456ULL /* "VTJIMG1" */
-#define VJ_IMAGE_VERSION    7
-#define VJ_IMAGE_CODE_ALIGN 4096
+#define VJ_IMAGE_MAGIC        0x31474d494a5456ULL /* "VTJIMG1" */
+#define VJ_IMAGE_VERSION      7
+#define VJ_IMAGE_CODE_ALIGN   4096
+#define VJ_IMAGE_MOST_TENSORS 65536 /* inputs, or outputs with those that get dims */
 
 typedef struct vj_image_tensor {
     uint32_t name; /* offset in the string table */

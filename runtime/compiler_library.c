@@ -23,9 +23,13 @@ static void library_path(char *path, size_t room) {
 }
 
 void vj_compiler_build(char text[256]) {
-    char path[4096];
+    char path[4096], id[128];
     struct stat st = {0};
     library_path(path, sizeof path);
+    if (vj_build_id_of(path, id, sizeof id)) {
+        snprintf(text, 256, "%s %s", VITJIT_VERSION, id);
+        return;
+    }
     if (stat(path, &st) != 0) memset(&st, 0, sizeof st);
     snprintf(text, 256, "%s %lld %lld.%09ld", VITJIT_VERSION, (long long)st.st_size, (long long)st.st_mtim.tv_sec,
              st.st_mtim.tv_nsec);

@@ -38,7 +38,9 @@ static bool dims_are_sound(const vj_image_header *h) {
 }
 
 static bool tensors_are_sound(const vj_image_header *h, uint64_t at, uint32_t count) {
-    if (count > 4096 || at % 8 != 0 || !inside(at, (uint64_t)count * sizeof(vj_image_tensor), h->bytes)) return false;
+    if (count > VJ_IMAGE_MOST_TENSORS || at % 8 != 0 ||
+        !inside(at, (uint64_t)count * sizeof(vj_image_tensor), h->bytes))
+        return false;
     const vj_image_tensor *t = (const vj_image_tensor *)(const void *)((const char *)h + at);
     for (uint32_t i = 0; i < count; i++, t++) {
         if (t->name >= h->strings_bytes || t->dtype <= VJ_NO_DTYPE || t->dtype >= VJ_DTYPE_COUNT || t->rank < 0 ||

@@ -34,6 +34,21 @@ static vj_status judge_precision(const vj_options *o) {
     return VJ_OK;
 }
 
+static vj_status judge_value(const vj_fixed_input *v, int32_t i) {
+    if (!v->name || v->rank < 0 || v->rank > VJ_MODEL_MAX_RANK || (!v->data && v->bytes))
+        return vj_error_set(VJ_USAGE, "vj_options: value %d has no name, no data or a rank outside 0 to %d", i,
+                            VJ_MODEL_MAX_RANK);
+    int64_t bytes = vj_element_bytes(v->dtype);
+    bool fits = bytes > 0;
+    for (int32_t d = 0; d < v->rank; d++)
+        fits = fits && v->dims[d] >= 0 && !__builtin_mul_overflow(bytes, v->dims[d], &bytes);
+    if (!fits || (uint64_t)bytes != v->bytes)
+        return vj_error_set(VJ_USAGE,
+                            "vj_options: value %d, of '%.100s', has %zu bytes, its type and dims another number", i,
+                            v->name, v->bytes);
+    return VJ_OK;
+}
+
 vj_status vj_options_take(const vj_options *given, vj_options *options) {
     vj_options_init(options);
     if (!given) return VJ_OK;
@@ -51,11 +66,12 @@ vj_status vj_options_take(const vj_options *given, vj_options *options) {
                                 VJ_MODEL_MAX_RANK);
     if (options->fixed_count < 0 || (options->fixed_count && !options->fixed))
         return vj_error_set(VJ_USAGE, "vj_options: a count below 0, or a list that is missing");
+    for (int32_t i = 0; i < options->also_output_count; i++)
+        if (!options->also_outputs[i])
+            return vj_error_set(VJ_USAGE, "vj_options: name %d of also_outputs is missing", i);
     for (int32_t i = 0; i < options->fixed_count; i++) {
-        const vj_fixed_input *v = &options->fixed[i];
-        if (!v->name || v->rank < 0 || v->rank > VJ_MODEL_MAX_RANK || (!v->data && v->bytes))
-            return vj_error_set(VJ_USAGE, "vj_options: value %d has no name, no data or a rank outside 0 to %d", i,
-                                VJ_MODEL_MAX_RANK);
+        const vj_status status = judge_value(&options->fixed[i], i);
+        if (status) return status;
     }
     if (options->keep_attention < VJ_KEEP_NO_ATTENTION || options->keep_attention > VJ_KEEP_ATTENTION_ROWS)
         return vj_error_set(VJ_USAGE, "vj_options: keep_attention is %d", options->keep_attention);

@@ -183,7 +183,10 @@ void vj_file_key(const vj_compile_request *request, const vj_key *sample, vj_key
 
 /* entry.c. model_path: where external data is looked for; NULL: there is none. */
 bool vj_entry_find(vj_cache *cache, const vj_key *key, const vj_content *model, const char *model_path, vj_key *graph);
-char *vj_entry_text(const vj_content *model, const char *model_path, const vj_compiled *compiled, size_t *bytes);
+char *vj_entry_text(const vj_key *key, const vj_content *model, const char *model_path, const vj_compiled *compiled,
+                    size_t *bytes);
+/* The lines of an entry's text; NULL: it is damaged, or another key's. */
+char *vj_entry_lines(char *text, size_t bytes, const vj_key *key, vj_key *check);
 /* What was compiled just now from files that have not changed since need not be read again. */
 void vj_entry_note(vj_cache *cache, const vj_key *key, const vj_content *model, const char *model_path);
 
@@ -202,7 +205,9 @@ void vj_cache_beside(const char *model_path, const char *name, char *path, size_
 
 /* cache_files.c */
 #define VJ_CACHE_BYTES (INT64_C(8) << 30)
-void vj_cache_bound(const char *folder, int64_t bytes);
+/* Removes what a writer left behind, then the least recently used files until the others have at most `bytes`. What could not be
+ * removed: how many files, and of the first the reason (errno); 0: nothing. */
+int32_t vj_cache_bound(const char *folder, int64_t bytes, int *why);
 bool vj_cache_is_ours(const char *name); /* by the name's ending */
 
 #pragma GCC visibility push(default)
@@ -232,7 +237,10 @@ vj_status vj_session_record(vj_session *session, int64_t most);
 const vj_span *vj_session_spans(const vj_session *session, int64_t *count, int64_t *lost);
 #pragma GCC visibility pop
 
-/* compiler_library.c: says which compiler would be opened: version, size and time of the library */
+/* build_id.c: the GNU build-id of an ELF file of 64 bits, in hexadecimal. */
+bool vj_build_id_of(const char *path, char *text, size_t room);
+
+/* compiler_library.c: says which compiler would be opened: the version, and the library's build-id, or its size and time */
 void vj_compiler_build(char text[256]);
 
 #endif

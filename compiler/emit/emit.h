@@ -7,9 +7,9 @@
 
 /* files.c: each file is written under a temporary name beside its own. */
 typedef struct vj_new_file {
-    const char *path, *temporary;
-    int descriptor; /* -1: closed */
-    bool placed;
+    const char *path, *temporary, *old; /* old: another name for what stood at the path, until all are in place */
+    int descriptor;                     /* -1: closed */
+    bool placed, is_kept;
     bool passing; /* of use while the others are made, and removed with what was not placed */
 } vj_new_file;
 #define VJ_MAX_NEW_FILES 4
@@ -21,9 +21,9 @@ typedef struct vj_new_files {
 /* A descriptor to write to, -1 and an error; the set keeps it. */
 int vj_new_file_open(vj_new_files *files, const char *path, vj_error *error);
 vj_status vj_new_file_write(vj_new_files *files, const char *path, const void *bytes, size_t size, vj_error *error);
-/* Gives all files their names, in the order in which they were opened; on failure none is left. */
+/* Gives all files their names, in the order in which they were opened; on failure all is as it was. */
 vj_status vj_new_files_rename(vj_new_files *files, vj_error *error);
-/* Removes what was not placed. */
+/* Removes what was not placed, and what was replaced. */
 void vj_new_files_drop(vj_new_files *files);
 
 /* library.c */

@@ -34,6 +34,7 @@ int vj_new_file_open(vj_new_files *files, const char *path, vj_error *error) {
     *file = (vj_new_file){.path = path, .descriptor = -1};
     for (int32_t number = 0; file->descriptor < 0 && number < 100; number++) {
         file->temporary = temporary_name(files->arena, path, number);
+        file->old = vj_sprintf(files->arena, "%s.old", file->temporary);
         file->descriptor = open(file->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (file->descriptor < 0 && errno != EEXIST) break;
     }
@@ -67,18 +68,31 @@ static vj_status close_all(vj_new_files *files, vj_error *error) {
     return VJ_OK;
 }
 
+/* The file that it replaces, if there is one, stays under another name until all are in place. Where links cannot be made it is lost
+ * should a later file fail. */
+static bool place(vj_new_file *file) {
+    file->is_kept = link(file->path, file->old) == 0;
+    file->placed = rename(file->temporary, file->path) == 0;
+    return file->placed;
+}
+
+static void put_back(vj_new_file *file) {
+    if (!file->placed) return;
+    if (!file->is_kept)
+        unlink(file->path);
+    else if (rename(file->old, file->path) == 0)
+        file->is_kept = false;
+}
+
 vj_status vj_new_files_rename(vj_new_files *files, vj_error *error) {
     vj_status status = close_all(files, error);
     for (int32_t i = 0; i < files->count && status == VJ_OK; i++) {
         vj_new_file *file = &files->file[i];
         if (file->passing) continue;
-        if (rename(file->temporary, file->path) == 0)
-            file->placed = true;
-        else
-            status = cannot_write(file->path, error);
+        if (!place(file)) status = cannot_write(file->path, error);
     }
     for (int32_t i = 0; i < files->count && status != VJ_OK; i++)
-        if (files->file[i].placed) unlink(files->file[i].path);
+        put_back(&files->file[i]);
     return status;
 }
 
@@ -87,6 +101,7 @@ void vj_new_files_drop(vj_new_files *files) {
         vj_new_file *file = &files->file[i];
         if (file->descriptor >= 0) close(file->descriptor);
         if (!file->placed) unlink(file->temporary);
+        if (file->is_kept) unlink(file->old);
     }
     files->count = 0;
 }

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "vitjit_image.h"
+
 static bool is_listed(const char *names, const char *name) {
     size_t length = strlen(name);
     for (const char *at = names; length && *at;) {
@@ -158,11 +160,16 @@ static bool add_output(vj_importer *im, vj_bindings *outputs, const char *name, 
     return true;
 }
 
+#define MOST_TENSORS (VJ_IMAGE_MOST_TENSORS / 2) /* an output may need a second one for its dims */
+
 static bool add_outputs(vj_importer *im) {
     const Onnx__GraphProto *g = im->onnx->graph;
     vj_bindings *outputs = vj_bindings_new(im->arena, g->n_output, NULL);
     im->origin = NULL;
     if (!g->n_output) return vj_stop(im, VJ_BAD_INPUT, "the graph has no outputs");
+    if (g->n_input > MOST_TENSORS || g->n_output > MOST_TENSORS)
+        return vj_stop(im, VJ_UNSUPPORTED, "the graph has %zu inputs and %zu outputs; at most %d of each are taken",
+                       g->n_input, g->n_output, MOST_TENSORS);
     for (size_t i = 0; i < g->n_output; i++)
         if (!add_output(im, outputs, vj_text_of(g->output[i]->name), g->output[i])) return false;
     for (int32_t i = 0; im->options && i < im->options->also_output_count; i++)

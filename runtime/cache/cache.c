@@ -47,7 +47,7 @@ static int create_in_folder(vj_cache *c, const uint64_t digest[2], off_t bytes) 
     char path[4300], name[4400];
     vj_cache_path(c, digest, "weights", path, sizeof path);
     vj_cache_temporary(c, path, name, sizeof name);
-    int fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = vj_cache_create(name);
     int why = fd < 0 ? errno : posix_fallocate(fd, 0, bytes);
     if (why == 0) return fd;
     vj_cache_cannot_write(c, path, why);
@@ -87,7 +87,9 @@ static void *find_image(void *self, const uint64_t graph_key[2], size_t *bytes) 
     char path[4300];
     vj_cache_path(c, graph_key, "image", path, sizeof path);
     void *image = vj_cache_read(path, bytes);
-    if (image && vj_image_check(image, *bytes) == VJ_OK) return image;
+    const vj_image_header *h = image;
+    if (image && vj_image_check(image, *bytes) == VJ_OK && memcmp(h->model_hash, graph_key, sizeof h->model_hash) == 0)
+        return image;
     if (image) unlink(path);
     free(image);
     return NULL;
@@ -119,7 +121,7 @@ void vj_cache_put(vj_cache *c, const vj_key *file_key, const vj_content *model, 
                   const vj_compiled *compiled) {
     char path[4300];
     size_t size;
-    char *text = vj_entry_text(model, model_path, compiled, &size);
+    char *text = vj_entry_text(file_key, model, model_path, compiled, &size);
     bool good = text != NULL;
     vj_cache_path(c, compiled->graph_key, "image", path, sizeof path);
     if (good && !compiled->from_cache) good = vj_cache_write(c, path, compiled->image, compiled->image_bytes);
@@ -128,5 +130,5 @@ void vj_cache_put(vj_cache *c, const vj_key *file_key, const vj_content *model, 
         vj_entry_note(c, file_key, model, model_path);
     }
     free(text);
-    vj_cache_bound(c->folder, VJ_CACHE_BYTES);
+    vj_cache_bound(c->folder, VJ_CACHE_BYTES, NULL);
 }

@@ -3,14 +3,18 @@
 #include "runtime/runtime.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#define ABANDONED_S 3600 /* a temporary file this old has lost its writer */
+/* Seconds: a temporary file this old has lost its writer, if there is no lock; one that is younger may be about to be locked. */
+#define ABANDONED_S 3600
+#define UNLOCKED_S  10
 
 typedef struct cached_file {
     char name[256];
@@ -33,12 +37,14 @@ bool vj_cache_is_ours(const char *name) {
            ends_in(name, ".tmp");
 }
 
+/* NULL: there is no room, or no folder (errno says why, ENOENT if there is none). */
 static cached_file *list_files(const char *folder, size_t *count) {
     DIR *dir = opendir(folder);
     cached_file *files = NULL;
     size_t room = 0;
     *count = 0;
-    for (struct dirent *e; dir && (e = readdir(dir));) {
+    if (!dir) return NULL;
+    for (struct dirent *e; (e = readdir(dir));) {
         struct stat st;
         if (fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode)) continue;
         if (*count == room) {
@@ -52,43 +58,74 @@ static cached_file *list_files(const char *folder, size_t *count) {
         f->bytes = st.st_blocks * 512;
         f->used = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
     }
-    if (dir) closedir(dir);
+    closedir(dir);
     if (files) qsort(files, *count, sizeof *files, by_use);
     return files;
 }
 
-void vj_cache_bound(const char *folder, int64_t bytes) {
-    size_t count;
-    int64_t total = 0;
-    cached_file *files = list_files(folder, &count);
-    const int64_t abandoned = ((int64_t)time(NULL) - ABANDONED_S) * 1000000000;
-    for (size_t i = 0; i < count; i++)
-        total += files[i].bytes;
-    for (size_t i = 0; i < count; i++) { /* least recently used first */
-        const bool temporary = ends_in(files[i].name, ".tmp");
-        if (temporary ? files[i].used > abandoned : total <= bytes) continue;
-        char path[4400];
-        snprintf(path, sizeof path, "%s/%s", folder, files[i].name);
-        if (unlink(path) == 0) total -= files[i].bytes; /* unlinked, never cut: others may have it mapped */
-    }
-    free(files);
+/* A temporary file that no writer has open any more. Its writer locks it; the time is for the moment before that, and for file
+ * systems without locks. A clock that was set back leaves files of the future. */
+static bool is_abandoned(const char *path, const cached_file *file) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    const int64_t age = now.tv_sec - file->used / 1000000000;
+    if (age < UNLOCKED_S && age > -UNLOCKED_S) return false;
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    const int got = fd >= 0 ? flock(fd, LOCK_EX | LOCK_NB) : -1;
+    const bool has_writer = fd < 0 || (got != 0 && (errno == EWOULDBLOCK || age < ABANDONED_S));
+    if (fd >= 0) close(fd);
+    return !has_writer;
 }
 
-static bool image_is_whole(const char *path) {
+int32_t vj_cache_bound(const char *folder, int64_t bytes, int *why) {
+    size_t count;
+    int64_t total = 0;
+    int32_t failed = 0;
+    cached_file *files = list_files(folder, &count);
+    for (size_t i = 0; i < count; i++)
+        if (!ends_in(files[i].name, ".tmp")) total += files[i].bytes;
+    for (size_t i = 0; i < count; i++) { /* least recently used first */
+        const bool temporary = ends_in(files[i].name, ".tmp");
+        char path[4400];
+        snprintf(path, sizeof path, "%s/%s", folder, files[i].name);
+        if (temporary ? !is_abandoned(path, &files[i]) : total <= bytes) continue;
+        if (unlink(path) != 0 && errno != ENOENT) { /* unlinked, never cut: others may have it mapped */
+            if (why && !failed) *why = errno;
+            failed++;
+        } else if (!temporary) {
+            total -= files[i].bytes;
+        }
+    }
+    free(files);
+    return failed;
+}
+
+/* The key that the name says; false: it says none. */
+static bool key_of_name(const char *name, vj_key *key) {
+    unsigned long long high, low;
+    int end = 0;
+    if (strspn(name, "0123456789abcdef") != VJ_KEY_TEXT - 1) return false;
+    if (sscanf(name, "%16llx%16llx%n", &high, &low, &end) != 2 || end != VJ_KEY_TEXT - 1) return false;
+    *key = (vj_key){{low, high}};
+    return true;
+}
+
+static bool image_is_whole(const char *path, const vj_key *key) {
     size_t bytes;
-    void *image = vj_cache_read(path, &bytes);
-    const bool whole = image && vj_image_check(image, bytes) == VJ_OK;
+    vj_image_header *image = vj_cache_read(path, &bytes);
+    const bool whole = image && vj_image_check(image, bytes) == VJ_OK &&
+                       memcmp(image->model_hash, key->half, sizeof image->model_hash) == 0;
     free(image);
     return whole;
 }
 
-static bool weights_are_whole(const char *path) {
+static bool weights_are_whole(const char *path, const vj_key *key) {
     vj_weights_header h;
     vj_weights_map map;
     const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0) return false;
     bool whole = pread(fd, &h, sizeof h, 0) == (ssize_t)sizeof h && h.bytes >= 0 && h.bytes <= INT64_MAX / 2 &&
-                 vj_weights_map_fd(fd, h.digest, h.bytes, &map) == VJ_OK;
+                 vj_weights_map_fd(fd, key->half, h.bytes, &map) == VJ_OK;
     if (whole) {
         whole = vj_weights_whole(&map);
         vj_weights_unmap(&map);
@@ -97,18 +134,49 @@ static bool weights_are_whole(const char *path) {
     return whole;
 }
 
+static bool entry_is_whole(const char *path, const vj_key *key) {
+    size_t bytes;
+    vj_key check;
+    char *text = vj_cache_read(path, &bytes);
+    const bool whole = text && vj_entry_lines(text, bytes, key, &check);
+    free(text);
+    return whole;
+}
+
+static bool note_is_whole(const char *path, const vj_key *key) {
+    size_t bytes;
+    vj_key *note = vj_cache_read(path, &bytes);
+    const bool whole = note && bytes == sizeof *note && memcmp(note, key, sizeof *note) == 0;
+    free(note);
+    return whole;
+}
+
+/* Temporary files are nobody's yet. */
+static bool is_whole(const char *folder, const char *name) {
+    static const struct {
+        const char *end;
+        bool (*is_whole)(const char *path, const vj_key *key);
+    } kinds[] = {{".image", image_is_whole},
+                 {".weights", weights_are_whole},
+                 {".entry", entry_is_whole},
+                 {".seen", note_is_whole}};
+    char path[4400];
+    vj_key key;
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (ends_in(name, kinds[i].end)) return key_of_name(name, &key) && kinds[i].is_whole(path, &key);
+    return true;
+}
+
 vj_status vj_cache_verify(const char *asked, FILE *out) {
-    char folder[4096], path[4400];
+    char folder[4096];
     size_t count, damaged = 0;
     if (!vj_cache_folder(asked, folder, sizeof folder)) return vj_error_set(VJ_USAGE, "there is no cache folder");
     cached_file *files = list_files(folder, &count);
     for (size_t i = 0; i < count; i++) {
-        const bool image = ends_in(files[i].name, ".image"), weights = ends_in(files[i].name, ".weights");
-        snprintf(path, sizeof path, "%s/%s", folder, files[i].name);
-        if ((image && !image_is_whole(path)) || (weights && !weights_are_whole(path))) {
-            fprintf(out, "damaged  %s\n", files[i].name);
-            damaged++;
-        }
+        if (is_whole(folder, files[i].name)) continue;
+        fprintf(out, "damaged  %s\n", files[i].name);
+        damaged++;
     }
     fprintf(out, "%s: %zu files, %zu damaged\n", folder, count, damaged);
     free(files);
@@ -119,6 +187,9 @@ vj_status vj_cache_verify(const char *asked, FILE *out) {
 vj_status vj_cache_prune(const char *asked, int64_t bytes) {
     char folder[4096];
     if (!vj_cache_folder(asked, folder, sizeof folder)) return vj_error_set(VJ_USAGE, "there is no cache folder");
-    vj_cache_bound(folder, bytes);
-    return VJ_OK;
+    int why = 0;
+    const int32_t failed = vj_cache_bound(folder, bytes, &why);
+    return failed ? vj_error_set(VJ_SYSTEM, "%s: %d file%s cannot be removed: %s", folder, failed,
+                                 failed == 1 ? "" : "s", strerror(why))
+                  : VJ_OK;
 }

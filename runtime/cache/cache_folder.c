@@ -10,7 +10,10 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static void warn(const vj_cache *c, const char *format, ...) {
@@ -57,14 +60,25 @@ static bool make_folder(char *path) {
     return mkdir(path, 0700) == 0 || errno == EEXIST;
 }
 
+/* Process numbers are no names: in containers they are all 1. */
+static uint64_t new_token(void) {
+    static atomic_uint opened;
+    uint64_t token;
+    struct timespec now;
+    if (getrandom(&token, sizeof token, GRND_NONBLOCK) == (ssize_t)sizeof token) return token;
+    clock_gettime(CLOCK_REALTIME, &now);
+    const uint64_t facts[] = {(uint64_t)now.tv_sec, (uint64_t)now.tv_nsec, (uint64_t)getpid(),
+                              atomic_fetch_add(&opened, 1)};
+    return vj_key_of(facts, sizeof facts).half[0];
+}
+
 vj_cache *vj_cache_open(const char *asked, vj_log_fn log, void *log_self, int32_t log_level) {
     vj_cache *c = calloc(1, sizeof *c);
     if (!c) return NULL;
-    static atomic_uint opened;
     c->log = log;
     c->log_self = log_self;
     c->log_level = log_level;
-    c->serial = atomic_fetch_add(&opened, 1);
+    c->token = new_token();
     struct stat st;
     if (!vj_cache_folder(asked, c->folder, sizeof c->folder - 128)) {
         free(c);
@@ -124,7 +138,7 @@ static char *read_own(const char *path, size_t most, size_t *bytes) {
 }
 
 void vj_cache_temporary(const vj_cache *c, const char *path, char *name, size_t room) {
-    snprintf(name, room, "%s.%ld.%u.tmp", path, (long)getpid(), c->serial);
+    snprintf(name, room, "%s.%016llx.tmp", path, (unsigned long long)c->token);
 }
 
 void vj_cache_cannot_write(vj_cache *c, const char *path, int why) {
@@ -132,11 +146,17 @@ void vj_cache_cannot_write(vj_cache *c, const char *path, int why) {
     c->read_only = true;
 }
 
+int vj_cache_create(const char *name) {
+    const int fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd >= 0) flock(fd, LOCK_EX | LOCK_NB); /* without locks there is the file's age (vj_cache_bound) */
+    return fd;
+}
+
 /* 0, or why not. */
 static int write_file(const vj_cache *c, const char *path, const void *bytes, size_t size) {
     char name[4400];
     vj_cache_temporary(c, path, name, sizeof name);
-    int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = vj_cache_create(name);
     if (fd < 0) return errno;
     size_t done = 0;
     int why = 0;

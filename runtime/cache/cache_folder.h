@@ -10,14 +10,16 @@ struct vj_cache {
     vj_log_fn log;
     void *log_self;
     int32_t log_level;
-    unsigned serial; /* of this handle in the process, for names of temporary files */
-    bool read_only;  /* writing failed once: said so, and not tried again */
+    uint64_t token; /* of this handle alone, for names of temporary files */
+    bool read_only; /* writing failed once: said so, and not tried again */
 };
 
 void vj_cache_found(const vj_cache *c, const vj_key *graph_key); /* logs it */
 void vj_cache_path(const vj_cache *c, const uint64_t key[2], const char *kind, char *path, size_t room);
 /* A name of this handle alone: two compilations at once, in one process or in two, do not meet. */
 void vj_cache_temporary(const vj_cache *c, const char *path, char *name, size_t room);
+int vj_cache_create(
+    const char *name); /* a temporary file, locked as long as its writer has it open; -1: errno says why */
 /* A regular file of the user's own, marked as used just now; -1: there is none. */
 int vj_cache_open_own(const char *path);
 bool vj_cache_write(vj_cache *c, const char *path, const void *bytes, size_t size);

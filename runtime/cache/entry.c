@@ -6,7 +6,8 @@
  * to nothing. A start with one reads everything once, to see whether it is as it was; a note in the cache spares it that as
  * long as the files are the ones that were read (content.c).
  *
- *     vitjit-entry 3 CHECK          of what follows
+ *     vitjit-entry 4 CHECK          of what follows
+ *     key KEY                       the entry's own
  *     model PATH                    that was compiled, for people; of one in memory there is none
  *     graph KEY
  *     file SIZE DIGEST NAME         of what lies between its parts; external data's name, or nothing
@@ -73,22 +74,28 @@ static void free_entry(entry *e) {
     free(e->parts);
 }
 
+char *vj_entry_lines(char *text, size_t bytes, const vj_key *key, vj_key *check) {
+    char digest[VJ_KEY_TEXT], own[VJ_KEY_TEXT], of[VJ_KEY_TEXT];
+    int begin = 0, end = 0;
+    if (sscanf(text, "vitjit-entry 4 %32s%n", digest, &begin) != 1 || text[begin] != '\n') return NULL;
+    const vj_key is = vj_key_of(text + begin + 1, bytes - (size_t)begin - 1);
+    *check = key_of_text(digest);
+    if (!same(&is, check) || sscanf(text + begin + 1, "key %32s%n", of, &end) != 1) return NULL;
+    vj_key_text(key->half, own);
+    return strcmp(of, own) == 0 ? text + begin + 1 + end : NULL;
+}
+
 static bool read_entry(vj_cache *cache, const vj_key *key, entry *e) {
-    size_t bytes, lines = 1;
-    char check[VJ_KEY_TEXT];
-    int begin = 0;
+    size_t bytes = 0, lines = 1;
     *e = (entry){.text = vj_cache_get(cache, key, "entry", MOST_BYTES, &bytes)};
-    if (!e->text || sscanf(e->text, "vitjit-entry 3 %32s%n", check, &begin) != 1 || e->text[begin] != '\n')
-        return false;
-    const vj_key is = vj_key_of(e->text + begin + 1, bytes - (size_t)begin - 1);
-    e->check = key_of_text(check);
-    if (!same(&is, &e->check)) return false;
+    char *begin = e->text ? vj_entry_lines(e->text, bytes, key, &e->check) : NULL;
+    if (!begin) return false;
     for (const char *at = e->text; (at = strchr(at, '\n')); at++)
         lines++;
     e->files = calloc(lines, sizeof *e->files);
     e->parts = calloc(lines, sizeof *e->parts);
     if (!e->files || !e->parts) return false;
-    read_lines(e, e->text + begin + 1);
+    read_lines(e, begin);
     return e->file_count > 0;
 }
 
@@ -201,8 +208,11 @@ static void write_path(FILE *out, const char *model_path) {
     free(folder);
 }
 
-static bool write_lines(FILE *out, const vj_content *model, const char *model_path, const vj_compiled *compiled) {
+static bool write_lines(FILE *out, const vj_key *key, const vj_content *model, const char *model_path,
+                        const vj_compiled *compiled) {
     char text[VJ_KEY_TEXT];
+    vj_key_text(key->half, text);
+    fprintf(out, "key %s\n", text);
     write_path(out, model_path);
     vj_key_text(compiled->graph_key, text);
     fprintf(out, "graph %s\n", text);
@@ -218,17 +228,18 @@ static bool write_lines(FILE *out, const vj_content *model, const char *model_pa
     return good;
 }
 
-char *vj_entry_text(const vj_content *model, const char *model_path, const vj_compiled *compiled, size_t *bytes) {
+char *vj_entry_text(const vj_key *key, const vj_content *model, const char *model_path, const vj_compiled *compiled,
+                    size_t *bytes) {
     char *text = NULL, check[VJ_KEY_TEXT];
     FILE *out = open_memstream(&text, bytes);
     if (!out) return NULL;
     snprintf(check, sizeof check, "%032d", 0);
-    const int begin = fprintf(out, "vitjit-entry 3 %s\n", check);
-    bool good = compiled->file_count > 0 && write_lines(out, model, model_path, compiled);
+    const int begin = fprintf(out, "vitjit-entry 4 %s\n", check);
+    bool good = compiled->file_count > 0 && write_lines(out, key, model, model_path, compiled);
     if (fclose(out) != 0 || *bytes > MOST_BYTES) good = false;
     if (good) {
-        const vj_key key = vj_key_of(text + begin, *bytes - (size_t)begin);
-        vj_key_text(key.half, check);
+        const vj_key is = vj_key_of(text + begin, *bytes - (size_t)begin);
+        vj_key_text(is.half, check);
         memcpy(text + begin - VJ_KEY_TEXT, check, VJ_KEY_TEXT - 1);
         return text;
     }

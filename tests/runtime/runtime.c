@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* runtime.c - tests the pool, images, bindings and the cache. The image is made by hand. Its code counts its calls in
- * the first output, so that the number of phases, parts and images of a run can be checked. */
+/* runtime.c - tests the pool, images and bindings. The code of the image made by hand counts its calls, so that the number of phases, parts and images of a run can be checked. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,11 +17,9 @@
 #include <cmocka.h>
 #include <xxhash.h>
 
-#include "runtime/runtime.h"
-#include "vitjit_digest.h"
+#include "by_hand.h"
 
-#define PARTS  3
-#define PHASES 2
+#define PARTS 3
 
 typedef struct sums {
     int64_t cell[PARTS];
@@ -147,61 +144,6 @@ static void workers_make_room_for_guests(void **state) {
             assert_true(vj_pool_try(g.pool, nothing, NULL, 0, 3, 4));
         vj_pool_free(g.pool);
     }
-}
-
-/* mov rax,[rdi+8]; mov rax,[rax]; lock inc dword [rax]; ret */
-static const uint8_t count_calls[] = {0x48, 0x8b, 0x47, 0x08, 0x48, 0x8b, 0x00, 0xf0, 0xff, 0x00, 0xc3};
-static const char strings[] = "m\0x\0y";
-
-static void seal(uint8_t *at) {
-    vj_image_header *h = (vj_image_header *)(void *)at;
-    const size_t from = offsetof(vj_image_header, check) + sizeof h->check;
-    XXH128_hash_t hash = XXH3_128bits(at + from, h->bytes - from);
-    h->check[0] = hash.low64;
-    h->check[1] = hash.high64;
-}
-
-static void *make_image(size_t *bytes) {
-    *bytes = VJ_IMAGE_CODE_ALIGN + sizeof count_calls;
-    uint8_t *at = calloc(1, *bytes);
-    assert_non_null(at);
-    vj_image_header h = {.magic = VJ_IMAGE_MAGIC,
-                         .version = VJ_IMAGE_VERSION,
-                         .header_size = sizeof h,
-                         .bytes = *bytes,
-                         .weights_digest = {7, 9},
-                         .weights_bytes = 64,
-                         .scratch_fixed = 64,
-                         .scratch_per_image = 128,
-                         .max_batch = 100,
-                         .phase_count = PHASES,
-                         .precision = VJ_BF16,
-                         .weight_format = VJ_F16,
-                         .input_count = 1,
-                         .output_count = 1,
-                         .inputs = 1024,
-                         .outputs = 2048,
-                         .strings = 3000,
-                         .strings_bytes = sizeof strings,
-                         .code = VJ_IMAGE_CODE_ALIGN,
-                         .code_bytes = sizeof count_calls};
-    vj_image_tensor x = {.name = 2, .dtype = VJ_F32, .rank = 2, .dims = {-1, 4}, .bytes_per_image = 16};
-    vj_image_tensor y = {.name = 4, .dtype = VJ_I32, .rank = 1, .dims = {-1}, .bytes_per_image = 4};
-    memcpy(at, &h, sizeof h);
-    memcpy(at + 1024, &x, sizeof x);
-    memcpy(at + 2048, &y, sizeof y);
-    memcpy(at + 3000, strings, sizeof strings);
-    memcpy(at + VJ_IMAGE_CODE_ALIGN, count_calls, sizeof count_calls);
-    seal(at);
-    return at;
-}
-
-static void fill_weights(int fd) {
-    static const uint8_t zeros[64];
-    const XXH128_hash_t check = vj_digest_of(zeros, sizeof zeros);
-    vj_weights_header h = {VJ_WEIGHTS_MAGIC, {7, 9}, 64, {check.low64, check.high64}};
-    assert_int_equal(pwrite(fd, &h, sizeof h, 0), sizeof h);
-    assert_int_equal(ftruncate(fd, VJ_WEIGHTS_HEADER + 64), 0);
 }
 
 static vj_model *make_model(int32_t threads, const vj_threads *scheduler) {
@@ -365,170 +307,13 @@ static void sizes_of_the_data(void **state) {
     vj_model_free(m);
 }
 
-static void note_warning(void *self, vj_log_level level, const char *text) {
-    (void)level;
-    (void)text;
-    ++*(int *)self;
-}
-
-static void cache_finds_and_rebuilds(void **state) {
-    (void)state;
-    char folder[] = "/tmp/vitjit-test-XXXXXX", path[300];
-    int warnings = 0;
-    assert_non_null(mkdtemp(folder));
-    vj_cache *c = vj_cache_open(folder, note_warning, &warnings, VJ_LOG_WARNING);
-    assert_non_null(c);
-    vj_weights_store store = vj_cache_store(c);
-    const uint64_t digest[2] = {7, 9};
-    vj_key key = {{1, 2}};
-    const vj_content model = {-1, "a model", 7};
-    vj_model_file file = {0};
-    vj_compiled put = {.graph_key = {3, 4}, .files = &file, .file_count = 1}, found;
-    put.image = make_image(&put.image_bytes);
-    assert_false(vj_cache_find(c, &key, &model, NULL, &found));
-    put.weights_fd = store.create(store.self, digest, 64);
-    assert_true(put.weights_fd >= 0);
-    fill_weights(put.weights_fd);
-    store.commit(store.self, digest, put.weights_fd, 1);
-    close(put.weights_fd);
-    vj_cache_put(c, &key, &model, NULL, &put);
-    assert_true(vj_cache_find(c, &key, &model, NULL, &found));
-    assert_memory_equal(found.image, put.image, put.image_bytes);
-    close(found.weights_fd);
-    free(found.image);
-    snprintf(path, sizeof path, "%s/%016x%016x.image", folder, 4, 3);
-    assert_int_equal(truncate(path, 4000), 0);
-    assert_false(vj_cache_find(c, &key, &model, NULL, &found));
-    vj_cache_put(c, &key, &model, NULL, &put);
-    assert_true(vj_cache_find(c, &key, &model, NULL, &found));
-    close(found.weights_fd);
-    free(found.image);
-    snprintf(path, sizeof path, "%s/%016x%016x.weights", folder, 9, 7);
-    assert_int_equal(truncate(path, 4096), 0);
-    assert_int_equal(store.find(store.self, digest, 64), -1);
-    assert_false(vj_cache_find(c, &key, &model, NULL, &found));
-    vj_cache_bound(folder, 0);
-    snprintf(path, sizeof path, "%s/%016x%016x.image", folder, 4, 3);
-    assert_int_not_equal(access(path, F_OK), 0);
-    vj_cache_close(c);
-    assert_int_equal(warnings, 0);
-    assert_int_equal(chmod(folder, 0755), 0);
-    assert_null(vj_cache_open(folder, note_warning, &warnings, VJ_LOG_WARNING));
-    assert_int_equal(warnings, 1);
-    rmdir(folder);
-    free(put.image);
-}
-
-/* An entry of the cache stores contents: parts with digests of their own, and the bytes between them. */
-static void entries_hold_for_their_content(void **state) {
-    (void)state;
-    enum { SIZE = 600000 }; /* more than is sampled */
-    char folder[] = "/tmp/vitjit-test-XXXXXX", *bytes = calloc(1, SIZE);
-    assert_non_null(mkdtemp(folder));
-    assert_non_null(bytes);
-    for (int32_t i = 0; i < SIZE; i++)
-        bytes[i] = (char)(i * 7 + i / 251);
-    vj_cache *c = vj_cache_open(folder, NULL, NULL, 0);
-    assert_non_null(c);
-    const vj_content model = {-1, bytes, SIZE}, shorter = {-1, bytes, SIZE - 1};
-    vj_file_part parts[2] = {{5000, 100000, {0}}, {300000, 1, {0}}};
-    for (int32_t i = 0; i < 2; i++) {
-        const vj_key digest = vj_key_of(bytes + parts[i].offset, (size_t)parts[i].length);
-        memcpy(parts[i].digest, digest.half, sizeof digest.half);
-    }
-    vj_model_file file = {NULL, parts, 2};
-    const vj_compiled compiled = {.graph_key = {3, 4}, .files = &file, .file_count = 1};
-    const vj_key key = {{1, 2}};
-    vj_key graph;
-    size_t size;
-    char *text = vj_entry_text(&model, NULL, &compiled, &size);
-    assert_non_null(text);
-    assert_false(vj_entry_find(c, &key, &model, NULL, &graph));
-    vj_cache_set(c, &key, "entry", text, size, true);
-    assert_true(vj_entry_find(c, &key, &model, NULL, &graph));
-    assert_memory_equal(graph.half, compiled.graph_key, sizeof graph);
-    assert_false(vj_entry_find(c, &key, &shorter, NULL, &graph));
-    const int32_t changed[] = {0, 4999, 5000, 104999, 105000, 299999, 300000, 300001, SIZE - 1};
-    for (size_t i = 0; i < sizeof changed / sizeof *changed; i++) {
-        bytes[changed[i]] ^= 1;
-        assert_false(vj_entry_find(c, &key, &model, NULL, &graph));
-        bytes[changed[i]] ^= 1;
-    }
-    for (size_t i = 0; i < size; i++) { /* damaged entries count as missing */
-        text[i] ^= 1;
-        vj_cache_set(c, &key, "entry", text, size, true);
-        assert_false(vj_entry_find(c, &key, &model, NULL, &graph));
-        text[i] ^= 1;
-    }
-    vj_cache_set(c, &key, "entry", text, size / 2, true);
-    assert_false(vj_entry_find(c, &key, &model, NULL, &graph));
-    vj_cache_bound(folder, 0);
-    vj_cache_close(c);
-    assert_int_equal(rmdir(folder), 0);
-    free(text);
-    free(bytes);
-}
-
-static void make_file(const char *folder, const char *name, int64_t age_s) {
-    char path[400], block[8192] = {1};
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    assert_int_equal(write(fd, block, sizeof block), sizeof block);
-    const struct timespec then = {time(NULL) - age_s, 0}, both[2] = {then, then};
-    assert_int_equal(futimens(fd, both), 0);
-    close(fd);
-}
-
-static bool exists(const char *folder, const char *name) {
-    char path[400];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    return access(path, F_OK) == 0;
-}
-
-static void least_recently_used_go_first(void **state) {
-    (void)state;
-    char folder[] = "/tmp/vitjit-test-XXXXXX";
-    assert_non_null(mkdtemp(folder));
-    make_file(folder, "a.image", 300);
-    make_file(folder, "b.weights", 500);
-    make_file(folder, "c.entry", 100);
-    make_file(folder, "d.image.1.0.tmp", 200);
-    make_file(folder, "e.image.1.0.tmp", 9000);
-    make_file(folder, "notes.txt", 100000);
-    vj_cache_bound(folder, 3 * 8192);
-    assert_false(exists(folder, "b.weights"));
-    assert_false(exists(folder, "e.image.1.0.tmp")); /* its writer is gone */
-    assert_true(exists(folder, "a.image") && exists(folder, "c.entry") && exists(folder, "d.image.1.0.tmp"));
-    assert_int_equal(vj_cache_prune(folder, 0), VJ_OK);
-    assert_false(exists(folder, "a.image") || exists(folder, "c.entry"));
-    assert_true(exists(folder, "d.image.1.0.tmp")); /* being written */
-    assert_true(exists(folder, "notes.txt"));       /* not ours */
-    make_file(folder, "f.image", 1);
-    FILE *out = fopen("/dev/null", "w");
-    assert_int_equal(vj_cache_verify(folder, out), VJ_BAD_INPUT);
-    fclose(out);
-    make_file(folder, "d.image.1.0.tmp", 9000);
-    vj_cache_bound(folder, 0);
-    char path[400];
-    snprintf(path, sizeof path, "%s/notes.txt", folder);
-    assert_int_equal(unlink(path), 0);
-    assert_int_equal(rmdir(folder), 0);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pool_has_barriers),
-        cmocka_unit_test(pool_threads_run_anywhere),
-        cmocka_unit_test(busy_pool_refuses),
-        cmocka_unit_test(workers_make_room_for_guests),
-        cmocka_unit_test(run_goes_through_phases),
-        cmocka_unit_test(callers_scheduler),
-        cmocka_unit_test(bindings_are_checked),
-        cmocka_unit_test(damaged_images_are_refused),
+        cmocka_unit_test(pool_has_barriers),       cmocka_unit_test(pool_threads_run_anywhere),
+        cmocka_unit_test(busy_pool_refuses),       cmocka_unit_test(workers_make_room_for_guests),
+        cmocka_unit_test(run_goes_through_phases), cmocka_unit_test(callers_scheduler),
+        cmocka_unit_test(bindings_are_checked),    cmocka_unit_test(damaged_images_are_refused),
         cmocka_unit_test(sizes_of_the_data),
-        cmocka_unit_test(cache_finds_and_rebuilds),
-        cmocka_unit_test(entries_hold_for_their_content),
-        cmocka_unit_test(least_recently_used_go_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
