@@ -27,11 +27,14 @@ bool vj_build_transpose(vj_importer *im) {
     return vj_bind(im, 0, vj_emit_transpose(im, x, perm));
 }
 
+/* An end of a slice that no batch reaches; tf2onnx writes this number where TensorFlow names no end. */
+enum { NO_END = 1000000000 };
+
 /* A slice of an axis of c * N: all of it, or a constant number of elements from the front that every batch has. */
 static vj_value slice_open(vj_importer *im, vj_value x, int32_t axis, vj_affine start, vj_affine end, int64_t step) {
     vj_dim dim = type_of(im, x)->dims[axis];
     bool from_front = start.a == 0 && start.b == 0 && step == 1;
-    bool whole = end.a >= dim.c ? end.b >= 0 : end.a == 0 && end.b >= INT32_MAX;
+    bool whole = end.a >= dim.c ? end.b >= 0 : end.a == 0 && end.b >= NO_END;
     if (from_front && whole) return x;
     if (from_front && end.a == 0 && end.b >= 0 && end.b <= dim.c)
         return vj_emit_slice(im, x, axis, 0, vj_dim_const(end.b), 1);

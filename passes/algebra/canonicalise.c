@@ -2,7 +2,7 @@
 /* canonicalise.c - one spelling for each thing: identities go, chains of movement ops merge, products with weights are
  * `linear`, equal nodes are one. The arithmetic is a table of rules; movement ops, whose attributes need computing, are
  * functions. */
-#include "passes/rewrite/rewrite.h"
+#include "canonicalise.h"
 
 #include <math.h>
 #include <string.h>
@@ -279,36 +279,6 @@ static vj_value slice_node(vj_func *f, const vj_node *node) {
     return vj_make(f, VJ_OP_slice, &source, 1, attrs, 3, node->origin);
 }
 
-/* Indices first, first + 1, .. along an axis are a slice; a single index leaves the axis out. */
-/* Integers that are widened are the same indices as before. */
-static vj_value with_stored_indices(vj_func *f, const vj_node *node) {
-    const vj_node *cast = vj_producer(f, node->args[1]);
-    if (cast->op != VJ_OP_cast || !vj_is_const(f, cast->args[0])) return VJ_NONE;
-    const vj_dtype from = vj_type_at(f, cast->args[0])->dtype, to = vj_type_at(f, node->args[1])->dtype;
-    if ((from != VJ_U8 && from != VJ_I8) || (to != VJ_I32 && to != VJ_I64)) return VJ_NONE;
-    return vj_make(f, VJ_OP_gather, (vj_value[]){node->args[0], cast->args[0]}, 2, node->attrs, node->attr_count,
-                   node->origin);
-}
-
-static vj_value gather_node(vj_func *f, const vj_node *node) {
-    enum { LIMIT = 4096 };
-    int64_t indices[LIMIT], count;
-    vj_value x = node->args[0];
-    int32_t axis = (int32_t)vj_attr_int(node, VJ_ATTR_AXIS, 0);
-    vj_error ignored = {0};
-    vj_type type = *vj_type_at(f, node->first_result);
-    if (!vj_is_const(f, node->args[1])) return with_stored_indices(f, node);
-    if (!vj_type_elements(f, vj_type_at(f, node->args[1]), &count) || count < 1 || count > LIMIT ||
-        vj_type_at(f, x)->dims[axis].sym != VJ_SYM_NONE ||
-        !vj_const_read_i64(f, node->args[1], 0, count, indices, &ignored))
-        return VJ_NONE;
-    for (int64_t i = 0; i < count; i++)
-        if (indices[i] != indices[0] + i) return VJ_NONE;
-    if (!vj_range_inside(indices[0], count, vj_type_at(f, x)->dims[axis].c)) return VJ_NONE;
-    vj_value taken = vj_make_slice(f, x, axis, indices[0], count, node->origin);
-    return vj_make_reshape(f, taken, type.rank, type.dims, node->origin);
-}
-
 /* linear works on the last axis alone: a reshape of the others in front of it comes behind it. */
 static vj_value linear_node(vj_func *f, const vj_node *node) {
     vj_value x = node->args[0];
@@ -338,13 +308,13 @@ static vj_value canonical(vj_pass_context *c, int32_t n) {
     case VJ_OP_slice:
         return slice_node(c->f, &node);
     case VJ_OP_gather:
-        return gather_node(c->f, &node);
+        return vj_slices_of_gather(c->f, &node);
     case VJ_OP_linear:
         return linear_node(c->f, &node);
     case VJ_OP_add:
         return bias_behind_reshape(c->f, &node);
     case VJ_OP_concat:
-        return node.arg_count == 1 ? node.args[0] : VJ_NONE;
+        return node.arg_count == 1 ? node.args[0] : vj_transpose_of_concat(c->f, &node);
     case VJ_OP_cast:
     case VJ_OP_broadcast:
     case VJ_OP_pad:

@@ -35,7 +35,8 @@ vj_value vj_make_reshape(vj_func *f, vj_value x, int32_t rank, const vj_dim *dim
     return vj_make(f, VJ_OP_reshape, &x, 1, &attr, 1, origin);
 }
 
-vj_value vj_make_slice(vj_func *f, vj_value x, int32_t axis, int64_t start, int64_t size, const vj_origin *origin) {
+vj_value vj_make_strided_slice(vj_func *f, vj_value x, int32_t axis, int64_t start, int64_t size, int64_t step,
+                               const vj_origin *origin) {
     const vj_type *type = vj_type_at(f, x);
     int64_t starts[VJ_MAX_RANK] = {0}, sizes[VJ_MAX_RANK], steps[VJ_MAX_RANK];
     for (int32_t i = 0; i < type->rank; i++) {
@@ -44,9 +45,14 @@ vj_value vj_make_slice(vj_func *f, vj_value x, int32_t axis, int64_t start, int6
     }
     starts[axis] = start;
     sizes[axis] = size;
+    steps[axis] = step;
     vj_attr attrs[] = {vj_ints(VJ_ATTR_STARTS, starts, type->rank), vj_ints(VJ_ATTR_SIZES, sizes, type->rank),
                        vj_ints(VJ_ATTR_STEPS, steps, type->rank)};
     return vj_make(f, VJ_OP_slice, &x, 1, attrs, 3, origin);
+}
+
+vj_value vj_make_slice(vj_func *f, vj_value x, int32_t axis, int64_t start, int64_t size, const vj_origin *origin) {
+    return vj_make_strided_slice(f, x, axis, start, size, 1, origin);
 }
 
 const char *vj_node_label(const vj_func *f, const vj_node *node) {

@@ -53,6 +53,9 @@ vj_value vj_make_transpose(vj_func *f, vj_value x, const int64_t *perm, const vj
 vj_value vj_make_reshape(vj_func *f, vj_value x, int32_t rank, const vj_dim *dims, const vj_origin *origin);
 /* Elements [start, start + size) of one axis. */
 vj_value vj_make_slice(vj_func *f, vj_value x, int32_t axis, int64_t start, int64_t size, const vj_origin *origin);
+/* The same number of elements, `step` apart. */
+vj_value vj_make_strided_slice(vj_func *f, vj_value x, int32_t axis, int64_t start, int64_t size, int64_t step,
+                               const vj_origin *origin);
 /* The name that messages give a node. */
 const char *vj_node_label(const vj_func *f, const vj_node *node);
 /* Is v a constant whose elements are all one number? Reads constants of any size that are not too large. */
