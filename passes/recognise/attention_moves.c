@@ -8,18 +8,6 @@
 
 static bool is_one(vj_dim dim) { return dim.c == 1 && dim.sym == VJ_SYM_NONE; }
 
-bool vj_pass_reshape(vj_moves *moves, const vj_type *from, const vj_type *to) {
-    vj_move *last = moves->count ? &moves->at[moves->count - 1] : NULL;
-    if (last && last->is_reshape) {
-        last->from = *from;
-        if (vj_same_dims(&last->from, &last->to)) moves->count--;
-        return true;
-    }
-    if (moves->count == VJ_MOVES) return false;
-    moves->at[moves->count++] = (vj_move){.is_reshape = true, .from = *from, .to = *to};
-    return true;
-}
-
 bool vj_pass_transpose(vj_moves *moves, const vj_type *from, const int64_t *perm, const vj_type *to) {
     vj_move *last = moves->count ? &moves->at[moves->count - 1] : NULL;
     if (last && !last->is_reshape) {
@@ -100,6 +88,50 @@ static int32_t groups_of(const vj_type *from, const vj_type *to, group *groups) 
     groups[count - 1].from_end = from->rank;
     groups[count - 1].to_end = to->rank;
     return count;
+}
+
+/* A reshape that splits axes, a transpose that moves what each became as a whole, and a reshape that joins them again are a transpose. */
+static bool is_transpose(const vj_move *split, const vj_move *turn, const vj_move *join, int64_t *perm) {
+    group parts[VJ_MAX_RANK], wholes[VJ_MAX_RANK];
+    const int32_t rank = split->from.rank;
+    if (join->to.rank != rank || groups_of(&split->from, &split->to, parts) != rank ||
+        groups_of(&join->from, &join->to, wholes) != rank)
+        return false;
+    for (int32_t n = 0; n < rank; n++) {
+        const group *whole = &wholes[n];
+        int32_t of = 0;
+        while (of < rank && parts[of].to != turn->perm[whole->from])
+            of++;
+        if (of == rank || parts[of].to_end - parts[of].to != whole->from_end - whole->from) return false;
+        for (int32_t i = whole->from; i < whole->from_end; i++)
+            if (turn->perm[i] != parts[of].to + i - whole->from) return false;
+        perm[n] = of;
+    }
+    return true;
+}
+
+static void join_moves(vj_moves *moves) {
+    int64_t perm[VJ_MAX_RANK];
+    if (moves->count < 3) return;
+    const vj_move *join = &moves->at[moves->count - 3];
+    const vj_move split = join[2], turn = join[1];
+    const vj_type to = join->to;
+    if (!split.is_reshape || turn.is_reshape || !join->is_reshape || !is_transpose(&split, &turn, join, perm)) return;
+    moves->count -= 3;
+    vj_pass_transpose(moves, &split.from, perm, &to);
+}
+
+bool vj_pass_reshape(vj_moves *moves, const vj_type *from, const vj_type *to) {
+    vj_move *last = moves->count ? &moves->at[moves->count - 1] : NULL;
+    if (last && last->is_reshape) {
+        last->from = *from;
+        if (vj_same_dims(&last->from, &last->to)) moves->count--;
+    } else {
+        if (moves->count == VJ_MOVES) return false;
+        moves->at[moves->count++] = (vj_move){.is_reshape = true, .from = *from, .to = *to};
+    }
+    join_moves(moves);
+    return true;
 }
 
 /* v, which broadcasts to `from`, reshaped as from -> to. Groups that v does not move along stay dims of 1. */

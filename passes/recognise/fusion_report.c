@@ -138,8 +138,28 @@ static bool is_centred(const vj_func *f, vj_value v) {
     return vj_op_of(f, v) == VJ_OP_sub && vj_op_of(f, vj_operand(f, v, 1)) == VJ_OP_reduce;
 }
 
+/* Does `by`, a root or what a gain over the root makes of it, divide x? */
+static bool divides(const vj_func *f, vj_value by, vj_value x, int32_t steps) {
+    for (int32_t u = f->values[by].first_use; u >= 0; u = f->uses[u].next) {
+        if (f->uses[u].operand < 0 || steps == 0) continue; /* an output, a size */
+        const vj_node *user = &f->nodes[f->uses[u].user];
+        const bool is_product = user->op == VJ_OP_mul || user->op == VJ_OP_div;
+        if (is_product && (user->args[0] == x || user->args[1] == x)) return true;
+        if ((is_product || user->op == VJ_OP_reciprocal) && divides(f, user->first_result, x, steps - 1)) return true;
+    }
+    return false;
+}
+
+/* Is the mean of x taken off for the variance alone, so that x itself may be what is divided by the deviation? `centred` is x less its mean,
+ * of which `square` is the square. */
+static bool keeps_mean(const vj_func *f, vj_value centred, vj_value square) {
+    return is_centred(f, centred) && vj_use_count(f, centred) == 2 && vj_has_one_use(f, square) &&
+           vj_has_one_use(f, vj_operand(f, centred, 1));
+}
+
 /* A root of a mean of squares: of what is around its mean it is a layer normalisation that was missed; of anything else
- * it is RMSNorm, whose sum and root are one reduction, with no node of its own. */
+ * it is RMSNorm, whose sum and root are one reduction, with no node of its own. So is what is divided by its deviation, mean and all (Keras'
+ * rms_scaling). */
 static void count_root(vj_pass_context *c, const vj_node *node) {
     const vj_func *f = c->f;
     double power;
@@ -148,9 +168,10 @@ static void count_root(vj_pass_context *c, const vj_node *node) {
     if (node->op == VJ_OP_pow && !(vj_is_uniform(f, node->args[1], &power) && power == -0.5)) return;
     const vj_value mean = mean_of_squares(f, node->args[0], &epsilon, &factor);
     if (mean < 0) return;
-    const vj_value squared = vj_operand(f, vj_operand(f, mean, 0), 0);
+    const vj_value square = vj_operand(f, mean, 0), squared = vj_operand(f, square, 0);
     const bool is_moments = vj_op_of(f, node->args[0]) == VJ_OP_sub;
-    if (!is_centred(f, squared) && !is_moments) {
+    const bool keeps = keeps_mean(f, squared, square) && divides(f, node->first_result, vj_operand(f, squared, 0), 3);
+    if (keeps || (!is_centred(f, squared) && !is_moments)) {
         count(c->report, "rmsnorm", true);
         return;
     }

@@ -29,18 +29,24 @@ static bool eps_is_given(vj_match *m) {
     return true;
 }
 
-/* A vector along the last axis, behind a layernorm `n` of the last axis that nobody else reads. */
+/* A number for each element that is normalised, behind a layernorm `n` that nobody else reads. */
 static bool is_row_behind(vj_match *m) {
-    vj_value n = vj_captured(m, "n"), g = vj_captured(m, "g");
+    const vj_value n = vj_captured(m, "n");
     const vj_node *node = vj_producer(m->f, n);
-    const vj_type *x = vj_type_at(m->f, n), *type = vj_type_at(m->f, g);
-    int64_t count, axis = vj_attr_int(node, VJ_ATTR_AXIS, 0);
-    if (axis != x->rank - 1 || type->rank == 0 || !vj_dim_equal(vj_last_dim(type), vj_last_dim(x)) ||
-        !vj_type_elements(m->f, type, &count) || count != vj_last_dim(x).c || !vj_has_one_use(m->f, n))
-        return false;
+    const vj_type *x = vj_type_at(m->f, n), *type = vj_type_at(m->f, vj_captured(m, "g"));
+    const int64_t axis = vj_attr_int(node, VJ_ATTR_AXIS, 0);
+    const int32_t normalised = x->rank - (int32_t)axis;
+    int64_t count, product = 1, *dims = VJ_NEW_ARRAY(m->f->arena, int64_t, normalised);
+    if (axis < 0 || type->rank < normalised || !vj_has_one_use(m->f, n)) return false;
+    for (int32_t i = 0; i < normalised; i++) {
+        const vj_dim dim = type->dims[type->rank - normalised + i];
+        dims[i] = dim.c;
+        if (!vj_dim_equal(dim, x->dims[axis + i]) || !vj_mul(product, dim.c, &product)) return false;
+    }
+    if (!vj_type_elements(m->f, type, &count) || count != product) return false;
     vj_set_attr(m, vj_int(VJ_ATTR_AXIS, axis));
     vj_set_attr(m, vj_float(VJ_ATTR_EPS, vj_attr_float(node, VJ_ATTR_EPS, 0)));
-    vj_set_attr(m, vj_ints(VJ_ATTR_DIMS, &vj_type_at(m->f, g)->dims[type->rank - 1].c, 1));
+    vj_set_attr(m, vj_ints(VJ_ATTR_DIMS, dims, normalised));
     return true;
 }
 
@@ -67,23 +73,40 @@ static bool over_last_axes(vj_match *m) {
     return true;
 }
 
-/* One axis that is not the last: the channels of [N, C, H, W]. It goes behind the others, which keep their order. */
-static bool over_inner_axis(vj_match *m) {
+/* Any axes but the last alone, as the channels of [N, C, H, W]. They go behind the others; both keep their order. */
+static bool over_axes(vj_match *m) {
     const vj_attr *axes = axes_of(m, "m");
-    const int32_t rank = vj_type_at(m->f, m->root)->rank;
+    const int32_t rank = vj_type_at(m->f, m->root)->rank, others = rank - axes->count;
     int64_t *perm = VJ_NEW_ARRAY(m->f->arena, int64_t, rank);
-    if (!same_axes(m) || axes->count != 1 || axes->as.ints[0] == rank - 1 || !eps_is_given(m)) return false;
-    for (int32_t i = 0; i < rank - 1; i++)
-        perm[i] = i < axes->as.ints[0] ? i : i + 1;
-    perm[rank - 1] = axes->as.ints[0];
+    if (!same_axes(m) || axes->count < 1 || axes->as.ints[0] == rank - 1 || !eps_is_given(m)) return false;
+    for (int32_t i = 0, next = 0; i < rank; i++) {
+        const bool is_normalised = next < axes->count && axes->as.ints[next] == i;
+        perm[is_normalised ? others + next : i - next] = i;
+        next += is_normalised;
+    }
     vj_set_attr(m, vj_ints(VJ_ATTR_PERM, perm, rank));
+    vj_set_attr(m, vj_int(VJ_ATTR_AXIS, others));
     return true;
 }
 
-/* The same, and a mean `o` over that axis is in the offset. */
-static bool over_inner_axis_with_mean(vj_match *m) {
+/* The same, and a mean `o` over those axes is in the offset. */
+static bool over_axes_with_mean(vj_match *m) {
     const vj_attr *mean = axes_of(m, "m"), *again = axes_of(m, "o");
-    return again->count == 1 && again->as.ints[0] == mean->as.ints[0] && over_inner_axis(m);
+    if (again->count != mean->count) return false;
+    for (int32_t i = 0; i < mean->count; i++)
+        if (again->as.ints[i] != mean->as.ints[i]) return false;
+    return over_axes(m);
+}
+
+/* Over the last axes, which the transpose `t` of x moves among themselves: the same numbers have the same mean. */
+static bool over_moved_axes(vj_match *m) {
+    if (!over_axes_with_mean(m)) return false;
+    const vj_attr *axes = axes_of(m, "m"), *perm = vj_attr_find(vj_producer(m->f, vj_captured(m, "t")), VJ_ATTR_PERM);
+    const int32_t others = perm->count - axes->count;
+    if (axes->as.ints[0] != others) return false;
+    for (int32_t i = 0; i < others; i++)
+        if (perm->as.ints[i] != i) return false;
+    return true;
 }
 
 /* A sum over so many elements as the number says, which divides it or is one over what multiplies it. */
@@ -109,7 +132,7 @@ static bool is_over_count(vj_match *m) { return is_count(m, false); }
 
 #define PLAIN      "layernorm(x){axis=last, eps=$}"
 #define TIMES      "mul(" PLAIN ", g)"
-#define NORMALISED "layernorm(transpose(x){perm=$}){axis=last, eps=$}"
+#define NORMALISED "layernorm(transpose(x){perm=$}){axis=$, eps=$}"
 #define BACK(of)   "transpose(" of "){perm=back}"
 #define TURNED     BACK(NORMALISED)
 #define GAINED     "layernorm(x, reshape(g){dims=$}){axis=$, eps=$}"
@@ -135,20 +158,35 @@ static bool is_over_count(vj_match *m) { return is_count(m, false); }
         name, "sub(div(x, i=" root "), div(" MEAN("x") ", i))", PLAIN, eps_is_given                                    \
     }
 
-/* The same over an inner axis: where TensorFlow normalises the last one, tf2onnx may move the transposes and leave the channels second. */
+/* The same over other axes, several or an inner one: where TensorFlow normalises the last one, tf2onnx may move the transposes and leave the
+ * channels second. */
 #define ROOT_BY_AXES   ROOT_OF("v=reduce(mul(" CENTRED_BY_AXES ", d)){kind=mean, keep=1}")
 #define MEAN_BY_AXES   MEAN_OF("o", "x")
 #define TURNED_ROW(of) "transpose(" of "){perm=$}"
-#define SPREADS_INNER(name)                                                                                            \
+#define SPREADS_BY_AXES(name)                                                                                          \
     {name "_gain_and_offset",                                                                                          \
      "add(mul(x, i=div(g:weight, " ROOT_BY_AXES ")), sub(b:weight, mul(" MEAN_BY_AXES ", i)))",                        \
-     BACK("add(mul(" NORMALISED ", " TURNED_ROW("g") "), " TURNED_ROW("b") ")"), over_inner_axis_with_mean},           \
+     BACK("add(mul(" NORMALISED ", " TURNED_ROW("g") "), " TURNED_ROW("b") ")"), over_axes_with_mean},                 \
         {name "_gain", "sub(mul(x, i=div(g:weight, " ROOT_BY_AXES ")), mul(" MEAN_BY_AXES ", i))",                     \
-         BACK("mul(" NORMALISED ", " TURNED_ROW("g") ")"), over_inner_axis_with_mean},                                 \
+         BACK("mul(" NORMALISED ", " TURNED_ROW("g") ")"), over_axes_with_mean},                                       \
         {name "_offset", "add(div(x, i=" ROOT_BY_AXES "), sub(b:weight, div(" MEAN_BY_AXES ", i)))",                   \
-         BACK("add(" NORMALISED ", " TURNED_ROW("b") ")"), over_inner_axis_with_mean},                                 \
+         BACK("add(" NORMALISED ", " TURNED_ROW("b") ")"), over_axes_with_mean},                                       \
     {                                                                                                                  \
-        name, "sub(div(x, i=" ROOT_BY_AXES "), div(" MEAN_BY_AXES ", i))", TURNED, over_inner_axis_with_mean           \
+        name, "sub(div(x, i=" ROOT_BY_AXES "), div(" MEAN_BY_AXES ", i))", TURNED, over_axes_with_mean                 \
+    }
+
+/* The same over all axes that a transpose moves, of what is in front of the transpose. */
+#define ALL "layernorm(t){axis=$, eps=$}"
+#define SPREADS_MOVED(name)                                                                                            \
+    {name "_gain_and_offset",                                                                                          \
+     "add(mul(t=transpose(x), i=div(g:weight, " ROOT_BY_AXES ")), sub(b:weight, mul(" MEAN_BY_AXES ", i)))",           \
+     "add(mul(" ALL ", g), b)", over_moved_axes},                                                                      \
+        {name "_gain", "sub(mul(t=transpose(x), i=div(g:weight, " ROOT_BY_AXES ")), mul(" MEAN_BY_AXES ", i))",        \
+         "mul(" ALL ", g)", over_moved_axes},                                                                          \
+        {name "_offset", "add(div(t=transpose(x), i=" ROOT_BY_AXES "), sub(b:weight, div(" MEAN_BY_AXES ", i)))",      \
+         "add(" ALL ", b)", over_moved_axes},                                                                          \
+    {                                                                                                                  \
+        name, "sub(div(t=transpose(x), i=" ROOT_BY_AXES "), div(" MEAN_BY_AXES ", i))", ALL, over_moved_axes           \
     }
 
 static const vj_rule rules[] = {
@@ -167,12 +205,12 @@ static const vj_rule rules[] = {
     {"negated_mean_over", "add(y, div(neg(" MEAN_OF("m", "x") "), i))", "sub(y, div(m, i))", NULL},
     SPREADS("spread_centred", ROOT),
     SPREADS("spread_moments", ROOT_OF(MOMENTS_BY_ITSELF)),
-    SPREADS_INNER("spread_inner_axis"),
+    SPREADS_BY_AXES("spread_by_axes"),
+    SPREADS_MOVED("spread_moved"),
     {"last_axes", "div(" CENTRED_BY_AXES ", " ROOT_OF(VARIANCE_BY_AXES) ")", "layernorm(x){axis=$, eps=$}",
      over_last_axes},
-    {"inner_axis", "div(" CENTRED_BY_AXES ", " ROOT_OF(VARIANCE_BY_AXES) ")", TURNED, over_inner_axis},
-    {"inner_axis_by_power", "mul(" CENTRED_BY_AXES ", pow(add(" VARIANCE_BY_AXES ", e:uniform), -0.5))", TURNED,
-     over_inner_axis},
+    {"axes", "div(" CENTRED_BY_AXES ", " ROOT_OF(VARIANCE_BY_AXES) ")", TURNED, over_axes},
+    {"axes_by_power", "mul(" CENTRED_BY_AXES ", pow(add(" VARIANCE_BY_AXES ", e:uniform), -0.5))", TURNED, over_axes},
     {"gain", "mul(n=layernorm(x), g:weight)", GAINED, is_row_behind},
     {"gain_of_absent", "mul(n=layernorm(x, _, _), g:weight)", GAINED, is_row_behind},
     {"offset", "add(n=layernorm(x), g:weight)", MOVED, is_row_behind},
@@ -181,15 +219,21 @@ static const vj_rule rules[] = {
     {"offset_behind_gain_of_absent", "add(n=layernorm(x, w, _), g:weight)", BOTH, is_row_behind},
 };
 
-/* The reshape of a vector that is one already goes. */
-static vj_value plain_vector(vj_pass_context *c, int32_t n) {
+/* A reshape to the same dims goes, as does a transpose that moves nothing: the rules make such. */
+static vj_value unmoved(vj_pass_context *c, int32_t n) {
     const vj_node *node = &c->f->nodes[n];
+    if (node->op == VJ_OP_transpose) {
+        const vj_attr *perm = vj_attr_find(node, VJ_ATTR_PERM);
+        for (int32_t i = 0; i < perm->count; i++)
+            if (perm->as.ints[i] != i) return VJ_NONE;
+        return node->args[0];
+    }
     if (node->op != VJ_OP_reshape) return VJ_NONE;
     return vj_type_equal(vj_type_at(c->f, node->args[0]), vj_type_at(c->f, node->first_result)) ? node->args[0]
                                                                                                 : VJ_NONE;
 }
 
 vj_status vj_pass_layernorm(vj_pass_context *c) {
-    vj_apply_rules(c, rules, (int32_t)(sizeof rules / sizeof *rules), plain_vector, "reshape_of_vector");
+    vj_apply_rules(c, rules, (int32_t)(sizeof rules / sizeof *rules), unmoved, "unmoved");
     return c->error->status;
 }

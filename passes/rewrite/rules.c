@@ -122,6 +122,15 @@ static vj_attr undoing(const vj_match *m) {
     return vj_int(VJ_ATTR_PERM, 0);
 }
 
+/* {dims=back}: those of what gives way. */
+static vj_attr dims_of_root(const vj_match *m) {
+    const vj_type *type = vj_type_at(m->f, m->root);
+    int64_t *codes = VJ_NEW_ARRAY(m->f->arena, int64_t, type->rank);
+    for (int32_t i = 0; i < type->rank; i++)
+        codes[i] = vj_dim_code(type->dims[i]);
+    return vj_ints(VJ_ATTR_DIMS, codes, type->rank);
+}
+
 static vj_attr made_attr(const vj_match *m, const vj_pattern_attr *p, const vj_type *first) {
     if (p->kind == VJ_IS_GIVEN) {
         for (int32_t i = 0; i < m->attr_count; i++)
@@ -130,6 +139,7 @@ static vj_attr made_attr(const vj_match *m, const vj_pattern_attr *p, const vj_t
     }
     if (p->kind == VJ_IS_FLOAT) return vj_float(p->key, p->f);
     if (p->kind == VJ_IS_WORD && p->key == VJ_ATTR_PERM) return undoing(m);
+    if (p->kind == VJ_IS_WORD && p->key == VJ_ATTR_DIMS) return dims_of_root(m);
     if (p->kind == VJ_IS_WORD) return vj_name(p->key, p->word);
     return vj_int(p->key, p->kind == VJ_IS_LAST ? first->rank - 1 : p->i);
 }
