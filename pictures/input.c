@@ -34,6 +34,7 @@ static bool is_channels(int64_t dim) { return dim == 1 || dim == 3; }
 /* The reason why such a tensor holds no pictures, or NULL. [N,1,h,1] and the like have their channels first. */
 static const char *unfit(vj_dtype dtype, int32_t rank, const int64_t *dims, vj_picture_input *input) {
     if (!element_bytes(dtype)) return "its type is not f32, f16 or u8";
+    if (rank == 5 && dims[1] == 2) return "its input is pairs of pictures, [N,2,C,H,W]";
     if (rank != 4) return "its input is not [N,C,H,W] or [N,H,W,C]";
     const bool last = !is_channels(dims[1]) && is_channels(dims[3]);
     if (!last && !is_channels(dims[1])) return "its input has neither 1 nor 3 channels";

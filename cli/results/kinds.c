@@ -9,6 +9,7 @@
 
 #define LOGITS_AND_BOXES      {{"logits", 3, 0}, {"pred_boxes", 3, 4}}
 #define LOGITS_AND_MASKS      {{"class_queries_logits", 3, 0}, {"masks_queries_logits", 4, 0}}
+#define FOUND_POINTS          {{"keypoints", 3, 2}, {"scores", 2, 0}, {"mask", 2, 0}}
 #define LOGITS_AND_PRED_MASKS {{"logits", 3, 0}, {"pred_masks", 4, 0}}
 
 static bool is_segments(const vj_model *model, const int32_t *at);
@@ -31,7 +32,8 @@ static const vj_kind table[] = {
     {"depth", "*ForDepthEstimation", {{"predicted_depth", 3, 0}}, vj_show_depth, 0, "depth", false, 0, NULL},
     {"a picture", "*ForImageSuperResolution", {{"reconstruction", 4, 0}}, vj_show_restored, 0, "restored", false, 0, NULL},
     {"a foreground", "BiRefNet|BriaRMBG|MODNet", {{"logits|alphas|output|output_image", 4, 0}}, vj_show_matte, 0, "foreground", false, 0, NULL},
-    {"key points", "VitPoseForPoseEstimation", {{"heatmaps", 4, 0}}, vj_show_pose, 0, "keypoints", true, -1, NULL},
+    {"key points", "VitPoseForPoseEstimation", {{"heatmaps", 4, 0}}, vj_show_pose, VJ_POSE_MAPS, "keypoints", true, -1, NULL},
+    {"key points", "SuperPointForKeypointDetection", FOUND_POINTS, vj_show_points, VJ_POSE_POINTS, "keypoints", true, -1, NULL},
     {"texts beside a picture", "CLIPModel|SiglipModel|Siglip2Model|ChineseCLIPModel|AltCLIPModel|AlignModel|MetaClip2Model", {{"logits_per_image", 2, 0}}, vj_show_towers, 0, NULL, false, 0, NULL},
 
     {"a segmenter", NULL, LOGITS_AND_PRED_MASKS, vj_show_queries, VJ_QUERIES_DETR, "mask", false, 0.5, NULL},
@@ -41,7 +43,8 @@ static const vj_kind table[] = {
     {"depth", NULL, {{"predicted_depth|depth", 3, 0}}, vj_show_depth, 0, "depth", false, 0, NULL},
     {"depth", NULL, {{"predicted_depth|depth", 4, 0}}, vj_show_depth, 0, "depth", false, 0, NULL},
     {"a picture", NULL, {{"reconstruction", 4, 0}}, vj_show_restored, 0, "restored", false, 0, NULL},
-    {"key points", NULL, {{"heatmaps", 4, 0}}, vj_show_pose, 0, "keypoints", true, -1, NULL},
+    {"key points", NULL, {{"heatmaps", 4, 0}}, vj_show_pose, VJ_POSE_MAPS, "keypoints", true, -1, NULL},
+    {"key points", NULL, FOUND_POINTS, vj_show_points, VJ_POSE_POINTS, "keypoints", true, -1, NULL},
     {"texts beside a picture", NULL, {{"logits_per_image", 2, 0}}, vj_show_towers, 0, NULL, false, 0, NULL},
     {"a detector of YOLO's kind", NULL, {{NULL, 3, 0}}, vj_show_yolo, VJ_YOLO_PLANES, "objects", true, 0.25, vj_is_yolo_planes},
     {"a detector of YOLO's kind", NULL, {{NULL, 3, 0}}, vj_show_yolo, VJ_YOLO_ROWS, "objects", true, 0.25, vj_is_yolo_rows},

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pose.c - key points: the largest value of a heat map each, [1,K,h,w], moved between the map's pixels by one Newton step on the
  * logarithm of the blurred map (DARK: Zhang et al. 2020; with unbiased data processing: Huang et al. 2020), as transformers'
- * VitPoseImageProcessor does. The map's outer pixels are the input's. */
+ * VitPoseImageProcessor does. The map's outer pixels are the input's. Or points that the model itself has found (SuperPoint): places as
+ * parts of the input [1,K,2], scores [1,K], and which of them are any [1,K]. */
 #include "results.h"
 
 #include <float.h>
@@ -16,6 +17,9 @@ static const double sigma = 0.8;
 typedef struct point {
     double x, y, score;
 } point;
+
+/* Points of heat maps have names; those that were found have numbers alone. */
+static bool are_named(const vj_result *r) { return r->reading->kind->variant == VJ_POSE_MAPS; }
 
 /* A place beyond the edge is mirrored, with the edge's pixel twice. */
 static int64_t mirrored(int64_t i, int64_t size) {
@@ -88,7 +92,11 @@ static vj_status print_json(const vj_result *r, const point *points, int64_t cou
     cJSON *json = vj_result_json(r), *list = cJSON_AddArrayToObject(json, "keypoints");
     for (int64_t k = 0; k < count; k++) {
         if (!(points[k].score > r->threshold)) continue;
-        cJSON *one = vj_json_class(r, list, k);
+        cJSON *one = are_named(r) ? vj_json_class(r, list, k) : cJSON_CreateObject();
+        if (!are_named(r)) {
+            cJSON_AddNumberToObject(one, "index", (double)k);
+            cJSON_AddItemToArray(list, one);
+        }
         cJSON_AddNumberToObject(one, "score", points[k].score);
         cJSON_AddNumberToObject(one, "x", points[k].x);
         cJSON_AddNumberToObject(one, "y", points[k].y);
@@ -104,10 +112,17 @@ static void print_text(const vj_result *r, const point *points, int64_t count) {
     for (int64_t k = 0; k < count; k++) {
         if (!(points[k].score > r->threshold)) continue;
         shown++;
-        printf("  %6.2f %%  %-20s  %.1f %.1f\n", points[k].score * 100, vj_class_name(r, k, text), points[k].x,
-               points[k].y);
+        if (are_named(r))
+            vj_class_name(r, k, text);
+        else
+            snprintf(text, sizeof text, "point %lld", (long long)k);
+        printf("  %6.2f %%  %-20s  %.1f %.1f\n", points[k].score * 100, text, points[k].x, points[k].y);
     }
-    if (!shown) printf("  no key point scores above %g\n", r->threshold);
+    if (shown) return;
+    if (isfinite(r->threshold))
+        printf("  no key point scores above %g\n", r->threshold);
+    else
+        printf("  no key points\n");
 }
 
 static vj_status draw(const vj_result *r, const point *points, int64_t count, const char *path) {
@@ -123,11 +138,22 @@ static vj_status draw(const vj_result *r, const point *points, int64_t count, co
     return status;
 }
 
+/* Prints, and draws where that is asked for. */
+static vj_status show(const vj_result *r, const point *points, int64_t count) {
+    char path[VJ_PATH_ROOM];
+    const bool drawn = vj_result_path(r, path);
+    vj_status status = VJ_OK;
+    if (vj_wants_json(r->command))
+        status = print_json(r, points, count, drawn ? path : NULL);
+    else
+        print_text(r, points, count);
+    return drawn && status == VJ_OK ? draw(r, points, count, path) : status;
+}
+
 vj_status vj_show_pose(const vj_result *r) {
     const vj_array *maps = &r->outputs[0];
     const vj_placement *g = r->placement;
     const int64_t count = maps->dims[1], height = maps->dims[2], width = maps->dims[3];
-    char path[VJ_PATH_ROOM];
     if (count < 1 || height < 1 || width < 1) return vj_print_error(VJ_BAD_INPUT, r->file, "no heat map came out");
     point *points = calloc((size_t)count, sizeof *points);
     if (!points) return vj_print_error(VJ_SYSTEM, r->file, "no memory for %lld key points", (long long)count);
@@ -136,13 +162,26 @@ vj_status vj_show_pose(const vj_result *r) {
         points[k].x = place(points[k].x, width, g->input_width, g->scale_x, g->shift_x);
         points[k].y = place(points[k].y, height, g->input_height, g->scale_y, g->shift_y);
     }
-    const bool drawn = vj_result_path(r, path);
-    vj_status status = VJ_OK;
-    if (vj_wants_json(r->command))
-        status = print_json(r, points, count, drawn ? path : NULL);
-    else
-        print_text(r, points, count);
-    if (drawn && status == VJ_OK) status = draw(r, points, count, path);
+    const vj_status status = show(r, points, count);
+    free(points);
+    return status;
+}
+
+vj_status vj_show_points(const vj_result *r) {
+    const float *at = vj_result_data(r, 0), *scores = vj_result_data(r, 1), *there = vj_result_data(r, 2);
+    const int64_t most = r->outputs[0].dims[1];
+    const vj_placement *g = r->placement;
+    if (r->outputs[1].dims[1] != most || r->outputs[2].dims[1] != most)
+        return vj_print_error(VJ_BAD_INPUT, r->file, "%lld places, %lld scores and a mask of %lld", (long long)most,
+                              (long long)r->outputs[1].dims[1], (long long)r->outputs[2].dims[1]);
+    point *points = calloc((size_t)most + 1, sizeof *points);
+    if (!points) return vj_print_error(VJ_SYSTEM, r->file, "no memory for %lld key points", (long long)most);
+    for (int64_t k = 0; k < most; k++) {
+        points[k].score = there[k] > 0 ? (double)scores[k] : (double)NAN;
+        points[k].x = ((double)at[2 * k] * g->input_width - g->shift_x) / g->scale_x;
+        points[k].y = ((double)at[2 * k + 1] * g->input_height - g->shift_y) / g->scale_y;
+    }
+    const vj_status status = show(r, points, most);
     free(points);
     return status;
 }

@@ -14,7 +14,7 @@
  * depth.c      depth
  * restore.c    pictures from pictures
  * matte.c      the foreground
- * pose.c       key points from heat maps
+ * pose.c       key points from heat maps, or as the model has found them
  * towers.c     how near texts are to a picture
  * sample.c     a plane of numbers, read where the pixels of the picture as it was are
  * canvas.c     lines, boxes and text in a picture; font.c its letters
@@ -150,7 +150,9 @@ vj_status vj_show_depth(const vj_result *result);
 vj_status vj_show_restored(const vj_result *result);
 vj_status vj_show_matte(const vj_result *result);
 bool vj_is_matte(const vj_model *model, const int32_t *at);
+enum { VJ_POSE_MAPS, VJ_POSE_POINTS };
 vj_status vj_show_pose(const vj_result *result);
+vj_status vj_show_points(const vj_result *result);
 vj_status vj_show_towers(const vj_result *result);
 
 /* listing.c */

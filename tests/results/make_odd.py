@@ -20,10 +20,10 @@ def nothing_of(name, value):
             node("ReduceSum", [name + ".none"], [name + ".zero"], keepdims=0)], helper.make_tensor_value_info(name, *value)
 
 
-def save(name, outputs, sizes=0):
+def save(name, outputs, sizes=0, dims=(1, 3, 8, 8)):
     """Each output is a constant, and zeros of the picture and, with `sizes` numbers, of its size."""
     node, values = helper.make_node, []
-    nodes, picture = nothing_of("pixel_values", (TensorProto.FLOAT, [1, 3, 8, 8]))
+    nodes, picture = nothing_of("pixel_values", (TensorProto.FLOAT, dims))
     constants, inputs, zero = [numpy_helper.from_array(np.float32(0), "none")], [picture], "pixel_values.zero"
     if sizes:
         more, size = nothing_of("orig_target_sizes", (TensorProto.INT64, [1, sizes]))
@@ -58,6 +58,11 @@ def main():
     save("placed.shapes", {**outputs, "scores": outputs["scores"][:, :3]}, 2)
     save("placed.sizes", outputs, 3)
     save("placed.none", {key: value[:, :0] for key, value in outputs.items()}, 2)
+    found = {"keypoints": random.random((1, 4, 2)).astype(np.float32), "scores": outputs["scores"], "mask": np.array([[1, 1, 0, 1]])}
+    save("points", found)
+    save("points.shapes", {**found, "mask": found["mask"][:, :3]})
+    save("points.none", {key: value[:, :0] for key, value in found.items()})
+    save("pairs", found, dims=(1, 2, 3, 8, 8))
 
 
 main()

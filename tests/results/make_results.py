@@ -154,6 +154,22 @@ class HeatMaps(nn.Module):
         return 8 * F.conv2d(F.conv2d(x, blur, padding=2, groups=4), blur, padding=2, groups=4)
 
 
+class Points(nn.Module):
+    """Pixels of a plane that are above the rest, as SuperPoint has them, with some behind them that are none."""
+
+    def __init__(self):
+        super().__init__()
+        self.planes = Planes(1, 4, 3)
+
+    def forward(self, pixel_values):
+        x = self.planes(pixel_values)[0, 0]
+        at = torch.nonzero(x > 2.5)
+        scores = torch.cat([x[at[:, 0], at[:, 1]].sigmoid(), torch.zeros(3)])
+        places = torch.cat([at.flip(1).float(), torch.zeros(3, 2)]) * 4 / torch.tensor([64.0, 48.0])
+        mask = torch.cat([torch.ones_like(at[:, 0]), torch.zeros(3, dtype=torch.int64)]).int()
+        return places[None], scores[None], places[None].repeat(1, 1, 2), mask[None]
+
+
 class Towers(nn.Module):
     """A picture beside three texts, whose embeddings are part of the model."""
 
@@ -553,6 +569,16 @@ def pose(out, s):
     points = [((x * 47 / 11 + 0.5) * s.w / 48 - 0.5, (y * 63 / 15 + 0.5) * s.h / 64 - 0.5) for x, y in coords]
     return [], {"keypoints": [named(k, score=float(scores[0, k, 0]), x=float(p[0]), y=float(p[1]))
                               for k, p in enumerate(points)]}, None
+
+
+@case("SuperPointForKeypointDetection", Points, ["keypoints", "scores", "descriptors", "mask"])
+def superpoint(out, s):
+    of = processor(("superpoint", "SuperPoint")).post_process_keypoint_detection(
+        SimpleNamespace(keypoints=out[0], scores=out[1], descriptors=out[2], mask=out[3]), target_sizes=[(s.h, s.w)])[0]
+    kept, at = out[3][0].nonzero()[:, 0], out[0][0] * torch.tensor([s.w, s.h])
+    assert torch.equal(at[kept].to(torch.int32), of["keypoints"]) and 2 < len(kept) < len(at)
+    return [], {"keypoints": [{"index": int(k), "score": float(score), "x": float(at[k, 0]), "y": float(at[k, 1])}
+                              for k, score in zip(kept, of["scores"])]}, None
 
 
 def texts(probabilities):

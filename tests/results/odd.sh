@@ -40,6 +40,19 @@ part_odd() {
     stderr_has "rgb.png: 4 labels and 3 scores for 4 boxes"
     shows 3 placed.sizes
     stderr_has "its input 'orig_target_sizes' is not two numbers a picture"
+    # of four points one has a score that is no number, and one is none
+    shows 0 points
+    lines 3
+    prints "  90.00 %  point 0 "
+    prints "  70.00 %  point 3 "
+    shows 0 points --format jsonl --threshold 0.8
+    prints '"keypoints":[{"index":0,"score":0.8999'
+    shows 0 points.none
+    prints "no key points"
+    shows 2 points.shapes
+    stderr_has "rgb.png: 4 places, 4 scores and a mask of 3"
+    shows 1 pairs
+    stderr_has "it does not take pictures: its input is pairs of pictures, [N,2,C,H,W]"
 }
 
 part_tasks() {
