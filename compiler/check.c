@@ -353,7 +353,8 @@ static vj_status say(checking *c, char **out) {
     return *out ? VJ_OK : vj_fail(&c->u->error, VJ_SYSTEM, "no memory");
 }
 
-static vj_status check(vj_unit *u, char **out) {
+static vj_status check(vj_unit *u, void *self) {
+    char **out = self;
     vj_status status = prepare(u);
     if (status != VJ_OK) return status;
     checking *c = VJ_NEW(u->arena, checking);
@@ -374,13 +375,6 @@ static vj_status check(vj_unit *u, char **out) {
 }
 
 vj_status vj_check(const vj_compile_request *request, char **text, char *error, size_t error_bytes) {
-    vj_unit u;
-    vj_status status;
     *text = NULL;
-    vj_unit_begin(&u, request);
-    if (setjmp(u.out_of_memory) == 0)
-        status = check(&u, text);
-    else
-        status = vj_no_memory(&u.error);
-    return vj_unit_end(&u, status, error, error_bytes);
+    return vj_with_unit(request, check, text, error, error_bytes);
 }

@@ -19,25 +19,35 @@ static int32_t asked_to_stop(void *self) {
     return o->cancel ? o->cancel(o->cancel_self) : 0;
 }
 
-void vj_unit_begin(vj_unit *u, const vj_compile_request *request) {
+typedef struct unit_call {
+    vj_unit unit;
+    vj_status (*work)(vj_unit *u, void *self);
+    void *self;
+    vj_status status;
+} unit_call;
+
+static void work_on_unit(void *self) {
+    unit_call *c = self;
+    c->status = c->work(&c->unit, c->self);
+}
+
+vj_status vj_with_unit(const vj_compile_request *request, vj_status (*work)(vj_unit *u, void *self), void *self,
+                       char *error, size_t error_bytes) {
+    unit_call c = {.work = work, .self = self};
+    vj_unit *u = &c.unit;
     *u = (vj_unit){.request = request,
                    .sizes = {request->options->shapes, request->options->shape_count},
                    .arena = vj_arena_new(),
                    .told_ms = vj_clock_ms(),
                    .error = {.for_command = request->for_command != 0}};
-    vj_arena_on_oom(u->arena, &u->out_of_memory);
-}
-
-vj_status vj_unit_end(vj_unit *u, vj_status status, char *error, size_t error_bytes) {
-    if (status != VJ_OK) vj_write_error(&u->error, error, error_bytes);
+    if (!vj_arena_try(u->arena, work_on_unit, &c)) c.status = vj_no_memory(&u->error);
+    if (c.status != VJ_OK) vj_write_error(&u->error, error, error_bytes);
     vj_arena_free(u->arena);
-    return status;
+    return c.status;
 }
 
 vj_status vj_no_memory(vj_error *error) {
-    *error = (vj_error){.status = VJ_SYSTEM,
-                        .text = "the machine has not enough memory for this model",
-                        .for_command = error->for_command};
+    *error = (vj_error){.status = VJ_SYSTEM, .text = "out of memory", .for_command = error->for_command};
     return VJ_SYSTEM;
 }
 
@@ -47,8 +57,6 @@ void vj_write_error(const vj_error *e, char *error, size_t error_bytes) {
 
 /* Open */
 
-static void close_model(void *opened) { vj_onnx_close(*(vj_onnx **)opened); }
-
 vj_status vj_unit_open(vj_unit *u) {
     const vj_compile_request *r = u->request;
     u->target = r->options->cpu ? vj_target_by_name(r->options->cpu) : vj_target_host();
@@ -57,11 +65,8 @@ vj_status vj_unit_open(vj_unit *u) {
         vj_hint(&u->error, "`vitjit targets` lists them");
         return VJ_USAGE;
     }
-    vj_onnx **opened = VJ_NEW(u->arena, vj_onnx *);
-    vj_arena_at_free(u->arena, close_model, opened);
-    *opened = r->bytes ? vj_onnx_open_memory(u->arena, r->bytes, r->bytes_size, r->path, &u->facts, &u->error)
+    u->onnx = r->bytes ? vj_onnx_open_memory(u->arena, r->bytes, r->bytes_size, r->path, &u->facts, &u->error)
                        : vj_onnx_open(u->arena, r->path, &u->facts, &u->error);
-    u->onnx = *opened;
     if (!u->onnx) return u->error.status;
     vj_tell(u, "read: opset %lld, %d nodes, %.1f MB of constants%s%s", (long long)u->facts.opset, u->facts.node_count,
             (double)u->facts.parameter_bytes / 1e6, u->facts.producer ? ", written by " : "",
@@ -168,22 +173,21 @@ typedef struct generation {
     vj_error error;
 } generation;
 
-static void generate(void *self, int32_t worker) {
+static void generate_code(void *self) {
     generation *g = self;
-    (void)worker;
     const vj_codegen_options options = {
         .target = g->u->target, .kind = VJ_EMIT_OBJECT, .marks = g->u->request->marks != 0};
     const vj_program *p = g->u->program;
-    jmp_buf oom;
-    if (setjmp(oom)) {
-        vj_fail(&g->error, VJ_SYSTEM, "the machine has not enough memory to generate code");
-        return;
-    }
-    vj_arena_on_oom(g->u->arena, &oom);
     if (!g->u->request->options->use_orc)
         vj_generate_code(p, &options, &g->code, &g->entry, &g->stats, &g->error);
     else if (vj_generate(p, &options, &g->object, &g->stats, &g->error) == VJ_OK)
         vj_link_code(&g->object, "vj_phase", &g->code, &g->entry, &g->error);
+}
+
+static void generate(void *self, int32_t worker) {
+    generation *g = self;
+    (void)worker;
+    if (!vj_arena_try(g->u->arena, generate_code, g)) vj_no_memory(&g->error);
 }
 
 static vj_status pack(vj_unit *u, const vj_weights_store *store, int *descriptor) {
@@ -203,23 +207,28 @@ static vj_status generate_beside_pack(vj_unit *u, generation *g, const vj_weight
     vj_crew *crew = vj_crew_start(2, generate, g);
     const vj_status status = pack(u, store, descriptor);
     if (vj_crew_join(crew) == 0) generate(g, 0);
-    vj_arena_on_oom(u->arena, &u->out_of_memory);
     if (status != VJ_OK || g->error.status == VJ_OK) return status;
     u->error = g->error;
     return u->error.status;
 }
 
+static void free_code(void *self) {
+    generation *g = self;
+    vj_bytes_free(&g->object);
+    vj_bytes_free(&g->code);
+}
+
 static vj_status make_image(vj_unit *u, const vj_weights_store *store, vj_compiled *out) {
-    generation g = {.u = u};
+    generation *g = VJ_NEW(u->arena, generation);
+    g->u = u;
+    vj_arena_at_free(u->arena, free_code, g);
     vj_status status = vj_share_weights(u);
-    if (status == VJ_OK) status = generate_beside_pack(u, &g, store, &out->weights_fd);
-    if (status == VJ_OK && u->request->options->use_orc) status = vj_load_by_orc(u, &g.object, out);
+    if (status == VJ_OK) status = generate_beside_pack(u, g, store, &out->weights_fd);
+    if (status == VJ_OK && u->request->options->use_orc) status = vj_load_by_orc(u, &g->object, out);
     if (status == VJ_OK)
         vj_tell(u, "code for %s: %d different kernels, %.1f kB; weights packed", u->target->name,
-                g.stats.distinct_kernels, (double)g.code.size / 1e3);
-    if (status == VJ_OK) status = vj_write_image(u, &g.code, g.entry, &g.stats, &out->image, &out->image_bytes);
-    vj_bytes_free(&g.object);
-    vj_bytes_free(&g.code);
+                g->stats.distinct_kernels, (double)g->code.size / 1e3);
+    if (status == VJ_OK) status = vj_write_image(u, &g->code, g->entry, &g->stats, &out->image, &out->image_bytes);
     return status;
 }
 
@@ -244,7 +253,14 @@ static bool take_from_cache(vj_unit *u, const vj_weights_store *store, vj_compil
     return true;
 }
 
-static vj_status compile_model(vj_unit *u, const vj_weights_store *store, vj_compiled *out) {
+typedef struct compilation {
+    const vj_weights_store *store;
+    vj_compiled *out;
+} compilation;
+
+static vj_status compile_model(vj_unit *u, void *self) {
+    const vj_weights_store *store = ((const compilation *)self)->store;
+    vj_compiled *out = ((const compilation *)self)->out;
     u->keyed = true;
     vj_status status = vj_unit_open(u);
     if (status == VJ_OK) status = vj_unit_plan(u); /* sooner done than the key: constants are hashed meanwhile */
@@ -268,15 +284,8 @@ static void drop(vj_compiled *out) {
 vj_status vj_compile(const vj_compile_request *request, const vj_weights_store *store, vj_compiled *out, char *error,
                      size_t error_bytes) {
     const double start = vj_clock_ms();
-    vj_unit u;
-    vj_status status;
     *out = (vj_compiled){.weights_fd = -1};
-    vj_unit_begin(&u, request);
-    if (setjmp(u.out_of_memory) == 0)
-        status = compile_model(&u, store, out);
-    else
-        status = vj_no_memory(&u.error);
-    status = vj_unit_end(&u, status, error, error_bytes);
+    const vj_status status = vj_with_unit(request, compile_model, &(compilation){store, out}, error, error_bytes);
     out->compile_ms = vj_clock_ms() - start;
     if (status != VJ_OK) drop(out);
     return status;

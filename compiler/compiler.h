@@ -57,26 +57,15 @@ typedef struct vj_unit {
     const vj_calibration *calibration; /* or NULL */
     bool quiet;                        /* warnings have been said for another unit */
     double told_ms;                    /* when the last step was told */
-    jmp_buf out_of_memory;             /* where the arena goes when memory ends */
     vj_error error;
 } vj_unit;
 
 /* compile.c */
 
-/* A call of the library is one unit. Its frame is where the unit goes when memory ends, so each call sets the jump itself:
- *
- *     vj_unit_begin(&u, request);
- *     if (setjmp(u.out_of_memory) == 0)
- *         status = work(&u);
- *     else
- *         status = vj_no_memory(&u.error);
- *     return vj_unit_end(&u, status, error, error_bytes);
- *
- * Nothing but u.arena and u.error may be read of the unit behind a jump: it is a variable of the frame that was jumped to.
- */
-void vj_unit_begin(vj_unit *u, const vj_compile_request *request);
-/* Frees all that is the unit's. The text of a failure goes to error. */
-vj_status vj_unit_end(vj_unit *u, vj_status status, char *error, size_t error_bytes);
+/* A call of the library is one unit: work(u, self) on a new one, all of which is freed afterwards. The text of a failure goes to
+ * error; where memory ends in the middle, that is the failure. */
+vj_status vj_with_unit(const vj_compile_request *request, vj_status (*work)(vj_unit *u, void *self), void *self,
+                       char *error, size_t error_bytes) VJ_MUST_USE;
 vj_status vj_no_memory(vj_error *error); /* becomes VJ_SYSTEM, whatever it was */
 /* The text and, below it, the hint. */
 void vj_write_error(const vj_error *e, char *error, size_t error_bytes);

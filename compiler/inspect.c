@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static vj_status hand_out(vj_unit *u, const char *text, char **out) {
+static vj_status hand_out(vj_unit *u, const char *text, void *self) {
+    char **out = self;
     *out = strdup(text);
     return *out ? VJ_OK : vj_fail(&u->error, VJ_SYSTEM, "no memory");
 }
@@ -28,7 +29,7 @@ static void add_metadata(vj_text *out, const vj_model_facts *facts) {
         vj_text_add(out, "%-11s %s = %s\n", "metadata", facts->metadata[i].key, facts->metadata[i].value);
 }
 
-static vj_status inspect(vj_unit *u, char **out) {
+static vj_status inspect(vj_unit *u, void *out) {
     vj_status status = vj_unit_open(u);
     if (status != VJ_OK) return status;
     status = vj_unit_plan(u);
@@ -53,26 +54,13 @@ static vj_status inspect(vj_unit *u, char **out) {
     return hand_out(u, text.at, out);
 }
 
-/* A text about the unit of a request. */
-static vj_status give_text(const vj_compile_request *request, vj_status (*work)(vj_unit *, char **), char **text,
-                           char *error, size_t error_bytes) {
-    vj_unit u;
-    vj_status status;
-    *text = NULL;
-    vj_unit_begin(&u, request);
-    if (setjmp(u.out_of_memory) == 0)
-        status = work(&u, text);
-    else
-        status = vj_no_memory(&u.error);
-    return vj_unit_end(&u, status, error, error_bytes);
-}
-
 vj_status vj_inspect(const vj_compile_request *request, char **text, char *error, size_t error_bytes) {
-    return give_text(request, inspect, text, error, error_bytes);
+    *text = NULL;
+    return vj_with_unit(request, inspect, text, error, error_bytes);
 }
 
 /* Rows `attention 12 of 12`, and below each the reasons of those that were not fused. */
-static vj_status report(vj_unit *u, char **out) {
+static vj_status report(vj_unit *u, void *out) {
     vj_status status = vj_unit_open(u);
     if (status == VJ_OK) status = vj_unit_plan(u);
     if (status != VJ_OK) return status;
@@ -88,15 +76,17 @@ static vj_status report(vj_unit *u, char **out) {
 }
 
 vj_status vj_report_text(const vj_compile_request *request, char **text, char *error, size_t error_bytes) {
-    return give_text(request, report, text, error, error_bytes);
+    *text = NULL;
+    return vj_with_unit(request, report, text, error, error_bytes);
 }
 
-static vj_status explain(vj_unit *u, char **out) {
+static vj_status explain(vj_unit *u, void *out) {
     vj_status status = vj_unit_open(u);
     if (status == VJ_OK) status = vj_unit_plan(u);
     return status ? status : hand_out(u, vj_explanation(u), out);
 }
 
 vj_status vj_explain(const vj_compile_request *request, char **text, char *error, size_t error_bytes) {
-    return give_text(request, explain, text, error, error_bytes);
+    *text = NULL;
+    return vj_with_unit(request, explain, text, error, error_bytes);
 }

@@ -55,7 +55,6 @@ typedef struct worker {
     float *block;               /* of BLOCK_ELEMENTS, for what is read */
     uint8_t *room;              /* where a piece is made */
     vj_error error;
-    jmp_buf oom;
 } worker;
 
 static bool in_order(const vj_side *s) {
@@ -247,15 +246,9 @@ static void switch_to(worker *w, int32_t unit) {
     w->reader = w->readers[unit];
 }
 
-static void work(void *self, int32_t number) {
-    worker *w = (worker *)self + number;
+static void pack_pieces(void *self) {
+    worker *w = self;
     packer *p = w->p;
-    if (setjmp(w->oom)) {
-        vj_fail(&w->error, VJ_SYSTEM, "no memory while packing weights");
-        atomic_store(&p->failed, true);
-        return;
-    }
-    vj_arena_on_oom(w->arena, &w->oom);
     w->readers = VJ_NEW_ARRAY(w->arena, vj_weight_reader *, p->unit_count);
     w->block = VJ_NEW_ARRAY(w->arena, float, BLOCK_ELEMENTS);
     w->room = vj_alloc(w->arena, (size_t)p->room);
@@ -265,6 +258,16 @@ static void work(void *self, int32_t number) {
         if (!pack_piece(w, &p->pieces[i])) atomic_store(&p->failed, true);
         vj_arena_release(w->arena, mark);
     }
+}
+
+static void no_memory(worker *w) {
+    vj_fail(&w->error, VJ_SYSTEM, "out of memory while packing weights");
+    atomic_store(&w->p->failed, true);
+}
+
+static void work(void *self, int32_t number) {
+    worker *w = (worker *)self + number;
+    if (!vj_arena_try(w->arena, pack_pieces, w)) no_memory(w);
 }
 
 /* Pieces */
@@ -306,13 +309,15 @@ static int by_size(const void *a, const void *b) {
     return (x->buffer > y->buffer) - (x->buffer < y->buffer);
 }
 
-static void cut_all(packer *p, vj_arena *arena) {
+static void cut_all(void *self) {
+    const worker *w = self;
+    packer *p = w->p;
     int32_t capacity = 0;
     for (int32_t unit = 0; unit < p->unit_count; unit++) {
         const vj_unit *u = p->units[unit];
         for (int32_t i = 0; i < u->program->buffer_count; i++)
             if (u->program->buffers[i].kind == VJ_BUFFER_WEIGHT && (!u->packs || u->packs[i]))
-                cut(p, unit, i, &capacity, arena);
+                cut(p, unit, i, &capacity, w->arena);
     }
     if (p->count) qsort(p->pieces, (size_t)p->count, sizeof *p->pieces, by_size);
 }
@@ -330,8 +335,10 @@ static vj_status pack_all(vj_unit *u, int descriptor, int32_t threads) {
     worker workers[MAX_WORKERS];
     for (int32_t i = 0; i < threads; i++)
         workers[i] = (worker){.p = &p, .arena = vj_arena_new()};
-    cut_all(&p, workers[0].arena);
-    vj_fork_join(threads, work, workers);
+    if (vj_arena_try(workers[0].arena, cut_all, &workers[0]))
+        vj_fork_join(threads, work, workers);
+    else
+        no_memory(&workers[0]);
     for (int32_t i = 0; i < threads; i++) {
         if (workers[i].error.status) vj_fail(&u->error, workers[i].error.status, "%s", workers[i].error.text);
         vj_arena_free(workers[i].arena);

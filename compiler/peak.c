@@ -61,10 +61,12 @@ typedef struct peak_order {
     const char *cpu;
     int32_t threads;
     double seconds, *gflops;
+    vj_arena *arena;
+    vj_error error;
 } peak_order;
 
-static vj_status measure(const peak_order *order, const vj_program *p, double flops, const vj_bytes *code,
-                         uint64_t entry, vj_error *error) {
+static vj_status measure(peak_order *order, const vj_program *p, double flops, const vj_bytes *code, uint64_t entry) {
+    vj_error *error = &order->error;
     peak_runner one = {.scratch_bytes = p->per_image_bytes, .flops = flops, .seconds = order->seconds};
     uint8_t *at = mmap(NULL, code->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (at == MAP_FAILED) return vj_fail(error, VJ_SYSTEM, "no memory for %zu bytes of code", code->size);
@@ -81,36 +83,37 @@ static vj_status measure(const peak_order *order, const vj_program *p, double fl
     return *order->gflops > 0 ? VJ_OK : vj_fail(error, VJ_SYSTEM, "no memory");
 }
 
-static vj_status generate_and_measure(vj_arena *arena, const peak_order *order, vj_error *error) {
+static void generate_and_measure(void *self) {
+    peak_order *order = self;
+    vj_error *error = &order->error;
     const vj_target *target = order->cpu ? vj_target_by_name(order->cpu) : vj_target_host();
-    if (!target) return vj_fail(error, VJ_USAGE, "no CPU or target is called '%s'", order->cpu);
+    if (!target) {
+        vj_fail(error, VJ_USAGE, "no CPU or target is called '%s'", order->cpu);
+        return;
+    }
     double flops;
-    const vj_program *p = vj_peak_program(arena, target, &flops);
+    const vj_program *p = vj_peak_program(order->arena, target, &flops);
     const vj_codegen_options options = {.target = target, .kind = VJ_EMIT_OBJECT, .threads = 1};
     vj_codegen_stats stats;
     vj_bytes code;
     uint64_t entry;
-    if (vj_generate_code(p, &options, &code, &entry, &stats, error) != VJ_OK) return error->status;
-    const vj_status status = measure(order, p, flops, &code, entry, error);
+    if (vj_generate_code(p, &options, &code, &entry, &stats, error) == VJ_OK) measure(order, p, flops, &code, entry);
     vj_bytes_free(&code);
-    return status;
 }
 
 vj_status vj_peak(const char *cpu, int32_t threads, double seconds, double *gflops, char *error, size_t error_bytes) {
-    const peak_order order = {cpu, threads < 1 ? 1 : threads < MOST_THREADS ? threads : MOST_THREADS, seconds, gflops};
+    peak_order order = {.cpu = cpu,
+                        .threads = threads < 1              ? 1
+                                   : threads < MOST_THREADS ? threads
+                                                            : MOST_THREADS,
+                        .seconds = seconds,
+                        .gflops = gflops,
+                        .arena = vj_arena_new()};
     *gflops = 0;
-    vj_error failure = {0};
-    vj_arena *arena = vj_arena_new();
-    jmp_buf out_of_memory;
-    vj_status status;
-    vj_arena_on_oom(arena, &out_of_memory);
-    if (setjmp(out_of_memory) == 0)
-        status = generate_and_measure(arena, &order, &failure);
-    else
-        status = vj_no_memory(&failure);
-    if (status != VJ_OK) vj_write_error(&failure, error, error_bytes);
-    vj_arena_free(arena);
-    return status;
+    if (!vj_arena_try(order.arena, generate_and_measure, &order)) vj_no_memory(&order.error);
+    if (order.error.status != VJ_OK) vj_write_error(&order.error, error, error_bytes);
+    vj_arena_free(order.arena);
+    return order.error.status;
 }
 
 typedef struct reader {

@@ -12,53 +12,48 @@ typedef struct reading {
     int64_t *dims;
     void **data;
     size_t *bytes;
+    vj_arena *arena;
+    vj_error error;
 } reading;
 
 /* The elements as the type stores them. */
-static void *store(vj_arena *arena, const vj_tensor *t, size_t *bytes, vj_error *error) {
+static void *store(reading *r, const vj_tensor *t) {
     vj_const constant;
-    vj_const_from_host(arena, t->type.dtype, t->count, t->f, t->i, &constant);
+    size_t *bytes = r->bytes;
+    vj_const_from_host(r->arena, t->type.dtype, t->count, t->f, t->i, &constant);
     *bytes = (size_t)constant.length;
     void *data = malloc(*bytes ? *bytes : 1);
     if (!data) {
-        vj_fail(error, VJ_SYSTEM, "no memory for a tensor of %zu bytes", *bytes);
+        vj_fail(&r->error, VJ_SYSTEM, "no memory for a tensor of %zu bytes", *bytes);
         return NULL;
     }
     return memcpy(data, constant.source->at, *bytes);
 }
 
-static vj_status read_one(vj_arena *arena, const reading *r, vj_error *error) {
+static void read_one(void *self) {
+    reading *r = self;
     const char *name = NULL;
-    const vj_tensor *t = vj_read_tensor_pb(arena, r->path, &name, error);
-    if (!t) return error->status;
+    const vj_tensor *t = vj_read_tensor_pb(r->arena, r->path, &name, &r->error);
+    if (!t) return;
     *r->name = strdup(name ? name : "");
-    if (!*r->name) return vj_fail(error, VJ_SYSTEM, "no memory");
-    *r->data = store(arena, t, r->bytes, error);
+    if (!*r->name) vj_fail(&r->error, VJ_SYSTEM, "out of memory");
+    if (*r->name) *r->data = store(r, t);
     *r->dtype = (int32_t)t->type.dtype;
     *r->rank = t->type.rank;
     for (int32_t i = 0; i < t->type.rank; i++)
         r->dims[i] = t->type.dims[i].c;
-    return error->status;
 }
 
 vj_status vj_read_tensor(const char *path, char **name, int32_t *dtype, int32_t *rank, int64_t dims[VJ_MODEL_MAX_RANK],
                          void **data, size_t *bytes, char *error, size_t error_bytes) {
-    const reading r = {path, name, dtype, rank, dims, data, bytes};
+    reading r = {path, name, dtype, rank, dims, data, bytes, vj_arena_new(), {0}};
     *name = NULL;
     *data = NULL;
-    vj_error failure = {0};
-    vj_arena *arena = vj_arena_new();
-    jmp_buf out_of_memory;
-    vj_status status;
-    vj_arena_on_oom(arena, &out_of_memory);
-    if (setjmp(out_of_memory) == 0)
-        status = read_one(arena, &r, &failure);
-    else
-        status = vj_no_memory(&failure);
-    if (status != VJ_OK) vj_write_error(&failure, error, error_bytes);
-    vj_arena_free(arena);
-    if (status == VJ_OK) return VJ_OK;
+    if (!vj_arena_try(r.arena, read_one, &r)) vj_no_memory(&r.error);
+    vj_arena_free(r.arena);
+    if (r.error.status == VJ_OK) return VJ_OK;
+    vj_write_error(&r.error, error, error_bytes);
     free(*name);
     *name = NULL;
-    return status;
+    return r.error.status;
 }

@@ -57,7 +57,7 @@ typedef struct vj_model_facts {
     int32_t external_count;
 } vj_model_facts;
 
-/* An opened model. The sources of its constants stay open until vj_onnx_close. */
+/* An opened model. The sources of its constants stay open until vj_onnx_close, or the arena is freed. */
 typedef struct vj_onnx vj_onnx;
 
 /* Returns whether `source` belongs to the model. *name becomes the name of the external data file, or NULL when it is

@@ -267,7 +267,7 @@ void vj_gen_abi(LLVMModuleRef module, const vj_object_abi *abi, vj_error *error)
     }
     g.types = types_of(types);
     LLVMDisposeModule(types);
-    vj_arena *arena = vj_arena_new();
+    vj_arena *arena = vj_arena_scratch(abi->variants->program->arena);
     add_descriptors(&g, arena);
     add_tables(&g, arena);
     add_weights(&g);

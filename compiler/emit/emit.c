@@ -396,24 +396,23 @@ static void clean_up(void *self) {
         vj_bytes_free(&e->images[i]);
 }
 
-static vj_status emit_unit(vj_unit *u, const vj_emit_request *request, char **summary) {
+typedef struct order {
+    const vj_emit_request *request;
+    char **summary;
+} order;
+
+static vj_status emit_unit(vj_unit *u, void *self) {
+    const order *o = self;
     emission *e = VJ_NEW(u->arena, emission);
-    *e = (emission){.u = u, .request = request, .summary = summary, .files = {.arena = u->arena}};
+    *e = (emission){.u = u, .request = o->request, .summary = o->summary, .files = {.arena = u->arena}};
     vj_arena_at_free(u->arena, clean_up, e);
     return plan_and_emit(e);
 }
 
 vj_status vj_emit_files(const vj_compile_request *request, const vj_emit_request *emit, char **summary, char *error,
                         size_t error_bytes) {
-    vj_unit u;
-    vj_status status;
     *summary = NULL;
-    vj_unit_begin(&u, request);
-    if (setjmp(u.out_of_memory) == 0)
-        status = emit_unit(&u, emit, summary);
-    else
-        status = vj_no_memory(&u.error);
-    status = vj_unit_end(&u, status, error, error_bytes);
+    const vj_status status = vj_with_unit(request, emit_unit, &(order){emit, summary}, error, error_bytes);
     if (status == VJ_OK) return VJ_OK;
     free(*summary);
     *summary = NULL;

@@ -21,7 +21,6 @@
 enum { MOST_DEPTH = 64, MOST_LINKS = 16 };
 
 typedef struct walk {
-    vj_arena *arena;
     char root[PATH_MAX]; /* the whole path of the outermost folder */
     int at[MOST_DEPTH];  /* the open folders, from the outermost one on */
     int32_t depth;       /* so many */
@@ -99,7 +98,11 @@ static int go(walk *w, const char *path, bool last) {
     for (;;) {
         const size_t length = strcspn(path, "/");
         const bool end = !path[length];
-        const int result = step(w, vj_strndup(w->arena, path, length), end && last);
+        char name[NAME_MAX + 1]; /* not from the arena, whose way out would leave the folders open */
+        if (length >= sizeof name) return fail_with(ENAMETOOLONG);
+        memcpy(name, path, length);
+        name[length] = 0;
+        const int result = step(w, name, end && last);
         if (end || result < 0) return result;
         path += length + 1;
     }
@@ -118,10 +121,10 @@ static size_t hub_length(const char *path) {
 }
 
 /* The outermost folder open, and from there the model's. */
-static int begin(walk *w, const char *folder) {
+static int begin(walk *w, vj_arena *arena, const char *folder) {
     if (!realpath(folder, w->root)) return -1;
     const size_t hub = hub_length(w->root);
-    const char *inner = hub ? vj_strdup(w->arena, w->root + hub + 1) : NULL;
+    const char *inner = hub ? vj_strdup(arena, w->root + hub + 1) : NULL;
     if (hub) w->root[hub] = 0;
     w->at[0] = open(w->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (w->at[0] < 0) return -1;
@@ -134,8 +137,7 @@ static int begin(walk *w, const char *folder) {
 
 int vj_open_inside(vj_arena *arena, const char *folder, const char *name, bool *folder_opened) {
     walk *w = VJ_NEW(arena, walk);
-    *w = (walk){.arena = arena};
-    *folder_opened = begin(w, folder) == 0;
+    *folder_opened = begin(w, arena, folder) == 0;
     const int fd = *folder_opened ? go(w, name, true) : -1, why = errno;
     while (w->depth > 0)
         close(w->at[--w->depth]);

@@ -41,14 +41,21 @@ static bool check_model(vj_onnx *onnx, vj_error *error) {
     return true;
 }
 
-static vj_onnx *open_source(vj_arena *arena, vj_source *source, bool in_memory, vj_model_facts *facts,
-                            vj_error *error) {
-    if (!source) return NULL;
+static void close_opened(void *onnx) { vj_onnx_close(onnx); }
+
+/* It is closed with the arena, if not sooner. */
+static vj_onnx *new_onnx(vj_arena *arena) {
     vj_onnx *onnx = VJ_NEW(arena, vj_onnx);
     onnx->arena = arena;
+    vj_arena_at_free(arena, close_opened, onnx);
+    return onnx;
+}
+
+static vj_onnx *open_source(vj_onnx *onnx, vj_source *source, vj_model_facts *facts, vj_error *error) {
+    vj_arena *arena = onnx->arena;
+    if (!source) return NULL;
     onnx->source = source;
     onnx->path = source->path;
-    onnx->in_memory = in_memory;
     onnx->unpacked = read_message(source, VJ_WIRE_MODEL, &onnx__model_proto__descriptor, error);
     if (onnx->unpacked) {
         Onnx__ModelProto *model = (Onnx__ModelProto *)vj_unpacked_message(onnx->unpacked);
@@ -64,7 +71,8 @@ static vj_onnx *open_source(vj_arena *arena, vj_source *source, bool in_memory, 
 }
 
 vj_onnx *vj_onnx_open(vj_arena *arena, const char *path, vj_model_facts *facts, vj_error *error) {
-    return open_source(arena, vj_source_open(arena, path, error), false, facts, error);
+    vj_onnx *onnx = new_onnx(arena);
+    return open_source(onnx, vj_source_open(arena, path, error), facts, error);
 }
 
 vj_onnx *vj_onnx_open_memory(vj_arena *arena, const void *bytes, size_t size, const char *name, vj_model_facts *facts,
@@ -73,7 +81,9 @@ vj_onnx *vj_onnx_open_memory(vj_arena *arena, const void *bytes, size_t size, co
         vj_fail(error, VJ_BAD_INPUT, "%s: the size is impossible", name);
         return NULL;
     }
-    return open_source(arena, vj_source_memory(arena, name, bytes, (int64_t)size), true, facts, error);
+    vj_onnx *onnx = new_onnx(arena);
+    onnx->in_memory = true;
+    return open_source(onnx, vj_source_memory(arena, name, bytes, (int64_t)size), facts, error);
 }
 
 bool vj_onnx_file_of(const vj_onnx *onnx, const vj_source *source, const char **name) {
@@ -109,19 +119,21 @@ static vj_tensor *tensor_of(vj_arena *arena, const vj_type *type, const vj_const
 }
 
 vj_tensor *vj_read_tensor_pb(vj_arena *arena, const char *path, const char **name, vj_error *error) {
-    vj_source *source = vj_source_open(arena, path, error);
-    if (!source) return NULL;
-    vj_onnx file = {.arena = arena, .source = source, .path = source->path, .in_memory = true};
-    file.unpacked = read_message(source, VJ_WIRE_TENSOR, &onnx__tensor_proto__descriptor, error);
+    vj_onnx *file = new_onnx(arena);
+    file->source = vj_source_open(arena, path, error);
+    if (!file->source) return NULL;
+    file->path = file->source->path;
+    file->in_memory = true;
+    file->unpacked = read_message(file->source, VJ_WIRE_TENSOR, &onnx__tensor_proto__descriptor, error);
     vj_tensor *tensor = NULL;
-    if (file.unpacked) {
-        const Onnx__TensorProto *t = (const Onnx__TensorProto *)vj_unpacked_message(file.unpacked);
+    if (file->unpacked) {
+        const Onnx__TensorProto *t = (const Onnx__TensorProto *)vj_unpacked_message(file->unpacked);
         vj_type type;
         vj_const constant;
-        if (vj_tensor_constant(&file, t, path, &type, &constant, error))
+        if (vj_tensor_constant(file, t, path, &type, &constant, error))
             tensor = tensor_of(arena, &type, &constant, error);
         if (tensor && name) *name = vj_strdup(arena, vj_text_of(t->name));
     }
-    vj_onnx_close(&file);
+    vj_onnx_close(file);
     return tensor;
 }

@@ -11,41 +11,52 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static vj_source *new_source(vj_arena *arena, const char *path, int fd, const uint8_t *at, int64_t size) {
+/* Memory first: nothing is open yet where the arena takes its way out. */
+static vj_source *new_source(vj_arena *arena, const char *path) {
     vj_source *s = VJ_NEW(arena, vj_source);
-    *s = (vj_source){.path = vj_strdup(arena, path), .fd = fd, .at = at, .size = size};
+    *s = (vj_source){.path = vj_strdup(arena, path), .fd = -1};
     return s;
 }
 
 /* Takes over the descriptor, and closes it on an error. */
-static vj_source *from_descriptor(vj_arena *arena, const char *path, int fd, vj_error *error) {
+static vj_source *with_descriptor(vj_source *s, int fd, vj_error *error) {
     struct stat st;
     if (fstat(fd, &st) != 0) {
-        vj_fail(error, VJ_SYSTEM, "%s: %s", path, strerror(errno));
+        vj_fail(error, VJ_SYSTEM, "%s: %s", s->path, strerror(errno));
     } else if (S_ISDIR(st.st_mode)) {
-        vj_fail(error, VJ_BAD_INPUT, "%s: is a folder, not a file", path);
+        vj_fail(error, VJ_BAD_INPUT, "%s: is a folder, not a file", s->path);
     } else if (!S_ISREG(st.st_mode)) {
-        vj_fail(error, VJ_BAD_INPUT, "%s: not a regular file", path);
+        vj_fail(error, VJ_BAD_INPUT, "%s: not a regular file", s->path);
     } else {
-        return new_source(arena, path, fd, NULL, (int64_t)st.st_size);
+        s->fd = fd;
+        s->size = (int64_t)st.st_size;
+        return s;
     }
     close(fd);
     return NULL;
 }
 
+/* Of a file that cannot be opened: is the machine at fault, or the path? */
+static vj_status status_of(int why) {
+    return why == EMFILE || why == ENFILE || why == ENOMEM ? VJ_SYSTEM : VJ_BAD_INPUT;
+}
+
 vj_source *vj_source_open(vj_arena *arena, const char *path, vj_error *error) {
+    vj_source *s = new_source(arena, path);
     /* With O_NONBLOCK, opening a pipe does not wait. It has no effect on a regular file. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) {
-        vj_fail(error, errno == EMFILE || errno == ENFILE || errno == ENOMEM ? VJ_SYSTEM : VJ_BAD_INPUT, "%s: %s", path,
-                strerror(errno));
+        vj_fail(error, status_of(errno), "%s: %s", path, strerror(errno));
         return NULL;
     }
-    return from_descriptor(arena, path, fd, error);
+    return with_descriptor(s, fd, error);
 }
 
 vj_source *vj_source_memory(vj_arena *arena, const char *path, const void *bytes, int64_t size) {
-    return new_source(arena, path, -1, bytes, size);
+    vj_source *s = new_source(arena, path);
+    s->at = bytes;
+    s->size = size;
+    return s;
 }
 
 void vj_source_close(vj_source *source) {
@@ -74,7 +85,7 @@ static bool name_stays_inside(const char *name) {
 }
 
 static vj_source *not_opened(const char *model_path, const char *name, int why, vj_error *error) {
-    const vj_status status = why == EMFILE || why == ENFILE || why == ENOMEM ? VJ_SYSTEM : VJ_BAD_INPUT;
+    const vj_status status = status_of(why);
     if (why == ENOENT) {
         vj_fail(error, status, "%s: external data '%s' is missing", model_path, name);
         vj_hint(error, "copy '%s' into the model's folder", name);
@@ -98,11 +109,11 @@ vj_source *vj_source_open_external(vj_arena *arena, const char *model_path, cons
         vj_hint(error, "save the model again with its data in one file beside it");
         return NULL;
     }
+    vj_source *s = new_source(arena, vj_sprintf(arena, "%s: external data '%s'", model_path, name));
     bool folder_opened;
     const int fd = vj_open_inside(arena, folder_of(arena, model_path), name, &folder_opened);
-    if (fd >= 0)
-        return from_descriptor(arena, vj_sprintf(arena, "%s: external data '%s'", model_path, name), fd, error);
+    if (fd >= 0) return with_descriptor(s, fd, error);
     if (folder_opened) return not_opened(model_path, name, errno, error);
-    vj_fail(error, VJ_BAD_INPUT, "%s: its folder cannot be opened: %s", model_path, strerror(errno));
+    vj_fail(error, status_of(errno), "%s: its folder cannot be opened: %s", model_path, strerror(errno));
     return NULL;
 }

@@ -110,11 +110,12 @@ static bool parse_number(const char *text, int64_t *number) {
 static vj_source *external_source(vj_onnx *onnx, const char *name, vj_error *error) {
     for (int32_t i = 0; i < onnx->external_count; i++)
         if (strcmp(onnx->externals[i].name, name) == 0) return onnx->externals[i].source;
-    vj_source *source = vj_source_open_external(onnx->arena, onnx->path, name, error);
-    if (!source) return NULL;
+    const char *kept = vj_strdup(onnx->arena, name);
     vj_external *slot = VJ_PUSH(onnx->arena, onnx->externals, onnx->external_count, onnx->external_capacity);
-    *slot = (vj_external){vj_strdup(onnx->arena, name), source};
-    return source;
+    *slot = (vj_external){.name = kept};
+    slot->source = vj_source_open_external(onnx->arena, onnx->path, name, error);
+    if (!slot->source) onnx->external_count--;
+    return slot->source;
 }
 
 static bool external_constant(vj_onnx *onnx, const Onnx__TensorProto *t, const char *what, int64_t bytes,

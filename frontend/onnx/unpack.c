@@ -10,6 +10,7 @@
 typedef struct budget {
     size_t used;
     bool exhausted;
+    bool no_memory; /* protobuf-c fails as it does of a malformed message */
 } budget;
 
 struct vj_unpacked {
@@ -31,7 +32,10 @@ static void *budget_alloc(void *data, size_t size) {
         return NULL;
     }
     header *h = malloc(sizeof(header) + size);
-    if (!h) return NULL;
+    if (!h) {
+        b->no_memory = true;
+        return NULL;
+    }
     h->size = size;
     b->used += sizeof(header) + size;
     return h + 1;
@@ -49,7 +53,7 @@ vj_unpacked *vj_unpack(const ProtobufCMessageDescriptor *kind, const uint8_t *sl
                        vj_error *error) {
     vj_unpacked *u = calloc(1, sizeof *u);
     if (!u) {
-        vj_fail(error, VJ_SYSTEM, "%s: no memory for the graph", path);
+        vj_fail(error, VJ_SYSTEM, "%s: out of memory for the graph", path);
         return NULL;
     }
     u->allocator = (ProtobufCAllocator){budget_alloc, budget_free, &u->budget};
@@ -58,6 +62,8 @@ vj_unpacked *vj_unpack(const ProtobufCMessageDescriptor *kind, const uint8_t *sl
     if (u->budget.exhausted)
         vj_fail(error, VJ_UNSUPPORTED, "%s: the graph needs more than %zu MiB of memory once unpacked", path,
                 UNPACK_BUDGET >> 20);
+    else if (u->budget.no_memory)
+        vj_fail(error, VJ_SYSTEM, "%s: out of memory for the graph", path);
     else
         vj_fail(error, VJ_BAD_INPUT, "%s: not a valid ONNX file: a message is malformed", path);
     free(u);

@@ -172,7 +172,7 @@ static uint8_t *room(walk *w, size_t bytes) {
         uint8_t *grown = realloc(w->out, capacity);
         if (!grown) {
             w->failed = true;
-            vj_fail(w->error, VJ_SYSTEM, "%s: no memory for the graph", w->source->path);
+            vj_fail(w->error, VJ_SYSTEM, "%s: out of memory for the graph", w->source->path);
             return NULL;
         }
         w->out = grown;
@@ -376,7 +376,7 @@ uint8_t *vj_wire_slim(const vj_source *source, vj_wire_root root, size_t *size, 
     if (source->fd >= 0) {
         w.window = malloc(WINDOW);
         if (!w.window) {
-            vj_fail(error, VJ_SYSTEM, "%s: no memory to read it", source->path);
+            vj_fail(error, VJ_SYSTEM, "%s: out of memory to read it", source->path);
             return NULL;
         }
     }

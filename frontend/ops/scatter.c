@@ -78,7 +78,7 @@ bool vj_build_scatter_elements(vj_importer *im) {
 
 /* Scatters rows at constant indices: gathers from the rows of the data followed by those of the updates. */
 static vj_value placed_rows(vj_importer *im, vj_value data, const vj_tensor *index, vj_value updates, int64_t length) {
-    vj_arena *scratch = vj_arena_new();
+    vj_arena *scratch = vj_arena_scratch(im->arena);
     int64_t *from = VJ_NEW_ARRAY(scratch, int64_t, length + 1);
     bool fits = true;
     for (int64_t i = 0; i < length; i++)

@@ -2,6 +2,7 @@
 /* arena.c - the bump allocator. All memory of a function lives in one arena and is freed with it. */
 #include "base.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,21 +29,44 @@ struct vj_arena {
     block *last;
     size_t total; /* bytes handed out, rounded to ALIGNMENT */
     size_t limit;
-    jmp_buf *on_oom;
+    jmp_buf *way_out; /* of vj_arena_try; NULL: the parent's */
     at_free *at_free;
+    vj_arena *parent;         /* or NULL */
+    vj_arena *children;       /* the newest first, */
+    vj_arena *before, *after; /* linked by these */
 };
 
-static _Noreturn void out_of_memory(vj_arena *arena, size_t bytes) {
-    if (arena && arena->on_oom) longjmp(*arena->on_oom, 1);
-    fprintf(stderr, "vitjit: out of memory (asked for %zu bytes)\n", bytes);
-    exit(VJ_SYSTEM);
+/* A root outside of vj_arena_try is a fault of the program: it has no answer to give. */
+_Noreturn void vj_out_of_memory(const vj_arena *arena) {
+    while (!arena->way_out && arena->parent)
+        arena = arena->parent;
+    assert(arena->way_out && "an arena without a way out has no memory left");
+    if (arena->way_out) longjmp(*arena->way_out, 1);
+    __builtin_trap();
 }
 
 vj_arena *vj_arena_new(void) {
     vj_arena *arena = calloc(1, sizeof *arena);
-    if (!arena) out_of_memory(NULL, sizeof *arena);
-    arena->limit = SIZE_MAX;
+    if (arena) arena->limit = SIZE_MAX;
     return arena;
+}
+
+vj_arena *vj_arena_scratch(vj_arena *parent) {
+    vj_arena *arena = vj_arena_new();
+    if (!arena) vj_out_of_memory(parent);
+    arena->parent = parent;
+    arena->after = parent->children;
+    if (arena->after) arena->after->before = arena;
+    parent->children = arena;
+    return arena;
+}
+
+static void leave_parent(vj_arena *arena) {
+    if (arena->before)
+        arena->before->after = arena->after;
+    else
+        arena->parent->children = arena->after;
+    if (arena->after) arena->after->before = arena->before;
 }
 
 static void free_down_to(vj_arena *arena, const block *keep) {
@@ -55,13 +79,29 @@ static void free_down_to(vj_arena *arena, const block *keep) {
 
 void vj_arena_free(vj_arena *arena) {
     if (!arena) return;
+    while (arena->children)
+        vj_arena_free(arena->children);
     for (at_free *it = arena->at_free; it; it = it->before)
         it->call(it->self);
     free_down_to(arena, NULL);
+    if (arena->parent) leave_parent(arena);
     free(arena);
 }
 
-void vj_arena_on_oom(vj_arena *arena, jmp_buf *target) { arena->on_oom = target; }
+bool vj_arena_try(vj_arena *arena, void (*work)(void *self), void *self) {
+    jmp_buf here;
+    if (!arena) return false;
+    jmp_buf *const was = arena->way_out;
+    if (setjmp(here)) {
+        arena->way_out = was;
+        return false;
+    }
+    arena->way_out = &here;
+    work(self);
+    arena->way_out = was;
+    return true;
+}
+
 void vj_arena_limit(vj_arena *arena, size_t bytes) { arena->limit = bytes; }
 size_t vj_arena_used(const vj_arena *arena) { return arena->total; }
 
@@ -86,15 +126,15 @@ static void add_block(vj_arena *arena, size_t bytes) {
     if (size > LAST_BLOCK) size = LAST_BLOCK;
     if (size < bytes) size = bytes;
     block *b = size <= SIZE_MAX - sizeof *b ? malloc(sizeof *b + size) : NULL;
-    if (!b) out_of_memory(arena, bytes);
+    if (!b) vj_out_of_memory(arena);
     *b = (block){.before = arena->last, .size = size};
     arena->last = b;
 }
 
 void *vj_alloc(vj_arena *arena, size_t bytes) {
-    if (bytes > (size_t)PTRDIFF_MAX / 2) out_of_memory(arena, bytes); /* no machine has so much */
+    if (bytes > (size_t)PTRDIFF_MAX / 2) vj_out_of_memory(arena); /* no machine has so much */
     size_t rounded = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    if (rounded > arena->limit || arena->total > arena->limit - rounded) out_of_memory(arena, bytes);
+    if (rounded > arena->limit || arena->total > arena->limit - rounded) vj_out_of_memory(arena);
     if (!arena->last || rounded > arena->last->size - arena->last->used) add_block(arena, rounded);
     uint8_t *at = (uint8_t *)(arena->last + 1) + arena->last->used;
     arena->last->used += rounded;
@@ -104,12 +144,12 @@ void *vj_alloc(vj_arena *arena, size_t bytes) {
 
 void *vj_alloc_array(vj_arena *arena, size_t count, size_t size) {
     size_t bytes;
-    if (__builtin_mul_overflow(count, size, &bytes)) out_of_memory(arena, SIZE_MAX);
+    if (__builtin_mul_overflow(count, size, &bytes)) vj_out_of_memory(arena);
     return vj_alloc(arena, bytes);
 }
 
 char *vj_strndup(vj_arena *arena, const char *text, size_t length) {
-    if (length == SIZE_MAX) out_of_memory(arena, length);
+    if (length == SIZE_MAX) vj_out_of_memory(arena);
     char *copy = vj_alloc(arena, length + 1);
     return length ? memcpy(copy, text, length) : copy;
 }
@@ -130,7 +170,7 @@ char *vj_sprintf(vj_arena *arena, const char *format, ...) {
 
 void *vj_grow(vj_arena *arena, void *array, int32_t count, int32_t *capacity, size_t size) {
     if (count < *capacity) return array;
-    if (*capacity > INT32_MAX / 2) out_of_memory(arena, SIZE_MAX);
+    if (*capacity > INT32_MAX / 2) vj_out_of_memory(arena);
     int32_t larger = *capacity ? *capacity * 2 : 8;
     void *moved = vj_alloc_array(arena, (size_t)larger, size);
     if (count > 0) memcpy(moved, array, (size_t)count * size);

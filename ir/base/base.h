@@ -28,13 +28,19 @@
 
 /* arena.c */
 
-/* A bump allocator. Memory is zeroed and aligned to 16 bytes. When the machine has no more, or the budget is used up,
- * it jumps to `on_oom` if that was set, else ends the process with status 5. */
+/* A bump allocator. Memory is zeroed and aligned to 16 bytes. When the machine has no more, or the budget is used up, the
+ * innermost vj_arena_try of the arena or of one that it was made from returns false; there must be one. */
 typedef struct vj_arena vj_arena;
 
-vj_arena *vj_arena_new(void);
+vj_arena *vj_arena_new(void); /* a root; NULL: no memory */
+/* Ends where its parent ends, and is freed with it if not sooner, so that a way out past the caller leaks nothing. Of one
+ * thread's, as its parent is. */
+vj_arena *vj_arena_scratch(vj_arena *parent);
 void vj_arena_free(vj_arena *arena); /* NULL is fine */
-void vj_arena_on_oom(vj_arena *arena, jmp_buf *target);
+/* Calls work(self). False: memory ended before it returned, or the arena is NULL. What work has allocated from the arena stays. */
+bool vj_arena_try(vj_arena *arena, void (*work)(void *self), void *self) VJ_MUST_USE;
+_Noreturn void
+vj_out_of_memory(const vj_arena *arena);            /* takes the way out, for who allocates elsewhere beside an arena */
 void vj_arena_limit(vj_arena *arena, size_t bytes); /* sets the budget; by default there is none */
 size_t vj_arena_used(const vj_arena *arena);
 void *vj_alloc(vj_arena *arena, size_t bytes);

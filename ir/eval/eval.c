@@ -120,7 +120,6 @@ typedef struct state {
     int32_t *uses;     /* for each node the uses of its results that are still to come, by needed nodes and outputs */
     int32_t *stack;    /* the nodes to evaluate, the topmost first */
     int32_t stack_count, stack_capacity;
-    jmp_buf out_of_memory;
     vj_error *error;
 } state;
 
@@ -167,8 +166,7 @@ static void release(state *s, int32_t node) {
 
 static bool run_node(state *s, int32_t at) {
     const vj_node *node = &s->f->nodes[at];
-    vj_arena *arena = s->owner[at] = vj_arena_new();
-    vj_arena_on_oom(arena, &s->out_of_memory);
+    vj_arena *arena = s->owner[at] = vj_arena_scratch(s->scratch);
     vj_tensor **args = VJ_NEW_ARRAY(arena, vj_tensor *, node->arg_count + 1);
     for (int32_t a = 0; a < node->arg_count; a++)
         args[a] = node->args[a] == VJ_NONE ? NULL : s->value[node->args[a]];
@@ -226,11 +224,6 @@ static void copy_tensor(vj_tensor *to, const vj_tensor *from) {
 }
 
 static bool run(state *s, vj_tensor **outputs) {
-    if (setjmp(s->out_of_memory)) {
-        vj_fail(s->error, VJ_SYSTEM, "no memory left for the reference evaluator");
-        return false;
-    }
-    vj_arena_on_oom(s->scratch, &s->out_of_memory);
     count_uses(s);
     for (int32_t o = 0; o < s->f->output_count; o++) {
         const vj_value v = s->f->outputs[o];
@@ -261,7 +254,7 @@ static bool take_inputs(state *s, vj_tensor *const *inputs) {
 
 bool vj_eval(vj_arena *arena, const vj_func *f, int64_t n, vj_tensor *const *inputs, vj_tensor **outputs, bool round,
              vj_error *error) {
-    vj_arena *scratch = vj_arena_new();
+    vj_arena *scratch = vj_arena_scratch(arena);
     state *s = VJ_NEW(scratch, state);
     *s = (state){.f = f, .n = n, .round = round, .results = arena, .scratch = scratch, .error = error};
     s->sizes = unknown_sizes(f, scratch);
@@ -269,8 +262,6 @@ bool vj_eval(vj_arena *arena, const vj_func *f, int64_t n, vj_tensor *const *inp
     s->owner = VJ_NEW_ARRAY(scratch, vj_arena *, f->node_count + 1);
     s->uses = VJ_NEW_ARRAY(scratch, int32_t, f->node_count + 1);
     const bool fine = take_inputs(s, inputs) && run(s, outputs);
-    for (int32_t i = 0; i < f->node_count; i++)
-        vj_arena_free(s->owner[i]);
     vj_arena_free(scratch);
     return fine;
 }

@@ -373,7 +373,7 @@ static bool evaluate(const vj_program *p, const vj_kernel *k, double *const *buf
             vj_fail(error, VJ_USAGE, "kernel %s: buffer %d has no memory", k->name, (int)k->access[a].buffer);
             return false;
         }
-    vj_arena *arena = vj_arena_new();
+    vj_arena *arena = vj_arena_scratch(p->arena);
     vj_kernel_run *r = VJ_NEW(arena, vj_kernel_run);
     *r = (vj_kernel_run){.k = k, .p = p, .buffers = buffers, .arena = arena, .lean = lean};
     r->value = VJ_NEW_ARRAY(arena, double, k->expr_count + 1);

@@ -380,7 +380,7 @@ static void buffer(printer *w, int32_t i) {
 }
 
 void vj_print_program_with(const vj_program *p, FILE *out, vj_schedule_printer schedule) {
-    vj_arena *arena = vj_arena_new();
+    vj_arena *arena = vj_arena_scratch(p->arena);
     printer w = {.text = {.arena = arena}, .p = p};
     label_buffers(&w);
     vj_text_add(&w.text, "program %s {\n", plain(arena, p->name ? p->name : "main"));

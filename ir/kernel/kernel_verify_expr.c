@@ -64,7 +64,7 @@ static bool check_entry(const vj_verify_at *at, int32_t number) {
 /* A root may reach neither stages from `stages` on nor axes of the mask. */
 static bool reaches_only(const vj_verify_at *at, int32_t root, int32_t stages, uint32_t barred_axes) {
     const vj_kernel *k = at->k;
-    vj_arena *arena = vj_arena_new();
+    vj_arena *arena = vj_arena_scratch(at->p->arena);
     bool *needed = VJ_NEW_ARRAY(arena, bool, root + 1), fine = true;
     vj_mark_needed(k, root, needed);
     for (int32_t at_entry = root; at_entry >= 0 && fine; at_entry--) {
@@ -83,7 +83,7 @@ static bool reaches_only(const vj_verify_at *at, int32_t root, int32_t stages, u
 /* An index is known before anything is computed, and no access depends on itself. */
 static bool check_index(const vj_verify_at *at, int32_t access, int32_t root) {
     const vj_kernel *k = at->k;
-    vj_arena *arena = vj_arena_new();
+    vj_arena *arena = vj_arena_scratch(at->p->arena);
     bool *needed = VJ_NEW_ARRAY(arena, bool, root + 1), fine = true;
     vj_mark_needed(k, root, needed);
     for (int32_t entry = root; entry >= 0 && fine; entry--) {

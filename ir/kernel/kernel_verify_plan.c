@@ -152,7 +152,7 @@ bool vj_verify_plan(const vj_program *p, vj_error *error) {
     for (int32_t i = 0; i < p->phase_count; i++)
         if (!check_phase(p, &p->phases[i], error)) return false;
     if (p->per_image_bytes == 0 && p->weights_bytes == 0) return true; /* phases, but no places yet */
-    vj_arena *arena = vj_arena_new();
+    vj_arena *arena = vj_arena_scratch(p->arena);
     const bool fine = check_offsets(p, VJ_BUFFER_ARENA, p->per_image_bytes, error) &&
                       check_offsets(p, VJ_BUFFER_WEIGHT, p->weights_bytes, error) &&
                       check_overlaps(p, lifetimes(p, arena), error);

@@ -216,7 +216,7 @@ static void print_return(printer *p) {
 }
 
 void vj_print(const vj_func *f, FILE *out) {
-    vj_arena *arena = vj_arena_new();
+    vj_arena *arena = vj_arena_scratch(f->arena);
     printer p = {.f = f, .text = {.arena = arena}, .taken = {.arena = arena}};
     name_values(&p);
     print_header(&p);

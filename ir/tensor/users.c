@@ -135,7 +135,7 @@ static bool is_list_right(const vj_func *f, vj_value v, int32_t count) {
 }
 
 vj_value vj_wrongly_indexed(const vj_func *f) {
-    vj_arena *scratch = vj_arena_new();
+    vj_arena *scratch = vj_arena_scratch(f->arena);
     int32_t *counts = VJ_NEW_ARRAY(scratch, int32_t, f->value_count + 1);
     vj_value wrong = VJ_NONE;
     recount(f, counts);

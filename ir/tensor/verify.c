@@ -156,7 +156,7 @@ bool vj_verify(const vj_func *f, vj_error *error) {
     for (v.node = 0; v.node < f->node_count; v.node++)
         if (!f->nodes[v.node].dead && !node_is_sound(&v)) return false;
     v.node = -1;
-    vj_arena *scratch = vj_arena_new();
+    vj_arena *scratch = vj_arena_scratch(f->arena);
     const bool is_sound = inputs_are_params(&v, VJ_NEW_ARRAY(scratch, int32_t, f->value_count + 1)) &&
                           outputs_are_values(&v) && notes_are_true(&v);
     vj_arena_free(scratch);

@@ -43,7 +43,7 @@ static bool note(vj_func *f, const vj_node *node) {
 /* With a stack of its own, as graphs can be deep. */
 void vj_note_weights(vj_func *f, int32_t n) {
     if (!note(f, &f->nodes[n]) || f->values[f->nodes[n].first_result].first_use < 0) return;
-    vj_arena *scratch = vj_arena_new();
+    vj_arena *scratch = vj_arena_scratch(f->arena);
     int32_t *stack = NULL, depth = 0, capacity = 0;
     *VJ_PUSH(scratch, stack, depth, capacity) = n;
     while (depth > 0) {

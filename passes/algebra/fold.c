@@ -190,7 +190,7 @@ static vj_value fold_node(vj_pass_context *c, int32_t n) {
         return VJ_NONE;
     bool is_product = is_streamed_product(c->f, &node);
     if (!is_product && (!has_const_operands(c->f, &node) || !sizes_allow(c->f, &node))) return VJ_NONE;
-    vj_arena *scratch = vj_arena_new();
+    vj_arena *scratch = vj_arena_scratch(c->arena);
     vj_value v = is_product ? streamed(c, scratch, &node) : evaluated(c, scratch, &node);
     vj_arena_free(scratch);
     return v;

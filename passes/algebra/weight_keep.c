@@ -19,19 +19,23 @@ vj_weight_slot *vj_weight_slot_for(vj_weight_reader *r, int64_t count, vj_error 
         s->v = VJ_NONE;
         if (s->capacity < count) {
             free(s->at);
-            s->at = malloc((size_t)count * sizeof(float));
-            s->capacity = s->at ? count : 0;
+            s->capacity = 0;
+            s->at = malloc((size_t)vj_max64(count, 1) * sizeof(float));
+            if (!s->at) vj_out_of_memory(r->arena);
+            s->capacity = count;
         }
-        if (s->at) return s;
-        break;
+        return s;
     }
-    vj_fail(error, VJ_SYSTEM, "no memory to read weights");
+    vj_fail(error, VJ_SYSTEM, "a weight's expression needs too much at once");
     return NULL;
 }
 
 vj_weight_level *vj_weight_enter(vj_weight_reader *r, vj_error *error) {
-    if (r->level < VJ_WEIGHT_LEVELS && !r->levels[r->level]) r->levels[r->level] = malloc(sizeof *r->levels[0]);
-    if (r->level < VJ_WEIGHT_LEVELS && r->levels[r->level]) return r->levels[r->level++];
-    vj_fail(error, VJ_SYSTEM, "no memory to read weights");
-    return NULL;
+    if (r->level == VJ_WEIGHT_LEVELS) {
+        vj_fail(error, VJ_SYSTEM, "a weight's expression is too deep");
+        return NULL;
+    }
+    if (!r->levels[r->level]) r->levels[r->level] = malloc(sizeof *r->levels[0]);
+    if (!r->levels[r->level]) vj_out_of_memory(r->arena);
+    return r->levels[r->level++];
 }

@@ -60,44 +60,42 @@ bool vj_weight_is_short(const vj_func *f, vj_value v) {
     return measure(f, v, 0, &visits, &s);
 }
 
-static bool push(vj_value **list, int32_t *count, int32_t *capacity, vj_value v) {
+static void push(const vj_weight_reader *r, vj_value **list, int32_t *count, int32_t *capacity, vj_value v) {
     if (*count == *capacity) {
         const int32_t wanted = *capacity ? *capacity * 2 : 256;
         vj_value *larger = realloc(*list, (size_t)wanted * sizeof **list);
-        if (!larger) return false;
+        if (!larger) vj_out_of_memory(r->arena);
         *list = larger;
         *capacity = wanted;
     }
     (*list)[(*count)++] = v;
-    return true;
 }
 
 /* Pushes the operands that are not listed yet. */
-static bool push_operands(vj_weight_plan *p, const vj_node *node) {
+static void push_operands(vj_weight_reader *r, const vj_node *node) {
+    vj_weight_plan *p = &r->plan;
     for (int32_t i = 0; i < node->arg_count; i++)
-        if (p->part[node->args[i]].seen != p->number &&
-            !push(&p->stack, &p->stack_count, &p->stack_capacity, node->args[i]))
-            return false;
-    return true;
+        if (p->part[node->args[i]].seen != p->number)
+            push(r, &p->stack, &p->stack_count, &p->stack_capacity, node->args[i]);
 }
 
 /* All parts of v, operands first, v last; what is kept has none. */
-static bool list_parts(vj_weight_plan *p, const vj_func *f, vj_value v) {
+static void list_parts(vj_weight_reader *r, vj_value v) {
+    vj_weight_plan *p = &r->plan;
     p->count = p->stack_count = 0;
     p->number++;
-    if (!push(&p->stack, &p->stack_count, &p->stack_capacity, v)) return false;
+    push(r, &p->stack, &p->stack_count, &p->stack_capacity, v);
     while (p->stack_count > 0) {
         const vj_value u = p->stack[p->stack_count - 1];
         vj_weight_part *part = &p->part[u];
         const int32_t before = p->stack_count;
-        if (part->seen != p->number && !part->kept && !push_operands(p, vj_producer(f, u))) return false;
+        if (part->seen != p->number && !part->kept) push_operands(r, vj_producer(r->f, u));
         if (p->stack_count > before) continue;
         p->stack_count--;
         if (part->seen == p->number) continue;
         part->seen = p->number;
-        if (!push(&p->order, &p->count, &p->order_capacity, u)) return false;
+        push(r, &p->order, &p->count, &p->order_capacity, u);
     }
-    return true;
 }
 
 static void measure_part(vj_weight_plan *p, const vj_func *f, vj_value u) {
@@ -128,17 +126,14 @@ static void find_last_readers(vj_weight_plan *p, const vj_func *f) {
     }
 }
 
-bool vj_weight_plan_of(vj_weight_reader *r, vj_value v, vj_error *error) {
+void vj_weight_plan_of(vj_weight_reader *r, vj_value v) {
     vj_weight_plan *p = &r->plan;
     if (!p->part) p->part = calloc((size_t)r->f->value_count + 1, sizeof *p->part);
-    if (!p->part || !list_parts(p, r->f, v)) {
-        vj_fail(error, VJ_SYSTEM, "no memory to read weights");
-        return false;
-    }
+    if (!p->part) vj_out_of_memory(r->arena);
+    list_parts(r, v);
     for (int32_t i = 0; i < p->count; i++)
         measure_part(p, r->f, p->order[i]);
     find_last_readers(p, r->f);
-    return true;
 }
 
 static void forget(vj_weight_plan *p, const vj_func *f, int32_t at) {
@@ -150,7 +145,7 @@ static void forget(vj_weight_plan *p, const vj_func *f, int32_t at) {
     p->kept_count--;
 }
 
-float *vj_weight_room(vj_weight_reader *r, int32_t number, vj_error *error) {
+float *vj_weight_room(vj_weight_reader *r, int32_t number) {
     vj_weight_plan *p = &r->plan;
     const vj_value v = p->order[number];
     const int64_t count = vj_weight_elements(r->f, v);
@@ -161,19 +156,17 @@ float *vj_weight_room(vj_weight_reader *r, int32_t number, vj_error *error) {
         else
             i++;
     }
-    float *room = malloc((size_t)vj_max64(count, 1) * sizeof *room);
-    if (!room || !push(&p->kept, &p->kept_count, &p->kept_capacity, v)) {
-        free(room);
-        vj_fail(error, VJ_SYSTEM, "no memory to read weights");
-        return NULL;
-    }
+    push(r, &p->kept, &p->kept_count, &p->kept_capacity, v);
     p->kept_elements += count;
-    return room;
+    p->room = malloc((size_t)vj_max64(count, 1) * sizeof *p->room);
+    if (!p->room) vj_out_of_memory(r->arena);
+    return p->room;
 }
 
 void vj_weight_plan_free(vj_weight_plan *p) {
     for (int32_t i = 0; i < p->kept_count; i++)
         free(p->part[p->kept[i]].kept);
+    free(p->room);
     free(p->part);
     free(p->order);
     free(p->stack);

@@ -22,6 +22,7 @@ static void free_kept(void *self) {
 vj_weight_reader *vj_weight_reader_new(vj_arena *arena, const vj_func *f) {
     vj_weight_reader *r = VJ_NEW(arena, vj_weight_reader);
     r->f = f;
+    r->arena = arena;
     r->ready = VJ_NONE;
     for (int32_t i = 0; i < VJ_WEIGHT_SLOTS; i++)
         r->slots[i].v = VJ_NONE;
@@ -328,15 +329,15 @@ static bool read_range(vj_weight_reader *r, vj_value v, int64_t first, int64_t c
 
 /* Keeps those parts of a long expression whole that reading it wants so. */
 static bool keep_parts(vj_weight_reader *r, vj_value v, vj_error *error) {
-    if (!vj_weight_plan_of(r, v, error)) return false;
+    vj_weight_plan_of(r, v);
     for (int32_t i = 0; i < r->plan.count; i++) {
         const vj_value u = r->plan.order[i];
         vj_weight_part *part = &r->plan.part[u];
         if (!part->whole || part->kept) continue;
-        float *room = vj_weight_room(r, i, error);
-        if (!room) return false;
+        float *room = vj_weight_room(r, i);
         const bool good = read_range(r, u, 0, vj_weight_elements(r->f, u), room, error);
         part->kept = room;
+        r->plan.room = NULL;
         if (!good) return false;
     }
     return true;

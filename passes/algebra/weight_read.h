@@ -49,11 +49,13 @@ typedef struct vj_weight_plan {
     vj_value *order, *stack, *kept;
     int32_t count, stack_count, order_capacity, stack_capacity, kept_count, kept_capacity, number;
     int64_t kept_elements;
+    float *room; /* of the part that is being computed, which has it afterwards */
 } vj_weight_plan;
 
 struct vj_weight_reader {
     const vj_func *f;
-    vj_value ready; /* what is kept suffices to read this value */
+    vj_arena *arena; /* whose way out is taken when there is no memory */
+    vj_value ready;  /* what is kept suffices to read this value */
     vj_weight_slot slots[VJ_WEIGHT_SLOTS];
     int32_t next, level;
     vj_weight_level *levels[VJ_WEIGHT_LEVELS];
@@ -76,15 +78,14 @@ void vj_weight_round(vj_dtype to, int64_t count, float *x); /* to numbers of a h
 
 /* weight_keep.c */
 vj_weight_slot *vj_weight_find(vj_weight_reader *r, vj_value v, int64_t first, int64_t count);
-vj_weight_slot *vj_weight_slot_for(vj_weight_reader *r, int64_t count, vj_error *error); /* NULL: no memory */
-vj_weight_level *vj_weight_enter(vj_weight_reader *r, vj_error *error);                  /* the next level; NULL */
+vj_weight_slot *vj_weight_slot_for(vj_weight_reader *r, int64_t count, vj_error *error); /* NULL: all are pinned */
+vj_weight_level *vj_weight_enter(vj_weight_reader *r, vj_error *error); /* the next level; NULL: too deep */
 
 /* weight_plan.c */
 bool vj_weight_is_short(const vj_func *f, vj_value v); /* it can be read as it is */
-bool vj_weight_plan_of(vj_weight_reader *r, vj_value v, vj_error *error) VJ_MUST_USE;
-/* Room for part `number` of the plan, which is to be kept whole; gives up what no later part reads when much is kept.
- * NULL: no memory. */
-float *vj_weight_room(vj_weight_reader *r, int32_t number, vj_error *error);
+void vj_weight_plan_of(vj_weight_reader *r, vj_value v);
+/* Room for part `number` of the plan, which is to be kept whole; gives up what no later part reads when much is kept. */
+float *vj_weight_room(vj_weight_reader *r, int32_t number);
 void vj_weight_plan_free(vj_weight_plan *plan);
 
 #endif

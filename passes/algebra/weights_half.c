@@ -47,7 +47,7 @@ bool vj_may_scale(vj_func *f, vj_value w, vj_value vector, int32_t axis) {
     const vj_dtype half = vj_stored_half(f, w);
     if (vj_is_in_blocks(f, w)) return false;
     if (half == VJ_NO_DTYPE) return true;
-    vj_arena *scratch = vj_arena_new();
+    vj_arena *scratch = vj_arena_scratch(f->arena);
     const double *x = powers_of_two(f, scratch, vector, vj_type_at(f, w)->dims[axis].c);
     const bool exact = x && are_halves(f, scratch, w, x, axis, half);
     vj_arena_free(scratch);

@@ -117,7 +117,7 @@ static bool mark_use(const vj_func *f, const vj_use *use, const columns *c, int3
 /* Follows every reader of v. */
 static bool mark_readers(const vj_func *f, vj_value v, const columns *c, int32_t attention, uint8_t *column,
                          int64_t width) {
-    vj_arena *scratch = vj_arena_new();
+    vj_arena *scratch = vj_arena_scratch(f->arena);
     readers left = {0};
     bool fits = true;
     *VJ_PUSH(scratch, left.at, left.count, left.capacity) = (struct reader){v, *c};

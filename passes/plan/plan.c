@@ -273,7 +273,7 @@ static bool place_weights(vj_program *p, vj_error *error) {
 
 vj_status vj_pass_plan(vj_pass_context *c) {
     vj_program *p = c->p;
-    vj_arena *scratch = vj_arena_new();
+    vj_arena *scratch = vj_arena_scratch(c->arena);
     slot *slots = slots_of(p, scratch);
     share_buffers(p, scratch, slots);
     p->lower_bound_bytes = lower_bound(p, scratch, slots);

@@ -191,7 +191,7 @@ static bool is_resampling(vj_choice *choice, const vj_node *node) {
         if (!vj_is_weight(f, w) || type->rank != 2 || !vj_type_is_static(type) || !vj_type_elements(f, type, &count) ||
             count < 1 || count > MOST_READ)
             continue;
-        vj_arena *scratch = vj_arena_new();
+        vj_arena *scratch = vj_arena_scratch(f->arena);
         const bool found = has_weights_of_means(choice, w, side == 0, scratch);
         vj_arena_free(scratch);
         if (found) return true;

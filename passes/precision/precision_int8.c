@@ -66,7 +66,7 @@ static vj_value smoothed(vj_int8 *b, vj_value x, const vj_layer_choice *layer, b
 static bool make_weight(vj_int8 *b, vj_value w, vj_byte_weight *to) {
     vj_func *f = b->c->f;
     const int64_t wide = vj_type_at(f, w)->dims[1].c;
-    vj_arena *scratch = vj_arena_new();
+    vj_arena *scratch = vj_arena_scratch(f->arena);
     double *scale = VJ_NEW_ARRAY(scratch, double, wide), *inverse = VJ_NEW_ARRAY(scratch, double, wide);
     double *sums = VJ_NEW_ARRAY(scratch, double, wide);
     int64_t *shift = VJ_NEW_ARRAY(scratch, int64_t, wide);

@@ -19,7 +19,7 @@ static int32_t find(const vj_calibration *calibration, bool *taken, const char *
 /* NAN: it cannot be read. */
 static double largest_of(vj_pass_context *c, vj_value w) {
     const int64_t wide = vj_type_at(c->f, w)->dims[1].c;
-    vj_arena *scratch = vj_arena_new();
+    vj_arena *scratch = vj_arena_scratch(c->arena);
     double *columns = VJ_NEW_ARRAY(scratch, double, wide), largest = 0;
     if (!vj_largest_of_columns(c, w, columns)) largest = NAN;
     for (int64_t n = 0; n < wide; n++)

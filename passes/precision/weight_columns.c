@@ -11,7 +11,7 @@ typedef void taker(double *to, float x);
 static bool walk(vj_pass_context *c, vj_value w, bool by_rows, taker *take, double *to) {
     const vj_type *type = vj_type_at(c->f, w);
     const int64_t depth = type->dims[0].c, wide = type->dims[1].c, rows = vj_max64(1, BLOCK / wide);
-    vj_arena *scratch = vj_arena_new();
+    vj_arena *scratch = vj_arena_scratch(c->arena);
     vj_weight_reader *reader = vj_weight_reader_new(scratch, c->f);
     float *block = VJ_NEW_ARRAY(scratch, float, rows *wide);
     bool good = true;

@@ -26,7 +26,7 @@ static vj_value scaled_by(const vj_func *f, vj_value v, double *factor) {
 /* v without the factors on the way up to its source through movement ops; *scale takes them. Movement ops below a factor
  * are made anew. */
 static vj_value without_factor(vj_func *f, vj_value v, double *scale) {
-    vj_arena *scratch = vj_arena_new();
+    vj_arena *scratch = vj_arena_scratch(f->arena);
     vj_value *moved = NULL; /* the movement ops' results, the lowest first */
     int32_t count = 0, capacity = 0;
     for (bool is_on_way = true; is_on_way;) {

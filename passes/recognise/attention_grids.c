@@ -92,7 +92,7 @@ bool vj_is_small_whole(const vj_func *f, vj_value v) {
 }
 
 vj_value vj_in_bf16(vj_func *f, vj_value v) {
-    vj_arena *scratch = vj_arena_new();
+    vj_arena *scratch = vj_arena_scratch(f->arena);
     vj_value *moved = NULL; /* the movement ops' results, the lowest first */
     int32_t count = 0, capacity = 0;
     const vj_value source = vj_source_of_head(f, v);

@@ -58,7 +58,7 @@ static vj_value beside_result(const product *p, vj_value v) {
 
 /* factor * x[column] as i32; VJ_NONE: all are 0. */
 static vj_value by_column(const product *p, const int64_t *x, int64_t factor) {
-    vj_arena *scratch = vj_arena_new();
+    vj_arena *scratch = vj_arena_scratch(p->f->arena);
     int64_t *at = VJ_NEW_ARRAY(scratch, int64_t, p->w.columns);
     bool any = false, differ = false;
     for (int64_t i = 0; i < p->w.columns; i++) {
@@ -72,7 +72,7 @@ static vj_value by_column(const product *p, const int64_t *x, int64_t factor) {
 }
 
 static bool number_of(vj_func *f, vj_value v, int64_t *number) {
-    vj_arena *scratch = vj_arena_new();
+    vj_arena *scratch = vj_arena_scratch(f->arena);
     const vj_tensor *t = vj_known_elements(f, v, scratch);
     if (t) *number = t->i[0];
     vj_arena_free(scratch);

@@ -36,7 +36,7 @@ static vj_value quantised_from(const vj_func *f, vj_value v, vj_dtype to, double
 }
 
 static bool is_number(vj_func *f, vj_value v, double otherwise, double wanted) {
-    vj_arena *scratch = vj_arena_new();
+    vj_arena *scratch = vj_arena_scratch(f->arena);
     const vj_tensor *t = v < 0 ? NULL : vj_known_elements(f, v, scratch);
     const bool is_one =
         v < 0 ? otherwise == wanted : t && t->count == 1 && (t->f ? t->f[0] : (double)t->i[0]) == wanted;

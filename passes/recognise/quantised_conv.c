@@ -19,7 +19,7 @@ static vj_value inside(vj_func *f, const vj_type *padded, const int64_t *low, co
         dims[i] = i < 2 ? 1 : padded->dims[i].c;
         if (!vj_mul(count, dims[i], &count) || count > MOST_PIXELS) return VJ_NONE;
     }
-    vj_arena *scratch = vj_arena_new();
+    vj_arena *scratch = vj_arena_scratch(f->arena);
     int64_t *mask = VJ_NEW_ARRAY(scratch, int64_t, count);
     for (int64_t n = 0; n < count; n++) {
         mask[n] = 1;
@@ -35,7 +35,7 @@ static vj_value inside(vj_func *f, const vj_type *padded, const int64_t *low, co
 
 /* The number of a zero point; false: it is computed. */
 static bool number_of(vj_func *f, vj_value zero, int64_t *number) {
-    vj_arena *scratch = vj_arena_new();
+    vj_arena *scratch = vj_arena_scratch(f->arena);
     const vj_tensor *t = vj_known_elements(f, zero, scratch);
     if (t) *number = t->i[0];
     vj_arena_free(scratch);

@@ -174,7 +174,7 @@ static bool stop(vj_quantised *x, const char *reason) {
 
 /* A zero point as i32, and its range; VJ_NONE: it is none. */
 static vj_value zero_point(vj_func *f, vj_value v, double sign, double *least, double *most) {
-    vj_arena *scratch = vj_arena_new();
+    vj_arena *scratch = vj_arena_scratch(f->arena);
     const vj_tensor *t = vj_known_elements(f, v, scratch);
     vj_value zero = VJ_NONE;
     *least = *most = 0;

@@ -16,7 +16,7 @@ static bool is_by_column(const vj_func *f, vj_value v, int32_t axis) {
 }
 
 static bool read_zero_points(vj_pass_context *c, vj_quantised *x, int32_t axis, vj_byte_weight *w) {
-    vj_arena *scratch = vj_arena_new();
+    vj_arena *scratch = vj_arena_scratch(c->arena);
     const vj_tensor *t = x->zero < 0 ? NULL : vj_known_elements(c->f, x->zero, scratch);
     if (x->zero >= 0 && !t)
         x->reason = "its weight's zero point is computed when it runs";
@@ -58,7 +58,7 @@ static bool sum_up(vj_pass_context *c, vj_value q, int32_t axis, columns *to) {
     if (!vj_type_elements(c->f, &type, &count)) return false;
     for (int32_t i = axis + 1; i < type.rank; i++)
         inner *= type.dims[i].c;
-    vj_arena *scratch = vj_arena_new();
+    vj_arena *scratch = vj_arena_scratch(c->arena);
     vj_weight_reader *reader = vj_weight_reader_new(scratch, c->f);
     bool good = true;
     for (int64_t at = 0; at < count && good; at += BLOCK) {
@@ -79,7 +79,7 @@ static bool sum_up(vj_pass_context *c, vj_value q, int32_t axis, columns *to) {
 static vj_value centred(vj_func *f, vj_value q, const vj_byte_weight *w, int32_t axis) {
     int64_t dims[VJ_MAX_RANK];
     const int32_t rank = vj_type_at(f, q)->rank;
-    vj_arena *scratch = vj_arena_new();
+    vj_arena *scratch = vj_arena_scratch(f->arena);
     double *zero = VJ_NEW_ARRAY(scratch, double, w->columns);
     for (int64_t i = 0; i < w->columns; i++)
         zero[i] = (double)w->zero[i];

@@ -3,7 +3,6 @@
 #include "rewrite.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 typedef struct search {
@@ -65,13 +64,12 @@ static void look_at(search *s, const vj_func *f, const vj_block_parts *parts, bo
         s->fits = false;
         return;
     }
-    vj_arena *scratch = vj_arena_new();
-    float *part = malloc((size_t)count * sizeof *part);
+    vj_arena *scratch = vj_arena_scratch(f->arena);
+    float *part = VJ_NEW_ARRAY(scratch, float, count);
     vj_weight_reader *reader = vj_weight_reader_new(scratch, f);
-    s->fits = part && vj_weight_read(reader, v, 0, count, part, &ignored) &&
+    s->fits = vj_weight_read(reader, v, 0, count, part, &ignored) &&
               (zeros ? are_zeros(part, count, parts->least, most) : are_scales(part, count));
     if (s->fits) find_borders(s, part);
-    free(part);
     vj_arena_free(scratch);
 }
 
@@ -113,17 +111,12 @@ const char *vj_pack_in_blocks(const vj_func *f, vj_arena *arena, vj_weight *w) {
 }
 
 /* A part whole, or NULL. */
-static float *part_of(const vj_func *f, vj_value v, int64_t *count) {
+static const float *part_of(const vj_func *f, vj_value v, vj_arena *scratch, int64_t *count) {
     vj_error ignored = {0};
     if (vj_op_of(f, v) == VJ_OP_broadcast) v = vj_operand(f, v, 0); /* the same numbers */
     if (!vj_type_elements(f, vj_type_at(f, v), count) || *count > VJ_BLOCKS_ELEMENTS) return NULL;
-    vj_arena *scratch = vj_arena_new();
-    float *part = malloc((size_t)*count * sizeof *part);
-    const bool read = part && vj_weight_read(vj_weight_reader_new(scratch, f), v, 0, *count, part, &ignored);
-    vj_arena_free(scratch);
-    if (read) return part;
-    free(part);
-    return NULL;
+    float *part = VJ_NEW_ARRAY(scratch, float, *count);
+    return vj_weight_read(vj_weight_reader_new(scratch, f), v, 0, *count, part, &ignored) ? part : NULL;
 }
 
 /* Numbers less zero points of 8 bits. */
@@ -133,7 +126,7 @@ static bool differences_fit(const vj_func *f, const vj_block_parts *parts) {
     int64_t count = 0;
     vj_error ignored = {0};
     bool fits = vj_type_elements(f, vj_type_at(f, parts->numbers), &count);
-    vj_arena *scratch = vj_arena_new();
+    vj_arena *scratch = vj_arena_scratch(f->arena);
     vj_weight_reader *numbers = vj_weight_reader_new(scratch, f), *zeros = vj_weight_reader_new(scratch, f);
     for (int64_t at = 0; at < count && fits; at += PART) {
         const int64_t some = vj_min64(PART, count - at);
@@ -159,7 +152,9 @@ const char *vj_why_no_bytes(const vj_func *f, vj_value weight) {
         weight = vj_operand(f, weight, 0);
     if (!vj_find_blocks(f, weight, &parts)) return "its weight is not in three parts";
     if (parts.table >= 0) return "its weight's numbers are places in a table";
-    float *scales = part_of(f, parts.scales, &scale_count), *zeros = part_of(f, parts.zeros, &zero_count);
+    vj_arena *scratch = vj_arena_scratch(f->arena);
+    const float *scales = part_of(f, parts.scales, scratch, &scale_count);
+    const float *zeros = part_of(f, parts.zeros, scratch, &zero_count);
     const int32_t most = parts.least + (parts.bits == 4 ? 15 : 255);
     const char *why = NULL;
     if (!scales || !are_scales(scales, scale_count))
@@ -168,7 +163,6 @@ const char *vj_why_no_bytes(const vj_func *f, vj_value weight) {
         why = "a zero point of its weight is no number of as many bits";
     else if (parts.bits == 8 && !all_are(zeros, zero_count, parts.least - INT8_MIN) && !differences_fit(f, &parts))
         why = "its numbers less their zero points are no bytes";
-    free(scales);
-    free(zeros);
+    vj_arena_free(scratch);
     return why;
 }

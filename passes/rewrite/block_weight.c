@@ -49,7 +49,7 @@ static bool fit_rows(matrix *m, int64_t number, const float *x) {
 
 /* False: an error, or a float has no block. */
 static bool fit_all(matrix *m, vj_error *error) {
-    vj_arena *scratch = vj_arena_new();
+    vj_arena *scratch = vj_arena_scratch(m->f->arena);
     vj_weight_reader *reader = vj_weight_reader_new(scratch, m->f);
     float *rows = VJ_NEW_ARRAY(scratch, float, m->block * m->wide);
     bool good = true;

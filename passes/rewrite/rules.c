@@ -249,7 +249,7 @@ static bool sweep(const rewriting *r, bool is_first) {
     vj_pass_context *c = r->c;
     vj_func *f = c->f;
     bool changed = false;
-    vj_arena *scratch = vj_arena_new();
+    vj_arena *scratch = vj_arena_scratch(c->arena);
     const nearness near = take_changes(f, scratch, is_first);
     int32_t end = f->node_count; /* what is built waits for the next sweep, so that a sweep ends */
     for (int32_t n = 0; n < end && !c->error->status; n++) {

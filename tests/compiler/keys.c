@@ -143,7 +143,8 @@ typedef struct both {
     key graph, weights;
 } both;
 
-static vj_status take_keys(vj_unit *u, both *keys) {
+static vj_status take_keys(vj_unit *u, void *self) {
+    both *keys = self;
     u->keyed = true;
     u->fixed_batch = keys->batch;
     vj_status status = vj_unit_open(u);
@@ -160,9 +161,7 @@ static both keys_of(const model *m, int64_t batch, const char *cpu) {
         .path = "digits.onnx", .bytes = m->bytes, .bytes_size = m->size, .options = &options, .pass_limit = -1};
     both keys = {.batch = batch};
     char error[4096] = "";
-    vj_unit u;
-    vj_unit_begin(&u, &request);
-    if (vj_unit_end(&u, take_keys(&u, &keys), error, sizeof error) != VJ_OK) fail_msg("%s", error);
+    if (vj_with_unit(&request, take_keys, &keys, error, sizeof error) != VJ_OK) fail_msg("%s", error);
     return keys;
 }
 

@@ -25,15 +25,22 @@ typedef struct job {
 
 typedef vj_status (*unit_work)(vj_unit *u, const job *j);
 
+typedef struct order {
+    const job *j;
+    unit_work work;
+} order;
+
+static vj_status open_and_work(vj_unit *u, void *self) {
+    const order *o = self;
+    const vj_status status = vj_unit_open(u);
+    return status == VJ_OK ? o->work(u, o->j) : status;
+}
+
 static vj_status with(const char *model, const job *j, unit_work work, char error[4096]) {
     const vj_options options = {.size = sizeof options};
     const vj_compile_request request = {.path = model, .options = &options, .pass_limit = -1};
     error[0] = 0;
-    vj_unit u;
-    vj_unit_begin(&u, &request);
-    vj_status status = vj_unit_open(&u);
-    if (status == VJ_OK) status = work(&u, j);
-    return vj_unit_end(&u, status, error, 4096);
+    return vj_with_unit(&request, open_and_work, &(order){j, work}, error, 4096);
 }
 
 static vj_status plan(vj_unit *u, const job *j, vj_unit *const **units) {

@@ -101,19 +101,23 @@ static vj_status compile(vj_arena *arena, vj_func *f, vj_error *error) {
     return status;
 }
 
-static void try_model(const uint8_t *bytes, size_t size, uint64_t seed, told *out) {
-    vj_arena *arena = vj_arena_new();
+typedef struct trial {
+    const uint8_t *bytes;
+    size_t size;
+    uint64_t seed;
+    told *out;
+    vj_arena *arena;
+} trial;
+
+static void import_and_check(void *self) {
+    const trial *t = self;
+    vj_arena *arena = t->arena;
+    const uint64_t seed = t->seed;
+    told *out = t->out;
     vj_error error = {0};
     vj_model_facts facts;
-    jmp_buf oom;
-    if (setjmp(oom)) {
-        *out = (told){.wrong = true, .text = "it takes too much memory"};
-        return;
-    }
-    vj_arena_on_oom(arena, &oom);
-    vj_arena_limit(arena, (size_t)1 << 30);
     const vj_import_options options = {.fixed_batch = seed % 4 == 0 ? 2 : 0};
-    vj_onnx *onnx = vj_onnx_open_memory(arena, bytes, size, "bad.onnx", &facts, &error);
+    vj_onnx *onnx = vj_onnx_open_memory(arena, t->bytes, t->size, "bad.onnx", &facts, &error);
     vj_func *f = onnx ? vj_import(arena, onnx, &options, &error) : NULL;
     out->status = (int32_t)error.status;
     snprintf(out->text, sizeof out->text, "%s", error.text);
@@ -132,8 +136,13 @@ static void try_model(const uint8_t *bytes, size_t size, uint64_t seed, told *ou
         snprintf(out->text, sizeof out->text, "%s", error.text);
     }
     if (out->status == VJ_SYSTEM) out->wrong = true;
-    vj_onnx_close(onnx);
-    vj_arena_free(arena);
+}
+
+static void try_model(const uint8_t *bytes, size_t size, uint64_t seed, told *out) {
+    trial t = {bytes, size, seed, out, vj_arena_new()};
+    vj_arena_limit(t.arena, (size_t)1 << 30);
+    if (!vj_arena_try(t.arena, import_and_check, &t)) *out = (told){.wrong = true, .text = "it takes too much memory"};
+    vj_arena_free(t.arena);
 }
 
 typedef struct job {

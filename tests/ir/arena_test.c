@@ -22,35 +22,33 @@ static void memory_is_zeroed_and_aligned(void **state) {
     vj_arena_free(arena);
 }
 
+static void use_up_budget(void *self) {
+    vj_arena *arena = self;
+    vj_alloc(arena, 1000); /* 1008 with its rounding */
+    assert_int_equal(vj_arena_used(arena), 1008);
+    vj_alloc(arena, 16); /* exactly full */
+    vj_alloc(arena, 1);
+    fail();
+}
+
 static void budget_is_kept(void **state) {
     (void)state;
     vj_arena *arena = vj_arena_new();
-    jmp_buf target;
-    volatile int jumps = 0;
     vj_arena_limit(arena, 1024);
-    if (setjmp(target) == 0) {
-        vj_arena_on_oom(arena, &target);
-        vj_alloc(arena, 1000); /* 1008 with its rounding */
-        assert_int_equal(vj_arena_used(arena), 1008);
-        vj_alloc(arena, 16); /* exactly full */
-        vj_alloc(arena, 1);
-        fail();
-    } else {
-        jumps++;
-    }
-    assert_int_equal(jumps, 1);
+    assert_false(vj_arena_try(arena, use_up_budget, arena));
     assert_int_equal(vj_arena_used(arena), 1024);
     vj_arena_free(arena);
+    assert_false(vj_arena_try(NULL, use_up_budget, NULL));
 }
 
-static void absurd_sizes_jump(void **state) {
-    (void)state;
-    vj_arena *arena = vj_arena_new();
-    jmp_buf target;
-    volatile int at = 0;
-    vj_arena_on_oom(arena, &target);
-    setjmp(target); /* comes back here after each */
-    switch (at++) {
+typedef struct absurd {
+    vj_arena *arena;
+    int number;
+} absurd;
+
+static void ask_for_absurd_size(void *self) {
+    vj_arena *arena = ((const absurd *)self)->arena;
+    switch (((const absurd *)self)->number) {
     case 0:
         vj_alloc(arena, SIZE_MAX);
         break;
@@ -63,14 +61,65 @@ static void absurd_sizes_jump(void **state) {
     case 3:
         vj_alloc_array(arena, SIZE_MAX / 4, 8);
         break;
-    case 4:
+    default:
         vj_strndup(arena, "", SIZE_MAX);
         break;
-    default:
-        break;
     }
-    assert_int_equal(at, 6);
-    vj_arena_free(arena);
+}
+
+static void absurd_sizes_jump(void **state) {
+    (void)state;
+    absurd a = {.arena = vj_arena_new()};
+    for (; a.number < 5; a.number++)
+        assert_false(vj_arena_try(a.arena, ask_for_absurd_size, &a));
+    vj_arena_free(a.arena);
+}
+
+static void count_call(void *self) { ++*(int *)self; }
+
+typedef struct family {
+    vj_arena *parent;
+    int calls, inner;
+} family;
+
+static void fill_child(void *self) {
+    family *f = self;
+    vj_arena *child = vj_arena_scratch(f->parent), *grandchild = vj_arena_scratch(child);
+    vj_arena_at_free(grandchild, count_call, &f->calls);
+    vj_arena_limit(grandchild, 64);
+    vj_alloc(grandchild, 4096);
+    fail();
+}
+
+static void scratch_has_its_parents_way_out(void **state) {
+    (void)state;
+    family f = {.parent = vj_arena_new()};
+    assert_false(vj_arena_try(f.parent, fill_child, &f));
+    assert_int_equal(f.calls, 0); /* what was passed by is the parent's, */
+    vj_arena *kept = vj_arena_scratch(f.parent), *gone = vj_arena_scratch(f.parent);
+    vj_arena_free(gone);
+    vj_arena_at_free(kept, count_call, &f.calls);
+    vj_arena_free(f.parent); /* and freed with it */
+    assert_int_equal(f.calls, 2);
+}
+
+static void try_inside(void *self) {
+    family *f = self;
+    vj_arena *root = f->parent;
+    f->parent = vj_arena_scratch(root);
+    f->inner += !vj_arena_try(f->parent, fill_child, f);
+    f->inner += !vj_arena_try(f->parent, fill_child, f);
+    f->parent = root;
+    fill_child(f);
+}
+
+static void the_innermost_try_is_taken(void **state) {
+    (void)state;
+    family f = {.parent = vj_arena_new()};
+    assert_false(vj_arena_try(f.parent, try_inside, &f));
+    assert_int_equal(f.inner, 2);
+    vj_arena_free(f.parent);
+    assert_int_equal(f.calls, 3);
 }
 
 static void release_gives_back(void **state) {
@@ -89,8 +138,6 @@ static void release_gives_back(void **state) {
     assert_string_equal(kept, "kept");
     vj_arena_free(arena);
 }
-
-static void count_call(void *self) { ++*(int *)self; }
 
 static void callbacks_come_at_the_end(void **state) {
     (void)state;
@@ -191,6 +238,8 @@ int main(void) {
         cmocka_unit_test(memory_is_zeroed_and_aligned),
         cmocka_unit_test(budget_is_kept),
         cmocka_unit_test(absurd_sizes_jump),
+        cmocka_unit_test(scratch_has_its_parents_way_out),
+        cmocka_unit_test(the_innermost_try_is_taken),
         cmocka_unit_test(release_gives_back),
         cmocka_unit_test(callbacks_come_at_the_end),
         cmocka_unit_test(arrays_grow),
