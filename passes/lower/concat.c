@@ -4,13 +4,13 @@
 #include "lower.h"
 
 /* The operand that is a concat which nothing else uses, when the other is a constant; -1: none. What is a weight itself no kernel computes:
- * a joined weight in blocks is known by its product. */
-static int32_t concat_operand(const vj_func *f, const int32_t *uses, const vj_node *node) {
+ * a joined weight in blocks is known by its product. `uses` has the first `count` values: one made since waits for the next round. */
+static int32_t concat_operand(const vj_func *f, const int32_t *uses, int32_t count, const vj_node *node) {
     if (node->dead || node->arg_count != 2 || !(vj_op_table(node->op)->flags & VJ_FLAG_ELEMENTWISE)) return -1;
     if (vj_is_weight(f, node->first_result)) return -1;
     for (int32_t i = 0; i < 2; i++) {
         const vj_value whole = node->args[i], other = node->args[1 - i];
-        if (vj_producer(f, whole)->op != VJ_OP_concat || uses[whole] != 1) continue;
+        if (vj_producer(f, whole)->op != VJ_OP_concat || whole >= count || uses[whole] != 1) continue;
         if (!vj_type_is_static(vj_type_at(f, other)) || !vj_is_weight(f, other)) continue;
         if (vj_type_at(f, node->first_result)->rank == vj_type_at(f, whole)->rank &&
             vj_image_elements(f, node->first_result) == vj_image_elements(f, whole))
@@ -57,9 +57,9 @@ void vj_spread_over_concats(vj_pass_context *c) {
     for (bool again = true; again;) {
         again = false;
         const int32_t *uses = vj_use_counts(c->f, c->arena);
-        const int32_t count = c->f->node_count;
+        const int32_t count = c->f->node_count, values = c->f->value_count;
         for (int32_t n = 0; n < count; n++) {
-            const int32_t side = concat_operand(c->f, uses, &c->f->nodes[n]);
+            const int32_t side = concat_operand(c->f, uses, values, &c->f->nodes[n]);
             if (side < 0) continue;
             spread(c, n, side);
             again = true;

@@ -11,10 +11,11 @@
 
 typedef struct storing {
     vj_pass_context *c;
-    vj_dtype *half;   /* values: the half that widens to them, moved; VJ_NO_DTYPE: none */
-    bool *wanted;     /* values: that half is to be made */
-    vj_value *narrow; /* values: the half */
-    vj_value *blocks; /* values: in blocks, as a factor on the right; 0: not yet */
+    int32_t node_count, value_count; /* of those that the lists below have: what the pass makes stands behind them */
+    vj_dtype *half;                  /* values: the half that widens to them, moved; VJ_NO_DTYPE: none */
+    bool *wanted;                    /* values: that half is to be made */
+    vj_value *narrow;                /* values: the half */
+    vj_value *blocks;                /* values: in blocks, as a factor on the right; 0: not yet */
 } storing;
 
 /* What is asked for; products of bytes have weights of bytes already. */
@@ -65,7 +66,7 @@ static void find_halves(const storing *s) {
 
 static void find_wanted(const storing *s) {
     const vj_func *f = s->c->f;
-    for (int32_t n = f->node_count - 1; n >= 0; n--) {
+    for (int32_t n = s->node_count - 1; n >= 0; n--) {
         const vj_node *node = &f->nodes[n];
         if (node->result_count != 1 || !s->wanted[node->first_result] || !is_movement(f, node) ||
             vj_is_half(vj_type_at(f, node->first_result)->dtype))
@@ -88,8 +89,7 @@ static vj_value made_narrow(const storing *s, vj_value v) {
 
 static void make_narrow(const storing *s) {
     vj_func *f = s->c->f;
-    const int32_t values = f->value_count;
-    for (vj_value v = 0; v < values; v++) {
+    for (vj_value v = 0; v < s->value_count; v++) {
         if (!s->wanted[v]) continue;
         s->narrow[v] = made_narrow(s, v);
         if (!f->values[s->narrow[v]].name) f->values[s->narrow[v]].name = f->values[v].name;
@@ -210,6 +210,8 @@ vj_status vj_pass_weight_format(vj_pass_context *c) {
     if (!asked_half(c) && !has_halves(f)) return c->error->status;
     const int32_t values = f->value_count, nodes = f->node_count;
     const storing s = {.c = c,
+                       .node_count = nodes,
+                       .value_count = values,
                        .half = VJ_NEW_ARRAY(c->arena, vj_dtype, values + 1),
                        .wanted = VJ_NEW_ARRAY(c->arena, bool, values + 1),
                        .narrow = VJ_NEW_ARRAY(c->arena, vj_value, values + 1),
