@@ -4,6 +4,7 @@
 #include "compiler.h"
 
 #include <cjson/cJSON.h>
+#include <errno.h>
 #include <math.h>
 #include <string.h>
 
@@ -84,12 +85,26 @@ static bool read_calibration(vj_unit *u, const cJSON *json, vj_calibration *to) 
     return true;
 }
 
+typedef struct parsed {
+    cJSON *json;
+} parsed;
+
+static void free_parsed(void *self) {
+    parsed *p = self;
+    cJSON_Delete(p->json);
+    p->json = NULL;
+}
+
 vj_status vj_read_calibration(vj_unit *u, const char *text, size_t bytes, const vj_calibration **calibration) {
-    vj_calibration *to = VJ_NEW_ARRAY(u->arena, vj_calibration, 1);
-    cJSON *json = cJSON_ParseWithLength(text, bytes);
-    const bool good = json ? read_calibration(u, json, to) : refuse(u, "it is no JSON");
-    cJSON_Delete(json);
-    *calibration = good ? to : NULL;
+    vj_calibration *to = VJ_NEW(u->arena, vj_calibration);
+    parsed *p = VJ_NEW(u->arena, parsed);
+    vj_arena_at_free(u->arena, free_parsed, p);
+    errno = 0; /* the parser does not tell a text that is no JSON from an end of memory */
+    p->json = cJSON_ParseWithLength(text, bytes);
+    *calibration = NULL;
+    if (!p->json && errno == ENOMEM) vj_out_of_memory(u->arena);
+    if (p->json ? read_calibration(u, p->json, to) : refuse(u, "it is no JSON")) *calibration = to;
+    free_parsed(p);
     return u->error.status;
 }
 

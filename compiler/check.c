@@ -97,7 +97,7 @@ static vj_status load_code(checking *c) {
         vj_link_code(&c->object, "vj_phase", &c->blob, &entry, &u->error) != VJ_OK)
         return u->error.status;
     void *at = mmap(NULL, c->blob.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (at == MAP_FAILED) return vj_fail(&u->error, VJ_SYSTEM, "no memory for code: %s", strerror(errno));
+    if (at == MAP_FAILED) return vj_fail(&u->error, VJ_SYSTEM, "out of memory for code: %s", strerror(errno));
     c->code = at;
     c->code_bytes = c->blob.size;
     memcpy(at, c->blob.at, c->blob.size);
@@ -111,13 +111,13 @@ static vj_status load_code(checking *c) {
 static vj_status load_weights(checking *c) {
     vj_unit *u = c->u;
     const int memory = memfd_create("weights", MFD_CLOEXEC);
-    if (memory < 0) return vj_fail(&u->error, VJ_SYSTEM, "no memory for packed weights: %s", strerror(errno));
+    if (memory < 0) return vj_fail(&u->error, VJ_SYSTEM, "out of memory for packed weights: %s", strerror(errno));
     vj_status status = vj_pack_weights(u, memory, 1);
     if (status == VJ_OK) {
         c->weights_bytes = (size_t)(u->program->weights_bytes + VJ_WEIGHTS_HEADER);
         void *at = mmap(NULL, c->weights_bytes, PROT_READ, MAP_SHARED, memory, 0);
         if (at == MAP_FAILED)
-            status = vj_fail(&u->error, VJ_SYSTEM, "no memory for packed weights: %s", strerror(errno));
+            status = vj_fail(&u->error, VJ_SYSTEM, "out of memory for packed weights: %s", strerror(errno));
         else
             c->weights = at;
     }
@@ -130,7 +130,7 @@ static vj_status make_memory(checking *c, const void **inputs, void **outputs) {
     const vj_program *p = u->program;
     c->arena_bytes = (size_t)vj_round_up(p->per_image_bytes, 4096) + 4096;
     void *arena = mmap(NULL, c->arena_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (arena == MAP_FAILED) return vj_fail(&u->error, VJ_SYSTEM, "no memory for the arena: %s", strerror(errno));
+    if (arena == MAP_FAILED) return vj_fail(&u->error, VJ_SYSTEM, "out of memory for the arena: %s", strerror(errno));
     c->arena = arena;
     memset(arena, 0xff, c->arena_bytes); /* NaN: what is read before it is written shows */
     c->memory = VJ_NEW_ARRAY(u->arena, uint8_t *, p->buffer_count + 1);
@@ -350,7 +350,7 @@ static vj_status say(checking *c, char **out) {
                  "numbers rounded to the other side of a tie, which either side is right for: %lld\n",
                  (long long)c->ties);
     *out = strdup(text);
-    return *out ? VJ_OK : vj_fail(&c->u->error, VJ_SYSTEM, "no memory");
+    return *out ? VJ_OK : vj_fail(&c->u->error, VJ_SYSTEM, "out of memory");
 }
 
 static vj_status check(vj_unit *u, void *self) {

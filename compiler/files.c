@@ -61,5 +61,5 @@ vj_status vj_list_files(vj_unit *u, vj_compiled *out) {
     }
     if (good) return VJ_OK;
     free_files(out);
-    return vj_fail(&u->error, VJ_SYSTEM, "no memory");
+    return vj_fail(&u->error, VJ_SYSTEM, "out of memory");
 }

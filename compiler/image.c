@@ -135,7 +135,8 @@ vj_status vj_write_image(vj_unit *u, const vj_bytes *code, uint64_t entry, const
     place(&p, notes_bytes, code->size);
     *bytes = p.header.bytes;
     uint8_t *out = *image = calloc(1, *bytes);
-    if (!out) return vj_fail(&u->error, VJ_SYSTEM, "no memory for an image of %llu bytes", (unsigned long long)*bytes);
+    if (!out)
+        return vj_fail(&u->error, VJ_SYSTEM, "out of memory for an image of %llu bytes", (unsigned long long)*bytes);
     copy(&p, code->at, out);
     return VJ_OK;
 }

@@ -8,7 +8,7 @@
 static vj_status hand_out(vj_unit *u, const char *text, void *self) {
     char **out = self;
     *out = strdup(text);
-    return *out ? VJ_OK : vj_fail(&u->error, VJ_SYSTEM, "no memory");
+    return *out ? VJ_OK : vj_fail(&u->error, VJ_SYSTEM, "out of memory");
 }
 
 static void add_ops(vj_text *out, const vj_model_facts *facts) {

@@ -44,7 +44,7 @@ static vj_status find_gaps(vj_unit *u, vj_compiled *out) {
     qsort(taken, (size_t)count, sizeof *taken, by_start);
     taken[count++] = (span){p->per_image_bytes, p->per_image_bytes};
     out->gaps = calloc((size_t)count, sizeof *out->gaps);
-    if (!out->gaps) return vj_fail(&u->error, VJ_SYSTEM, "no memory");
+    if (!out->gaps) return vj_fail(&u->error, VJ_SYSTEM, "out of memory");
     for (int32_t i = 0; i < count; i++) {
         if (taken[i].from > end) out->gaps[out->gap_count++] = (vj_gap){end, taken[i].from - end};
         end = vj_max64(end, taken[i].to);

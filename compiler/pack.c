@@ -370,7 +370,7 @@ static vj_status write_header(vj_unit *u, int descriptor, int32_t threads) {
     all.hash = calloc(vj_digest_blocks(bytes) + 1, sizeof *all.hash);
     if (all.hash) vj_fork_join(threads, hash_blocks, &all);
     munmap(map, VJ_WEIGHTS_HEADER + bytes);
-    if (!all.hash) return vj_fail(&u->error, VJ_SYSTEM, "no memory while packing weights");
+    if (!all.hash) return vj_fail(&u->error, VJ_SYSTEM, "out of memory while packing weights");
     XXH128_hash_t check = vj_digest_begin(bytes);
     for (size_t i = 0; i < vj_digest_blocks(bytes); i++)
         check = vj_digest_add(check, all.hash[i]);

@@ -69,7 +69,7 @@ static vj_status measure(peak_order *order, const vj_program *p, double flops, c
     vj_error *error = &order->error;
     peak_runner one = {.scratch_bytes = p->per_image_bytes, .flops = flops, .seconds = order->seconds};
     uint8_t *at = mmap(NULL, code->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (at == MAP_FAILED) return vj_fail(error, VJ_SYSTEM, "no memory for %zu bytes of code", code->size);
+    if (at == MAP_FAILED) return vj_fail(error, VJ_SYSTEM, "out of memory for %zu bytes of code", code->size);
     memcpy(at, code->at, code->size);
     if (mprotect(at, code->size, PROT_READ | PROT_EXEC) != 0) {
         munmap(at, code->size);
@@ -80,7 +80,7 @@ static vj_status measure(peak_order *order, const vj_program *p, double flops, c
     memcpy(&one.phase, &phase, sizeof phase);
     *order->gflops = run_all(&one, order->threads);
     munmap(at, code->size);
-    return *order->gflops > 0 ? VJ_OK : vj_fail(error, VJ_SYSTEM, "no memory");
+    return *order->gflops > 0 ? VJ_OK : vj_fail(error, VJ_SYSTEM, "out of memory");
 }
 
 static void generate_and_measure(void *self) {

@@ -24,7 +24,7 @@ static void *store(reading *r, const vj_tensor *t) {
     *bytes = (size_t)constant.length;
     void *data = malloc(*bytes ? *bytes : 1);
     if (!data) {
-        vj_fail(&r->error, VJ_SYSTEM, "no memory for a tensor of %zu bytes", *bytes);
+        vj_fail(&r->error, VJ_SYSTEM, "out of memory for a tensor of %zu bytes", *bytes);
         return NULL;
     }
     return memcpy(data, constant.source->at, *bytes);

@@ -175,7 +175,7 @@ LLVMValueRef vj_emit_expr(vj_gen *g, int32_t root, const vj_point *point) {
     LLVMValueRef *value = calloc((size_t)root + 1, sizeof *value);
     LLVMValueRef result;
     if (!needed || !value) {
-        vj_fail(g->error, VJ_SYSTEM, "no memory for an expression");
+        vj_fail(g->error, VJ_SYSTEM, "out of memory for an expression");
         result = LLVMGetPoison(vj_vector_type(g, k->expr[root].dtype, point->lanes));
     } else {
         needed[root] = true;

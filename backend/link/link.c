@@ -160,7 +160,7 @@ static bool list_definitions(linker *l) {
     for (l->defined_room = 16; l->defined_room < 2 * count;)
         l->defined_room *= 2;
     l->defined = calloc(l->defined_room, sizeof *l->defined);
-    if (!l->defined) return bad(l->objects, "no memory");
+    if (!l->defined) return bad(l->objects, "out of memory");
     for (int32_t i = 0; i < l->count; i++) {
         const object_file *o = &l->objects[i];
         for (uint64_t s = 0; s < o->symbol_count; s++) {
@@ -354,13 +354,24 @@ static void add_symbols(const object_file *o, vj_text *symbols) {
     }
 }
 
+typedef struct listing {
+    const linker *l;
+    vj_text *symbols;
+} listing;
+
+static void list_symbols(void *self) {
+    const listing *list = self;
+    for (int32_t i = 0; i < list->l->count; i++)
+        add_symbols(&list->l->objects[i], list->symbols);
+}
+
 static bool open_object(object_file *o, const vj_bytes *bytes) {
     o->at = bytes->at;
     o->size = bytes->size;
     if ((uintptr_t)o->at % 8 != 0) return bad(o, "the object is not aligned");
     if (!read_header(o) || !read_symbols(o)) return false;
     o->address = calloc((size_t)o->header->e_shnum + 1, sizeof *o->address);
-    return o->address ? lay_out(o) : bad(o, "no memory");
+    return o->address ? lay_out(o) : bad(o, "out of memory");
 }
 
 static bool link_all(linker *l, const vj_bytes *objects, const char *symbol, uint64_t *entry) {
@@ -369,7 +380,7 @@ static bool link_all(linker *l, const vj_bytes *objects, const char *symbol, uin
         if (!open_object(&l->objects[i], &objects[i])) return false;
     }
     l->code = calloc(l->code_size + 1, 1);
-    if (!l->code) return bad(l->objects, "no memory");
+    if (!l->code) return bad(l->objects, "out of memory");
     if (!list_definitions(l)) return false;
     for (int32_t i = 0; i < l->count; i++)
         copy_sections(&l->objects[i]);
@@ -385,18 +396,17 @@ vj_status vj_link_named(const vj_bytes *objects, int32_t count, const char *symb
     *code = (vj_bytes){0};
     *entry = 0;
     linker l = {.objects = calloc((size_t)count + 1, sizeof(object_file)), .count = count, .error = error};
-    if (!l.objects) return vj_fail(error, VJ_SYSTEM, "no memory");
+    if (!l.objects) return vj_fail(error, VJ_SYSTEM, "out of memory");
+    listing list = {&l, symbols};
     const bool fine = link_all(&l, objects, symbol, entry);
-    for (int32_t i = 0; i < count; i++) {
-        if (fine && symbols) add_symbols(&l.objects[i], symbols);
+    const bool had_memory = !fine || !symbols || vj_arena_try(symbols->arena, list_symbols, &list);
+    for (int32_t i = 0; i < count; i++)
         free(l.objects[i].address);
-    }
     free(l.objects);
     free(l.defined);
-    if (!fine) {
-        free(l.code);
-        return error->status;
-    }
+    if (!fine || !had_memory) free(l.code);
+    if (!had_memory) vj_out_of_memory(symbols->arena);
+    if (!fine) return error->status;
     *code = (vj_bytes){l.code, l.code_size};
     return VJ_OK;
 }

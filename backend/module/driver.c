@@ -342,7 +342,7 @@ LLVMValueRef vj_gen_phase(LLVMModuleRef module, const vj_target *target, const v
         emit_share(&d);
         emit_dispatch(&d, name);
     } else {
-        vj_fail(error, VJ_SYSTEM, "no memory to generate code");
+        vj_fail(error, VJ_SYSTEM, "out of memory to generate code");
     }
     LLVMDisposeBuilder(d.g.b);
     return d.g.function;

@@ -21,6 +21,10 @@ typedef struct pieces {
     int32_t *order;           /* of the pieces, those that take long first */
     int32_t count;
     vj_bytes *objects;
+    vj_text symbols;
+    vj_bytes *code;
+    uint64_t *entry;
+    vj_error *error;
     atomic_int next;
     atomic_bool failed;
 } pieces;
@@ -34,7 +38,7 @@ static void generate_driver(LLVMModuleRef module, const pieces *all, vj_error *e
     const vj_program *p = all->p;
     LLVMValueRef *functions = calloc((size_t)p->kernel_count + 1, sizeof *functions);
     if (!functions) {
-        vj_fail(error, VJ_SYSTEM, "no memory to generate code");
+        vj_fail(error, VJ_SYSTEM, "out of memory to generate code");
         return;
     }
     for (int32_t i = 0; i < p->kernel_count; i++) {
@@ -102,7 +106,8 @@ static void order_by_size(pieces *all, vj_arena *arena) {
 }
 
 /* All pieces, by this thread and others. */
-static void generate_all(pieces *all, vj_error *error) {
+static void generate_all(pieces *all) {
+    vj_error *error = all->error;
     const long cores = sysconf(_SC_NPROCESSORS_ONLN);
     int32_t threads = all->options->threads > 0 ? all->options->threads : cores > 0 ? (int32_t)cores : 1;
     if (threads > MAX_WORKERS) threads = MAX_WORKERS;
@@ -115,6 +120,14 @@ static void generate_all(pieces *all, vj_error *error) {
         *error = workers[i].error;
 }
 
+static void generate_and_link(void *self) {
+    pieces *all = self;
+    generate_all(all);
+    vj_text_add(&all->symbols, "%s", "");
+    if (all->error->status == VJ_OK)
+        vj_link_named(all->objects, all->count, "vj_phase", all->code, all->entry, &all->symbols, all->error);
+}
+
 vj_status vj_generate_code(const vj_program *p, const vj_codegen_options *options, vj_bytes *code, uint64_t *entry,
                            vj_codegen_stats *stats, vj_error *error) {
     *code = (vj_bytes){0};
@@ -122,19 +135,24 @@ vj_status vj_generate_code(const vj_program *p, const vj_codegen_options *option
     int32_t *number = VJ_NEW_ARRAY(p->arena, int32_t, p->kernel_count + 1);
     const int32_t distinct = vj_distinct_kernels(p, number);
     *stats = (vj_codegen_stats){.kernels = p->kernel_count, .distinct_kernels = distinct};
-    pieces all = {.p = p, .options = options, .number = number, .count = distinct + 1};
+    pieces all = {.p = p,
+                  .options = options,
+                  .number = number,
+                  .count = distinct + 1,
+                  .symbols = {.arena = p->arena},
+                  .code = code,
+                  .entry = entry,
+                  .error = error};
     all.kernel = VJ_NEW_ARRAY(p->arena, const vj_kernel *, all.count);
     all.objects = VJ_NEW_ARRAY(p->arena, vj_bytes, all.count);
     for (int32_t i = p->kernel_count - 1; i >= 0; i--)
         all.kernel[number[i] + 1] = p->kernels[i];
     all.order = VJ_NEW_ARRAY(p->arena, int32_t, all.count);
     order_by_size(&all, p->arena);
-    generate_all(&all, error);
-    vj_text symbols = {.arena = p->arena};
-    vj_text_add(&symbols, "%s", "");
-    if (error->status == VJ_OK) vj_link_named(all.objects, all.count, "vj_phase", code, entry, &symbols, error);
-    stats->symbols = symbols.at;
+    const bool had_memory = vj_arena_try(p->arena, generate_and_link, &all);
     for (int32_t i = 0; i < all.count; i++)
         vj_bytes_free(&all.objects[i]);
+    if (!had_memory) vj_out_of_memory(p->arena);
+    stats->symbols = all.symbols.at;
     return error->status;
 }

@@ -74,7 +74,7 @@ LLVMTargetMachineRef vj_machine_new(const vj_target *target, vj_error *error) {
 static bool copy_out(const char *from, size_t size, vj_bytes *out, vj_error *error) {
     out->at = malloc(size ? size : 1);
     if (!out->at) {
-        vj_fail(error, VJ_SYSTEM, "no memory for %zu bytes of code", size);
+        vj_fail(error, VJ_SYSTEM, "out of memory for %zu bytes of code", size);
         return false;
     }
     memcpy(out->at, from, size);
@@ -153,6 +153,31 @@ void vj_module_free(LLVMModuleRef module) {
     LLVMContextRef context = LLVMGetModuleContext(module);
     LLVMDisposeModule(module);
     LLVMContextDispose(context);
+}
+
+typedef struct module_work {
+    LLVMTargetMachineRef machine;
+    LLVMModuleRef module;
+    void (*work)(LLVMModuleRef module, LLVMTargetMachineRef machine, void *self);
+    void *self;
+} module_work;
+
+static void work_on_module(void *self) {
+    const module_work *w = self;
+    w->work(w->module, w->machine, w->self);
+}
+
+vj_status vj_with_module(vj_arena *arena, const vj_target *target,
+                         void (*work)(LLVMModuleRef module, LLVMTargetMachineRef machine, void *self), void *self,
+                         vj_error *error) {
+    module_work w = {.machine = vj_machine_new(target, error), .work = work, .self = self};
+    if (!w.machine) return error->status;
+    w.module = vj_module_new(w.machine, target);
+    const bool had_memory = vj_arena_try(arena, work_on_module, &w);
+    vj_module_free(w.module);
+    LLVMDisposeTargetMachine(w.machine);
+    if (!had_memory) vj_out_of_memory(arena);
+    return error->status;
 }
 
 void vj_module_write(LLVMModuleRef module, LLVMTargetMachineRef machine, const vj_codegen_options *options,

@@ -24,6 +24,10 @@ LLVMModuleRef vj_module_in(LLVMContextRef context, LLVMTargetMachineRef machine,
 /* A module in a context of its own, which vj_module_free frees too. */
 LLVMModuleRef vj_module_new(LLVMTargetMachineRef machine, const vj_target *target);
 void vj_module_free(LLVMModuleRef module);
+/* Calls work on a new module for the target, and frees it, also when the arena takes its way out in the middle. */
+vj_status vj_with_module(vj_arena *arena, const vj_target *target,
+                         void (*work)(LLVMModuleRef module, LLVMTargetMachineRef machine, void *self), void *self,
+                         vj_error *error);
 /* distinct.c: as vj_distinct_kernels; `number` has the kernels of all programs, one program after another. */
 int32_t vj_distinct_kernels_of(const vj_program *const *programs, int32_t program_count, int32_t *number);
 /* program.c: the functions of all kernels of programs for one CPU, in their order; equal ones are one. Local. */

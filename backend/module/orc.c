@@ -25,7 +25,7 @@ vj_orc *vj_orc_load(const vj_bytes *object, const char *symbol, void **function,
     LLVMInitializeNativeAsmPrinter();
     vj_orc *orc = calloc(1, sizeof *orc);
     if (!orc) {
-        vj_fail(error, VJ_SYSTEM, "no memory");
+        vj_fail(error, VJ_SYSTEM, "out of memory");
         return NULL;
     }
     LLVMOrcExecutorAddress address = 0;

@@ -29,23 +29,27 @@ LLVMValueRef *vj_gen_kernels(LLVMModuleRef module, const vj_target *target, cons
     return functions;
 }
 
-static void generate(LLVMModuleRef module, LLVMTargetMachineRef machine, const vj_program *p,
-                     const vj_codegen_options *options, vj_bytes *out, vj_codegen_stats *stats, vj_error *error) {
-    LLVMValueRef *kernels = vj_gen_kernels(module, options->target, &p, 1, stats, error);
-    if (error->status != VJ_OK) return;
-    vj_gen_phase(module, options->target, p, kernels, 0, options->marks, "vj_phase", error);
-    vj_module_write(module, machine, options, out, error);
+typedef struct generation {
+    const vj_program *p;
+    const vj_codegen_options *options;
+    vj_bytes *out;
+    vj_codegen_stats *stats;
+    vj_error *error;
+} generation;
+
+static void generate(LLVMModuleRef module, LLVMTargetMachineRef machine, void *self) {
+    const generation *g = self;
+    const vj_codegen_options *options = g->options;
+    LLVMValueRef *kernels = vj_gen_kernels(module, options->target, &g->p, 1, g->stats, g->error);
+    if (g->error->status != VJ_OK) return;
+    vj_gen_phase(module, options->target, g->p, kernels, 0, options->marks, "vj_phase", g->error);
+    vj_module_write(module, machine, options, g->out, g->error);
 }
 
 vj_status vj_generate(const vj_program *p, const vj_codegen_options *options, vj_bytes *out, vj_codegen_stats *stats,
                       vj_error *error) {
     *out = (vj_bytes){0};
     *stats = (vj_codegen_stats){0};
-    LLVMTargetMachineRef machine = vj_machine_new(options->target, error);
-    if (!machine) return error->status;
-    LLVMModuleRef module = vj_module_new(machine, options->target);
-    generate(module, machine, p, options, out, stats, error);
-    vj_module_free(module);
-    LLVMDisposeTargetMachine(machine);
-    return error->status;
+    generation g = {p, options, out, stats, error};
+    return vj_with_module(p->arena, options->target, generate, &g, error);
 }

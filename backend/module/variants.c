@@ -25,12 +25,22 @@ static void generate_cpu(LLVMModuleRef module, const vj_object_abi *abi, int32_t
     }
 }
 
-static void generate(LLVMModuleRef module, LLVMTargetMachineRef machine, const vj_object_abi *abi,
-                     vj_codegen_stats *stats, vj_error *error) {
+typedef struct generation {
+    const vj_object_abi *abi;
+    const vj_codegen_options *options;
+    vj_bytes *out;
+    vj_codegen_stats *stats;
+    vj_error *error;
+} generation;
+
+static void generate(LLVMModuleRef module, LLVMTargetMachineRef machine, void *self) {
+    const generation *g = self;
+    const vj_object_abi *abi = g->abi;
+    vj_error *error = g->error;
     for (int32_t cpu = 0; cpu < abi->cpu_count && error->status == VJ_OK; cpu++) {
         const vj_target *target = abi->variants[cpu].target;
         LLVMModuleRef part = vj_module_in(LLVMGetModuleContext(module), machine, target);
-        generate_cpu(part, abi, cpu, stats, error);
+        generate_cpu(part, abi, cpu, g->stats, error);
         if (error->status != VJ_OK)
             LLVMDisposeModule(part);
         else if (LLVMLinkModules2(module, part))
@@ -38,6 +48,7 @@ static void generate(LLVMModuleRef module, LLVMTargetMachineRef machine, const v
     }
     if (error->status == VJ_OK) vj_gen_abi(module, abi, error);
     if (abi->library && error->status == VJ_OK) vj_gen_library(module, abi);
+    vj_module_write(module, machine, g->options, g->out, error);
 }
 
 /* Does what the descriptors say hold for every variant? */
@@ -62,12 +73,6 @@ vj_status vj_generate_object(const vj_object_abi *abi, vj_emit_kind kind, vj_byt
     *out = (vj_bytes){0};
     *stats = (vj_codegen_stats){0};
     if (!are_sound(abi, error)) return error->status;
-    LLVMTargetMachineRef machine = vj_machine_new(options.target, error);
-    if (!machine) return error->status;
-    LLVMModuleRef module = vj_module_new(machine, options.target);
-    generate(module, machine, abi, stats, error);
-    vj_module_write(module, machine, &options, out, error);
-    vj_module_free(module);
-    LLVMDisposeTargetMachine(machine);
-    return error->status;
+    generation g = {abi, &options, out, stats, error};
+    return vj_with_module(abi->variants->program->arena, options.target, generate, &g, error);
 }

@@ -27,6 +27,7 @@ typedef struct emission {
     void *weights;
     size_t weights_bytes;
     vj_bytes code;
+    char *header_part; /* as the request gave it, malloc'ed */
     /* of a shared library */
     vj_bytes *images; /* of each CPU, malloc'ed */
     vj_object_library library;
@@ -180,17 +181,15 @@ static vj_status generate(emission *e, vj_emit_kind kind) {
 }
 
 /* What the request has to say in the header. */
-static const char *header_part(const emission *e) {
+static const char *header_part(emission *e) {
     vj_arena *arena = e->u->arena;
     const vj_header_request x = {.shapes = descriptors(e),
                                  .shape_count = e->shapes,
                                  .metadata = vj_metadata_json(e->u),
                                  .prefix = e->prefix,
                                  .macros = vj_macro_prefix(arena, e->prefix)};
-    char *text = e->request->header_part ? e->request->header_part(e->request->header_self, &x) : NULL;
-    const char *kept = vj_strdup(arena, text ? text : "");
-    free(text);
-    return kept;
+    if (e->request->header_part) e->header_part = e->request->header_part(e->request->header_self, &x);
+    return e->header_part ? e->header_part : "";
 }
 
 static vj_status write_header(emission *e, const char *header, const char *object, const char *weights) {
@@ -316,17 +315,10 @@ static vj_status emit_listing(emission *e, vj_emit_kind kind) {
 }
 
 static vj_status emit_ir(emission *e) {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
-    if (!out) return vj_fail(&e->u->error, VJ_SYSTEM, "no memory");
+    vj_text text = {.arena = e->u->arena};
     for (int32_t i = 0; i < e->shapes * e->targets; i++)
-        vj_print_program_with(e->units[i]->program, out, vj_schedule_text);
-    vj_status status = VJ_OK;
-    if (fclose(out) != 0 || !text) status = vj_fail(&e->u->error, VJ_SYSTEM, "no memory");
-    if (status == VJ_OK) status = emit_text(e, text, size);
-    free(text);
-    return status;
+        vj_add_program(&text, e->units[i]->program, vj_schedule_text);
+    return emit_text(e, text.at, text.length);
 }
 
 static vj_status emit_kind(emission *e) {
@@ -379,7 +371,7 @@ static vj_status plan_and_emit(emission *e) {
     if (status == VJ_OK) status = choose_names(e);
     if (status == VJ_OK) status = plan_all(e);
     if (status == VJ_OK) status = emit_kind(e);
-    if (status == VJ_OK && !*e->summary) status = vj_fail(&u->error, VJ_SYSTEM, "no memory");
+    if (status == VJ_OK && !*e->summary) status = vj_fail(&u->error, VJ_SYSTEM, "out of memory");
     if (status == VJ_OK) status = vj_new_files_rename(&e->files, &u->error);
     for (int32_t i = 0; i < e->files.count && status == VJ_OK && e->request->wrote; i++)
         if (e->files.file[i].placed) e->request->wrote(e->request->wrote_self, e->files.file[i].path);
@@ -391,6 +383,7 @@ static void clean_up(void *self) {
     emission *e = self;
     vj_new_files_drop(&e->files);
     if (e->weights) munmap(e->weights, e->weights_bytes);
+    free(e->header_part);
     vj_bytes_free(&e->code);
     for (int32_t i = 0; e->images && i < e->targets; i++)
         vj_bytes_free(&e->images[i]);

@@ -7,9 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ALIGNMENT   16
+#define ALIGNMENT 16
+#ifndef VJ_ARENA_BLOCKS /* tests/fault has a block an allocation */
 #define FIRST_BLOCK ((size_t)32 << 10)
 #define LAST_BLOCK  ((size_t)1 << 20) /* blocks double up to this; a larger request gets a block of its own size */
+#else
+#define FIRST_BLOCK VJ_ARENA_BLOCKS
+#define LAST_BLOCK  VJ_ARENA_BLOCKS
+#endif
 
 typedef struct block {
     struct block *before;

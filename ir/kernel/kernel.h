@@ -274,9 +274,9 @@ bool vj_verify_program(const vj_program *p, vj_error *error) VJ_MUST_USE;
 
 /* kernel_print.c, kernel_parse.c: the textual form of one kernel and of a program */
 void vj_print_program(const vj_program *p, FILE *out);
-/* The same with a comment line for each schedule; target/schedule.c's vj_schedule_text is what to pass. */
+/* The same at the end of a text, with a comment line for each schedule; target/schedule.c's vj_schedule_text is what to pass, or NULL. */
 typedef char *(*vj_schedule_printer)(vj_arena *arena, const vj_kernel *k);
-void vj_print_program_with(const vj_program *p, FILE *out, vj_schedule_printer schedule);
+void vj_add_program(vj_text *text, const vj_program *p, vj_schedule_printer schedule);
 vj_program *vj_parse_program(vj_arena *arena, const char *text, vj_error *error);
 
 /* evaluate.c: runs the kernels in double precision on host memory; the oracle of kernel tests. buffers[i] points to

@@ -379,11 +379,10 @@ static void buffer(printer *w, int32_t i) {
     vj_text_add(&w->text, "  # %" PRId64 " B\n", b->elements * vj_element_bytes(b->dtype));
 }
 
-void vj_print_program_with(const vj_program *p, FILE *out, vj_schedule_printer schedule) {
-    vj_arena *arena = vj_arena_scratch(p->arena);
-    printer w = {.text = {.arena = arena}, .p = p};
+void vj_add_program(vj_text *text, const vj_program *p, vj_schedule_printer schedule) {
+    printer w = {.text = *text, .p = p};
     label_buffers(&w);
-    vj_text_add(&w.text, "program %s {\n", plain(arena, p->name ? p->name : "main"));
+    vj_text_add(&w.text, "program %s {\n", plain(text->arena, p->name ? p->name : "main"));
     if (p->phase_count != 0)
         vj_text_add(&w.text, "  arena %" PRId64 " lower %" PRId64 " weights %" PRId64 "\n", p->per_image_bytes,
                     p->lower_bound_bytes, p->weights_bytes);
@@ -396,8 +395,12 @@ void vj_print_program_with(const vj_program *p, FILE *out, vj_schedule_printer s
         kernel(&w, p->kernels[i], schedule);
     }
     vj_text_add(&w.text, "}\n");
-    fwrite(w.text.at, 1, w.text.length, out);
-    vj_arena_free(arena);
+    *text = w.text;
 }
 
-void vj_print_program(const vj_program *p, FILE *out) { vj_print_program_with(p, out, NULL); }
+void vj_print_program(const vj_program *p, FILE *out) {
+    vj_text text = {.arena = vj_arena_scratch(p->arena)};
+    vj_add_program(&text, p, NULL);
+    fwrite(text.at, 1, text.length, out);
+    vj_arena_free(text.arena);
+}
