@@ -54,4 +54,3 @@ void job_compare_file(job *j, const char *path, fault_outcome *out) {
     if (file) fclose(file);
     unlink(path);
 }
-
