@@ -17,6 +17,7 @@ static const vj_class classes[] = {
     {#name, size, crop, VJ_##filter, colours, divisor, habits},
 #define MODEL(type, class)
 #define REFUSED(name, reason)
+#define SAMPLED(name, how)
 #include "classes.def"
 };
 
@@ -26,6 +27,7 @@ static const struct {
 #define CLASS(name, size, crop, filter, colours, divisor, habits)
 #define MODEL(type, class) {#type, #class},
 #define REFUSED(name, reason)
+#define SAMPLED(name, how)
 #include "classes.def"
 };
 
@@ -35,6 +37,18 @@ static const struct {
 #define CLASS(name, size, crop, filter, colours, divisor, habits)
 #define MODEL(type, class)
 #define REFUSED(name, reason) {#name, reason},
+#define SAMPLED(name, how)
+#include "classes.def"
+};
+
+static const struct {
+    const char *name;
+    vj_resampling how;
+} samplings[] = {
+#define CLASS(name, size, crop, filter, colours, divisor, habits)
+#define MODEL(type, class)
+#define REFUSED(name, reason)
+#define SAMPLED(name, how) {#name, VJ_RESAMPLE_##how},
 #include "classes.def"
 };
 
@@ -74,6 +88,12 @@ const vj_class *vj_class_by_type(const char *type, const char **refused) {
     for (size_t i = 0; i < COUNT(refusals); i++)
         if (same(type, length, refusals[i].name)) *refused = refusals[i].reason;
     return *refused ? NULL : find(type, length);
+}
+
+vj_resampling vj_class_resampling(const vj_class *class) {
+    for (size_t i = 0; i < COUNT(samplings); i++)
+        if (strcmp(class->name, samplings[i].name) == 0) return samplings[i].how;
+    return VJ_RESAMPLE_PILLOW;
 }
 
 const vj_class *vj_class_by_model(const char *model_type) { return find(model_type, strlen(model_type)); }

@@ -20,6 +20,8 @@ static double round_by(double x, vj_rounding rounding) {
         return nearbyint(x);
     case VJ_ROUND_UP:
         return ceil(x);
+    case VJ_ROUND_DOWN_32:
+        return floor(nearbyint(x * 32) / 32);
     default:
         return floor(x);
     }
@@ -208,6 +210,9 @@ static void pad(making *m, vj_pad kind, int32_t height, int32_t width) {
           centre ? (height - m->height) / 2 : 0, centre ? (width - m->width) / 2 : 0);
 }
 
+/* ZoeDepth's. */
+static int32_t border_of(int32_t size) { return (int32_t)(sqrt(size / 2.0) * 3); }
+
 /* Before resizing. */
 static void begin(making *m, const vj_geometry *g, int32_t height, int32_t width) {
     if (g->turn && ((width < height && m->width > m->height) || (width > height && m->width < m->height)))
@@ -215,6 +220,10 @@ static void begin(making *m, const vj_geometry *g, int32_t height, int32_t width
     if (g->cut_height > 0) {
         const double least = smaller(m->height, m->width);
         crop(m, g, side(floor(g->cut_height * least)), side(floor(g->cut_width * least)));
+    }
+    if (g->border) {
+        const int32_t top = border_of(m->height), left = border_of(m->width);
+        place(m, VJ_STEP_REFLECT, m->height + 2 * top, m->width + 2 * left, top, left);
     }
     if (g->square) pad(m, g->square, (int32_t)larger(m->height, m->width), (int32_t)larger(m->height, m->width));
 }

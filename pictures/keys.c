@@ -126,6 +126,10 @@ static bool take_divisor(const vj_class *class, const char *name, const cJSON *j
     if ((strcmp(name, "patch_size") == 0) != patches || (strcmp(name, "ensure_multiple_of") == 0) != aspect)
         return true;
     if (cJSON_IsObject(json)) json = cJSON_GetObjectItemCaseSensitive(json, "height");
+    if (aspect && (class->habits & H_MIRROR) && cJSON_IsNumber(json) && json->valuedouble == 1 / 32.0) {
+        *to = 0; /* what set_habits rounds by */
+        return true;
+    }
     return vj_side_from_json(json, class->divisor || aspect || patches ? to : &ignored);
 }
 
@@ -187,6 +191,7 @@ static void set_colours(draft *d, vj_colours colours) {
         [ONE] = {{1, 1, 1}, {1, 1, 1}},
         [CHM] = {{.42, .411, .296}, {.213, .156, .143}},
         [PADDLE] = {{.406, .456, .485}, {.225, .224, .229}},
+        [ZERO] = {{0, 0, 0}, {1, 1, 1}},
         [SPARE] = {{.485, .456, .406}, {.229, .224, .225}},
         [PLAIN] = {{0, 0, 0}, {1, 1, 1}},
         [NEVER] = {{0, 0, 0}, {1, 1, 1}},
@@ -222,6 +227,14 @@ static draft start(const vj_class *class) {
     return d;
 }
 
+/* torch's filters are those that the class has of itself, and bilinear: what overshoots is not cut off by every class. Of scipy's zoom the
+ * key says whether there is a Gaussian alone. */
+static bool is_followed(const draft *d, const vj_class *class) {
+    const vj_resampling how = vj_class_resampling(class);
+    return how == VJ_RESAMPLE_PILLOW || how == VJ_RESAMPLE_GAUSS || d->filter == VJ_BILINEAR ||
+           d->filter == class->filter;
+}
+
 static bool read_keys(draft *d, const vj_class *class, const cJSON *object, vj_why *why) {
     const cJSON *item;
     cJSON_ArrayForEach(item, object) {
@@ -233,6 +246,9 @@ static bool read_keys(draft *d, const vj_class *class, const cJSON *object, vj_w
                               item->string);
     }
     if (d->shortest) d->size = (vj_size){.shortest = d->shortest};
+    if (!is_followed(d, class))
+        return vj_because(why, VJ_UNSUPPORTED, "the filter %s of this class is not followed",
+                          vj_filter_name(d->filter));
     if (d->longest && d->size.shortest) d->size.longest = d->longest;
     if (class == &vj_no_class && (d->crop_size.height || d->crop_size.shortest) &&
         !cJSON_HasObjectItem(object, "do_center_crop"))
@@ -300,13 +316,13 @@ static void set_habits(const draft *d, vj_geometry *g) {
         g->multiple = d->divisor;
         g->shrink_only = true;
     } else if (h & H_ASPECT) {
-        g->rounding = VJ_ROUND_EVEN;
+        g->rounding = h & H_MIRROR ? VJ_ROUND_DOWN_32 : VJ_ROUND_EVEN;
         if (d->keep_aspect) g->mode = VJ_RESIZE_NEARER;
     } else if (h & H_DOCUMENT) {
         set_edge(g, s->height < s->width ? s->height : s->width);
     }
     if (h & H_OWN_SIZE) g->mode = VJ_RESIZE_NONE;
-    if (h & H_MIRROR) g->multiple = 0;
+    if ((h & H_MIRROR) && !(h & H_ASPECT)) g->multiple = 0;
     if (h & H_ROUND) g->rounding = VJ_ROUND_EVEN;
 }
 
@@ -339,8 +355,12 @@ static void set_pad(const draft *d, vj_recipe *recipe) {
     vj_size to = d->pad_size;
     if (!d->pad) return;
     if (h & H_SQUARE) {
-        g->square = VJ_PAD_CENTRE;
-        colour_of_mean(d, recipe);
+        g->square = h & H_PAD_BLACK ? VJ_PAD_END : VJ_PAD_CENTRE;
+        if (!(h & H_PAD_BLACK)) colour_of_mean(d, recipe);
+        return;
+    }
+    if ((h & H_MIRROR) && (h & H_ASPECT)) {
+        g->border = true;
         return;
     }
     if (!to.height && (h & H_PAD_TO_SIZE)) {
@@ -408,6 +428,7 @@ bool vj_recipe_from_keys(vj_recipe *recipe, const vj_class *class, const cJSON *
         set_pad(&d, recipe);
     }
     recipe->filter = d.filter;
+    recipe->resampling = vj_class_resampling(class);
     recipe->bgr = d.bgr;
     set_numbers(&d, class->colours, recipe);
     return true;

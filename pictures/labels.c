@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* labels.c - the names of a model's classes, in JSON or a line each. */
+/* labels.c - the names of a model's classes, in JSON or a line each; and those of ImageNet-1k, for models whose head has a thousand and that bring
+ * none. */
 #include "recipe.h"
 
 #include <stdlib.h>
@@ -78,4 +79,22 @@ bool vj_labels_from_file(vj_recipe *recipe, const char *path, vj_why *why) {
     cJSON_Delete(json);
     free(text);
     return good || vj_recipe_fail(why, "no labels (a label a line, or JSON) in", path);
+}
+
+extern const char vj_imagenet_names[]; /* pictures/imagenet.txt: a class a line, in the order of the heads */
+
+bool vj_imagenet_labels(vj_recipe *recipe) {
+    if (recipe->label_count > 0) return false;
+    recipe->labels = calloc(VJ_IMAGENET_CLASSES, sizeof *recipe->labels);
+    const char *line = vj_imagenet_names;
+    while (recipe->labels && *line && recipe->label_count < VJ_IMAGENET_CLASSES) {
+        const size_t length = strcspn(line, "\n");
+        char *label = strndup(line, length);
+        if (!label) break;
+        recipe->labels[recipe->label_count++] = label;
+        line += length + (line[length] == '\n');
+    }
+    if (recipe->label_count == VJ_IMAGENET_CLASSES) return true;
+    vj_recipe_free(recipe);
+    return false;
 }

@@ -11,6 +11,7 @@
  * bmp.c          uncompressed BMP
  * exif.c         libexif
  * resample.c     Pillow's separable resampling, with the same result for every pixel
+ * interpolate.c  torch's and scipy's ways of resampling
  * geometry.c     which steps make a picture as large as the input: turn, resize, crop, pad
  * preprocess.c   does them, then scale, mean and std: from pixels to a plane-by-plane float tensor
  * input.c        the tensor in the type and the order of dims that a model's input has, and back
@@ -19,11 +20,10 @@
  * keys.c         the keys of transformers, timm and OpenCLIP, and what they come to with the habits of a class
  * classes.c      finds a class of classes.def
  * values.c       numbers, sizes and filters in JSON and options
- * labels.c       names of classes
+ * labels.c       names of classes, ImageNet's too
  * words.c        a recipe in words
  * beside.c       where the files beside a model are
  * config.c       what they say of the model itself: its head, the size of its input
- * imagenet.c     ImageNet's class names
  *
  * It sees no other folder of the project.
  */
@@ -88,6 +88,18 @@ vj_filter vj_filter_by_name(const char *name); /* VJ_FILTER_COUNT when it is unk
 /* resample.c: Pillow's Image.resize, antialiased, rounded to 8 bits between the passes. */
 bool vj_resample(const vj_picture *from, int32_t width, int32_t height, vj_filter filter, vj_picture *to, vj_why *why);
 
+/* Whose way of resampling: Pillow's; torch's without antialiasing, pixels having a middle, or corners that stay corners; scipy's zoom
+ * behind a Gaussian, with pixels mirrored at the edges. */
+typedef enum vj_resampling {
+    VJ_RESAMPLE_PILLOW,
+    VJ_RESAMPLE_PLAIN,
+    VJ_RESAMPLE_CORNERS,
+    VJ_RESAMPLE_GAUSS
+} vj_resampling;
+/* interpolate.c: the others than Pillow's; bilinear or bicubic, behind a Gaussian always linear; NEAREST: without the Gaussian. */
+bool vj_interpolate(const vj_picture *from, int32_t width, int32_t height, vj_filter filter, vj_resampling how,
+                    vj_picture *to, vj_why *why);
+
 #define VJ_MAX_CHANNELS 4
 typedef enum vj_resize_mode {
     VJ_RESIZE_COVER,    /* to the smallest size that covers height x width, the aspect is kept */
@@ -98,7 +110,8 @@ typedef enum vj_resize_mode {
     VJ_RESIZE_NEARER,   /* by the factor, of height's and width's, that is nearer to 1 */
     VJ_RESIZE_NONE      /* not at all */
 } vj_resize_mode;
-typedef enum vj_rounding { VJ_ROUND_DOWN, VJ_ROUND_HALF_UP, VJ_ROUND_EVEN, VJ_ROUND_UP } vj_rounding;
+/* _DOWN_32: down, behind a rounding to 1/32 */
+typedef enum vj_rounding { VJ_ROUND_DOWN, VJ_ROUND_HALF_UP, VJ_ROUND_EVEN, VJ_ROUND_UP, VJ_ROUND_DOWN_32 } vj_rounding;
 typedef enum vj_pad { VJ_PAD_NONE, VJ_PAD_END, VJ_PAD_CENTRE, VJ_PAD_MIRROR } vj_pad; /* _MIRROR: at the end */
 typedef enum vj_fill {
     VJ_FILL_BLACK, /* before mean and std */
@@ -118,6 +131,7 @@ typedef struct vj_geometry {
     double crop_pct;              /* the input's sides divided by height and width, where these are 0 */
     bool turn;                    /* first a quarter turn, where one of picture and input is wide, the other high */
     double cut_height, cut_width; /* first the centre: these parts of the shorter side; 0: all */
+    bool border;                  /* first what is mirrored around it, 3 sqrt(side / 2) wide */
     vj_pad square;                /* first padded to a square */
     int32_t within_height, within_width; /* after resizing: shrunk to fit inside; 0: not */
     int32_t crop_height, crop_width;     /* then the centre; 0: not */
@@ -134,6 +148,7 @@ typedef struct vj_geometry {
 struct vj_recipe {
     vj_geometry geometry;
     vj_filter filter;
+    vj_resampling resampling;
     double scale;                  /* the factor of a pixel before mean and std; 1 / 255 */
     int32_t mean_count, std_count; /* 1, or the number of channels */
     double mean[VJ_MAX_CHANNELS], std[VJ_MAX_CHANNELS];
@@ -155,8 +170,8 @@ bool vj_geometry_for(const vj_geometry *geometry, int32_t height, int32_t width,
 /* The one size that the recipe ends in; false: it follows from the picture or the input. */
 bool vj_recipe_own_size(const vj_recipe *recipe, int32_t *height, int32_t *width);
 
-typedef enum vj_step_kind { VJ_STEP_TURN, VJ_STEP_RESIZE, VJ_STEP_PLACE, VJ_STEP_MIRROR } vj_step_kind;
-/* One step: to a picture of height x width. _PLACE and _MIRROR: where in it the old one's corner comes to lie; what is beyond the new
+typedef enum vj_step_kind { VJ_STEP_TURN, VJ_STEP_RESIZE, VJ_STEP_PLACE, VJ_STEP_MIRROR, VJ_STEP_REFLECT } vj_step_kind;
+/* One step: to a picture of height x width. _PLACE, _MIRROR and _REFLECT, which does not repeat the edge: where in it the old one's corner comes to lie; what is beyond the new
  * one is cropped, the rest is padding. */
 typedef struct vj_picture_step {
     vj_step_kind kind;
@@ -243,7 +258,7 @@ void vj_input_size_find(const char *model_path, vj_input_size *size);
 typedef enum vj_head { VJ_HEAD_UNKNOWN, VJ_HEAD_CLASSES, VJ_HEAD_OTHER } vj_head;
 vj_head vj_head_find(const char *model_path);
 
-/* imagenet.c: takes the names of ImageNet-1k's classes for labels, where there are none. */
+/* labels.c: takes the names of ImageNet-1k's classes for labels, where there are none. */
 #define VJ_IMAGENET_CLASSES 1000
 bool vj_imagenet_labels(vj_recipe *recipe);
 

@@ -57,6 +57,22 @@ static int32_t mirrored(int32_t i, int32_t size) {
     return at < size ? at : 2 * size - 1 - at;
 }
 
+/* The same without the edge once more, on all sides. */
+static int32_t reflected(int32_t i, int32_t size) {
+    const int32_t period = size > 1 ? 2 * (size - 1) : 1, at = ((i % period) + period) % period;
+    return at < size ? at : period - at;
+}
+
+static void reflect(const vj_picture *from, const vj_picture_step *step, vj_picture *to) {
+    const size_t c = (size_t)from->channels;
+    uint8_t *out = to->pixels;
+    for (int32_t y = 0; y < to->height; y++) {
+        const uint8_t *row = from->pixels + (size_t)reflected(y - step->top, from->height) * (size_t)from->width * c;
+        for (int32_t x = 0; x < to->width; x++, out += c)
+            memcpy(out, row + (size_t)reflected(x - step->left, from->width) * c, c);
+    }
+}
+
 static void mirror(const vj_picture *from, vj_picture *to) {
     const size_t c = (size_t)from->channels;
     uint8_t *out = to->pixels;
@@ -69,12 +85,16 @@ static void mirror(const vj_picture *from, vj_picture *to) {
 
 static bool do_step(const vj_picture *from, const vj_recipe *recipe, const vj_picture_step *step, vj_picture *to,
                     vj_why *why) {
+    if (step->kind == VJ_STEP_RESIZE && recipe->resampling != VJ_RESAMPLE_PILLOW)
+        return vj_interpolate(from, step->width, step->height, recipe->filter, recipe->resampling, to, why);
     if (step->kind == VJ_STEP_RESIZE) return vj_resample(from, step->width, step->height, recipe->filter, to, why);
     if (!vj_picture_alloc(to, step->width, step->height, from->channels, why)) return false;
     if (step->kind == VJ_STEP_TURN) {
         turn(from, to);
     } else if (step->kind == VJ_STEP_MIRROR) {
         mirror(from, to);
+    } else if (step->kind == VJ_STEP_REFLECT) {
+        reflect(from, step, to);
     } else {
         colour(recipe, to);
         lay(from, step, to);

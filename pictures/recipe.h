@@ -54,22 +54,22 @@ enum {
     H_PAD_CENTRE = 1 << 17,  /* ... on all sides */
     H_PAD_BLACK = 1 << 18,   /* ... before mean and std */
     H_PAD_COLOUR = 1 << 19,  /* ... in the colour of the mean */
-    H_MIRROR = 1 << 20,      /* ... by mirroring */
+    H_MIRROR = 1 << 20,      /* ... by mirroring; with H_ASPECT (ZoeDepth) around the picture, before resizing */
     H_LETTERBOX = 1 << 21,   /* the longer side becomes size */
     H_DOCUMENT = 1 << 22,    /* Donut: shorter side, thumbnail, pad; sizes in lists are [w, h] */
-    H_SQUARE = 1 << 23,      /* LLaVA: do_pad pads to a square first, in the colour of the mean */
-    H_CUT = 1 << 24,         /* Perceiver: the crop goes first, size / crop_size of the shorter side */
-    H_OWN_SIZE = 1 << 25,    /* the picture's own size; GLPN: down to a multiple */
-    H_PATCHES = 1 << 26,     /* Pixtral: shrunk to fit, then up to a multiple of patch_size */
-    H_TWICE = 1 << 27,       /* EfficientNet: include_top divides by std again */
-    H_VIVIT = 1 << 28,       /* rescaled by 1 / 127.5, less 1 */
-    H_ROUND = 1 << 30,       /* sides that follow from the aspect are rounded, not cut */
-    H_CHAMELEON = 1 << 29    /* rescaled by 0.0078 */
+    H_SQUARE = 1 << 23, /* do_pad pads to a square first, in the colour of the mean, with H_PAD_BLACK below and right */
+    H_CUT = 1 << 24,    /* Perceiver: the crop goes first, size / crop_size of the shorter side */
+    H_OWN_SIZE = 1 << 25, /* the picture's own size; GLPN: down to a multiple */
+    H_PATCHES = 1 << 26,  /* Pixtral: shrunk to fit, then up to a multiple of patch_size */
+    H_TWICE = 1 << 27,    /* EfficientNet: include_top divides by std again */
+    H_VIVIT = 1 << 28,    /* rescaled by 1 / 127.5, less 1 */
+    H_ROUND = 1 << 30,    /* sides that follow from the aspect are rounded, not cut */
+    H_CHAMELEON = 1 << 29 /* rescaled by 0.0078 */
 };
 
 /* mean and std of classes. PLAIN: not normalised, unless do_normalize, mean and std are said. SPARE: IMAGENET's, if do_normalize is said.
  * NEVER: not, whatever is said. */
-typedef enum vj_colours { HALF, IMAGENET, CLIP, ONE, CHM, PADDLE, SPARE, PLAIN, NEVER } vj_colours;
+typedef enum vj_colours { HALF, IMAGENET, CLIP, ONE, CHM, PADDLE, ZERO, SPARE, PLAIN, NEVER } vj_colours;
 
 typedef struct vj_class {
     const char *name;
@@ -89,6 +89,8 @@ const vj_class *vj_class_by_model(const char *model_type);
 /* Row i of each table, for who lists them; false: there is none. */
 bool vj_class_at(size_t i, const vj_class **class);
 bool vj_refusal_at(size_t i, const char **name, const char **reason);
+/* Whose way of resampling the class has. */
+vj_resampling vj_class_resampling(const vj_class *class);
 /* For a recipe of no class. */
 extern const vj_class vj_no_class;
 

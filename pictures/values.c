@@ -135,6 +135,7 @@ bool vj_options_apply(vj_recipe *recipe, const vj_recipe_options *o, vj_why *why
     if (o->interpolation && (recipe->filter = vj_filter_by_name(o->interpolation)) == VJ_FILTER_COUNT)
         return is_wrong(why, "interpolation wants nearest, box, bilinear, hamming, bicubic or lanczos, not",
                         o->interpolation);
+    if (o->interpolation) recipe->resampling = VJ_RESAMPLE_PILLOW;
     if (o->resize && !resize_from_text(&recipe->geometry, o->resize))
         return is_wrong(why, "resize wants N or HxW, not", o->resize);
     if (o->crop_pct && !crop_from_text(&recipe->geometry, o->crop_pct))

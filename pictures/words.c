@@ -78,6 +78,7 @@ static void say_before(words *w, const vj_recipe *recipe) {
     const vj_geometry *g = &recipe->geometry;
     if (g->turn) say(w, "turned where it lies across, ");
     if (g->cut_height > 0) say(w, "centre cut to %.4g x %.4g of the shorter side, ", g->cut_height, g->cut_width);
+    if (g->border) say(w, "what is mirrored around it, ");
     if (g->square) {
         say(w, "padded to a square");
         say_filling(w, recipe);
@@ -122,6 +123,14 @@ static void say_arithmetic(words *w, const vj_recipe *recipe, vj_dtype dtype) {
     say_numbers(w, recipe->std, recipe->std_count);
 }
 
+static void say_filter(words *w, const vj_recipe *recipe) {
+    static const char *const whose[] = {[VJ_RESAMPLE_PILLOW] = "",
+                                        [VJ_RESAMPLE_PLAIN] = ", not antialiased",
+                                        [VJ_RESAMPLE_CORNERS] = ", not antialiased, corners aligned",
+                                        [VJ_RESAMPLE_GAUSS] = ", behind a Gaussian"};
+    say(w, " (%s%s)", vj_filter_name(recipe->filter), whose[recipe->resampling]);
+}
+
 void vj_recipe_words(const vj_recipe *recipe, const vj_picture_input *input, char *text, size_t room) {
     words w = {text, room, 0};
     const int32_t height = input->height, width = input->width;
@@ -130,10 +139,11 @@ void vj_recipe_words(const vj_recipe *recipe, const vj_picture_input *input, cha
     *text = 0;
     say_before(&w, recipe);
     if (recipe->geometry.mode == VJ_RESIZE_EXACT && !recipe->geometry.height && recipe->geometry.crop_pct == 1) {
-        say(&w, "resized to the input's size (%s)", vj_filter_name(recipe->filter));
+        say(&w, "resized to the input's size");
+        say_filter(&w, recipe);
     } else {
         say_resize(&w, &g);
-        say(&w, " (%s)", vj_filter_name(recipe->filter));
+        say_filter(&w, recipe);
         say_after(&w, recipe, &g, height, width);
     }
     if (scaled) say(&w, " (the recipe's sizes, scaled to the input's)");

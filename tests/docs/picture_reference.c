@@ -43,9 +43,17 @@ static const char *const colours[] = {
     [ONE] = "1",
     [CHM] = "0.42,0.411,0.296 and 0.213,0.156,0.143",
     [PADDLE] = "ImageNet, in reverse",
+    [ZERO] = "0 and 1",
     [SPARE] = "none; ImageNet where `do_normalize`",
     [PLAIN] = "none unless said",
     [NEVER] = "never",
+};
+
+static const char *const samplings[] = {
+    [VJ_RESAMPLE_PILLOW] = "",
+    [VJ_RESAMPLE_PLAIN] = ", torch's without antialiasing",
+    [VJ_RESAMPLE_CORNERS] = ", torch's with aligned corners",
+    [VJ_RESAMPLE_GAUSS] = ", scipy's behind a Gaussian",
 };
 
 static const struct {
@@ -72,15 +80,19 @@ static const struct {
     {H_CUT, 0, 0, "the centre, size / crop_size of the shorter side, is cut before resizing"},
     {H_UP, 0, 0, "the divisor rounds up"},
     {H_ROUND, 0, 0, "the longer side is rounded; `resize_short`"},
-    {H_SQUARE, 0, 0, "`do_pad` (false): to a square before resizing, in the mean's colour"},
-    {H_PAD, 0, H_PAD_TO_SIZE | H_MIRROR | H_PAD_CENTRE, "padded below and right to `pad_size` or the input with zeros"},
+    {H_SQUARE, H_PAD_BLACK, 0, "padded with black below and right to a square before resizing"},
+    {H_SQUARE, 0, H_PAD_BLACK, "`do_pad` (false): to a square before resizing, in the mean's colour"},
+    {H_PAD, 0, H_PAD_TO_SIZE | H_MIRROR | H_PAD_CENTRE | H_SQUARE,
+     "padded below and right to `pad_size` or the input with zeros"},
     {H_PAD, H_PAD_CENTRE, H_PAD_TO_SIZE, "padded on all sides with zeros"},
     {H_PAD_TO_SIZE, H_PAD, H_PAD_CENTRE, "padded below and right to size with zeros"},
     {H_PAD_TO_SIZE, H_PAD_CENTRE | H_PAD_BLACK, 0, "padded on all sides to size with black"},
     {H_PAD_TO_SIZE, H_PAD_CENTRE | H_PAD_COLOUR, 0, "padded on all sides to size with the mean's colour"},
     {H_PAD_TO_SIZE, 0, H_PAD, "`do_pad` (false): below and right to size with black"},
     {H_PAD_CENTRE, 0, H_PAD, "`do_pad` (false): on all sides with zeros"},
-    {H_MIRROR, 0, 0, "mirrored below and right, by up to the divisor"},
+    {H_MIRROR, H_ASPECT, 0,
+     "first what is mirrored around the picture, 3 sqrt(side / 2) wide; rounded to 1/32, then down"},
+    {H_MIRROR, 0, H_ASPECT, "mirrored below and right, by up to the divisor"},
     {H_TWICE, 0, 0, "`rescale_offset` takes 1 away; `include_top` (true) divides by std again"},
     {H_VIVIT, 0, 0, "x / 127.5, and `offset` (true) takes 1 away"},
     {H_CHAMELEON, 0, 0, "x * 0.0078"},
@@ -108,7 +120,7 @@ static void add_class(text *t, const vj_class *c) {
     else
         add_size(t, &c->crop);
     if ((c->crop.height || c->crop.shortest) && !(c->habits & H_CROP)) add(t, ", off");
-    add(t, " | %s | %s | ", vj_filter_name(c->filter), colours[c->colours]);
+    add(t, " | %s%s | %s | ", vj_filter_name(c->filter), samplings[vj_class_resampling(c)], colours[c->colours]);
     if (c->divisor)
         add(t, "%d | ", c->divisor);
     else

@@ -112,6 +112,17 @@ CASES = [
     ("SAM 3", "Sam3ImageProcessor", {}),
     ("Sapiens 2", "Sapiens2ImageProcessor", {}),
     ("TIPSv2", "Tipsv2ImageProcessor", {}),
+    # other ways of resampling than Pillow's
+    ("OWLv2", "Owlv2ImageProcessor", {}),
+    ("OWLv2, small", "Owlv2ImageProcessor", {"size": {"height": 64, "width": 64}}),
+    ("ZoeDepth", "ZoeDepthImageProcessor", {}),
+    ("ZoeDepth as published", "ZoeDepthImageProcessor", {"ensure_multiple_of": 32}),
+    ("ZoeDepth, both sides", "ZoeDepthImageProcessor", {"keep_aspect_ratio": False, "do_pad": False}),
+    ("DepthPro", "DepthProImageProcessor", {}),
+    ("DepthPro, small", "DepthProImageProcessor", {"size": {"height": 64, "width": 48}}),
+    ("PP-DocLayoutV2", "PPDocLayoutV2ImageProcessor", {}),
+    ("PP-DocLayoutV3", "PPDocLayoutV3ImageProcessor", {"size": {"height": 96, "width": 80}}),
+    ("PP-DocLayoutV4", "PPDocLayoutV4ImageProcessor", {}),
 ]
 
 
@@ -132,8 +143,18 @@ def literal(node):
     return eval(compile(ast.Expression(node), "source", "eval"), {**vars(utils)})
 
 
+def plain_resize(self, image, size, resample=None, **_):
+    """torch's interpolate without antialiasing, of pixels that are then bytes again: what torchvision's backend does with antialias=False."""
+    import torch
+    mode = {2: "bilinear", 3: "bicubic"}[int(resample)]
+    sides = (size["height"], size["width"]) if isinstance(size, dict) else (size.height, size.width)
+    out = torch.nn.functional.interpolate(torch.from_numpy(np.asarray(image, np.float32))[None], sides, mode=mode, align_corners=False, antialias=False)
+    return out[0].clamp(0, 255).round().numpy()
+
+
 def as_pil(name):
-    """A class without a PIL backend, run as the PIL base class with its own defaults, as they stand in its source."""
+    """A class without a PIL backend, run as the PIL base class with its own defaults, as they stand in its source; and with torch's resize where
+    the source asks for it without antialiasing."""
     import transformers
     from transformers.image_processing_backends import PilBackend
     root = os.path.join(os.path.dirname(transformers.__file__), "models")
@@ -144,7 +165,8 @@ def as_pil(name):
                 continue
             for node in ast.parse(open(path).read()).body:
                 if isinstance(node, ast.ClassDef) and node.name == name:
-                    values = {a.targets[0].id: literal(a.value) for a in node.body if isinstance(a, ast.Assign)
+                    values = {"resize": plain_resize} if "antialias=False" in open(path).read() else {}
+                    values |= {a.targets[0].id: literal(a.value) for a in node.body if isinstance(a, ast.Assign)
                               and a.targets[0].id not in ("valid_kwargs", "model_input_names")}
                     return type(name, (PilBackend,), values)
     raise LookupError(name)

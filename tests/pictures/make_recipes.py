@@ -73,6 +73,17 @@ CASES = [
     ("Donut", {}, {"size": {"height": 32, "width": 24}}),
     ("MobileViT", {}, {"size": 21, "crop_size": 24}),
     ("EfficientNet", {}, {"size": 23}),
+    ("Owlv2", {"size": {"height": 24, "width": 20}}),
+    ("Owlv2", {"size": {"height": 64, "width": 72}}),
+    ("Owlv2", {"size": {"height": 20, "width": 20}, "resample": 0, "do_pad": False}),
+    ("ZoeDepth", {"size": {"height": 24, "width": 32}}),
+    ("ZoeDepth", {"size": {"height": 24, "width": 32}, "ensure_multiple_of": 8}),
+    ("ZoeDepth", {"size": {"height": 70, "width": 64}, "keep_aspect_ratio": False, "do_pad": False}),
+    ("DepthPro", {"size": {"height": 24, "width": 24}}),
+    ("DepthPro", {"size": {"height": 60, "width": 80}}),
+    ("PPDocLayoutV2", {"size": {"height": 22, "width": 26}}),
+    ("PPDocLayoutV3", {"size": {"height": 70, "width": 60}}),
+    ("PPDocLayoutV4", {}, {"size": {"height": 24, "width": 24}}),
 ]
 
 

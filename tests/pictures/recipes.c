@@ -121,7 +121,8 @@ static void refuses_unknown_types(void **state) {
          "'FooImageProcessor' is not followed (the type is unknown)"},
         {"{\"feature_extractor_type\": \"FooFeatureExtractor\", \"size\": 224}", "unknown"},
         {"{\"image_processor_type\": \"Qwen2VLImageProcessorFast\"}", "row of patches"},
-        {"{\"image_processor_type\": \"Owlv2ImageProcessor\"}", "resampling"},
+        {"{\"image_processor_type\": \"UVDocImageProcessor\"}", "resampling"},
+        {"{\"image_processor_type\": \"ZoeDepthImageProcessor\", \"resample\": 3}", "the filter bicubic"},
         {"{\"image_processor_type\": \"Gemma3ImageProcessor\", \"do_pan_and_scan\": true}", "'do_pan_and_scan'"},
         {"{\"image_processor_type\": \"SuperPointImageProcessor\", \"do_grayscale\": true}", "'do_grayscale'"},
     };
