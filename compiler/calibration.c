@@ -45,7 +45,7 @@ static bool read_smoothing(vj_unit *u, const cJSON *list, vj_layer_choice *layer
     int64_t k = 0;
     for (const cJSON *at = list->child; at; at = at->next) {
         const double x = cJSON_IsNumber(at) ? at->valuedouble : NAN;
-        if (!(fabs(x) <= LARGEST_SHIFT) || x != floor(x))
+        if (!(fabs(x) <= (double)LARGEST_SHIFT) || x != floor(x))
             return refuse(u, "'smoothing' has something else than whole numbers from -30 to 30");
         shift[k++] = (int8_t)x;
     }

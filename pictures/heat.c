@@ -14,8 +14,8 @@ enum { STEPS = sizeof ramp / sizeof *ramp - 1 };
 #define SHARE 0.6
 
 static double colour(double weight, int32_t channel) {
-    const double at = weight * STEPS;
-    const int32_t below = at >= STEPS ? STEPS - 1 : (int32_t)at;
+    const double at = weight * (double)STEPS;
+    const int32_t below = at >= (double)STEPS ? STEPS - 1 : (int32_t)at;
     return ramp[below][channel] + (at - below) * (ramp[below + 1][channel] - ramp[below][channel]);
 }
 

@@ -65,7 +65,7 @@ static void print_noise(const vj_timing *t) {
     if (!t->noisy) return;
     printf("%-11s the machine is noisy, or busy: beside p50 is p90 %+.0f %%, the mean %+.0f %%", "noise",
            above(t->p90_ms, t), above(t->mean_ms, t));
-    printf(t->drift != 0 ? "; the runs' second half %+.0f %% beside the first" : "", 100 * t->drift);
+    if (t->drift != 0) printf("; the runs' second half %+.0f %% beside the first", 100 * t->drift);
     puts(" (quiet: 10, 10 and 5 %)");
 }
 

@@ -86,7 +86,7 @@ static bool is_restored(const vj_model *model, const int32_t *at) {
 
 /* What has the name may be of whole numbers, too. */
 static bool has_form(const vj_tensor_info *t, const vj_wanted *wanted, bool named) {
-    const bool type = vj_is_float(t->dtype) || (named && (t->dtype == VJ_I64 || t->dtype == VJ_I32));
+    const bool type = vj_is_float((vj_dtype)t->dtype) || (named && (t->dtype == VJ_I64 || t->dtype == VJ_I32));
     return t->rank == wanted->rank && type && (!wanted->last || t->dims[t->rank - 1] == wanted->last);
 }
 

@@ -37,14 +37,14 @@ typedef struct rows {
     int64_t count, tokens, dims; /* tokens 0: one vector a row */
 } rows;
 
-static int usage(void) {
+static vj_status usage(void) {
     fputs("usage: embeddings MODEL.onnx FOLDER OUT.npy [--output NAME] [--pool class|mean|tokens] [--prefix N] "
           "[--normalise]\n",
           stderr);
     return VJ_USAGE;
 }
 
-static int fail(vj_status status, const char *file, const char *why) {
+static vj_status fail(vj_status status, const char *file, const char *why) {
     fprintf(stderr, "embeddings: %s: %s\n", file, why);
     return status;
 }
@@ -195,7 +195,7 @@ typedef struct embedder {
     rows rows;
 } embedder;
 
-static int run(embedder *e) {
+static vj_status run(embedder *e) {
     if (e->filled == 0) return VJ_OK;
     int64_t dims[VJ_MODEL_MAX_RANK];
     const int32_t rank = vj_input_shape(e->model, 0, e->fixed ? 1 : e->filled, dims);
@@ -216,7 +216,7 @@ static int run(embedder *e) {
 }
 
 /* A picture that cannot be read is reported, and has no row. */
-static int add(embedder *e, const char *path) {
+static vj_status add(embedder *e, const char *path) {
     vj_picture picture;
     vj_why why = {0};
     const size_t bytes = vj_picture_input_bytes(&e->input);
@@ -230,7 +230,7 @@ static int add(embedder *e, const char *path) {
     return ++e->filled == e->batch ? run(e) : VJ_OK;
 }
 
-static int prepare(embedder *e) {
+static vj_status prepare(embedder *e) {
     const arguments *a = e->a;
     vj_why why = {0};
     int64_t dims[VJ_MODEL_MAX_RANK];
@@ -255,10 +255,11 @@ static int prepare(embedder *e) {
     return e->pixels && e->results ? VJ_OK : fail(VJ_SYSTEM, a->model, "no memory");
 }
 
-static int embed(embedder *e) {
+static vj_status embed(embedder *e) {
     struct dirent **entries = NULL;
     const int count = scandir(e->a->folder, &entries, is_picture, by_name);
-    int status = count < 1 ? fail(VJ_BAD_INPUT, e->a->folder, "no pictures in this folder") : prepare(e), worst = VJ_OK;
+    vj_status status = count < 1 ? fail(VJ_BAD_INPUT, e->a->folder, "no pictures in this folder") : prepare(e),
+              worst = VJ_OK;
     for (int i = 0; i < count; i++) {
         char path[8192];
         snprintf(path, sizeof path, "%s/%s", e->a->folder, entries[i]->d_name);
@@ -275,9 +276,9 @@ static int embed(embedder *e) {
 
 int main(int argc, char **argv) {
     arguments a;
-    if (!read_arguments(argc, argv, &a)) return usage();
+    if (!read_arguments(argc, argv, &a)) return (int)usage();
     embedder e = {.a = &a};
-    const int status = embed(&e);
+    const vj_status status = embed(&e);
     for (int32_t i = 0; e.results && i < vj_output_count(e.model); i++)
         free(e.results[i]);
     free(e.results);
@@ -286,5 +287,5 @@ int main(int argc, char **argv) {
     vj_recipe_close(e.recipe);
     vj_session_free(e.session);
     vj_model_free(e.model);
-    return status;
+    return (int)status;
 }

@@ -206,7 +206,7 @@ static bool is_empty_list(vj_importer *im, int32_t i) {
 
 static bool plan_scale(vj_importer *im, axis_plan *a, vj_dim dim, double scale) {
     if (dim.sym) return scale == 1 || vj_stop(im, VJ_UNSUPPORTED, "resizes the batch");
-    if (!(scale > 0) || scale * (double)dim.c > AXIS_LIMIT)
+    if (!(scale > 0) || scale * (double)dim.c > (double)AXIS_LIMIT)
         return vj_stop(im, VJ_BAD_INPUT, "scales an axis of %lld by %g", (long long)dim.c, scale);
     a->scale = scale;
     a->out = (int64_t)floorf((float)scale * (float)a->in); /* 5 * 1.4f is 7 only in float32 */

@@ -15,7 +15,7 @@ static bool known_count(vj_importer *im, int32_t operand, const char *what, int6
     if (!t) return vj_stop_unknown(im, operand, what);
     if (t->count != 1) return vj_stop(im, VJ_BAD_INPUT, "its %s is not one number", what);
     const double x = t->f ? t->f[0] : (double)t->i[0];
-    if (!(x >= 0 && x <= ELEMENTS)) return vj_stop(im, VJ_BAD_INPUT, "its %s is %g", what, x);
+    if (!(x >= 0 && x <= (double)ELEMENTS)) return vj_stop(im, VJ_BAD_INPUT, "its %s is %g", what, x);
     *number = (int64_t)x;
     return true;
 }

@@ -130,7 +130,7 @@ bool vj_build_range(vj_importer *im) {
     double span = (f[1] - f[0]) / f[2];
     if (f[2] == 0 || isnan(f[0]) || isnan(f[1]) || isnan(f[2]))
         return vj_stop(im, VJ_BAD_INPUT, "goes from %g to %g by %g", f[0], f[1], f[2]);
-    if (!(span <= RANGE_LIMIT)) return vj_stop(im, VJ_UNSUPPORTED, "makes too many elements");
+    if (!(span <= (double)RANGE_LIMIT)) return vj_stop(im, VJ_UNSUPPORTED, "makes too many elements");
     int64_t count = span > 0 ? (int64_t)span + ((double)(int64_t)span < span) : 0;
     double *reals = VJ_NEW_ARRAY(im->arena, double, count + 1);
     int64_t *list = VJ_NEW_ARRAY(im->arena, int64_t, count + 1);

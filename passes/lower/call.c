@@ -43,8 +43,8 @@ static bool fail(const vj_lowering *l, const vj_node *node, const char *what) {
 /* More units than one where each has enough to do. */
 static int64_t units_of(double cycles, int64_t rows) {
     enum { WORTH = 20000, MOST = 64 };
-    const double worth = cycles / WORTH;
-    const int64_t units = worth > MOST ? MOST : (int64_t)worth;
+    const double worth = cycles / (double)WORTH;
+    const int64_t units = worth > (double)MOST ? MOST : (int64_t)worth;
     return vj_max64(1, vj_min64(units, rows));
 }
 

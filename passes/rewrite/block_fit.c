@@ -47,13 +47,13 @@ static void try_steps(search *s, const float scale[BLOCKS], const float zero[BLO
 
 /* The step that is one of 14 to 20 parts of the range; what the range has beyond fifteen of them is cut off at both ends. */
 static void try_step(search *s, int number) {
-    const float parts = (float)(MOST - 1 + number);
+    const float most = MOST, parts = (float)(MOST - 1 + number);
     float scale[BLOCKS], zero[BLOCKS];
     for (int i = 0; i < BLOCKS; i++) {
         scale[i] = 1 / parts;
-        float z = -s->least[i] * parts - (parts - MOST) / 2;
+        float z = -s->least[i] * parts - (parts - most) / 2;
         z = z > 0 ? z : 0;
-        z = z < MOST ? z : MOST;
+        z = z < most ? z : most;
         zero[i] = (float)(int32_t)(z + 0.5F);
     }
     try_steps(s, scale, zero);

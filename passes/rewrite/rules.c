@@ -118,7 +118,7 @@ static vj_attr undoing(const vj_match *m) {
             back[perm->as.ints[k]] = k;
         return vj_ints(VJ_ATTR_PERM, back, perm->count);
     }
-    assert(!"a rule's condition does not give a perm");
+    assert(0 && "a rule's condition does not give a perm");
     return vj_int(VJ_ATTR_PERM, 0);
 }
 
@@ -135,7 +135,7 @@ static vj_attr made_attr(const vj_match *m, const vj_pattern_attr *p, const vj_t
     if (p->kind == VJ_IS_GIVEN) {
         for (int32_t i = 0; i < m->attr_count; i++)
             if (m->attrs[i].key == p->key) return m->attrs[i];
-        assert(!"a rule's condition does not give an attribute");
+        assert(0 && "a rule's condition does not give an attribute");
     }
     if (p->kind == VJ_IS_FLOAT) return vj_float(p->key, p->f);
     if (p->kind == VJ_IS_WORD && p->key == VJ_ATTR_PERM) return undoing(m);

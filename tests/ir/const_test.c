@@ -157,7 +157,7 @@ static void seeds_are_reproducible(void **state) {
         sum += one;
         squares += one * one;
     }
-    assert_true(fabs(sum / COUNT) < 0.05 && fabs(squares / COUNT - 1) < 0.05);
+    assert_true(fabs(sum / (double)COUNT) < 0.05 && fabs(squares / (double)COUNT - 1) < 0.05);
     double other;
     v = constant(*state, "seed(4) : f32[64,64]", &f);
     assert_true(vj_const_read_f64(f, v, 0, 1, &other, &error));

@@ -152,8 +152,8 @@ static void refuses_nonsense(void **state) {
         "{\"image_processor_type\": \"ViTImageProcessor\", \"size\": \"224\"}",
         "{\"image_processor_type\": \"ViTImageProcessor\", \"size\": {}}",
         "{\"image_processor_type\": \"ViTImageProcessor\", \"size\": {\"height\": 4}}",
-        "{\"image_processor_type\": \"ViTImageProcessor\", \"size\": {\"height\": 4, \"width\": 4, \"shortest_edge\": "
-        "4}}",
+        ("{\"image_processor_type\": \"ViTImageProcessor\", "
+         "\"size\": {\"height\": 4, \"width\": 4, \"shortest_edge\": 4}}"),
         "{\"image_processor_type\": \"ViTImageProcessor\", \"size\": [1, 2, 3]}",
         "{\"image_processor_type\": \"ViTImageProcessor\", \"size\": {\"depth\": 4}}",
         "{\"image_processor_type\": \"CLIPImageProcessor\", \"crop_size\": {\"height\": 0, \"width\": 1}}",
