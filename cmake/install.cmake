@@ -28,6 +28,8 @@ function(vj_install_all)
   install(FILES include/vitjit_picture.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
   install(TARGETS vitjit EXPORT vitjit-targets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
   install(TARGETS vitjit_compiler LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  # No command for people: libvitjit finds it from its own place.
+  install(TARGETS vitjit_compile RUNTIME DESTINATION ${CMAKE_INSTALL_LIBDIR}/vitjit)
   vj_install_pc(vitjit)
   vj_install_pc(vitjit_picture)
   vj_install_manual()

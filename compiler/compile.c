@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "vitjit_clock.h"
@@ -57,6 +58,20 @@ void vj_write_error(const vj_error *e, char *error, size_t error_bytes) {
 
 /* Open */
 
+/* What of external data is there; what is wrong with it the import says. */
+static void tell_opened(vj_unit *u) {
+    const vj_compile_request *r = u->request;
+    const char *slash = strrchr(r->path, '/');
+    const int folder = slash ? (int)(slash - r->path + 1) : 0;
+    int64_t bytes = 0;
+    for (int32_t i = 0; i < u->facts.external_count && !r->bytes; i++) {
+        struct stat st;
+        const char *path = vj_sprintf(u->arena, "%.*s%s", folder, r->path, u->facts.external[i].name);
+        if (stat(path, &st) == 0 && S_ISREG(st.st_mode) && bytes < INT64_MAX - st.st_size) bytes += st.st_size;
+    }
+    r->opened(r->opened_self, bytes);
+}
+
 vj_status vj_unit_open(vj_unit *u) {
     const vj_compile_request *r = u->request;
     u->target = r->options->cpu ? vj_target_by_name(r->options->cpu) : vj_target_host();
@@ -68,6 +83,7 @@ vj_status vj_unit_open(vj_unit *u) {
     u->onnx = r->bytes ? vj_onnx_open_memory(u->arena, r->bytes, r->bytes_size, r->path, &u->facts, &u->error)
                        : vj_onnx_open(u->arena, r->path, &u->facts, &u->error);
     if (!u->onnx) return u->error.status;
+    if (r->opened) tell_opened(u);
     vj_tell(u, "read: opset %lld, %d nodes, %.1f MB of constants%s%s", (long long)u->facts.opset, u->facts.node_count,
             (double)u->facts.parameter_bytes / 1e6, u->facts.producer ? ", written by " : "",
             u->facts.producer ? u->facts.producer : "");

@@ -195,7 +195,6 @@ char *vj_explanation(vj_unit *u);
 /* peak.c: GB/s that `threads` threads read together, the best of `seconds` */
 vj_status vj_stream(int32_t threads, double seconds, double *gbytes);
 vj_status vj_check(const vj_compile_request *request, char **text, char *error, size_t error_bytes);
-vj_status vj_read_tensor(const char *path, char **name, int32_t *dtype, int32_t *rank, int64_t dims[VJ_MODEL_MAX_RANK],
-                         void **data, size_t *bytes, char *error, size_t error_bytes);
+vj_status vj_read_tensor(const char *path, vj_read_data *data, char *error, size_t error_bytes);
 
 #endif

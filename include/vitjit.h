@@ -110,6 +110,14 @@ typedef struct vj_options {
     /* Of VJ_I8: the text of a calibration, as `vitjit --calibration-data` writes it, or NULL. One of another model is VJ_BAD_INPUT. */
     const char *calibration;
     size_t calibration_bytes;
+    /* What compiling may take: bytes of memory, seconds by the clock. 0: as the model's size allows (docs/c-api.md); below 0:
+     * no limit. Beyond it is VJ_SYSTEM. */
+    int64_t max_memory;
+    double max_seconds;
+    /* 0: a model is compiled by a process of its own (vitjit-compile), whose end by a crash or a limit is VJ_SYSTEM. Nonzero: in
+     * the caller's, which LLVM aborts when memory ends; the limits do not hold there. So it is with use_orc. */
+    int32_t in_process;
+    int32_t reserved;
 } vj_options;
 
 void vj_options_init(vj_options *options);

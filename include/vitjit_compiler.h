@@ -40,6 +40,9 @@ typedef struct vj_compile_request {
     int32_t marks;      /* nonzero: code that says when each kernel begins and ends (vj_marked_args) */
     int32_t
         probe; /* nonzero: outputs more, VJ_PROBE_PREFIX: what products lose in smaller types (passes/precision/precision_probe.c) */
+    /* NULL, or called when the model is open, before its graph is read: the bytes of its files of external data. */
+    void (*opened)(void *self, int64_t external_bytes);
+    void *opened_self;
 } vj_compile_request;
 
 #define VJ_PROBE_PREFIX "vitjit.probe."
@@ -118,7 +121,31 @@ typedef struct vj_emit_request {
     const char *linker;   /* of VJ_EMIT_LIB: a command, its words parted by blanks; NULL: the target's cc */
     void (*wrote)(void *self, const char *path); /* NULL, or called for each file that is there now */
     void *wrote_self;
+    void (*making)(void *self,
+                   const char *path); /* NULL, or called with each temporary file's path, before it is made */
+    void *making_self;
 } vj_emit_request;
+
+/* The calls that read a model, by which they are named where they run in a process of their own. */
+typedef enum vj_task {
+    VJ_TASK_COMPILE,
+    VJ_TASK_EMIT,
+    VJ_TASK_INSPECT,
+    VJ_TASK_REPORT,
+    VJ_TASK_EXPLAIN,
+    VJ_TASK_CHECK,
+    VJ_TASK_TENSOR
+} vj_task;
+
+/* A tensor of ONNX test data. name and data are malloc'ed. */
+typedef struct vj_read_data {
+    char *name;
+    vj_dtype dtype;
+    int32_t rank;
+    int64_t dims[VJ_MODEL_MAX_RANK];
+    void *data;
+    size_t bytes;
+} vj_read_data;
 
 /* A CPU that code can be made for. Strings are constants. */
 typedef struct vj_target_info {
@@ -133,7 +160,7 @@ typedef struct vj_target_info {
 
 /* The library's one exported symbol: `const vj_compiler_api *vj_compiler_get(void)`. Texts of failures go to `error`
  * (at least 4096 bytes), the hint behind a newline and two blanks ("\n  hint: ..."). Strings returned are malloc'ed. */
-#define VJ_COMPILER_API 8
+#define VJ_COMPILER_API 9
 typedef struct vj_compiler_api {
     int32_t version; /* VJ_COMPILER_API */
     const char *build_id, *llvm_version;
@@ -151,10 +178,8 @@ typedef struct vj_compiler_api {
     vj_status (*explain)(const vj_compile_request *request, char **text, char *error, size_t error_bytes);
     /* --check: compiles, runs each kernel on seeded inputs beside the evaluator; names the first that differs. */
     vj_status (*check)(const vj_compile_request *request, char **text, char *error, size_t error_bytes);
-    /* An ONNX TensorProto file for --test: data malloc'ed. */
-    vj_status (*read_tensor)(const char *path, char **name, int32_t *dtype, int32_t *rank,
-                             int64_t dims[VJ_MODEL_MAX_RANK], void **data, size_t *bytes, char *error,
-                             size_t error_bytes);
+    /* An ONNX TensorProto file for --test. */
+    vj_status (*read_tensor)(const char *path, vj_read_data *data, char *error, size_t error_bytes);
     /* GFLOP/s of multiply-adds in registers, on `threads` threads at once, the best of `seconds`; of the host's CPU when
      * `cpu` is NULL. */
     vj_status (*peak)(const char *cpu, int32_t threads, double seconds, double *gflops, char *error,

@@ -1,31 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* compiler_library.c - opens libvitjit_compiler on a cache miss, and compiles. */
+/* compiler_library.c - where the compiler is, and its library opened in this process. */
 #include "runtime.h"
 
 #include <dlfcn.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
-#define LIBRARY "libvitjit_compiler.so"
-
-/* Beside the library (or program) that holds this code: build tree and installation alike. */
-static void library_path(char *path, size_t room) {
+void vj_beside(const char *name, char *path, size_t room) {
     Dl_info info;
-    snprintf(path, room, "%s", LIBRARY);
+    snprintf(path, room, "%s", name);
     if (!dladdr((void *)(uintptr_t)vj_version, &info) || !info.dli_fname) return;
     const char *slash = strrchr(info.dli_fname, '/');
-    if (slash) snprintf(path, room, "%.*s/%s", (int)(slash - info.dli_fname), info.dli_fname, LIBRARY);
+    if (slash) snprintf(path, room, "%.*s/%s", (int)(slash - info.dli_fname), info.dli_fname, name);
 }
+
+void vj_compiler_path(char *path, size_t room) { vj_beside("libvitjit_compiler.so", path, room); }
 
 void vj_compiler_build(char text[256]) {
     char path[4096], id[128];
     struct stat st = {0};
-    library_path(path, sizeof path);
+    vj_compiler_path(path, sizeof path);
     if (vj_build_id_of(path, id, sizeof id)) {
         snprintf(text, 256, "%s %s", VITJIT_VERSION, id);
         return;
@@ -35,14 +29,13 @@ void vj_compiler_build(char text[256]) {
              st.st_mtim.tv_nsec);
 }
 
-vj_status vj_compiler_open(const vj_compiler_api **api) {
-    char path[4096];
-    library_path(path, sizeof path);
+vj_status vj_compiler_open_at(const char *path, const vj_compiler_api **api) {
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL); /* stays for the life of the process */
     if (!library)
-        return vj_error_set(VJ_SYSTEM,
-                            "the compiler library cannot be opened: %s\n  hint: install %s beside libvitjit.so",
-                            dlerror(), LIBRARY);
+        return vj_error_set(
+            VJ_SYSTEM,
+            "the compiler library cannot be opened: %s\n  hint: install libvitjit_compiler.so beside libvitjit.so",
+            dlerror());
     const vj_compiler_api *(*get)(void);
     void *symbol = dlsym(library, "vj_compiler_get");
     memcpy(&get, &symbol, sizeof get);
@@ -53,133 +46,8 @@ vj_status vj_compiler_open(const vj_compiler_api **api) {
     return VJ_OK;
 }
 
-static vj_status compile(const vj_compile_request *request, vj_cache *cache, vj_compiled *compiled,
-                         void (**free_orc)(void *)) {
-    const vj_compiler_api *api;
-    vj_status status = vj_compiler_open(&api);
-    if (status) return status;
-    char error[4096] = "";
-    vj_weights_store store = vj_cache_store(cache);
-    *compiled = (vj_compiled){.weights_fd = -1};
-    status = api->compile(request, &store, compiled, error, sizeof error);
-    *free_orc = api->free_orc;
-    return status ? vj_error_set(status, "%s", error) : VJ_OK;
-}
-
-static void free_files(vj_compiled *compiled) {
-    for (int32_t i = 0; i < compiled->file_count; i++) {
-        free(compiled->files[i].name);
-        free(compiled->files[i].parts);
-    }
-    free(compiled->files);
-}
-
-/* Has a file that was read not changed since? What came from one content must not be kept under another's key. */
-static bool older(const char *path, const struct timespec *start) {
-    struct stat st;
-    if (stat(path, &st) != 0) return false;
-    return st.st_ctim.tv_sec != start->tv_sec ? st.st_ctim.tv_sec < start->tv_sec
-                                              : st.st_ctim.tv_nsec <= start->tv_nsec;
-}
-
-static bool sources_older(const char *path, const vj_compiled *compiled, const struct timespec *start) {
-    if (path && !older(path, start)) return false;
-    for (int32_t i = 1; i < compiled->file_count; i++) {
-        char file[4400];
-        vj_cache_beside(path, compiled->files[i].name, file, sizeof file);
-        if (!older(file, start)) return false;
-    }
-    return true;
-}
-
-static vj_status compile_and_keep(const vj_compile_request *request, vj_cache *cache, const vj_key *key,
-                                  const vj_content *content, const struct timespec *start, vj_model **model) {
-    const char *path = request->bytes ? NULL : request->path;
-    vj_compiled compiled = {.weights_fd = -1};
-    void (*free_orc)(void *) = NULL;
-    vj_status status = compile(request, cache, &compiled, &free_orc);
-    if (status) return status;
-    if (cache && sources_older(path, &compiled, start)) vj_cache_put(cache, key, content, path, &compiled);
-    status = vj_model_new(&compiled, request->options, model);
-    free_files(&compiled);
-    if (!status) ((vj_model_state *)*model)->free_orc = free_orc;
-    return status;
-}
-
-static vj_status with_cache(const vj_compile_request *request, vj_cache *cache, const struct timespec *start,
-                            vj_model **model) {
-    vj_content content = {-1, request->bytes, (int64_t)request->bytes_size};
-    vj_compiled compiled = {.weights_fd = -1};
-    vj_key sample, key;
-    vj_status status = request->bytes ? VJ_OK : vj_content_open(request->path, &content);
-    if (status) return status;
-    if (vj_content_sample(&content, &sample)) {
-        vj_file_key(request, &sample, &key);
-        const char *path = request->bytes ? NULL : request->path;
-        const bool found = vj_cache_find(cache, &key, &content, path, &compiled);
-        if (!found || vj_model_new(&compiled, request->options, model) != VJ_OK)
-            status = compile_and_keep(request, cache, &key, &content, start, model);
-    } else {
-        status = vj_error_set(VJ_SYSTEM, "%s: reading failed", request->path);
-    }
-    vj_content_close(&content);
-    return status;
-}
-
-static vj_status compile_or_find(const vj_compile_request *request, vj_model **model) {
-    const vj_options *o = request->options;
-    struct timespec start;
-    clock_gettime(CLOCK_REALTIME, &start);
-    /* Passes left out or cut short, and dumps, are for finding faults: nothing of them is kept or found. */
-    bool bisecting = request->print_after || request->print_rewrites || request->stop_after ||
-                     request->disabled_pass_count || request->pass_limit >= 0;
-    vj_cache *cache = o->use_orc || bisecting ? NULL : vj_cache_open(o->cache, o->log, o->log_self, o->log_level);
-    if (!cache) return compile_and_keep(request, NULL, NULL, NULL, &start, model);
-    const vj_status status = with_cache(request, cache, &start, model);
-    vj_cache_close(cache);
-    return status;
-}
-
-/* A limit on the size of files is an error like a full disk, not a signal. */
-vj_status vj_compile_with(const vj_compile_request *request, vj_model **model) {
-    sigset_t too_large, was, pending;
-    *model = NULL;
-    sigemptyset(&too_large);
-    sigaddset(&too_large, SIGXFSZ);
-    pthread_sigmask(SIG_BLOCK, &too_large, &was);
-    sigpending(&pending);
-    vj_status status = compile_or_find(request, model);
-    if (!sigismember(&pending, SIGXFSZ)) {
-        const struct timespec at_once = {0};
-        while (sigtimedwait(&too_large, NULL, &at_once) == SIGXFSZ) {
-        }
-    }
-    pthread_sigmask(SIG_SETMASK, &was, NULL);
-    return status;
-}
-
-static vj_status compile_request(vj_compile_request *request, const vj_options *given, vj_model **model) {
-    if (model) *model = NULL;
-    if (!model || !request->path || (!request->bytes && request->bytes_size))
-        return vj_error_set(VJ_USAGE, "nothing to compile, or no place for the model");
-    vj_options options;
-    vj_status status = vj_options_take(given, &options);
-    if (status) return status;
-    request->options = &options;
-    request->pass_limit = -1;
-    if (options.shape_count && options.shapes[0].rank && options.shapes[0].dims[0] > 0)
-        request->fixed_batch = options.shapes[0].dims[0];
-    return vj_compile_with(request, model);
-}
-
-vj_status vj_compile_file(const char *path, const vj_options *options, vj_model **model) {
-    return compile_request(&(vj_compile_request){.path = path}, options, model);
-}
-
-vj_status vj_compile_memory(const void *bytes, size_t size, const vj_options *options, vj_model **model) {
-    if (!bytes) {
-        if (model) *model = NULL;
-        return vj_error_set(VJ_USAGE, "no bytes to compile");
-    }
-    return compile_request(&(vj_compile_request){.path = "model", .bytes = bytes, .bytes_size = size}, options, model);
+vj_status vj_compiler_open(const vj_compiler_api **api) {
+    char path[4096];
+    vj_compiler_path(path, sizeof path);
+    return vj_compiler_open_at(path, api);
 }

@@ -2,7 +2,10 @@
 /* runtime.h - images, weights, threads, cache and the C API. libc and inline XXH3 only. It sees no other folder.
  *
  * Of libvitjit alone:
- * compiler_library.c  opens libvitjit_compiler on a miss
+ * compile.c           a model's file becomes a model: by the cache, or by the compiler on a miss
+ * ask.c               calls of the compiler: in a process of their own, or in this one
+ * compiler_library.c  where the compiler is; opens its library
+ * apart/              the process that compiles: how it is begun, asked, answered and ended
  * family.c            models of one file for sizes as they come
  * cache/              files of earlier compilations: the way from a model's files to its graph key, listing, check and bound
  *
@@ -213,7 +216,11 @@ bool vj_cache_is_ours(const char *name); /* by the name's ending */
 #pragma GCC visibility push(default)
 /* For the command line. */
 vj_status vj_compile_with(const vj_compile_request *request, vj_model **model);
-vj_status vj_compiler_open(const vj_compiler_api **api);
+vj_status vj_compiler_open(const vj_compiler_api **api); /* in this process, which keeps it */
+/* ask.c: failures are in vj_error_message(). Texts are malloc'ed; what there is of one may come with a failure too. */
+vj_status vj_ask_text(vj_task task, const vj_compile_request *request, char **text);
+vj_status vj_ask_emit(const vj_compile_request *request, const vj_emit_request *emit, char **summary);
+vj_status vj_ask_tensor(const char *path, const vj_options *options, vj_read_data *data);
 const char *vj_model_introduction(const vj_model *model);
 vj_status vj_cache_list(const char *folder, FILE *out);
 /* What was compiled from this model file, or those in this folder; VJ_BAD_INPUT when there is nothing. */
@@ -240,7 +247,17 @@ const vj_span *vj_session_spans(const vj_session *session, int64_t *count, int64
 /* build_id.c: the GNU build-id of an ELF file of 64 bits, in hexadecimal. */
 bool vj_build_id_of(const char *path, char *text, size_t room);
 
-/* compiler_library.c: says which compiler would be opened: the version, and the library's build-id, or its size and time */
+/* ask.c; free_orc: NULL, or what frees compiled->orc */
+vj_status vj_ask_compile(const vj_compile_request *request, const vj_weights_store *store, vj_compiled *compiled,
+                         void (**free_orc)(void *));
+
+/* compiler_library.c */
+
+/* The path of a file in the folder of the library (or program) that holds this code; that of the compiler's library. */
+void vj_beside(const char *name, char *path, size_t room);
+void vj_compiler_path(char *path, size_t room);
+vj_status vj_compiler_open_at(const char *path, const vj_compiler_api **api);
+/* Says which compiler would be opened: the version, and the library's build-id, or its size and time. */
 void vj_compiler_build(char text[256]);
 
 #endif

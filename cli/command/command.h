@@ -68,8 +68,10 @@ typedef struct vj_command {
     int64_t batch, threads, topk, pass_limit, streams, iterations;
     const char *profile, *report_page;
     double seconds, rtol, atol, threshold, min_cosine, min_agreement;
+    int64_t max_memory; /* 0: not given; -1: none, as the next */
+    double max_seconds;
     const char *stats; /* a file; "": standard output */
-    bool no_cache, quiet, print_rewrites, round_up;
+    bool no_cache, quiet, print_rewrites, round_up, in_process;
     bool compiled;     /* the model is a shared library, by its first bytes */
     bool fit_pictures; /* of a copy for one size of a range: pictures are resized to the input, nothing is cropped */
     bool marks;        /* of a profile's own copy of the command: code that says when its kernels begin and end */

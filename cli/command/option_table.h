@@ -15,6 +15,8 @@ typedef enum vj_option_kind {
     TEXT,    /* a string */
     COUNT,   /* an integer from `number` up */
     NUMBER,  /* a finite number >= 0 */
+    SECONDS, /* a finite number > 0, or `none`: -1 */
+    BYTES,   /* a whole number > 0, of times 1024 with k, M, G behind it, or `none`: -1 */
     CHOICE,  /* one of the words in `value`, parted by '|' */
     CHOICES, /* one or more of them, each once, parted by ',' */
     LIST     /* repeatable strings */

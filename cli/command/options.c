@@ -80,6 +80,8 @@ static const vj_option table[] = {
     {"--features", 0, TEXT, 0, FIELD(features), "LIST", MODELS, "the best CPU of the machine's that these leave: -avx512f, or +avx2,+fma"},
     {"--cache", 0, TEXT, 0, FIELD(cache), "DIR", MODELS | VJ_MODE_CACHE, "where compiled models are kept ($VITJIT_CACHE, ~/.cache/vitjit)"},
     {"--no-cache", 0, FLAG, 0, FIELD(no_cache), NULL, MODELS, "compile anew, keep nothing"},
+    {"--max-memory", 0, BYTES, 0, FIELD(max_memory), "BYTES|none", MODELS, "what compiling may take (k, M, G: times 1024; 0.8 GB and 4 times the model's size)"},
+    {"--max-seconds", 0, SECONDS, 0, FIELD(max_seconds), "S|none", MODELS, "how long compiling may last (9, and 4 for each MiB of the model)"},
     {"--output-path", 'o', TEXT, 0, FIELD(emit_path), "PATH", VJ_MODE_EMIT, "a file or a folder (the current folder)"},
     {"--prefix", 0, TEXT, 0, FIELD(prefix), "NAME", VJ_MODE_EMIT, "of the object's symbols (the model's file name)"},
     {"--weights", 0, CHOICE, 0, FIELD(weights), "file|inside", VJ_MODE_EMIT, "beside the object or in it (in it up to 64 MiB)"},
@@ -87,6 +89,7 @@ static const vj_option table[] = {
 
     {.about = "For the compiler's developers"},
     {"--jit", 0, CHOICE, 0, FIELD(jit), "image|orc", RUNS, "who loads the code: vitjit (image) or LLVM's ORC"},
+    {"--in-process", 0, FLAG, 0, FIELD(in_process), NULL, MODELS, "compile in the command's own process, for debuggers and profilers; without limits"},
     {"--print-after", 0, TEXT, 0, FIELD(print_after), "PASS", COMPILES, "the IR after a pass, or after `all`, to stderr"},
     {"--print-rewrites", 0, FLAG, 0, FIELD(print_rewrites), NULL, COMPILES, "pass, rule and node of each rewrite, to stderr"},
     {"--stop-after", 0, TEXT, 0, FIELD(stop_after), "PASS", VJ_MODE_PASSES | VJ_MODE_REPORT | VJ_MODE_EMIT, "no pass behind this one"},
@@ -229,6 +232,27 @@ static vj_status set_count(const vj_option *o, const char *value, int64_t *out) 
     return VJ_OK;
 }
 
+static vj_status set_seconds(const vj_option *o, const char *value, double *out) {
+    if (strcmp(value, "none") == 0)
+        *out = -1;
+    else if (!is_number(value, out) || *out == 0)
+        return vj_print_error(VJ_USAGE, NULL, "%s wants seconds, or none, not '%s'", o->name, value);
+    return VJ_OK;
+}
+
+static vj_status set_bytes(const vj_option *o, const char *value, int64_t *out) {
+    static const char units[] = "kMG";
+    char *end;
+    errno = 0;
+    const long long n = strtoll(value, &end, 10);
+    const char *unit = end != value && *end ? strchr(units, *end) : NULL;
+    const int shift = unit ? 10 * (int)(unit - units + 1) : 0;
+    const bool is_whole = end != value && !end[unit != NULL] && !errno && n > 0 && n <= INT64_MAX >> shift;
+    *out = is_whole ? (int64_t)n << shift : -1;
+    if (is_whole || strcmp(value, "none") == 0) return VJ_OK;
+    return vj_print_error(VJ_USAGE, NULL, "%s wants bytes, as 900M or 4G, or none, not '%s'", o->name, value);
+}
+
 /* Is it one of the words of `list`, which `mark` parts, before `end`? */
 static bool has_word(const char *list, const char *end, char mark, const char *word, size_t length) {
     for (const char *at = list; length > 0 && at < end;) {
@@ -299,6 +323,10 @@ static vj_status set(const vj_option *o, const char *value, vj_command *c) {
     case NUMBER:
         if (is_number(value, field)) return VJ_OK;
         return vj_print_error(VJ_USAGE, NULL, "%s wants a number, not '%s'", o->name, value);
+    case SECONDS:
+        return set_seconds(o, value, field);
+    case BYTES:
+        return set_bytes(o, value, field);
     case CHOICE:
         return set_choice(o, value, field);
     case CHOICES:

@@ -45,6 +45,8 @@ typedef struct vj_request {
     char picture_source[256]; /* where compile.picture comes from; "": nothing says it */
     const char *model;
 } vj_request;
+/* Options that say where the compiler runs and what it may take, and nothing else. */
+void vj_request_limits(const vj_command *command, vj_options *options);
 vj_status vj_request_fill(const vj_command *command, vj_request *request);
 void vj_request_free(vj_request *request);
 

@@ -109,10 +109,17 @@ static vj_picture_size picture_size(const vj_command *command, char *source, siz
     return (vj_picture_size){size.channels, size.height, size.width};
 }
 
+void vj_request_limits(const vj_command *command, vj_options *options) {
+    vj_options_init(options);
+    options->in_process = command->in_process;
+    options->max_memory = command->max_memory;
+    options->max_seconds = command->max_seconds;
+}
+
 vj_status vj_request_fill(const vj_command *command, vj_request *request) {
     *request = (vj_request){.model = command->model};
     vj_options *o = &request->options;
-    vj_options_init(o);
+    vj_request_limits(command, o);
     vj_status status = read_shapes(command, request);
     if (status == VJ_OK) status = read_fixes(command, request);
     if (status == VJ_OK) status = vj_choose_cpus(command, &request->cpu);

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "runtime/runtime.h"
+
 #define MAX_TENSORS 256 /* of a set's inputs or outputs */
 
 static bool there(const char *folder, const char *kind, int32_t i, char path[4096]) {
@@ -15,19 +17,22 @@ static bool there(const char *folder, const char *kind, int32_t i, char path[409
 }
 
 /* All of kind_0.pb, kind_1.pb, ... */
-static vj_status read_tensors(const vj_compiler_api *api, const char *folder, const char *kind, vj_array **arrays,
+static vj_status read_tensors(const vj_command *command, const char *folder, const char *kind, vj_array **arrays,
                               int32_t *count) {
-    char path[4096], error[4096];
+    vj_options options;
+    char path[4096];
+    vj_request_limits(command, &options);
     *count = 0;
     *arrays = calloc(MAX_TENSORS, sizeof **arrays);
     if (!*arrays) return vj_print_error(VJ_SYSTEM, folder, "no memory");
     while (*count < MAX_TENSORS && there(folder, kind, *count, path)) {
         vj_array *a = &(*arrays)[*count];
-        int32_t dtype = VJ_NO_DTYPE;
-        const vj_status status =
-            api->read_tensor(path, &a->name, &dtype, &a->rank, a->dims, &a->data, &a->bytes, error, sizeof error);
-        if (status) return vj_print_error(status, path, "%s", error);
-        a->dtype = (vj_dtype)dtype;
+        vj_read_data read;
+        const vj_status status = vj_ask_tensor(path, &options, &read);
+        if (status) return vj_print_error(status, path, "%s", vj_error_message());
+        *a = (vj_array){
+            .name = read.name, .dtype = read.dtype, .rank = read.rank, .data = read.data, .bytes = read.bytes};
+        memcpy(a->dims, read.dims, sizeof a->dims);
         ++*count;
     }
     return VJ_OK;
@@ -61,12 +66,12 @@ static vj_status compare_all(const vj_command *command, const vj_job *job, const
     return status;
 }
 
-static vj_status run_set(const vj_command *command, const vj_compiler_api *api, const char *folder) {
+static vj_status run_set(const vj_command *command, const char *folder) {
     vj_array *inputs = NULL, *want = NULL;
     int32_t input_count = 0, want_count = 0;
     vj_job job = {0};
-    vj_status status = read_tensors(api, folder, "input", &inputs, &input_count);
-    if (status == VJ_OK) status = read_tensors(api, folder, "output", &want, &want_count);
+    vj_status status = read_tensors(command, folder, "input", &inputs, &input_count);
+    if (status == VJ_OK) status = read_tensors(command, folder, "output", &want, &want_count);
     if (status == VJ_OK) status = vj_job_open(command, inputs, input_count, &job);
     if (status == VJ_OK) status = name_by_order(&job, folder, inputs, input_count);
     if (status == VJ_OK) status = vj_job_bind(&job, inputs, input_count);
@@ -91,10 +96,10 @@ static void count_set(tally *t, vj_status status) {
 
 static int is_set(const struct dirent *entry) { return strncmp(entry->d_name, "test_data_set_", 14) == 0; }
 
-static void run_word(const vj_command *command, const vj_compiler_api *api, const char *folder, tally *t) {
+static void run_word(const vj_command *command, const char *folder, tally *t) {
     char path[4096];
     if (there(folder, "input", 0, path) || there(folder, "output", 0, path)) {
-        count_set(t, run_set(command, api, folder));
+        count_set(t, run_set(command, folder));
         return;
     }
     struct dirent **entries = NULL;
@@ -105,19 +110,16 @@ static void run_word(const vj_command *command, const vj_compiler_api *api, cons
                                               : "no input_0.pb, output_0.pb or test_data_set_* in it"));
     for (int i = 0; i < count; i++) {
         if (snprintf(path, sizeof path, "%s/%s", folder, entries[i]->d_name) < (int)sizeof path)
-            count_set(t, run_set(command, api, path));
+            count_set(t, run_set(command, path));
         free(entries[i]);
     }
     free(entries);
 }
 
 vj_status vj_run_test(const vj_command *command) {
-    const vj_compiler_api *api;
     tally t = {0};
-    const vj_status status = vj_compiler(&api);
-    if (status) return status;
     for (int32_t i = 1; i < command->words.count; i++)
-        run_word(command, api, command->words.at[i], &t);
+        run_word(command, command->words.at[i], &t);
     printf("%d passed, %d failed\n", (int)t.passed, (int)t.failed);
     return t.worst;
 }

@@ -8,21 +8,17 @@
 
 #include "runtime/runtime.h"
 
-#define ERROR_BYTES 4096
-
-typedef vj_status (*text_call)(const vj_compile_request *request, char **text, char *error, size_t error_bytes);
-
 /* Prints the text that a call of the compiler gives. */
-static vj_status print_text(const vj_command *command, text_call call, bool print) {
+static vj_status print_text(const vj_command *command, vj_task task, bool print) {
     vj_request request;
-    char *text = NULL, error[ERROR_BYTES] = "";
+    char *text = NULL;
     vj_status status = vj_request_fill(command, &request);
     if (status == VJ_OK) {
         vj_progress_begin("compiling");
-        status = call(&request.compile, &text, error, sizeof error);
+        status = vj_ask_text(task, &request.compile, &text);
         vj_progress_end();
         if (text && print) vj_put_plain(stdout, text, true);
-        if (status) vj_print_error(status, command->model, "%s", error);
+        if (status) vj_print_error(status, command->model, "%s", vj_error_message());
     }
     free(text);
     vj_request_free(&request);
@@ -39,16 +35,11 @@ static vj_status introduce_compiled(const vj_command *command) {
 }
 
 vj_status vj_run_inspect(const vj_command *command) {
-    const vj_compiler_api *api;
-    if (command->compiled) return introduce_compiled(command);
-    const vj_status status = vj_compiler(&api);
-    return status ? status : print_text(command, api->inspect, true);
+    return command->compiled ? introduce_compiled(command) : print_text(command, VJ_TASK_INSPECT, true);
 }
 
 vj_status vj_run_report(const vj_command *command) {
-    const vj_compiler_api *api;
-    vj_status status = vj_compiler(&api);
-    if (status == VJ_OK) status = print_text(command, api->report, true);
+    vj_status status = print_text(command, VJ_TASK_REPORT, true);
     if (status || !command->stats) return status;
     vj_job job;
     status = vj_job_open(command, NULL, 0, &job);
@@ -57,18 +48,10 @@ vj_status vj_run_report(const vj_command *command) {
     return status;
 }
 
-vj_status vj_run_check(const vj_command *command) {
-    const vj_compiler_api *api;
-    const vj_status status = vj_compiler(&api);
-    return status ? status : print_text(command, api->check, true);
-}
+vj_status vj_run_check(const vj_command *command) { return print_text(command, VJ_TASK_CHECK, true); }
 
 /* The report runs all passes and generates nothing; the dumps are what was asked for. */
-vj_status vj_run_passes_only(const vj_command *command) {
-    const vj_compiler_api *api;
-    const vj_status status = vj_compiler(&api);
-    return status ? status : print_text(command, api->report, false);
-}
+vj_status vj_run_passes_only(const vj_command *command) { return print_text(command, VJ_TASK_REPORT, false); }
 
 /* The folder of -o must be there, as that of --output. */
 static vj_status check_emit_path(const char *path) {
@@ -86,12 +69,10 @@ static void say_wrote(void *self, const char *path) {
 }
 
 vj_status vj_run_emit(const vj_command *command) {
-    const vj_compiler_api *api;
     vj_request request;
-    char *summary = NULL, error[ERROR_BYTES] = "";
+    char *summary = NULL;
     vj_status status = check_emit_path(command->emit_path);
     if (status == VJ_OK) status = vj_check_header_options(command);
-    if (status == VJ_OK) status = vj_compiler(&api);
     if (status) return status;
     status = vj_request_fill(command, &request);
     const vj_emit_request emit = {.what = command->emit,
@@ -108,9 +89,9 @@ vj_status vj_run_emit(const vj_command *command) {
                                   .weights_file = command->weights ? strcmp(command->weights, "file") == 0 : -1};
     if (status == VJ_OK) {
         vj_progress_begin("compiling");
-        status = api->emit(&request.compile, &emit, &summary, error, sizeof error);
+        status = vj_ask_emit(&request.compile, &emit, &summary);
         vj_progress_end();
-        if (status) vj_print_error(status, command->model, "%s", error);
+        if (status) vj_print_error(status, command->model, "%s", vj_error_message());
         if (status == VJ_OK && summary) puts(summary);
     }
     free(summary);

@@ -18,7 +18,6 @@
 
 #define STREAM_SECONDS 0.2
 #define MOST_SPANS     20000
-#define ERROR_BYTES    4096
 #define PLACE          "@DATA@"
 
 extern const char vj_page_html[];
@@ -122,13 +121,13 @@ static vj_status write_page(const char *path, const cJSON *data) {
     return VJ_SYSTEM;
 }
 
-static vj_status explain(const vj_command *command, const vj_compiler_api *api, cJSON **data) {
+static vj_status explain(const vj_command *command, cJSON **data) {
     vj_request request;
-    char *text = NULL, error[ERROR_BYTES] = "";
+    char *text = NULL;
     vj_status status = vj_request_fill(command, &request);
     if (status == VJ_OK) {
-        status = api->explain(&request.compile, &text, error, sizeof error);
-        if (status) vj_print_error(status, command->model, "%s", error);
+        status = vj_ask_text(VJ_TASK_EXPLAIN, &request.compile, &text);
+        if (status) vj_print_error(status, command->model, "%s", vj_error_message());
     }
     *data = status == VJ_OK ? cJSON_Parse(text) : NULL;
     if (status == VJ_OK && !*data) status = vj_print_error(VJ_SYSTEM, command->model, "no memory for the page");
@@ -146,7 +145,7 @@ static vj_status collect(const vj_command *command, const vj_compiler_api *api, 
     vj_status status = vj_job_prepare(command, &job, &inputs, &count);
     vj_job_close(&job);
     if (status == VJ_OK) status = vj_profile_make(command, inputs, count, profile);
-    if (status == VJ_OK) status = explain(command, api, data);
+    if (status == VJ_OK) status = explain(command, data);
     if (status == VJ_OK) status = add_losses(*data, command, inputs, count);
     vj_arrays_free(inputs, count);
     if (status == VJ_OK && (status = api->stream(profile->threads, STREAM_SECONDS, &stream)))
