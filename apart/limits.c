@@ -47,7 +47,8 @@ static size_t data_bytes(void) {
     size_t pages = 0;
     int word = 0;
     for (ssize_t i = 0; i < length && word <= 5; i++) {
-        if (text[i] == ' ') word++;
+        if (text[i] == ' ')
+            word++;
         else if (word == 5)
             pages = pages * 10 + (size_t)(text[i] - '0');
     }

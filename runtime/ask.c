@@ -39,9 +39,9 @@ static vj_status ask_here(vj_task task, const vj_compile_request *request, const
     if (status) return status;
     if (task == VJ_TASK_EMIT) return set_error(api->emit(request, emit, text, error, sizeof error), error);
     vj_status (*ask)(const vj_compile_request *, char **, char *, size_t) = task == VJ_TASK_INSPECT   ? api->inspect
-                                                                           : task == VJ_TASK_REPORT  ? api->report
-                                                                           : task == VJ_TASK_EXPLAIN ? api->explain
-                                                                                                     : api->check;
+                                                                            : task == VJ_TASK_REPORT  ? api->report
+                                                                            : task == VJ_TASK_EXPLAIN ? api->explain
+                                                                                                      : api->check;
     return set_error(ask(request, text, error, sizeof error), error);
 }
 

@@ -79,7 +79,8 @@ static vj_heard on_weights(talk *t, vj_packet *p, bool create) {
     const int64_t bytes = vj_take_number(p, 0, INT64_MAX - VJ_WEIGHTS_HEADER);
     if (!t->store || !keyed || !vj_packet_done(p)) return VJ_HEARD_NONSENSE;
     drop_weights(t);
-    t->weights = create ? t->store->create(t->store->self, digest, bytes) : t->store->find(t->store->self, digest, bytes);
+    t->weights =
+        create ? t->store->create(t->store->self, digest, bytes) : t->store->find(t->store->self, digest, bytes);
     t->writing = create && t->weights >= 0;
     memcpy(t->digest, digest, sizeof digest);
     return reply_number(t, t->weights >= 0, t->weights);
@@ -227,15 +228,30 @@ static void clean_up(talk *t, bool answered) {
     }
 }
 
+/* Is the image whole, and what it says to be? */
+static bool is_sound(const vj_compiled *c) {
+    if (vj_image_check(c->image, c->image_bytes) != VJ_OK) return false;
+    const vj_image_header *h = c->image;
+    return memcmp(h->model_hash, c->graph_key, sizeof c->graph_key) == 0;
+}
+
 /* The weights of what was compiled are those that the store gave last. */
-static bool take_weights(talk *t, vj_answer *answer) {
-    const bool wanted = answer->compiled.weights_fd >= 0;
-    answer->compiled.weights_fd = -1;
+static bool take_weights(talk *t, vj_compiled *c) {
+    const bool wanted = c->weights_fd >= 0;
+    c->weights_fd = -1;
     if (!wanted) drop_weights(t);
     if (wanted && t->weights < 0) return false;
-    answer->compiled.weights_fd = t->weights;
+    c->weights_fd = t->weights;
     t->weights = -1;
     return true;
+}
+
+/* False, and nothing is left of it: it makes no sense. */
+static bool take_compiled(talk *t, vj_compiled *c) {
+    if (is_sound(c) && take_weights(t, c)) return true;
+    vj_compiled_free_files(c);
+    free(c->image);
+    return false;
 }
 
 static vj_status talk_over(talk *t, int model, vj_answer *answer) {
@@ -245,17 +261,13 @@ static vj_status talk_over(talk *t, int model, vj_answer *answer) {
     t->begun_ns = vj_channel_now();
     set_limits(t, 0);
     vj_heard heard = send_call(t, model);
-    /* A program that ends before it has read the call may have said why by its status. */
     if (heard == VJ_HEARD) heard = hear(t, answer);
     const vj_helper_end end = vj_helper_stop(&t->helper);
     clean_up(t, heard == VJ_HEARD);
-    if (heard == VJ_HEARD && !take_weights(t, answer)) {
-        vj_compiled_free_files(&answer->compiled);
-        free(answer->compiled.image);
-        heard = VJ_HEARD_NONSENSE;
-    }
+    const bool compiled = heard == VJ_HEARD && t->call->task == VJ_TASK_COMPILE && answer->status == VJ_OK;
+    if (compiled && !take_compiled(t, &answer->compiled)) heard = VJ_HEARD_NONSENSE;
+    if (heard || !compiled) drop_weights(t);
     if (heard) {
-        drop_weights(t);
         *answer = (vj_answer){.compiled.weights_fd = -1};
         return vj_helper_failed(path, heard, &end, &t->limits);
     }
@@ -268,7 +280,9 @@ vj_status vj_apart_call(vj_call *call, const vj_weights_store *store, vj_answer 
     talk t = {.call = call, .store = store, .weights = -1};
     *answer = (vj_answer){.compiled.weights_fd = -1};
     call->finds_images = store && store->find_image;
-    call->file_bytes = r->bytes ? (int64_t)r->bytes_size : stat(r->path, &st) == 0 && S_ISREG(st.st_mode) ? st.st_size : 0;
+    call->file_bytes = r->bytes                                         ? (int64_t)r->bytes_size
+                       : stat(r->path, &st) == 0 && S_ISREG(st.st_mode) ? st.st_size
+                                                                        : 0;
     int model = -1;
     if (r->bytes && (model = memory_file(r->bytes, r->bytes_size)) < 0)
         return vj_error_set(VJ_SYSTEM, "%s: no memory for a copy of the model: %s", r->path, strerror(errno));

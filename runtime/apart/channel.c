@@ -38,8 +38,7 @@ static bool must_wait(void) { return errno == EAGAIN || errno == EWOULDBLOCK || 
 
 static vj_heard send_bytes(const vj_channel *c, const void *bytes, size_t size) {
     for (size_t done = 0; done < size;) {
-        const ssize_t n =
-            send(c->socket, (const uint8_t *)bytes + done, size - done, MSG_NOSIGNAL | MSG_DONTWAIT);
+        const ssize_t n = send(c->socket, (const uint8_t *)bytes + done, size - done, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n > 0) done += (size_t)n;
         if (n >= 0) continue;
         if (!must_wait()) return VJ_HEARD_END;

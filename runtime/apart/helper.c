@@ -55,8 +55,7 @@ static int set_attributes(posix_spawnattr_t *attributes) {
     sigemptyset(&none);
     int failure = posix_spawnattr_setsigdefault(attributes, &all);
     if (!failure) failure = posix_spawnattr_setsigmask(attributes, &none);
-    return failure ? failure
-                   : posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+    return failure ? failure : posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
 }
 
 static int spawn(const char *program, int socket, pid_t *process) {
@@ -97,7 +96,8 @@ vj_status vj_helper_start(vj_helper *h) {
     close(ends[1]);
     if (failure) {
         close(ends[0]);
-        return vj_error_set(VJ_SYSTEM, "the compiler's program %s cannot be run: %s\n  hint: install it with libvitjit.so",
+        return vj_error_set(VJ_SYSTEM,
+                            "the compiler's program %s cannot be run: %s\n  hint: install it with libvitjit.so",
                             program, strerror(failure));
     }
     h->channel = (vj_channel){.socket = ends[0], .process = open_process(h->process)};
@@ -144,9 +144,9 @@ vj_helper_end vj_helper_stop(vj_helper *h) {
 }
 
 static vj_status too_late(const char *path, double seconds) {
-    return vj_error_set(VJ_SYSTEM,
-                        "%s: it was given up after %.3g seconds\n  hint: --max-seconds (vj_options.max_seconds) allows more",
-                        path, seconds);
+    return vj_error_set(
+        VJ_SYSTEM, "%s: it was given up after %.3g seconds\n  hint: --max-seconds (vj_options.max_seconds) allows more",
+        path, seconds);
 }
 
 static vj_status too_large(const char *path, int64_t memory) {
@@ -165,7 +165,8 @@ vj_status vj_helper_failed(const char *path, vj_heard heard, const vj_helper_end
     if (!end->known)
         return vj_error_set(VJ_SYSTEM, "%s: the compiler ended without an answer: it crashed, or memory ended", path);
     if (end->signal == SIGKILL)
-        return vj_error_set(VJ_SYSTEM, "%s: the compiler was killed (signal 9): by somebody, or for want of memory", path);
+        return vj_error_set(VJ_SYSTEM, "%s: the compiler was killed (signal 9): by somebody, or for want of memory",
+                            path);
     if (end->signal) return vj_error_set(VJ_SYSTEM, "%s: the compiler crashed (signal %d)", path, end->signal);
     if (end->status == VJ_HELPER_NO_MEMORY) return too_large(path, limits->memory);
     return vj_error_set(VJ_SYSTEM, "%s: the compiler's program ended with status %d", path, end->status);

@@ -43,8 +43,7 @@ vj_limits vj_limits_of(const vj_call *call, int64_t external_bytes) {
     if (o->max_seconds > 0)
         limits.seconds = o->max_seconds;
     else if (!(o->max_seconds < 0) && !runs)
-        limits.seconds =
-            SLOWER * (double)programs * (LEAST_SECONDS + SECONDS_A_MIB * (double)bytes / (double)MIB);
+        limits.seconds = SLOWER * (double)programs * (LEAST_SECONDS + SECONDS_A_MIB * (double)bytes / (double)MIB);
     if (!LIMITS_MEMORY) limits.memory = 0;
     return limits;
 }
