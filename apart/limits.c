@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* limits.c - what the process may take. The host keeps the time by the clock; the limit of the processor's time is for a host that
- * cannot. Where the file system lets it, the process is the first to be killed when the machine's memory ends.
+/* limits.c - what the process may take. The host keeps the time by the clock. Where the system lets it, the process is the first
+ * to be killed when the machine's memory ends.
  */
 #include "apart.h"
 
@@ -31,10 +31,9 @@ static void offer_to_killer(void) {
 
 void vj_set_limits(const vj_call *call, int64_t external_bytes) {
     const vj_limits limits = vj_limits_of(call, external_bytes);
-    const long threads = sysconf(_SC_NPROCESSORS_ONLN);
     if (limits.memory) set_soft(RLIMIT_DATA, (rlim_t)limits.memory);
-    if (limits.seconds > 0 && limits.seconds < 1e9)
-        set_soft(RLIMIT_CPU, (rlim_t)ceil(limits.seconds + 1) * (rlim_t)(threads > 0 ? threads : 1));
+    if (limits.processors > 0 && limits.processors < 1e9) set_soft(RLIMIT_CPU, (rlim_t)ceil(limits.processors));
+    set_soft(RLIMIT_CORE, 0); /* whose folder would it be? */
     offer_to_killer();
 }
 

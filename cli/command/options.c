@@ -81,7 +81,7 @@ static const vj_option table[] = {
     {"--cache", 0, TEXT, 0, FIELD(cache), "DIR", MODELS | VJ_MODE_CACHE, "where compiled models are kept ($VITJIT_CACHE, ~/.cache/vitjit)"},
     {"--no-cache", 0, FLAG, 0, FIELD(no_cache), NULL, MODELS, "compile anew, keep nothing"},
     {"--max-memory", 0, BYTES, 0, FIELD(max_memory), "BYTES|none", MODELS, "what compiling may take (k, M, G: times 1024; 0.8 GB and 4 times the model's size)"},
-    {"--max-seconds", 0, SECONDS, 0, FIELD(max_seconds), "S|none", MODELS, "how long compiling may last (9, and 4 for each MiB of the model)"},
+    {"--max-seconds", 0, SECONDS, 0, FIELD(max_seconds), "S|none", MODELS, "how long compiling may last (of the processors' time 8, and 4 for each MiB of the model)"},
     {"--output-path", 'o', TEXT, 0, FIELD(emit_path), "PATH", VJ_MODE_EMIT, "a file or a folder (the current folder)"},
     {"--prefix", 0, TEXT, 0, FIELD(prefix), "NAME", VJ_MODE_EMIT, "of the object's symbols (the model's file name)"},
     {"--weights", 0, CHOICE, 0, FIELD(weights), "file|inside", VJ_MODE_EMIT, "beside the object or in it (in it up to 64 MiB)"},

@@ -25,7 +25,9 @@ extern char **environ;
 /* Beside the library as it is built, in a folder of its own where it is installed. */
 static void program_path(char *path, size_t room) {
     vj_beside(PROGRAM, path, room);
-    if (access(path, X_OK) != 0) vj_beside("vitjit/" PROGRAM, path, room);
+    if (access(path, X_OK) == 0) return;
+    vj_beside("vitjit/" PROGRAM, path, room);
+    if (access(path, X_OK) != 0) vj_beside(PROGRAM, path, room);
 }
 
 /* Above the standard descriptors, which a host may have closed, and the program's end. */
@@ -143,10 +145,11 @@ vj_helper_end vj_helper_stop(vj_helper *h) {
     return (vj_helper_end){true, left ? 0 : news.si_status, left ? news.si_status : 0};
 }
 
-static vj_status too_late(const char *path, double seconds) {
-    return vj_error_set(
-        VJ_SYSTEM, "%s: it was given up after %.3g seconds\n  hint: --max-seconds (vj_options.max_seconds) allows more",
-        path, seconds);
+static vj_status too_late(const char *path, double seconds, const char *of) {
+    return vj_error_set(VJ_SYSTEM,
+                        "%s: it was given up after %.3g seconds%s\n"
+                        "  hint: --max-seconds (vj_options.max_seconds) allows more",
+                        path, seconds, of);
 }
 
 static vj_status too_large(const char *path, int64_t memory) {
@@ -158,7 +161,8 @@ static vj_status too_large(const char *path, int64_t memory) {
 }
 
 vj_status vj_helper_failed(const char *path, vj_heard heard, const vj_helper_end *end, const vj_limits *limits) {
-    if (heard == VJ_HEARD_LATE || end->signal == SIGXCPU) return too_late(path, limits->seconds);
+    if (end->signal == SIGXCPU) return too_late(path, limits->processors, " of the processors' time");
+    if (heard == VJ_HEARD_LATE) return too_late(path, limits->seconds, "");
     if (heard == VJ_HEARD_NO_ROOM) return vj_error_set(VJ_SYSTEM, "%s: no memory for what was compiled", path);
     if (heard == VJ_HEARD_NONSENSE)
         return vj_error_set(VJ_SYSTEM, "%s: what came of the compiler's process makes no sense", path);

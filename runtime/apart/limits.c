@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* limits.c - see limits.h. A small file is answered within 1 GB and 10 s; what is larger may take more, in proportion. */
+/* limits.c - see limits.h. A small file is answered within 1 GB and 10 s; what is larger may take more, in proportion. Unless the
+ * options say seconds, it is the processors' time that is short: on a machine with much else to do the clock leaves more.
+ */
 #include "limits.h"
 
 #include <unistd.h>
@@ -11,8 +13,9 @@
 #define LEAST_MEMORY     (768 * MIB)
 #define MEMORY_A_THREAD  (16 * MIB)
 #define MEMORY_A_BYTE    4
-#define LEAST_SECONDS    9.0
+#define LEAST_SECONDS    8.0
 #define SECONDS_A_MIB    4.0
+#define CLOCK_PATIENCE   3
 #define MOST_MODEL_BYTES (INT64_MAX / 1024) /* nothing below overflows */
 
 /* Sanitizers reserve address space beyond measure, and take their time. */
@@ -34,16 +37,20 @@ vj_limits vj_limits_of(const vj_call *call, int64_t external_bytes) {
     const int64_t programs = programs_of(call), own = call->file_bytes, most = MOST_MODEL_BYTES;
     const int64_t bytes = own > most - external_bytes || external_bytes > most ? most : own + external_bytes;
     const long threads = sysconf(_SC_NPROCESSORS_ONLN);
+    const double count = threads > 0 ? (double)threads : 1;
     const bool runs = call->task == VJ_TASK_CHECK; /* it computes what the model asks for */
     vj_limits limits = {0};
     if (o->max_memory > 0)
         limits.memory = o->max_memory;
     else if (o->max_memory == 0 && !runs)
-        limits.memory = programs * LEAST_MEMORY + (threads > 0 ? threads : 1) * MEMORY_A_THREAD + MEMORY_A_BYTE * bytes;
-    if (o->max_seconds > 0)
+        limits.memory = programs * LEAST_MEMORY + (int64_t)count * MEMORY_A_THREAD + MEMORY_A_BYTE * bytes;
+    if (o->max_seconds > 0) {
         limits.seconds = o->max_seconds;
-    else if (!(o->max_seconds < 0) && !runs)
-        limits.seconds = SLOWER * (double)programs * (LEAST_SECONDS + SECONDS_A_MIB * (double)bytes / (double)MIB);
+        limits.processors = count * (o->max_seconds + 1); /* for a host that cannot keep the time */
+    } else if (!(o->max_seconds < 0) && !runs) {
+        limits.processors = SLOWER * (double)programs * (LEAST_SECONDS + SECONDS_A_MIB * (double)bytes / (double)MIB);
+        limits.seconds = CLOCK_PATIENCE * limits.processors;
+    }
     if (!LIMITS_MEMORY) limits.memory = 0;
     return limits;
 }

@@ -39,9 +39,11 @@ for page in share/man/man1/vitjit.1 share/bash-completion/completions/vitjit sha
     share/fish/vendor_completions.d/vitjit.fish share/doc/vitjit/LICENSE; do
     [ -s "$work/prefix/$page" ]
 done
+[ -x "$libdir/vitjit/vitjit-compile" ]
 "$work/prefix/bin/vitjit" --version
 "$work/prefix/bin/vitjit" "$digits/digits.onnx" "$digits/pictures/three.png" --no-cache --topk 1 | grep -q three
 
-echo "== libvitjit needs libc alone"
+echo "== libvitjit and the compiler's program need libc alone"
+readelf -d "$libdir/vitjit/vitjit-compile" | sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p' | grep -vE '^(libc|libm|ld-linux.*|libasan|libubsan|libtsan)\.so' && exit 1
 readelf -d "$libdir/libvitjit.so" | sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p' | grep -vE '^(libc|libm|ld-linux.*|libasan|libubsan|libtsan)\.so' && exit 1
 ! nm -u "$libdir/libvitjit_rt.a" | grep -iE 'llvm|protobuf'

@@ -66,9 +66,9 @@ static void is_nonsense(const char *lie, const char *word) {
 
 static void lies_are_no_answers(void **state) {
     (void)state;
-    static const char *const nonsense[] = {"frame",  "call",  "question", "answer", "empty",  "image",  "weights", "descriptor",
-                                           "commit", "find",  "create",   "cancel", "log",    "level",  "making",  "header",
-                                           "wrote"};
+    static const char *const nonsense[] = {"frame",   "call",       "question", "answer", "empty",  "image",
+                                           "weights", "descriptor", "commit",   "find",   "create", "cancel",
+                                           "log",     "level",      "making",   "header", "wrote"};
     for (size_t i = 0; i < sizeof nonsense / sizeof *nonsense; i++)
         is_nonsense(nonsense[i], "makes no sense");
     for (int seed = 1; seed < 60; seed++) {
@@ -197,7 +197,8 @@ static void header_requests_are_checked(void **state) {
     (void)state;
     const vj_tensor_info input = {"image", VJ_F32, 4, {1, 3, 8, 8}, 768, 0};
     const vj_model shape = {.input_count = 1, .inputs = &input, .output_count = 1, .outputs = &input};
-    const vj_header_request request = {.shapes = &shape, .shape_count = 1, .metadata = "{}", .prefix = "a", .macros = "A"};
+    const vj_header_request request = {
+        .shapes = &shape, .shape_count = 1, .metadata = "{}", .prefix = "a", .macros = "A"};
     vj_header_request taken;
     vj_packet put = {0};
     vj_put_header_request(&put, &request);
@@ -214,7 +215,8 @@ static void header_requests_are_checked(void **state) {
     for (int i = 0; i < 2000; i++) {
         copy = copy_of(&put, put.size);
         copy.bytes[(size_t)rand() % put.size] ^= (uint8_t)(1 << rand() % 8);
-        if (vj_take_header_request(&copy, &taken)) assert_in_range(taken.shapes[0].inputs[0].rank, 0, VJ_MODEL_MAX_RANK);
+        if (vj_take_header_request(&copy, &taken))
+            assert_in_range(taken.shapes[0].inputs[0].rank, 0, VJ_MODEL_MAX_RANK);
         vj_packet_free(&copy);
     }
     vj_packet_free(&put);
@@ -244,9 +246,9 @@ static void files_are_checked(void **state) {
     assert_true(takes(-1, "w.bin", 16, 100));
     assert_true(takes(-1, "data/..w/w.bin", 20, 1));
     assert_true(takes(116, NULL, 16, 100));
-    assert_false(takes(115, NULL, 16, 100));      /* behind the model in memory */
-    assert_false(takes(200, "w.bin", 16, 100));   /* which has no external data */
-    assert_false(takes(-1, "w.bin", 15, 100));    /* within the first */
+    assert_false(takes(115, NULL, 16, 100));    /* behind the model in memory */
+    assert_false(takes(200, "w.bin", 16, 100)); /* which has no external data */
+    assert_false(takes(-1, "w.bin", 15, 100));  /* within the first */
     assert_false(takes(-1, "w.bin", -1, 100));
     assert_false(takes(-1, "w.bin", 16, -1));
     assert_false(takes(-1, "w.bin", INT64_MAX - 3, 100));
