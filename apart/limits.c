@@ -15,10 +15,17 @@
 
 #define LEAST_SPARE ((size_t)64 << 20)
 
-static void set_soft(int resource, rlim_t value) {
+/* Limits that the host's user set stay where they are lower. */
+typedef struct known_limit {
+    bool known;
+    rlim_t most;
+} known_limit;
+
+static void set_soft(int resource, rlim_t value, known_limit *known) {
     struct rlimit limit;
     if (getrlimit(resource, &limit) != 0) return;
-    limit.rlim_cur = value < limit.rlim_max ? value : limit.rlim_max;
+    if (!known->known) *known = (known_limit){true, limit.rlim_cur};
+    limit.rlim_cur = value < known->most ? value : known->most;
     setrlimit(resource, &limit);
 }
 
@@ -30,10 +37,12 @@ static void offer_to_killer(void) {
 }
 
 void vj_set_limits(const vj_call *call, int64_t external_bytes) {
+    static known_limit memory, processors, core;
     const vj_limits limits = vj_limits_of(call, external_bytes);
-    if (limits.memory) set_soft(RLIMIT_DATA, (rlim_t)limits.memory);
-    if (limits.processors > 0 && limits.processors < 1e9) set_soft(RLIMIT_CPU, (rlim_t)ceil(limits.processors));
-    set_soft(RLIMIT_CORE, 0); /* whose folder would it be? */
+    if (limits.memory) set_soft(RLIMIT_DATA, (rlim_t)limits.memory, &memory);
+    if (limits.processors > 0 && limits.processors < 1e9)
+        set_soft(RLIMIT_CPU, (rlim_t)ceil(limits.processors), &processors);
+    set_soft(RLIMIT_CORE, 0, &core); /* whose folder would it be? */
     offer_to_killer();
 }
 

@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -494,9 +495,43 @@ static void meets_limits(void) {
     compiles();
 }
 
+static int32_t look_at_limit(void *most) {
+    pid_t child = 0;
+    char path[64], line[256];
+    long long memory = 0;
+    CHECK(children_of(getpid(), &child) == 1);
+    snprintf(path, sizeof path, "/proc/%d/limits", (int)child);
+    FILE *file = fopen(path, "re");
+    while (file && fgets(line, sizeof line, file))
+        sscanf(line, "Max data size %lld", &memory);
+    if (file) fclose(file);
+    CHECK(memory == *(int64_t *)most);
+    return 0;
+}
+
+/* A user's own limit stays where it is lower. */
+static void meets_own_limit(void) {
+    const int64_t own = INT64_C(100) << 20;
+    struct rlimit limit;
+    CHECK(getrlimit(RLIMIT_DATA, &limit) == 0);
+    limit.rlim_cur = (rlim_t)own;
+    CHECK(setrlimit(RLIMIT_DATA, &limit) == 0);
+    for (int64_t asked = own / 2; asked <= 2 * own; asked *= 2) {
+        vj_options options = plain();
+        vj_model *model;
+        int64_t most = asked < own ? asked : own;
+        options.max_memory = asked;
+        options.cancel = look_at_limit;
+        options.cancel_self = &most;
+        CHECK(compile(&options, &model) == VJ_OK);
+        vj_model_free(model);
+    }
+}
+
 static void limits_are_answers(void **state) {
     (void)state;
     in_a_process(meets_limits);
+    if (LIMITS_MEMORY) in_a_process(meets_own_limit);
 }
 
 /* The same files come of it as in this process: image, packed weights, and what the entry says of the model. */

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "runtime/apart/answer.h"
+#include "runtime/apart/limits.h"
 #include "runtime/runtime.h"
 
 static int descriptors(void) {
@@ -283,11 +284,55 @@ static void tensors_are_checked(void **state) {
     assert_false(takes_data((vj_dtype)99, 2, 3, 24));
 }
 
+/* As docs/c-api.md has them. */
+static void limits_follow_sizes(void **state) {
+    (void)state;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    const double longer = 20;
+    const int64_t memory = 0;
+#else
+    const double longer = 1;
+    const int64_t memory = 1;
+#endif
+    const int64_t mib = 1 << 20, stacks = 16 * mib * sysconf(_SC_NPROCESSORS_ONLN);
+    vj_options options;
+    vj_options_init(&options);
+    vj_call call = {.task = VJ_TASK_COMPILE, .file_bytes = mib / 4, .request.options = &options};
+    vj_limits limits = vj_limits_of(&call, 0);
+    assert_int_equal(limits.memory, memory * (769 * mib + stacks));
+    assert_float_equal(limits.processors, longer * 9, 1e-9);
+    assert_float_equal(limits.seconds, longer * 27, 1e-9);
+    limits = vj_limits_of(&call, 1000 * mib);
+    assert_int_equal(limits.memory, memory * (4769 * mib + stacks));
+    assert_float_equal(limits.processors, longer * 4009, 1e-9);
+    assert_true(vj_limits_of(&call, INT64_MAX).memory >= 0);
+    call.task = VJ_TASK_EMIT;
+    call.emit.set_count = 3;
+    call.emit.cpu_count = 2;
+    limits = vj_limits_of(&call, 0);
+    assert_int_equal(limits.memory, memory * ((6 * 768 + 1) * mib + stacks));
+    assert_float_equal(limits.processors, longer * 6 * 9, 1e-9);
+    call.task = VJ_TASK_CHECK;
+    limits = vj_limits_of(&call, 0);
+    assert_true(limits.memory == 0 && !(limits.seconds > 0) && !(limits.processors > 0));
+    options.max_memory = 1000;
+    options.max_seconds = 2.5;
+    limits = vj_limits_of(&call, 1000 * mib);
+    assert_int_equal(limits.memory, memory * 1000);
+    assert_float_equal(limits.seconds, 2.5, 0);
+    options.max_memory = -1;
+    options.max_seconds = -1;
+    call.task = VJ_TASK_COMPILE;
+    limits = vj_limits_of(&call, 0);
+    assert_true(limits.memory == 0 && !(limits.seconds > 0) && !(limits.processors > 0));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lies_are_no_answers), cmocka_unit_test(ends_are_told),
         cmocka_unit_test(calls_arrive_whole),  cmocka_unit_test(header_requests_are_checked),
         cmocka_unit_test(files_are_checked),   cmocka_unit_test(tensors_are_checked),
+        cmocka_unit_test(limits_follow_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
