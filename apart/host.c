@@ -112,9 +112,10 @@ static char *header_part(void *self, const vj_header_request *request) {
     return copy;
 }
 
-static void making(void *self, const char *path) {
+static void making(void *self, const char *path, const char *temporary) {
     vj_packet packet = {0};
     vj_put_text(&packet, path);
+    vj_put_text(&packet, temporary);
     vj_packet reply = ask(self, VJ_FRAME_MAKING, &packet, NULL);
     vj_packet_free(&reply);
 }

@@ -28,20 +28,20 @@ static vj_status work(vj_host *host, const vj_compiler_api *api, vj_answer *answ
     const vj_weights_store store = vj_host_store(host);
     char *error = answer->error;
     const size_t room = sizeof answer->error;
-    switch (call->task) {
-    case VJ_TASK_COMPILE:
+    switch (call->errand) {
+    case VJ_ERRAND_COMPILE:
         return api->compile(r, &store, &answer->compiled, error, room);
-    case VJ_TASK_EMIT:
+    case VJ_ERRAND_EMIT:
         return api->emit(r, &call->emit, &answer->text, error, room);
-    case VJ_TASK_INSPECT:
+    case VJ_ERRAND_INSPECT:
         return api->inspect(r, &answer->text, error, room);
-    case VJ_TASK_REPORT:
+    case VJ_ERRAND_REPORT:
         return api->report(r, &answer->text, error, room);
-    case VJ_TASK_EXPLAIN:
+    case VJ_ERRAND_EXPLAIN:
         return api->explain(r, &answer->text, error, room);
-    case VJ_TASK_CHECK:
+    case VJ_ERRAND_CHECK:
         return api->check(r, &answer->text, error, room);
-    case VJ_TASK_TENSOR:
+    case VJ_ERRAND_TENSOR:
         return api->read_tensor(r->path, &answer->data, error, room);
     }
     return VJ_SYSTEM;
@@ -61,6 +61,6 @@ bool vj_serve(vj_host *host, vj_packet *packet, int model, const char *compiler)
     else
         status = work(host, api, &answer);
     answer.status = status;
-    vj_put_answer(&said, host->call.task, &answer);
+    vj_put_answer(&said, host->call.errand, &answer);
     return vj_channel_send(&host->channel, VJ_FRAME_ANSWER, &said, -1) == VJ_HEARD;
 }

@@ -104,6 +104,7 @@ typedef struct vj_header_request {
     const char *metadata, *prefix, *macros;
 } vj_header_request;
 
+#define VJ_OLD_FILE ".old"
 typedef struct vj_emit_request {
     vj_emit_format what;
     /* NULL, or it gives C that the header contains (malloc'ed; NULL: nothing). */
@@ -121,21 +122,22 @@ typedef struct vj_emit_request {
     const char *linker;   /* of VJ_EMIT_LIB: a command, its words parted by blanks; NULL: the target's cc */
     void (*wrote)(void *self, const char *path); /* NULL, or called for each file that is there now */
     void *wrote_self;
-    void (*making)(void *self,
-                   const char *path); /* NULL, or called with each temporary file's path, before it is made */
+    /* NULL, or called before a file is begun: where it is to stand, and where it stands until all are whole. What it replaces has the
+     * second name with VJ_OLD_FILE behind it meanwhile. */
+    void (*making)(void *self, const char *path, const char *temporary);
     void *making_self;
 } vj_emit_request;
 
 /* The calls that read a model, by which they are named where they run in a process of their own. */
-typedef enum vj_task {
-    VJ_TASK_COMPILE,
-    VJ_TASK_EMIT,
-    VJ_TASK_INSPECT,
-    VJ_TASK_REPORT,
-    VJ_TASK_EXPLAIN,
-    VJ_TASK_CHECK,
-    VJ_TASK_TENSOR
-} vj_task;
+typedef enum vj_errand {
+    VJ_ERRAND_COMPILE,
+    VJ_ERRAND_EMIT,
+    VJ_ERRAND_INSPECT,
+    VJ_ERRAND_REPORT,
+    VJ_ERRAND_EXPLAIN,
+    VJ_ERRAND_CHECK,
+    VJ_ERRAND_TENSOR
+} vj_errand;
 
 /* A tensor of ONNX test data. name and data are malloc'ed. */
 typedef struct vj_read_data {

@@ -218,7 +218,7 @@ bool vj_cache_is_ours(const char *name); /* by the name's ending */
 vj_status vj_compile_with(const vj_compile_request *request, vj_model **model);
 vj_status vj_compiler_open(const vj_compiler_api **api); /* in this process, which keeps it */
 /* ask.c: failures are in vj_error_message(). Texts are malloc'ed; what there is of one may come with a failure too. */
-vj_status vj_ask_text(vj_task task, const vj_compile_request *request, char **text);
+vj_status vj_ask_text(vj_errand errand, const vj_compile_request *request, char **text);
 vj_status vj_ask_emit(const vj_compile_request *request, const vj_emit_request *emit, char **summary);
 vj_status vj_ask_tensor(const char *path, const vj_options *options, vj_read_data *data);
 const char *vj_model_introduction(const vj_model *model);

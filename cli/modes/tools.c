@@ -9,13 +9,13 @@
 #include "runtime/runtime.h"
 
 /* Prints the text that a call of the compiler gives. */
-static vj_status print_text(const vj_command *command, vj_task task, bool print) {
+static vj_status print_text(const vj_command *command, vj_errand errand, bool print) {
     vj_request request;
     char *text = NULL;
     vj_status status = vj_request_fill(command, &request);
     if (status == VJ_OK) {
         vj_progress_begin("compiling");
-        status = vj_ask_text(task, &request.compile, &text);
+        status = vj_ask_text(errand, &request.compile, &text);
         vj_progress_end();
         if (text && print) vj_put_plain(stdout, text, true);
         if (status) vj_print_error(status, command->model, "%s", vj_error_message());
@@ -35,11 +35,11 @@ static vj_status introduce_compiled(const vj_command *command) {
 }
 
 vj_status vj_run_inspect(const vj_command *command) {
-    return command->compiled ? introduce_compiled(command) : print_text(command, VJ_TASK_INSPECT, true);
+    return command->compiled ? introduce_compiled(command) : print_text(command, VJ_ERRAND_INSPECT, true);
 }
 
 vj_status vj_run_report(const vj_command *command) {
-    vj_status status = print_text(command, VJ_TASK_REPORT, true);
+    vj_status status = print_text(command, VJ_ERRAND_REPORT, true);
     if (status || !command->stats) return status;
     vj_job job;
     status = vj_job_open(command, NULL, 0, &job);
@@ -48,10 +48,10 @@ vj_status vj_run_report(const vj_command *command) {
     return status;
 }
 
-vj_status vj_run_check(const vj_command *command) { return print_text(command, VJ_TASK_CHECK, true); }
+vj_status vj_run_check(const vj_command *command) { return print_text(command, VJ_ERRAND_CHECK, true); }
 
 /* The report runs all passes and generates nothing; the dumps are what was asked for. */
-vj_status vj_run_passes_only(const vj_command *command) { return print_text(command, VJ_TASK_REPORT, false); }
+vj_status vj_run_passes_only(const vj_command *command) { return print_text(command, VJ_ERRAND_REPORT, false); }
 
 /* The folder of -o must be there, as that of --output. */
 static vj_status check_emit_path(const char *path) {

@@ -126,7 +126,7 @@ static vj_status explain(const vj_command *command, cJSON **data) {
     char *text = NULL;
     vj_status status = vj_request_fill(command, &request);
     if (status == VJ_OK) {
-        status = vj_ask_text(VJ_TASK_EXPLAIN, &request.compile, &text);
+        status = vj_ask_text(VJ_ERRAND_EXPLAIN, &request.compile, &text);
         if (status) vj_print_error(status, command->model, "%s", vj_error_message());
     }
     *data = status == VJ_OK ? cJSON_Parse(text) : NULL;

@@ -15,7 +15,7 @@ typedef struct vj_new_file {
 #define VJ_MAX_NEW_FILES 4
 typedef struct vj_new_files {
     vj_arena *arena;
-    const vj_emit_request *request; /* whose `making` is told */
+    const vj_emit_request *request; /* whose `making` is told; or NULL */
     vj_new_file file[VJ_MAX_NEW_FILES];
     int32_t count;
 } vj_new_files;

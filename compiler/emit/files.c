@@ -34,8 +34,9 @@ int vj_new_file_open(vj_new_files *files, const char *path, vj_error *error) {
     *file = (vj_new_file){.path = path, .descriptor = -1};
     for (int32_t number = 0; file->descriptor < 0 && number < 100; number++) {
         file->temporary = temporary_name(files->arena, path, number);
-        file->old = vj_sprintf(files->arena, "%s.old", file->temporary);
-        if (files->request->making) files->request->making(files->request->making_self, file->temporary);
+        file->old = vj_sprintf(files->arena, "%s" VJ_OLD_FILE, file->temporary);
+        if (files->request && files->request->making)
+            files->request->making(files->request->making_self, path, file->temporary);
         file->descriptor = open(file->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (file->descriptor < 0 && errno != EEXIST) break;
     }

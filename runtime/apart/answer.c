@@ -42,15 +42,15 @@ static void put_data(vj_packet *p, const vj_read_data *d) {
     vj_put_bytes(p, d->data, d->bytes);
 }
 
-static bool has_text(vj_task task) { return task != VJ_TASK_COMPILE && task != VJ_TASK_TENSOR; }
+static bool has_text(vj_errand errand) { return errand != VJ_ERRAND_COMPILE && errand != VJ_ERRAND_TENSOR; }
 
-void vj_put_answer(vj_packet *p, vj_task task, const vj_answer *answer) {
+void vj_put_answer(vj_packet *p, vj_errand errand, const vj_answer *answer) {
     vj_put_number(p, answer->status);
     vj_put_text(p, answer->error);
-    if (has_text(task)) vj_put_text(p, answer->text);
+    if (has_text(errand)) vj_put_text(p, answer->text);
     if (answer->status) return;
-    if (task == VJ_TASK_COMPILE) put_compiled(p, &answer->compiled);
-    if (task == VJ_TASK_TENSOR) put_data(p, &answer->data);
+    if (errand == VJ_ERRAND_COMPILE) put_compiled(p, &answer->compiled);
+    if (errand == VJ_ERRAND_TENSOR) put_data(p, &answer->data);
 }
 
 /* Bytes of just that size. */
@@ -149,14 +149,14 @@ void vj_compiled_free_files(vj_compiled *c) {
     c->file_count = 0;
 }
 
-bool vj_take_answer(vj_packet *p, vj_task task, int64_t content_bytes, vj_answer *answer) {
+bool vj_take_answer(vj_packet *p, vj_errand errand, int64_t content_bytes, vj_answer *answer) {
     *answer = (vj_answer){.compiled.weights_fd = -1};
     answer->status = (vj_status)vj_take_number(p, VJ_OK, VJ_SYSTEM);
     const char *error = vj_take_text(p);
     snprintf(answer->error, sizeof answer->error, "%s", error ? error : "");
-    if (has_text(task)) answer->text = copy_text(p);
-    if (answer->status == VJ_OK && task == VJ_TASK_COMPILE) take_compiled(p, content_bytes, &answer->compiled);
-    if (answer->status == VJ_OK && task == VJ_TASK_TENSOR) take_data(p, &answer->data);
+    if (has_text(errand)) answer->text = copy_text(p);
+    if (answer->status == VJ_OK && errand == VJ_ERRAND_COMPILE) take_compiled(p, content_bytes, &answer->compiled);
+    if (answer->status == VJ_OK && errand == VJ_ERRAND_TENSOR) take_data(p, &answer->data);
     if (vj_packet_done(p)) return true;
     vj_compiled_free_files(&answer->compiled);
     free(answer->compiled.image);

@@ -9,7 +9,7 @@
 
 #define VJ_ANSWER_ERROR 4096 /* bytes of a failure's text */
 
-/* What each call gives, by its vj_task. All pointers are malloc'ed. */
+/* What each call gives, by its vj_errand. All pointers are malloc'ed. */
 typedef struct vj_answer {
     vj_status status;
     char error[VJ_ANSWER_ERROR];
@@ -18,9 +18,9 @@ typedef struct vj_answer {
     vj_read_data data;
 } vj_answer;
 
-void vj_put_answer(vj_packet *p, vj_task task, const vj_answer *answer);
+void vj_put_answer(vj_packet *p, vj_errand errand, const vj_answer *answer);
 /* content_bytes: of the model in memory; -1: it is a file. False: it is not sound, or there is no memory for it; nothing is to be freed then. */
-bool vj_take_answer(vj_packet *p, vj_task task, int64_t content_bytes, vj_answer *answer);
+bool vj_take_answer(vj_packet *p, vj_errand errand, int64_t content_bytes, vj_answer *answer);
 
 void vj_compiled_free_files(vj_compiled *compiled);
 

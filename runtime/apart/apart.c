@@ -14,10 +14,10 @@
 #include "helper.h"
 #include "runtime/runtime.h"
 
-#define MOST_QUESTION  ((uint64_t)64 << 20)
-#define MOST_ANSWER    ((uint64_t)1 << 31) /* as of an image in the cache */
-#define MOST_TEMPORARY 512
-#define SECOND         1e9
+#define MOST_QUESTION ((uint64_t)64 << 20)
+#define MOST_ANSWER   ((uint64_t)1 << 31) /* as of an image in the cache */
+#define MOST_BEGUN    512
+#define SECOND        1e9
 
 typedef struct talk {
     const vj_call *call;
@@ -28,8 +28,10 @@ typedef struct talk {
     int weights;        /* that the store gave last; -1: none */
     bool writing;       /* they were created, and the store was not told their outcome yet */
     uint64_t digest[2]; /* of those */
-    char *temporary[MOST_TEMPORARY];
-    int32_t temporary_count;
+    struct begun_file {
+        char *path, *temporary;
+    } begun[MOST_BEGUN]; /* of emitting */
+    int32_t begun_count;
 } talk;
 
 static void set_limits(talk *t, int64_t external_bytes) {
@@ -148,16 +150,23 @@ static vj_heard on_header(talk *t, vj_packet *p) {
     return heard;
 }
 
+/* Does it stand beside the other, with a dot before its name? */
+static bool is_temporary(const char *path, const char *temporary) {
+    const char *slash = strrchr(path, '/');
+    const size_t folder = slash ? (size_t)(slash - path) + 1 : 0;
+    return strncmp(path, temporary, folder) == 0 && temporary[folder] == '.' &&
+           strncmp(path + folder, temporary + folder + 1, strlen(path + folder)) == 0 &&
+           !strchr(temporary + folder, '/');
+}
+
 static vj_heard on_making(talk *t, vj_packet *p) {
-    const char *path = vj_take_text(p);
-    const char *slash = path ? strrchr(path, '/') : NULL, *name = slash ? slash + 1 : path;
-    if (!vj_packet_done(p) || t->call->task != VJ_TASK_EMIT || !name || *name != '.' ||
-        t->temporary_count == MOST_TEMPORARY)
+    const char *path = vj_take_text(p), *temporary = vj_take_text(p);
+    if (!vj_packet_done(p) || t->call->errand != VJ_ERRAND_EMIT || !path || !temporary ||
+        !is_temporary(path, temporary) || t->begun_count == MOST_BEGUN)
         return VJ_HEARD_NONSENSE;
-    t->temporary[t->temporary_count] = strdup(path);
-    if (!t->temporary[t->temporary_count]) return VJ_HEARD_NO_ROOM;
-    t->temporary_count++;
-    return reply(t, NULL, -1);
+    struct begun_file *file = &t->begun[t->begun_count++];
+    *file = (struct begun_file){strdup(path), strdup(temporary)};
+    return file->path && file->temporary ? reply(t, NULL, -1) : VJ_HEARD_NO_ROOM;
 }
 
 static vj_heard on_wrote(talk *t, vj_packet *p) {
@@ -189,7 +198,7 @@ static vj_heard hear(talk *t, vj_answer *answer) {
         if (heard) return heard;
         if (!last)
             heard = questions[head.frame](t, &packet);
-        else if (!vj_take_answer(&packet, t->call->task, t->call->request.bytes ? t->call->file_bytes : -1, answer))
+        else if (!vj_take_answer(&packet, t->call->errand, t->call->request.bytes ? t->call->file_bytes : -1, answer))
             heard = VJ_HEARD_NONSENSE;
         vj_packet_free(&packet);
         if (heard || last) return heard;
@@ -219,12 +228,22 @@ static vj_heard send_call(const talk *t, int model) {
     return heard;
 }
 
+/* What it was to replace, if that has another name by now, comes back. */
+static void undo(const struct begun_file *file) {
+    char old[4400];
+    if (!file->path || !file->temporary) return;
+    unlink(file->temporary);
+    if (snprintf(old, sizeof old, "%s" VJ_OLD_FILE, file->temporary) >= (int)sizeof old) return;
+    if (rename(old, file->path) == 0) unlink(old); /* there still, where both were one file */
+}
+
 /* Behind the end of the process. */
 static void clean_up(talk *t, bool answered) {
     end_writing(t, false);
-    for (int32_t i = 0; i < t->temporary_count; i++) {
-        if (!answered) unlink(t->temporary[i]);
-        free(t->temporary[i]);
+    for (int32_t i = 0; i < t->begun_count; i++) {
+        if (!answered) undo(&t->begun[i]);
+        free(t->begun[i].path);
+        free(t->begun[i].temporary);
     }
 }
 
@@ -255,7 +274,6 @@ static bool take_compiled(talk *t, vj_compiled *c) {
 }
 
 static vj_status talk_over(talk *t, int model, vj_answer *answer) {
-    const char *path = t->call->request.path;
     const vj_status status = vj_helper_start(&t->helper);
     if (status) return status;
     t->begun_ns = vj_channel_now();
@@ -264,12 +282,12 @@ static vj_status talk_over(talk *t, int model, vj_answer *answer) {
     if (heard == VJ_HEARD) heard = hear(t, answer);
     const vj_helper_end end = vj_helper_stop(&t->helper);
     clean_up(t, heard == VJ_HEARD);
-    const bool compiled = heard == VJ_HEARD && t->call->task == VJ_TASK_COMPILE && answer->status == VJ_OK;
+    const bool compiled = heard == VJ_HEARD && t->call->errand == VJ_ERRAND_COMPILE && answer->status == VJ_OK;
     if (compiled && !take_compiled(t, &answer->compiled)) heard = VJ_HEARD_NONSENSE;
     if (heard || !compiled) drop_weights(t);
     if (heard) {
         *answer = (vj_answer){.compiled.weights_fd = -1};
-        return vj_helper_failed(path, heard, &end, &t->limits);
+        return vj_helper_failed(t->call, heard, &end, &t->limits);
     }
     return answer->status ? vj_error_set(answer->status, "%s", answer->error) : VJ_OK;
 }

@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#define ANY          INT64_MIN, INT64_MAX
-#define ANY_32       INT32_MIN, INT32_MAX
+#define ANY    INT64_MIN, INT64_MAX
+#define ANY_32 INT32_MIN, INT32_MAX
 
 static int32_t take_32(vj_packet *p) { return (int32_t)vj_take_number(p, ANY_32); }
 
@@ -185,11 +185,11 @@ static void take_emit(vj_packet *p, vj_call *call) {
 void vj_put_call(vj_packet *p, const vj_call *call) {
     vj_put_text(p, VITJIT_VERSION);
     vj_put_number(p, VJ_COMPILER_API);
-    vj_put_number(p, call->task);
+    vj_put_number(p, call->errand);
     vj_put_number(p, call->file_bytes);
     vj_put_number(p, call->finds_images);
     put_request(p, &call->request);
-    if (call->task == VJ_TASK_EMIT) put_emit(p, &call->emit);
+    if (call->errand == VJ_ERRAND_EMIT) put_emit(p, &call->emit);
 }
 
 bool vj_take_call(vj_packet *p, vj_call *call) {
@@ -197,11 +197,11 @@ bool vj_take_call(vj_packet *p, vj_call *call) {
     const char *version = take_name(p);
     if (!version || strcmp(version, VITJIT_VERSION) != 0) p->bad = true;
     vj_take_number(p, VJ_COMPILER_API, VJ_COMPILER_API);
-    call->task = (vj_task)vj_take_number(p, VJ_TASK_COMPILE, VJ_TASK_TENSOR);
+    call->errand = (vj_errand)vj_take_number(p, VJ_ERRAND_COMPILE, VJ_ERRAND_TENSOR);
     call->file_bytes = vj_take_number(p, 0, INT64_MAX);
     call->finds_images = vj_take_number(p, 0, 1);
     take_request(p, call);
-    if (call->task == VJ_TASK_EMIT) take_emit(p, call);
+    if (call->errand == VJ_ERRAND_EMIT) take_emit(p, call);
     return vj_packet_done(p);
 }
 

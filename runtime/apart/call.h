@@ -6,13 +6,13 @@
 #include "packet.h"
 #include "vitjit_compiler.h"
 
-/* One call. Of VJ_TASK_TENSOR the request's path and options count alone. */
+/* One call. Of VJ_ERRAND_TENSOR the request's path and options count alone. */
 typedef struct vj_call {
-    vj_task task;
+    vj_errand errand;
     int64_t file_bytes; /* of the model's own file, or of its memory, which comes along as a descriptor */
     vj_compile_request
         request; /* taken: `options` points to the member below; of `bytes` it is said alone whether there are some */
-    vj_emit_request emit; /* of VJ_TASK_EMIT */
+    vj_emit_request emit; /* of VJ_ERRAND_EMIT */
     vj_options options;
     /* Taken: which functions of the host's there are. */
     bool logs, cancels, finds_images, adds_header, hears_wrote;

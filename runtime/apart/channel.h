@@ -20,7 +20,7 @@ typedef enum vj_frame {
     VJ_FRAME_LOG,    /* vj_options.log: level, text. No reply */
     VJ_FRAME_OPENED, /* vj_compile_request.opened: bytes. No reply */
     VJ_FRAME_HEADER, /* vj_emit_request.header_part: call.h. Reply: the text */
-    VJ_FRAME_MAKING, /* vj_emit_request.making: path. Reply: empty */
+    VJ_FRAME_MAKING, /* vj_emit_request.making: two paths. Reply: empty */
     VJ_FRAME_WROTE,  /* vj_emit_request.wrote: path. No reply */
     VJ_FRAME_ANSWER, /* to the call, the last: answer.h */
     VJ_FRAME_COUNT

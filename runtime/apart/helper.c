@@ -145,24 +145,24 @@ vj_helper_end vj_helper_stop(vj_helper *h) {
     return (vj_helper_end){true, left ? 0 : news.si_status, left ? news.si_status : 0};
 }
 
-static vj_status too_late(const char *path, double seconds, const char *of) {
-    return vj_error_set(VJ_SYSTEM,
-                        "%s: it was given up after %.3g seconds%s\n"
-                        "  hint: --max-seconds (vj_options.max_seconds) allows more",
-                        path, seconds, of);
+static vj_status too_late(const vj_call *call, double seconds, const char *of) {
+    return vj_error_set(VJ_SYSTEM, "%s: it was given up after %.3g seconds%s\n  hint: %s allows more",
+                        call->request.path, seconds, of,
+                        call->request.for_command ? "--max-seconds" : "vj_options.max_seconds");
 }
 
-static vj_status too_large(const char *path, int64_t memory) {
+static vj_status too_large(const vj_call *call, int64_t memory) {
+    const char *path = call->request.path;
     if (!memory) return vj_error_set(VJ_SYSTEM, "%s: the machine has not enough memory to compile it", path);
-    return vj_error_set(VJ_SYSTEM,
-                        "%s: compiling it takes more memory than %lld MiB\n"
-                        "  hint: --max-memory (vj_options.max_memory) allows more",
-                        path, (long long)(memory >> 20));
+    return vj_error_set(VJ_SYSTEM, "%s: compiling it takes more memory than %lld MiB\n  hint: %s allows more", path,
+                        (long long)(memory >> 20),
+                        call->request.for_command ? "--max-memory" : "vj_options.max_memory");
 }
 
-vj_status vj_helper_failed(const char *path, vj_heard heard, const vj_helper_end *end, const vj_limits *limits) {
-    if (end->signal == SIGXCPU) return too_late(path, limits->processors, " of the processors' time");
-    if (heard == VJ_HEARD_LATE) return too_late(path, limits->seconds, "");
+vj_status vj_helper_failed(const vj_call *call, vj_heard heard, const vj_helper_end *end, const vj_limits *limits) {
+    const char *path = call->request.path;
+    if (end->signal == SIGXCPU) return too_late(call, limits->processors, " of the processors' time");
+    if (heard == VJ_HEARD_LATE) return too_late(call, limits->seconds, "");
     if (heard == VJ_HEARD_NO_ROOM) return vj_error_set(VJ_SYSTEM, "%s: no memory for what was compiled", path);
     if (heard == VJ_HEARD_NONSENSE)
         return vj_error_set(VJ_SYSTEM, "%s: what came of the compiler's process makes no sense", path);
@@ -172,6 +172,6 @@ vj_status vj_helper_failed(const char *path, vj_heard heard, const vj_helper_end
         return vj_error_set(VJ_SYSTEM, "%s: the compiler was killed (signal 9): by somebody, or for want of memory",
                             path);
     if (end->signal) return vj_error_set(VJ_SYSTEM, "%s: the compiler crashed (signal %d)", path, end->signal);
-    if (end->status == VJ_HELPER_NO_MEMORY) return too_large(path, limits->memory);
+    if (end->status == VJ_HELPER_NO_MEMORY) return too_large(call, limits->memory);
     return vj_error_set(VJ_SYSTEM, "%s: the compiler's program ended with status %d", path, end->status);
 }

@@ -29,7 +29,7 @@ typedef struct vj_helper_end {
 vj_status vj_helper_start(vj_helper *h);
 /* Nothing of it is left: neither process nor descriptor. */
 vj_helper_end vj_helper_stop(vj_helper *h);
-/* Sets the thread's error for a call of `path` that had no answer. */
-vj_status vj_helper_failed(const char *path, vj_heard heard, const vj_helper_end *end, const vj_limits *limits);
+/* Sets the thread's error for a call that had no answer. */
+vj_status vj_helper_failed(const vj_call *call, vj_heard heard, const vj_helper_end *end, const vj_limits *limits);
 
 #endif

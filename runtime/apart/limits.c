@@ -28,7 +28,7 @@ enum { LIMITS_MEMORY = 1, SLOWER = 1 };
 /* An object has a program for each set of sizes and each CPU. */
 static int64_t programs_of(const vj_call *call) {
     const vj_emit_request *e = &call->emit;
-    if (call->task != VJ_TASK_EMIT) return 1;
+    if (call->errand != VJ_ERRAND_EMIT) return 1;
     return (int64_t)(e->set_count > 1 ? e->set_count : 1) * (e->cpu_count > 1 ? e->cpu_count : 1);
 }
 
@@ -38,7 +38,7 @@ vj_limits vj_limits_of(const vj_call *call, int64_t external_bytes) {
     const int64_t bytes = own > most - external_bytes || external_bytes > most ? most : own + external_bytes;
     const long threads = sysconf(_SC_NPROCESSORS_ONLN);
     const double count = threads > 0 ? (double)threads : 1;
-    const bool runs = call->task == VJ_TASK_CHECK; /* it computes what the model asks for */
+    const bool runs = call->errand == VJ_ERRAND_CHECK; /* it computes what the model asks for */
     vj_limits limits = {0};
     if (o->max_memory > 0)
         limits.memory = o->max_memory;

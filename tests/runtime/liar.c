@@ -32,7 +32,7 @@ static void put_answer(vj_packet *p) {
                                            .graph_key = {5, 6},
                                            .files = files,
                                            .file_count = 2}};
-    vj_put_answer(p, VJ_TASK_COMPILE, &answer);
+    vj_put_answer(p, VJ_ERRAND_COMPILE, &answer);
 }
 
 static void answer_nonsense(unsigned seed) {
@@ -73,6 +73,7 @@ static bool asks(const char *lie) {
     } else if (strcmp(lie, "making") == 0) {
         frame = VJ_FRAME_MAKING;
         vj_put_text(&p, "/etc/passwd");
+        vj_put_text(&p, "/tmp/.passwd");
     } else if (strcmp(lie, "header") == 0) {
         frame = VJ_FRAME_HEADER;
         vj_put_header_request(&p, &(vj_header_request){.metadata = "{}", .prefix = "a", .macros = "A"});
@@ -88,7 +89,7 @@ static bool asks(const char *lie) {
 
 static void answer_error(void) {
     vj_packet p = {0};
-    vj_put_answer(&p, VJ_TASK_COMPILE, &(vj_answer){.status = VJ_UNSUPPORTED, .error = "told"});
+    vj_put_answer(&p, VJ_ERRAND_COMPILE, &(vj_answer){.status = VJ_UNSUPPORTED, .error = "told"});
     send_packet(VJ_FRAME_ANSWER, &p);
 }
 

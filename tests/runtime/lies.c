@@ -116,11 +116,12 @@ static void put_full_call(vj_packet *p) {
     o.keep_f32_count = 2;
     o.calibration = "{}";
     o.calibration_bytes = 2;
+    o.log_level = VJ_LOG_DEBUG;
     o.max_memory = 11;
     o.max_seconds = 12.5;
     o.log = (void (*)(void *, vj_log_level, const char *))(uintptr_t)1;
     o.cancel = (int32_t (*)(void *))(uintptr_t)1;
-    vj_call call = {.task = VJ_TASK_EMIT, .file_bytes = 13, .finds_images = true};
+    vj_call call = {.errand = VJ_ERRAND_EMIT, .file_bytes = 13, .finds_images = true};
     call.request = (vj_compile_request){.path = "m.onnx",
                                         .options = &o,
                                         .fixed_batch = 14,
@@ -133,6 +134,7 @@ static void put_full_call(vj_packet *p) {
                                         .disabled_passes = texts,
                                         .disabled_pass_count = 3,
                                         .pass_limit = 18,
+                                        .for_command = 1,
                                         .marks = 1,
                                         .probe = 1};
     call.emit = (vj_emit_request){.what = VJ_EMIT_LIB,
@@ -233,8 +235,8 @@ static bool takes(int64_t content_bytes, const char *name, int64_t offset, int64
         .compiled = {.image = copy, .image_bytes = 8, .weights_fd = -1, .files = files, .file_count = name ? 2 : 1}};
     vj_answer taken;
     vj_packet p = {0};
-    vj_put_answer(&p, VJ_TASK_COMPILE, &answer);
-    const bool good = vj_take_answer(&p, VJ_TASK_COMPILE, content_bytes, &taken);
+    vj_put_answer(&p, VJ_ERRAND_COMPILE, &answer);
+    const bool good = vj_take_answer(&p, VJ_ERRAND_COMPILE, content_bytes, &taken);
     vj_packet_free(&p);
     if (!good) return false;
     vj_compiled_free_files(&taken.compiled);
@@ -262,8 +264,8 @@ static bool takes_data(vj_dtype dtype, int32_t rank, int64_t dim, size_t bytes) 
     char name[] = "x", data[64] = "";
     vj_answer answer = {.data = {name, dtype, rank, {dim, 2}, data, bytes}}, taken;
     vj_packet p = {0};
-    vj_put_answer(&p, VJ_TASK_TENSOR, &answer);
-    const bool good = vj_take_answer(&p, VJ_TASK_TENSOR, -1, &taken);
+    vj_put_answer(&p, VJ_ERRAND_TENSOR, &answer);
+    const bool good = vj_take_answer(&p, VJ_ERRAND_TENSOR, -1, &taken);
     vj_packet_free(&p);
     if (good) {
         free(taken.data.name);
@@ -297,7 +299,7 @@ static void limits_follow_sizes(void **state) {
     const int64_t mib = 1 << 20, stacks = 16 * mib * sysconf(_SC_NPROCESSORS_ONLN);
     vj_options options;
     vj_options_init(&options);
-    vj_call call = {.task = VJ_TASK_COMPILE, .file_bytes = mib / 4, .request.options = &options};
+    vj_call call = {.errand = VJ_ERRAND_COMPILE, .file_bytes = mib / 4, .request.options = &options};
     vj_limits limits = vj_limits_of(&call, 0);
     assert_int_equal(limits.memory, memory * (769 * mib + stacks));
     assert_float_equal(limits.processors, longer * 9, 1e-9);
@@ -306,13 +308,13 @@ static void limits_follow_sizes(void **state) {
     assert_int_equal(limits.memory, memory * (4769 * mib + stacks));
     assert_float_equal(limits.processors, longer * 4009, 1e-9);
     assert_true(vj_limits_of(&call, INT64_MAX).memory >= 0);
-    call.task = VJ_TASK_EMIT;
+    call.errand = VJ_ERRAND_EMIT;
     call.emit.set_count = 3;
     call.emit.cpu_count = 2;
     limits = vj_limits_of(&call, 0);
     assert_int_equal(limits.memory, memory * ((6 * 768 + 1) * mib + stacks));
     assert_float_equal(limits.processors, longer * 6 * 9, 1e-9);
-    call.task = VJ_TASK_CHECK;
+    call.errand = VJ_ERRAND_CHECK;
     limits = vj_limits_of(&call, 0);
     assert_true(limits.memory == 0 && !(limits.seconds > 0) && !(limits.processors > 0));
     options.max_memory = 1000;
@@ -322,7 +324,7 @@ static void limits_follow_sizes(void **state) {
     assert_float_equal(limits.seconds, 2.5, 0);
     options.max_memory = -1;
     options.max_seconds = -1;
-    call.task = VJ_TASK_COMPILE;
+    call.errand = VJ_ERRAND_COMPILE;
     limits = vj_limits_of(&call, 0);
     assert_true(limits.memory == 0 && !(limits.seconds > 0) && !(limits.processors > 0));
 }
