@@ -397,10 +397,8 @@ typedef struct order {
 static vj_status emit_unit(vj_unit *u, void *self) {
     const order *o = self;
     emission *e = VJ_NEW(u->arena, emission);
-    *e = (emission){.u = u,
-                    .request = o->request,
-                    .summary = o->summary,
-                    .files = {.arena = u->arena, .request = o->request}};
+    *e = (emission){
+        .u = u, .request = o->request, .summary = o->summary, .files = {.arena = u->arena, .request = o->request}};
     vj_arena_at_free(u->arena, clean_up, e);
     return plan_and_emit(e);
 }

@@ -273,6 +273,14 @@ static bool take_compiled(talk *t, vj_compiled *c) {
     return false;
 }
 
+static vj_status set_error(const talk *t, const vj_answer *answer) {
+    const bool memory_ended = answer->status == VJ_SYSTEM && strstr(answer->error, "out of memory");
+    if (!memory_ended || !t->limits.memory) return vj_error_set(answer->status, "%s", answer->error);
+    return vj_error_set(answer->status, "%s\n  hint: it had %lld MiB; %s allows more", answer->error,
+                        (long long)(t->limits.memory >> 20),
+                        t->call->request.for_command ? "--max-memory" : "vj_options.max_memory");
+}
+
 static vj_status talk_over(talk *t, int model, vj_answer *answer) {
     const vj_status status = vj_helper_start(&t->helper);
     if (status) return status;
@@ -289,7 +297,7 @@ static vj_status talk_over(talk *t, int model, vj_answer *answer) {
         *answer = (vj_answer){.compiled.weights_fd = -1};
         return vj_helper_failed(t->call, heard, &end, &t->limits);
     }
-    return answer->status ? vj_error_set(answer->status, "%s", answer->error) : VJ_OK;
+    return answer->status ? set_error(t, answer) : VJ_OK;
 }
 
 vj_status vj_apart_call(vj_call *call, const vj_weights_store *store, vj_answer *answer) {

@@ -23,15 +23,11 @@ static void emit_ir(void *self, fault_outcome *out) {
 
 static void read_tensor(void *self, fault_outcome *out) {
     job *j = self;
-    char *name = NULL;
-    int32_t dtype, rank;
-    int64_t dims[VJ_MODEL_MAX_RANK];
-    void *data = NULL;
-    size_t bytes = 0;
-    out->status = vj_read_tensor(j->model, &name, &dtype, &rank, dims, &data, &bytes, out->text, sizeof out->text);
-    if (out->status == VJ_OK) job_compare(j, data, bytes, out);
-    free(name);
-    free(data);
+    vj_read_data read;
+    out->status = vj_read_tensor(j->model, &read, out->text, sizeof out->text);
+    if (out->status == VJ_OK) job_compare(j, read.data, read.bytes, out);
+    free(read.name);
+    free(read.data);
 }
 
 #define FIXTURE VJ_SOURCE_DIR "/tests/fixtures/quantised/"
