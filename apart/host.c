@@ -21,7 +21,7 @@ static void tell(vj_host *host, vj_frame frame, vj_packet *packet) {
 /* Takes the packet and gives the reply's, to be freed. */
 static vj_packet ask(vj_host *host, vj_frame frame, vj_packet *packet, int *descriptor) {
     vj_frame_head head;
-    vj_packet reply;
+    vj_packet reply = {0};
     int came;
     pthread_mutex_lock(&host->lock);
     must(vj_channel_send(&host->channel, frame, packet, -1));

@@ -21,7 +21,7 @@ typedef struct known_limit {
     rlim_t most;
 } known_limit;
 
-static void set_soft(int resource, rlim_t value, known_limit *known) {
+static void set_soft(unsigned resource, rlim_t value, known_limit *known) {
     struct rlimit limit;
     if (getrlimit(resource, &limit) != 0) return;
     if (!known->known) *known = (known_limit){true, limit.rlim_cur};

@@ -20,9 +20,11 @@
 
 /* Sanitizers reserve address space beyond measure, and take their time. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { LIMITS_MEMORY = 0, SLOWER = 20 };
+#define LIMITS_MEMORY false
+#define SLOWER        20.0
 #else
-enum { LIMITS_MEMORY = 1, SLOWER = 1 };
+#define LIMITS_MEMORY true
+#define SLOWER        1.0
 #endif
 
 /* An object has a program for each set of sizes and each CPU. */
