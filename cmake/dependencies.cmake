@@ -24,6 +24,10 @@ pkg_check_modules(CJSON REQUIRED IMPORTED_TARGET libcjson)
 add_library(vj_json INTERFACE)
 target_link_libraries(vj_json INTERFACE PkgConfig::CJSON)
 
+pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
+add_library(vj_yaml INTERFACE)
+target_link_libraries(vj_yaml INTERFACE PkgConfig::YAML)
+
 # The ONNX schema: the fields that we read; generated code is not committed.
 find_program(PROTOC_C NAMES protoc-c REQUIRED)
 set(schema ${CMAKE_CURRENT_SOURCE_DIR}/frontend/onnx/onnx.proto)

@@ -15,10 +15,10 @@ vj_exports(vitjit_picture_shared pictures/vitjit_picture.map)
 foreach(library vitjit_picture vitjit_picture_shared)
   vj_public(${library})
 endforeach()
-target_link_libraries(vitjit_picture_shared PRIVATE vj_images vj_json m)
+target_link_libraries(vitjit_picture_shared PRIVATE vj_images vj_json vj_yaml m)
 # Who links the installed archive gets the libraries by name.
-target_link_libraries(vitjit_picture PRIVATE $<BUILD_INTERFACE:vj_images> $<BUILD_INTERFACE:vj_json>)
-target_link_libraries(vitjit_picture INTERFACE "$<INSTALL_INTERFACE:jpeg;exif;spng;webpdemux;webp;cjson>" m)
+target_link_libraries(vitjit_picture PRIVATE $<BUILD_INTERFACE:vj_images> $<BUILD_INTERFACE:vj_json> $<BUILD_INTERFACE:vj_yaml>)
+target_link_libraries(vitjit_picture INTERFACE "$<INSTALL_INTERFACE:jpeg;exif;spng;webpdemux;webp;cjson;yaml>" m)
 
 add_library(vitjit_compiler MODULE $<TARGET_OBJECTS:vj_compiler>)
 vj_common(vitjit_compiler)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* config.c - what the files beside a model say of the model itself: what it is, and the size of the pictures that it takes.
  *
- * Hugging Face's preprocessor_config.json goes before config.json (image_size and num_channels, of a vision_config too; timm's
+ * Paddle's file goes before all, where its steps end in one size. Hugging Face's preprocessor_config.json goes before config.json (image_size and num_channels, of a vision_config too; timm's
  * pretrained_cfg.input_size): it says what a picture is made into. Its size is the one that the recipe of its class ends in, with the
  * class's own where the file says none; without a class that is known, pad_size, crop_size or size.
  */
-#include "picture.h"
+#include "pictures/paddle/paddle.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -81,6 +81,14 @@ static void from_class(vj_input_size *size, const char *model_path, const cJSON 
     vj_recipe_free(&recipe);
 }
 
+static void from_paddle(vj_input_size *size, const char *model_path) {
+    cJSON *file;
+    const char *name;
+    vj_why why;
+    if (vj_paddle_beside(model_path, &file, &name, &why) && file) from_class(size, model_path, NULL);
+    cJSON_Delete(file);
+}
+
 static void from_config(vj_input_size *size, const cJSON *json) {
     const cJSON *cfg = get(json, "pretrained_cfg");
     const cJSON *input = get(cfg ? cfg : json, "input_size"), *vision = get(json, "vision_config");
@@ -98,6 +106,7 @@ static void from_config(vj_input_size *size, const cJSON *json) {
 void vj_input_size_find(const char *model_path, vj_input_size *size) {
     static const char *const names[] = {"preprocessor_config.json", "processor_config.json"};
     *size = (vj_input_size){0};
+    from_paddle(size, model_path);
     cJSON *config = vj_json_beside(model_path, "config.json");
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         cJSON *json = vj_json_beside(model_path, names[i]);

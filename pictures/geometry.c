@@ -46,6 +46,14 @@ static void by_shortest(const vj_geometry *g, double h, double w, double *to_h, 
     *to_w = w <= h ? edge : raw * w / h;
 }
 
+/* Whole sides, the longer at most so long. */
+static void bound(int32_t longest, double *h, double *w) {
+    const double factor = longest / fmax(floor(*h), floor(*w));
+    if (factor >= 1) return;
+    *h = floor(*h) * factor;
+    *w = floor(*w) * factor;
+}
+
 static void exact_sides(const vj_geometry *g, double h, double w, double *to_h, double *to_w) {
     const double by_h = g->height / h, by_w = g->width / w;
     double factor = 1;
@@ -61,6 +69,10 @@ static void exact_sides(const vj_geometry *g, double h, double w, double *to_h, 
         *to_h = g->height;
         *to_w = g->width;
         return;
+    case VJ_RESIZE_HEIGHT:
+        *to_h = g->height;
+        *to_w = fmin(round_by(g->height * (w / h), g->rounding), g->width);
+        return;
     case VJ_RESIZE_COVER:
         factor = fmax(by_h, by_w);
         break;
@@ -74,13 +86,15 @@ static void exact_sides(const vj_geometry *g, double h, double w, double *to_h, 
         break;
     }
     if (g->shrink_only) factor = fmin(factor, 1);
+    if (g->grow_only) factor = fmax(factor, 1);
     *to_h = factor * h;
     *to_w = factor * w;
+    if (g->longest) bound(g->longest, to_h, to_w);
 }
 
 static int32_t rounded(const vj_geometry *g, double x) {
     if (g->multiple <= 1) return side(round_by(x, g->rounding));
-    if (g->multiple_rounding != VJ_ROUND_EVEN) x = round_by(x, g->rounding);
+    if (g->multiple_rounding != VJ_ROUND_EVEN || g->rounding == VJ_ROUND_DOWN) x = round_by(x, g->rounding);
     return side(fmax(round_by(x / g->multiple, g->multiple_rounding), 1) * g->multiple);
 }
 
@@ -225,6 +239,8 @@ static void begin(making *m, const vj_geometry *g, int32_t height, int32_t width
         const int32_t top = border_of(m->height), left = border_of(m->width);
         place(m, VJ_STEP_REFLECT, m->height + 2 * top, m->width + 2 * left, top, left);
     }
+    if (m->height + m->width < 2 * g->least)
+        pad(m, VJ_PAD_END, (int32_t)larger(m->height, g->least), (int32_t)larger(m->width, g->least));
     if (g->square) pad(m, g->square, (int32_t)larger(m->height, m->width), (int32_t)larger(m->height, m->width));
 }
 
@@ -272,7 +288,7 @@ static void end_by_aspect(making *m, const vj_geometry *g, int32_t height, int32
     if (exact || (g->pad && inside && near))
         resize(m, h, w);
     else
-        resize_by(m, g->pad ? VJ_RESIZE_FIT : VJ_RESIZE_COVER, height, width);
+        resize_by(m, g->pad ? VJ_RESIZE_FIT : g->squash ? VJ_RESIZE_EXACT : VJ_RESIZE_COVER, height, width);
 }
 
 void vj_plan_picture(const vj_geometry *geometry, int32_t picture_height, int32_t picture_width, int32_t height,

@@ -58,7 +58,9 @@ static bool make_blur(vj_filter filter, vj_resampling how, int32_t from, int32_t
     return b->weights != NULL;
 }
 
-static double place_of(vj_resampling how, int32_t i, int32_t from, int32_t to) {
+static double place_of(vj_filter filter, vj_resampling how, int32_t i, int32_t from, int32_t to) {
+    if (how == VJ_RESAMPLE_PLAIN && filter == VJ_NEAREST)
+        return floor(i * (1 / ((double)to / from))); /* as OpenCV rounds */
     if (how == VJ_RESAMPLE_CORNERS) return to > 1 ? (double)i * (from - 1) / (to - 1) : 0;
     return (i + 0.5) * from / to - 0.5;
 }
@@ -67,7 +69,7 @@ static double place_of(vj_resampling how, int32_t i, int32_t from, int32_t to) {
 static void add_taps(vj_filter filter, vj_resampling how, const blur *b, int32_t i, int32_t from, int32_t to,
                      side_taps *t) {
     const bool cubic = filter == VJ_BICUBIC && how != VJ_RESAMPLE_GAUSS;
-    const double place = place_of(how, i, from, to), part = place - floor(place);
+    const double place = place_of(filter, how, i, from, to), part = place - floor(place);
     const int64_t base = (int64_t)floor(place), low = base - cubic - b->radius, high = base + 1 + cubic + b->radius;
     int64_t first = from, last = 0;
     for (int64_t at = low; at <= high; at++) {

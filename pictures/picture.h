@@ -22,6 +22,7 @@
  * values.c       numbers, sizes and filters in JSON and options
  * labels.c       names of classes, ImageNet's too
  * words.c        a recipe in words
+ * paddle/        recipes of PaddlePaddle's files
  * beside.c       where the files beside a model are
  * config.c       what they say of the model itself: its head, the size of its input
  *
@@ -108,6 +109,7 @@ typedef enum vj_resize_mode {
     VJ_RESIZE_LONGEST,  /* the longer side becomes `height` */
     VJ_RESIZE_FIT,      /* to the largest size inside height x width */
     VJ_RESIZE_NEARER,   /* by the factor, of height's and width's, that is nearer to 1 */
+    VJ_RESIZE_HEIGHT,   /* to `height`; the width keeps the aspect, and is at most `width` */
     VJ_RESIZE_NONE      /* not at all */
 } vj_resize_mode;
 /* _DOWN_32: down, behind a rounding to 1/32 */
@@ -124,15 +126,18 @@ typedef struct vj_geometry {
     vj_resize_mode mode;
     vj_rounding rounding; /* of the sides that follow from the aspect */
     int32_t height, width;
-    int32_t longest;  /* VJ_RESIZE_SHORTEST: what the longer side may be; 0: anything */
+    int32_t longest;  /* VJ_RESIZE_SHORTEST, grow_only: what the longer side may be; 0: anything */
     int32_t multiple; /* what both sides are then a multiple of; 0: anything */
     vj_rounding multiple_rounding;
-    bool shrink_only;             /* whether smaller pictures are not enlarged */
-    double crop_pct;              /* the input's sides divided by height and width, where these are 0 */
-    bool turn;                    /* first a quarter turn, where one of picture and input is wide, the other high */
-    double cut_height, cut_width; /* first the centre: these parts of the shorter side; 0: all */
-    bool border;                  /* first what is mirrored around it, 3 sqrt(side / 2) wide */
-    vj_pad square;                /* first padded to a square */
+    bool shrink_only; /* whether smaller pictures are not enlarged */
+    bool grow_only;   /* whether larger ones are not shrunk */
+    int32_t least;    /* first padded below and right, where height and width together are below twice this */
+    bool squash;      /* resized to the input's sides, where it would not end so */
+    double crop_pct;  /* the input's sides divided by height and width, where these are 0 */
+    bool turn;        /* first a quarter turn, where one of picture and input is wide, the other high */
+    double cut_height, cut_width;        /* first the centre: these parts of the shorter side; 0: all */
+    bool border;                         /* first what is mirrored around it, 3 sqrt(side / 2) wide */
+    vj_pad square;                       /* first padded to a square */
     int32_t within_height, within_width; /* after resizing: shrunk to fit inside; 0: not */
     int32_t crop_height, crop_width;     /* then the centre; 0: not */
     bool crop_input;                     /* ... of the input's size, to which nothing is scaled then */
@@ -156,7 +161,7 @@ struct vj_recipe {
     bool bgr;                       /* whether the input has blue first; mean and std have red first */
     char **labels;                  /* malloc'ed; NULL when there are none */
     int32_t label_count;
-    const char *class; /* of classes.def, whose habits are in it; NULL: none's */
+    const char *class; /* of classes.def, whose habits are in it, or "Paddle"; NULL: none's */
     char source[256];  /* where all this comes from, for one line on stderr */
     bool guessed;
 };

@@ -2,11 +2,12 @@
 /* recipe.c - finds pre-processing and labels. Wrong pre-processing is the commonest silent error of the field, so
  * recipe->source names whatever is used.
  *
- * The first of these that has keys of pre-processing is read: the model's metadata_props; processor_config.json's image_processor and
+ * The first of these that has keys of pre-processing is read: the model's metadata_props; inference.yml and infer_cfg.yml (Paddle); processor_config.json's image_processor and
  * preprocessor_config.json (transformers); open_clip_config.json; config.json (timm's, or flat). What it leaves out is what its class does
  * (classes.def): that of image_processor_type or feature_extractor_type, else processor_class, else config.json's model_type. Labels come from the
  * metadata, else config.json.
  */
+#include "pictures/paddle/paddle.h"
 #include "recipe.h"
 
 #include <stdlib.h>
@@ -14,10 +15,12 @@
 
 /* What was found: objects of JSON. */
 typedef struct finding {
-    cJSON *metadata, *processor, *preprocessor, *open_clip, *config;
+    cJSON *metadata, *paddle, *processor, *preprocessor, *open_clip, *config;
     const cJSON *keys; /* in one of them, or NULL */
     const vj_class *class;
     const char *type;
+    const char *paddle_name;
+    bool by_paddle; /* whether its steps are the recipe, not keys */
 } finding;
 
 static const cJSON *get(const cJSON *json, const char *key) { return cJSON_GetObjectItemCaseSensitive(json, key); }
@@ -59,7 +62,8 @@ static bool read_object(const char *model_path, const char *name, cJSON **object
 }
 
 static bool read_files(finding *f, const char *model_path, vj_why *why) {
-    return read_object(model_path, "processor_config.json", &f->processor, why) &&
+    return vj_paddle_beside(model_path, &f->paddle, &f->paddle_name, why) &&
+           read_object(model_path, "processor_config.json", &f->processor, why) &&
            read_object(model_path, "preprocessor_config.json", &f->preprocessor, why) &&
            read_object(model_path, "open_clip_config.json", &f->open_clip, why) &&
            read_object(model_path, "config.json", &f->config, why);
@@ -87,6 +91,10 @@ static bool choose(finding *f, vj_recipe *recipe, const cJSON *keys, const char 
 static void choose_keys(finding *f, vj_recipe *recipe) {
     const cJSON *timm = get(f->config, "pretrained_cfg");
     const char *refused;
+    if (!get(f->metadata, "pretrained_cfg") && !says_how(f->metadata) && choose(f, recipe, f->paddle, f->paddle_name)) {
+        f->by_paddle = true;
+        return;
+    }
     if (choose(f, recipe, get(f->metadata, "pretrained_cfg"), "the model's metadata") ||
         choose(f, recipe, says_how(f->metadata), "the model's metadata") ||
         choose(f, recipe, get(f->processor, "image_processor"), "processor_config.json") ||
@@ -132,7 +140,22 @@ static bool find_class(finding *f, const vj_recipe_options *options, vj_recipe *
         f->type, refused ? refused : "the type is unknown");
 }
 
+/* Paddle's steps; where they are not followed, what the options say in their place. */
+static bool read_steps(finding *f, const vj_recipe_options *options, vj_recipe *recipe, vj_why *why) {
+    vj_why reason = {0};
+    if (!f->by_paddle || vj_paddle_steps(recipe, f->keys, &reason)) return true;
+    const bool unfollowed = reason.status == VJ_UNSUPPORTED;
+    if (!unfollowed || !complete(options))
+        return vj_because(why, reason.status, "%s: %s%s", recipe->source, reason.text,
+                          unfollowed ? "; options for mean, std, and resize or crop_pct together go before it" : "");
+    f->by_paddle = false;
+    f->keys = NULL;
+    *recipe = (vj_recipe){0};
+    return true;
+}
+
 static bool read_keys(const finding *f, vj_recipe *recipe, vj_why *why) {
+    if (f->by_paddle) return true;
     const vj_class *class = f->class ? f->class : &vj_no_class;
     cJSON *none = cJSON_CreateObject();
     vj_why reason = {0};
@@ -145,18 +168,27 @@ static bool read_keys(const finding *f, vj_recipe *recipe, vj_why *why) {
     return true;
 }
 
-static bool read_labels(const finding *f, vj_recipe *recipe, vj_why *why) {
+static bool labels_in(vj_recipe *recipe, const cJSON *place, vj_why *why) {
     static const char *const names[] = {"label_names", "id2label"};
-    const cJSON *const places[] = {f->metadata, f->config, get(f->config, "pretrained_cfg"), f->preprocessor};
-    for (size_t p = 0; p < sizeof places / sizeof *places; p++) {
-        for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-            const cJSON *labels = get(places[p], names[i]);
-            if (!labels || cJSON_IsNull(labels) || recipe->labels) continue;
-            if (!vj_labels_from_json(recipe, labels))
-                return vj_recipe_fail(why, "a value that makes no sense for the key", names[i]);
-        }
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const cJSON *labels = get(place, names[i]);
+        if (!labels || cJSON_IsNull(labels) || recipe->labels) continue;
+        if (!vj_labels_from_json(recipe, labels))
+            return vj_recipe_fail(why, "a value that makes no sense for the key", names[i]);
     }
     return true;
+}
+
+static bool labels_of_paddle(const finding *f, vj_recipe *recipe, vj_why *why) {
+    vj_why reason = {0};
+    return recipe->labels || vj_paddle_labels(recipe, f->paddle, &reason) ||
+           vj_because(why, VJ_BAD_INPUT, "%s: %s", f->paddle_name, reason.text);
+}
+
+static bool read_labels(const finding *f, vj_recipe *recipe, vj_why *why) {
+    return labels_in(recipe, f->metadata, why) && labels_of_paddle(f, recipe, why) &&
+           labels_in(recipe, f->config, why) && labels_in(recipe, get(f->config, "pretrained_cfg"), why) &&
+           labels_in(recipe, f->preprocessor, why);
 }
 
 static bool any(const vj_recipe_options *o) {
@@ -170,12 +202,13 @@ bool vj_recipe_find(const char *model_path, const vj_key_value *metadata, int32_
     const bool told = vj_has_recipe_keys(f.metadata) && (get(f.metadata, "label_names") || get(f.metadata, "id2label"));
     bool good = told || read_files(&f, model_path, why);
     if (good) choose_keys(&f, recipe);
-    good = good && find_class(&f, options, recipe, why) && read_keys(&f, recipe, why) && read_labels(&f, recipe, why);
+    good = good && find_class(&f, options, recipe, why) && read_steps(&f, options, recipe, why) &&
+           read_keys(&f, recipe, why) && read_labels(&f, recipe, why);
     recipe->guessed = !f.keys && !any(options);
     good = good && vj_options_apply(recipe, options, why);
     if (any(options)) add_source(recipe, "%s", "the command line");
     if (recipe->guessed) add_source(recipe, "%s", "a guess");
-    cJSON *const all[] = {f.metadata, f.processor, f.preprocessor, f.open_clip, f.config};
+    cJSON *const all[] = {f.metadata, f.paddle, f.processor, f.preprocessor, f.open_clip, f.config};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         cJSON_Delete(all[i]);
     if (!good) vj_recipe_free(recipe);

@@ -21,7 +21,7 @@ __attribute__((format(printf, 2, 3))) static void say(words *w, const char *form
 }
 
 static void say_resize(words *w, const vj_geometry *g) {
-    const char *only = g->shrink_only ? "shrunk" : "resized";
+    const char *only = g->shrink_only ? "shrunk" : g->grow_only ? "enlarged" : "resized";
     switch (g->mode) {
     case VJ_RESIZE_EXACT:
         say(w, "resized to %d x %d", g->height, g->width);
@@ -34,10 +34,14 @@ static void say_resize(words *w, const vj_geometry *g) {
         say(w, "longer side to %d", g->height);
         break;
     case VJ_RESIZE_COVER:
-        say(w, "resized to cover %d x %d", g->height, g->width);
+        say(w, "%s to cover %d x %d", only, g->height, g->width);
+        if (g->longest) say(w, ", longer side at most %d", g->longest);
         break;
     case VJ_RESIZE_FIT:
         say(w, "%s to fit %d x %d", only, g->height, g->width);
+        break;
+    case VJ_RESIZE_HEIGHT:
+        say(w, "height to %d, width at most %d", g->height, g->width);
         break;
     case VJ_RESIZE_NEARER:
         say(w, "height to %d or width to %d, whichever changes less", g->height, g->width);
@@ -98,7 +102,8 @@ static void say_after(words *w, const vj_recipe *recipe, const vj_geometry *g, i
             say_filling(w, recipe);
         }
     } else if (!g->pad && (g->mode != VJ_RESIZE_EXACT || g->height != height || g->width != width)) {
-        say(w, "; where that is not %d x %d, resized to cover it and cropped to its centre", height, width);
+        say(w, "; where that is not %d x %d, resized to %s", height, width,
+            g->squash ? "it" : "cover it and cropped to its centre");
     }
     if (!g->pad) return;
     say(w, ", padded %s to %d x %d", g->pad == VJ_PAD_CENTRE ? "on all sides" : "below and right", height, width);

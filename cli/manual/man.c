@@ -102,7 +102,7 @@ void vj_write_man(FILE *out) {
     };
     static const entry files[] = {
         {"~/.cache/vitjit", "compiled code and packed weights ($XDG_CACHE_HOME/vitjit where that is set)"},
-        {"config.json, preprocessor_config.json", "beside a model: labels and pre-processing"},
+        {"config.json, preprocessor_config.json, inference.yml", "beside a model: labels and pre-processing"},
         {"STEM.calibration.json", "beside a model: which products are in int8, as --calibration-data chose"},
     };
     static const entry examples[] = {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* recipes.c - compares pre-processing by recipes with what transformers', timm's and OpenCLIP's give (recipes/ is made by make_recipes.py), and what is
- * refused. */
+/* recipes.c - compares pre-processing by recipes with what transformers', timm's and OpenCLIP's give (recipes/ is made by make_recipes.py),
+ * with what Paddle's steps give (make_paddle.py), and what is refused. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "pictures/recipe.h"
+#include "recipe_of.h"
 #include "vitjit_half.h"
 
 #define TOLERANCE 2 /* of 255 */
@@ -29,25 +29,6 @@ static char *slurp(const char *name, size_t *bytes) {
     at[*bytes] = 0;
     fclose(file);
     return at;
-}
-
-/* The recipe of a model beside which one file lies; false with the reason. */
-static bool recipe_of(const char *file, const char *text, const vj_recipe_options *options, vj_recipe *recipe,
-                      vj_why *why) {
-    static const vj_recipe_options none = {0};
-    char folder[] = "/tmp/vitjit-recipe-XXXXXX", path[256];
-    assert_non_null(mkdtemp(folder));
-    snprintf(path, sizeof path, "%s/%s", folder, file);
-    FILE *out = fopen(path, "w");
-    fputs(text, out);
-    fclose(out);
-    char model[256];
-    snprintf(model, sizeof model, "%s/model.onnx", folder);
-    *why = (vj_why){0};
-    const bool good = vj_recipe_find(model, NULL, 0, options ? options : &none, recipe, why);
-    remove(path);
-    remove(folder);
-    return good;
 }
 
 /* A line of cases.txt. */
@@ -97,19 +78,28 @@ static void check(const recorded *c, const char *expected) {
     vj_picture_free(&picture);
 }
 
-static void follows_processors(void **state) {
-    (void)state;
+static void follow(const char *names, const char *values, int least) {
     size_t size, bytes;
-    char *cases = slurp("cases.txt", &size), *expected = slurp("expected.bin", &bytes), *rest = NULL;
+    char *cases = slurp(names, &size), *expected = slurp(values, &bytes), *rest = NULL;
     int seen = 0;
     for (char *line = strtok_r(cases, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest), seen++) {
         const recorded c = parse(line);
         assert_true(c.offset + (size_t)(3 * c.height * c.width) * 2 <= bytes);
         check(&c, expected);
     }
-    assert_true(seen >= 60);
+    assert_true(seen >= least);
     free(cases);
     free(expected);
+}
+
+static void follows_processors(void **state) {
+    (void)state;
+    follow("cases.txt", "expected.bin", 60);
+}
+
+static void follows_paddle(void **state) {
+    (void)state;
+    follow("paddle.txt", "paddle.bin", 13);
 }
 
 static void refuses_unknown_types(void **state) {
@@ -273,9 +263,10 @@ static void ends_in_the_input(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(follows_processors),  cmocka_unit_test(refuses_unknown_types),
-        cmocka_unit_test(refuses_nonsense),    cmocka_unit_test(says_every_step),
-        cmocka_unit_test(pads_only_by_recipe), cmocka_unit_test(ends_in_the_input),
+        cmocka_unit_test(follows_processors),    cmocka_unit_test(follows_paddle),
+        cmocka_unit_test(refuses_unknown_types), cmocka_unit_test(refuses_nonsense),
+        cmocka_unit_test(says_every_step),       cmocka_unit_test(pads_only_by_recipe),
+        cmocka_unit_test(ends_in_the_input),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
