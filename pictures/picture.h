@@ -252,6 +252,9 @@ bool vj_file_beside(const char *model_path, const char *name, char *path, size_t
 struct cJSON;
 struct cJSON *vj_json_beside(const char *model_path, const char *name);
 
+/* paddle/file.c: the name of the post-processing in Paddle's file beside the model ("CTCLabelDecode"); empty: there is none. */
+void vj_paddle_decoder(const char *model_path, char *name, size_t room);
+
 /* The size of the pictures that a model takes, as the files beside it say; 0: they do not. */
 typedef struct vj_input_size {
     int32_t channels, height, width;

@@ -34,6 +34,7 @@ static const vj_kind table[] = {
     {"a foreground", "BiRefNet|BriaRMBG|MODNet", {{"logits|alphas|output|output_image", 4, 0}}, vj_show_matte, 0, "foreground", false, 0, NULL},
     {"key points", "VitPoseForPoseEstimation", {{"heatmaps", 4, 0}}, vj_show_pose, VJ_POSE_MAPS, "keypoints", true, -1, NULL},
     {"key points", "SuperPointForKeypointDetection", FOUND_POINTS, vj_show_points, VJ_POSE_POINTS, "keypoints", true, -1, NULL},
+    {"a line of text", "CTCLabelDecode", {{NULL, 3, 0}}, vj_show_text, 0, NULL, false, 0, NULL},
     {"texts beside a picture", "CLIPModel|SiglipModel|Siglip2Model|ChineseCLIPModel|AltCLIPModel|AlignModel|MetaClip2Model", {{"logits_per_image", 2, 0}}, vj_show_towers, 0, NULL, false, 0, NULL},
 
     {"a segmenter", NULL, LOGITS_AND_PRED_MASKS, vj_show_queries, VJ_QUERIES_DETR, "mask", false, 0.5, NULL},

@@ -2,8 +2,7 @@
 /* results.h - what a model's outputs say about a picture: objects, masks, depth, key points. One file a kind of result.
  *
  * kinds.c      the table of kinds: architectures, outputs' names and ranks. The way in: vj_reading_choose, vj_reading_show
- * model.c      what kinds ask of a model
- * config.c     the architecture that the model's config.json names
+ * model.c      what kinds ask of a model; the architecture that the files beside it name
  * task.c       which reading of masks is meant: semantic, instance, panoptic
  * objects.c    detectors of queries: logits and boxes; those that say labels, boxes and scores
  * yolo.c       detectors of a grid, whose boxes overlap, and those that name their objects themselves
@@ -16,6 +15,7 @@
  * matte.c      the foreground
  * pose.c       key points from heat maps, or as the model has found them
  * towers.c     how near texts are to a picture
+ * text.c       lines of text
  * sample.c     a plane of numbers, read where the pixels of the picture as it was are
  * canvas.c     lines, boxes and text in a picture; font.c its letters
  * files.c      which files are written, and that they are whole; stems.c the pictures' part of their names
@@ -29,9 +29,10 @@
 #include "cli/tensors/tensors.h"
 #include "pictures/picture.h"
 
-/* config.c */
+/* model.c */
 
-/* What config.json says; empty where it says nothing, or is not there. */
+/* What config.json says; empty where it says nothing, or is not there. Where it names no architecture, the name of Paddle's
+ * post-processing. */
 typedef struct vj_config {
     char architecture[128], name[256];
 } vj_config;
@@ -125,7 +126,7 @@ int32_t vj_plain_outputs(const vj_model *model);
 bool vj_model_picture(const vj_model *model, vj_picture_input *input);
 const float *vj_result_data(const vj_result *result, int32_t i);
 
-/* objects.c, yolo.c, segments.c, queries.c, depth.c, restore.c, matte.c, pose.c, towers.c */
+/* objects.c, yolo.c, segments.c, queries.c, depth.c, restore.c, matte.c, pose.c, towers.c, text.c */
 vj_status vj_show_placed(const vj_result *result);
 bool vj_is_placed(const vj_model *model, const int32_t *at);
 enum { VJ_OBJECTS_SOFTMAX, VJ_OBJECTS_TOP_100, VJ_OBJECTS_TOP_QUERIES, VJ_OBJECTS_BY_LABELS };
@@ -154,6 +155,7 @@ enum { VJ_POSE_MAPS, VJ_POSE_POINTS };
 vj_status vj_show_pose(const vj_result *result);
 vj_status vj_show_points(const vj_result *result);
 vj_status vj_show_towers(const vj_result *result);
+vj_status vj_show_text(const vj_result *result);
 
 /* listing.c */
 

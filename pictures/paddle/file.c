@@ -38,3 +38,13 @@ bool vj_paddle_beside(const char *model_path, cJSON **file, const char **name, v
     }
     return true;
 }
+
+void vj_paddle_decoder(const char *model_path, char *name, size_t room) {
+    cJSON *file;
+    const char *file_name;
+    vj_why why;
+    const bool good = vj_paddle_beside(model_path, &file, &file_name, &why);
+    const cJSON *post = good ? get(get(file, "PostProcess"), "name") : NULL;
+    snprintf(name, room, "%s", cJSON_IsString(post) ? post->valuestring : "");
+    cJSON_Delete(file);
+}

@@ -35,11 +35,13 @@ static bool is_text(const cJSON *json, const char *text) {
 }
 
 static bool wrong(const making *m, const char *key) {
-    return vj_because(m->why, VJ_BAD_INPUT, "the step '%.80s': a value that makes no sense for the key '%s'", m->step, key);
+    return vj_because(m->why, VJ_BAD_INPUT, "the step '%.80s': a value that makes no sense for the key '%s'", m->step,
+                      key);
 }
 
 static bool unfollowed(const making *m, const char *key) {
-    return vj_because(m->why, VJ_UNSUPPORTED, "the step '%.80s' with this value of '%.80s' is not followed", m->step, key);
+    return vj_because(m->why, VJ_UNSUPPORTED, "the step '%.80s' with this value of '%.80s' is not followed", m->step,
+                      key);
 }
 
 /* True or false; *to stays where it is not said. */
@@ -70,9 +72,9 @@ static bool take_filter(const making *m, const cJSON *args, const char *key) {
         const char *name;
         vj_filter filter;
         bool pillows; /* Pillow has it, too */
-    } names[] = {{"nearest", VJ_NEAREST, true},     {"linear", VJ_BILINEAR, false}, {"bicubic", VJ_BICUBIC, true},
-                 {"area", VJ_FILTER_COUNT, false},  {"lanczos4", VJ_LANCZOS, true}, {"bilinear", VJ_BILINEAR, true},
-                 {"cubic", VJ_BICUBIC, false},      {"lanczos", VJ_LANCZOS, true},  {"box", VJ_BOX, true},
+    } names[] = {{"nearest", VJ_NEAREST, true},    {"linear", VJ_BILINEAR, false}, {"bicubic", VJ_BICUBIC, true},
+                 {"area", VJ_FILTER_COUNT, false}, {"lanczos4", VJ_LANCZOS, true}, {"bilinear", VJ_BILINEAR, true},
+                 {"cubic", VJ_BICUBIC, false},     {"lanczos", VJ_LANCZOS, true},  {"box", VJ_BOX, true},
                  {"hamming", VJ_HAMMING, true}};
     enum { NUMBERED = 5 };
     const cJSON *item = get(args, key);
@@ -146,7 +148,8 @@ static bool take_scale(const making *m, const cJSON *args, double *scale) {
     return (x > 1e-9 && x < 1e6) || wrong(m, "scale");
 }
 
-static bool take_numbers(const making *m, const cJSON *args, const char *key, bool positive, double *to, int32_t *count) {
+static bool take_numbers(const making *m, const cJSON *args, const char *key, bool positive, double *to,
+                         int32_t *count) {
     const cJSON *item = get(args, key);
     return !item || (vj_numbers_from_json(item, positive, to, count) && (*count == 1 || *count == 3)) || wrong(m, key);
 }
@@ -227,7 +230,8 @@ static bool take_page(making *m, const cJSON *args) {
     g->shrink_only = longer && !always;
     g->grow_only = !longer;
     g->height = longer ? 960 : 736;
-    if (!take_side(m, args, "resize_long", &g->height) || !take_side(m, args, "limit_side_len", &g->height)) return false;
+    if (!take_side(m, args, "resize_long", &g->height) || !take_side(m, args, "limit_side_len", &g->height))
+        return false;
     g->width = g->height;
     g->longest = MOST_LIMIT;
     g->rounding = VJ_ROUND_DOWN;
@@ -277,8 +281,12 @@ static bool take_stride(making *m, const cJSON *args) {
     if (cJSON_IsNumber(item) && item->valuedouble <= 0 && item->valuedouble > -1e6) return true;
     if (!take_side(m, args, "stride", &stride)) return false;
     const bool sized = g->pad || g->crop_height || g->mode == VJ_RESIZE_EXACT;
-    const int32_t height = g->pad ? g->pad_height : g->crop_height ? g->crop_height : g->height,
-                  width = g->pad ? g->pad_width : g->crop_height ? g->crop_width : g->width;
+    const int32_t height = g->pad           ? g->pad_height
+                           : g->crop_height ? g->crop_height
+                                            : g->height,
+                  width = g->pad           ? g->pad_width
+                          : g->crop_height ? g->crop_width
+                                           : g->width;
     if (sized && height % stride == 0 && width % stride == 0) return true;
     if (g->pad) return unfollowed(m, "stride");
     g->pad = VJ_PAD_END;
@@ -296,15 +304,25 @@ static const struct {
     bool (*take)(making *m, const cJSON *args);
     const char *keys[8];
 } steps[] = {
-    {"DecodeImage", DECODED, take_decode, {"img_mode", "channel_first", "to_rgb", "to_np", "backend", "ignore_orientation"}},
+    {"DecodeImage",
+     DECODED,
+     take_decode,
+     {"img_mode", "channel_first", "to_rgb", "to_np", "backend", "ignore_orientation"}},
     {"ResizeImage", RESIZED, take_resize_image, {"resize_short", "size", "interpolation", "backend", "return_numpy"}},
     {"RecResizeImg", RESIZED, take_line, {"image_shape", "padding", "infer_mode", "eval_mode", "character_dict_path"}},
-    {"DetResizeForTest", RESIZED, take_page, {"image_shape", "keep_ratio", "limit_side_len", "limit_type", "resize_long"}},
-    {"Resize", RESIZED, take_target,
+    {"DetResizeForTest",
+     RESIZED,
+     take_page,
+     {"image_shape", "keep_ratio", "limit_side_len", "limit_type", "resize_long"}},
+    {"Resize",
+     RESIZED,
+     take_target,
      {"target_size", "keep_ratio", "interp", "image_shape", "max_size", "use_cv2", "resize_box"}},
     {"CropImage", CROPPED, take_crop, {"size"}},
     {"Pad", PADDED, take_pad, {"size", "fill_value"}},
-    {"NormalizeImage", NORMALISED, take_normalize,
+    {"NormalizeImage",
+     NORMALISED,
+     take_normalize,
      {"mean", "std", "scale", "order", "channel_num", "is_scale", "norm_type", "output_fp16"}},
     {"Normalize", NORMALISED, take_normalize, {"mean", "std", "is_scale", "is_channel_first", "norm_type"}},
     {"PadStride", STRIDED, take_stride, {"stride"}},
@@ -326,8 +344,8 @@ static bool check_keys(const making *m, size_t step, const cJSON *args) {
         while (k < KEYS && steps[step].keys[k] && strcmp(steps[step].keys[k], item->string) != 0)
             k++;
         if ((k == KEYS || !steps[step].keys[k]) && strcmp(item->string, "type") != 0)
-            return vj_because(m->why, VJ_UNSUPPORTED, "the key '%.80s' of the step '%.80s' is not followed", item->string,
-                              m->step);
+            return vj_because(m->why, VJ_UNSUPPORTED, "the key '%.80s' of the step '%.80s' is not followed",
+                              item->string, m->step);
     }
     return true;
 }
@@ -344,7 +362,8 @@ static bool take_step(making *m, const cJSON *args) {
         return take_bool(m, args, "to_bgr", &swaps) && (!swaps || unfollowed(m, "to_bgr"));
     }
     if (steps[i].stage < m->stage || (steps[i].stage == m->stage && m->stage != DECODED))
-        return vj_because(m->why, VJ_UNSUPPORTED, "the step '%.80s' behind others of its list is not followed", m->step);
+        return vj_because(m->why, VJ_UNSUPPORTED, "the step '%.80s' behind others of its list is not followed",
+                          m->step);
     m->stage = steps[i].stage;
     return steps[i].take(m, args);
 }

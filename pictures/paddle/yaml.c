@@ -53,7 +53,8 @@ static const char *tail_of(const yaml_char_t *tag) {
 static bool is_number(const char *text, double *number) {
     const char *digits = text + (*text == '-' || *text == '+');
     const bool zeros = digits[0] == '0' && digits[1] >= '0' && digits[1] <= '9';
-    if (!*digits || strspn(digits, "0123456789.eE+-") != strlen(digits) || (digits[0] != '.' && strspn(digits, "0123456789") == 0))
+    if (!*digits || strspn(digits, "0123456789.eE+-") != strlen(digits) ||
+        (digits[0] != '.' && strspn(digits, "0123456789") == 0))
         return false;
     if (!strchr(digits, '.') && (zeros || strpbrk(digits, "eE"))) return false;
     char *end;
@@ -113,9 +114,9 @@ static bool take_scalar(building *b, const yaml_event_t *e) {
     const bool is_plain = e->data.scalar.plain_implicit && e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
     if (strlen(text) != e->data.scalar.length) return refuse(b, "a text with a zero in it");
     if (!spend(b, sizeof(cJSON) + e->data.scalar.length)) return false;
-    if (!wants_value(b))
-        return (b->keys[b->depth - 1] = strdup(text)) || vj_because(b->why, VJ_SYSTEM, "no memory");
-    if (tag && strcmp(tag, "str") != 0 && strcmp(tag, "!") != 0) return refuse(b, "a scalar with a tag that is not read");
+    if (!wants_value(b)) return (b->keys[b->depth - 1] = strdup(text)) || vj_because(b->why, VJ_SYSTEM, "no memory");
+    if (tag && strcmp(tag, "str") != 0 && strcmp(tag, "!") != 0)
+        return refuse(b, "a scalar with a tag that is not read");
     return add(b, is_plain ? plain(text) : cJSON_CreateString(text), e->data.scalar.anchor);
 }
 
@@ -133,7 +134,8 @@ static bool open_node(building *b, cJSON *node, const yaml_char_t *name) {
 
 /* What a copy of the nodes takes. */
 static bool spend_copy(building *b, const cJSON *node, int32_t depth) {
-    const size_t text = node->valuestring ? strlen(node->valuestring) : 0, key = node->string ? strlen(node->string) : 0;
+    const size_t text = node->valuestring ? strlen(node->valuestring) : 0,
+                 key = node->string ? strlen(node->string) : 0;
     if (depth > MOST_DEEP) return refuse(b, "it is nested too deep");
     if (!spend(b, sizeof(cJSON) + text + key)) return false;
     const cJSON *child;

@@ -232,7 +232,8 @@ static void reads_yaml(void **state) {
     (void)state;
     expect("a: [1, -2.5, 1.0e-3, +3, .5, 010, 1e5, 0, 1_000, .inf, ., -]",
            "{\"a\":[1,-2.5,0.001,3,0.5,\"010\",\"1e5\",0,\"1_000\",\".inf\",\".\",\"-\"]}");
-    expect("[null, ~, true, False, 'true', \"1\", yes, !!str 5]", "[null,null,true,false,\"true\",\"1\",\"yes\",\"5\"]");
+    expect("[null, ~, true, False, 'true', \"1\", yes, !!str 5]",
+           "[null,null,true,false,\"true\",\"1\",\"yes\",\"5\"]");
     expect("- &a {x: &b [1, 2]}\n- *a\n- *b\n- &b 7\n- *b\n", "[{\"x\":[1,2]},{\"x\":[1,2]},[1,2],7,7]");
     expect("k: |\n  two\n  lines\n1: one\n", "{\"k\":\"two\\nlines\\n\",\"1\":\"one\"}");
     expect("just a text", "\"just a text\"");

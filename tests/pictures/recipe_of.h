@@ -10,7 +10,7 @@
 
 /* The recipe of a model beside which one file lies; false with the reason. */
 static inline bool recipe_of(const char *file, const char *text, const vj_recipe_options *options, vj_recipe *recipe,
-                      vj_why *why) {
+                             vj_why *why) {
     static const vj_recipe_options none = {0};
     char folder[] = "/tmp/vitjit-recipe-XXXXXX", path[256];
     assert_non_null(mkdtemp(folder));

@@ -53,6 +53,11 @@ def main():
     save("queries.one.class", queries(logits[..., :1], masks))
     save("queries.none", queries(logits[:, :0], masks[:, :0]))
     labels, boxes, scores = np.array([[1, 0, -7, 1 << 40]]), random.random((1, 4, 4)), np.array([[0.9, np.nan, 0.8, 0.7]])
+    steps = np.zeros((1, 5, 4), np.float32)
+    save("reader.none", {"steps": steps + np.float32([0.7, 0.1, 0.1, 0.1])})
+    save("reader.nan", {"steps": steps * np.float32(np.nan)})
+    save("reader.shapes", {"steps": steps[..., :2]})
+    save("reader.spaceless", {"steps": steps[..., :3] + np.float32([[0.1, 0.7, 0.2], [0.1, 0.5, 0.4], [0.9, 0, 0.1], [0, 0.9, 0.1], [0, 0.1, 0.9]])})
     outputs = {"labels": labels, "boxes": boxes.astype(np.float32), "scores": scores.astype(np.float32)}
     save("placed", outputs, 2)
     save("placed.shapes", {**outputs, "scores": outputs["scores"][:, :3]}, 2)

@@ -3,7 +3,7 @@
 """Makes tests/results/data: for each kind of result a small random model with its config.json and preprocessor_config.json, and what
 transformers' post-processing (for YOLO's kind ONNX Runtime's NonMaxSuppression) makes of PyTorch's outputs on Pillow's pixels.
 
-usage: make_results.py [CASE...]     (needs torch, transformers, onnx, onnxruntime, pillow and scipy)
+usage: make_results.py [CASE...]     (needs torch, transformers, onnx, onnxruntime, pillow, pyyaml and scipy)
 """
 import importlib
 import inspect
@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import numpy as np
 import onnxruntime as ort
 import torch
+import yaml
 from onnx import TensorProto, helper
 from PIL import Image
 from torch import nn
@@ -195,6 +196,18 @@ class Texts(nn.Module):
         x = F.normalize(self.planes(pixel_values).mean((2, 3)), dim=1)
         logits = 6 * x @ F.normalize(self.words(input_ids).mean(1), dim=1).T
         return logits, logits.T
+
+
+class Reader(nn.Module):
+    """The columns of a line as characters, the first of which stands between them."""
+
+    def __init__(self, height, characters):
+        super().__init__()
+        self.columns = scattered(nn.Conv2d(3, 6, (height, 8), stride=4), 3)
+        self.logits = scattered(nn.Linear(6, characters), 3)
+
+    def forward(self, pixel_values):
+        return self.logits(torch.tanh(self.columns(pixel_values)[:, :, 0].transpose(1, 2))).softmax(2)
 
 
 class Masked(Detector):
@@ -667,6 +680,35 @@ def yolo_done(out, s):
     return ["--threshold", "0.7"], objects_of({"scores": rows[:, 4], "labels": rows[:, 5].long(), "boxes": boxes}), None
 
 
+CHARACTERS = ["a", "B", "7", "'", "\u5b57", "\u00fc"]
+
+
+def lined(picture, height, width):
+    """What Paddle's RecResizeImg makes of a picture that is as high as the input: blue first, zeros to the right."""
+    x = torch.zeros(1, 3, height, width)
+    x[0, :, :, :picture.width] = torch.from_numpy(np.asarray(picture, np.float32)[:, :, ::-1].transpose(2, 0, 1) / 255 - 0.5) / 0.5
+    return x
+
+
+@case(None, lambda: Reader(61, 8), ["softmax_0.tmp_0"], height=61, width=120)
+def text(out, s):
+    """Read as PaddleX's CTCLabelDecode does."""
+    values, index = out[0][0].max(1)
+    two = out[0][0].topk(2).values
+    kept = index != 0
+    kept[1:] &= index[1:] != index[:-1]
+    known = ["blank", *CHARACTERS, " "]
+    line = "".join(known[i] for i in index[kept])
+    assert two[:, 0].sub(two[:, 1]).min() > 1e-3 and (index == 0).any() and (index[1:] == index[:-1]).any() and len(line) > 5, line
+    return [], {"text": line, "score": float(values[kept].mean())}, None
+
+
+text.paddle = {"Global": {"model_name": "tiny_rec"},
+               "PreProcess": {"transform_ops": [{"DecodeImage": {"channel_first": False, "img_mode": "BGR"}}, {"MultiLabelEncode": {"gtc_encode": "NRTRLabelEncode"}},
+                                                {"RecResizeImg": {"image_shape": [3, 61, 120]}}, {"KeepKeys": {"keep_keys": ["image", "valid_ratio"]}}]},
+               "PostProcess": {"name": "CTCLabelDecode", "character_dict": CHARACTERS}}
+
+
 # -- files -----------------------------------------------------------------------------------------------------------------------------
 
 def write_json(path, value):
@@ -682,6 +724,8 @@ def make(name):
     os.makedirs(folder, exist_ok=True)
     picture = Image.open(PICTURE).convert("RGB")
     x, seen = pixels(picture, height, width, **recipe)
+    if hasattr(post, "paddle"):
+        x = lined(picture, height, width)
     module, more = model().eval(), getattr(post, "more", {})
     if more.get("orig_target_sizes") == "picture":
         more = {"orig_target_sizes": torch.tensor([[picture.width, picture.height]])}
@@ -704,8 +748,12 @@ def make(name):
         config["architectures"] = [architecture]
     if hasattr(post, "called"):
         config["_name_or_path"] = post.called
-    write_json(os.path.join(folder, "config.json"), config)
-    write_json(os.path.join(folder, "preprocessor_config.json"), preprocessor(height, width, **recipe))
+    if hasattr(post, "paddle"):
+        with open(os.path.join(folder, "inference.yml"), "w", encoding="utf-8") as f:
+            yaml.dump(post.paddle, f, default_flow_style=False, allow_unicode=True)
+    else:
+        write_json(os.path.join(folder, "config.json"), config)
+        write_json(os.path.join(folder, "preprocessor_config.json"), preprocessor(height, width, **recipe))
     write_json(os.path.join(folder, "expected.json"), {"options": options, "result": result})
     if expected is not None:
         Image.fromarray(expected).save(os.path.join(folder, "expected.png"))

@@ -51,6 +51,24 @@ part_odd() {
     prints "no key points"
     shows 2 points.shapes
     stderr_has "rgb.png: 4 places, 4 scores and a mask of 3"
+    # the labels are the character between, a, b and the space
+    printf 'PreProcess: {transform_ops: []}\nPostProcess: {name: CTCLabelDecode, character_dict: [a, b]}\n' >inference.yml
+    for model in none nan shapes spaceless; do
+        cp "$odd/reader.$model.onnx" $model.onnx
+    done
+    run 0 none.onnx rgb.png --resize 8x8
+    prints "no text"
+    run 0 none.onnx rgb.png --resize 8x8 --format jsonl
+    prints '"text":"","score":0'
+    run 0 nan.onnx rgb.png --resize 8x8
+    prints "no text"
+    run 2 shapes.onnx rgb.png --resize 8x8
+    stderr_has "the model tells 2 characters apart, with the one between them; there are labels for 4"
+    run 0 spaceless.onnx rgb.png --resize 8x8 # 0.7, 0.9 and 0.9
+    prints " 83.33 %  aab"
+    rm inference.yml
+    run 0 none.onnx rgb.png --mean 0 --std 1 --resize 8x8
+    prints_not "no text"
     shows 1 pairs
     stderr_has "it does not take pictures: its input is pairs of pictures, [N,2,C,H,W]"
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* results.c - what the command prints and writes of a picture beside what make_results.py recorded.
  *     results VITJIT PICTURES [CASE...]     PICTURES: the folder of tests/pictures/data
- * A case is a folder of data/: model.onnx, config.json, preprocessor_config.json; expected.json has options and the object that is
+ * A case is a folder of data/: model.onnx, config.json, preprocessor_config.json or inference.yml; expected.json has options and the object that is
  * printed, expected.png the picture that is written. Numbers may differ by 2e-4 of themselves and as much besides, pixels by one. */
 #include <dirent.h>
 #include <math.h>
@@ -127,13 +127,13 @@ static void run(const char *vitjit, const char *pictures, const char *name) {
     cJSON *expected = read_json(path);
     const cJSON *given = cJSON_GetObjectItem(expected, "options"), *option,
                 *want = cJSON_GetObjectItem(expected, "result");
+    const bool draws = !cJSON_HasObjectItem(want, "texts") && !cJSON_HasObjectItem(want, "text");
     cJSON_ArrayForEach(option, given) add_option(options, sizeof options, name, option->valuestring);
     if (!want) fail(path, "no expected result");
     snprintf(written, sizeof written, "%s/out", folder_path());
     if (status_of("cd %s && rm -rf out && mkdir out && %s %s/data/%s/model.onnx %s/rgb.png --quiet --format jsonl%s%s "
                   ">got.json",
-                  folder_path(), vitjit, VJ_TEST_DIR, name, pictures, options,
-                  cJSON_HasObjectItem(want, "texts") ? "" : " --draw out") != 0)
+                  folder_path(), vitjit, VJ_TEST_DIR, name, pictures, options, draws ? " --draw out" : "") != 0)
         fail("vitjit", "failed");
     cJSON *got = read_json(in_folder("got.json"));
     if (want) compare("", got, want);
