@@ -368,14 +368,14 @@ static bool take_step(making *m, const cJSON *args) {
     return steps[i].take(m, args);
 }
 
-/* {name: arguments}, or {type: name, ...}. */
+/* {type: name, ...}, or {name: arguments}, which may be left out. */
 static bool take_item(making *m, const cJSON *item) {
     const cJSON *type = get(item, "type"), *only = cJSON_GetArraySize(item) == 1 ? item->child : NULL;
-    const cJSON *args = cJSON_IsString(type) ? item : only;
-    if (!cJSON_IsObject(item) || !args || (!type && !cJSON_IsObject(args) && !cJSON_IsNull(args)))
+    const bool alone = cJSON_IsObject(item) && only && (cJSON_IsObject(only) || cJSON_IsNull(only));
+    if (!cJSON_IsString(type) && !alone)
         return vj_because(m->why, VJ_BAD_INPUT, "a step of pre-processing is not a name with its keys");
-    m->step = type ? type->valuestring : only->string;
-    return take_step(m, args);
+    m->step = cJSON_IsString(type) ? type->valuestring : only->string;
+    return take_step(m, cJSON_IsString(type) ? item : only);
 }
 
 /* The numbers are in the order of the model's channels, the recipe's have red first. */

@@ -191,6 +191,8 @@ static const struct {
     {OCR, STEPS("{RecResizeImg: {image_shape: [2, 48, 320]}}"), "the key 'image_shape'", VJ_BAD_INPUT},
     {OCR, STEPS("{DetResizeForTest: {limit_type: middle}}"), "the key 'limit_type'", VJ_BAD_INPUT},
     {OCR, STEPS("ToCHWImage"), "is not a name with its keys", VJ_BAD_INPUT},
+    {OCR, STEPS("{type: 5}"), "is not a name with its keys", VJ_BAD_INPUT},
+    {OCR, STEPS("[ToCHWImage]"), "is not a name with its keys", VJ_BAD_INPUT},
     {OCR, STEPS("{ResizeImage: 3}"), "is not a name with its keys", VJ_BAD_INPUT},
     {OCR, "{PreProcess: {transform_ops: 5}}", "no list", VJ_BAD_INPUT},
     {OCR, "PreProcess: 5", "no list", VJ_BAD_INPUT},
