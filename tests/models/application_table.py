@@ -8,9 +8,11 @@ import torch
 
 
 class Row:
-    def __init__(self, cls, config, inputs, outputs, make=None):
+    """make: what is done with the model before it gets its weights. gains: {part of a layer's name: how much larger its outputs are than its inputs}"""
+
+    def __init__(self, cls, config, inputs, outputs, make=None, gains=None):
         self.cls, self.config, self.inputs, self.outputs = cls, config, inputs, outputs.split()
-        self.make = make or (lambda model: model)
+        self.make, self.gains = make or (lambda model: model), gains or {}
 
 
 def image(height, width, batch=1, channels=3):
@@ -160,6 +162,23 @@ def encoder(model):
     return model.encoder
 
 
+class WholePicture(torch.nn.Module):
+    """ViLT draws the patches of a picture at random, for pictures of a batch may have different sizes. Of one that is whole it draws all, in some order,
+    which no exporter writes. Here they come in order, by the entrance that the model has for pictures that are embedded."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.as_it_is = model
+
+    def forward(self, pixel_values, **texts):
+        parts = self.as_it_is.vilt.embeddings
+        patches, side = parts.patch_embeddings(pixel_values), self.as_it_is.config.image_size // self.as_it_is.config.patch_size
+        places = parts.position_embeddings[:, 1:].transpose(1, 2).unflatten(2, (side, side))
+        places = torch.nn.functional.interpolate(places, size=patches.shape[2:], mode="bilinear", align_corners=True)
+        embedded = torch.cat([parts.cls_token + parts.position_embeddings[:, :1], (patches + places).flatten(2).transpose(1, 2)], 1)
+        return self.as_it_is(**texts, image_embeds=embedded, pixel_mask=torch.ones(embedded.shape[:2], dtype=torch.long))
+
+
 BEIT = dict(VIT, num_hidden_layers=4, image_size=64, patch_size=16, num_labels=9, out_indices=[0, 1, 2, 3], use_relative_position_bias=True, pool_scales=(1, 2))
 MODELS = {
     # detectors
@@ -213,7 +232,7 @@ MODELS = {
     "glpn": Row("GLPNForDepthEstimation",
                 lambda t: t.GLPNConfig(hidden_sizes=[16, 16, 32, 48], depths=[1, 1, 1, 1], num_attention_heads=[1, 2, 2, 4], decoder_hidden_size=16),
                 PICTURE, "predicted_depth"),
-    "zoedepth": Row("ZoeDepthForDepthEstimation", zoe, SQUARE, "predicted_depth"),
+    "zoedepth": Row("ZoeDepthForDepthEstimation", zoe, SQUARE, "predicted_depth", gains={"metric_head": 2}),
     "vitpose": Row("VitPoseForPoseEstimation",
                    lambda t: t.VitPoseConfig(backbone_config=t.VitPoseBackboneConfig(image_size=[64, 48], patch_size=[16, 16], hidden_size=32,
                                                                                      num_hidden_layers=2, num_attention_heads=4, mlp_ratio=2,
@@ -226,13 +245,13 @@ MODELS = {
                                                                               use_relative_position_embeddings=True),
                                                hidden_size=32, convstream_hidden_sizes=[8, 16, 24], fusion_hidden_sizes=[32, 24, 16, 8],
                                                use_timm_backbone=False, backbone=None),
-                    dict(pixel_values=image(64, 64, channels=4)), "alphas"),
+                    dict(pixel_values=image(64, 64, channels=4)), "alphas", gains={"matting_head": 6}),
     "swin2sr": Row("Swin2SRForImageSuperResolution",
                    lambda t: t.Swin2SRConfig(image_size=32, embed_dim=16, depths=[2, 2], num_heads=[2, 2], window_size=4, upscale=2),
                    dict(pixel_values=image(32, 24)), "reconstruction"),
     "superpoint": Row("SuperPointForKeypointDetection",
                       lambda t: t.SuperPointConfig(encoder_hidden_sizes=[8, 8, 16, 16], decoder_hidden_size=24, keypoint_decoder_dim=65,
-                                                   descriptor_decoder_dim=24, max_keypoints=30, keypoint_threshold=0.0), dict(pixel_values=image(64, 80)),
+                                                   descriptor_decoder_dim=24, keypoint_threshold=0.017), dict(pixel_values=image(64, 80)),
                       "keypoints scores descriptors mask"),
     # video
     "videomae": Row("VideoMAEForVideoClassification",
@@ -272,7 +291,7 @@ MODELS = {
     "blip_retrieval": Row("BlipForImageTextRetrieval", blip, pair(batch=1), "itm_score"),
     "vilt": Row("ViltForQuestionAnswering",
                 lambda t: t.ViltConfig(**TEXT, image_size=32, patch_size=8, max_image_length=-1, num_labels=9),
-                dict(input_ids=tokens(1, 9, 99), attention_mask=ones(1, 9), token_type_ids=zeros(1, 9), pixel_values=image(32, 48)), "logits"),
+                dict(input_ids=tokens(1, 9, 99), attention_mask=ones(1, 9), token_type_ids=zeros(1, 9), pixel_values=image(32, 48)), "logits", WholePicture),
     # classifiers and backbones of today
     "dinov2_registers": Row("Dinov2WithRegistersForImageClassification",
                             lambda t: t.Dinov2WithRegistersConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=4, mlp_ratio=2, image_size=56,
