@@ -8,11 +8,12 @@ import torch
 
 
 class Row:
-    """make: what is done with the model before it gets its weights. gains: {part of a layer's name: how much larger its outputs are than its inputs}"""
+    """make: what is done with the model before it gets its weights. gains: {part of a layer's name: how much larger its outputs are than its inputs}.
+    settle: running statistics are measured; not where rounding would grow by it until PyTorch's float32 and double differ."""
 
-    def __init__(self, cls, config, inputs, outputs, make=None, gains=None):
+    def __init__(self, cls, config, inputs, outputs, make=None, gains=None, settle=True):
         self.cls, self.config, self.inputs, self.outputs = cls, config, inputs, outputs.split()
-        self.make, self.gains = make or (lambda model: model), gains or {}
+        self.make, self.gains, self.settle = make or (lambda model: model), gains or {}, settle
 
 
 def image(height, width, batch=1, channels=3):
@@ -188,7 +189,7 @@ MODELS = {
     "deformable_detr": Row("DeformableDetrForObjectDetection", deformable, PICTURE, BOXES),
     "rt_detr": Row("RTDetrForObjectDetection", rt_detr("RTDetrConfig"), SQUARE, BOXES),
     "rt_detr_v2": Row("RTDetrV2ForObjectDetection", rt_detr("RTDetrV2Config"), SQUARE, BOXES),
-    "d_fine": Row("DFineForObjectDetection", d_fine, SQUARE, BOXES),
+    "d_fine": Row("DFineForObjectDetection", d_fine, SQUARE, BOXES, settle=False),
     "yolos": Row("YolosForObjectDetection", lambda t: t.YolosConfig(**VIT, image_size=[64, 96], patch_size=16, num_detection_tokens=12), PICTURE, BOXES),
     "owlvit": Row("OwlViTForObjectDetection", towers("OwlViTConfig", {}, {}, projection_dim=32), pair(), BOXES),
     # segmenters

@@ -38,7 +38,7 @@ from application_table import MODELS
 from families import perturb
 
 RTOL = 1e-4
-MOVES = 0.05  # of the largest: how far other inputs must move each output at least
+MOVES = 0.02  # of the largest: how far other inputs must move each output at least
 LEAST = 40
 
 
@@ -89,7 +89,7 @@ def settle(model, values):
         axes = [0, *range(2, args[0].dim())]
         if args[0].numel() >= 4 * args[0].shape[1]:
             norm.running_mean.copy_(args[0].mean(axes))
-            norm.running_var.copy_((args[0].var(axes) + args[0].square().mean() / 10) * (torch.rand(norm.running_var.shape, generator=generator) * 0.5 + 0.75))
+            norm.running_var.copy_((args[0].var(axes) + args[0].square().mean()) * (torch.rand(norm.running_var.shape, generator=generator) * 0.5 + 0.75))
 
     hooks = [m.register_forward_pre_hook(measure) for m in model.modules() if hasattr(m, "running_var") and m.running_var is not None]
     with torch.no_grad():
@@ -107,7 +107,8 @@ def build(row):
     torch.manual_seed(1)
     model = row.make(getattr(transformers, row.cls)(row.config(transformers)).eval())
     model, values = Outputs(spread(perturb(model), row.gains), list(row.inputs), row.outputs).eval(), inputs_of(row, 3)
-    settle(model, values)
+    if row.settle:
+        settle(model, values)
     return model, values
 
 
