@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* interpolate.c - resizing as torch's interpolate without antialiasing does it, and scipy's zoom behind a Gaussian, for the classes that use these.
+/* interpolate.c - resizing as torch's interpolate without antialiasing does it, and OpenCV but for its fixed point (within 1 of 255); and scipy's zoom
+ * behind a Gaussian: for the classes that use these, and for Paddle's files.
  *
  * Each side has taps of its own, and sums are of floats, rounded to 8 bits at the end alone: a bicubic overshoot of the one side must
  * reach the other. An output row needs a handful of rows, which are weighed first; then its columns.

@@ -89,7 +89,7 @@ vj_filter vj_filter_by_name(const char *name); /* VJ_FILTER_COUNT when it is unk
 /* resample.c: Pillow's Image.resize, antialiased, rounded to 8 bits between the passes. */
 bool vj_resample(const vj_picture *from, int32_t width, int32_t height, vj_filter filter, vj_picture *to, vj_why *why);
 
-/* Whose way of resampling: Pillow's; torch's without antialiasing, pixels having a middle, or corners that stay corners; scipy's zoom
+/* Whose way of resampling: Pillow's; torch's and OpenCV's without antialiasing, pixels having a middle, or corners that stay corners; scipy's zoom
  * behind a Gaussian, with pixels mirrored at the edges. */
 typedef enum vj_resampling {
     VJ_RESAMPLE_PILLOW,
@@ -97,7 +97,7 @@ typedef enum vj_resampling {
     VJ_RESAMPLE_CORNERS,
     VJ_RESAMPLE_GAUSS
 } vj_resampling;
-/* interpolate.c: the others than Pillow's; bilinear or bicubic, behind a Gaussian always linear; NEAREST: without the Gaussian. */
+/* interpolate.c: the others than Pillow's; bilinear or bicubic, behind a Gaussian always linear; NEAREST: OpenCV's, or without the Gaussian. */
 bool vj_interpolate(const vj_picture *from, int32_t width, int32_t height, vj_filter filter, vj_resampling how,
                     vj_picture *to, vj_why *why);
 

@@ -2,7 +2,6 @@
 /* labels.c - the names of classes in Paddle's files, and the characters of readers. */
 #include "paddle.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static const cJSON *get(const cJSON *json, const char *key) { return cJSON_GetObjectItemCaseSensitive(json, key); }
