@@ -2,6 +2,7 @@
 /* host.c - functions of the host, each a frame and its reply. */
 #include "apart.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -42,7 +43,9 @@ static int ask_weights(vj_host *host, vj_frame frame, const uint64_t digest[2], 
     vj_put_bytes(&packet, digest, 2 * sizeof *digest);
     vj_put_number(&packet, bytes);
     vj_packet reply = ask(host, frame, &packet, &descriptor);
+    const int why = (int)vj_take_number(&reply, 0, INT32_MAX);
     vj_packet_free(&reply);
+    if (descriptor < 0) errno = why;
     return descriptor;
 }
 

@@ -212,7 +212,12 @@ static vj_status pack(vj_unit *u, const vj_weights_store *store, int *descriptor
     *descriptor = store->find(store->self, u->weights_digest, bytes);
     if (*descriptor >= 0) return VJ_OK;
     *descriptor = store->create(store->self, u->weights_digest, bytes);
-    if (*descriptor < 0) return vj_fail(&u->error, VJ_SYSTEM, "no place for packed weights: %s", strerror(errno));
+    if (*descriptor < 0) {
+        const int why = errno;
+        vj_fail(&u->error, VJ_SYSTEM, "no place for %lld bytes of packed weights: %s", (long long)bytes, strerror(why));
+        if (why == EFBIG) vj_hint(&u->error, "a limit on the size of files (ulimit -f) counts for files in memory too");
+        return VJ_SYSTEM;
+    }
     const vj_status status = vj_pack_weights(u, *descriptor, (int32_t)cores);
     store->commit(store->self, u->weights_digest, *descriptor, status == VJ_OK);
     return status;

@@ -81,11 +81,13 @@ static vj_heard on_weights(talk *t, vj_packet *p, bool create) {
     const int64_t bytes = vj_take_number(p, 0, INT64_MAX - VJ_WEIGHTS_HEADER);
     if (!t->store || !keyed || !vj_packet_done(p)) return VJ_HEARD_NONSENSE;
     drop_weights(t);
+    errno = 0;
     t->weights =
         create ? t->store->create(t->store->self, digest, bytes) : t->store->find(t->store->self, digest, bytes);
+    const int why = t->weights >= 0 ? 0 : errno;
     t->writing = create && t->weights >= 0;
     memcpy(t->digest, digest, sizeof digest);
-    return reply_number(t, t->weights >= 0, t->weights);
+    return reply_number(t, why, t->weights);
 }
 
 static vj_heard on_find(talk *t, vj_packet *p) { return on_weights(t, p, false); }

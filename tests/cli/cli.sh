@@ -859,6 +859,18 @@ part_disk() {
         form
         empty out
     done
+    # packed weights in memory are a file to the system
+    command="vitjit ... --no-cache, where files are small"
+    (
+        ulimit -f 8
+        exec "$vitjit" "$digits/digits.onnx" --no-cache 2>message
+    ) >"$log/out"
+    status=$?
+    cp message "$log/err"
+    [ "$status" -eq 5 ] || fail "exit status $status, not 5"
+    stderr_has "no place for 805672 bytes of packed weights: File too large"
+    stderr_has "hint: a limit on the size of files (ulimit -f)"
+    form
 }
 
 # inputs whose value decides shapes
