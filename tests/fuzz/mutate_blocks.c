@@ -60,6 +60,7 @@ static size_t bytes_of_scales(const changing *c) {
 
 static void resize_rows(const changing *c, int64_t k, int64_t n, int64_t block) {
     const int64_t bits = value_of(c, "bits", 4), groups = vj_ceil_div(k, block);
+    if (bits < 0 || bits > 64) return;
     resize(c, 1, n * groups * block * bits / 8, 1);
     resize(c, 2, n * groups, bytes_of_scales(c));
     const Onnx__TensorProto *zero = operand(c, 3);
