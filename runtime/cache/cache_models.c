@@ -68,7 +68,7 @@ static void read_image(const cached_models *all, cached_model *m) {
     const int fd = open_in(all, m->image);
     const bool whole = fd >= 0 && pread(fd, &h, sizeof h, 0) == (ssize_t)sizeof h && h.magic == VJ_IMAGE_MAGIC &&
                        h.version == VJ_IMAGE_VERSION && vj_is_precision((vj_dtype)h.precision) &&
-                       vj_is_precision((vj_dtype)h.weight_format) && h.cpu < h.strings_bytes &&
+                       vj_is_weight_format((vj_dtype)h.weight_format) && h.cpu < h.strings_bytes &&
                        h.strings <= INT64_MAX / 2 && h.strings_bytes <= INT32_MAX;
     if (whole) {
         char text[VJ_KEY_TEXT];

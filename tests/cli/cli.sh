@@ -813,6 +813,9 @@ part_cache() {
     [ "$(stat -c %a own)" = 700 ] || fail "the cache is open to others"
     run 0 cache ls --cache own
     prints "digits.onnx  f32 "
+    run 0 "$digits/digits.onnx" --quiet --cache formats --weight-format int4
+    run 0 cache ls --cache formats
+    prints "digits.onnx  f32+int4 "
     cp "$digits/digits.onnx" other.onnx
     run 0 other.onnx --stats --quiet --cache own
     prints '"cache_hit":true'
