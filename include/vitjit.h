@@ -159,8 +159,8 @@ vj_status vj_family_round_up(const vj_family *family, vj_shape *shapes, int32_t 
 /* Behind the sessions of its models. */
 void vj_family_free(vj_family *family);
 
-/* Inputs and outputs; i from 0 to count - 1. A dim that grows with the batch is given for a batch of `n`. Names are
- * the model's, borrowed from it. vj_input_find returns -1 when there is no such input. */
+/* Inputs and outputs; i from 0 to count - 1. A dim that grows with the batch is given for a batch of `n` (one that no int64_t
+ * holds as INT64_MAX). Names are the model's, borrowed from it. vj_input_find returns -1 when there is no such input. */
 int32_t vj_input_count(const vj_model *model);
 int32_t vj_output_count(const vj_model *model);
 const char *vj_input_name(const vj_model *model, int32_t i);

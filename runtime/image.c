@@ -23,8 +23,9 @@ static bool dims_are_sound(const vj_image_header *h) {
     const int64_t count = h->output_count;
     int64_t own = count;
     for (int64_t i = 0; i < count; i++) {
-        const int64_t from = t[i].dims_output - 1;
         if (t[i].dims_output == 0) continue;
+        if (t[i].dims_output < 0) return false;
+        const int64_t from = t[i].dims_output - 1;
         if (from <= i || from >= count || t[from].dims[0] != t[i].rank) return false;
         for (int32_t d = 0; d < t[i].rank; d++)
             if (t[i].dims[d] < 0) return false; /* such sizes are of a fixed batch */

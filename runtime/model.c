@@ -178,8 +178,10 @@ const void *vj_input_fixed_value(const vj_model *model, int32_t i) {
 
 static int32_t shape_for(const vj_tensor_info *t, int64_t n, int64_t dims[VJ_MODEL_MAX_RANK]) {
     if (!t || !dims) return 0;
-    for (int32_t d = 0; d < t->rank; d++)
-        dims[d] = t->dims[d] < 0 ? -t->dims[d] * n : t->dims[d];
+    for (int32_t d = 0; d < t->rank; d++) {
+        dims[d] = t->dims[d];
+        if (t->dims[d] < 0 && __builtin_mul_overflow(-t->dims[d], n, &dims[d])) dims[d] = INT64_MAX;
+    }
     return t->rank;
 }
 

@@ -198,7 +198,7 @@ vj_status vj_content_open(const char *path, vj_content *content);
 void vj_content_close(vj_content *content);
 /* Of content that differs it differs, almost always; false: it cannot be read. */
 bool vj_content_sample(const vj_content *content, vj_key *sample);
-/* The digest of what lies between the parts. */
+/* The digest of what lies between the parts; false, too, where they are not in order, apart and inside. */
 bool vj_content_rest(const vj_content *content, const vj_file_part *parts, int32_t count, vj_key *rest);
 /* Equal identities of a file at two times: it has not changed. False: nothing is known of it. */
 bool vj_content_identity(const vj_content *content, vj_key *identity);

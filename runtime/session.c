@@ -101,7 +101,8 @@ static const char *shape_text(char *text, size_t room, const int64_t *dims, int3
         if (dims[d] == -1)
             used += (size_t)snprintf(text + used, room - used, "%sN", d ? "," : "");
         else if (dims[d] < 0)
-            used += (size_t)snprintf(text + used, room - used, "%s%lldN", d ? "," : "", -(long long)dims[d]);
+            used +=
+                (size_t)snprintf(text + used, room - used, "%s%lluN", d ? "," : "", 0 - (unsigned long long)dims[d]);
         else
             used += (size_t)snprintf(text + used, room - used, "%s%lld", d ? "," : "", (long long)dims[d]);
     }

@@ -78,8 +78,10 @@ bool vj_content_rest(const vj_content *content, const vj_file_part *parts, int32
     int64_t at = 0;
     bool good = true;
     for (int32_t i = 0; good && i < count; i++) {
-        good = feed(&state, content, at, parts[i].offset);
-        at = parts[i].offset + parts[i].length;
+        const vj_file_part *part = &parts[i];
+        good = part->offset >= at && part->length >= 0 && part->length <= content->size - part->offset &&
+               feed(&state, content, at, part->offset);
+        if (good) at = part->offset + part->length;
     }
     good = good && feed(&state, content, at, content->size);
     *rest = key_from(&state);

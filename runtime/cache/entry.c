@@ -47,15 +47,16 @@ static vj_key key_of_text(const char *text) {
 
 static bool same(const vj_key *a, const vj_key *b) { return a->half[0] == b->half[0] && a->half[1] == b->half[1]; }
 
-/* Lines of a text whose check holds: as they were written. */
-static void read_lines(entry *e, char *lines) {
+/* Lines of a text whose check holds, which anyone can compute: false where one is not as they are written. */
+static bool read_lines(entry *e, char *lines) {
     char digest[VJ_KEY_TEXT], *rest;
     int64_t at, bytes;
     int name = 0;
     for (char *line = strtok_r(lines, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
         if (sscanf(line, "graph %32s", digest) == 1) {
             e->graph = key_of_text(digest);
-        } else if (sscanf(line, "file %" SCNd64 " %32s%n", &bytes, digest, &name) == 2) {
+        } else if (strncmp(line, "file ", 5) == 0) {
+            if (sscanf(line, "file %" SCNd64 " %32s%n", &bytes, digest, &name) != 2 || line[name] != ' ') return false;
             e->files[e->file_count++] =
                 (entry_file){line + name + 1, bytes, key_of_text(digest), e->part_count, 0, {-1, NULL, 0}};
         } else if (e->file_count && sscanf(line, "part %" SCNd64 " %" SCNd64 " %32s", &at, &bytes, digest) == 3) {
@@ -64,6 +65,7 @@ static void read_lines(entry *e, char *lines) {
             e->files[e->file_count - 1].count++;
         }
     }
+    return e->file_count > 0;
 }
 
 static void free_entry(entry *e) {
@@ -95,8 +97,7 @@ static bool read_entry(vj_cache *cache, const vj_key *key, entry *e) {
     e->files = calloc(lines, sizeof *e->files);
     e->parts = calloc(lines, sizeof *e->parts);
     if (!e->files || !e->parts) return false;
-    read_lines(e, begin);
-    return e->file_count > 0;
+    return read_lines(e, begin);
 }
 
 static bool open_files(entry *e, const vj_content *model, const char *model_path) {
