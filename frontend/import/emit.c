@@ -64,7 +64,7 @@ vj_value vj_emit3(vj_importer *im, vj_op op, vj_value a, vj_value b, vj_value c)
 vj_value vj_emit_number(vj_importer *im, vj_dtype dtype, double number) {
     if (!vj_going(im)) return VJ_NONE;
     if (vj_dtype_is_float(dtype)) return vj_add_const_f64(im->f, dtype, 0, NULL, &number);
-    int64_t integer = (int64_t)number;
+    const int64_t integer = vj_float_to_int(dtype, number);
     return vj_add_const_i64(im->f, dtype, 0, NULL, &integer);
 }
 
