@@ -39,6 +39,7 @@ static vj_status compile_and_keep(const vj_compile_request *request, vj_cache *c
     if (status) return status;
     if (cache && sources_older(path, &compiled, start)) vj_cache_put(cache, key, content, path, &compiled);
     status = vj_model_new(&compiled, request->options, model);
+    if (status && compiled.orc) free_orc(compiled.orc);
     vj_compiled_free_files(&compiled);
     if (!status) ((vj_model_state *)*model)->free_orc = free_orc;
     return status;

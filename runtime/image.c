@@ -109,7 +109,7 @@ vj_status vj_image_map_code(const void *image, void **code, size_t *bytes) {
     const vj_image_header *h = image;
     void *at = mmap(NULL, h->code_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (at == MAP_FAILED)
-        return vj_error_set(VJ_SYSTEM, "no memory for %llu bytes of code", (unsigned long long)h->code_bytes);
+        return vj_error_set(VJ_SYSTEM, "out of memory for %llu bytes of code", (unsigned long long)h->code_bytes);
     memcpy(at, (const char *)image + h->code, h->code_bytes);
     if (mprotect(at, h->code_bytes, PROT_READ | PROT_EXEC) != 0) {
         munmap(at, h->code_bytes);

@@ -38,24 +38,35 @@ bool vj_read_at(int fd, void *to, size_t bytes, int64_t at) {
     for (size_t done = 0; done < bytes;) {
         const ssize_t n = pread(fd, (char *)to + done, bytes - done, (off_t)at + (off_t)done);
         if (n < 0 && errno == EINTR) continue;
+        if (n == 0) errno = 0; /* the file ends */
         if (n <= 0) return false;
         done += (size_t)n;
     }
     return true;
 }
 
+/* Behind vj_read_at: what the file is, where it only ends too early. */
+static vj_status not_read(const char *what) {
+    return errno ? vj_error_set(VJ_SYSTEM, "the library cannot be read: %s", strerror(errno))
+                 : vj_error_set(VJ_BAD_INPUT, "%s", what);
+}
+
 static vj_status read_segments(elf_file *f) {
+    static const char no_library[] = "it is no shared library of 64 bits";
+    static const char no_segments[] = "the library is damaged: its segments cannot be read";
     struct stat st;
     Elf64_Ehdr h;
     if (fstat(f->fd, &st) != 0 || !S_ISREG(st.st_mode)) return vj_error_set(VJ_BAD_INPUT, "it is not a file");
     f->size = st.st_size;
-    if (!vj_read_at(f->fd, &h, sizeof h, 0) || memcmp(h.e_ident, ELFMAG, SELFMAG) != 0 ||
-        h.e_ident[EI_CLASS] != ELFCLASS64 || h.e_ident[EI_DATA] != ELFDATA2LSB || h.e_type != ET_DYN)
-        return vj_error_set(VJ_BAD_INPUT, "it is no shared library of 64 bits");
+    if (!vj_read_at(f->fd, &h, sizeof h, 0)) return not_read(no_library);
+    if (memcmp(h.e_ident, ELFMAG, SELFMAG) != 0 || h.e_ident[EI_CLASS] != ELFCLASS64 ||
+        h.e_ident[EI_DATA] != ELFDATA2LSB || h.e_type != ET_DYN)
+        return vj_error_set(VJ_BAD_INPUT, no_library);
     if (h.e_machine != MACHINE) return vj_error_set(VJ_USAGE, "it was made for another kind of machine than this");
-    if (h.e_phentsize != sizeof(Elf64_Phdr) || h.e_phnum > MOST_SEGMENTS || h.e_phoff > (uint64_t)f->size ||
-        !vj_read_at(f->fd, f->segment, h.e_phnum * sizeof(Elf64_Phdr), (int64_t)h.e_phoff))
-        return vj_error_set(VJ_BAD_INPUT, "the library is damaged: its segments cannot be read");
+    if (h.e_phentsize != sizeof(Elf64_Phdr) || h.e_phnum > MOST_SEGMENTS || h.e_phoff > (uint64_t)f->size)
+        return vj_error_set(VJ_BAD_INPUT, no_segments);
+    if (!vj_read_at(f->fd, f->segment, h.e_phnum * sizeof(Elf64_Phdr), (int64_t)h.e_phoff))
+        return not_read(no_segments);
     f->segments = h.e_phnum;
     return VJ_OK;
 }
@@ -91,13 +102,14 @@ static vj_status check_note(const elf_file *f, uint64_t address, vj_library *lib
 }
 
 /* What the image asks of the CPU. */
-static void read_cpu(const elf_file *f, vj_library *library) {
+static vj_status read_cpu(const elf_file *f, vj_library *library) {
     vj_image_header h;
     library->cpu = (vj_cpu_variant){0};
     library->runs = false;
-    if (!vj_read_at(f->fd, &h, sizeof h, library->image_at)) return;
+    if (!vj_read_at(f->fd, &h, sizeof h, library->image_at)) return not_read("the library is damaged or cut short");
     library->cpu = (vj_cpu_variant){.features = h.cpu_feature_bits, .rank = h.cpu_rank};
     library->runs = vj_cpu_has(vj_cpu_features(h.cpu_feature_bits), h.cpu_feature_bits);
+    return VJ_OK;
 }
 
 static bool is_better(const vj_library *one, const vj_library *other) {
@@ -110,9 +122,9 @@ static uint64_t up(uint64_t x, uint64_t multiple) { return (x + multiple - 1) / 
 static vj_status read_notes(const elf_file *f, const Elf64_Phdr *s, vj_library *library, int32_t *found) {
     _Alignas(8) char bytes[MOST_NOTES];
     const uint64_t align = s->p_align == 8 ? 8 : 4;
-    if (s->p_filesz > MOST_NOTES || s->p_offset > (uint64_t)f->size ||
-        !vj_read_at(f->fd, bytes, s->p_filesz, (int64_t)s->p_offset))
-        return VJ_OK; /* another's, or the rest of the file is missing: then nothing is found */
+    /* Another's, or the rest of the file is missing: then nothing is found. */
+    if (s->p_filesz > MOST_NOTES || s->p_offset > (uint64_t)f->size) return VJ_OK;
+    if (!vj_read_at(f->fd, bytes, s->p_filesz, (int64_t)s->p_offset)) return errno ? not_read("") : VJ_OK;
     for (uint64_t at = 0; at + sizeof(Elf64_Nhdr) <= s->p_filesz;) {
         Elf64_Nhdr h;
         memcpy(&h, bytes + at, sizeof h);
@@ -123,9 +135,9 @@ static vj_status read_notes(const elf_file *f, const Elf64_Phdr *s, vj_library *
         if (ours && h.n_descsz == sizeof(vj_library_note)) {
             vj_library one;
             memcpy(&one.note, bytes + content, sizeof one.note);
-            const vj_status status = check_note(f, s->p_vaddr + content, &one);
+            vj_status status = check_note(f, s->p_vaddr + content, &one);
+            if (status == VJ_OK) status = read_cpu(f, &one);
             if (status) return status;
-            read_cpu(f, &one);
             if (*found == 0 || is_better(&one, library)) *library = one;
             ++*found;
         } else if (ours) {

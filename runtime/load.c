@@ -12,13 +12,17 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Is it the machine that cannot open a file? */
+static bool of_machine(int why) { return why == EMFILE || why == ENFILE || why == ENOMEM; }
+
 static vj_status read_image(int fd, const vj_library *library, vj_compiled *out) {
     const vj_library_note *n = &library->note;
     out->image = malloc(n->image_bytes);
     out->image_bytes = n->image_bytes;
-    if (!out->image) return vj_error_set(VJ_SYSTEM, "no memory for %zu bytes of code", out->image_bytes);
+    if (!out->image) return vj_error_set(VJ_SYSTEM, "out of memory for %zu bytes of code", out->image_bytes);
     if (!vj_read_at(fd, out->image, out->image_bytes, library->image_at))
-        return vj_error_set(VJ_SYSTEM, "the library cannot be read");
+        return vj_error_set(VJ_SYSTEM, "the library cannot be read%s%s", errno ? ": " : "",
+                            errno ? strerror(errno) : "");
     const vj_status status = vj_image_check(out->image, out->image_bytes);
     if (status) return status;
     const vj_image_header *h = out->image;
@@ -37,7 +41,9 @@ static vj_status open_beside(const char *path, const char *name, int *fd) {
     if (snprintf(file, sizeof file, "%.*s%s", folder, path, name) >= (int)sizeof file)
         return vj_error_set(VJ_USAGE, "the path is too long");
     *fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    return *fd < 0 ? vj_error_set(VJ_BAD_INPUT, "its weights, %s, cannot be read: %s", file, strerror(errno)) : VJ_OK;
+    if (*fd >= 0) return VJ_OK;
+    return vj_error_set(of_machine(errno) ? VJ_SYSTEM : VJ_BAD_INPUT, "its weights, %s, cannot be read: %s", file,
+                        strerror(errno));
 }
 
 static vj_status find_weights(int fd, const char *path, const vj_library *library, vj_compiled *out) {
@@ -87,7 +93,8 @@ vj_status vj_load(const char *path, const vj_options *given, vj_model **model) {
     if (status == VJ_OK) status = refuse_changes(&options);
     if (status) return status;
     const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) return vj_error_set(VJ_BAD_INPUT, "it cannot be read: %s", strerror(errno));
+    if (fd < 0)
+        return vj_error_set(of_machine(errno) ? VJ_SYSTEM : VJ_BAD_INPUT, "it cannot be read: %s", strerror(errno));
     status = load(fd, path, &options, model);
     close(fd);
     return status;

@@ -107,7 +107,7 @@ typedef struct vj_library {
 } vj_library;
 vj_status vj_library_find(int fd, vj_library *library);
 /* All of them, or false. */
-bool vj_read_at(int fd, void *to, size_t bytes, int64_t at);
+bool vj_read_at(int fd, void *to, size_t bytes, int64_t at); /* false: errno says why, 0 that the file ends */
 
 /* poison.c: marks what no buffer has of `bytes` of scratch, of which `used` are used, and unmarks all. Nothing but in
  * builds with AddressSanitizer. */
@@ -144,7 +144,7 @@ typedef struct vj_key {
 } vj_key;
 /* digest.c: as vitjit_digest.h defines it; vj_key_of is plain XXH3-128 */
 vj_key vj_key_of(const void *bytes, size_t size);
-vj_status vj_digest_memory(const void *at, size_t bytes, vj_key *key);
+vj_key vj_digest_memory(const void *at, size_t bytes);
 /* A file that is open, or memory (at). */
 typedef struct vj_content {
     int fd;

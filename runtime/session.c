@@ -40,7 +40,7 @@ static vj_status grow_scratch(vj_session *x, int64_t n) {
     }
     size_t bytes = ((size_t)arena + 4095) & ~(size_t)4095;
     void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (at == MAP_FAILED) return vj_error_set(VJ_SYSTEM, "no memory for %zu bytes of scratch", bytes);
+    if (at == MAP_FAILED) return vj_error_set(VJ_SYSTEM, "out of memory for %zu bytes of scratch", bytes);
     madvise(at, bytes, MADV_HUGEPAGE);
     free_scratch(x);
     vj_scratch_poison(x->s, at, arena, bytes);

@@ -2,6 +2,7 @@
 /* weights.c - packed weights, mapped read-only and shared between processes. */
 #include "runtime.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -15,7 +16,8 @@ vj_status vj_weights_map_fd(int fd, const uint64_t digest[2], int64_t bytes, vj_
                             (long long)bytes + VJ_WEIGHTS_HEADER);
     size_t size = (size_t)st.st_size;
     void *at = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
-    if (at == MAP_FAILED) return vj_error_set(VJ_SYSTEM, "cannot map %zu bytes of packed weights", size);
+    if (at == MAP_FAILED)
+        return vj_error_set(VJ_SYSTEM, "cannot map %zu bytes of packed weights: %s", size, strerror(errno));
     const vj_weights_header *h = at;
     if (h->magic != VJ_WEIGHTS_MAGIC || h->bytes != bytes || h->digest[0] != digest[0] || h->digest[1] != digest[1]) {
         munmap(at, size);
@@ -29,7 +31,8 @@ vj_status vj_weights_map_part(int fd, int64_t at, int64_t bytes, const uint64_t 
     const int64_t before = at % sysconf(_SC_PAGESIZE);
     const size_t size = (size_t)(bytes + before);
     void *base = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, at - before);
-    if (base == MAP_FAILED) return vj_error_set(VJ_SYSTEM, "cannot map %zu bytes of packed weights", size);
+    if (base == MAP_FAILED)
+        return vj_error_set(VJ_SYSTEM, "cannot map %zu bytes of packed weights: %s", size, strerror(errno));
     *map = (vj_weights_map){base, size, (const char *)base + before, {check[0], check[1]}, bytes};
     return VJ_OK;
 }
@@ -40,7 +43,6 @@ void vj_weights_unmap(vj_weights_map *map) {
 }
 
 bool vj_weights_whole(const vj_weights_map *map) {
-    vj_key key;
-    return vj_digest_memory(map->data, (size_t)map->data_bytes, &key) == VJ_OK && key.half[0] == map->check[0] &&
-           key.half[1] == map->check[1];
+    const vj_key key = vj_digest_memory(map->data, (size_t)map->data_bytes);
+    return key.half[0] == map->check[0] && key.half[1] == map->check[1];
 }

@@ -30,12 +30,17 @@ static int find_weights(void *self, const uint64_t digest[2], int64_t bytes) {
     int fd = c ? open_weights(c, digest) : -1;
     vj_weights_map map;
     if (fd < 0) return -1;
-    bool whole = vj_weights_map_fd(fd, digest, bytes, &map) == VJ_OK;
+    const vj_status status = vj_weights_map_fd(fd, digest, bytes, &map);
+    bool whole = status == VJ_OK;
     if (whole) {
         whole = vj_weights_whole(&map);
         vj_weights_unmap(&map);
     }
     if (whole) return fd;
+    if (status == VJ_SYSTEM) { /* nothing is wrong with the file */
+        close(fd);
+        return -1;
+    }
     char path[4300];
     vj_cache_path(c, digest, "weights", path, sizeof path);
     close(fd);

@@ -37,9 +37,10 @@ bool vj_cache_is_ours(const char *name) {
            ends_in(name, ".tmp");
 }
 
-/* NULL: there is no room, or no folder (errno says why, ENOENT if there is none). */
-static cached_file *list_files(const char *folder, size_t *count) {
+/* NULL: there is no room, or no folder (errno says why, ENOENT if there is none). *whole: none is left out for want of memory. */
+static cached_file *list_files(const char *folder, size_t *count, bool *whole) {
     DIR *dir = opendir(folder);
+    *whole = dir || errno != ENOMEM;
     cached_file *files = NULL;
     size_t room = 0;
     *count = 0;
@@ -49,7 +50,10 @@ static cached_file *list_files(const char *folder, size_t *count) {
         if (fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode)) continue;
         if (*count == room) {
             void *more = realloc(files, (room = room * 2 + 64) * sizeof *files);
-            if (!more) break;
+            if (!more) {
+                *whole = false;
+                break;
+            }
             files = more;
         }
         if (!vj_cache_is_ours(e->d_name)) continue;
@@ -81,7 +85,8 @@ int32_t vj_cache_bound(const char *folder, int64_t bytes, int *why) {
     size_t count;
     int64_t total = 0;
     int32_t failed = 0;
-    cached_file *files = list_files(folder, &count);
+    bool whole; /* or the rest is for the next time */
+    cached_file *files = list_files(folder, &count, &whole);
     for (size_t i = 0; i < count; i++)
         if (!ends_in(files[i].name, ".tmp")) total += files[i].bytes;
     for (size_t i = 0; i < count; i++) { /* least recently used first */
@@ -171,15 +176,21 @@ static bool is_whole(const char *folder, const char *name) {
 vj_status vj_cache_verify(const char *asked, FILE *out) {
     char folder[4096];
     size_t count, damaged = 0;
+    bool whole;
     if (!vj_cache_folder(asked, folder, sizeof folder)) return vj_error_set(VJ_USAGE, "there is no cache folder");
-    cached_file *files = list_files(folder, &count);
-    for (size_t i = 0; i < count; i++) {
+    cached_file *files = list_files(folder, &count, &whole);
+    for (size_t i = 0; i < count && whole; i++) {
+        errno = 0;
         if (is_whole(folder, files[i].name)) continue;
+        whole = errno != ENOMEM && errno != EIO;
+        if (!whole) break;
         fprintf(out, "damaged  %s\n", files[i].name);
         damaged++;
     }
-    fprintf(out, "%s: %zu files, %zu damaged\n", folder, count, damaged);
+    const int why = errno ? errno : ENOMEM;
     free(files);
+    if (!whole) return vj_error_set(VJ_SYSTEM, "%s cannot be read: %s", folder, strerror(why));
+    fprintf(out, "%s: %zu files, %zu damaged\n", folder, count, damaged);
     return damaged ? vj_error_set(VJ_BAD_INPUT, "%zu damaged files; they are rebuilt when next needed", damaged)
                    : VJ_OK;
 }

@@ -82,9 +82,11 @@ static void read_image(const cached_models *all, cached_model *m) {
     if (fd >= 0) close(fd);
 }
 
-/* Lines of entry.c's text. */
+/* Lines of entry.c's text. False: errno says why the machine cannot read it; one that is gone or damaged is no failure. */
 static bool read_entry(const cached_models *all, const char *name, cached_model *m) {
+    errno = 0;
     char *text = read_text(all, name), key[VJ_KEY_TEXT] = "";
+    if (!text && (errno == ENOMEM || errno == EIO)) return false;
     *m = (cached_model){.precision = "?", .weight_format = "?"};
     snprintf(m->entry, NAME, "%.*s", NAME - 1, name); /* what is longer is none of the cache's */
     const char *graph = text ? strstr(text, "\ngraph ") : NULL, *model = text ? strstr(text, "\nmodel ") : NULL;
@@ -92,10 +94,14 @@ static bool read_entry(const cached_models *all, const char *name, cached_model 
     m->path = model ? strndup(model + 7, strcspn(model + 7, "\n")) : strdup("(in memory)");
     free(text);
     read_image(all, m);
+    if (!m->path || errno == ENOMEM || errno == EIO) {
+        free(m->path);
+        return false;
+    }
     size_of(all, m->entry, &m->used);
     m->image_bytes = size_of(all, m->image, &m->used);
     m->weights_bytes = size_of(all, m->weights, &m->used);
-    return m->path != NULL;
+    return true;
 }
 
 static bool ends_in(const char *name, const char *end) {
@@ -122,23 +128,31 @@ static vj_status open_models(const char *asked, cached_models *all) {
     *all = (cached_models){.dir = -1};
     if (!vj_cache_folder(asked, all->folder, sizeof all->folder))
         return vj_error_set(VJ_USAGE, "there is no cache folder");
+    vj_status status = VJ_OK;
     DIR *dir = opendir(all->folder);
+    if (!dir && errno == ENOMEM) return vj_error_set(VJ_SYSTEM, "%s: %s", all->folder, strerror(errno));
     if (dir) all->dir = dup(dirfd(dir));
-    for (struct dirent *e; all->dir >= 0 && (e = readdir(dir));) {
+    for (struct dirent *e; all->dir >= 0 && status == VJ_OK && (e = readdir(dir));) {
         if (!vj_cache_is_ours(e->d_name) || strlen(e->d_name) >= NAME) continue;
         all->bytes += size_of(all, e->d_name, NULL);
         all->files++;
         if (!ends_in(e->d_name, ".entry")) continue;
         if (all->count == room) {
             void *more = realloc(all->at, (room = room * 2 + 16) * sizeof *all->at);
-            if (!more) break;
+            if (!more) {
+                status = vj_error_set(VJ_SYSTEM, "out of memory");
+                break;
+            }
             all->at = more;
         }
-        if (read_entry(all, e->d_name, &all->at[all->count])) all->count++;
+        if (read_entry(all, e->d_name, &all->at[all->count]))
+            all->count++;
+        else
+            status = vj_error_set(VJ_SYSTEM, "the cache cannot be read: %s", strerror(errno));
     }
     if (dir) closedir(dir);
     if (all->count) qsort(all->at, all->count, sizeof *all->at, by_model);
-    return VJ_OK;
+    return status;
 }
 
 static void print_model(const cached_model *m, int width, FILE *out) {
@@ -161,7 +175,7 @@ vj_status vj_cache_list(const char *asked, FILE *out) {
     if (status == VJ_OK && all.count)
         fprintf(out, "%-*s  %-10s %-15s %9s %11s  %s\n", width, "model", "precision", "CPU", "code MB", "weights MB",
                 "last used");
-    for (size_t i = 0; i < all.count; i++)
+    for (size_t i = 0; i < all.count && status == VJ_OK; i++)
         print_model(&all.at[i], width, out);
     if (status == VJ_OK) fprintf(out, "%.2f MB in %s: %zu files\n", (double)all.bytes * 1e-6, all.folder, all.files);
     close_models(&all);
@@ -207,7 +221,7 @@ vj_status vj_cache_remove(const char *asked, const char *model, FILE *out) {
     size_t entries = 0;
     if (!whole_path(model, path)) return vj_error_set(VJ_USAGE, "the path is too long");
     vj_status status = open_models(asked, &all);
-    for (size_t i = 0; i < all.count; i++) {
+    for (size_t i = 0; i < all.count && status == VJ_OK; i++) { /* all are known: none that is used is removed */
         const cached_model *m = &all.at[i];
         if (!is_of(m, path)) continue;
         bytes += size_of(&all, m->entry, NULL);

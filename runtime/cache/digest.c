@@ -64,19 +64,20 @@ bool vj_digest_parts(vj_digest_part *parts, int32_t count) {
     return !atomic_load(&d.failed);
 }
 
-vj_status vj_digest_memory(const void *at, size_t bytes, vj_key *key) {
+vj_key vj_digest_memory(const void *at, size_t bytes) {
     const size_t count = vj_digest_blocks(bytes);
     vj_digest_part *parts = count < INT32_MAX / 4096 ? calloc(count + 1, sizeof *parts) : NULL; /* two terabytes */
-    if (!parts) return vj_error_set(VJ_SYSTEM, "no memory to hash %zu bytes", bytes);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; parts && i < count; i++)
         parts[i] = (vj_digest_part){.from = {-1, at, (int64_t)bytes},
                                     .offset = (int64_t)(i * VJ_DIGEST_BLOCK),
                                     .bytes = (int64_t)vj_digest_block_bytes(i, bytes)};
-    vj_digest_parts(parts, (int32_t)count);
+    if (parts) vj_digest_parts(parts, (int32_t)count);
     XXH128_hash_t hash = vj_digest_begin(bytes);
-    for (size_t i = 0; i < count; i++)
-        hash = vj_digest_add(hash, (XXH128_hash_t){parts[i].digest.half[0], parts[i].digest.half[1]});
-    *key = key_from(hash);
+    for (size_t i = 0; i < count; i++) {
+        const vj_key part = parts ? parts[i].digest /* without memory this thread does it all */
+                                  : vj_key_of((const char *)at + i * VJ_DIGEST_BLOCK, vj_digest_block_bytes(i, bytes));
+        hash = vj_digest_add(hash, (XXH128_hash_t){part.half[0], part.half[1]});
+    }
     free(parts);
-    return VJ_OK;
+    return key_from(hash);
 }

@@ -19,6 +19,8 @@ typedef struct fault_case {
     void *self;
     bool writes; /* calls that write fail, too */
     long most;   /* calls that fail in the short form; 0: 200 */
+    const char
+        *fragile; /* NULL, or a library that may crash where a call of its own fails: such crashes are counted apart */
 } fault_case;
 
 /* The program's main: `--all` makes each call fail, otherwise as many as the short form has, evenly spread; `--only WORD` takes the cases

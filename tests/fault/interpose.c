@@ -37,14 +37,15 @@ static char place[256];
 typedef struct range {
     uintptr_t from, to;
 } range;
-static range passed_on[8], loader;
+static range passed_on[8];
 static int passed_on_count;
 
 static int note_library(struct dl_phdr_info *info, size_t size, void *self) {
     (void)size;
     (void)self;
-    const bool is_loader = strstr(info->dlpi_name, "ld-linux") != NULL;
-    if (!is_loader && !strstr(info->dlpi_name, "libLLVM") && !strstr(info->dlpi_name, "libstdc++")) return 0;
+    if (!strstr(info->dlpi_name, "libLLVM") && !strstr(info->dlpi_name, "libstdc++") &&
+        !strstr(info->dlpi_name, "/ld-linux"))
+        return 0;
     range r = {UINTPTR_MAX, 0};
     for (int i = 0; i < info->dlpi_phnum; i++) {
         const ElfW(Phdr) *p = &info->dlpi_phdr[i];
@@ -52,10 +53,7 @@ static int note_library(struct dl_phdr_info *info, size_t size, void *self) {
         if (info->dlpi_addr + p->p_vaddr < r.from) r.from = info->dlpi_addr + p->p_vaddr;
         if (info->dlpi_addr + p->p_vaddr + p->p_memsz > r.to) r.to = info->dlpi_addr + p->p_vaddr + p->p_memsz;
     }
-    if (is_loader)
-        loader = r;
-    else if (passed_on_count < 8)
-        passed_on[passed_on_count++] = r;
+    if (passed_on_count < 8) passed_on[passed_on_count++] = r;
     return 0;
 }
 
@@ -103,7 +101,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static uint32_t slot_of(const void *at) { return (uint32_t)(((uintptr_t)at >> 4) * 2654435761u) & (TABLE - 1); }
 
 static void *track(void *at, const void *caller) {
-    if (!at || !atomic_load(&tracked) || !counts(caller) || is_in(&loader, caller)) return at;
+    if (!at || !atomic_load(&tracked) || !counts(caller)) return at;
     pthread_mutex_lock(&lock);
     if (block_count < TABLE / 2) {
         uint32_t i = slot_of(at);
@@ -215,8 +213,9 @@ void fault_arm(fault_kind of, long n) {
     if (!blocks) {
         blocks = mmap(NULL, TABLE * sizeof *blocks, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         failed_caller = mmap(NULL, sizeof *failed_caller, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-        dl_iterate_phdr(note_library, NULL);
     }
+    passed_on_count = 0;
+    dl_iterate_phdr(note_library, NULL); /* libraries come with the work */
     if (block_count) memset(blocks, 0, TABLE * sizeof *blocks);
     block_count = 0;
     kind = of;
@@ -228,6 +227,7 @@ void fault_arm(fault_kind of, long n) {
 }
 
 void fault_pause(void) { atomic_store(&armed, false); }
+void fault_resume(void) { atomic_store(&armed, true); }
 
 long fault_disarm(void) {
     fault_pause();

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* interpose.h - calls of the C library that fail when they are told to. A program that links this has them in place of the C library's, for
- * itself and all libraries that it loads. Calls made by LLVM and the C++ library are passed on and not counted. */
+ * itself and all libraries that it loads. Calls made by LLVM, the C++ library and the loader are passed on and not counted: these end the
+ * process, the loader where a thread has no room for a library's own data. */
 #ifndef VITJIT_TESTS_FAULT_INTERPOSE_H
 #define VITJIT_TESTS_FAULT_INTERPOSE_H
 
@@ -18,8 +19,9 @@ typedef enum fault_kind {
 void fault_arm(fault_kind kind, long n);
 /* Calls of the kind since it was armed; counting ends. */
 long fault_disarm(void);
-/* No call fails any more, nor counts, until the next fault_arm: for a test that looks at what was done. */
+/* No call fails nor counts until fault_resume or the next fault_arm: while a test looks at what was done. */
 void fault_pause(void);
+void fault_resume(void);
 /* Where the call that failed came from: "library+0x1234"; "" when none did. Valid until the next is armed. */
 const char *fault_place(void);
 /* Blocks allocated since fault_arm by counted calls and not freed; *where is the caller of one of them. */
