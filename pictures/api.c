@@ -15,7 +15,7 @@ static vj_status find(const char *model_path, const char *metadata, const vj_rec
     if (options) memcpy(&own, options, options->size);
     vj_recipe *found = calloc(1, sizeof *found);
     if (!found) {
-        vj_because(why, VJ_SYSTEM, "no memory");
+        vj_because(why, VJ_SYSTEM, "out of memory");
         return VJ_SYSTEM;
     }
     if (vj_recipe_of_model(model_path, metadata ? metadata : "{}", &own, found, why)) {

@@ -20,12 +20,13 @@ bool vj_because(vj_why *why, vj_status status, const char *format, ...) {
     return false;
 }
 
-/* How many bytes were read, which are fewer than `size` where the file has become shorter. */
+/* How many bytes were read, which are fewer than `size` where the file has become shorter (errno 0) or the machine fails. */
 static size_t read_all(int descriptor, uint8_t *to, size_t size) {
     size_t used = 0;
     while (used < size) {
         const ssize_t got = read(descriptor, to + used, size - used);
         if (got < 0 && errno == EINTR) continue;
+        if (got == 0) errno = 0;
         if (got <= 0) break;
         used += (size_t)got;
     }
@@ -40,12 +41,14 @@ static bool read_descriptor(int descriptor, size_t most, uint8_t **bytes, size_t
     if (info.st_size < 0 || (uint64_t)info.st_size > most)
         return vj_because(why, VJ_BAD_INPUT, "the file has %lld bytes, more than %zu", (long long)info.st_size, most);
     const size_t whole = (size_t)info.st_size;
-    if (!(*bytes = malloc(whole + 1))) return vj_because(why, VJ_SYSTEM, "no memory for %zu bytes", whole);
+    if (!(*bytes = malloc(whole + 1))) return vj_because(why, VJ_SYSTEM, "out of memory for %zu bytes", whole);
     *size = read_all(descriptor, *bytes, whole);
     if (*size != whole) {
+        const int failure = errno;
         free(*bytes);
         *bytes = NULL;
-        return vj_because(why, VJ_BAD_INPUT, "it cannot be read to its end");
+        return failure ? vj_because(why, VJ_SYSTEM, "it cannot be read: %s", strerror(failure))
+                       : vj_because(why, VJ_BAD_INPUT, "it cannot be read to its end");
     }
     (*bytes)[whole] = 0;
     return true;
@@ -56,7 +59,10 @@ bool vj_file_read(const char *path, size_t most, uint8_t **bytes, size_t *size, 
     *size = 0;
     const int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (missing) *missing = descriptor < 0 && errno == ENOENT;
-    if (descriptor < 0) return vj_because(why, VJ_BAD_INPUT, "%s", strerror(errno));
+    if (descriptor < 0) {
+        const bool by_machine = errno == EMFILE || errno == ENFILE || errno == ENOMEM;
+        return vj_because(why, by_machine ? VJ_SYSTEM : VJ_BAD_INPUT, "%s", strerror(errno));
+    }
     const bool good = read_descriptor(descriptor, most, bytes, size, why);
     close(descriptor);
     return good;

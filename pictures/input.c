@@ -107,7 +107,7 @@ static bool prepare(const vj_picture *picture, const vj_recipe *recipe, const vj
     if (input->dtype == VJ_F32 && !input->channels_last)
         return vj_preprocess(picture, recipe, input->channels, input->height, input->width, out, why);
     float *planes = malloc(elements(input) * sizeof *planes);
-    if (!planes) return vj_because(why, VJ_SYSTEM, "no memory");
+    if (!planes) return vj_because(why, VJ_SYSTEM, "out of memory");
     const bool good = vj_preprocess(picture, input->dtype == VJ_U8 ? &raw : recipe, input->channels, input->height,
                                     input->width, planes, why);
     if (good) store(input, planes, out);
@@ -139,7 +139,7 @@ bool vj_unprepare(const void *in, const vj_recipe *recipe, const vj_picture_inpu
                   vj_why *why) {
     const vj_recipe raw = without_numbers(recipe);
     float *planes = malloc(elements(input) * sizeof *planes);
-    if (!planes) return vj_because(why, VJ_SYSTEM, "no memory");
+    if (!planes) return vj_because(why, VJ_SYSTEM, "out of memory");
     load(input, in, planes);
     const bool good = vj_unprocess(planes, input->dtype == VJ_U8 ? &raw : recipe, input->channels, input->height,
                                    input->width, picture, why);

@@ -3,6 +3,7 @@
  * none. */
 #include "recipe.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,7 @@ char *vj_text_read(const char *path, bool *missing, vj_why *why) {
 }
 
 bool vj_recipe_fail(vj_why *why, const char *what, const char *text) {
+    if (errno == ENOMEM) return vj_because(why, VJ_SYSTEM, "out of memory");
     snprintf(why->text, sizeof why->text, "%s: '%.200s'", what, text);
     return false;
 }
@@ -73,9 +75,12 @@ bool vj_labels_from_file(vj_recipe *recipe, const char *path, vj_why *why) {
     vj_why reason = {0};
     char *text = vj_text_read(path, NULL, &reason);
     if (!text) return vj_because(why, reason.status, "labels '%.200s': %.250s", path, reason.text);
+    errno = 0;
     cJSON *json = cJSON_Parse(text);
     const cJSON *inner = cJSON_GetObjectItemCaseSensitive(json, "id2label");
-    const bool good = json ? vj_labels_from_json(recipe, inner ? inner : json) : labels_from_lines(recipe, text);
+    const bool good = json              ? vj_labels_from_json(recipe, inner ? inner : json)
+                      : errno != ENOMEM ? labels_from_lines(recipe, text)
+                                        : false;
     cJSON_Delete(json);
     free(text);
     return good || vj_recipe_fail(why, "no labels (a label a line, or JSON) in", path);

@@ -2,6 +2,7 @@
 /* picture.c - tells a picture file's kind by its first bytes, and brings it into EXIF's orientation. */
 #include "picture.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -108,7 +109,11 @@ static bool decode(vj_encoded file, const vj_picture_options *options, vj_pictur
 }
 
 static vj_status decode_file(vj_encoded file, const vj_picture_options *options, vj_picture *picture, vj_why *why) {
-    if (decode(file, options, picture, why)) return VJ_OK;
+    errno = 0;
+    bool good = decode(file, options, picture, why);
+    /* Without memory the libraries call data damaged, and EXIF without an orientation. */
+    if (errno == ENOMEM && (good || why->status != VJ_SYSTEM)) good = vj_because(why, VJ_SYSTEM, "out of memory");
+    if (good) return VJ_OK;
     vj_picture_free(picture);
     return why->status ? why->status : VJ_BAD_INPUT;
 }

@@ -16,7 +16,7 @@ bool vj_picture_alloc(vj_picture *picture, int64_t width, int64_t height, int32_
                           (long long)width, (long long)height, (long long)VJ_PICTURE_MAX_PIXELS);
     picture->pixels = malloc((size_t)(width * height) * (size_t)channels);
     if (!picture->pixels)
-        return vj_because(why, VJ_SYSTEM, "no memory for %lld x %lld pixels", (long long)width, (long long)height);
+        return vj_because(why, VJ_SYSTEM, "out of memory for %lld x %lld pixels", (long long)width, (long long)height);
     picture->width = (int32_t)width;
     picture->height = (int32_t)height;
     picture->channels = channels;

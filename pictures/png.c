@@ -20,7 +20,7 @@ static void take_colours(const uint8_t *rgba, vj_picture *picture) {
 
 /* A failure of libspng's. */
 static bool damaged(int error, vj_why *why) {
-    if (error == SPNG_EMEM) return vj_because(why, VJ_SYSTEM, "no memory");
+    if (error == SPNG_EMEM) return vj_because(why, VJ_SYSTEM, "out of memory");
     return vj_because(why, VJ_BAD_INPUT, "a damaged PNG: %s", spng_strerror(error));
 }
 
@@ -34,7 +34,7 @@ static bool decode(spng_ctx *png, vj_picture *picture, vj_why *why) {
         header.color_type == SPNG_COLOR_TYPE_GRAYSCALE || header.color_type == SPNG_COLOR_TYPE_GRAYSCALE_ALPHA;
     if (!vj_picture_alloc(picture, header.width, header.height, grey ? 1 : 3, why)) return false;
     uint8_t *rgba = malloc(size);
-    if (!rgba) return vj_because(why, VJ_SYSTEM, "no memory");
+    if (!rgba) return vj_because(why, VJ_SYSTEM, "out of memory");
     error = spng_decode_image(png, rgba, size, SPNG_FMT_RGBA8, SPNG_DECODE_TRNS);
     if (!error) take_colours(rgba, picture);
     free(rgba);
@@ -50,7 +50,7 @@ static int32_t orientation_of(spng_ctx *png) {
 
 bool vj_png_read(vj_encoded file, vj_picture *picture, int32_t *orientation, vj_why *why) {
     spng_ctx *png = spng_ctx_new(0);
-    if (!png) return vj_because(why, VJ_SYSTEM, "no memory");
+    if (!png) return vj_because(why, VJ_SYSTEM, "out of memory");
     spng_set_image_limits(png, 1u << 28, 1u << 28);
     spng_set_chunk_limits(png, 1u << 24, 1u << 26);
     const bool good = spng_set_png_buffer(png, file.at, file.size) == 0 && decode(png, picture, why);

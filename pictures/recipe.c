@@ -10,11 +10,13 @@
 #include "pictures/paddle/paddle.h"
 #include "recipe.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* What was found: objects of JSON. */
 typedef struct finding {
+    bool no_memory; /* for the metadata */
     cJSON *metadata, *paddle, *processor, *preprocessor, *open_clip, *config;
     const cJSON *keys; /* in one of them, or NULL */
     const vj_class *class;
@@ -38,14 +40,17 @@ static void add_source(vj_recipe *recipe, const char *format, const char *text) 
 }
 
 /* The metadata as an object: what is JSON is read, the rest is text. */
-static cJSON *metadata_object(const vj_key_value *metadata, int32_t count) {
-    cJSON *object = cJSON_CreateObject();
-    for (int32_t i = 0; i < count; i++) {
+static void read_metadata(finding *f, const vj_key_value *metadata, int32_t count) {
+    f->metadata = cJSON_CreateObject();
+    f->no_memory = !f->metadata;
+    for (int32_t i = 0; i < count && !f->no_memory; i++) {
+        errno = 0; /* the parser does not tell what is no JSON from an end of memory */
         cJSON *json = cJSON_Parse(metadata[i].value);
-        if (!json) json = cJSON_CreateString(metadata[i].value);
-        if (!json || !cJSON_AddItemToObject(object, metadata[i].key, json)) cJSON_Delete(json);
+        if (!json && errno != ENOMEM) json = cJSON_CreateString(metadata[i].value);
+        if (json && cJSON_AddItemToObject(f->metadata, metadata[i].key, json)) continue;
+        cJSON_Delete(json);
+        f->no_memory = true;
     }
-    return object;
 }
 
 /* The object in a file beside the model; *object stays NULL when there is no such file. */
@@ -56,6 +61,7 @@ static bool read_object(const char *model_path, const char *name, cJSON **object
     if (!vj_file_beside(model_path, name, path, sizeof path)) return true;
     char *text = vj_text_read(path, &missing, &reason);
     if (!text) return missing || vj_because(why, reason.status, "'%.200s': %.250s", path, reason.text);
+    errno = 0;
     *object = cJSON_Parse(text);
     free(text);
     return cJSON_IsObject(*object) || vj_recipe_fail(why, "not a JSON object", path);
@@ -159,6 +165,7 @@ static bool read_keys(const finding *f, vj_recipe *recipe, vj_why *why) {
     const vj_class *class = f->class ? f->class : &vj_no_class;
     cJSON *none = cJSON_CreateObject();
     vj_why reason = {0};
+    if (!none) return vj_because(why, VJ_SYSTEM, "out of memory");
     const bool good = vj_recipe_from_keys(recipe, class, f->keys ? f->keys : none, &reason);
     cJSON_Delete(none);
     if (!good)
@@ -173,6 +180,7 @@ static bool labels_in(vj_recipe *recipe, const cJSON *place, vj_why *why) {
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const cJSON *labels = get(place, names[i]);
         if (!labels || cJSON_IsNull(labels) || recipe->labels) continue;
+        errno = 0;
         if (!vj_labels_from_json(recipe, labels))
             return vj_recipe_fail(why, "a value that makes no sense for the key", names[i]);
     }
@@ -197,10 +205,11 @@ static bool any(const vj_recipe_options *o) {
 
 bool vj_recipe_find(const char *model_path, const vj_key_value *metadata, int32_t metadata_count,
                     const vj_recipe_options *options, vj_recipe *recipe, vj_why *why) {
-    finding f = {.metadata = metadata_object(metadata, metadata_count)};
+    finding f = {0};
+    read_metadata(&f, metadata, metadata_count);
     *recipe = (vj_recipe){0};
     const bool told = vj_has_recipe_keys(f.metadata) && (get(f.metadata, "label_names") || get(f.metadata, "id2label"));
-    bool good = told || read_files(&f, model_path, why);
+    bool good = f.no_memory ? vj_because(why, VJ_SYSTEM, "out of memory") : told || read_files(&f, model_path, why);
     if (good) choose_keys(&f, recipe);
     good = good && find_class(&f, options, recipe, why) && read_steps(&f, options, recipe, why) &&
            read_keys(&f, recipe, why) && read_labels(&f, recipe, why);
@@ -239,10 +248,13 @@ static vj_key_value *metadata_pairs(const cJSON *json, int32_t *count) {
 
 bool vj_recipe_of_model(const char *model_path, const char *metadata, const vj_recipe_options *options,
                         vj_recipe *recipe, vj_why *why) {
+    errno = 0;
     cJSON *json = cJSON_Parse(metadata);
     int32_t count = 0;
-    vj_key_value *pairs = metadata_pairs(json, &count);
-    const bool good = vj_recipe_find(model_path, pairs, count, options, recipe, why);
+    const bool has_memory = json || errno != ENOMEM;
+    vj_key_value *pairs = has_memory ? metadata_pairs(json, &count) : NULL;
+    const bool good = pairs ? vj_recipe_find(model_path, pairs, count, options, recipe, why)
+                            : vj_because(why, VJ_SYSTEM, "out of memory");
     free(pairs);
     cJSON_Delete(json);
     return good;

@@ -187,7 +187,7 @@ static bool resample_rows(const vj_picture *from, int32_t width, vj_filter filte
     }
     free(planes);
     free_kernel(&k);
-    return good || vj_because(why, VJ_SYSTEM, "no memory");
+    return good || vj_because(why, VJ_SYSTEM, "out of memory");
 }
 
 /* `width` bytes of a row, from rows `stride` apart. */
@@ -219,7 +219,7 @@ static bool resample_columns(const vj_picture *from, int32_t height, vj_filter f
         }
     }
     free_kernel(&k);
-    return good || vj_because(why, VJ_SYSTEM, "no memory");
+    return good || vj_because(why, VJ_SYSTEM, "out of memory");
 }
 
 /* Which element each one is taken from. Pillow adds steps up, and so rounds each time. */
@@ -244,7 +244,7 @@ static bool nearest(const vj_picture *from, int32_t width, int32_t height, vj_pi
     }
     free(xs);
     free(ys);
-    return good ? made : vj_because(why, VJ_SYSTEM, "no memory");
+    return good ? made : vj_because(why, VJ_SYSTEM, "out of memory");
 }
 
 static bool columns_first(const vj_picture *from, int32_t width, int32_t height) {

@@ -11,8 +11,8 @@
 /* Decodes one bitstream to red, green, blue, alpha at (left, top) of a canvas of `stride` bytes a row. */
 static bool decode(const uint8_t *at, size_t size, uint8_t *to, size_t stride, size_t room, vj_why *why) {
     static const char *const words[] = {
-        "",          "no memory", "a parameter",    "its data makes no sense", "a feature that is not known",
-        "suspended", "aborted",   "it is cut short"};
+        "",          "out of memory", "a parameter",    "its data makes no sense", "a feature that is not known",
+        "suspended", "aborted",       "it is cut short"};
     WebPDecoderConfig config;
     if (!WebPInitDecoderConfig(&config)) return vj_because(why, VJ_SYSTEM, "another version of libwebp");
     config.output.colorspace = MODE_RGBA;
@@ -21,7 +21,7 @@ static bool decode(const uint8_t *at, size_t size, uint8_t *to, size_t stride, s
     const VP8StatusCode code = WebPDecode(at, size, &config);
     WebPFreeDecBuffer(&config.output);
     if (code == VP8_STATUS_OK) return true;
-    if (code == VP8_STATUS_OUT_OF_MEMORY) return vj_because(why, VJ_SYSTEM, "no memory");
+    if (code == VP8_STATUS_OUT_OF_MEMORY) return vj_because(why, VJ_SYSTEM, "out of memory");
     return vj_because(why, VJ_BAD_INPUT, "a damaged WebP: %s", code > 0 && code < 8 ? words[code] : "?");
 }
 
@@ -60,7 +60,7 @@ static bool read_canvas(WebPDemuxer *demuxer, vj_picture *picture, int32_t *orie
         return false;
     const size_t bytes = (size_t)picture->width * (size_t)picture->height * 4;
     uint8_t *rgba = calloc(bytes, 1);
-    if (!rgba) return vj_because(why, VJ_SYSTEM, "no memory");
+    if (!rgba) return vj_because(why, VJ_SYSTEM, "out of memory");
     const bool good = decode_first(demuxer, picture, rgba, bytes, why);
     if (good) take_colours(rgba, picture);
     free(rgba);
