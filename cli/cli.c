@@ -46,10 +46,11 @@ static vj_status dispatch(const vj_command *c) {
 
 vj_status vj_cli(int argc, char **argv) {
     vj_command command;
+    vj_json_begin();
     vj_status status = vj_command_read(argc, argv, &command);
     if (command.quiet) vj_set_quiet();
     if (status == VJ_OK) status = vj_find_model(&command);
-    if (status == VJ_OK) status = dispatch(&command);
+    if (status == VJ_OK) status = vj_json_end(dispatch(&command));
     vj_progress_end();
     vj_command_free(&command);
     if ((fflush(stdout) != 0 || ferror(stdout)) && status == VJ_OK)

@@ -40,7 +40,7 @@ static char *layer_text(const vj_layer *layer) {
     cJSON_AddStringToObject(json, "precision", vj_precision_name(layer->precision));
     if (layer->precision == VJ_I8) cJSON_AddNumberToObject(json, "largest_weight", largest(layer));
     if (layer->precision == VJ_I8 && vj_is_smoothed(layer)) add_smoothing(json, layer);
-    char *text = cJSON_PrintUnformatted(json);
+    char *text = vj_json_text(json);
     cJSON_Delete(json);
     return text;
 }

@@ -9,6 +9,7 @@
  * hub.c       a model's folder of the Hub's cache: which of its snapshots is meant
  * foreign.c   files given as a model that are something else
  * folder.c    folders that are to be written to
+ * json.c      JSON that has all its parts, or a failure
  * messages.c  one form for errors, warnings, notices
  * plain.c     texts from files, without what a terminal would obey
  * progress.c  how long the work has been going on
@@ -106,11 +107,21 @@ const char *vj_options_misplaced(const vj_command *command);
 bool vj_option_given(const vj_command *command, const char *name);
 void vj_options_help(FILE *out);
 
+/* json.c */
+
+struct cJSON;
+void vj_json_begin(void); /* once a call of vj_cli */
+char *
+vj_json_text(const struct cJSON *json);  /* as cJSON_PrintUnformatted; NULL: no memory for it or for a part of it */
+vj_status vj_json_end(vj_status status); /* VJ_SYSTEM, and said, where memory ended for JSON and nothing else failed */
+
 /* messages.c: all of it to stderr */
 
 /* `vitjit: FILE: text`; returns the status. A text may bring its hint behind "\n  hint: ". file may be NULL. */
 vj_status vj_print_error(vj_status status, const char *file, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* Who is at fault, by errno, where a file or folder cannot be read: VJ_SYSTEM or VJ_BAD_INPUT. */
+vj_status vj_file_status(int why);
 void vj_print_hint(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void vj_print_warning(const char *file, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void vj_print_notice(const char *file, const char *format, ...) __attribute__((format(printf, 2, 3)));

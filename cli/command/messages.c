@@ -2,6 +2,7 @@
 /* messages.c - what the command line tells people: errors in one form, warnings, notices. */
 #include "command.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -68,4 +69,8 @@ void vj_print_wrote(const char *path) {
     else
         vj_print_notice(NULL, "wrote %s (%.*f %s)", path, bytes < 1e6 ? 0 : 1,
                         bytes < 1e6 ? bytes * 1e-3 : bytes * 1e-6, bytes < 1e6 ? "kB" : "MB");
+}
+
+vj_status vj_file_status(int why) {
+    return why == ENOMEM || why == EIO || why == EMFILE || why == ENFILE ? VJ_SYSTEM : VJ_BAD_INPUT;
 }

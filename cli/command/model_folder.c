@@ -82,7 +82,7 @@ static vj_status look_in(survey *s, const char *below) {
         return vj_print_error(VJ_BAD_INPUT, s->folder, "the path is too long");
     const int count = scandir(path, &entries, NULL, by_name);
     if (count < 0 && *below && (errno == ENOENT || errno == ENOTDIR)) return VJ_OK;
-    if (count < 0) return vj_print_error(VJ_BAD_INPUT, s->folder, "%s", strerror(errno));
+    if (count < 0) return vj_print_error(vj_file_status(errno), s->folder, "%s", strerror(errno));
     for (int i = 0; i < count; i++) {
         look_at(s, below, entries[i]->d_name);
         free(entries[i]);

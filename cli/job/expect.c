@@ -23,8 +23,8 @@ static vj_status expect_one(const vj_command *command, const vj_job *job, const 
     if (!got) {
         status = vj_print_error(VJ_USAGE, command->model, "there is no output '%s'", name);
         vj_print_hint("--also-output %s makes an output of a value of the graph", name);
-    } else if (!vj_npy_read(equals + 1, &want, why)) {
-        status = vj_print_error(VJ_BAD_INPUT, equals + 1, "%s", why);
+    } else if ((status = vj_npy_read(equals + 1, &want, why)) != VJ_OK) {
+        vj_print_error(status, equals + 1, "%s", why);
     } else {
         const bool absolute = vj_option_given(command, "--atol");
         const vj_tolerance tolerance = {command->rtol, command->atol, absolute ? 0 : 1e-5};

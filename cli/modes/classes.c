@@ -23,7 +23,9 @@ bool vj_are_classes(const vj_command *command, const vj_tensor_info *output) {
 
 void vj_guess_labels(const vj_command *command, const vj_tensor_info *output, vj_recipe *recipe) {
     if (output->dims[1] != VJ_IMAGENET_CLASSES || recipe->label_count > 0 || !vj_are_classes(command, output)) return;
-    if (vj_imagenet_labels(recipe))
+    if (!vj_imagenet_labels(recipe))
+        vj_print_warning(command->model, "out of memory for the names of its classes");
+    else
         vj_print_warning(command->model,
                          "no names of its classes are found: they are taken for ImageNet-1k's, a guess, as "
                          "there are 1000\n  hint: --labels FILE names them");

@@ -51,23 +51,23 @@ static const char *label_of(const vj_recipe *recipe, int32_t i) {
 }
 
 static void print_json(cJSON *json) {
-    char *text = json ? cJSON_PrintUnformatted(json) : NULL;
+    char *text = json ? vj_json_text(json) : NULL;
     if (text) puts(text);
     cJSON_free(text);
     cJSON_Delete(json);
 }
 
 static void print_top_json(const char *file, const vj_recipe *recipe, const double *p, const int32_t *top, int32_t k) {
-    cJSON *json = cJSON_CreateObject(), *list = cJSON_CreateArray();
+    cJSON *json = cJSON_CreateObject();
     cJSON_AddStringToObject(json, "file", file);
+    cJSON *list = cJSON_AddArrayToObject(json, "top");
     for (int32_t n = 0; n < k; n++) {
         cJSON *one = cJSON_CreateObject();
         cJSON_AddNumberToObject(one, "index", top[n]);
         if (label_of(recipe, top[n])) cJSON_AddStringToObject(one, "label", label_of(recipe, top[n]));
         cJSON_AddNumberToObject(one, "probability", p[top[n]]);
-        cJSON_AddItemToArray(list, one);
+        if (!cJSON_AddItemToArray(list, one)) cJSON_Delete(one);
     }
-    cJSON_AddItemToObject(json, "top", list);
     print_json(json);
 }
 

@@ -50,7 +50,7 @@ static vj_status add_entry(vj_paths *paths, const char *folder, const struct dir
 static vj_status add_folder(vj_paths *paths, const char *folder, bool recursive) {
     struct dirent **entries = NULL;
     const int count = scandir(folder, &entries, NULL, by_name);
-    if (count < 0) return vj_print_error(VJ_BAD_INPUT, folder, "%s", strerror(errno));
+    if (count < 0) return vj_print_error(vj_file_status(errno), folder, "%s", strerror(errno));
     vj_status worst = VJ_OK;
     for (int i = 0; i < count; i++) {
         const vj_status status = worst == VJ_SYSTEM ? VJ_OK : add_entry(paths, folder, entries[i], recursive);

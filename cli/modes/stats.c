@@ -87,7 +87,7 @@ static vj_status write_file(const char *path, const char *text) {
 }
 
 vj_status vj_deliver_json(const vj_command *command, cJSON *json) {
-    char *text = cJSON_PrintUnformatted(json);
+    char *text = vj_json_text(json);
     vj_status status = text ? VJ_OK : vj_print_error(VJ_SYSTEM, NULL, "no memory");
     if (text && *command->stats)
         status = write_file(command->stats, text);

@@ -4,6 +4,7 @@
 #include "modes.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -105,7 +106,7 @@ static void run_word(const vj_command *command, const char *folder, tally *t) {
     struct dirent **entries = NULL;
     const int count = scandir(folder, &entries, is_set, versionsort);
     if (count <= 0)
-        count_set(t, vj_print_error(VJ_BAD_INPUT, folder,
+        count_set(t, vj_print_error(count < 0 ? vj_file_status(errno) : VJ_BAD_INPUT, folder,
                                     count < 0 ? "cannot be read as a folder"
                                               : "no input_0.pb, output_0.pb or test_data_set_* in it"));
     for (int i = 0; i < count; i++) {

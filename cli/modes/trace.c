@@ -15,7 +15,7 @@
 #define MOST_WORK 20000 /* spans: some megabytes, which browsers load at once */
 
 static void write_event(FILE *out, cJSON *event, bool *first) {
-    char *text = cJSON_PrintUnformatted(event);
+    char *text = vj_json_text(event);
     if (text) fprintf(out, "%s\n%s", *first ? "" : ",", text);
     *first = *first && !text;
     cJSON_free(text);

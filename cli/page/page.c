@@ -100,7 +100,7 @@ static void write_data(FILE *out, const char *json) {
 
 static vj_status write_page(const char *path, const cJSON *data) {
     const char *place = strstr(vj_page_html, PLACE);
-    char *json = cJSON_PrintUnformatted(data);
+    char *json = vj_json_text(data);
     if (!json || !place) {
         cJSON_free(json);
         return vj_print_error(VJ_SYSTEM, path, "no memory for the page");

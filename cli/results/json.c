@@ -24,12 +24,13 @@ cJSON *vj_json_class(const vj_result *result, cJSON *list, int64_t index) {
     const char *label = label_of(result->recipe, index);
     cJSON_AddNumberToObject(one, "index", (double)index);
     if (label) cJSON_AddStringToObject(one, "label", label);
-    cJSON_AddItemToArray(list, one);
-    return one;
+    if (cJSON_AddItemToArray(list, one)) return one;
+    cJSON_Delete(one);
+    return NULL; /* nothing can be added to it, and the object is not printed */
 }
 
 vj_status vj_json_print(cJSON *json) {
-    char *text = json ? cJSON_PrintUnformatted(json) : NULL;
+    char *text = json ? vj_json_text(json) : NULL;
     if (text) puts(text);
     const bool good = text != NULL;
     cJSON_free(text);

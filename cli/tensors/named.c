@@ -13,7 +13,8 @@ vj_status vj_read_named(const vj_list *list, const char *option, vj_array **arra
         char why[512];
         if (!equals || equals == list->at[i] || !equals[1])
             return vj_print_error(VJ_USAGE, NULL, "%s wants NAME=x.npy, not '%s'", option, list->at[i]);
-        if (!vj_npy_read(equals + 1, &(*arrays)[i], why)) return vj_print_error(VJ_BAD_INPUT, equals + 1, "%s", why);
+        const vj_status status = vj_npy_read(equals + 1, &(*arrays)[i], why);
+        if (status) return vj_print_error(status, equals + 1, "%s", why);
         char *name = (*arrays)[i].name = strndup(list->at[i], (size_t)(equals - list->at[i]));
         for (int32_t j = 0; j < i && name; j++)
             if (strcmp((*arrays)[j].name, name) == 0)

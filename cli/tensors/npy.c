@@ -196,20 +196,25 @@ static bool read_open(FILE *file, vj_array *array, char *why) {
     return check_booleans(array, why);
 }
 
-bool vj_npy_read(const char *path, vj_array *array, char why[512]) {
+vj_status vj_npy_read(const char *path, vj_array *array, char why[512]) {
     *array = (vj_array){0};
+    errno = 0;
     /* A FIFO must not be waited for. */
     const int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     FILE *file = descriptor < 0 ? NULL : fdopen(descriptor, "rb");
     if (!file) {
+        const vj_status status = vj_file_status(errno);
         fail(why, strerror(errno));
         if (descriptor >= 0) close(descriptor);
-        return false;
+        return status;
     }
     const bool good = read_open(file, array, why);
+    const int failure = errno; /* where the machine failed, the file is as it should be */
     fclose(file);
-    if (!good) vj_array_free(array);
-    return good;
+    if (good) return VJ_OK;
+    vj_array_free(array);
+    if (vj_file_status(failure) == VJ_SYSTEM) fail(why, strerror(failure));
+    return vj_file_status(failure);
 }
 
 bool vj_npy_write(FILE *file, const vj_array *array) {

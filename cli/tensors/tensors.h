@@ -52,8 +52,8 @@ const char *vj_type_words(vj_dtype dtype, const int64_t *dims, int32_t rank, cha
 void vj_sort_numbers(double *values, int64_t count);
 double vj_median(double *values, int64_t count); /* of at least one; between the two in the middle of an even number */
 
-/* npy.c: a reason in why when false */
-bool vj_npy_read(const char *path, vj_array *array, char why[512]);
+/* npy.c: a reason in why when it is not VJ_OK: VJ_BAD_INPUT the file, VJ_SYSTEM the machine */
+vj_status vj_npy_read(const char *path, vj_array *array, char why[512]);
 bool vj_npy_can_hold(vj_dtype dtype);
 bool vj_npy_write(FILE *file, const vj_array *array);
 

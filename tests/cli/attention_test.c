@@ -19,7 +19,7 @@ static vj_array read_npy(const char *name) {
     char path[1024], why[512];
     vj_array array = {0};
     snprintf(path, sizeof path, VJ_TEST_DIR "/data/%s", name);
-    if (!vj_npy_read(path, &array, why)) fail_msg("%s: %s", path, why);
+    if (vj_npy_read(path, &array, why) != VJ_OK) fail_msg("%s: %s", path, why);
     return array;
 }
 

@@ -30,7 +30,7 @@ static int leave(void **state) {
 static vj_array read_npy(const char *path, vj_dtype dtype, int64_t count) {
     char why[512];
     vj_array array = {0};
-    if (!vj_npy_read(path, &array, why)) fail_msg("%s: %s", path, why);
+    if (vj_npy_read(path, &array, why) != VJ_OK) fail_msg("%s: %s", path, why);
     assert_int_equal(array.dtype, dtype);
     assert_int_equal(vj_array_elements(&array), count);
     return array;

@@ -29,7 +29,7 @@ static int leave(void **state) {
 static vj_array read_npy(const char *path) {
     char why[512];
     vj_array array = {0};
-    if (!vj_npy_read(path, &array, why)) fail_msg("%s: %s", path, why);
+    if (vj_npy_read(path, &array, why) != VJ_OK) fail_msg("%s: %s", path, why);
     return array;
 }
 

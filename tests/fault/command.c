@@ -72,10 +72,10 @@ static char cache[512], folder[512], logits[512], stats[512];
 
 static job jobs[] = {
     {.words = {"vitjit", VJ_DIGITS "digits.onnx", PICTURES "three.png", "--cache", cache, "-j", "1", NULL}},
-    {.words = {"vitjit", VJ_DIGITS "digits.onnx", PICTURES "three.png", PICTURES "four.png", "--format", "jsonl", "--cache",
-               cache, "-j", "1", NULL}},
-    {.words = {"vitjit", VJ_DIGITS "digits.onnx", "--input", VJ_INPUT, "--output", folder, "--cache", cache, "-j", "1", "--quiet",
-               NULL},
+    {.words = {"vitjit", VJ_DIGITS "digits.onnx", PICTURES "three.png", PICTURES "four.png", "--format", "jsonl",
+               "--cache", cache, "-j", "1", NULL}},
+    {.words = {"vitjit", VJ_DIGITS "digits.onnx", "--input", VJ_INPUT, "--output", folder, "--cache", cache, "-j", "1",
+               "--quiet", NULL},
      .writes = logits},
     {.words = {"vitjit", VJ_DIGITS "digits.onnx", PICTURES, "--cache", cache, "-j", "1", "--topk", "1", NULL}},
 };
