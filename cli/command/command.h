@@ -111,9 +111,10 @@ void vj_options_help(FILE *out);
 
 struct cJSON;
 void vj_json_begin(void); /* once a call of vj_cli */
-char *
-vj_json_text(const struct cJSON *json);  /* as cJSON_PrintUnformatted; NULL: no memory for it or for a part of it */
-vj_status vj_json_end(vj_status status); /* VJ_SYSTEM, and said, where memory ended for JSON and nothing else failed */
+/* As cJSON_PrintUnformatted; NULL: no memory for it or for a part of it. */
+char *vj_json_text(const struct cJSON *json);
+/* VJ_SYSTEM, and said, where memory ended for JSON and nothing else failed. */
+vj_status vj_json_end(vj_status status);
 
 /* messages.c: all of it to stderr */
 
