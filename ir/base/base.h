@@ -9,7 +9,6 @@
 #ifndef VITJIT_IR_BASE_BASE_H
 #define VITJIT_IR_BASE_BASE_H
 
-#include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -39,8 +38,8 @@ vj_arena *vj_arena_scratch(vj_arena *parent);
 void vj_arena_free(vj_arena *arena); /* NULL is fine */
 /* Calls work(self). False: memory ended before it returned, or the arena is NULL. What work has allocated from the arena stays. */
 bool vj_arena_try(vj_arena *arena, void (*work)(void *self), void *self) VJ_MUST_USE;
-_Noreturn void
-vj_out_of_memory(const vj_arena *arena);            /* takes the way out, for who allocates elsewhere beside an arena */
+/* Takes the way out, for who allocates elsewhere beside an arena. */
+_Noreturn void vj_out_of_memory(const vj_arena *arena);
 void vj_arena_limit(vj_arena *arena, size_t bytes); /* sets the budget; by default there is none */
 size_t vj_arena_used(const vj_arena *arena);
 void *vj_alloc(vj_arena *arena, size_t bytes);

@@ -5,7 +5,6 @@
 #include "eval.h"
 #include "vitjit_half.h"
 
-#include <setjmp.h>
 #include <string.h>
 
 static bool (*const evaluators[VJ_OP_COUNT])(vj_eval_context *) = {
