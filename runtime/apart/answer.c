@@ -67,14 +67,14 @@ static void *copy_bytes(vj_packet *p, size_t *size) {
     const void *bytes = vj_take_bytes(p, size);
     void *copy = p->bad ? NULL : malloc(*size ? *size : 1);
     if (copy && *size) memcpy(copy, bytes, *size);
-    if (!copy) p->bad = true;
+    if (!copy && !p->bad) vj_packet_lacks_memory(p);
     return copy;
 }
 
 static char *copy_text(vj_packet *p) {
     const char *text = vj_take_text(p);
     char *copy = text ? strdup(text) : NULL;
-    if (text && !copy) p->bad = true;
+    if (text && !copy) vj_packet_lacks_memory(p);
     return copy;
 }
 
@@ -91,7 +91,7 @@ static void take_parts(vj_packet *p, int64_t most, vj_model_file *file) {
     void *list;
     const int32_t count = vj_take_count(p, sizeof(vj_file_part), &list);
     file->parts = calloc((size_t)count + 1, sizeof *file->parts);
-    if (!file->parts) p->bad = true;
+    if (!file->parts) vj_packet_lacks_memory(p);
     int64_t end = 0;
     for (int32_t i = 0; i < count && !p->bad; i++) {
         vj_file_part *part = &file->parts[i];
@@ -108,7 +108,7 @@ static void take_files(vj_packet *p, int64_t content_bytes, vj_compiled *c) {
     const int32_t count = vj_take_count(p, 1, &list);
     if (count > MOST_FILES || (content_bytes >= 0 && count > 1)) p->bad = true;
     c->files = p->bad ? NULL : calloc((size_t)count + 1, sizeof *c->files);
-    if (!c->files) p->bad = true;
+    if (!c->files && !p->bad) vj_packet_lacks_memory(p);
     for (int32_t i = 0; i < count && !p->bad; i++) {
         c->files[i].name = copy_text(p);
         c->file_count = i + 1;

@@ -201,7 +201,7 @@ static vj_heard hear(talk *t, vj_answer *answer) {
         if (!last)
             heard = questions[head.frame](t, &packet);
         else if (!vj_take_answer(&packet, t->call->errand, t->call->request.bytes ? t->call->file_bytes : -1, answer))
-            heard = VJ_HEARD_NONSENSE;
+            heard = packet.no_memory ? VJ_HEARD_NO_ROOM : VJ_HEARD_NONSENSE;
         vj_packet_free(&packet);
         if (heard || last) return heard;
     }

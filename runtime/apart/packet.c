@@ -107,7 +107,7 @@ int32_t vj_take_count(vj_packet *p, size_t element_bytes, void **list) {
     *list = lists ? calloc((size_t)count, element_bytes) : NULL;
     if (lists) p->lists = lists;
     if (*list) p->lists[p->list_count++] = *list;
-    if (count && !*list) p->bad = true;
+    if (count && !*list) vj_packet_lacks_memory(p);
     return p->bad ? 0 : count;
 }
 
@@ -120,5 +120,7 @@ const char *const *vj_take_texts(vj_packet *p, int32_t *count) {
     if (p->bad) *count = 0;
     return texts;
 }
+
+void vj_packet_lacks_memory(vj_packet *p) { p->bad = p->no_memory = true; }
 
 bool vj_packet_done(const vj_packet *p) { return !p->bad && p->at == p->size; }

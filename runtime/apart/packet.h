@@ -13,7 +13,8 @@ typedef struct vj_packet {
     uint8_t *bytes; /* malloc'ed */
     size_t size, room, at;
     bool bad; /* memory ended, or something else was there than what was to be taken: zeros are taken from then on */
-    void **lists; /* that were taken */
+    bool no_memory; /* it was memory */
+    void **lists;   /* that were taken */
     size_t list_count;
 } vj_packet;
 
@@ -33,6 +34,7 @@ const char *vj_take_text(vj_packet *p);
 const char *const *vj_take_texts(vj_packet *p, int32_t *count);
 /* The length of a list, each of whose elements follows; *list becomes zeros for them, or NULL: none. */
 int32_t vj_take_count(vj_packet *p, size_t element_bytes, void **list);
+void vj_packet_lacks_memory(vj_packet *p);
 /* Is it sound, and is nothing left? */
 bool vj_packet_done(const vj_packet *p);
 
