@@ -88,8 +88,9 @@ static bool read_rows(vj_importer *im, rows *r, vj_value packed) {
     if (vj_int_attribute(im, "weight_prepacked", 0) != 0)
         return vj_stop(im, VJ_UNSUPPORTED, "its weight is packed for another device (weight_prepacked)");
     if (!vj_going(im)) return false;
-    r->groups = vj_ceil_div(r->k, r->block);
-    if (!vj_mul(r->n, r->groups, &scales) || !vj_mul(scales, r->block, &numbers))
+    const bool fits = r->k <= INT64_MAX - r->block;
+    r->groups = fits ? vj_ceil_div(r->k, r->block) : 0;
+    if (!fits || !vj_mul(r->n, r->groups, &scales) || !vj_mul(scales, r->block, &numbers))
         return vj_stop(im, VJ_BAD_INPUT, "K and N are too large");
     if (type_of(im, packed)->dtype != VJ_U8 || vj_const_nibbles(im->f, packed) != VJ_NO_NIBBLES)
         return vj_stop(im, VJ_BAD_INPUT, "its B is not of uint8");
@@ -222,7 +223,7 @@ bool vj_build_ms_matmul_bnb4(vj_importer *im) {
     if (!vj_going(im)) return false;
     if (kind != 0 && kind != 1)
         return vj_stop(im, VJ_BAD_INPUT, "quant_type is %lld; 0 is FP4, 1 is NF4", (long long)kind);
-    if (!vj_mul(k, n, &count) || !vj_mul(vj_ceil_div(count, block), block, &covered))
+    if (!vj_mul(k, n, &count) || count > INT64_MAX - block || !vj_mul(vj_ceil_div(count, block), block, &covered))
         return vj_stop(im, VJ_BAD_INPUT, "K and N are too large");
     if (type_of(im, packed)->dtype != VJ_U8) return vj_stop(im, VJ_BAD_INPUT, "its B is not of uint8");
     if (!has_elements(im, packed, count / 2 + count % 2, "B")) return false;
