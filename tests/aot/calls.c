@@ -208,12 +208,12 @@ static void generate(const call_case *c, vj_dtype dtype, const vj_target *target
 #endif
 
 /* A case has code for every row of its first type, and of each other for this machine's row and for two more, others for each case. A sanitizer's build,
- * which does not see LLVM, has the others' for this machine's alone. */
+ * which does not see LLVM, has the first type's for this machine's row and for two more, the others' for this machine's alone. */
 static bool is_taken(int number, int32_t row, int type) {
     enum { OTHERS = 2 };
     const int32_t rows = vj_target_count();
-    if (type == 0 || vj_target_at(row) == vj_target_host()) return true;
-    return !INSTRUMENTED && (row + number + type * OTHERS) % rows < OTHERS;
+    if (vj_target_at(row) == vj_target_host() || (type == 0 && !INSTRUMENTED)) return true;
+    return (type == 0 || !INSTRUMENTED) && (row + number + type * OTHERS) % rows < OTHERS;
 }
 
 static void test_case(void **state) {

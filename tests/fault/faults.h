@@ -18,7 +18,7 @@ typedef struct fault_case {
     void (*work)(void *self, fault_outcome *out); /* begins with nothing and leaves nothing */
     void *self;
     bool writes; /* calls that write fail, too */
-    long most;   /* calls that fail in the short form; 0: 200 */
+    long most;   /* calls that fail in the short form; 0: 100, with sanitizers 30 */
     const char
         *fragile; /* NULL, or a library that may crash where a call of its own fails: such crashes are counted apart */
 } fault_case;

@@ -79,8 +79,11 @@ static void name_place(const void *caller, char *to, size_t room) {
 /* Shared with the process that forked: the one with the fault may crash. */
 static const void **failed_caller;
 
+/* Has this thread come to what it was made for? Before that the C library and sanitizers set it up. */
+static _Thread_local bool has_begun;
+
 static bool fails(fault_kind of, const void *caller, int why) {
-    if (!atomic_load(&armed) || of != kind || !counts(caller)) return false;
+    if (!atomic_load(&armed) || !has_begun || of != kind || !counts(caller)) return false;
     if (atomic_fetch_add(&calls, 1) != atomic_load(&fails_at)) return false;
     *failed_caller = caller;
     errno = why;
@@ -172,9 +175,26 @@ EXPORT void *mmap(void *at, size_t size, int protection, int flags, int fd, off_
     NEXT(mmap)
     return fails(FAULT_MEMORY, CALLER, ENOMEM) ? MAP_FAILED : next(at, size, protection, flags, fd, offset);
 }
+typedef struct thread_start {
+    void *(*start)(void *self);
+    void *self;
+} thread_start;
+
+static void *begin(void *given) {
+    const thread_start how = *(thread_start *)given;
+    CALL(free, given);
+    has_begun = true;
+    return how.start(how.self);
+}
+
 EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *self) {
     NEXT(pthread_create)
-    return fails(FAULT_MEMORY, CALLER, EAGAIN) ? EAGAIN : next(thread, attributes, start, self);
+    thread_start *how = fails(FAULT_MEMORY, CALLER, EAGAIN) ? NULL : CALL(malloc, sizeof *how);
+    if (!how) return EAGAIN;
+    *how = (thread_start){start, self};
+    const int failure = next(thread, attributes, begin, how);
+    if (failure) CALL(free, how);
+    return failure;
 }
 EXPORT ssize_t read(int fd, void *to, size_t bytes) {
     NEXT(read)
@@ -219,6 +239,7 @@ void fault_arm(fault_kind of, long n) {
     if (block_count) memset(blocks, 0, TABLE * sizeof *blocks);
     block_count = 0;
     kind = of;
+    has_begun = true;
     *failed_caller = NULL;
     atomic_store(&calls, 0);
     atomic_store(&fails_at, n < 0 ? -1 : n);
