@@ -270,8 +270,8 @@ def run(vitjit, folder, picture, shape):
     """What vitjit makes of a picture, and its line about it."""
     echo_model(os.path.join(folder, "model.onnx"), *shape)
     picture.save(os.path.join(folder, "picture.png"))
-    done = subprocess.run([vitjit, os.path.join(folder, "model.onnx"), os.path.join(folder, "picture.png"), "--no-cache", "--output",
-                           os.path.join(folder, "out")], capture_output=True, text=True)
+    done = subprocess.run([vitjit, os.path.join(folder, "model.onnx"), os.path.join(folder, "picture.png"), "--no-cache", "--draw", "none",
+                           "--output", os.path.join(folder, "out")], capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(done.stderr.strip())
     return np.load(os.path.join(folder, "out", "same.npy"))[0], done.stderr.strip()
