@@ -18,14 +18,12 @@ void vj_warn(const vj_compile_request *request, const char *text) {
 void vj_tell(vj_unit *u, const char *format, ...) {
     const double now = vj_clock_ms();
     if (!u->quiet && vj_is_told(u->request, VJ_LOG_INFO)) {
-        char text[512], line[600];
+        char text[512];
         va_list args;
         va_start(args, format);
         vsnprintf(text, sizeof text, format, args);
         va_end(args);
-        for (char *at = text; *at; at++) /* a model's own words may be anything */
-            if ((unsigned char)*at < ' ' || *at == 0x7f) *at = '?';
-        snprintf(line, sizeof line, "%s (%.1f ms)", text, now - u->told_ms);
+        const char *line = vj_sprintf(u->arena, "%s (%.1f ms)", vj_shown(u->arena, text), now - u->told_ms);
         u->request->options->log(u->request->options->log_self, VJ_LOG_INFO, line);
     }
     u->told_ms = now;

@@ -104,6 +104,12 @@ vj_status vj_image_check(const void *image, size_t bytes) {
     return VJ_OK;
 }
 
+bool vj_image_is_of(const void *image, size_t bytes, const uint64_t graph_key[2]) {
+    const vj_image_header *h = image;
+    return image && vj_image_check(image, bytes) == VJ_OK &&
+           memcmp(h->model_hash, graph_key, sizeof h->model_hash) == 0;
+}
+
 /* Not through a file in memory: RLIMIT_FSIZE counts for those too. */
 vj_status vj_image_map_code(const void *image, void **code, size_t *bytes) {
     const vj_image_header *h = image;

@@ -44,6 +44,8 @@ vj_status vj_options_take(const vj_options *given, vj_options *options);
 vj_status vj_image_check(const void *image, size_t bytes);
 /* The same without the checksum of the content. */
 vj_status vj_image_check_layout(const void *image, size_t bytes);
+/* Is it whole, and the image of this graph? NULL is none. */
+bool vj_image_is_of(const void *image, size_t bytes, const uint64_t graph_key[2]);
 /* The code, readable and executable, never writable. Unmapped by munmap(*code, *bytes). */
 vj_status vj_image_map_code(const void *image, void **code, size_t *bytes);
 
@@ -211,6 +213,7 @@ void vj_cache_beside(const char *model_path, const char *name, char *path, size_
 /* Removes what a writer left behind, then the least recently used files until the others have at most `bytes`. What could not be
  * removed: how many files, and of the first the reason (errno); 0: nothing. */
 int32_t vj_cache_bound(const char *folder, int64_t bytes, int *why);
+bool vj_cache_ends_in(const char *name, const char *end);
 bool vj_cache_is_ours(const char *name); /* by the name's ending */
 
 #pragma GCC visibility push(default)

@@ -37,8 +37,7 @@ static void pick(const double *p, int64_t classes, int32_t *top, int32_t k) {
 }
 
 bool vj_are_class_rows(const vj_tensor_info *t) {
-    const bool is_float = t->dtype == VJ_F32 || t->dtype == VJ_F64 || t->dtype == VJ_F16 || t->dtype == VJ_BF16;
-    return is_float && t->rank == 2 && t->dims[1] > 0;
+    return vj_is_float((vj_dtype)t->dtype) && t->rank == 2 && t->dims[1] > 0;
 }
 
 void vj_rank_classes(const vj_array *logits, int64_t row, int64_t classes, double *p, int32_t *top, int32_t k) {

@@ -249,13 +249,6 @@ static void clean_up(talk *t, bool answered) {
     }
 }
 
-/* Is the image whole, and what it says to be? */
-static bool is_sound(const vj_compiled *c) {
-    if (vj_image_check(c->image, c->image_bytes) != VJ_OK) return false;
-    const vj_image_header *h = c->image;
-    return memcmp(h->model_hash, c->graph_key, sizeof c->graph_key) == 0;
-}
-
 /* The weights of what was compiled are those that the store gave last. */
 static bool take_weights(talk *t, vj_compiled *c) {
     const bool wanted = c->weights_fd >= 0;
@@ -269,7 +262,7 @@ static bool take_weights(talk *t, vj_compiled *c) {
 
 /* False, and nothing is left of it: it makes no sense. */
 static bool take_compiled(talk *t, vj_compiled *c) {
-    if (is_sound(c) && take_weights(t, c)) return true;
+    if (vj_image_is_of(c->image, c->image_bytes, c->graph_key) && take_weights(t, c)) return true;
     vj_compiled_free_files(c);
     free(c->image);
     return false;

@@ -91,10 +91,9 @@ static void *find_image(void *self, const uint64_t graph_key[2], size_t *bytes) 
     if (!c) return NULL;
     char path[4300];
     vj_cache_path(c, graph_key, "image", path, sizeof path);
+    *bytes = 0;
     void *image = vj_cache_read(path, bytes);
-    const vj_image_header *h = image;
-    if (image && vj_image_check(image, *bytes) == VJ_OK && memcmp(h->model_hash, graph_key, sizeof h->model_hash) == 0)
-        return image;
+    if (vj_image_is_of(image, *bytes, graph_key)) return image;
     if (image) unlink(path);
     free(image);
     return NULL;

@@ -26,15 +26,15 @@ static int by_use(const void *a, const void *b) {
     return x->used < y->used ? -1 : x->used > y->used;
 }
 
-static bool ends_in(const char *name, const char *end) {
+bool vj_cache_ends_in(const char *name, const char *end) {
     const size_t length = strlen(name), tail = strlen(end);
     return length > tail && strcmp(name + length - tail, end) == 0;
 }
 
 /* Nothing else in the folder is touched. */
 bool vj_cache_is_ours(const char *name) {
-    return ends_in(name, ".entry") || ends_in(name, ".image") || ends_in(name, ".weights") || ends_in(name, ".seen") ||
-           ends_in(name, ".tmp");
+    return vj_cache_ends_in(name, ".entry") || vj_cache_ends_in(name, ".image") || vj_cache_ends_in(name, ".weights") ||
+           vj_cache_ends_in(name, ".seen") || vj_cache_ends_in(name, ".tmp");
 }
 
 /* NULL: there is no room, or no folder (errno says why, ENOENT if there is none). *whole: none is left out for want of memory. */
@@ -88,9 +88,9 @@ int32_t vj_cache_bound(const char *folder, int64_t bytes, int *why) {
     bool whole; /* or the rest is for the next time */
     cached_file *files = list_files(folder, &count, &whole);
     for (size_t i = 0; i < count; i++)
-        if (!ends_in(files[i].name, ".tmp")) total += files[i].bytes;
+        if (!vj_cache_ends_in(files[i].name, ".tmp")) total += files[i].bytes;
     for (size_t i = 0; i < count; i++) { /* least recently used first */
-        const bool temporary = ends_in(files[i].name, ".tmp");
+        const bool temporary = vj_cache_ends_in(files[i].name, ".tmp");
         char path[4400];
         snprintf(path, sizeof path, "%s/%s", folder, files[i].name);
         if (temporary ? !is_abandoned(path, &files[i]) : total <= bytes) continue;
@@ -116,10 +116,9 @@ static bool key_of_name(const char *name, vj_key *key) {
 }
 
 static bool image_is_whole(const char *path, const vj_key *key) {
-    size_t bytes;
-    vj_image_header *image = vj_cache_read(path, &bytes);
-    const bool whole = image && vj_image_check(image, bytes) == VJ_OK &&
-                       memcmp(image->model_hash, key->half, sizeof image->model_hash) == 0;
+    size_t bytes = 0;
+    void *image = vj_cache_read(path, &bytes);
+    const bool whole = vj_image_is_of(image, bytes, key->half);
     free(image);
     return whole;
 }
@@ -169,7 +168,7 @@ static bool is_whole(const char *folder, const char *name) {
     vj_key key;
     snprintf(path, sizeof path, "%s/%s", folder, name);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (ends_in(name, kinds[i].end)) return key_of_name(name, &key) && kinds[i].is_whole(path, &key);
+        if (vj_cache_ends_in(name, kinds[i].end)) return key_of_name(name, &key) && kinds[i].is_whole(path, &key);
     return true;
 }
 

@@ -104,11 +104,6 @@ static bool read_entry(const cached_models *all, const char *name, cached_model 
     return true;
 }
 
-static bool ends_in(const char *name, const char *end) {
-    const size_t length = strlen(name), tail = strlen(end);
-    return length > tail && strcmp(name + length - tail, end) == 0;
-}
-
 static int by_model(const void *a, const void *b) {
     const cached_model *x = a, *y = b;
     const int order = strcmp(x->path, y->path);
@@ -136,7 +131,7 @@ static vj_status open_models(const char *asked, cached_models *all) {
         if (!vj_cache_is_ours(e->d_name) || strlen(e->d_name) >= NAME) continue;
         all->bytes += size_of(all, e->d_name, NULL);
         all->files++;
-        if (!ends_in(e->d_name, ".entry")) continue;
+        if (!vj_cache_ends_in(e->d_name, ".entry")) continue;
         if (all->count == room) {
             void *more = realloc(all->at, (room = room * 2 + 16) * sizeof *all->at);
             if (!more) {

@@ -59,9 +59,5 @@ static const fault_case cases[] = {
 };
 
 int main(int argc, char **argv) {
-    if (!folder_make()) return 1;
-    const int status = fault_main(argc, argv, cases, (int)(sizeof cases / sizeof *cases));
-    for (size_t i = 0; i < sizeof jobs / sizeof *jobs; i++)
-        free(jobs[i].wanted);
-    return folder_remove() ? status : 1;
+    return job_main(argc, argv, cases, sizeof cases / sizeof *cases, jobs, sizeof jobs / sizeof *jobs);
 }

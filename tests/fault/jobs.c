@@ -54,3 +54,11 @@ void job_compare_file(job *j, const char *path, fault_outcome *out) {
     if (file) fclose(file);
     unlink(path);
 }
+
+int job_main(int argc, char **argv, const fault_case *cases, size_t case_count, job *jobs, size_t job_count) {
+    if (!folder_make()) return 1;
+    const int status = fault_main(argc, argv, cases, (int)case_count);
+    for (size_t i = 0; i < job_count; i++)
+        free(jobs[i].wanted);
+    return folder_remove() ? status : 1;
+}

@@ -22,6 +22,9 @@ void job_compare_file(job *j, const char *path, fault_outcome *out); /* which is
 void job_look_at_folder(fault_outcome *out);                         /* it must be empty */
 void job_text(void *self, fault_outcome *out);                       /* j->call */
 
+/* The program's main: the cases, in a folder that goes with their jobs' answers. */
+int job_main(int argc, char **argv, const fault_case *cases, size_t case_count, job *jobs, size_t job_count);
+
 #define DIGITS  VJ_SOURCE_DIR "/examples/digits/digits.onnx"
 #define OPTIONS .size = sizeof(vj_options)
 
